@@ -6,7 +6,7 @@ mod mail;
 mod party;
 mod time;
 
-pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError};
+pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use error::{Error, Kind, Reason, Result, Violation};
 pub use mail::{AutomaticKind, Direction, Mailbox};
 pub use party::{ExternalParties, OurAddresses};

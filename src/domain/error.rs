@@ -1,0 +1,241 @@
+//! What can go wrong, in terms of the product.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+
+/// A result of the product's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// What went wrong. `public` may be shown to any caller; the source is for the log only.
+#[derive(Debug)]
+pub struct Error {
+    /// What kind of fault it is, which decides the status code.
+    pub kind: Kind,
+    /// The stable reason that programs may act on.
+    pub reason: Reason,
+    /// What happened and what to do, in one or two sentences.
+    pub public: Cow<'static, str>,
+    /// Whatever `public` says, for programs. Keys in lowerCamelCase.
+    pub metadata: Vec<(&'static str, String)>,
+    /// Every wrong field at once. Only with [`Kind::Invalid`].
+    pub violations: Vec<Violation>,
+    source: Option<Source>,
+}
+
+/// A wrong field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field as in the proto file, such as `agent.exchange.endpoint`.
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    pub description: String,
+}
+
+/// Kinds of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is wrong whatever the state.
+    Invalid,
+    /// There is no such thing, or none that the caller may see.
+    NotFound,
+    /// There is one already.
+    Exists,
+    /// Something else must be put right first.
+    Precondition,
+    /// It was changed meanwhile: read again, then retry.
+    Stale,
+    /// The caller is not known.
+    Unauthenticated,
+    /// The caller may not.
+    Denied,
+    /// A limit is reached.
+    Exhausted,
+    /// A position is outside what there is.
+    OutOfRange,
+    /// Retry this call.
+    Unavailable {
+        /// How long to wait first.
+        retry_after: Duration,
+    },
+    /// The call took too long.
+    TimedOut,
+    /// A fault of the service.
+    Internal,
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $name:literal),* $(,)?) => {
+        /// Stable reasons, the same as `ErrorReason` in the proto file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $(#[doc = $name] $variant,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
+
+            /// The name on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    FieldsInvalid = "FIELDS_INVALID",
+    CasePatternInvalid = "CASE_PATTERN_INVALID",
+    PageTokenInvalid = "PAGE_TOKEN_INVALID",
+    CursorInvalid = "CURSOR_INVALID",
+    CursorExpired = "CURSOR_EXPIRED",
+    OffsetOutOfRange = "OFFSET_OUT_OF_RANGE",
+    ResourceNotFound = "RESOURCE_NOT_FOUND",
+    RequestIdReused = "REQUEST_ID_REUSED",
+    CaseReferenceTaken = "CASE_REFERENCE_TAKEN",
+    StorageTermsNotAcknowledged = "STORAGE_TERMS_NOT_ACKNOWLEDGED",
+    OptionNeedsAnother = "OPTION_NEEDS_ANOTHER",
+    AgentNotActive = "AGENT_NOT_ACTIVE",
+    FullMessageNotKept = "FULL_MESSAGE_NOT_KEPT",
+    EtagMismatch = "ETAG_MISMATCH",
+    TokenInvalid = "TOKEN_INVALID",
+    ScopeMissing = "SCOPE_MISSING",
+    TooManyStreams = "TOO_MANY_STREAMS",
+    ShuttingDown = "SHUTTING_DOWN",
+    StoreUnavailable = "STORE_UNAVAILABLE",
+    CallTimedOut = "CALL_TIMED_OUT",
+    InternalFault = "INTERNAL_FAULT",
+}
+
+impl Error {
+    /// An error with a reason and a text for the caller.
+    pub fn new(kind: Kind, reason: Reason, public: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            reason,
+            public: public.into(),
+            metadata: Vec::new(),
+            violations: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// Adds something for programs to read.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.metadata.push((key, value.into()));
+        self
+    }
+
+    /// Adds what lies beneath, for the log.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Fields are wrong. The text names the first; the details have all.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        let public = match violations.as_slice() {
+            [] => "The request is wrong.".into(),
+            [only] => format!("{}: {}", only.field, only.description),
+            [first, rest @ ..] => {
+                format!(
+                    "{}: {} ({} more fields are wrong, see the details.)",
+                    first.field,
+                    first.description,
+                    rest.len()
+                )
+            }
+        };
+        Self {
+            violations,
+            ..Self::new(Kind::Invalid, Reason::FieldsInvalid, public)
+        }
+    }
+
+    /// One field is wrong.
+    pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self::invalid(vec![Violation {
+            field: field.into(),
+            description: description.into(),
+        }])
+    }
+
+    /// There is no such resource in this tenant, or none that the caller may see.
+    pub fn not_found(resource: impl Into<String>) -> Self {
+        let resource = resource.into();
+        Self::new(Kind::NotFound, Reason::ResourceNotFound, format!("{resource} does not exist.")).with("resource", resource)
+    }
+
+    /// Somebody else changed the resource.
+    pub fn stale(resource: impl Into<String>) -> Self {
+        let resource = resource.into();
+        Self::new(
+            Kind::Stale,
+            Reason::EtagMismatch,
+            format!("{resource} was changed by somebody else. Read it again, then retry."),
+        )
+        .with("resource", resource)
+    }
+
+    /// The database cannot be used just now.
+    pub fn store_unavailable(source: impl Into<Source>) -> Self {
+        Self::new(
+            Kind::Unavailable {
+                retry_after: Duration::from_secs(1),
+            },
+            Reason::StoreUnavailable,
+            "The database cannot be used just now. Retry a little later.",
+        )
+        .because(source)
+    }
+
+    /// The service is stopping.
+    pub fn shutting_down() -> Self {
+        Self::new(
+            Kind::Unavailable {
+                retry_after: Duration::from_secs(1),
+            },
+            Reason::ShuttingDown,
+            "The service is stopping. Retry at another replica or a little later.",
+        )
+    }
+
+    /// A fault of ours. The caller learns nothing of the cause.
+    pub fn internal(source: impl Into<Source>) -> Self {
+        Self::new(
+            Kind::Internal,
+            Reason::InternalFault,
+            "The service has a fault. Its log has more under the request id.",
+        )
+        .because(source)
+    }
+
+    /// The error and all its causes in one line, for the log.
+    pub fn chain(&self) -> String {
+        let mut line = self.public.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        line
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.public)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
