@@ -1,13 +1,25 @@
 //! Types and rules of the product, without any input or output. Nothing here reads a clock.
 
+mod agent;
 mod case_reference;
+mod directory;
 mod error;
+mod event;
 mod mail;
+mod message;
 mod party;
+mod settings;
+mod sweep;
 mod time;
 
+pub use agent::{Agent, AgentHealth, AgentSettings, HealthState};
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
+pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation};
+pub use event::{Event, EventKind};
 pub use mail::{AutomaticKind, Direction, Mailbox};
+pub use message::{ArchiveStatistics, CustomerLink, Message, MessageFilter};
 pub use party::{ExternalParties, OurAddresses};
+pub use settings::{SenderCheck, TenantChoices, TenantSettings};
+pub use sweep::{NOTE_EXCERPT, Note, Outcome, OutcomeResult};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -1,1 +1,205 @@
-//! To come.
+//! The database: SQLite as the embedded default, PostgreSQL beyond one machine, both through SeaORM.
+//!
+//! All data of a tenant goes through a [`TenantStore`], so a query without a tenant cannot be written; the few reads over all tenants
+//! are in `system.rs`. No entity and no SeaORM type is handed out. SQLite has one writing connection, so writers queue rather than
+//! collide; PostgreSQL's collisions are retried in [`retrying`] alone.
+
+mod agents;
+mod blobs;
+mod directory;
+mod entity;
+mod events;
+mod mailboxes;
+mod messages;
+mod migration;
+mod notes;
+mod search;
+mod settings;
+mod system;
+mod tx;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
+use sea_orm_migration::MigratorTrait;
+
+use crate::domain::{Error, Result};
+
+pub use agents::{HealthFilter, NewRequest};
+pub use blobs::{BlobRow, NewBlob};
+pub use directory::KnownAddress;
+pub use events::EventPage;
+pub use mailboxes::{FolderPosition, MailboxItem};
+pub use messages::{KnownMessage, MessageAfter, NewMessage, SearchWords};
+pub use notes::OutcomeFilter;
+pub use search::SearchTerm;
+pub use tx::retrying;
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum DatabaseLocation {
+    /// A SQLite file, made when missing.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL.
+    Postgres(String),
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    wakeups: events::Wakeups,
+}
+
+/// One tenant's part of the database, over a connection (reads) or a transaction (reads and writes).
+pub struct TenantStore<C> {
+    conn: C,
+    tenant: Arc<str>,
+    store: Store,
+    /// The last position given out in this transaction, 0 for none.
+    position: i64,
+}
+
+/// Reads a tenant's data. Each call sees what is committed by then.
+pub type Reader = TenantStore<DatabaseConnection>;
+
+/// Reads and writes a tenant's data in one transaction; dropping it rolls back.
+pub type Writer = TenantStore<DatabaseTransaction>;
+
+impl Store {
+    /// Connects, and brings the schema up to date under a lock.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Unavailable`] when the database cannot be reached or refuses.
+    pub async fn open(location: &DatabaseLocation, max_connections: u32) -> Result<Self> {
+        let (read, write) = match location {
+            DatabaseLocation::Sqlite(path) => open_sqlite(path, max_connections).await,
+            DatabaseLocation::Postgres(url) => open_postgres(url, max_connections).await,
+        }
+        .map_err(Error::store_unavailable)?;
+        migrate(&write).await.map_err(Error::store_unavailable)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                read,
+                write,
+                wakeups: events::Wakeups::default(),
+            }),
+        })
+    }
+
+    /// One tenant's data, for reading.
+    pub fn tenant(&self, tenant: &str) -> Reader {
+        TenantStore {
+            conn: self.inner.read.clone(),
+            tenant: tenant.into(),
+            store: self.clone(),
+            position: 0,
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.inner.read.ping().await.map_err(store_error)
+    }
+
+    /// Closes all connections; SQLite folds its log into the file.
+    pub async fn close(&self) {
+        for connection in [&self.inner.write, &self.inner.read] {
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(%error, "closing the database failed");
+            }
+        }
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.inner.write.get_database_backend() == DbBackend::Postgres
+    }
+}
+
+async fn open_sqlite(path: &std::path::Path, max_connections: u32) -> Result<(DatabaseConnection, DatabaseConnection), DbErr> {
+    let url = format!("sqlite:{}?mode=rwc", path.display());
+    let connect = |connections: u32, cache_kib: u32| {
+        let mut options = ConnectOptions::new(url.clone());
+        options
+            .min_connections(1)
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(30))
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(move |options| {
+                options
+                    .pragma("journal_mode", "WAL")
+                    // Committed means durable, also when the power fails.
+                    .pragma("synchronous", "FULL")
+                    .pragma("busy_timeout", "10000")
+                    .pragma("cache_size", format!("-{cache_kib}"))
+                    .pragma("temp_store", "MEMORY")
+                    .pragma("journal_size_limit", "67108864")
+            });
+        Database::connect(options)
+    };
+    let write = connect(1, 48 * 1024).await?;
+    let read = connect(max_connections.clamp(1, 8), 8 * 1024).await?;
+    Ok((read, write))
+}
+
+async fn open_postgres(url: &str, max_connections: u32) -> Result<(DatabaseConnection, DatabaseConnection), DbErr> {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options
+        .max_connections(max_connections.max(2))
+        .acquire_timeout(Duration::from_secs(30))
+        .connect_timeout(Duration::from_secs(10))
+        .sqlx_logging(false);
+    let connection = Database::connect(options).await?;
+    Ok((connection.clone(), connection))
+}
+
+/// Key of the advisory lock under which PostgreSQL replicas migrate.
+const MIGRATION_LOCK: i64 = 0x6d61_696c_6167;
+
+async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    if connection.get_database_backend() != DbBackend::Postgres {
+        // SQLite's one writing connection is lock enough within a process; a second process waits for the file's lock.
+        return migration::Migrator::up(connection, None).await;
+    }
+    use sea_orm::TransactionTrait;
+    // The lock belongs to this transaction, so it ends with it, whatever happens.
+    let lock = connection.begin().await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        .await?;
+    migration::Migrator::up(connection, None).await?;
+    lock.commit().await
+}
+
+/// What the database's faults mean for a caller.
+fn store_error(error: DbErr) -> Error {
+    match error {
+        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Error::store_unavailable(error),
+        error if tx::is_transient(&error) => Error::store_unavailable(error),
+        error => Error::internal(error),
+    }
+}
+
+/// A stored value that no longer parses.
+fn corrupt(table: &'static str, column: &'static str, row: &str) -> Error {
+    Error::internal(format!("the value in {table}.{column} of row {row} cannot be read"))
+}
+
+/// Turns values into JSON for a column.
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data always has a JSON form")
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// The tenant whose data this is.
+    pub fn tenant_id(&self) -> &str {
+        &self.tenant
+    }
+}

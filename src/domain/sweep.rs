@@ -1,0 +1,156 @@
+//! What the sweep says and makes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AutomaticKind, Mailbox, Timestamp};
+
+macro_rules! results {
+    ($($variant:ident = $name:literal, $doc:literal;)*) => {
+        /// What was decided about a message.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum OutcomeResult {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl OutcomeResult {
+            /// All of them.
+            pub const ALL: &'static [OutcomeResult] = &[$(OutcomeResult::$variant,)*];
+
+            /// The name in the database, in logs and in tables for people.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(OutcomeResult::$variant => $name,)*
+                }
+            }
+
+            /// The reverse of [`Self::as_str`].
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|result| result.as_str() == text)
+            }
+        }
+    };
+}
+
+results! {
+    Matched = "MATCHED", "It became a note.";
+    NoReference = "NO_REFERENCE", "The subject names no case.";
+    UnknownReference = "UNKNOWN_REFERENCE", "The subject has a reference, but no such case exists.";
+    NonMatchingContact = "NON_MATCHING_CONTACT", "The sender is not a contact of the case's customer.";
+    Automatic = "AUTOMATIC", "Automatic mail, which the tenant chose to skip.";
+    Duplicate = "DUPLICATE", "The same message was handled before.";
+    Loop = "LOOP", "Too many messages of this sender within an hour.";
+    SenderNotAuthentic = "SENDER_NOT_AUTHENTIC", "The sender is not who it claims to be.";
+    TooLarge = "TOO_LARGE", "Over the size limit.";
+    Unparsable = "UNPARSABLE", "It cannot be parsed or processed.";
+    OwnMessage = "OWN_MESSAGE", "Sent by this service or by the agent itself.";
+}
+
+impl OutcomeResult {
+    /// Whether the message is set aside, to be replayed.
+    pub fn is_set_aside(self) -> bool {
+        matches!(self, Self::Loop | Self::TooLarge | Self::Unparsable)
+    }
+}
+
+/// What became of one message of one mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// A ULID.
+    pub id: String,
+    /// The agent in whose mailbox it was.
+    pub agent: String,
+    /// Folder it was read from.
+    pub folder: String,
+    /// Id of the message in its mailbox.
+    pub source_id: String,
+    /// What was decided.
+    pub result: OutcomeResult,
+    /// Why, in plain words.
+    pub detail: String,
+    /// Decoded subject.
+    pub subject: String,
+    /// From.
+    pub sender: Option<Mailbox>,
+    /// Message-ID without angle brackets. Possibly empty.
+    pub message_id: String,
+    /// Whether and how it is automatic.
+    pub automatic: Option<AutomaticKind>,
+    /// The case it names.
+    pub case: Option<String>,
+    /// The note made from it.
+    pub note: Option<String>,
+    /// The contact it is from.
+    pub contact: Option<String>,
+    /// The archived message.
+    pub message: Option<String>,
+    /// Who may have written a forwarded message, and why that is thought.
+    pub candidates: Vec<(Mailbox, String)>,
+    /// Size in bytes.
+    pub size: i64,
+    /// When the mailbox received it.
+    pub received: Timestamp,
+    /// When it was handled.
+    pub handled: Timestamp,
+    /// Identity of the message, 32 bytes. Empty when it could not be read.
+    pub identity: Vec<u8>,
+    /// SHA-256 of its bytes when they are kept because it was set aside.
+    pub blob: Option<Vec<u8>>,
+}
+
+/// A text entry against a case, made from one message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// A ULID.
+    pub id: String,
+    /// The case.
+    pub case: String,
+    /// The case's reference.
+    pub case_reference: String,
+    /// The case's customer.
+    pub customer: String,
+    /// The contact it is from.
+    pub contact: Option<String>,
+    /// Whether the contact was made for this message.
+    pub contact_created: bool,
+    /// The agent that received it.
+    pub agent: String,
+    /// The archived message.
+    pub message: Option<String>,
+    /// Message-ID without angle brackets. Possibly empty.
+    pub message_id: String,
+    /// From.
+    pub sender: Option<Mailbox>,
+    /// Decoded subject.
+    pub subject: String,
+    /// What the sender wrote.
+    pub text: String,
+    /// The quoted history below it.
+    pub quoted: String,
+    /// Whether and how it is automatic.
+    pub automatic: Option<AutomaticKind>,
+    /// Whether the sender failed the authenticity checks.
+    pub sender_not_authentic: bool,
+    /// When the mailbox received the message.
+    pub received: Timestamp,
+    /// When the note was made.
+    pub created: Timestamp,
+    /// SHA-256 of the message's bytes when they are kept with the note.
+    pub blob: Option<Vec<u8>>,
+    /// Size of the message in bytes.
+    pub size: i64,
+}
+
+/// Most characters of a note's text in lists and events.
+pub const NOTE_EXCERPT: usize = 1024;
+
+impl Note {
+    /// The note as it stands in lists and events: its text cut, without quoted history.
+    #[must_use]
+    pub fn excerpt(mut self) -> Self {
+        if let Some((end, _)) = self.text.char_indices().nth(NOTE_EXCERPT) {
+            self.text.truncate(end);
+        }
+        self.quoted = String::new();
+        self
+    }
+}

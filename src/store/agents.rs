@@ -1,0 +1,363 @@
+//! Mail agents and their health.
+
+use sea_orm::{
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+
+use super::{
+    TenantStore, Writer, corrupt,
+    entity::{agent, agent_health, folder_position, mailbox_item, request},
+    store_error,
+};
+use crate::domain::{Agent, AgentHealth, AgentSettings, Error, HealthState, Result, Timestamp};
+
+/// The kind that is in the database for now.
+const EXCHANGE_EWS: &str = "exchange_ews";
+
+/// A create that carried a request id.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// The method, so that ids of different methods do not meet.
+    pub method: &'static str,
+    /// The caller's id.
+    pub request_id: String,
+    /// SHA-256 of the request's content.
+    pub content_hash: Vec<u8>,
+    /// What it made.
+    pub resource_id: String,
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds an agent.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn agent(&self, id: &str) -> Result<Option<Agent>> {
+        let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map(to_agent))
+    }
+
+    /// The agent's password, sealed. `None` when none is stored, or when there is no such agent.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn agent_password(&self, id: &str) -> Result<Option<Vec<u8>>> {
+        let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.and_then(|row| row.password_sealed))
+    }
+
+    /// Lists agents behind `after` in the order of their ids, which is that of their creation; `owner` limits to one user's.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn agents(&self, after: &str, owner: Option<&str>, state: Option<HealthFilter>, limit: u64) -> Result<Vec<Agent>> {
+        let mut query = agent::Entity::find()
+            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .filter(agent::Column::Id.gt(after))
+            .order_by_asc(agent::Column::Id)
+            .limit(limit);
+        if let Some(owner) = owner {
+            query = query.filter(agent::Column::OwnerUser.eq(owner));
+        }
+        query = match state {
+            None => query,
+            Some(HealthFilter::Disabled) => query.filter(agent::Column::Disabled.eq(true)),
+            Some(HealthFilter::Is(state)) => {
+                let in_state = agent_health::Entity::find()
+                    .select_only()
+                    .column(agent_health::Column::AgentId)
+                    .filter(agent_health::Column::TenantId.eq(&*self.tenant))
+                    .filter(agent_health::Column::State.eq(state.as_str()));
+                query
+                    .filter(agent::Column::Disabled.eq(false))
+                    .filter(agent::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(in_state)))
+            }
+        };
+        let rows = query.all(&self.conn).await.map_err(store_error)?;
+        Ok(rows.into_iter().map(to_agent).collect())
+    }
+
+    /// Addresses of all agents: the mailboxes and what they send from.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn agent_addresses(&self) -> Result<Vec<String>> {
+        let rows: Vec<(String, String)> = agent::Entity::find()
+            .select_only()
+            .column(agent::Column::FromAddress)
+            .column(agent::Column::Mailbox)
+            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(rows
+            .into_iter()
+            .flat_map(|(from, mailbox)| [from, mailbox])
+            .filter(|address| !address.is_empty())
+            .collect())
+    }
+
+    /// How the work of agents goes, in the order of `ids`.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn agent_health(&self, ids: &[String]) -> Result<Vec<AgentHealth>> {
+        let rows = agent_health::Entity::find()
+            .filter(agent_health::Column::TenantId.eq(&*self.tenant))
+            .filter(agent_health::Column::AgentId.is_in(ids))
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        ids.iter()
+            .map(|id| match rows.iter().find(|row| &row.agent_id == id) {
+                Some(row) => to_health(row),
+                None => Ok(AgentHealth::default()),
+            })
+            .collect()
+    }
+
+    /// Finds what a create with this request id made, and the hash of its content.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn request(&self, method: &str, request_id: &str) -> Result<Option<(String, Vec<u8>)>> {
+        let row = request::Entity::find_by_id((self.tenant.to_string(), method.to_owned(), request_id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map(|row| (row.resource_id, row.content_hash)))
+    }
+}
+
+/// Chooses agents by how their work goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthFilter {
+    /// Paused by a person.
+    Disabled,
+    /// Not paused, and in this state.
+    Is(HealthState),
+}
+
+impl Writer {
+    /// Adds an agent.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_agent(&mut self, agent: &Agent, password: Option<Vec<u8>>) -> Result<()> {
+        let mut row = settings_columns(&agent.settings);
+        row.tenant_id = Set(self.tenant.to_string());
+        row.id = Set(agent.id.clone());
+        row.owner_user = Set(agent.owner_user.clone());
+        row.kind = Set(EXCHANGE_EWS.to_owned());
+        row.password_sealed = Set(password);
+        row.version = Set(agent.version);
+        row.create_time = Set(agent.created.0);
+        row.update_time = Set(agent.updated.0);
+        agent::Entity::insert(row)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let health = agent_health::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            agent_id: Set(agent.id.clone()),
+            state: Set(HealthState::Ok.as_str().to_owned()),
+            problem: Set(String::new()),
+            server_reply: Set(String::new()),
+            failures: Set(0),
+            handled: Set(0),
+            matched: Set(0),
+            set_aside: Set(0),
+            last_success: Set(None),
+            problem_since: Set(None),
+            retry_at: Set(None),
+        };
+        agent_health::Entity::insert(health)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Writes an agent's settings, if its version is still `agent.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Stale`] when the version is another.
+    pub async fn update_agent(&mut self, agent: &Agent, password: Option<Option<Vec<u8>>>) -> Result<()> {
+        let mut row = settings_columns(&agent.settings);
+        row.owner_user = Set(agent.owner_user.clone());
+        row.version = Set(agent.version);
+        row.update_time = Set(agent.updated.0);
+        row.password_sealed = password.map_or(NotSet, Set);
+        let result = agent::Entity::update_many()
+            .set(row)
+            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .filter(agent::Column::Id.eq(&agent.id))
+            .filter(agent::Column::Version.eq(agent.version - 1))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        if result.rows_affected == 1 {
+            Ok(())
+        } else {
+            Err(Error::stale(format!("agents/{}", agent.id)))
+        }
+    }
+
+    /// Removes an agent with its credentials, health and positions. What it archived and noted stays.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn delete_agent(&mut self, id: &str) -> Result<bool> {
+        let result = agent::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        agent_health::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        folder_position::Entity::delete_many()
+            .filter(folder_position::Column::TenantId.eq(&*self.tenant))
+            .filter(folder_position::Column::AgentId.eq(id))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        // Rows that name an archived message stay: they say in whose mailbox it was.
+        mailbox_item::Entity::delete_many()
+            .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
+            .filter(mailbox_item::Column::AgentId.eq(id))
+            .filter(mailbox_item::Column::MessageNumber.is_null())
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(result.rows_affected == 1)
+    }
+
+    /// Writes how an agent's work goes, but for the counts.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn set_agent_health(&mut self, id: &str, health: &AgentHealth) -> Result<()> {
+        let row = agent_health::ActiveModel {
+            state: Set(health.state.as_str().to_owned()),
+            problem: Set(health.problem.clone()),
+            server_reply: Set(health.server_reply.clone()),
+            last_success: Set(health.last_success.map(|time| time.0)),
+            problem_since: Set(health.problem_since.map(|time| time.0)),
+            retry_at: Set(health.retry_at.map(|time| time.0)),
+            failures: Set(health.failures),
+            ..Default::default()
+        };
+        agent_health::Entity::update_many()
+            .set(row)
+            .filter(agent_health::Column::TenantId.eq(&*self.tenant))
+            .filter(agent_health::Column::AgentId.eq(id))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Adds to an agent's counts.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn count_handled(&mut self, id: &str, handled: i64, matched: i64, set_aside: i64) -> Result<()> {
+        use agent_health::Column;
+        agent_health::Entity::update_many()
+            .col_expr(Column::Handled, Expr::col(Column::Handled).add(handled))
+            .col_expr(Column::Matched, Expr::col(Column::Matched).add(matched))
+            .col_expr(Column::SetAside, Expr::col(Column::SetAside).add(set_aside))
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::AgentId.eq(id))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Remembers a create. Returns false when the request id is taken.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_request(&mut self, new: NewRequest, now: Timestamp) -> Result<bool> {
+        let row = request::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            method: Set(new.method.to_owned()),
+            request_id: Set(new.request_id),
+            content_hash: Set(new.content_hash),
+            resource_id: Set(new.resource_id),
+            create_time: Set(now.0),
+        };
+        let key = [request::Column::TenantId, request::Column::Method, request::Column::RequestId];
+        let inserted = request::Entity::insert_many([row])
+            .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(inserted == 1)
+    }
+}
+
+fn settings_columns(settings: &AgentSettings) -> agent::ActiveModel {
+    agent::ActiveModel {
+        from_name: Set(settings.from_name.clone()),
+        from_address: Set(settings.from_address.clone()),
+        disabled: Set(settings.disabled),
+        endpoint: Set(settings.endpoint.clone()),
+        mailbox: Set(settings.mailbox.clone()),
+        username: Set(settings.username.clone()),
+        case_sweep: Set(settings.case_sweep),
+        archive: Set(settings.archive),
+        create_contacts: Set(settings.create_contacts),
+        keep_full_message: Set(settings.keep_full_message),
+        ..Default::default()
+    }
+}
+
+pub(super) fn to_agent(row: agent::Model) -> Agent {
+    Agent {
+        id: row.id,
+        owner_user: row.owner_user,
+        password_set: row.password_sealed.is_some(),
+        version: row.version,
+        created: Timestamp(row.create_time),
+        updated: Timestamp(row.update_time),
+        settings: AgentSettings {
+            from_name: row.from_name,
+            from_address: row.from_address,
+            disabled: row.disabled,
+            endpoint: row.endpoint,
+            mailbox: row.mailbox,
+            username: row.username,
+            case_sweep: row.case_sweep,
+            archive: row.archive,
+            create_contacts: row.create_contacts,
+            keep_full_message: row.keep_full_message,
+        },
+    }
+}
+
+fn to_health(row: &agent_health::Model) -> Result<AgentHealth> {
+    Ok(AgentHealth {
+        state: HealthState::parse(&row.state).ok_or_else(|| corrupt("agent_health", "state", &row.agent_id))?,
+        problem: row.problem.clone(),
+        server_reply: row.server_reply.clone(),
+        last_success: row.last_success.map(Timestamp),
+        problem_since: row.problem_since.map(Timestamp),
+        retry_at: row.retry_at.map(Timestamp),
+        failures: row.failures,
+        handled: row.handled,
+        matched: row.matched,
+        set_aside: row.set_aside,
+    })
+}

@@ -1,0 +1,94 @@
+//! Packed bytes of messages. Small ones lie here, in the same transaction as the rows that name them; for large ones only a row is
+//! here and the bytes are in the blob store, written before.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::OnConflict};
+
+use super::{TenantStore, Writer, entity::blob, store_error};
+use crate::domain::Result;
+
+/// Packed bytes to be kept.
+#[derive(Clone, Debug)]
+pub struct NewBlob {
+    /// SHA-256 of the bytes before packing.
+    pub hash: [u8; 32],
+    /// Bytes before packing.
+    pub size: i64,
+    /// Bytes as packed.
+    pub stored_size: i64,
+    /// The packed bytes; `None` when they already lie in the blob store.
+    pub data: Option<Vec<u8>>,
+}
+
+/// What is known of kept bytes.
+#[derive(Clone, Debug)]
+pub struct BlobRow {
+    /// Bytes before packing.
+    pub size: i64,
+    /// The packed bytes; `None` when they lie in the blob store.
+    pub data: Option<Vec<u8>>,
+}
+
+impl Writer {
+    /// Keeps packed bytes; those that are kept already are passed over.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_blobs(&mut self, blobs: impl IntoIterator<Item = NewBlob>) -> Result<()> {
+        let rows: Vec<blob::ActiveModel> = blobs
+            .into_iter()
+            .map(|blob| blob::ActiveModel {
+                tenant_id: Set(self.tenant.to_string()),
+                hash: Set(blob.hash.to_vec()),
+                size: Set(blob.size),
+                stored_size: Set(blob.stored_size),
+                data: Set(blob.data),
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        blob::Entity::insert_many(rows)
+            .on_conflict(
+                OnConflict::columns([blob::Column::TenantId, blob::Column::Hash])
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds kept bytes by the SHA-256 of their unpacked form.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn blob(&self, hash: &[u8]) -> Result<Option<BlobRow>> {
+        let row = blob::Entity::find_by_id((self.tenant.to_string(), hash.to_vec()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map(|row| BlobRow {
+            size: row.size,
+            data: row.data,
+        }))
+    }
+
+    /// Tells which of `hashes` are kept already.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn known_blobs(&self, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        blob::Entity::find()
+            .select_only()
+            .column(blob::Column::Hash)
+            .filter(blob::Column::TenantId.eq(&*self.tenant))
+            .filter(blob::Column::Hash.is_in(hashes.iter().cloned()))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)
+    }
+}

@@ -1,0 +1,541 @@
+//! The CRM's records: users, customers, contacts and cases. An older revision never overwrites a newer one; a deleted record stays
+//! behind as a tombstone with its revision, so that a late upsert does not bring it back.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryFilter, QueryOrder,
+    QuerySelect, Set, sea_query::OnConflict,
+};
+
+use super::{
+    TenantStore, Writer, corrupt,
+    entity::{address, contact, crm_case, crm_user, customer},
+    store_error, to_json,
+};
+use crate::domain::{Case, Contact, Customer, Result, User, Written, reference_key};
+
+/// Somebody of the directory who has an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownAddress {
+    /// One of our own users.
+    User {
+        /// The user's id.
+        user: String,
+    },
+    /// A contact of a customer.
+    Contact {
+        /// The contact's id.
+        contact: String,
+        /// The customer's id.
+        customer: String,
+    },
+}
+
+const USER: &str = "user";
+const CONTACT: &str = "contact";
+
+/// Reads one kind of record: by id, by page, and the revisions of a batch.
+macro_rules! reads {
+    ($entity:ident, $record:ty, $to:ident, $get:ident, $list:ident, $revisions:ident, [$($filter:ident: $column:ident),*]) => {
+        impl<C: ConnectionTrait> TenantStore<C> {
+            /// Finds a record that is not deleted.
+            ///
+            /// # Errors
+            /// As the database's.
+            pub async fn $get(&self, id: &str) -> Result<Option<$record>> {
+                let row = $entity::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+                    .filter($entity::Column::Deleted.eq(false))
+                    .one(&self.conn)
+                    .await
+                    .map_err(store_error)?;
+                row.map($to).transpose()
+            }
+
+            /// Lists records that are not deleted, behind the id `after`, in the order of their ids.
+            ///
+            /// # Errors
+            /// As the database's.
+            pub async fn $list(&self, after: &str, $($filter: Option<&str>,)* limit: u64) -> Result<Vec<$record>> {
+                let query = $entity::Entity::find()
+                    .filter($entity::Column::TenantId.eq(&*self.tenant))
+                    .filter($entity::Column::Deleted.eq(false))
+                    .filter($entity::Column::Id.gt(after))
+                    .order_by_asc($entity::Column::Id)
+                    .limit(limit);
+                $(let query = match $filter {
+                    Some(value) => query.filter($entity::Column::$column.eq(value)),
+                    None => query,
+                };)*
+                let rows = query.all(&self.conn).await.map_err(store_error)?;
+                rows.into_iter().map($to).collect()
+            }
+
+            /// The stored revisions of records, deleted ones too.
+            async fn $revisions(&self, ids: &[&str]) -> Result<HashMap<String, i64>> {
+                let rows: Vec<(String, i64)> = $entity::Entity::find()
+                    .select_only()
+                    .column($entity::Column::Id)
+                    .column($entity::Column::Revision)
+                    .filter($entity::Column::TenantId.eq(&*self.tenant))
+                    .filter($entity::Column::Id.is_in(ids.iter().copied()))
+                    .into_tuple()
+                    .all(&self.conn)
+                    .await
+                    .map_err(store_error)?;
+                Ok(rows.into_iter().collect())
+            }
+        }
+    };
+}
+
+reads!(crm_user, User, to_user, user, users, user_revisions, []);
+reads!(customer, Customer, to_customer, customer, customers, customer_revisions, []);
+reads!(contact, Contact, to_contact, contact, contacts, contact_revisions, [customer: CustomerId]);
+reads!(crm_case, Case, to_case, case, cases, case_revisions, [customer: CustomerId, reference_key: ReferenceKey]);
+
+/// Writes one kind of record: batches of upserts and of deletions, under the revision rule.
+macro_rules! writes {
+    ($entity:ident, $record:ty, $revisions:ident, $upsert:ident, $delete:ident, $row:ident, $tombstone:ident) => {
+        impl Writer {
+            /// Writes records whose revision is newer than the stored one, and tells of each whether it was written.
+            ///
+            /// # Errors
+            /// As the database's.
+            pub async fn $upsert(&mut self, records: &[$record]) -> Result<Vec<Written>> {
+                self.lock_tenant().await?;
+                let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+                let stored = self.$revisions(&ids).await?;
+                let results = judge(&stored, records.iter().map(|record| (record.id.as_str(), record.revision)));
+                let rows: Vec<_> = records
+                    .iter()
+                    .zip(&results)
+                    .filter(|(_, result)| result.applied)
+                    .map(|(record, _)| $row(&self.tenant, record))
+                    .collect();
+                self.put::<$entity::Entity>(rows).await?;
+                Ok(results)
+            }
+
+            /// Marks records as deleted when the revision is newer than the stored one, and tells of each whether it was.
+            ///
+            /// # Errors
+            /// As the database's.
+            pub async fn $delete(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
+                self.lock_tenant().await?;
+                let ids: Vec<&str> = deletions.iter().map(|(id, _)| id.as_str()).collect();
+                let stored = self.$revisions(&ids).await?;
+                let results = judge(&stored, deletions.iter().map(|(id, revision)| (id.as_str(), *revision)));
+                let rows: Vec<_> = deletions
+                    .iter()
+                    .zip(&results)
+                    .filter(|(_, result)| result.applied)
+                    .map(|((id, revision), _)| $tombstone(&self.tenant, id, *revision))
+                    .collect();
+                self.put::<$entity::Entity>(rows).await?;
+                Ok(results)
+            }
+        }
+    };
+}
+
+writes!(
+    crm_user,
+    User,
+    user_revisions,
+    upsert_user_rows,
+    delete_user_rows,
+    user_row,
+    user_tombstone
+);
+writes!(
+    customer,
+    Customer,
+    customer_revisions,
+    upsert_customers,
+    delete_customers,
+    customer_row,
+    customer_tombstone
+);
+writes!(
+    contact,
+    Contact,
+    contact_revisions,
+    upsert_contact_rows,
+    delete_contact_rows,
+    contact_row,
+    contact_tombstone
+);
+writes!(crm_case, Case, case_revisions, upsert_cases, delete_cases, case_row, case_tombstone);
+
+/// Decides by the revisions; a record that is not stored yet is always written.
+fn judge<'a>(stored: &HashMap<String, i64>, records: impl Iterator<Item = (&'a str, i64)>) -> Vec<Written> {
+    records
+        .map(|(id, revision)| match stored.get(id) {
+            Some(&stored) if stored >= revision => Written {
+                applied: false,
+                stored_revision: stored,
+            },
+            _ => Written {
+                applied: true,
+                stored_revision: revision,
+            },
+        })
+        .collect()
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds who has which address. `keys` are addresses in lower case. An address may be of several contacts.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn known_addresses(&self, keys: &HashSet<String>) -> Result<HashMap<String, Vec<KnownAddress>>> {
+        let mut known: HashMap<String, Vec<KnownAddress>> = HashMap::new();
+        if keys.is_empty() {
+            return Ok(known);
+        }
+        let rows = address::Entity::find()
+            .filter(address::Column::TenantId.eq(&*self.tenant))
+            .filter(address::Column::AddressKey.is_in(keys))
+            .order_by_asc(address::Column::OwnerId)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        for row in rows {
+            let who = if row.owner_kind == USER {
+                KnownAddress::User { user: row.owner_id }
+            } else {
+                KnownAddress::Contact {
+                    contact: row.owner_id,
+                    customer: row.customer_id,
+                }
+            };
+            known.entry(row.address_key).or_default().push(who);
+        }
+        Ok(known)
+    }
+
+    /// Addresses of all users, in lower case.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn user_addresses(&self) -> Result<Vec<String>> {
+        address::Entity::find()
+            .select_only()
+            .column(address::Column::AddressKey)
+            .filter(address::Column::TenantId.eq(&*self.tenant))
+            .filter(address::Column::OwnerKind.eq(USER))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)
+    }
+
+    /// Finds the cases that references name, by the form in which references are compared.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn cases_by_reference(&self, keys: &HashSet<String>) -> Result<HashMap<String, Case>> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = crm_case::Entity::find()
+            .filter(crm_case::Column::TenantId.eq(&*self.tenant))
+            .filter(crm_case::Column::ReferenceKey.is_in(keys))
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter()
+            .map(|row| Ok((reference_key(&row.reference), to_case(row)?)))
+            .collect()
+    }
+
+    /// Which of these customers exist.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn existing_customers(&self, ids: &HashSet<&str>) -> Result<HashSet<String>> {
+        let rows: Vec<String> = customer::Entity::find()
+            .select_only()
+            .column(customer::Column::Id)
+            .filter(customer::Column::TenantId.eq(&*self.tenant))
+            .filter(customer::Column::Deleted.eq(false))
+            .filter(customer::Column::Id.is_in(ids.iter().copied()))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(rows.into_iter().collect())
+    }
+}
+
+impl Writer {
+    /// Lets no other transaction write this tenant's mail or directory until this one ends, so that a contact and a message that
+    /// arrive at the same time find each other. SQLite has one writer anyway.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn lock_tenant(&mut self) -> Result<()> {
+        if self.store.is_postgres() {
+            let position = self.position;
+            self.allocate_positions(0).await?;
+            self.position = position;
+        }
+        Ok(())
+    }
+
+    /// Writes users under the revision rule, with their addresses.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn upsert_users(&mut self, users: &[User]) -> Result<Vec<Written>> {
+        let results = self.upsert_user_rows(users).await?;
+        let applied = users
+            .iter()
+            .zip(&results)
+            .filter(|(_, result)| result.applied)
+            .map(|(user, _)| user);
+        let owners: Vec<_> = applied.map(|user| (user.id.as_str(), "", user.addresses.as_slice())).collect();
+        self.replace_addresses(USER, &owners).await?;
+        Ok(results)
+    }
+
+    /// Marks users as deleted under the revision rule; their addresses are forgotten.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn delete_users(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
+        let results = self.delete_user_rows(deletions).await?;
+        self.forget_addresses(USER, deletions, &results).await?;
+        Ok(results)
+    }
+
+    /// Writes contacts under the revision rule, with their addresses. Archived messages are linked apart, see `link_addresses`.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn upsert_contacts(&mut self, contacts: &[Contact]) -> Result<Vec<Written>> {
+        let results = self.upsert_contact_rows(contacts).await?;
+        let applied = contacts
+            .iter()
+            .zip(&results)
+            .filter(|(_, result)| result.applied)
+            .map(|(contact, _)| contact);
+        let owners: Vec<_> = applied
+            .map(|contact| (contact.id.as_str(), contact.customer.as_str(), contact.addresses.as_slice()))
+            .collect();
+        self.replace_addresses(CONTACT, &owners).await?;
+        Ok(results)
+    }
+
+    /// Marks contacts as deleted under the revision rule; their addresses are forgotten, what is archived with them stays.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn delete_contacts(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
+        let results = self.delete_contact_rows(deletions).await?;
+        self.forget_addresses(CONTACT, deletions, &results).await?;
+        Ok(results)
+    }
+
+    async fn forget_addresses(&mut self, kind: &str, deletions: &[(String, i64)], results: &[Written]) -> Result<()> {
+        let gone = deletions.iter().zip(results).filter(|(_, result)| result.applied);
+        let owners: Vec<_> = gone.map(|((id, _), _)| (id.as_str(), "", [].as_slice())).collect();
+        self.replace_addresses(kind, &owners).await
+    }
+
+    async fn replace_addresses(&mut self, kind: &str, owners: &[(&str, &str, &[String])]) -> Result<()> {
+        if owners.is_empty() {
+            return Ok(());
+        }
+        address::Entity::delete_many()
+            .filter(address::Column::TenantId.eq(&*self.tenant))
+            .filter(address::Column::OwnerKind.eq(kind))
+            .filter(address::Column::OwnerId.is_in(owners.iter().map(|(id, ..)| *id)))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let mut rows = Vec::new();
+        for (owner, customer, addresses) in owners {
+            let keys: HashSet<String> = addresses.iter().map(|address| address.to_lowercase()).collect();
+            rows.extend(keys.into_iter().map(|key| address::ActiveModel {
+                tenant_id: Set(self.tenant.to_string()),
+                address_key: Set(key),
+                owner_kind: Set(kind.to_owned()),
+                owner_id: Set((*owner).to_owned()),
+                customer_id: Set((*customer).to_owned()),
+            }));
+        }
+        for chunk in rows.chunks(1000) {
+            address::Entity::insert_many(chunk.to_vec())
+                .exec_without_returning(&self.conn)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    /// Inserts rows, or overwrites those with the same key.
+    async fn put<E>(&mut self, rows: Vec<E::ActiveModel>) -> Result<()>
+    where
+        E: EntityTrait,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+    {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
+        let is_key = |column: &E::Column| {
+            keys.iter()
+                .any(|key| sea_orm::IdenStatic::as_str(key) == sea_orm::IdenStatic::as_str(column))
+        };
+        let others: Vec<E::Column> = E::Column::iter().filter(|column| !is_key(column)).collect();
+        E::insert_many(rows)
+            .on_conflict(OnConflict::columns(keys).update_columns(others).to_owned())
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+fn user_row(tenant: &str, user: &User) -> crm_user::ActiveModel {
+    crm_user::Model {
+        tenant_id: tenant.to_owned(),
+        id: user.id.clone(),
+        display_name: user.display_name.clone(),
+        addresses: to_json(&user.addresses),
+        revision: user.revision,
+        deleted: false,
+    }
+    .into_active_model()
+}
+
+fn user_tombstone(tenant: &str, id: &str, revision: i64) -> crm_user::ActiveModel {
+    let user = User {
+        id: id.to_owned(),
+        display_name: String::new(),
+        addresses: Vec::new(),
+        revision,
+    };
+    let mut row = user_row(tenant, &user);
+    row.deleted = Set(true);
+    row
+}
+
+fn to_user(row: crm_user::Model) -> Result<User> {
+    Ok(User {
+        addresses: serde_json::from_str(&row.addresses).map_err(|_| corrupt("crm_user", "addresses", &row.id))?,
+        id: row.id,
+        display_name: row.display_name,
+        revision: row.revision,
+    })
+}
+
+fn customer_row(tenant: &str, customer: &Customer) -> customer::ActiveModel {
+    customer::Model {
+        tenant_id: tenant.to_owned(),
+        id: customer.id.clone(),
+        display_name: customer.display_name.clone(),
+        revision: customer.revision,
+        deleted: false,
+    }
+    .into_active_model()
+}
+
+fn customer_tombstone(tenant: &str, id: &str, revision: i64) -> customer::ActiveModel {
+    let customer = Customer {
+        id: id.to_owned(),
+        display_name: String::new(),
+        revision,
+    };
+    let mut row = customer_row(tenant, &customer);
+    row.deleted = Set(true);
+    row
+}
+
+fn to_customer(row: customer::Model) -> Result<Customer> {
+    Ok(Customer {
+        id: row.id,
+        display_name: row.display_name,
+        revision: row.revision,
+    })
+}
+
+fn contact_row(tenant: &str, contact: &Contact) -> contact::ActiveModel {
+    contact::Model {
+        tenant_id: tenant.to_owned(),
+        id: contact.id.clone(),
+        customer_id: contact.customer.clone(),
+        display_name: contact.display_name.clone(),
+        addresses: to_json(&contact.addresses),
+        revision: contact.revision,
+        created_by_service: contact.created_by_service,
+        deleted: false,
+    }
+    .into_active_model()
+}
+
+fn contact_tombstone(tenant: &str, id: &str, revision: i64) -> contact::ActiveModel {
+    let contact = Contact {
+        id: id.to_owned(),
+        customer: String::new(),
+        display_name: String::new(),
+        addresses: Vec::new(),
+        revision,
+        created_by_service: false,
+    };
+    let mut row = contact_row(tenant, &contact);
+    row.deleted = Set(true);
+    row
+}
+
+fn to_contact(row: contact::Model) -> Result<Contact> {
+    Ok(Contact {
+        addresses: serde_json::from_str(&row.addresses).map_err(|_| corrupt("contact", "addresses", &row.id))?,
+        id: row.id,
+        customer: row.customer_id,
+        display_name: row.display_name,
+        revision: row.revision,
+        created_by_service: row.created_by_service,
+    })
+}
+
+fn case_row(tenant: &str, case: &Case) -> crm_case::ActiveModel {
+    crm_case::Model {
+        tenant_id: tenant.to_owned(),
+        id: case.id.clone(),
+        customer_id: case.customer.clone(),
+        reference_key: Some(reference_key(&case.reference)),
+        reference: case.reference.clone(),
+        title: case.title.clone(),
+        revision: case.revision,
+        deleted: false,
+    }
+    .into_active_model()
+}
+
+fn case_tombstone(tenant: &str, id: &str, revision: i64) -> crm_case::ActiveModel {
+    let case = Case {
+        id: id.to_owned(),
+        reference: String::new(),
+        customer: String::new(),
+        title: String::new(),
+        revision,
+    };
+    let mut row = case_row(tenant, &case);
+    row.reference_key = Set(None);
+    row.deleted = Set(true);
+    row
+}
+
+fn to_case(row: crm_case::Model) -> Result<Case> {
+    Ok(Case {
+        id: row.id,
+        reference: row.reference,
+        customer: row.customer_id,
+        title: row.title,
+        revision: row.revision,
+    })
+}

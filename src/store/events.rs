@@ -1,0 +1,188 @@
+//! The event log: appended last in the writer's transaction, read at each subscriber's pace.
+//!
+//! Positions come from a counter whose row stays locked until commit, so their order is the order of commit, on both databases and for
+//! any number of replicas; a sequence would not give that. Archived messages draw from the same counter, see `messages.rs`.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use tokio::sync::watch;
+
+use super::{Reader, Store, TenantStore, Writer, corrupt, entity::event, entity::tenant_position, store_error, to_json};
+use crate::domain::{Event, EventKind, Result, Timestamp};
+
+/// With several replicas, commits of the others are seen at this pace.
+const POLL: Duration = Duration::from_millis(500);
+
+/// A stretch of the log.
+#[derive(Clone, Debug)]
+pub struct EventPage {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// Everything up to here has been looked at.
+    pub read_to: i64,
+    /// Events up to here are no longer kept. A reader that stands before it has missed some.
+    pub oldest: i64,
+}
+
+impl Writer {
+    /// Appends events, in their order. `ids` gives each its id.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn append_events(&mut self, events: Vec<(String, EventKind)>, now: Timestamp) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let first = self.allocate_positions(events.len()).await?;
+        let rows = events.into_iter().zip(first..).map(|((id, kind), position)| event::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            position: Set(position),
+            id: Set(id),
+            kind: Set(kind.name().to_owned()),
+            payload: Set(to_json(&kind)),
+            time: Set(now.0),
+        });
+        event::Entity::insert_many(rows)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// The last committed position, and the one up to which events are no longer kept. Both 0 for a new tenant.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn log_bounds(&self) -> Result<(i64, i64)> {
+        let row = tenant_position::Entity::find_by_id(self.tenant.to_string())
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map_or((0, 0), |row| (row.last, row.oldest)))
+    }
+
+    /// Reads at most `limit` events of some kinds behind `after`.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn events_after(&self, after: i64, kinds: &[&str], limit: u64) -> Result<EventPage> {
+        // Read first: whatever commits meanwhile lies behind it and is left to the next page.
+        let (last, _) = self.log_bounds().await?;
+        let rows = event::Entity::find()
+            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .filter(event::Column::Position.gt(after))
+            .filter(event::Column::Position.lte(last))
+            .filter(event::Column::Kind.is_in(kinds.iter().copied()))
+            .order_by_asc(event::Column::Position)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        // Read last: what was pruned while the rows were read shows here.
+        let (_, oldest) = self.log_bounds().await?;
+        let full = rows.len() as u64 == limit;
+        let read_to = if full {
+            rows.last().map_or(last, |row| row.position)
+        } else {
+            last.max(after)
+        };
+        let events = rows.into_iter().map(to_event).collect::<Result<_>>()?;
+        Ok(EventPage { events, read_to, oldest })
+    }
+}
+
+fn to_event(row: event::Model) -> Result<Event> {
+    Ok(Event {
+        what: serde_json::from_str(&row.payload).map_err(|_| corrupt("event", "payload", &row.id))?,
+        position: row.position,
+        id: row.id,
+        time: Timestamp(row.time),
+    })
+}
+
+impl Reader {
+    /// Waits until something is committed behind `position`, or until `limit` is over. A wake-up may come for nothing.
+    /// Cancel safe.
+    pub async fn wait_past(&self, position: i64, limit: Duration) {
+        let mut woken = self.store.inner.wakeups.subscribe(&self.tenant);
+        // Another replica's commits do not wake this process: look again soon.
+        let limit = if self.store.is_postgres() { limit.min(POLL) } else { limit };
+        // An error means that the sender is gone, which ends the wait as well.
+        let _ = tokio::time::timeout(limit, woken.wait_for(|last| *last > position)).await;
+    }
+}
+
+impl Store {
+    /// Drops events that were written before `limit`, tenant by tenant, and remembers up to where.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn prune_events(&self, limit: Timestamp) -> Result<u64> {
+        let mut dropped = 0;
+        let tenants = tenant_position::Entity::find().all(&self.inner.read).await.map_err(store_error)?;
+        for tenant in tenants {
+            let writer = self.begin(&tenant.tenant_id).await?;
+            let newest = event::Entity::find()
+                .filter(event::Column::TenantId.eq(&tenant.tenant_id))
+                .filter(event::Column::Time.lt(limit.0))
+                .order_by_desc(event::Column::Position)
+                .one(&writer.conn)
+                .await
+                .map_err(store_error)?;
+            let Some(newest) = newest else { continue };
+            let result = event::Entity::delete_many()
+                .filter(event::Column::TenantId.eq(&tenant.tenant_id))
+                .filter(event::Column::Position.lte(newest.position))
+                .exec(&writer.conn)
+                .await
+                .map_err(store_error)?;
+            tenant_position::Entity::update_many()
+                .col_expr(tenant_position::Column::Oldest, newest.position.into())
+                .filter(tenant_position::Column::TenantId.eq(&tenant.tenant_id))
+                .exec(&writer.conn)
+                .await
+                .map_err(store_error)?;
+            writer.commit().await?;
+            dropped += result.rows_affected;
+        }
+        Ok(dropped)
+    }
+}
+
+/// Tells waiting streams of commits within this process. Carries no data: a lost wake-up costs time, never an event.
+#[derive(Default)]
+pub(super) struct Wakeups {
+    // Held for a map look-up only.
+    tenants: Mutex<HashMap<String, watch::Sender<i64>>>,
+}
+
+impl Wakeups {
+    pub(super) fn committed(&self, tenant: &str, position: i64) {
+        self.with(tenant, |sender| {
+            sender.send_if_modified(|last| {
+                let newer = position > *last;
+                *last = (*last).max(position);
+                newer
+            });
+        });
+    }
+
+    fn subscribe(&self, tenant: &str) -> watch::Receiver<i64> {
+        self.with(tenant, watch::Sender::subscribe)
+    }
+
+    fn with<T>(&self, tenant: &str, work: impl FnOnce(&watch::Sender<i64>) -> T) -> T {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        match tenants.get(tenant) {
+            Some(sender) => work(sender),
+            None => work(tenants.entry(tenant.to_owned()).or_insert_with(|| watch::Sender::new(0))),
+        }
+    }
+}

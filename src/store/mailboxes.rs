@@ -1,0 +1,147 @@
+//! How far mailboxes have been read, and which of their messages were handled.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::OnConflict};
+
+use super::{
+    TenantStore, Writer,
+    entity::{folder_position, mailbox_item},
+    store_error,
+};
+use crate::domain::{Error, Result, Timestamp};
+
+/// How far a folder has been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FolderPosition {
+    /// The server's opaque state. `None`: nothing has been read, or all must be listed anew.
+    pub state: Option<String>,
+    /// Counts the writes. Who finds another one has lost the race against another replica.
+    pub version: i64,
+}
+
+/// A message of a mailbox that was handled.
+#[derive(Clone, Debug)]
+pub struct MailboxItem {
+    /// First half of the SHA-256 of its id at the server.
+    pub source_key: Vec<u8>,
+    /// The archived message. `None` when it is not archived.
+    pub message_number: Option<i64>,
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// How far a folder has been read.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn folder_position(&self, agent: &str, folder: &str) -> Result<FolderPosition> {
+        let key = (self.tenant.to_string(), agent.to_owned(), folder.to_owned());
+        let row = folder_position::Entity::find_by_id(key)
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map_or_else(FolderPosition::default, |row| FolderPosition {
+            state: row.state,
+            version: row.version,
+        }))
+    }
+
+    /// Tells which messages of a folder were handled before.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn handled_items(&self, agent: &str, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        mailbox_item::Entity::find()
+            .select_only()
+            .column(mailbox_item::Column::SourceKey)
+            .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
+            .filter(mailbox_item::Column::AgentId.eq(agent))
+            .filter(mailbox_item::Column::Folder.eq(folder))
+            .filter(mailbox_item::Column::SourceKey.is_in(keys.iter().cloned()))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)
+    }
+}
+
+impl Writer {
+    /// Moves a folder's position, if it is still the one that was read, and returns the new one. Call it first in a transaction: on
+    /// PostgreSQL it then also keeps other replicas from doing the same work.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Stale`] when another replica moved it, or when the agent was deleted.
+    pub async fn move_position(
+        &mut self,
+        agent: &str,
+        folder: &str,
+        from: &FolderPosition,
+        state: Option<String>,
+        now: Timestamp,
+    ) -> Result<FolderPosition> {
+        let to = FolderPosition {
+            state,
+            version: from.version + 1,
+        };
+        let row = folder_position::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            agent_id: Set(agent.to_owned()),
+            folder: Set(folder.to_owned()),
+            state: Set(to.state.clone()),
+            version: Set(to.version),
+            update_time: Set(now.0),
+        };
+        use folder_position::Column;
+        let moved = if from.version == 0 {
+            let inserted = folder_position::Entity::insert_many([row])
+                .on_conflict(
+                    OnConflict::columns([Column::TenantId, Column::AgentId, Column::Folder])
+                        .do_nothing()
+                        .to_owned(),
+                )
+                .exec_without_returning(&self.conn)
+                .await
+                .map_err(store_error)?;
+            inserted == 1
+        } else {
+            let result = folder_position::Entity::update_many()
+                .set(row)
+                .filter(Column::TenantId.eq(&*self.tenant))
+                .filter(Column::AgentId.eq(agent))
+                .filter(Column::Folder.eq(folder))
+                .filter(Column::Version.eq(from.version))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+            result.rows_affected == 1
+        };
+        if moved {
+            Ok(to)
+        } else {
+            Err(Error::stale(format!("the position of {folder} of agents/{agent}")))
+        }
+    }
+
+    /// Remembers messages as handled.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_items(&mut self, agent: &str, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let rows = items.into_iter().map(|item| mailbox_item::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            agent_id: Set(agent.to_owned()),
+            folder: Set(folder.to_owned()),
+            source_key: Set(item.source_key),
+            message_number: Set(item.message_number),
+        });
+        mailbox_item::Entity::insert_many(rows)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,511 @@
+//! Archived messages, their external parties and their links to customers.
+//!
+//! A message's row is its own event: its `position` comes from the tenant's log counter and is renewed whenever a link is added, so one
+//! read in the order of positions gives the history and then what is new.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sea_orm::{
+    ActiveValue::NotSet,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
+    sea_query::{Alias, Expr, ExprTrait, Query},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    NewBlob, TenantStore, Writer, corrupt,
+    entity::{mailbox_item, message, message_party},
+    notes::{automatic, join, split},
+    store_error, to_json,
+};
+use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Mailbox, Message, MessageFilter, Result, Timestamp};
+
+/// A message to be archived.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// What is shown of it. `position` is given by the store.
+    pub message: Message,
+    /// Its identity.
+    pub identity: [u8; 32],
+    /// External parties, in lower case, each once. `message.links` names the customers of those that are known.
+    pub parties: Vec<String>,
+    /// Words for the full-text index.
+    pub words: SearchWords,
+    /// Its bytes.
+    pub blob: NewBlob,
+}
+
+/// Words for the full-text index, as plain text.
+#[derive(Clone, Debug, Default)]
+pub struct SearchWords {
+    /// The subject.
+    pub subject: String,
+    /// Names and addresses.
+    pub participants: String,
+    /// The text.
+    pub body: String,
+    /// File names of attachments.
+    pub names: String,
+}
+
+/// A message that is archived already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMessage {
+    /// Key of the full-text index and of the parties.
+    pub number: i64,
+    /// Its id.
+    pub id: String,
+    /// Agents in whose mailboxes it was found.
+    pub agents: Vec<String>,
+}
+
+/// Keyset position of a list: newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageAfter {
+    /// `sent` of the last message.
+    pub sent: i64,
+    /// Number of the last message.
+    pub number: i64,
+}
+
+/// Recipients, as a column has them.
+#[derive(Serialize, Deserialize, Default)]
+struct Recipients {
+    #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
+    to: Vec<Mailbox>,
+    #[serde(rename = "c", default, skip_serializing_if = "Vec::is_empty")]
+    cc: Vec<Mailbox>,
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds a message.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn message(&self, id: &str) -> Result<Option<Message>> {
+        let row = self
+            .all_messages()
+            .filter(message::Column::Id.eq(id))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        row.map(to_message).transpose()
+    }
+
+    /// Finds messages by their identities.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn messages_by_identity(&self, identities: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, KnownMessage>> {
+        if identities.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows: Vec<(Vec<u8>, i64, String, String)> = self
+            .all_messages()
+            .select_only()
+            .columns([
+                message::Column::Identity,
+                message::Column::Number,
+                message::Column::Id,
+                message::Column::Agents,
+            ])
+            .filter(message::Column::Identity.is_in(identities.iter().cloned()))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter()
+            .map(|(identity, number, id, agents)| {
+                let agents = parse_list(&agents, "agents", &id)?;
+                Ok((identity, KnownMessage { number, id, agents }))
+            })
+            .collect()
+    }
+
+    /// Lists messages by the time they were sent, newest first.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn messages(&self, filter: &MessageFilter, after: Option<MessageAfter>, limit: u64) -> Result<Vec<(MessageAfter, Message)>> {
+        let mut query = self.all_messages().filter(self.condition(filter));
+        if let Some(after) = after {
+            query = query.filter(older_than(after));
+        }
+        let rows = query
+            .order_by_desc(message::Column::Sent)
+            .order_by_desc(message::Column::Number)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter().map(to_listed).collect()
+    }
+
+    /// Reads at most `limit` messages behind a position, in the order of positions; `customer` limits to one customer's. The second
+    /// value is the position up to which everything has been read.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn messages_after(&self, after: i64, customer: Option<&str>, limit: u64) -> Result<(Vec<Message>, i64)> {
+        // Read first: whatever commits meanwhile lies behind it and is left to the next page.
+        let (last, _) = self.log_bounds().await?;
+        let between = |column: message::Column| column.gt(after).and(column.lte(last));
+        let mut query = self.all_messages().filter(between(message::Column::Position));
+        if let Some(customer) = customer {
+            let of_customer = Query::select()
+                .column(message_party::Column::Position)
+                .from(message_party::Entity)
+                .and_where(message_party::Column::TenantId.eq(&*self.tenant))
+                .and_where(message_party::Column::CustomerId.eq(customer))
+                .and_where(message_party::Column::Position.gt(after))
+                .order_by(message_party::Column::Position, sea_orm::Order::Asc)
+                .distinct()
+                .limit(limit)
+                .to_owned();
+            query = query.filter(message::Column::Position.in_subquery(of_customer));
+        }
+        let rows = query
+            .order_by_asc(message::Column::Position)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let full = rows.len() as u64 == limit;
+        let read_to = if full {
+            rows.last().map_or(last, |row| row.position)
+        } else {
+            Ord::max(last, after)
+        };
+        let messages = rows.into_iter().map(to_message).collect::<Result<_>>()?;
+        Ok((messages, read_to))
+    }
+
+    /// Says how much is archived.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn archive_statistics(&self) -> Result<ArchiveStatistics> {
+        let integer = || Alias::new(if self.store.is_postgres() { "bigint" } else { "integer" });
+        let sum = |column: message::Column| Expr::expr(column.sum()).cast_as(integer());
+        let unlinked = Expr::expr(Expr::case(message::Column::Unlinked.eq(true), 1).finally(0).sum()).cast_as(integer());
+        let row: Option<(i64, Option<i64>, Option<i64>, Option<i64>)> = self
+            .all_messages()
+            .select_only()
+            .column_as(message::Column::Number.count(), "messages")
+            .column_as(unlinked, "unlinked")
+            .column_as(sum(message::Column::Size), "size")
+            .column_as(sum(message::Column::StoredSize), "stored_size")
+            .into_tuple()
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let (messages, unlinked, size, stored_size) = row.unwrap_or_default();
+        Ok(ArchiveStatistics {
+            messages,
+            unlinked: unlinked.unwrap_or(0),
+            size: size.unwrap_or(0),
+            stored_size: stored_size.unwrap_or(0),
+        })
+    }
+
+    pub(super) fn all_messages(&self) -> Select<message::Entity> {
+        message::Entity::find().filter(message::Column::TenantId.eq(&*self.tenant))
+    }
+
+    pub(super) fn condition(&self, filter: &MessageFilter) -> Condition {
+        use message::Column;
+        let party = |column: message_party::Column, value: &str| {
+            let numbers = message_party::Entity::find()
+                .select_only()
+                .column(message_party::Column::MessageNumber)
+                .filter(message_party::Column::TenantId.eq(&*self.tenant))
+                .filter(column.eq(value));
+            Column::Number.in_subquery(numbers.into_query())
+        };
+        let in_mailbox = |agent: &str| {
+            let numbers = mailbox_item::Entity::find()
+                .select_only()
+                .column(mailbox_item::Column::MessageNumber)
+                .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
+                .filter(mailbox_item::Column::AgentId.eq(agent))
+                .filter(mailbox_item::Column::MessageNumber.is_not_null());
+            Column::Number.in_subquery(numbers.into_query())
+        };
+        Condition::all()
+            .add_option(filter.customer.as_deref().map(|id| party(message_party::Column::CustomerId, id)))
+            .add_option(filter.contact.as_deref().map(|id| party(message_party::Column::ContactId, id)))
+            .add_option(filter.agent.as_deref().map(in_mailbox))
+            .add_option(filter.direction.map(|direction| Column::Direction.eq(direction.as_str())))
+            .add_option(filter.has_attachments.map(|has| {
+                if has {
+                    Column::AttachmentCount.gt(0)
+                } else {
+                    Column::AttachmentCount.eq(0)
+                }
+            }))
+            .add_option(filter.sent_after.map(|time| Column::Sent.gte(time.0)))
+            .add_option(filter.sent_before.map(|time| Column::Sent.lt(time.0)))
+            .add_option(filter.unlinked.then(|| Column::Unlinked.eq(true)))
+    }
+}
+
+impl Writer {
+    /// Archives messages, and returns the number of each, in their order.
+    ///
+    /// # Errors
+    /// As the database's; an identity that is archived already fails.
+    pub async fn insert_messages(&mut self, new: Vec<NewMessage>) -> Result<Vec<i64>> {
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        let first = self.allocate_positions(new.len()).await?;
+        let mut rows = Vec::with_capacity(new.len());
+        let mut blobs = Vec::with_capacity(new.len());
+        let mut rest = Vec::with_capacity(new.len());
+        for (new, position) in new.into_iter().zip(first..) {
+            let NewMessage {
+                message,
+                identity,
+                parties,
+                words,
+                blob,
+            } = new;
+            rest.push((message.id.clone(), position, message.sent, parties, message.links.clone(), words));
+            rows.push(self.message_row(message, identity, position));
+            blobs.push(blob);
+        }
+        self.insert_blobs(blobs).await?;
+        let numbers: HashMap<String, i64> = message::Entity::insert_many(rows)
+            .exec_with_returning(&self.conn)
+            .await
+            .map_err(store_error)?
+            .into_iter()
+            .map(|row| (row.id, row.number))
+            .collect();
+        let mut parties_rows = Vec::new();
+        let mut words_rows = Vec::with_capacity(rest.len());
+        let mut in_order = Vec::with_capacity(rest.len());
+        for (id, position, sent, parties, links, words) in rest {
+            let number = numbers.get(&id).copied().ok_or_else(|| corrupt("message", "id", &id))?;
+            in_order.push(number);
+            words_rows.push((number, words));
+            for party in parties {
+                parties_rows.extend(self.party_rows(party, number, position, sent.0, &links));
+            }
+        }
+        if !parties_rows.is_empty() {
+            message_party::Entity::insert_many(parties_rows)
+                .exec_without_returning(&self.conn)
+                .await
+                .map_err(store_error)?;
+        }
+        self.insert_words(words_rows).await?;
+        Ok(in_order)
+    }
+
+    /// Notes that a message was found in a further agent's mailbox.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn add_agent_to_message(&mut self, known: &KnownMessage) -> Result<()> {
+        message::Entity::update_many()
+            .col_expr(message::Column::Agents, to_json(&known.agents).into())
+            .filter(message::Column::TenantId.eq(&*self.tenant))
+            .filter(message::Column::Number.eq(known.number))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Links archived messages of addresses that no customer was known for. `owners` has the contact and the customer of each address
+    /// (in lower case). Returns how many messages were linked; they go through the stream again.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn link_addresses(&mut self, owners: &HashMap<String, CustomerLink>) -> Result<u64> {
+        let mut linked = 0;
+        loop {
+            // In stretches, so that an address with very many messages does not make one statement of unbounded size.
+            let parties = message_party::Entity::find()
+                .filter(message_party::Column::TenantId.eq(&*self.tenant))
+                .filter(message_party::Column::CustomerId.eq(""))
+                .filter(message_party::Column::AddressKey.is_in(owners.keys()))
+                .limit(500)
+                .all(&self.conn)
+                .await
+                .map_err(store_error)?;
+            if parties.is_empty() {
+                return Ok(linked);
+            }
+            let mut by_message: BTreeMap<i64, Vec<&CustomerLink>> = BTreeMap::new();
+            for party in &parties {
+                if let Some(link) = owners.get(&party.address_key) {
+                    by_message.entry(party.message_number).or_default().push(link);
+                }
+            }
+            linked += by_message.len() as u64;
+            self.add_links(by_message).await?;
+        }
+    }
+
+    async fn add_links(&mut self, by_message: BTreeMap<i64, Vec<&CustomerLink>>) -> Result<()> {
+        let first = self.allocate_positions(by_message.len()).await?;
+        let rows: HashMap<i64, message::Model> = self
+            .all_messages()
+            .filter(message::Column::Number.is_in(by_message.keys().copied()))
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?
+            .into_iter()
+            .map(|row| (row.number, row))
+            .collect();
+        for ((number, new), position) in by_message.into_iter().zip(first..) {
+            let row = rows
+                .get(&number)
+                .ok_or_else(|| corrupt("message_party", "message_number", &number.to_string()))?;
+            let mut links: Vec<CustomerLink> = parse_list(&row.links, "links", &row.id)?;
+            for link in new {
+                message_party::Entity::update_many()
+                    .col_expr(message_party::Column::CustomerId, link.customer.as_str().into())
+                    .col_expr(message_party::Column::ContactId, link.contact.as_str().into())
+                    .filter(message_party::Column::TenantId.eq(&*self.tenant))
+                    .filter(message_party::Column::MessageNumber.eq(number))
+                    .filter(message_party::Column::AddressKey.eq(&link.address))
+                    .filter(message_party::Column::CustomerId.eq(""))
+                    .exec(&self.conn)
+                    .await
+                    .map_err(store_error)?;
+                links.push(link.clone());
+            }
+            message_party::Entity::update_many()
+                .col_expr(message_party::Column::Position, position.into())
+                .filter(message_party::Column::TenantId.eq(&*self.tenant))
+                .filter(message_party::Column::MessageNumber.eq(number))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+            message::Entity::update_many()
+                .col_expr(message::Column::Links, to_json(&links).into())
+                .col_expr(message::Column::Unlinked, false.into())
+                .col_expr(message::Column::Position, position.into())
+                .filter(message::Column::TenantId.eq(&*self.tenant))
+                .filter(message::Column::Number.eq(number))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    fn message_row(&self, message: Message, identity: [u8; 32], position: i64) -> message::ActiveModel {
+        let (from_name, from_address) = split(message.from);
+        let recipients = Recipients {
+            to: message.to,
+            cc: message.cc,
+        };
+        message::ActiveModel {
+            number: NotSet,
+            tenant_id: Set(self.tenant.to_string()),
+            id: Set(message.id),
+            identity: Set(identity.to_vec()),
+            position: Set(position),
+            message_id: Set(message.message_id),
+            direction: Set(message.direction.as_str().to_owned()),
+            subject: Set(message.subject),
+            from_name: Set(from_name),
+            from_address: Set(from_address),
+            recipients: Set(to_json(&recipients)),
+            preview: Set(message.preview),
+            unlinked: Set(message.links.is_empty()),
+            links: Set(to_json(&message.links)),
+            agents: Set(to_json(&message.agents)),
+            sent: Set(message.sent.0),
+            received: Set(message.received.0),
+            archived: Set(message.archived.0),
+            size: Set(message.size),
+            stored_size: Set(message.stored_size),
+            blob_hash: Set(message.hash),
+            attachment_count: Set(message.attachment_count),
+            automatic: Set(message.automatic.map(|kind| kind.as_str().to_owned())),
+        }
+    }
+
+    /// The rows of one party: one for each customer that knows the address, or one without a customer.
+    fn party_rows(
+        &self,
+        address: String,
+        number: i64,
+        position: i64,
+        sent: i64,
+        links: &[CustomerLink],
+    ) -> Vec<message_party::ActiveModel> {
+        let row = |customer: &str, contact: &str| message_party::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            address_key: Set(address.clone()),
+            message_number: Set(number),
+            customer_id: Set(customer.to_owned()),
+            contact_id: Set(contact.to_owned()),
+            position: Set(position),
+            sent: Set(sent),
+        };
+        let mut customers = HashSet::new();
+        let known: Vec<_> = links
+            .iter()
+            .filter(|link| link.address == address && customers.insert(link.customer.as_str()))
+            .map(|link| row(&link.customer, &link.contact))
+            .collect();
+        if known.is_empty() { vec![row("", "")] } else { known }
+    }
+}
+
+/// Stands behind `after` in a list, newest first.
+pub(super) fn older_than(after: MessageAfter) -> Condition {
+    use message::Column;
+    Condition::any().add(Column::Sent.lt(after.sent)).add(
+        Condition::all()
+            .add(Column::Sent.eq(after.sent))
+            .add(Column::Number.lt(after.number)),
+    )
+}
+
+pub(super) fn to_listed(row: message::Model) -> Result<(MessageAfter, Message)> {
+    let after = MessageAfter {
+        sent: row.sent,
+        number: row.number,
+    };
+    Ok((after, to_message(row)?))
+}
+
+fn parse_list<T: serde::de::DeserializeOwned>(text: &str, column: &'static str, id: &str) -> Result<Vec<T>> {
+    // The usual case is worth a shortcut on the way of every streamed message.
+    if text == "[]" {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(text).map_err(|_| corrupt("message", column, id))
+}
+
+fn to_message(row: message::Model) -> Result<Message> {
+    let recipients: Recipients = serde_json::from_str(&row.recipients).map_err(|_| corrupt("message", "recipients", &row.id))?;
+    Ok(Message {
+        direction: Direction::parse(&row.direction).ok_or_else(|| corrupt("message", "direction", &row.id))?,
+        automatic: automatic(row.automatic, "message", &row.id)?,
+        links: parse_list(&row.links, "links", &row.id)?,
+        agents: parse_list(&row.agents, "agents", &row.id)?,
+        from: join(row.from_name, row.from_address),
+        to: recipients.to,
+        cc: recipients.cc,
+        id: row.id,
+        position: row.position,
+        message_id: row.message_id,
+        subject: row.subject,
+        preview: row.preview,
+        sent: Timestamp(row.sent),
+        received: Timestamp(row.received),
+        archived: Timestamp(row.archived),
+        size: row.size,
+        stored_size: row.stored_size,
+        hash: row.blob_hash,
+        attachment_count: row.attachment_count,
+    })
+}

@@ -1,0 +1,13 @@
+//! The schema, one file per change, never edited after a release.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261123_001_main_job;
+
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261123_001_main_job::Migration)]
+    }
+}

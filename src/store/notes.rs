@@ -1,0 +1,289 @@
+//! Outcomes and notes.
+
+use std::collections::HashSet;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::{
+    TenantStore, Writer, corrupt,
+    entity::{note, outcome},
+    store_error, to_json,
+};
+use crate::domain::{AutomaticKind, Mailbox, Note, Outcome, OutcomeResult, Result, Timestamp};
+
+/// Chooses outcomes. Everything that is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeFilter {
+    /// Only of this agent.
+    pub agent: Option<String>,
+    /// Only with one of these results. Empty: any.
+    pub results: Vec<OutcomeResult>,
+    /// Only of messages with this Message-ID, without angle brackets.
+    pub message_id: Option<String>,
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds an outcome.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn outcome(&self, id: &str) -> Result<Option<Outcome>> {
+        let row = outcome::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        row.map(to_outcome).transpose()
+    }
+
+    /// Lists outcomes, newest first, before the id `before` (empty: from the newest).
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn outcomes(&self, filter: &OutcomeFilter, before: &str, limit: u64) -> Result<Vec<Outcome>> {
+        use outcome::Column;
+        let mut query = outcome::Entity::find()
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .order_by_desc(Column::Id)
+            .limit(limit);
+        if !before.is_empty() {
+            query = query.filter(Column::Id.lt(before));
+        }
+        if let Some(agent) = &filter.agent {
+            query = query.filter(Column::AgentId.eq(agent));
+        }
+        if let Some(message_id) = &filter.message_id {
+            query = query.filter(Column::MessageId.eq(message_id));
+        }
+        if !filter.results.is_empty() {
+            query = query.filter(Column::Result.is_in(filter.results.iter().map(|result| result.as_str())));
+        }
+        let rows = query.all(&self.conn).await.map_err(store_error)?;
+        rows.into_iter().map(to_outcome).collect()
+    }
+
+    /// Tells which identities were swept before, in any mailbox.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn swept_identities(&self, identities: &[Vec<u8>]) -> Result<HashSet<Vec<u8>>> {
+        let rows: Vec<Vec<u8>> = outcome::Entity::find()
+            .select_only()
+            .column(outcome::Column::Identity)
+            .filter(outcome::Column::TenantId.eq(&*self.tenant))
+            .filter(outcome::Column::Identity.is_in(identities.iter().cloned()))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Finds a note.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn note(&self, id: &str) -> Result<Option<Note>> {
+        let row = note::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        row.map(to_note).transpose()
+    }
+
+    /// Lists notes, newest first, before the id `before` (empty: from the newest).
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn notes(&self, case: Option<&str>, agent: Option<&str>, before: &str, limit: u64) -> Result<Vec<Note>> {
+        use note::Column;
+        let mut query = note::Entity::find()
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .order_by_desc(Column::Id)
+            .limit(limit);
+        if !before.is_empty() {
+            query = query.filter(Column::Id.lt(before));
+        }
+        if let Some(case) = case {
+            query = query.filter(Column::CaseId.eq(case));
+        }
+        if let Some(agent) = agent {
+            query = query.filter(Column::AgentId.eq(agent));
+        }
+        let rows = query.all(&self.conn).await.map_err(store_error)?;
+        rows.into_iter().map(to_note).collect()
+    }
+
+    /// Counts the notes from a sender's messages that were received within a stretch of time, on one case or on all.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn count_notes(&self, sender_key: &str, case: Option<&str>, from: Timestamp, to: Timestamp) -> Result<u64> {
+        use note::Column;
+        let mut query = note::Entity::find()
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::SenderKey.eq(sender_key))
+            .filter(Column::Received.between(from.0, to.0));
+        if let Some(case) = case {
+            query = query.filter(Column::CaseId.eq(case));
+        }
+        query.count(&self.conn).await.map_err(store_error)
+    }
+}
+
+impl Writer {
+    /// Adds outcomes.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_outcomes(&mut self, outcomes: Vec<Outcome>) -> Result<()> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        let rows = outcomes.into_iter().map(|outcome| {
+            let (sender_name, sender_address) = split(outcome.sender);
+            outcome::ActiveModel {
+                tenant_id: Set(self.tenant.to_string()),
+                id: Set(outcome.id),
+                agent_id: Set(outcome.agent),
+                folder: Set(outcome.folder),
+                source_id: Set(outcome.source_id),
+                result: Set(outcome.result.as_str().to_owned()),
+                detail: Set(outcome.detail),
+                subject: Set(outcome.subject),
+                sender_name: Set(sender_name),
+                sender_address: Set(sender_address),
+                message_id: Set(outcome.message_id),
+                automatic: Set(outcome.automatic.map(|kind| kind.as_str().to_owned())),
+                case_id: Set(outcome.case),
+                note_id: Set(outcome.note),
+                contact_id: Set(outcome.contact),
+                archived_id: Set(outcome.message),
+                candidates: Set(if outcome.candidates.is_empty() {
+                    String::new()
+                } else {
+                    to_json(&outcome.candidates)
+                }),
+                size: Set(outcome.size),
+                received: Set(outcome.received.0),
+                handled: Set(outcome.handled.0),
+                identity: Set(outcome.identity),
+                blob_hash: Set(outcome.blob),
+            }
+        });
+        outcome::Entity::insert_many(rows)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Adds notes. `identities` has the identity of each one's message; a second note of the same identity on the same case fails.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_notes(&mut self, notes: Vec<(Note, [u8; 32])>) -> Result<()> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let rows = notes.into_iter().map(|(note, identity)| {
+            let sender_key = note.sender.as_ref().map(Mailbox::key).unwrap_or_default();
+            let (sender_name, sender_address) = split(note.sender);
+            note::ActiveModel {
+                tenant_id: Set(self.tenant.to_string()),
+                id: Set(note.id),
+                case_id: Set(note.case),
+                case_reference: Set(note.case_reference),
+                customer_id: Set(note.customer),
+                contact_id: Set(note.contact),
+                contact_created: Set(note.contact_created),
+                agent_id: Set(note.agent),
+                archived_id: Set(note.message),
+                message_id: Set(note.message_id),
+                sender_name: Set(sender_name),
+                sender_address: Set(sender_address),
+                sender_key: Set(sender_key),
+                subject: Set(note.subject),
+                text: Set(note.text),
+                quoted: Set(note.quoted),
+                automatic: Set(note.automatic.map(|kind| kind.as_str().to_owned())),
+                sender_not_authentic: Set(note.sender_not_authentic),
+                received: Set(note.received.0),
+                create_time: Set(note.created.0),
+                identity: Set(identity.to_vec()),
+                blob_hash: Set(note.blob),
+                size: Set(note.size),
+            }
+        });
+        note::Entity::insert_many(rows)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+pub(super) fn split(mailbox: Option<Mailbox>) -> (String, Option<String>) {
+    mailbox.map_or((String::new(), None), |mailbox| (mailbox.display_name, Some(mailbox.address)))
+}
+
+pub(super) fn join(display_name: String, address: Option<String>) -> Option<Mailbox> {
+    address.map(|address| Mailbox { display_name, address })
+}
+
+pub(super) fn automatic(text: Option<String>, table: &'static str, id: &str) -> Result<Option<AutomaticKind>> {
+    text.map(|text| AutomaticKind::parse(&text).ok_or_else(|| corrupt(table, "automatic", id)))
+        .transpose()
+}
+
+fn to_outcome(row: outcome::Model) -> Result<Outcome> {
+    Ok(Outcome {
+        result: OutcomeResult::parse(&row.result).ok_or_else(|| corrupt("outcome", "result", &row.id))?,
+        automatic: automatic(row.automatic, "outcome", &row.id)?,
+        candidates: if row.candidates.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::from_str(&row.candidates).map_err(|_| corrupt("outcome", "candidates", &row.id))?
+        },
+        sender: join(row.sender_name, row.sender_address),
+        id: row.id,
+        agent: row.agent_id,
+        folder: row.folder,
+        source_id: row.source_id,
+        detail: row.detail,
+        subject: row.subject,
+        message_id: row.message_id,
+        case: row.case_id,
+        note: row.note_id,
+        contact: row.contact_id,
+        message: row.archived_id,
+        size: row.size,
+        received: Timestamp(row.received),
+        handled: Timestamp(row.handled),
+        identity: row.identity,
+        blob: row.blob_hash,
+    })
+}
+
+fn to_note(row: note::Model) -> Result<Note> {
+    Ok(Note {
+        automatic: automatic(row.automatic, "note", &row.id)?,
+        sender: join(row.sender_name, row.sender_address),
+        id: row.id,
+        case: row.case_id,
+        case_reference: row.case_reference,
+        customer: row.customer_id,
+        contact: row.contact_id,
+        contact_created: row.contact_created,
+        agent: row.agent_id,
+        message: row.archived_id,
+        message_id: row.message_id,
+        subject: row.subject,
+        text: row.text,
+        quoted: row.quoted,
+        sender_not_authentic: row.sender_not_authentic,
+        received: Timestamp(row.received),
+        created: Timestamp(row.create_time),
+        blob: row.blob_hash,
+        size: row.size,
+    })
+}

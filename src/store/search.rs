@@ -1,0 +1,173 @@
+//! The full-text index: FTS5 on SQLite, a tsvector with a GIN index on PostgreSQL.
+
+use sea_orm::{ConnectionTrait, DbBackend, QueryFilter, QueryOrder, QuerySelect, Statement, Value, sea_query::Expr};
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+
+use super::{
+    MessageAfter, SearchWords, TenantStore, Writer,
+    entity::message,
+    messages::{older_than, to_listed},
+    store_error,
+};
+use crate::domain::{Message, MessageFilter, Result};
+
+/// PostgreSQL refuses a tsvector over 1 MiB; this much text stays below it.
+const POSTGRES_TEXT_LIMIT: usize = 200 * 1024;
+
+/// One thing that must occur: words in a row, the last of them possibly a beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchTerm {
+    /// The words, at least one, letters and digits only.
+    pub words: Vec<String>,
+    /// Whether the last word may go on.
+    pub prefix: bool,
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds messages in which all terms occur, newest first.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn search_messages(
+        &self,
+        terms: &[SearchTerm],
+        filter: &MessageFilter,
+        after: Option<MessageAfter>,
+        limit: u64,
+    ) -> Result<Vec<(MessageAfter, Message)>> {
+        let found = if self.store.is_postgres() {
+            Expr::cust_with_values(
+                "message.number IN (SELECT number FROM message_search WHERE words @@ $1::tsquery)",
+                [Value::from(postgres_query(terms))],
+            )
+        } else {
+            Expr::cust_with_values(
+                "message.number IN (SELECT rowid FROM message_search WHERE message_search MATCH ?)",
+                [Value::from(sqlite_query(terms))],
+            )
+        };
+        let mut query = self.all_messages().filter(self.condition(filter)).filter(found);
+        if let Some(after) = after {
+            query = query.filter(older_than(after));
+        }
+        let rows = query
+            .order_by_desc(message::Column::Sent)
+            .order_by_desc(message::Column::Number)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter().map(to_listed).collect()
+    }
+}
+
+impl Writer {
+    /// Adds messages to the index.
+    pub(super) async fn insert_words(&mut self, rows: Vec<(i64, SearchWords)>) -> Result<()> {
+        let backend = self.conn.get_database_backend();
+        for chunk in rows.chunks(200) {
+            let (sql, values) = match backend {
+                DbBackend::Postgres => postgres_insert(chunk),
+                _ => sqlite_insert(chunk),
+            };
+            self.conn
+                .execute_raw(Statement::from_sql_and_values(backend, sql, values))
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(())
+    }
+}
+
+fn sqlite_insert(rows: &[(i64, SearchWords)]) -> (String, Vec<Value>) {
+    let mut sql = String::from("INSERT INTO message_search (rowid, subject, participants, body, names) VALUES ");
+    sql.push_str(&vec!["(?, ?, ?, ?, ?)"; rows.len()].join(", "));
+    let values = rows
+        .iter()
+        .flat_map(|(number, words)| {
+            [
+                (*number).into(),
+                words.subject.as_str().into(),
+                words.participants.as_str().into(),
+                words.body.as_str().into(),
+                words.names.as_str().into(),
+            ]
+        })
+        .collect();
+    (sql, values)
+}
+
+fn postgres_insert(rows: &[(i64, SearchWords)]) -> (String, Vec<Value>) {
+    let mut sql = String::from("INSERT INTO message_search (number, words) VALUES ");
+    let mut values = Vec::with_capacity(rows.len() * 2);
+    for (index, (number, words)) in rows.iter().enumerate() {
+        if index > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str(&format!("(${}, to_tsvector('simple', ${}))", index * 2 + 1, index * 2 + 2));
+        let text = [&words.subject, &words.participants, &words.names, &words.body]
+            .map(String::as_str)
+            .join("\n");
+        let mut folded = fold(&text);
+        let cut = folded.floor_char_boundary(POSTGRES_TEXT_LIMIT);
+        folded.truncate(cut);
+        values.push((*number).into());
+        values.push(folded.into());
+    }
+    (sql, values)
+}
+
+/// Takes accents away, as FTS5's tokenizer does by itself, and turns everything but letters and digits into spaces, so that PostgreSQL's
+/// parser sees words only and no host names or paths.
+fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
+    }
+    text.nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect()
+}
+
+fn sqlite_query(terms: &[SearchTerm]) -> String {
+    let quote = |term: &SearchTerm| format!("\"{}\"{}", term.words.join(" "), if term.prefix { "*" } else { "" });
+    terms.iter().map(quote).collect::<Vec<_>>().join(" AND ")
+}
+
+fn postgres_query(terms: &[SearchTerm]) -> String {
+    let quote = |term: &SearchTerm| {
+        let words: Vec<String> = term
+            .words
+            .iter()
+            .map(|word| format!("'{}'", fold(&word.to_lowercase()).trim()))
+            .collect();
+        format!("({}{})", words.join(" <-> "), if term.prefix { ":*" } else { "" })
+    };
+    terms.iter().map(quote).collect::<Vec<_>>().join(" & ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_quote_every_word() {
+        let terms = [
+            SearchTerm {
+                words: vec!["Ölheizung".to_owned()],
+                prefix: true,
+            },
+            SearchTerm {
+                words: vec!["new".to_owned(), "pump".to_owned()],
+                prefix: false,
+            },
+        ];
+        assert_eq!(sqlite_query(&terms), "\"Ölheizung\"* AND \"new pump\"");
+        assert_eq!(postgres_query(&terms), "('olheizung':*) & ('new' <-> 'pump')");
+    }
+
+    #[test]
+    fn words_are_folded_for_postgres() {
+        assert_eq!(fold("Café-Öl: a/b.example"), "Cafe Ol  a b example");
+    }
+}

@@ -1,0 +1,97 @@
+//! What holds for a whole tenant, and its data key.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
+
+use super::{
+    TenantStore, Writer, corrupt,
+    entity::{tenant_key, tenant_settings},
+    store_error, to_json,
+};
+use crate::domain::{Error, Result, TenantSettings, Timestamp};
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// The tenant's settings; the defaults for one that never wrote any.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn settings(&self) -> Result<TenantSettings> {
+        let row = tenant_settings::Entity::find_by_id(self.tenant.to_string())
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let Some(row) = row else { return Ok(TenantSettings::default()) };
+        Ok(TenantSettings {
+            choices: serde_json::from_str(&row.choices).map_err(|_| corrupt("tenant_settings", "choices", &row.tenant_id))?,
+            acknowledged: row.acknowledged_by.zip(row.acknowledged_time.map(Timestamp)),
+            version: row.version,
+        })
+    }
+
+    /// The tenant's data key, wrapped. `None` for a tenant that has none yet.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn data_key(&self) -> Result<Option<Vec<u8>>> {
+        let row = tenant_key::Entity::find_by_id(self.tenant.to_string())
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map(|row| row.wrapped))
+    }
+}
+
+impl Writer {
+    /// Writes the tenant's settings, if their version is still `settings.version - 1`.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Stale`] when the version is another.
+    pub async fn put_settings(&mut self, settings: &TenantSettings) -> Result<()> {
+        let (by, time) = settings
+            .acknowledged
+            .clone()
+            .map_or((None, None), |(by, time)| (Some(by), Some(time.0)));
+        let row = tenant_settings::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            choices: Set(to_json(&settings.choices)),
+            acknowledged_by: Set(by),
+            acknowledged_time: Set(time),
+            version: Set(settings.version),
+        };
+        let written = if settings.version == 1 {
+            let inserted = tenant_settings::Entity::insert_many([row])
+                .on_conflict(OnConflict::column(tenant_settings::Column::TenantId).do_nothing().to_owned())
+                .exec_without_returning(&self.conn)
+                .await
+                .map_err(store_error)?;
+            inserted == 1
+        } else {
+            let result = tenant_settings::Entity::update_many()
+                .set(row)
+                .filter(tenant_settings::Column::TenantId.eq(&*self.tenant))
+                .filter(tenant_settings::Column::Version.eq(settings.version - 1))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+            result.rows_affected == 1
+        };
+        if written { Ok(()) } else { Err(Error::stale("tenantSettings")) }
+    }
+
+    /// Stores the tenant's data key, unless it has one.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_data_key(&mut self, wrapped: Vec<u8>, now: Timestamp) -> Result<()> {
+        let row = tenant_key::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            wrapped: Set(wrapped),
+            create_time: Set(now.0),
+        };
+        tenant_key::Entity::insert_many([row])
+            .on_conflict(OnConflict::column(tenant_key::Column::TenantId).do_nothing().to_owned())
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}

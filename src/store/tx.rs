@@ -1,0 +1,123 @@
+//! Transactions: how they begin, what happens when they collide, and how they tell waiting streams of their commit.
+
+use std::{future::Future, time::Duration};
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+use super::{Store, TenantStore, Writer, store_error};
+use crate::domain::{Error, Result};
+
+/// How often a transaction is tried in all.
+const ATTEMPTS: u32 = 8;
+
+impl Store {
+    /// Begins a transaction on a tenant's data. No network call may happen inside.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
+    pub async fn begin(&self, tenant: &str) -> Result<Writer> {
+        let options = TransactionOptions {
+            // Taken at once: a transaction that reads first and writes later could otherwise find the lock gone.
+            sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = self.inner.write.begin_with_options(options).await.map_err(store_error)?;
+        Ok(TenantStore {
+            conn: transaction,
+            tenant: tenant.into(),
+            store: self.clone(),
+            position: 0,
+        })
+    }
+}
+
+impl Writer {
+    /// Makes everything durable and wakes the streams that wait for it.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Unavailable`] when it did not happen, or when that cannot be known.
+    pub async fn commit(self) -> Result<()> {
+        self.conn.commit().await.map_err(store_error)?;
+        if self.position > 0 {
+            self.store.inner.wakeups.committed(&self.tenant, self.position);
+        }
+        Ok(())
+    }
+
+    /// Gives out `count` positions in a row and returns the first. The tenant's counter stays locked until the end of the
+    /// transaction, so positions become visible in their order. Call it as late as possible.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn allocate_positions(&mut self, count: usize) -> Result<i64> {
+        let count = i64::try_from(count).expect("a transaction never needs that many positions");
+        let backend = self.conn.get_database_backend();
+        let sql = match backend {
+            DbBackend::Postgres => {
+                "INSERT INTO tenant_position (tenant_id, last, oldest) VALUES ($1, $2, 0) \
+                 ON CONFLICT (tenant_id) DO UPDATE SET last = tenant_position.last + $2 RETURNING last"
+            }
+            _ => {
+                "INSERT INTO tenant_position (tenant_id, last, oldest) VALUES (?1, ?2, 0) \
+                 ON CONFLICT (tenant_id) DO UPDATE SET last = tenant_position.last + ?2 RETURNING last"
+            }
+        };
+        let statement = Statement::from_sql_and_values(backend, sql, [(&*self.tenant).into(), count.into()]);
+        let row = self.conn.query_one_raw(statement).await.map_err(store_error)?;
+        let last: i64 = row
+            .ok_or_else(|| Error::internal("the tenant's counter gave no position"))?
+            .try_get("", "last")
+            .map_err(store_error)?;
+        self.position = last;
+        Ok(last - count + 1)
+    }
+}
+
+/// Runs a whole transaction again when it collided with another one: serialization faults, deadlocks, a busy database, and rows
+/// that another writer inserted first. At most 8 times, with a short random pause between.
+///
+/// # Errors
+/// The last attempt's.
+pub async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut tries = 0;
+    loop {
+        let error = match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        tries += 1;
+        let collided = std::error::Error::source(&error)
+            .and_then(|source| source.downcast_ref::<DbErr>())
+            .is_some_and(|source| is_transient(source) || matches!(source.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))));
+        if !collided || tries == ATTEMPTS {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=10u64 << tries))).await;
+    }
+}
+
+/// Whether the same transaction may succeed when it is tried again.
+pub(super) fn is_transient(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return false;
+    };
+    let Some(code) = cause
+        .as_database_error()
+        .and_then(|database| database.code().map(|code| code.into_owned()))
+    else {
+        return matches!(&**cause, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+    };
+    // PostgreSQL: serialization failure, deadlock, shutdowns. SQLite: BUSY and LOCKED with their extended codes.
+    matches!(
+        code.as_str(),
+        "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "5" | "6" | "261" | "517" | "773" | "262"
+    )
+}
