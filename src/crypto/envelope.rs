@@ -1,0 +1,282 @@
+//! Envelope encryption: a data key per tenant, wrapped by the master key, seals single values of single rows.
+//!
+//! A sealed value is `version (1 byte) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM (NIST SP 800-38D) with a random nonce. A
+//! wrapped key is `version (1) | id of the master key (8) | nonce (12) | ciphertext (32) | tag (16)`. What a value belongs to is
+//! associated data, so a value copied to another row, column or tenant does not open.
+
+use aws_lc_rs::aead::{self, AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use zeroize::Zeroize;
+
+use super::{KeyId, MasterKey, Secret, master};
+
+const VERSION: u8 = 1;
+const TAG_LEN: usize = 16;
+const KEY_ID_LEN: usize = 8;
+
+/// Where a sealed value belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aad<'a> {
+    /// The tenant's id.
+    pub tenant: &'a str,
+    /// The table.
+    pub table: &'a str,
+    /// The id of the row.
+    pub row: &'a str,
+    /// The column.
+    pub column: &'a str,
+}
+
+/// Why sealed bytes do not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// They are of a version that this release does not know.
+    #[error("the sealed value has the unknown version {0}; a newer release may have written it")]
+    Version(u8),
+    /// They were wrapped by another master key.
+    #[error("the data key was wrapped by the master key {found}, but {expected} is in use")]
+    OtherMasterKey {
+        /// The master key that was tried.
+        expected: KeyId,
+        /// The one that is needed.
+        found: KeyId,
+    },
+    /// They were changed, cut, sealed with another data key, or belong to another row, column or tenant.
+    #[error("the sealed value is damaged or belongs elsewhere")]
+    Damaged,
+}
+
+/// The key of a tenant's secrets. One key may seal some 2³² values before random nonces become a risk.
+pub struct DataKey {
+    bytes: Secret<[u8; 32]>,
+    key: LessSafeKey,
+}
+
+impl DataKey {
+    /// A new random key.
+    pub fn generate() -> Self {
+        Self::of(Secret::new(master::random()))
+    }
+
+    /// Seals a value for one place. The result is 29 bytes longer than the value.
+    pub fn seal(&self, plaintext: &[u8], aad: &Aad<'_>) -> Vec<u8> {
+        seal(&self.key, &[VERSION], plaintext, &aad.bytes())
+    }
+
+    /// The value that was sealed for this place.
+    ///
+    /// # Errors
+    /// [`OpenError::Version`] and [`OpenError::Damaged`].
+    pub fn open(&self, sealed: &[u8], aad: &Aad<'_>) -> Result<Secret<Vec<u8>>, OpenError> {
+        let (&version, sealed) = sealed.split_first().ok_or(OpenError::Damaged)?;
+        if version != VERSION {
+            return Err(OpenError::Version(version));
+        }
+        open(&self.key, &[VERSION], sealed, &aad.bytes())
+    }
+
+    fn of(bytes: Secret<[u8; 32]>) -> Self {
+        let key = aead_key(&bytes);
+        Self { bytes, key }
+    }
+}
+
+impl std::fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataKey([secret])")
+    }
+}
+
+impl MasterKey {
+    /// Wraps a tenant's data key for storage, in 69 bytes.
+    pub fn wrap(&self, data_key: &DataKey, tenant: &str) -> Vec<u8> {
+        let mut head = vec![VERSION];
+        head.extend_from_slice(&self.id().0);
+        seal(&self.wrapping_key(), &head, data_key.bytes.expose(), tenant.as_bytes())
+    }
+
+    /// The data key that was wrapped for this tenant.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`OpenError::OtherMasterKey`] names the key that is needed.
+    pub fn unwrap(&self, wrapped: &[u8], tenant: &str) -> Result<DataKey, OpenError> {
+        let found = wrapped_by(wrapped)?;
+        if found != self.id() {
+            return Err(OpenError::OtherMasterKey {
+                expected: self.id(),
+                found,
+            });
+        }
+        let (head, sealed) = wrapped.split_at(1 + KEY_ID_LEN);
+        let bytes = open(&self.wrapping_key(), head, sealed, tenant.as_bytes())?;
+        let bytes: [u8; 32] = bytes.expose().as_slice().try_into().map_err(|_| OpenError::Damaged)?;
+        Ok(DataKey::of(Secret::new(bytes)))
+    }
+
+    fn wrapping_key(&self) -> LessSafeKey {
+        aead_key(&self.derive("data key wrapping"))
+    }
+}
+
+/// Which master key wrapped these bytes.
+///
+/// # Errors
+/// [`OpenError::Version`] and [`OpenError::Damaged`].
+fn wrapped_by(wrapped: &[u8]) -> Result<KeyId, OpenError> {
+    let (&version, rest) = wrapped.split_first().ok_or(OpenError::Damaged)?;
+    if version != VERSION {
+        return Err(OpenError::Version(version));
+    }
+    rest.first_chunk().copied().map(KeyId).ok_or(OpenError::Damaged)
+}
+
+impl Aad<'_> {
+    /// Every part after its length, so that no two places give the same bytes.
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(96);
+        for part in [self.tenant, self.table, self.row, self.column] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+fn aead_key(bytes: &Secret<[u8; 32]>) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes.expose()).expect("AES-256 takes any 32 bytes"))
+}
+
+/// `head | nonce | ciphertext | tag`, where `head` is authenticated too.
+fn seal(key: &LessSafeKey, head: &[u8], plaintext: &[u8], place: &[u8]) -> Vec<u8> {
+    let nonce: [u8; NONCE_LEN] = master::random();
+    // Room for all from the start: a buffer that grows would leave copies of the plaintext behind.
+    let mut out = Vec::with_capacity(head.len() + NONCE_LEN + plaintext.len() + TAG_LEN);
+    out.extend_from_slice(head);
+    out.extend_from_slice(&nonce);
+    out.extend_from_slice(plaintext);
+    let tag = key
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            aead::Aad::from([head, place].concat()),
+            &mut out[head.len() + NONCE_LEN..],
+        )
+        .expect("AES-GCM takes any plaintext below 64 GiB");
+    out.extend_from_slice(tag.as_ref());
+    out
+}
+
+/// The reverse of [`seal`], with `sealed` being what follows `head`.
+fn open(key: &LessSafeKey, head: &[u8], sealed: &[u8], place: &[u8]) -> Result<Secret<Vec<u8>>, OpenError> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Damaged)?;
+    let mut buffer = sealed.to_vec();
+    let opened = key.open_in_place(
+        Nonce::assume_unique_for_key(*nonce),
+        aead::Aad::from([head, place].concat()),
+        &mut buffer,
+    );
+    match opened.map(|plaintext| plaintext.len()) {
+        Ok(length) => {
+            buffer.truncate(length);
+            Ok(Secret::new(buffer))
+        }
+        Err(_) => {
+            buffer.zeroize();
+            Err(OpenError::Damaged)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACE: Aad<'static> = Aad {
+        tenant: "acme",
+        table: "agent",
+        row: "01J",
+        column: "password",
+    };
+
+    #[test]
+    fn opens_only_where_it_belongs() {
+        let key = DataKey::generate();
+        let sealed = key.seal(b"hunter2", &PLACE);
+        assert_eq!(sealed.len(), 7 + 29);
+        assert_eq!(key.open(&sealed, &PLACE).unwrap().expose(), b"hunter2");
+        assert_ne!(sealed, key.seal(b"hunter2", &PLACE), "each nonce is new");
+        for elsewhere in [
+            Aad { tenant: "acm", ..PLACE },
+            Aad { table: "account", ..PLACE },
+            Aad { row: "01K", ..PLACE },
+            Aad { column: "token", ..PLACE },
+            // The same characters, divided differently.
+            Aad {
+                tenant: "acmea",
+                table: "gent",
+                ..PLACE
+            },
+        ] {
+            assert_eq!(key.open(&sealed, &elsewhere).unwrap_err(), OpenError::Damaged);
+        }
+        assert_eq!(DataKey::generate().open(&sealed, &PLACE).unwrap_err(), OpenError::Damaged);
+    }
+
+    #[test]
+    fn a_wrapped_key_opens_what_it_sealed() {
+        let master = MasterKey::from_bytes([3; 32]);
+        let key = DataKey::generate();
+        let sealed = key.seal(b"hunter2", &PLACE);
+        let wrapped = master.wrap(&key, "acme");
+        assert_eq!(wrapped.len(), 69);
+        let again = master.unwrap(&wrapped, "acme").unwrap();
+        assert_eq!(again.open(&sealed, &PLACE).unwrap().expose(), b"hunter2");
+        assert_eq!(master.unwrap(&wrapped, "other").unwrap_err(), OpenError::Damaged);
+
+        let other = MasterKey::from_bytes([4; 32]);
+        let error = other.unwrap(&wrapped, "acme").unwrap_err();
+        assert_eq!(
+            error,
+            OpenError::OtherMasterKey {
+                expected: other.id(),
+                found: master.id()
+            }
+        );
+        for bit in 0..wrapped.len() * 8 {
+            let mut changed = wrapped.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(master.unwrap(&changed, "acme").is_err(), "bit {bit}");
+        }
+        for length in 0..wrapped.len() {
+            assert!(master.unwrap(&wrapped[..length], "acme").is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_version_is_named() {
+        let key = DataKey::generate();
+        let mut sealed = key.seal(b"", &PLACE);
+        sealed[0] = 9;
+        assert_eq!(key.open(&sealed, &PLACE).unwrap_err(), OpenError::Version(9));
+    }
+
+    proptest! {
+        #[test]
+        fn seal_and_open_is_identity_and_no_bit_may_flip(plain in prop::collection::vec(any::<u8>(), 0..300), bit in any::<prop::sample::Index>()) {
+            let key = DataKey::of(Secret::new([5; 32]));
+            let mut sealed = key.seal(&plain, &PLACE);
+            let opened = key.open(&sealed, &PLACE).unwrap();
+            prop_assert_eq!(opened.expose(), &plain);
+            let bit = bit.index(sealed.len() * 8);
+            sealed[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(key.open(&sealed, &PLACE).is_err());
+        }
+
+        #[test]
+        fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let key = DataKey::of(Secret::new([5; 32]));
+            prop_assert!(key.open(&bytes, &PLACE).is_err());
+            prop_assert!(MasterKey::from_bytes([1; 32]).unwrap(&bytes, "t").is_err());
+        }
+    }
+}

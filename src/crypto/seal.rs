@@ -1,0 +1,230 @@
+//! Positions handed to callers: cursors and page tokens.
+//!
+//! A sealed position is base64url without padding of `version (1 byte) | tag (16) | payload`. The tag is HMAC-SHA256 (RFC 2104), cut to
+//! 16 bytes, with a key of its own for each purpose and tenant. The payload can be read by the caller but not made or changed.
+
+use aws_lc_rs::{constant_time, hmac};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::MasterKey;
+
+const VERSION: u8 = 1;
+const TAG_LEN: usize = 16;
+const HEAD_LEN: usize = 1 + TAG_LEN;
+
+/// Payloads up to this many bytes are sealed without allocating anything but the result.
+const SMALL: usize = 128 - HEAD_LEN;
+
+/// Longest sealed text that is looked at, in bytes.
+pub const MAX_SEALED_BYTES: usize = 4 * 1024;
+
+/// Why a position is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// It is not such a text at all, or longer than [`MAX_SEALED_BYTES`].
+    #[error("malformed")]
+    Malformed,
+    /// It is of a version that this release does not know.
+    #[error("of the unknown version {0}")]
+    Version(u8),
+    /// It was made for another purpose or tenant, by another installation, or changed.
+    #[error("not made by this service for this purpose")]
+    Foreign,
+}
+
+/// Seals positions with a key derived from the master key, so all replicas that share it accept each other's.
+#[derive(Clone)]
+pub struct Sealer {
+    /// The first seals; all open.
+    roots: Vec<hmac::Key>,
+}
+
+/// A [`Sealer`] for one purpose and tenant, which is faster: make one for each stream.
+#[derive(Clone)]
+pub struct BoundSealer {
+    current: hmac::Key,
+    previous: Vec<hmac::Key>,
+}
+
+impl Sealer {
+    /// A sealer with this master key.
+    pub fn new(master: &MasterKey) -> Self {
+        Self { roots: vec![root(master)] }
+    }
+
+    /// Also accepts what was sealed with an earlier master key, so that positions survive its rotation.
+    #[must_use]
+    pub fn accepting(mut self, earlier: &MasterKey) -> Self {
+        self.roots.push(root(earlier));
+        self
+    }
+
+    /// The sealer for one purpose (a constant, such as `watch.matches`) and tenant.
+    pub fn bind(&self, purpose: &str, tenant: &str) -> BoundSealer {
+        let mut keys = self.roots.iter().map(|root| {
+            let mut context = hmac::Context::with_key(root);
+            context.update(&[VERSION]);
+            // The length first, so that no two pairs of purpose and tenant read alike.
+            context.update(&(purpose.len() as u64).to_be_bytes());
+            context.update(purpose.as_bytes());
+            context.update(tenant.as_bytes());
+            hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
+        });
+        BoundSealer {
+            current: keys.next().expect("there is always one root"),
+            previous: keys.collect(),
+        }
+    }
+
+    /// Seals one payload; see [`BoundSealer::seal`].
+    pub fn seal(&self, purpose: &str, tenant: &str, payload: &[u8]) -> String {
+        self.bind(purpose, tenant).seal(payload)
+    }
+
+    /// Opens one text; see [`BoundSealer::open`].
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn open(&self, purpose: &str, tenant: &str, text: &str) -> Result<Vec<u8>, SealError> {
+        self.bind(purpose, tenant).open(text)
+    }
+}
+
+impl BoundSealer {
+    /// The text for a payload: the same for the same payload. About a third longer than the payload, plus 23 characters. Payloads beyond
+    /// some 3,000 bytes give texts that are longer than [`MAX_SEALED_BYTES`] and do not open.
+    pub fn seal(&self, payload: &[u8]) -> String {
+        let tag = hmac::sign(&self.current, payload);
+        let mut small = [0; HEAD_LEN + SMALL];
+        let mut large = Vec::new();
+        let sealed = if payload.len() <= SMALL {
+            &mut small[..HEAD_LEN + payload.len()]
+        } else {
+            large.resize(HEAD_LEN + payload.len(), 0);
+            large.as_mut_slice()
+        };
+        sealed[0] = VERSION;
+        sealed[1..HEAD_LEN].copy_from_slice(&tag.as_ref()[..TAG_LEN]);
+        sealed[HEAD_LEN..].copy_from_slice(payload);
+        URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// The payload of a text that was sealed for this purpose and tenant.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn open(&self, text: &str) -> Result<Vec<u8>, SealError> {
+        if text.len() > MAX_SEALED_BYTES {
+            return Err(SealError::Malformed);
+        }
+        let mut sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| SealError::Malformed)?;
+        let Some((&[version, ref tag @ ..], payload)) = sealed.split_first_chunk::<HEAD_LEN>() else {
+            return Err(SealError::Malformed);
+        };
+        if version != VERSION {
+            return Err(SealError::Version(version));
+        }
+        let fits = |key| constant_time::verify_slices_are_equal(&hmac::sign(key, payload).as_ref()[..TAG_LEN], tag).is_ok();
+        if !fits(&self.current) && !self.previous.iter().any(fits) {
+            return Err(SealError::Foreign);
+        }
+        sealed.drain(..HEAD_LEN);
+        Ok(sealed)
+    }
+}
+
+fn root(master: &MasterKey) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, master.derive("sealed positions").expose())
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer([secret])")
+    }
+}
+
+impl std::fmt::Debug for BoundSealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BoundSealer([secret])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&MasterKey::from_bytes([byte; 32]))
+    }
+
+    #[test]
+    fn opens_for_its_purpose_and_tenant_only() {
+        let here = sealer(1);
+        let text = here.seal("watch", "acme", b"0123456789abcdef");
+        assert_eq!(text.len(), 44);
+        // A replica with the same master key.
+        assert_eq!(sealer(1).open("watch", "acme", &text).unwrap(), b"0123456789abcdef");
+        for (purpose, tenant) in [("list", "acme"), ("watch", "other"), ("watchacme", ""), ("watch", ""), ("", "acme")] {
+            assert_eq!(here.open(purpose, tenant, &text), Err(SealError::Foreign), "{purpose} {tenant}");
+        }
+        assert_eq!(sealer(2).open("watch", "acme", &text), Err(SealError::Foreign));
+    }
+
+    #[test]
+    fn earlier_master_keys_still_open() {
+        let earlier = MasterKey::from_bytes([1; 32]);
+        let text = Sealer::new(&earlier).seal("watch", "acme", b"7");
+        let rotated = sealer(2).accepting(&earlier);
+        assert_eq!(rotated.open("watch", "acme", &text).unwrap(), b"7");
+        let new = rotated.seal("watch", "acme", b"7");
+        assert_ne!(new, text);
+        assert_eq!(sealer(2).open("watch", "acme", &new).unwrap(), b"7");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let bound = sealer(1).bind("watch", "acme");
+        let text = bound.seal(b"7");
+        for malformed in [
+            "",
+            "EARLIEST",
+            "A",
+            "\u{e4}",
+            &text[..20],
+            &format!("{text}="),
+            &format!("{text} "),
+            &"A".repeat(MAX_SEALED_BYTES + 1),
+        ] {
+            assert_eq!(bound.open(malformed), Err(SealError::Malformed), "{malformed:?}");
+        }
+        let mut newer = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        newer[0] = 2;
+        assert_eq!(bound.open(&URL_SAFE_NO_PAD.encode(newer)), Err(SealError::Version(2)));
+        // Texts that callers have stored must still open in the next release.
+        assert_eq!(text, "AZqYGjYmMX5E_1cKmwJEh0g3");
+    }
+
+    proptest! {
+        #[test]
+        fn seal_and_open_is_identity_and_no_character_may_change(
+            payload in prop::collection::vec(any::<u8>(), 0..400),
+            at in any::<prop::sample::Index>(),
+            with in "[A-Za-z0-9_-]",
+        ) {
+            let bound = sealer(1).bind("watch", "acme");
+            let text = bound.seal(&payload);
+            prop_assert_eq!(bound.open(&text).unwrap(), payload);
+            let at = at.index(text.len());
+            let mut changed = text.clone();
+            changed.replace_range(at..=at, &with);
+            prop_assert_eq!(bound.open(&changed).is_ok(), changed == text);
+        }
+
+        #[test]
+        fn rubbish_is_refused(text in any::<String>()) {
+            prop_assert!(sealer(1).open("watch", "acme", &text).is_err());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What callers may be allowed to do.
+
+use std::fmt;
+
+macro_rules! scopes {
+    ($($variant:ident = $name:literal: $meaning:literal,)*) => {
+        /// A permission of a caller, as tokens carry it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Scope {
+            $(#[doc = concat!("`", $name, "`: ", $meaning)] $variant,)*
+        }
+
+        impl Scope {
+            /// All of them.
+            pub const ALL: &'static [Scope] = &[$(Scope::$variant,)*];
+
+            /// The name in tokens.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Scope::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+scopes! {
+    AgentRead = "agent.read": "see agents; only the caller's own without [`Scope::AgentWrite`].",
+    AgentWrite = "agent.write": "make, change and delete agents of all users.",
+    AgentUse = "agent.use": "send and get tokens through agents.",
+    ArchiveRead = "archive.read": "search and read archived mail.",
+    ArchiveConfigure = "archive.configure": "say what is archived and for how long.",
+    ArchiveExport = "archive.export": "take archived mail out.",
+    ArchiveAdmin = "archive.admin": "import, hide and verify archived mail.",
+    SweepRead = "sweep.read": "see what the sweep found.",
+    SweepRun = "sweep.run": "run, test and replay the sweep.",
+    TriageRead = "triage.read": "see mail that waits for triage.",
+    TriageWrite = "triage.write": "sort mail that waits for triage.",
+    CalendarRead = "calendar.read": "see calendars.",
+    CalendarWrite = "calendar.write": "change calendars.",
+    DirectoryRead = "directory.read": "see customers, cases and their addresses.",
+    DirectoryWrite = "directory.write": "change customers, cases and their addresses.",
+    TenantAdmin = "tenant.admin": "change the settings of the tenant and erase it.",
+}
+
+impl Scope {
+    /// The scope with this name; `None` for an unknown one.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|scope| scope.as_str() == name)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        assert_eq!(Scope::ALL.len(), 16);
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
+        }
+        for unknown in ["", "agent", "agent.read ", "Agent.Read"] {
+            assert_eq!(Scope::parse(unknown), None, "{unknown:?}");
+        }
+    }
+}
