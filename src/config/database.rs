@@ -61,7 +61,7 @@ fn sqlite(path: &str) -> Result<DatabaseUrl, String> {
     let path = path.strip_prefix("//").unwrap_or(path);
     match path {
         "" => Err("names no file".to_owned()),
-        ":memory:" => Err("is a database in memory: it would be lost at the end, and every connection would see its own".to_owned()),
+        ":memory:" => Err("is a database in memory: it would be lost at the end, and every connection would see its own; use a file in a temporary folder".to_owned()),
         _ if path.contains('?') => Err("has parameters, and a SQLite file takes none".to_owned()),
         _ => Ok(DatabaseUrl::Sqlite(path.into())),
     }

@@ -114,19 +114,17 @@ impl Reader {
         self.faults.push(fault);
     }
 
-    /// Records what is wrong between settings, at the place where `key` was last set.
-    pub(super) fn fault_at(&mut self, key: &str, problem: String, advice: String) {
-        let place = self
-            .entries
-            .iter()
-            .rev()
-            .find(|entry| entry.key == key)
-            .map(|entry| entry.place.clone());
+    /// Records that `key`, which some source has, is of no use without `other`, which none has.
+    pub(super) fn needs(&mut self, key: &str, other: &str) {
+        let Some(entry) = self.entries.iter().rev().find(|entry| entry.key == key) else {
+            return;
+        };
+        let other = named(other, &entry.place);
         self.faults.push(Fault {
-            place: place.unwrap_or(Place::Default { line: 0 }),
+            place: entry.place.clone(),
             key: key.to_owned(),
-            problem,
-            advice,
+            problem: "is of no use alone".to_owned(),
+            advice: format!("set {other} too"),
         });
     }
 
@@ -228,20 +226,28 @@ fn is_below(key: &str, section: &str) -> bool {
 /// What the person may have meant, written as it would be at `place`. Empty when nothing is near.
 fn suggestion(key: &str, known: &BTreeSet<String>, place: &Place) -> String {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let nearest = known
-        .iter()
-        .map(|candidate| {
-            let whole = strsim::damerau_levenshtein(key, candidate);
-            // The right name in the wrong section.
-            let name = strsim::damerau_levenshtein(&last(key), &last(candidate)) + 1;
-            (whole.min(name), candidate)
-        })
-        .min();
+    let name = last(key);
+    let distance = |candidate: &String| {
+        let other = last(candidate);
+        // The right name in the wrong section, or a part of it.
+        let by_name = if name.len() > 3 && other.contains(&name) {
+            0
+        } else {
+            strsim::damerau_levenshtein(&name, &other)
+        };
+        strsim::damerau_levenshtein(key, candidate).min(by_name + 1)
+    };
+    let nearest = known.iter().map(|candidate| (distance(candidate), candidate)).min();
     match nearest {
-        Some((distance, candidate)) if distance <= 1 + last(key).len() / 4 => match place {
-            Place::Variable(_) => format!("did you mean {PREFIX}{}?", candidate.to_uppercase().replace('.', "__")),
-            _ => format!("did you mean {candidate}?"),
-        },
+        Some((distance, candidate)) if distance <= 1 + name.len() / 4 => format!("did you mean {}?", named(candidate, place)),
         _ => String::new(),
+    }
+}
+
+/// A setting's name, as it is written at `place`.
+fn named(key: &str, place: &Place) -> String {
+    match place {
+        Place::Variable(_) => format!("{PREFIX}{}", key.to_uppercase().replace('.', "__")),
+        _ => key.to_owned(),
     }
 }

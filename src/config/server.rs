@@ -51,11 +51,11 @@ impl Field for Option<Tls> {
                 key_file,
             })),
             (Some(_), None) => {
-                reader.fault_at(&certificate_key, "needs its private key".to_owned(), format!("set {key_key} too"));
+                reader.needs(&certificate_key, &key_key);
                 None
             }
             (None, Some(_)) => {
-                reader.fault_at(&key_key, "needs its certificate".to_owned(), format!("set {certificate_key} too"));
+                reader.needs(&key_key, &certificate_key);
                 None
             }
             (None, None) => Some(None),

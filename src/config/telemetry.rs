@@ -56,10 +56,15 @@ impl OtlpEndpoint {
 impl Value for LogFilter {
     fn parse(raw: &Raw) -> Result<Self, String> {
         let text = raw.text()?;
-        // A bare word is taken for a target that logs everything, so a misspelt level would switch on far more than was meant.
-        let is_plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric()) && part.parse::<LevelFilter>().is_err();
-        if let Some(word) = text.split(',').map(str::trim).find(|part| is_plain(part)) {
-            return Err(format!("{word:?} is not a level: use off, error, warn, info, debug or trace"));
+        // A word that is no level is taken for a target that logs everything, so a misspelt level would switch on far more than was
+        // meant. Filters by span, in brackets, have commas of their own and are left to the parser.
+        let is_level = |level: &str| level.parse::<LevelFilter>().is_ok();
+        let is_clear = |part: &str| is_level(part.split_once('=').map_or(part, |(_, level)| level));
+        if !text.contains('[') && !text.split(',').map(str::trim).all(is_clear) {
+            return Err(format!(
+                "{} is not a filter: levels are off, error, warn, info, debug and trace, targets are written TARGET=LEVEL",
+                raw.shown()
+            ));
         }
         match EnvFilter::try_new(text) {
             Ok(_) => Ok(Self(text.to_owned())),
