@@ -1,0 +1,99 @@
+//! `[database]`.
+
+use std::{fmt, path::PathBuf};
+
+use url::Url;
+
+use super::{reader::section, source::Raw, value::Value};
+
+section! {
+    /// The database.
+    pub struct Database {
+        /// Which one.
+        pub url: DatabaseUrl => like("postgres://mailagent@localhost/mailagent"),
+        /// Connections that are open at most. SQLite has one writer whatever is said here.
+        pub max_connections: u32 => within("1", "10000"),
+    }
+}
+
+/// Which database it is. Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A SQLite file. It need not exist yet, nor its folder.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(PostgresUrl),
+}
+
+/// The URL of a PostgreSQL database. Shown without its user, password and parameters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Url);
+
+impl PostgresUrl {
+    /// The URL with its password, for the connection.
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Value for DatabaseUrl {
+    const NAMES_FILE: bool = true;
+
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        let text = raw.text()?;
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return sqlite(path);
+        }
+        // What cannot be read is not shown: it may well be a password with a sign that needs escaping.
+        match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "postgres" | "postgresql") => Err("begins with neither sqlite: nor postgres://".to_owned()),
+            Ok(url) if url.host().is_some() || url.query_pairs().any(|(name, _)| name == "host") => Ok(Self::Postgres(PostgresUrl(url))),
+            Ok(_) => Err("has no host".to_owned()),
+            Err(error) if text.starts_with("postgres") => Err(format!(
+                "is not a URL: {error} (signs like @ : / # in a password are written as %40 %3A %2F %23)"
+            )),
+            Err(_) => Err("begins with neither sqlite: nor postgres://".to_owned()),
+        }
+    }
+}
+
+fn sqlite(path: &str) -> Result<DatabaseUrl, String> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    match path {
+        "" => Err("names no file".to_owned()),
+        ":memory:" => Err("is a database in memory: it would be lost at the end, and every connection would see its own; use a file in a temporary folder".to_owned()),
+        _ if path.contains('?') => Err("has parameters, and a SQLite file takes none".to_owned()),
+        _ => Ok(DatabaseUrl::Sqlite(path.into())),
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "postgres://{}", self.0.host_str().unwrap_or_default())?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(self.0.path())
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

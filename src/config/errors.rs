@@ -1,0 +1,106 @@
+//! What is wrong with the settings, as a person at a terminal reads it.
+
+use std::{fmt, path::PathBuf};
+
+/// Everything that is wrong with the settings, in the order file, variables, flags. Never empty, and without any secret.
+///
+/// Shown as a heading and one short paragraph for each fault, over several lines; it ends without a line break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<Fault>);
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it was found.
+    pub place: Place,
+    /// Dotted key of the setting. Empty when the whole file is at fault.
+    pub key: String,
+    /// What is wrong, without the key.
+    pub problem: String,
+    /// What would be right, as it would be written at this place. Possibly empty.
+    pub advice: String,
+}
+
+/// Where a setting was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the embedded defaults.
+    Default {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// In a file.
+    File {
+        /// As given.
+        path: PathBuf,
+        /// Counted from 1; 0 when the whole file is meant.
+        line: usize,
+    },
+    /// In the variable of this name.
+    Variable(String),
+    /// In this flag of the command line.
+    Flag(String),
+}
+
+impl ConfigErrors {
+    /// Orders `faults` by their place. `None` when there are none.
+    pub(super) fn of(mut faults: Vec<Fault>) -> Option<Self> {
+        faults.sort_by(|a, b| a.place.cmp(&b.place));
+        (!faults.is_empty()).then_some(Self(faults))
+    }
+
+    /// The faults, for programs.
+    pub fn faults(&self) -> &[Fault] {
+        &self.0
+    }
+}
+
+impl Fault {
+    /// A fault of a whole file.
+    pub(super) fn of_source(place: Place, problem: String) -> Self {
+        Self {
+            place,
+            key: String::new(),
+            problem,
+            advice: String::new(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => write!(f, "The configuration has a fault:")?,
+            count => write!(f, "The configuration has {count} faults:")?,
+        }
+        self.0.iter().try_for_each(|fault| write!(f, "\n\n{fault}"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {}", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, "\n    {}", self.problem)?;
+        if !self.advice.is_empty() {
+            write!(f, "\n    {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default { line } => write!(f, "defaults:{line}"),
+            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

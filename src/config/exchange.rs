@@ -1,0 +1,31 @@
+//! `[exchange]`.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::reader::section;
+
+section! {
+    /// Exchange servers, and how they are read.
+    pub struct Exchange {
+        /// Whether endpoints may be `http:`, which shows passwords and mail to the network. For tests.
+        pub allow_http: bool,
+        /// How long a mailbox rests between two looks.
+        pub poll_interval: Duration => within("100ms", "1d"),
+        /// Whether servers are asked to tell of new mail at once.
+        pub push: bool,
+        /// Mailboxes that are read at the same time.
+        pub concurrent_mailboxes: usize => within("1", "10000"),
+        /// Requests that one mailbox may have under way.
+        pub requests_per_mailbox: usize => within("1", "100"),
+        /// Messages that one request fetches.
+        pub fetch_batch: usize => within("1", "100"),
+        /// How long to wait for a connection.
+        pub connect_timeout: Duration => within("100ms", "10m"),
+        /// How long to wait for an answer.
+        pub request_timeout: Duration => within("100ms", "1h"),
+        /// The longest rest of a mailbox that fails again and again.
+        pub max_backoff: Duration => within("100ms", "1d"),
+        /// PEM file with certificates to trust beside those of the system.
+        pub root_certificates_file: Option<PathBuf> => like("/etc/mailagent/exchange-roots.pem"),
+    }
+}

@@ -1,0 +1,253 @@
+//! Gives the entries of all sources to the fields that they belong to. A field that is read makes its key known; what is left over
+//! afterwards are settings that do not exist.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use super::{
+    errors::{ConfigErrors, Fault, Place},
+    source::{Entry, PREFIX, Raw},
+    value::Value,
+};
+
+/// Declares a section: a struct whose fields are settings, read under `{section}.{field}`. After `=>` comes what a value must keep
+/// to, see [`Rule`].
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$doc:meta])* pub $field:ident: $type:ty $(=> $($rule:ident($($argument:literal),*)),+)?,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl $crate::config::reader::Field for $name {
+            fn read(
+                reader: &mut $crate::config::reader::Reader,
+                key: &str,
+                _: $crate::config::reader::Rule,
+            ) -> Option<Self> {
+                use $crate::config::reader::{Field, Rule};
+                reader.section(key);
+                $(let $field = Field::read(
+                    reader,
+                    &format!("{key}.{}", stringify!($field)),
+                    Rule::default()$($(.$rule($($argument),*))+)?,
+                );)*
+                Some(Self { $($field: $field?,)* })
+            }
+        }
+    };
+}
+pub(super) use section;
+
+/// What is known about a setting beside its type.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rule {
+    example: Option<&'static str>,
+    bounds: Option<(&'static str, &'static str)>,
+}
+
+impl Rule {
+    /// An example for messages, in place of the default.
+    pub(super) fn like(mut self, example: &'static str) -> Self {
+        self.example = Some(example);
+        self
+    }
+
+    /// The least and the greatest value.
+    pub(super) fn within(mut self, least: &'static str, greatest: &'static str) -> Self {
+        self.bounds = Some((least, greatest));
+        self
+    }
+}
+
+/// What can be a field of the configuration: a value, a value that may be absent, or a section.
+pub(super) trait Field: Sized {
+    /// Reads everything at or below `key`, and returns `None` only when no source has a usable value. Faults are left in `reader`.
+    fn read(reader: &mut Reader, key: &str, rule: Rule) -> Option<Self>;
+}
+
+impl<T: Value> Field for T {
+    fn read(reader: &mut Reader, key: &str, rule: Rule) -> Option<Self> {
+        reader.value(key, rule)
+    }
+}
+
+impl<T: Value> Field for Option<T> {
+    fn read(reader: &mut Reader, key: &str, rule: Rule) -> Option<Self> {
+        Some(reader.value(key, rule))
+    }
+}
+
+/// The entries of all sources, and what was found wrong with them.
+pub(super) struct Reader {
+    /// What `{data}` stands for in values that name files.
+    pub(super) data_dir: PathBuf,
+    /// Later ones override earlier ones.
+    entries: Vec<Entry>,
+    keys: BTreeSet<String>,
+    sections: BTreeSet<String>,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    pub(super) fn new(defaults: Vec<Entry>) -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            entries: defaults,
+            keys: BTreeSet::new(),
+            sections: BTreeSet::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Adds a source that overrides those before it.
+    pub(super) fn add(&mut self, entries: Vec<Entry>) {
+        self.entries.extend(entries);
+    }
+
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Records that `key`, which some source has, is of no use without `other`, which none has.
+    pub(super) fn needs(&mut self, key: &str, other: &str) {
+        let Some(entry) = self.entries.iter().rev().find(|entry| entry.key == key) else {
+            return;
+        };
+        let other = named(other, &entry.place);
+        self.faults.push(Fault {
+            place: entry.place.clone(),
+            key: key.to_owned(),
+            problem: "is of no use alone".to_owned(),
+            advice: format!("set {other} too"),
+        });
+    }
+
+    /// Makes a section known.
+    pub(super) fn section(&mut self, key: &str) {
+        self.sections.insert(key.to_owned());
+    }
+
+    /// Reads the value at `key` from the last source that has it. All others are checked as well.
+    fn value<T: Value>(&mut self, key: &str, rule: Rule) -> Option<T> {
+        self.keys.insert(key.to_owned());
+        let data_dir = self.data_dir.to_string_lossy();
+        let mut last = None;
+        for entry in self.entries.iter().filter(|entry| entry.key == key) {
+            match checked(&entry.value.expand::<T>(&data_dir), rule) {
+                Ok(value) => last = Some(value),
+                Err(problem) => self.faults.push(Fault {
+                    place: entry.place.clone(),
+                    key: key.to_owned(),
+                    problem,
+                    advice: self.example::<T>(key, rule, &entry.place),
+                }),
+            }
+        }
+        last
+    }
+
+    /// The example of a setting, written as it would be at `place`.
+    fn example<T: Value>(&self, key: &str, rule: Rule, place: &Place) -> String {
+        let default = || self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
+        let Some(value) = rule.example.map(|text| Raw::Text(text.to_owned())).or_else(default) else {
+            return String::new();
+        };
+        let name = key.rsplit('.').next().unwrap_or(key);
+        match place {
+            Place::Default { .. } | Place::File { .. } => format!("example: {name} = {}", value.to_toml()),
+            Place::Variable(variable) => format!("example: {variable}={}", value.to_bare()),
+            Place::Flag(flag) => format!("example: {flag} {}", value.to_bare()),
+        }
+    }
+
+    /// Ends the reading: whatever no field asked for does not exist. `config` is asked only when there are no faults.
+    pub(super) fn finish<T>(mut self, config: impl FnOnce() -> Option<T>) -> Result<T, ConfigErrors> {
+        let mut unknown: Vec<&str> = Vec::new();
+        for entry in &self.entries {
+            let above = |key: &&str| is_below(&entry.key, key);
+            if self.keys.contains(&entry.key) || unknown.iter().any(above) || self.keys.iter().map(String::as_str).any(|key| above(&key)) {
+                continue;
+            }
+            let (problem, advice) = match (self.sections.contains(&entry.key), &entry.value) {
+                (true, Raw::Section) => continue,
+                (true, _) => ("is a section, not a setting".to_owned(), format!("example: [{}]", entry.key)),
+                (false, Raw::Section) => {
+                    unknown.push(&entry.key);
+                    (
+                        "there is no such section".to_owned(),
+                        suggestion(&entry.key, &self.sections, &entry.place),
+                    )
+                }
+                (false, _) => (
+                    "there is no such setting".to_owned(),
+                    suggestion(&entry.key, &self.keys, &entry.place),
+                ),
+            };
+            self.faults.push(Fault {
+                place: entry.place.clone(),
+                key: entry.key.clone(),
+                problem,
+                advice,
+            });
+        }
+        // A missing value has no fault only when the embedded file lacks it, which every test would show.
+        match ConfigErrors::of(self.faults) {
+            Some(errors) => Err(errors),
+            None => Ok(config().expect("a default for every setting, or a fault")),
+        }
+    }
+}
+
+/// Parses a value and holds it against the bounds of its setting.
+fn checked<T: Value>(raw: &Raw, rule: Rule) -> Result<T, String> {
+    let value = T::parse(raw)?;
+    if let Some((least, greatest)) = rule.bounds {
+        let bound = |text: &str| T::parse(&Raw::Bare(text.to_owned())).map(|bound| bound.magnitude());
+        if value.magnitude() < bound(least)? {
+            return Err(format!("{} is too little, {least} is the least", raw.shown()));
+        }
+        if value.magnitude() > bound(greatest)? {
+            return Err(format!("{} is too much, {greatest} is the most", raw.shown()));
+        }
+    }
+    Ok(value)
+}
+
+fn is_below(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// What the person may have meant, written as it would be at `place`. Empty when nothing is near.
+fn suggestion(key: &str, known: &BTreeSet<String>, place: &Place) -> String {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let name = last(key);
+    let distance = |candidate: &String| {
+        let other = last(candidate);
+        // The right name in the wrong section, or a part of it.
+        let by_name = if name.len() > 3 && other.contains(&name) {
+            0
+        } else {
+            strsim::damerau_levenshtein(&name, &other)
+        };
+        strsim::damerau_levenshtein(key, candidate).min(by_name + 1)
+    };
+    let nearest = known.iter().map(|candidate| (distance(candidate), candidate)).min();
+    match nearest {
+        Some((distance, candidate)) if distance <= 1 + name.len() / 4 => format!("did you mean {}?", named(candidate, place)),
+        _ => String::new(),
+    }
+}
+
+/// A setting's name, as it is written at `place`.
+fn named(key: &str, place: &Place) -> String {
+    match place {
+        Place::Variable(_) => format!("{PREFIX}{}", key.to_uppercase().replace('.', "__")),
+        _ => key.to_owned(),
+    }
+}

@@ -1,0 +1,121 @@
+//! `[server]` and `[server.tls]`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use url::{Host, Url};
+
+use super::{
+    reader::{Field, Reader, Rule, section},
+    source::Raw,
+    value::{ByteSize, Value},
+};
+
+section! {
+    /// The port for callers.
+    pub struct Server {
+        /// Address and port. Port 0 lets the system choose one.
+        pub listen: SocketAddr,
+        /// Web pages that may call from a browser.
+        pub cors_allowed_origins: AllowedOrigins => like("https://crm.example.com"),
+        /// The longest that a unary call may take.
+        pub call_timeout: Duration => within("100ms", "1h"),
+        /// The longest that running work is waited for at a stop.
+        pub shutdown_grace: Duration => within("0s", "1h"),
+        /// The greatest gRPC message that is accepted.
+        pub max_message_size: ByteSize => within("64KiB", "1GiB"),
+        /// Streams that one caller may have open.
+        pub max_streams_per_caller: usize => within("1", "1000000"),
+        /// The certificate of the port; without it the port speaks plain text.
+        pub tls: Option<Tls>,
+    }
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file with the certificate and those that it needs, the server's own first.
+    pub certificate_file: PathBuf,
+    /// PEM file with the private key.
+    pub key_file: PathBuf,
+}
+
+impl Field for Option<Tls> {
+    fn read(reader: &mut Reader, key: &str, _: Rule) -> Option<Self> {
+        reader.section(key);
+        let (certificate_key, key_key) = (format!("{key}.certificate_file"), format!("{key}.key_file"));
+        let certificate: Option<PathBuf> = Field::read(reader, &certificate_key, Rule::default().like("/etc/mailagent/tls.crt"))?;
+        let key: Option<PathBuf> = Field::read(reader, &key_key, Rule::default().like("/etc/mailagent/tls.key"))?;
+        match (certificate, key) {
+            (Some(certificate_file), Some(key_file)) => Some(Some(Tls {
+                certificate_file,
+                key_file,
+            })),
+            (Some(_), None) => {
+                reader.needs(&certificate_key, &key_key);
+                None
+            }
+            (None, Some(_)) => {
+                reader.needs(&key_key, &certificate_key);
+                None
+            }
+            (None, None) => Some(None),
+        }
+    }
+}
+
+/// Web pages that may call from a browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowedOrigins {
+    /// Pages from anywhere.
+    pub any: bool,
+    /// Pages from this machine, on any port.
+    pub loopback: bool,
+    /// Pages from these origins, such as `https://crm.example.com`.
+    pub listed: Vec<String>,
+}
+
+impl AllowedOrigins {
+    /// Whether a page may call, by the `Origin` header of its request.
+    pub fn allow(&self, origin: &str) -> bool {
+        self.any || parse_origin(origin).is_some_and(|(origin, loopback)| loopback && self.loopback || self.listed.contains(&origin))
+    }
+}
+
+impl Value for AllowedOrigins {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        let mut origins = Self::default();
+        for part in raw.parts() {
+            match part.text()? {
+                "*" => origins.any = true,
+                "loopback" => origins.loopback = true,
+                text => match parse_origin(text) {
+                    Some((origin, _)) => origins.listed.push(origin),
+                    None => {
+                        return Err(format!(
+                            "{} is no origin: use https://HOST[:PORT], \"loopback\" or \"*\"",
+                            part.shown()
+                        ));
+                    }
+                },
+            }
+        }
+        Ok(origins)
+    }
+}
+
+/// The serialised form of an origin, and whether it is of this machine.
+fn parse_origin(text: &str) -> Option<(String, bool)> {
+    let url = Url::parse(text).ok()?;
+    let loopback = match url.host()? {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    let bare = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    bare.then(|| (url.origin().ascii_serialization(), loopback))
+}

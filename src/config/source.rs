@@ -1,0 +1,136 @@
+//! Where settings come from. Each source becomes a list of entries, all with their place.
+
+use std::path::Path;
+
+use toml_edit::{Document, Item, TableLike, Value as Toml};
+
+use super::{
+    DEFAULT_FILE, Flag,
+    errors::{Fault, Place},
+};
+
+/// What the names of variables begin with.
+pub(super) const PREFIX: &str = "MAILAGENT_";
+
+/// A setting or the head of a section, as found in a source.
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) place: Place,
+    pub(super) value: Raw,
+}
+
+/// A value before its setting gives it a meaning.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Raw {
+    /// From a variable or a flag, where nothing tells text from numbers.
+    Bare(String),
+    /// Text in quotes.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// Values in brackets.
+    List(Vec<Raw>),
+    /// The head of a section.
+    Section,
+    /// What no setting takes, by its name in TOML.
+    Other(&'static str),
+}
+
+/// The defaults.
+pub(super) fn embedded() -> Vec<Entry> {
+    parse(DEFAULT_FILE, &|line| Place::Default { line }).unwrap_or_default()
+}
+
+/// The settings in a file.
+pub(super) fn file(path: &Path) -> Result<Vec<Entry>, Fault> {
+    let place = |line| Place::File { path: path.into(), line };
+    let text = std::fs::read_to_string(path).map_err(|error| Fault::of_source(place(0), format!("cannot be read: {error}")))?;
+    parse(&text, &place)
+}
+
+/// The settings in variables. What Kubernetes and the project's own tests put there is passed over.
+pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Entry> {
+    let mut entries: Vec<_> = variables
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let rest = name.strip_prefix(PREFIX)?;
+            let key = rest.to_ascii_lowercase().replace("__", ".");
+            (!value.is_empty() && !is_foreign(rest)).then(|| Entry {
+                key,
+                place: Place::Variable(name),
+                value: Raw::Bare(value),
+            })
+        })
+        .collect();
+    entries.sort_by(|a, b| a.place.cmp(&b.place));
+    entries
+}
+
+/// The settings on the command line.
+pub(super) fn flags(flags: &[Flag]) -> Vec<Entry> {
+    flags
+        .iter()
+        .map(|flag| Entry {
+            key: flag.key.to_owned(),
+            place: Place::Flag(flag.name.to_owned()),
+            value: Raw::Bare(flag.value.clone()),
+        })
+        .collect()
+}
+
+/// Whether `MAILAGENT_{rest}` is none of our settings. In a cluster with a service named `mailagent` every container is given
+/// `MAILAGENT_PORT`, `MAILAGENT_SERVICE_HOST` and more.
+fn is_foreign(rest: &str) -> bool {
+    matches!(rest, "CONFIG" | "CORPUS" | "PORT" | "SERVICE_HOST" | "SERVICE_PORT")
+        || ["TEST_", "PORT_", "SERVICE_PORT_"].iter().any(|prefix| rest.starts_with(prefix))
+}
+
+fn parse(text: &str, place: &dyn Fn(usize) -> Place) -> Result<Vec<Entry>, Fault> {
+    let line = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let document = Document::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| line(span.start));
+        let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+        Fault::of_source(place(at), format!("is not TOML: {problem}"))
+    })?;
+    let mut entries = Vec::new();
+    flatten(document.as_table(), "", &|offset| place(line(offset)), &mut entries);
+    Ok(entries)
+}
+
+fn flatten(table: &dyn TableLike, above: &str, place: &dyn Fn(usize) -> Place, entries: &mut Vec<Entry>) {
+    for (name, item) in table.iter() {
+        let key = if above.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{above}.{name}")
+        };
+        let offset = table.key(name).and_then(|key| key.span()).map_or(0, |span| span.start);
+        let inner = item.as_table_like();
+        entries.push(Entry {
+            key: key.clone(),
+            place: place(offset),
+            value: match item {
+                Item::Value(value) => raw(value),
+                Item::Table(_) | Item::None => Raw::Section,
+                Item::ArrayOfTables(_) => Raw::Other("a list of sections"),
+            },
+        });
+        if let Some(inner) = inner {
+            flatten(inner, &key, place, entries);
+        }
+    }
+}
+
+fn raw(value: &Toml) -> Raw {
+    match value {
+        Toml::String(text) => Raw::Text(text.value().clone()),
+        Toml::Integer(number) => Raw::Integer(*number.value()),
+        Toml::Boolean(boolean) => Raw::Boolean(*boolean.value()),
+        Toml::Array(values) => Raw::List(values.iter().map(raw).collect()),
+        Toml::InlineTable(_) => Raw::Section,
+        Toml::Float(_) => Raw::Other("a fraction"),
+        Toml::Datetime(_) => Raw::Other("a date"),
+    }
+}
