@@ -1,0 +1,52 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_FIELDS_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_CASE_PATTERN_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_PAGE_TOKEN_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_CURSOR_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_CURSOR_EXPIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_OFFSET_OUT_OF_RANGE: _ClassVar[ErrorReason]
+    ERROR_REASON_RESOURCE_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_CASE_REFERENCE_TAKEN: _ClassVar[ErrorReason]
+    ERROR_REASON_STORAGE_TERMS_NOT_ACKNOWLEDGED: _ClassVar[ErrorReason]
+    ERROR_REASON_OPTION_NEEDS_ANOTHER: _ClassVar[ErrorReason]
+    ERROR_REASON_AGENT_NOT_ACTIVE: _ClassVar[ErrorReason]
+    ERROR_REASON_FULL_MESSAGE_NOT_KEPT: _ClassVar[ErrorReason]
+    ERROR_REASON_ETAG_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_TOKEN_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_SCOPE_MISSING: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_MANY_STREAMS: _ClassVar[ErrorReason]
+    ERROR_REASON_SHUTTING_DOWN: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_CALL_TIMED_OUT: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL_FAULT: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_FIELDS_INVALID: ErrorReason
+ERROR_REASON_CASE_PATTERN_INVALID: ErrorReason
+ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason
+ERROR_REASON_CURSOR_INVALID: ErrorReason
+ERROR_REASON_CURSOR_EXPIRED: ErrorReason
+ERROR_REASON_OFFSET_OUT_OF_RANGE: ErrorReason
+ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_CASE_REFERENCE_TAKEN: ErrorReason
+ERROR_REASON_STORAGE_TERMS_NOT_ACKNOWLEDGED: ErrorReason
+ERROR_REASON_OPTION_NEEDS_ANOTHER: ErrorReason
+ERROR_REASON_AGENT_NOT_ACTIVE: ErrorReason
+ERROR_REASON_FULL_MESSAGE_NOT_KEPT: ErrorReason
+ERROR_REASON_ETAG_MISMATCH: ErrorReason
+ERROR_REASON_TOKEN_INVALID: ErrorReason
+ERROR_REASON_SCOPE_MISSING: ErrorReason
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason
+ERROR_REASON_SHUTTING_DOWN: ErrorReason
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
+ERROR_REASON_CALL_TIMED_OUT: ErrorReason
+ERROR_REASON_INTERNAL_FAULT: ErrorReason
