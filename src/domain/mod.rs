@@ -1,6 +1,7 @@
 //! Types and rules of the product, without any input or output. Nothing here reads a clock.
 
 mod agent;
+mod caller;
 mod case_reference;
 mod directory;
 mod error;
@@ -14,6 +15,7 @@ mod sweep;
 mod time;
 
 pub use agent::{Agent, AgentHealth, AgentSettings, HealthState};
+pub use caller::Caller;
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation};

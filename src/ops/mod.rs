@@ -1,1 +1,169 @@
-//! To come.
+//! What the product does, one file or folder per area. The edge and the background jobs share behaviour only through here.
+
+pub mod agents;
+pub mod archive;
+pub mod directory;
+pub mod import;
+mod intake;
+pub mod mailbox;
+pub mod settings;
+pub mod sweep;
+mod vault;
+pub mod watch;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    blobs::BlobStore,
+    crypto::{Ids, MasterKey, Sealer},
+    domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation},
+    provider::MailConnector,
+    store::Store,
+    telemetry::Metrics,
+};
+
+pub use vault::Vault;
+
+/// Everything that operations work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Ops {
+    /// The database.
+    pub store: Store,
+    /// Where large messages lie.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Opens and seals secrets.
+    pub vault: Arc<Vault>,
+    /// Seals cursors and page tokens.
+    pub sealer: Sealer,
+    /// Makes ids.
+    pub ids: Arc<Ids>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Opens mailboxes.
+    pub connector: Arc<dyn MailConnector>,
+    /// What the operator decided.
+    pub limits: Arc<Limits>,
+    /// Counts what happens.
+    pub metrics: Metrics,
+    /// Ends streams when the service stops.
+    pub stopping: CancellationToken,
+    /// One reader at a time per mailbox in this process.
+    pub(crate) mailbox_locks: Arc<KeyedLocks>,
+    /// Wakes the job that reads mailboxes, after an agent was changed.
+    pub agents_changed: Arc<tokio::sync::Notify>,
+}
+
+/// What the operator decided.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Larger messages leave a stub.
+    pub max_message_bytes: u64,
+    /// Packed messages up to this size lie in the database.
+    pub inline_bytes: usize,
+    /// Whether EWS endpoints may be plain http.
+    pub allow_http: bool,
+    /// Longest wait before a failing mailbox is tried again.
+    pub max_backoff: Duration,
+    /// Streams send a bookmark at least this often.
+    pub bookmark_interval: Duration,
+}
+
+impl Ops {
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A master key and what is made from it.
+pub struct Keys {
+    /// Opens and seals secrets.
+    pub vault: Arc<Vault>,
+    /// Seals cursors and page tokens.
+    pub sealer: Sealer,
+}
+
+impl Keys {
+    /// Derives everything from the master key.
+    pub fn new(master: MasterKey) -> Self {
+        Self {
+            sealer: Sealer::new(&master),
+            vault: Arc::new(Vault::new(master)),
+        }
+    }
+}
+
+/// A lock for each key, kept only while somebody holds or awaits it.
+#[derive(Default)]
+pub(crate) struct KeyedLocks {
+    // Held for a map look-up only.
+    locks: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl KeyedLocks {
+    /// Waits for the lock of a tenant's mailbox. Cancel safe.
+    pub(crate) async fn lock(&self, tenant: &str, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// Collects what is wrong with a request, so that all of it is told at once.
+#[derive(Default)]
+pub(crate) struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Adds a fault of a field unless `fine`.
+    pub(crate) fn check(&mut self, fine: bool, field: impl Into<String>, description: impl Into<String>) {
+        if !fine {
+            self.0.push(Violation {
+                field: field.into(),
+                description: description.into(),
+            });
+        }
+    }
+
+    /// Fails if anything was wrong.
+    pub(crate) fn into_result(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self.0)) }
+    }
+}
+
+/// Whether the text may stand in a header or on a screen: no control characters.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// Whether the text is one addr-spec (RFC 5322 §3.4.1, RFC 6532) without a display name.
+pub(crate) fn is_address(text: &str) -> bool {
+    let options = email_address::Options::default().without_display_text();
+    text.len() <= 320 && is_plain(text) && email_address::EmailAddress::parse_with_options(text, options).is_ok()
+}
+
+/// A sender of a list page: how many, and where it goes on.
+pub(crate) fn page_limit(page_size: i32) -> Result<u64> {
+    match page_size {
+        ..0 => Err(Error::invalid_field("page_size", "must not be negative; 0 means 50.")),
+        0 => Ok(50),
+        1.. => Ok(u64::try_from(page_size).expect("it is positive").min(500)),
+    }
+}
+
+/// The request says of a page token or cursor that it is not ours.
+pub(crate) fn page_token_invalid() -> Error {
+    Error::new(
+        Kind::Invalid,
+        Reason::PageTokenInvalid,
+        "page_token: it is malformed, foreign, or from a call with another filter. Begin again without it.",
+    )
+}

@@ -3,12 +3,12 @@
 
 pub mod ews;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::domain::Timestamp;
+use crate::{crypto::Secret, domain::Timestamp};
 
 /// A mailbox that messages are read from.
 ///
@@ -40,6 +40,28 @@ pub trait MailSource: Send + Sync {
     /// # Errors
     /// As for the other calls; the caller then goes on by polling.
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError>;
+}
+
+/// Makes a source for a mailbox. Nothing is sent by this alone.
+pub trait MailConnector: Send + Sync {
+    /// Prepares access to an Exchange mailbox over EWS with a login of its own.
+    ///
+    /// # Errors
+    /// When the address of the service makes no sense.
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+}
+
+/// What it takes to open an Exchange mailbox.
+#[derive(Debug)]
+pub struct ExchangeLogin {
+    /// URL of the EWS service.
+    pub endpoint: String,
+    /// Login name.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// The mailbox, when it is not the login's own.
+    pub mailbox: Option<String>,
 }
 
 /// A folder of a mailbox.

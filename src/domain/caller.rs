@@ -1,0 +1,42 @@
+//! Who calls.
+
+use super::{Error, Kind, Reason, Result, Scope};
+
+/// Somebody who calls, as their credentials say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant that everything they see belongs to.
+    pub tenant: String,
+    /// The CRM's id of the user.
+    pub user: String,
+    /// What they may do.
+    pub scopes: Vec<Scope>,
+}
+
+impl Caller {
+    /// Whether the caller may do this.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    /// Fails unless the caller may do this.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`], naming the scope.
+    pub fn need(&self, scope: Scope) -> Result<()> {
+        self.need_any(&[scope])
+    }
+
+    /// Fails unless the caller has one of the scopes; the first is the one that is named.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn need_any(&self, scopes: &[Scope]) -> Result<()> {
+        if scopes.iter().any(|scope| self.may(*scope)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let text = format!("This needs the scope {}, which the token does not have.", names.join(" or "));
+        Err(Error::new(Kind::Denied, Reason::ScopeMissing, text).with("scope", names.join(" ")))
+    }
+}
