@@ -32,8 +32,6 @@ pub fn pack_at(raw: &[u8], level: i32) -> Packed {
     let size = raw.len() as u64;
     assert!(size <= MAX_BYTES, "no message is a tebibyte long");
     let hash = sha256(raw);
-    let (chunks, _) = raw.as_chunks::<CHUNK_BYTES>();
-    let alone = chunks.is_empty() || raw.len() == CHUNK_BYTES;
     let mut index = Index {
         size,
         chunks: Vec::with_capacity(raw.len().div_ceil(CHUNK_BYTES)),
@@ -42,7 +40,7 @@ pub fn pack_at(raw: &[u8], level: i32) -> Packed {
     CODEC.with_borrow_mut(|codec| {
         for chunk in raw.chunks(CHUNK_BYTES) {
             // A chunk that is alone has the hash of all.
-            let digest = if alone { hash } else { sha256(chunk) };
+            let digest = if raw.len() <= CHUNK_BYTES { hash } else { sha256(chunk) };
             let compressed = codec.compress(chunk, level);
             let stored = compressed.unwrap_or(chunk);
             index.chunks.push(Chunk {

@@ -84,8 +84,8 @@ impl BlobReader {
     /// [`ReadError`]. A part of the bytes is never returned.
     pub async fn read_range(&mut self, offset: u64, length: u64) -> Result<Bytes, ReadError> {
         let (chunks, within) = self.index.find(offset, length);
-        if let [only] = chunks.clone().collect::<Vec<_>>().as_slice() {
-            return Ok(self.chunk(*only).await?.slice(within));
+        if chunks.len() == 1 {
+            return Ok(self.chunk(chunks.start).await?.slice(within));
         }
         let mut raw = BytesMut::with_capacity(within.len());
         let (mut skip, mut left) = (within.start, within.len());
