@@ -1,1 +1,20 @@
-//! To come.
+//! The bytes of messages: kept exactly, compressed so that any part can be read alone.
+//!
+//! [`pack`] turns the raw bytes into a container, a [`BlobStore`] keeps containers under keys, and a [`BlobReader`] reads ranges of the
+//! raw bytes from a container in a store without loading all of it. Nothing here knows what a message is or whose it is.
+//!
+//! Invariants: what is read is byte for byte what was packed, or an error; a blob appears in a store with all its bytes or not at all.
+
+mod container;
+mod file;
+mod index;
+mod memory;
+mod reader;
+mod store;
+
+pub use container::{Container, Packed, pack, pack_at, unpack};
+pub use file::FileStore;
+pub use index::{CHUNK_BYTES, Corrupt, MAX_BYTES};
+pub use memory::MemoryStore;
+pub use reader::{BlobReader, ReadError};
+pub use store::{BlobError, BlobStore};
