@@ -237,9 +237,12 @@ fn suggestion(key: &str, known: &BTreeSet<String>, place: &Place) -> String {
         };
         strsim::damerau_levenshtein(key, candidate).min(by_name + 1)
     };
-    let nearest = known.iter().map(|candidate| (distance(candidate), candidate)).min();
+    let nearest = known
+        .iter()
+        .map(|candidate| (distance(candidate), strsim::damerau_levenshtein(key, candidate), candidate))
+        .min();
     match nearest {
-        Some((distance, candidate)) if distance <= 1 + name.len() / 4 => format!("did you mean {}?", named(candidate, place)),
+        Some((distance, _, candidate)) if distance <= 1 + name.len() / 4 => format!("did you mean {}?", named(candidate, place)),
         _ => String::new(),
     }
 }
