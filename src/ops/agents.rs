@@ -79,7 +79,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 
     let now = ops.now();
     let id = ops.ids.next();
-    let content_hash = content_hash(&owner, &settings, patch.password.as_ref());
+    let content_hash = content_hash(ops, &caller.tenant, &owner, &settings, patch.password.as_ref());
     let password = match patch.password.filter(|password| !password.expose().is_empty()) {
         Some(password) => Some(ops.vault.seal_password(&ops.store, &caller.tenant, &id, password.expose(), now).await?),
         None => None,
@@ -396,8 +396,8 @@ fn request_id_reused(request_id: &str) -> Error {
     .with("requestId", request_id)
 }
 
-/// Tells two requests apart. The password goes in as well; the hash is kept, the password is not.
-fn content_hash(owner: &str, settings: &AgentSettings, password: Option<&Secret>) -> Vec<u8> {
+/// Tells two requests apart. Keyed, so that nobody who reads the database can try passwords on it.
+fn content_hash(ops: &Ops, tenant: &str, owner: &str, settings: &AgentSettings, password: Option<&Secret>) -> Vec<u8> {
     let mut context = digest::Context::new(&digest::SHA256);
     let settings = serde_json::to_vec(settings).expect("plain data always has a JSON form");
     let password = password.map_or(&[][..], |password| password.expose().as_bytes());
@@ -405,5 +405,6 @@ fn content_hash(owner: &str, settings: &AgentSettings, password: Option<&Secret>
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    context.finish().as_ref().to_vec()
+    let keyed = ops.sealer.seal("request", tenant, context.finish().as_ref());
+    digest::digest(&digest::SHA256, keyed.as_bytes()).as_ref().to_vec()
 }

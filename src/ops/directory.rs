@@ -1,0 +1,305 @@
+//! The mirror of the CRM's users, customers, contacts and cases.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Ops, Violations, is_address, is_plain, page_limit};
+use crate::{
+    domain::{Caller, Case, Contact, Customer, CustomerLink, Error, Kind, Reason, Result, Scope, User, Written, reference_key},
+    store::{Writer, retrying},
+};
+
+/// Most records of one batch.
+const BATCH_LIMIT: usize = 1000;
+
+/// Whether the text may be an id of the CRM.
+pub fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Writes users. See `DirectoryService`.
+///
+/// # Errors
+/// All violations at once; nothing is written then.
+pub async fn upsert_users(ops: &Ops, caller: &Caller, users: Vec<User>) -> Result<Vec<Written>> {
+    let mut violations = batch_violations(caller, "users", users.iter().map(|user| user.id.as_str()))?;
+    for (index, user) in users.iter().enumerate() {
+        check_name(&mut violations, &format!("users[{index}]"), &user.display_name, true);
+        check_addresses(&mut violations, &format!("users[{index}]"), &user.addresses);
+        check_revision(&mut violations, &format!("users[{index}]"), user.revision);
+    }
+    violations.into_result()?;
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let written = writer.upsert_users(&users).await?;
+        writer.commit().await?;
+        Ok(written)
+    })
+    .await
+}
+
+/// Writes customers. See `DirectoryService`.
+///
+/// # Errors
+/// All violations at once; nothing is written then.
+pub async fn upsert_customers(ops: &Ops, caller: &Caller, customers: Vec<Customer>) -> Result<Vec<Written>> {
+    let mut violations = batch_violations(caller, "customers", customers.iter().map(|customer| customer.id.as_str()))?;
+    for (index, customer) in customers.iter().enumerate() {
+        check_name(&mut violations, &format!("customers[{index}]"), &customer.display_name, true);
+        check_revision(&mut violations, &format!("customers[{index}]"), customer.revision);
+    }
+    violations.into_result()?;
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let written = writer.upsert_customers(&customers).await?;
+        writer.commit().await?;
+        Ok(written)
+    })
+    .await
+}
+
+/// Writes contacts, and links archived mail of addresses that no customer was known for.
+///
+/// # Errors
+/// All violations at once; [`Kind::NotFound`] for a customer that does not exist. Nothing is written then.
+pub async fn upsert_contacts(ops: &Ops, caller: &Caller, contacts: Vec<Contact>) -> Result<Vec<Written>> {
+    let mut violations = batch_violations(caller, "contacts", contacts.iter().map(|contact| contact.id.as_str()))?;
+    for (index, contact) in contacts.iter().enumerate() {
+        check_name(&mut violations, &format!("contacts[{index}]"), &contact.display_name, false);
+        check_addresses(&mut violations, &format!("contacts[{index}]"), &contact.addresses);
+        check_customer(&mut violations, &format!("contacts[{index}]"), &contact.customer);
+        check_revision(&mut violations, &format!("contacts[{index}]"), contact.revision);
+    }
+    violations.into_result()?;
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        check_customers_exist(&writer, "contacts", contacts.iter().map(|contact| contact.customer.as_str())).await?;
+        let written = writer.upsert_contacts(&contacts).await?;
+        let applied = contacts.iter().zip(&written).filter(|(_, written)| written.applied);
+        let owners = link_owners(applied.map(|(contact, _)| contact));
+        writer.link_addresses(&owners).await?;
+        writer.commit().await?;
+        Ok(written)
+    })
+    .await
+}
+
+/// Writes cases.
+///
+/// # Errors
+/// All violations at once; [`Kind::NotFound`] for a customer that does not exist; [`Kind::Exists`] for a reference that another case
+/// has. Nothing is written then.
+pub async fn upsert_cases(ops: &Ops, caller: &Caller, cases: Vec<Case>) -> Result<Vec<Written>> {
+    let mut violations = batch_violations(caller, "cases", cases.iter().map(|case| case.id.as_str()))?;
+    let mut references = HashSet::new();
+    for (index, case) in cases.iter().enumerate() {
+        violations.check(
+            (1..=64).contains(&case.reference.trim().chars().count()) && is_plain(&case.reference),
+            format!("cases[{index}].reference"),
+            "is required: 1 to 64 characters, such as CS-0012345.",
+        );
+        violations.check(
+            references.insert(reference_key(&case.reference)),
+            format!("cases[{index}].reference"),
+            "stands in this batch twice.",
+        );
+        violations.check(
+            case.title.chars().count() <= 512 && is_plain(&case.title),
+            format!("cases[{index}].title"),
+            "must have at most 512 characters and no control characters.",
+        );
+        check_customer(&mut violations, &format!("cases[{index}]"), &case.customer);
+        check_revision(&mut violations, &format!("cases[{index}]"), case.revision);
+    }
+    violations.into_result()?;
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        check_customers_exist(&writer, "cases", cases.iter().map(|case| case.customer.as_str())).await?;
+        check_references_free(&writer, &cases, &references).await?;
+        let written = writer.upsert_cases(&cases).await?;
+        writer.commit().await?;
+        Ok(written)
+    })
+    .await
+}
+
+/// What kind of record a deletion means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// People with a CRM login.
+    Users,
+    /// Company records.
+    Customers,
+    /// People at customers.
+    Contacts,
+    /// Tickets.
+    Cases,
+}
+
+impl RecordKind {
+    /// The collection in resource names and field paths.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Customers => "customers",
+            Self::Contacts => "contacts",
+            Self::Cases => "cases",
+        }
+    }
+}
+
+/// Removes records: ids with the revisions of their removal.
+///
+/// # Errors
+/// All violations at once; nothing is removed then.
+pub async fn delete(ops: &Ops, caller: &Caller, kind: RecordKind, deletions: Vec<(String, i64)>) -> Result<Vec<Written>> {
+    let collection = kind.collection();
+    let mut violations = batch_violations(caller, collection, deletions.iter().map(|(id, _)| id.as_str()))?;
+    for (index, (_, revision)) in deletions.iter().enumerate() {
+        check_revision(&mut violations, &format!("{collection}[{index}]"), *revision);
+    }
+    violations.into_result()?;
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let written = match kind {
+            RecordKind::Users => writer.delete_users(&deletions).await?,
+            RecordKind::Customers => writer.delete_customers(&deletions).await?,
+            RecordKind::Contacts => writer.delete_contacts(&deletions).await?,
+            RecordKind::Cases => writer.delete_cases(&deletions).await?,
+        };
+        writer.commit().await?;
+        Ok(written)
+    })
+    .await
+}
+
+/// Reads of one kind of record: one by its id, and pages behind the id `after` with a flag that tells whether there may be more.
+macro_rules! reads {
+    ($record:ty, $collection:literal, $get:ident, $list:ident, $find:ident, $page:ident $(, $filter:ident)*) => {
+        /// Returns one record.
+        ///
+        /// # Errors
+        /// [`Kind::NotFound`] when there is none, or when it was deleted.
+        pub async fn $get(ops: &Ops, caller: &Caller, id: &str) -> Result<$record> {
+            caller.need(Scope::DirectoryRead)?;
+            let found = ops.store.tenant(&caller.tenant).$find(id).await?;
+            found.ok_or_else(|| Error::not_found(format!(concat!($collection, "/{}"), id)))
+        }
+
+        /// Lists records in the order of their ids.
+        ///
+        /// # Errors
+        /// [`Kind::Invalid`] for a negative page size.
+        pub async fn $list(ops: &Ops, caller: &Caller, after: &str, $($filter: Option<&str>,)* page_size: i32) -> Result<(Vec<$record>, bool)> {
+            caller.need(Scope::DirectoryRead)?;
+            let limit = page_limit(page_size)?;
+            let records = ops.store.tenant(&caller.tenant).$page(after, $($filter,)* limit).await?;
+            let more = records.len() as u64 == limit;
+            Ok((records, more))
+        }
+    };
+}
+
+reads!(User, "users", get_user, list_users, user, users);
+reads!(Customer, "customers", get_customer, list_customers, customer, customers);
+reads!(Contact, "contacts", get_contact, list_contacts, contact, contacts, customer);
+reads!(Case, "cases", get_case, list_cases, case, cases, customer, reference_key);
+
+/// Who the addresses of contacts now belong to. Where two contacts of a batch share one, the first has it.
+pub(super) fn link_owners<'a>(contacts: impl Iterator<Item = &'a Contact>) -> HashMap<String, CustomerLink> {
+    let mut owners = HashMap::new();
+    for contact in contacts {
+        for address in &contact.addresses {
+            let key = address.to_lowercase();
+            owners.entry(key.clone()).or_insert_with(|| CustomerLink {
+                customer: contact.customer.clone(),
+                contact: contact.id.clone(),
+                address: key,
+            });
+        }
+    }
+    owners
+}
+
+fn batch_violations<'a>(caller: &Caller, collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> Result<Violations> {
+    caller.need(Scope::DirectoryWrite)?;
+    let mut violations = Violations::default();
+    violations.check(
+        (1..=BATCH_LIMIT).contains(&ids.len()),
+        collection,
+        format!("must have 1 to {BATCH_LIMIT} records."),
+    );
+    let mut seen = HashSet::new();
+    for (index, id) in ids.enumerate() {
+        violations.check(
+            is_id(id),
+            format!("{collection}[{index}].name"),
+            format!("must be {collection}/ and an id of 1 to 64 characters of A-Z a-z 0-9 . _ -"),
+        );
+        violations.check(seen.insert(id), format!("{collection}[{index}].name"), "stands in this batch twice.");
+    }
+    Ok(violations)
+}
+
+fn check_name(violations: &mut Violations, path: &str, name: &str, required: bool) {
+    let least = usize::from(required);
+    violations.check(
+        (least..=256).contains(&name.chars().count()) && is_plain(name),
+        format!("{path}.display_name"),
+        format!("must have {least} to 256 characters and no control characters."),
+    );
+}
+
+fn check_addresses(violations: &mut Violations, path: &str, addresses: &[String]) {
+    violations.check(
+        addresses.len() <= 20,
+        format!("{path}.email_addresses"),
+        "must be at most 20 addresses.",
+    );
+    for (index, address) in addresses.iter().enumerate() {
+        violations.check(
+            is_address(address),
+            format!("{path}.email_addresses[{index}]"),
+            "must be one e-mail address, such as anna@example.com.",
+        );
+    }
+}
+
+fn check_customer(violations: &mut Violations, path: &str, customer: &str) {
+    violations.check(
+        is_id(customer),
+        format!("{path}.customer"),
+        "is required: the name of a customer in the directory, `customers/{customer}`.",
+    );
+}
+
+fn check_revision(violations: &mut Violations, path: &str, revision: i64) {
+    violations.check(revision >= 0, format!("{path}.revision"), "must not be negative.");
+}
+
+async fn check_customers_exist(writer: &Writer, collection: &str, customers: impl Iterator<Item = &str> + Clone) -> Result<()> {
+    let existing = writer.existing_customers(&customers.clone().collect()).await?;
+    for (index, customer) in customers.enumerate() {
+        if !existing.contains(customer) {
+            let error = Error::not_found(format!("customers/{customer}"));
+            return Err(error.with("field", format!("{collection}[{index}].customer")));
+        }
+    }
+    Ok(())
+}
+
+async fn check_references_free(writer: &Writer, cases: &[Case], references: &HashSet<String>) -> Result<()> {
+    let taken = writer.cases_by_reference(references).await?;
+    // A case of this batch may give its reference away in the same batch.
+    let moving: HashSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    for case in cases {
+        if let Some(other) = taken.get(&reference_key(&case.reference)) {
+            if other.id != case.id && !moving.contains(other.id.as_str()) {
+                let text = format!("cases/{} has the reference {} already.", other.id, other.reference);
+                return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
+                    .with("reference", case.reference.clone())
+                    .with("resource", format!("cases/{}", other.id)));
+            }
+        }
+    }
+    Ok(())
+}

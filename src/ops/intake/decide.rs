@@ -1,0 +1,216 @@
+//! The decision about one swept message, from what is known: rules only, no input or output.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    authenticity::{Authenticity, authenticity},
+    prepare::Prepared,
+};
+use crate::{
+    crypto::BoundSealer,
+    domain::{Agent, AutomaticKind, Case, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices},
+    store::KnownAddress,
+};
+
+/// What decisions are made from.
+pub(super) struct Knowledge<'a> {
+    pub agent: &'a Agent,
+    pub choices: &'a TenantChoices,
+    pub ours: &'a OurAddresses,
+    /// Opens our own mark.
+    pub own_marks: &'a BoundSealer,
+    /// Who has which address, contacts made in this batch included.
+    pub addresses: &'a HashMap<String, Vec<KnownAddress>>,
+    /// Cases by reference.
+    pub cases: &'a HashMap<String, Case>,
+    /// Identities that were swept before, in this batch too.
+    pub swept: &'a HashSet<Vec<u8>>,
+}
+
+/// What is decided about a message, but for the loop limits.
+#[derive(Debug)]
+pub(super) struct Decision<'a> {
+    pub result: OutcomeResult,
+    pub detail: String,
+    pub case: Option<&'a Case>,
+    pub contact: ContactChoice,
+    pub not_authentic: bool,
+}
+
+/// Whose a note is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ContactChoice {
+    /// Nobody's: a machine, one of our own people, or somebody who is not believed.
+    Nobody,
+    /// This contact's.
+    Known(String),
+    /// A contact's that has to be made.
+    New(Mailbox),
+}
+
+impl<'a> Decision<'a> {
+    fn not(result: OutcomeResult, detail: impl Into<String>) -> Self {
+        Self {
+            result,
+            detail: detail.into(),
+            case: None,
+            contact: ContactChoice::Nobody,
+            not_authentic: false,
+        }
+    }
+
+    fn matched(case: &'a Case, contact: ContactChoice, not_authentic: bool, detail: impl Into<String>) -> Self {
+        Self {
+            result: OutcomeResult::Matched,
+            detail: detail.into(),
+            case: Some(case),
+            contact,
+            not_authentic,
+        }
+    }
+}
+
+/// Decides what becomes of a message of the inbox.
+pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'a>) -> Decision<'a> {
+    let parsed = &message.parsed;
+    if let Some(size) = message.too_large {
+        return Decision::not(
+            OutcomeResult::TooLarge,
+            format!("It has {size} bytes, which is over the limit. It lies in the mailbox still."),
+        );
+    }
+    if let Some(reason) = &message.unparsable {
+        return Decision::not(OutcomeResult::Unparsable, format!("{reason}. It is set aside whole."));
+    }
+    if let Some(detail) = own_message(message, known) {
+        return Decision::not(OutcomeResult::OwnMessage, detail);
+    }
+    if known.swept.contains(parsed.identity.0.as_slice()) {
+        return Decision::not(OutcomeResult::Duplicate, "The same message was handled before, in this or another mailbox.");
+    }
+    if let (true, Some(kind)) = (known.choices.skip_automatic, parsed.automatic) {
+        return Decision::not(
+            OutcomeResult::Automatic,
+            format!("It is automatic mail ({}), which this tenant skips.", kind.as_str()),
+        );
+    }
+    let Some(first) = message.candidates.first() else {
+        return Decision::not(OutcomeResult::NoReference, "The subject names no case.");
+    };
+    let Some(case) = message.candidates.iter().find_map(|candidate| known.cases.get(candidate)) else {
+        return Decision::not(OutcomeResult::UnknownReference, format!("There is no case {first}."));
+    };
+    check_sender(message, case, known)
+}
+
+fn own_message(message: &Prepared, known: &Knowledge<'_>) -> Option<String> {
+    if message.parsed.own_mark.as_ref().is_some_and(|mark| known.own_marks.open(mark).is_ok()) {
+        return Some("This service sent it.".to_owned());
+    }
+    let from = message.parsed.from.as_ref()?.key();
+    let own = [known.agent.mailbox_address(), known.agent.settings.from_address.as_str()];
+    own.iter()
+        .any(|address| address.to_lowercase() == from)
+        .then(|| "The agent itself sent it.".to_owned())
+}
+
+fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'a>) -> Decision<'a> {
+    let parsed = &message.parsed;
+    let authenticity = authenticity(parsed.from.as_ref(), &parsed.authentication_results, &known.choices.trusted_authserv_ids);
+    let failed = authenticity == Authenticity::Failed;
+    if failed && known.choices.sender_check == SenderCheck::Refuse {
+        return Decision {
+            case: Some(case),
+            ..Decision::not(
+                OutcomeResult::SenderNotAuthentic,
+                "The receiving server could not confirm that the sender is who it claims to be.",
+            )
+        };
+    }
+    let nobody = |detail: &str| Decision::matched(case, ContactChoice::Nobody, failed, detail);
+    let create = known.agent.settings.create_contacts;
+    let refused = |detail: String| Decision {
+        case: Some(case),
+        ..Decision::not(OutcomeResult::NonMatchingContact, detail)
+    };
+    let Some(from) = &parsed.from else {
+        return if create { nobody("The sender has no valid address, so no contact was made.") } else { refused("The sender has no valid address.".to_owned()) };
+    };
+    let who = known.addresses.get(&from.key()).map_or(&[][..], Vec::as_slice);
+    let contact = who.iter().find_map(|who| match who {
+        KnownAddress::Contact { contact, customer } if *customer == case.customer => Some(contact.clone()),
+        _ => None,
+    });
+    match contact {
+        Some(_) if failed => return nobody("The sender claims to be a contact of the customer, but is not believed."),
+        Some(contact) => return Decision::matched(case, ContactChoice::Known(contact), false, "The sender is a contact of the customer."),
+        None => {}
+    }
+    if who.iter().any(|who| matches!(who, KnownAddress::User { .. })) || known.ours.contains(from) {
+        return nobody("One of our own people sent it.");
+    }
+    if !create {
+        return refused(format!(
+            "{} is not a contact of the case's customer, and this agent does not create contacts.",
+            from.address
+        ));
+    }
+    if failed {
+        return nobody("The sender is not believed, so no contact was made.");
+    }
+    if is_machine(from, parsed.automatic) {
+        return nobody("A machine sent it, so no contact was made.");
+    }
+    Decision::matched(case, ContactChoice::New(from.clone()), false, "The sender became a contact of the customer.")
+}
+
+/// Whether the sender is a machine, which never becomes a contact.
+fn is_machine(from: &Mailbox, automatic: Option<AutomaticKind>) -> bool {
+    const NAMES: &[&str] = &[
+        "noreply",
+        "donotreply",
+        "mailerdaemon",
+        "postmaster",
+        "bounce",
+        "bounces",
+        "daemon",
+        "nobody",
+        "listserv",
+        "majordomo",
+        "autoreply",
+        "notification",
+        "notifications",
+    ];
+    if matches!(automatic, Some(AutomaticKind::Bounce | AutomaticKind::List | AutomaticKind::Report)) {
+        return true;
+    }
+    let local = from.address.rsplit_once('@').map_or(from.address.as_str(), |(local, _)| local);
+    let local = local.split('+').next().unwrap_or(local);
+    let name: String = local.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    NAMES.contains(&name.as_str()) || name.starts_with("noreply") || name.starts_with("donotreply")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_known_by_their_names_and_kinds() {
+        let check = |address: &str, automatic, expected| {
+            let from = Mailbox {
+                display_name: String::new(),
+                address: address.to_owned(),
+            };
+            assert_eq!(is_machine(&from, automatic), expected, "{address}");
+        };
+        for address in ["no-reply@a.example", "NoReply+77@a.example", "MAILER-DAEMON@a.example", "do_not_reply@a.example", "noreply-shop@a.example"] {
+            check(address, None, true);
+        }
+        for address in ["norepp@a.example", "eva@noreply.example", "bouncer@a.example"] {
+            check(address, None, false);
+        }
+        check("eva@a.example", Some(AutomaticKind::List), true);
+        check("eva@a.example", Some(AutomaticKind::Bounce), true);
+        check("eva@a.example", Some(AutomaticKind::AutoReply), false);
+    }
+}

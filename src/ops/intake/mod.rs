@@ -1,0 +1,10 @@
+//! The way of a message into the service: read and packed first ([`prepare`]), then decided and stored with everything that follows
+//! from it in one transaction ([`commit`]).
+
+mod authenticity;
+mod commit;
+mod decide;
+mod prepare;
+
+pub use commit::{Batch, BatchResult, commit, commit_import};
+pub use prepare::{Item, Prepared, Purpose, place_large, prepare_all, source_key};
