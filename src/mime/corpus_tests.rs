@@ -96,3 +96,28 @@ fn reading_twice_gives_the_same() {
         assert_eq!(format!("{:?}", content(&raw)), format!("{:?}", content(&raw)), "{path}");
     }
 }
+
+/// The replies of email-reply-trimmer with its own results. It also cuts signatures and quotations that stand above the answer, which
+/// stay in a note, so that not all can agree.
+#[test]
+fn most_replies_are_cut_as_another_program_does() {
+    let Some(folder) = corpus() else { return };
+    let folder = folder.join("email-reply-trimmer/test");
+    let (mut agree, mut differ) = (0, Vec::new());
+    for entry in fs::read_dir(folder.join("emails")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let read = |part: &str| fs::read_to_string(folder.join(part).join(&name)).unwrap().replace("\r\n", "\n");
+        let reply = read("emails");
+        let (written, quoted) = quote::split(&reply);
+        let solid = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(solid(written) + &solid(quoted), solid(&reply), "{} lost something", name.display());
+        if written.trim() == read("trimmed").trim() {
+            agree += 1;
+        } else {
+            differ.push(name);
+        }
+    }
+    differ.sort();
+    println!("{agree} agree, {} differ: {differ:?}", differ.len());
+    assert!(agree >= 27, "only {agree} agree; these differ: {differ:?}");
+}

@@ -283,7 +283,7 @@ mod tests {
             (b"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= x", "Gr\u{fc}\u{df}e x"),
             (b"=?ISO-8859-1?q?a?= =?ISO-8859-1?q?b?=", "ab"),
             (b"=?ISO-8859-1?Q?a?=\r\n =?ISO-8859-1?Q?_b?=", "a b"),
-            (b"=?utf-8?B?w7?= =?utf-8?B?w7zDnw==?=", "\u{c3}\u{fc}\u{df}"),
+            (b"=?utf-8?B?w7?= =?utf-8?B?w7zDnw==?=", "\u{fffd}\u{fc}\u{df}"),
             // A character split between two words.
             (b"=?utf-8?Q?=C3?= =?utf-8?Q?=BC?=", "\u{fc}"),
             (b"=?utf-8?b?w7w=?==?iso-8859-1?q?=FC?=", "\u{fc}\u{fc}"),

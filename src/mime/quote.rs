@@ -50,7 +50,7 @@ pub(super) fn split(text: &str) -> (&str, &str) {
     match lines.cut() {
         Some(cut) => {
             let at = lines.start(cut);
-            (text[..at].trim_end(), text[at..].trim_end())
+            (text[..at].trim_end(), text[at..].trim_start_matches(['\r', '\n']).trim_end())
         }
         None => (text.trim_end(), ""),
     }

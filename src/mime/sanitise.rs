@@ -26,10 +26,10 @@ const STYLES: &str = "background-color border border-bottom border-bottom-color 
     padding-left padding-right padding-top table-layout text-align text-decoration text-indent text-transform vertical-align \
     white-space width word-break word-spacing word-wrap";
 
-/// Elements and styles that load something and vanish whole, so that only the source shows them.
+/// Elements and styles that load something. Some vanish whole, so that only the source shows them.
 static LOADING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r#"(?i)<(?:link|iframe|frame|embed|object|video|audio|source|bgsound|input|image|svg)\s[^<>]{0,4096}?(?:src|href|data|poster|background)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?\s*(?:https?:)?//|@import"#,
+        r#"(?i)<(?:[a-z]+\s[^<>]*?(?:src|srcset|data|poster|background)|(?:link|image|use)\s[^<>]*?href)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?\s*(?:https?:)?//|@import"#,
     )
     .expect("the pattern is fixed")
 });
@@ -138,6 +138,8 @@ fn safe_style(value: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    const LINK: &str = "target=\"_blank\" rel=\"noopener noreferrer\"";
+
     fn check(source: &str, html: &str, blocked: bool) {
         let expected = Safe {
             html: html.to_owned(),
@@ -150,8 +152,8 @@ mod tests {
     fn nothing_runs_or_submits() {
         check("a<script>alert(1)</script><b onclick=x()>b</b>", "a<b>b</b>", false);
         check("<form action=/x><input name=a>t</form>", "t", false);
-        check("<a href=\"javascript:x()\">a</a>", "<a target=\"_blank\" rel=\"noopener noreferrer\">a</a>", false);
-        check("<a href=\"data:text/html,x\">a</a>", "<a target=\"_blank\" rel=\"noopener noreferrer\">a</a>", false);
+        check("<a href=\"javascript:x()\">a</a>", &format!("<a {LINK}>a</a>"), false);
+        check("<a href=\"data:text/html,x\">a</a>", "<a rel=\"noopener noreferrer\" target=\"_blank\">a</a>", false);
         check("<iframe srcdoc=\"<p>x\"></iframe><svg onload=x()></svg>", "", false);
         check("<base href=\"https://x.example/\"><meta http-equiv=refresh content=\"0;url=x\">t", "t", false);
     }
@@ -172,7 +174,9 @@ mod tests {
         check("<img src=\"cid:a@b\">", "<img src=\"cid:a@b\">", false);
         check("<img src=\"data:image/png;base64,eA==\">", "<img src=\"data:image/png;base64,eA==\">", false);
         check("<img src=\"data:image/svg+xml,x\">", "<img>", false);
-        check("<img srcset=\"https://x.example/a 2x\">", "<img>", false);
+        check("<img srcset=\"https://x.example/a 2x\">", "<img>", true);
+        check("<img src=\"&#104;ttps://x.example/a\">", "<img>", true);
+        check("<a href=\"https://x.example/\">https://x.example/</a>", &format!("<a href=\"https://x.example/\" {LINK}>https://x.example/</a>"), false);
         check("<p style=\"color:red;background-image:url(https://x.example/a)\">x</p>", "<p style=\"color:red\">x</p>", true);
         check("<td background=\"https://x.example/a\">x</td>", "x", true);
         check("<style>@import 'https://x.example/a.css';</style>x", "x", true);
