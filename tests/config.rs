@@ -2,7 +2,45 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use proptest::prelude::*;
+
 use mailagent::config::{AllowedOrigins, BlobsUrl, ByteSize, Config, DEFAULT_FILE, DatabaseUrl, Flag, LogFormat, load};
+
+/// Every setting.
+const KEYS: &[&str] = &[
+    "data",
+    "server.listen",
+    "server.cors_allowed_origins",
+    "server.call_timeout",
+    "server.shutdown_grace",
+    "server.max_message_size",
+    "server.max_streams_per_caller",
+    "server.tls.certificate_file",
+    "server.tls.key_file",
+    "database.url",
+    "database.max_connections",
+    "blobs.url",
+    "blobs.inline_limit",
+    "auth.audience",
+    "auth.token_lifetime",
+    "auth.clock_skew",
+    "exchange.allow_http",
+    "exchange.poll_interval",
+    "exchange.push",
+    "exchange.concurrent_mailboxes",
+    "exchange.requests_per_mailbox",
+    "exchange.fetch_batch",
+    "exchange.connect_timeout",
+    "exchange.request_timeout",
+    "exchange.max_backoff",
+    "exchange.root_certificates_file",
+    "mail.max_message_size",
+    "events.keep",
+    "events.bookmark_interval",
+    "telemetry.log",
+    "telemetry.log_format",
+    "telemetry.otlp_endpoint",
+];
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden/config");
 
@@ -106,6 +144,22 @@ fn default_file_is_a_file_to_start_from() {
 }
 
 #[test]
+fn default_file_has_every_setting_and_no_other() {
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for line in DEFAULT_FILE.lines().map(|line| line.strip_prefix('#').unwrap_or(line)) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.replace(']', ".");
+        } else if let Some((name, _)) = line.split_once(" = ")
+            && !name.contains(' ')
+        {
+            found.push(format!("{section}{name}"));
+        }
+    }
+    assert_eq!(found, KEYS);
+}
+
+#[test]
 fn later_layers_override_earlier_ones() {
     let file = "data = \"/from/file\"\n[server]\nlisten = \"127.0.0.1:1\"\ncall_timeout = \"1s\"\nshutdown_grace = \"1s\"";
     let variables = [
@@ -128,6 +182,10 @@ fn later_layers_override_earlier_ones() {
 
     let config = load_all(file, &[("MAILAGENT_DATA", "/from/variable")], &[]).unwrap();
     assert_eq!(config.blobs.url, BlobsUrl::File("/from/variable/blobs".into()));
+    for folder in ["//host/a", "what?", "a b@c"] {
+        let config = load_all("", &[], &[("data", folder, "--data")]).unwrap();
+        assert_eq!(config.database.url, DatabaseUrl::Sqlite(Path::new(folder).join("mailagent.db")));
+    }
     let config = Config::in_folder(Path::new("/elsewhere")).unwrap();
     assert_eq!(config.database.url, DatabaseUrl::Sqlite("/elsewhere/mailagent.db".into()));
 }
@@ -346,4 +404,18 @@ fn origins_are_compared_as_browsers_send_them() {
     }
     assert!(!origins("https://crm.example.com").allow("http://localhost:5173"));
     assert!(origins("*").allow("null"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+    #[test]
+    fn nothing_that_is_written_anywhere_panics(file in r#"([a-z.\[\]="{}, 0-9#\n]|listen|server|url|data|keep|\PC){0,80}"#, value in ".{0,20}") {
+        // A value in every variable at once; faults are told of the file and of variables, never of the defaults.
+        let variables: Vec<_> = KEYS.iter().map(|key| (format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__")), &*value)).collect();
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (&**name, *value)).collect();
+        if let Err(text) = load_all(&file, &variables, &[]) {
+            prop_assert!(!text.contains("defaults:"), "{}", text);
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! `[blobs]`.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     reader::section,
@@ -26,8 +29,6 @@ pub enum BlobsUrl {
 }
 
 impl Value for BlobsUrl {
-    const NAMES_FILE: bool = true;
-
     fn parse(raw: &Raw) -> Result<Self, String> {
         match raw.text()?.strip_prefix("file:") {
             Some(path) => match path.strip_prefix("//").unwrap_or(path) {
@@ -35,6 +36,12 @@ impl Value for BlobsUrl {
                 path => Ok(Self::File(path.into())),
             },
             None => Err("does not begin with file:, the only kind that this version knows".to_owned()),
+        }
+    }
+
+    fn within_data(self, data_dir: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(path.within_data(data_dir)),
         }
     }
 }

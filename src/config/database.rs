@@ -1,6 +1,9 @@
 //! `[database]`.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use url::Url;
 
@@ -37,8 +40,6 @@ impl PostgresUrl {
 }
 
 impl Value for DatabaseUrl {
-    const NAMES_FILE: bool = true;
-
     fn parse(raw: &Raw) -> Result<Self, String> {
         let text = raw.text()?;
         if let Some(path) = text.strip_prefix("sqlite:") {
@@ -53,6 +54,13 @@ impl Value for DatabaseUrl {
                 "is not a URL: {error} (signs like @ : / # in a password are written as %40 %3A %2F %23)"
             )),
             Err(_) => Err("begins with neither sqlite: nor postgres://".to_owned()),
+        }
+    }
+
+    fn within_data(self, data_dir: &Path) -> Self {
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(path.within_data(data_dir)),
+            Self::Postgres(url) => Self::Postgres(url),
         }
     }
 }

@@ -85,7 +85,7 @@ impl<T: Value> Field for Option<T> {
 
 /// The entries of all sources, and what was found wrong with them.
 pub(super) struct Reader {
-    /// What `{data}` stands for in values that name files.
+    /// What `{data}` at the beginning of a file name stands for.
     pub(super) data_dir: PathBuf,
     /// Later ones override earlier ones.
     entries: Vec<Entry>,
@@ -136,11 +136,10 @@ impl Reader {
     /// Reads the value at `key` from the last source that has it. All others are checked as well.
     fn value<T: Value>(&mut self, key: &str, rule: Rule) -> Option<T> {
         self.keys.insert(key.to_owned());
-        let data_dir = self.data_dir.to_string_lossy();
         let mut last = None;
         for entry in self.entries.iter().filter(|entry| entry.key == key) {
-            match checked(&entry.value.expand::<T>(&data_dir), rule) {
-                Ok(value) => last = Some(value),
+            match checked::<T>(&entry.value, rule) {
+                Ok(value) => last = Some(value.within_data(&self.data_dir)),
                 Err(problem) => self.faults.push(Fault {
                     place: entry.place.clone(),
                     key: key.to_owned(),

@@ -57,7 +57,7 @@ pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>)
         .filter_map(|(name, value)| {
             let rest = name.strip_prefix(PREFIX)?;
             let key = rest.to_ascii_lowercase().replace("__", ".");
-            (!value.is_empty() && !is_foreign(rest)).then(|| Entry {
+            (!value.is_empty() && !is_foreign(rest)).then_some(Entry {
                 key,
                 place: Place::Variable(name),
                 value: Raw::Bare(value),

@@ -1,19 +1,26 @@
 //! How text becomes a value: the types that settings have in common.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::source::Raw;
 
 /// A type that a setting can have.
 pub(super) trait Value: Sized {
-    /// Whether it names a file, so that `{data}` in it stands for the data folder.
-    const NAMES_FILE: bool = false;
-
     /// Reads a value.
     ///
     /// # Errors
     /// The problem, as it follows the key: without the key, and without anything that may be secret.
     fn parse(raw: &Raw) -> Result<Self, String>;
+
+    /// Puts the data folder where a file name begins with `{data}`.
+    fn within_data(self, _data_dir: &Path) -> Self {
+        self
+    }
 
     /// What bounds are held against.
     fn magnitude(&self) -> u128 {
@@ -22,15 +29,6 @@ pub(super) trait Value: Sized {
 }
 
 impl Raw {
-    /// The value with `{data}` filled in, where a file is named.
-    pub(super) fn expand<T: Value>(&self, data_dir: &str) -> Self {
-        match self {
-            Self::Bare(text) if T::NAMES_FILE => Self::Bare(text.replace("{data}", data_dir)),
-            Self::Text(text) if T::NAMES_FILE => Self::Text(text.replace("{data}", data_dir)),
-            other => other.clone(),
-        }
-    }
-
     /// The text, not empty.
     pub(super) fn text(&self) -> Result<&str, String> {
         match self {
@@ -40,10 +38,10 @@ impl Raw {
         }
     }
 
-    /// The value for messages. Whatever may hold a password is not shown.
+    /// The value for messages. What may hold a password, or is long, is not shown.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Bare(text) | Self::Text(text) if text.contains('@') => "the value".to_owned(),
+            Self::Bare(text) | Self::Text(text) if text.contains('@') || text.len() > 60 => "the value".to_owned(),
             Self::Bare(text) | Self::Text(text) => format!("{text:?}"),
             other => other.to_toml(),
         }
@@ -91,10 +89,15 @@ impl Value for String {
 }
 
 impl Value for PathBuf {
-    const NAMES_FILE: bool = true;
-
     fn parse(raw: &Raw) -> Result<Self, String> {
         raw.text().map(PathBuf::from)
+    }
+
+    fn within_data(self, data_dir: &Path) -> Self {
+        match self.strip_prefix("{data}") {
+            Ok(rest) => data_dir.join(rest),
+            Err(_) => self,
+        }
     }
 }
 
@@ -185,7 +188,7 @@ impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, name) = UNITS
             .into_iter()
-            .rfind(|(unit, _)| self.0 >= *unit && self.0 % unit == 0)
+            .rfind(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit))
             .unwrap_or(UNITS[0]);
         write!(f, "{}{name}", self.0 / unit)
     }

@@ -1,8 +1,32 @@
 //! Messages: bytes in, values out. No input or output, no clock, no panic on any input.
 
+mod address;
+mod auth_results;
+mod automatic;
+mod content;
+mod decode;
+mod entity;
+mod fields;
+mod forwarded;
+mod html;
+mod identity;
+mod layout;
+mod parse;
+mod quote;
+mod sanitise;
+mod smime;
+mod subject;
+
+#[cfg(test)]
+mod corpus_tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AutomaticKind, Mailbox, Timestamp};
+
+pub use subject::normalise_subject;
 
 /// What the service needs to know of a message, read in one pass.
 #[derive(Clone, Debug, Default)]
@@ -110,4 +134,114 @@ pub struct AttachmentInfo {
     pub content_id: String,
     /// Whether it belongs into the text rather than beside it.
     pub inline: bool,
+}
+
+/// Why bytes cannot be read as a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unparsable {
+    /// There is nothing but white space.
+    #[error("the message is empty")]
+    Empty,
+    /// There is no header field.
+    #[error("the message has no header")]
+    NoHeader,
+    /// A parser failed on it.
+    #[error("the message made the parser fail")]
+    ParserFailed,
+}
+
+/// Reads a message. Accepts whatever has at least one header field; a leading mbox "From " line is passed over.
+///
+/// Opaque S/MIME signatures and messages that are nothing but another message are read as what they carry; header values are those
+/// outside.
+///
+/// # Errors
+/// [`Unparsable`] says why nothing sensible can be had from it.
+pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
+    if raw.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
+        return Err(Unparsable::Empty);
+    }
+    // The first line that is no white space decides; everything else is read as far as possible.
+    let raw = raw.trim_ascii_start();
+    guarded(|| {
+        if fields::Fields::split(raw).0.0.is_empty() {
+            return Err(Unparsable::NoHeader);
+        }
+        Ok(parse::read(raw))
+    })
+    .unwrap_or(Err(Unparsable::ParserFailed))
+}
+
+/// The text of a message for a note, with the quoted history split off. Empty when there is none.
+pub fn note_text(raw: &[u8]) -> NoteText {
+    guarded(|| content::note_text(raw.trim_ascii_start())).unwrap_or_default()
+}
+
+/// A message in parts for a reader.
+pub fn content(raw: &[u8]) -> Content {
+    guarded(|| content::content(raw.trim_ascii_start())).unwrap_or_default()
+}
+
+/// One attachment or inline part with its decoded content. `index` is its position in [`Content::attachments`]. `None` when there is
+/// no such part.
+pub fn attachment(raw: &[u8], index: usize) -> Option<(AttachmentInfo, Vec<u8>)> {
+    guarded(|| content::attachment(raw.trim_ascii_start(), index)).flatten()
+}
+
+/// Runs `read`; `None` when it panics, which parsers written by others may do on input that nobody has thought of.
+fn guarded<R>(read: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_message_is_refused_with_a_reason() {
+        for (raw, expected) in [
+            (&b""[..], Unparsable::Empty),
+            (b" \r\n\n", Unparsable::Empty),
+            (b"just a line of text", Unparsable::NoHeader),
+            (b"From x@y Mon Jan  6 2025\n\nx", Unparsable::NoHeader),
+        ] {
+            assert_eq!(parse(raw).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn panics_are_contained() {
+        assert_eq!(guarded(|| 1), Some(1));
+        assert_eq!(guarded(|| -> u8 { std::panic::resume_unwind(Box::new(())) }), None);
+    }
+
+    #[test]
+    fn fields_are_read() {
+        let raw = b"From a@x Mon Jan  6 2025\nMessage-ID: <id@x> (c)\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n there\nFrom: A <a@X.example>\n\
+            To: b@y.example, c@z.example\nCc: d@y.example\nBcc: e@y.example\nDate: Mon, 6 Jan 2025 10:00:00 +0100\nX-Mailagent-Id: mark\n\n Hello\n there\n";
+        let mail = parse(raw).unwrap();
+        assert_eq!(mail.message_id.as_deref(), Some("id@x"));
+        assert_eq!(mail.subject, "Gr\u{fc}\u{df}e there");
+        assert_eq!(mail.from.unwrap().address, "a@x.example");
+        assert_eq!((mail.to.len(), mail.cc.len(), mail.bcc.len()), (2, 1, 1));
+        assert_eq!(mail.sent_time.unwrap().to_string(), "2025-01-06T09:00:00Z");
+        assert_eq!(mail.preview, "Hello there");
+        assert_eq!(mail.own_mark.as_deref(), Some("mark"));
+        assert_eq!(mail.search.participants, "A\na@x.example\nb@y.example\nc@z.example\nd@y.example\ne@y.example");
+        assert_eq!(mail.automatic, None);
+    }
+
+    #[test]
+    fn doubtful_values_are_none() {
+        for (field, value) in [("Date", "Thu, 1 Jan 1970 00:00:00 +0000"), ("Date", "yesterday"), ("Date", "Mon, 6 Jan 2999 10:00:00 +0000"), ("Message-ID", "<>"), ("From", "nobody")] {
+            let mail = parse(format!("{field}: {value}\n\nx").as_bytes()).unwrap();
+            assert_eq!((mail.sent_time, mail.message_id, mail.from), (None, None, None), "{field}: {value}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_fields_counts() {
+        let mail = parse(b"Subject: one\nSubject: two\nMessage-ID: <1>\nMessage-ID: <2>\n\n").unwrap();
+        assert_eq!((mail.subject.as_str(), mail.message_id.as_deref()), ("one", Some("1")));
+    }
 }

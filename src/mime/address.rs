@@ -1,0 +1,133 @@
+//! Mailboxes in header fields (RFC 5322 §3.4).
+
+use mail_parser::{Addr, Address, HeaderValue, parsers::MessageStream};
+
+use super::{
+    decode,
+    fields::{Field, Fields},
+};
+use crate::domain::Mailbox;
+
+/// Longest display name, in characters.
+const NAME_LIMIT: usize = 256;
+
+/// The valid mailboxes of every field of that name, at most `limit`.
+pub(super) fn mailboxes(fields: &Fields<'_>, name: &str, limit: usize) -> Vec<Mailbox> {
+    let mut found = Vec::new();
+    for field in fields.all(name) {
+        add(&field, limit, &mut found);
+    }
+    found
+}
+
+/// The first valid mailbox of the fields of that name.
+pub(super) fn first(fields: &Fields<'_>, name: &str) -> Option<Mailbox> {
+    mailboxes(fields, name, 1).pop()
+}
+
+/// The first mailbox in a piece of text written like a header field.
+pub(super) fn in_text(text: &str) -> Option<Mailbox> {
+    let mut found = Vec::new();
+    let field = Field {
+        name: "",
+        raw: text.as_bytes(),
+    };
+    add(&field, 1, &mut found);
+    found.pop()
+}
+
+fn add(field: &Field<'_>, limit: usize, found: &mut Vec<Mailbox>) {
+    let value = field.for_parser();
+    let HeaderValue::Address(address) = MessageStream::new(&value).parse_address() else {
+        return;
+    };
+    let mut push = |list: &[Addr<'_>]| found.extend(list.iter().filter_map(mailbox).take(limit.saturating_sub(found.len())));
+    match &address {
+        Address::List(list) => push(list),
+        Address::Group(groups) => groups.iter().for_each(|group| push(&group.addresses)),
+    }
+}
+
+fn mailbox(address: &Addr<'_>) -> Option<Mailbox> {
+    let name = address.name.as_deref().unwrap_or_default();
+    Some(Mailbox {
+        display_name: decode::header(name.as_bytes(), NAME_LIMIT),
+        address: address_of(address.address.as_deref()?)?,
+    })
+}
+
+/// The addr-spec with its domain in lower case. `None` when it is none.
+pub(super) fn address_of(text: &str) -> Option<String> {
+    let text = text.trim();
+    let text = text.strip_prefix('<').unwrap_or(text);
+    let text = text.strip_suffix('>').unwrap_or(text);
+    let (local, domain) = text.rsplit_once('@')?;
+    (is_local_part(local) && is_domain(domain)).then(|| format!("{local}@{}", domain.to_lowercase()))
+}
+
+/// RFC 5321 §4.5.3.1.1 sets the length. Dots are not looked at: mailboxes with two in a row exist.
+fn is_local_part(local: &str) -> bool {
+    let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"@".contains(c);
+    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
+    let content = if quoted { &local[1..local.len() - 1] } else { local };
+    !content.is_empty() && local.len() <= 64 && (content.chars().all(fits) || quoted && content.chars().all(|c| !c.is_control() && c != '"'))
+}
+
+/// RFC 5321 §4.1.2, with underscores and internationalised labels; RFC 1035 §2.3.4 sets the lengths.
+fn is_domain(domain: &str) -> bool {
+    if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return !literal.is_empty() && literal.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c)) && domain.len() <= 255;
+    }
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_' || !c.is_ascii() && !c.is_whitespace() && !c.is_control())
+    };
+    domain.len() <= 255 && domain.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &[u8], expected: &[(&str, &str)]) {
+        let fields = Fields(vec![Field { name: "To", raw: value }]);
+        let found: Vec<_> = mailboxes(&fields, "to", 1000).into_iter().map(|m| (m.display_name, m.address)).collect();
+        let expected: Vec<_> = expected.iter().map(|(name, address)| ((*name).to_owned(), (*address).to_owned())).collect();
+        assert_eq!(found, expected, "{}", String::from_utf8_lossy(value));
+    }
+
+    #[test]
+    fn mailboxes_are_found_in_all_forms() {
+        check(b"a@x.example", &[("", "a@x.example")]);
+        check(b" Anna <A.B@X.Example>\r\n", &[("Anna", "A.B@x.example")]);
+        check(b"\"Doe, J.\" <j@x.example>, b@y.example", &[("Doe, J.", "j@x.example"), ("", "b@y.example")]);
+        check(b"team: a@x.example, B <b@x.example>;", &[("", "a@x.example"), ("B", "b@x.example")]);
+        check(b"a@x.example (Anna)", &[("Anna", "a@x.example")]);
+        check(b"=?utf-8?Q?J=C3=BCrgen?= <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
+        check(b"\"=?utf-8?Q?J=C3=BCrgen?=\" <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
+        check(b"J\xfcrgen <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
+        check("<j\u{fc}@b\u{fc}cher.example>".as_bytes(), &[("", "j\u{fc}@b\u{fc}cher.example")]);
+        check(b"<root@localhost>", &[("", "root@localhost")]);
+        check(b"<a@[192.0.2.1]>", &[("", "a@[192.0.2.1]")]);
+    }
+
+    #[test]
+    fn what_is_no_mailbox_is_passed_over() {
+        for value in [&b""[..], b"undisclosed-recipients:;", b"<>", b"Anna", b"<a@>", b"<@x.example>", b"<a b@x.example>", b"<a@x..y>", b"<a@-x>"] {
+            check(value, &[]);
+        }
+        check(format!("<{}@x.example>", "a".repeat(65)).as_bytes(), &[]);
+    }
+
+    #[test]
+    fn number_and_names_are_bounded() {
+        let list = "a@x.example, ".repeat(3_000);
+        let fields = Fields(vec![Field { name: "To", raw: list.as_bytes() }]);
+        assert_eq!(mailboxes(&fields, "To", 1_000).len(), 1_000);
+        let name = format!("{} <a@x.example>", "n".repeat(2_000));
+        assert_eq!(in_text(&name).unwrap().display_name.len(), NAME_LIMIT);
+    }
+}

@@ -1,0 +1,157 @@
+//! A message for people: in parts for a reader, as text for a note.
+
+use super::{
+    AttachmentInfo, Content, NoteText, decode,
+    entity::{Entity, Part},
+    fields::Fields,
+    html,
+    layout::{self, Opened, open},
+    parse::clean_text,
+    quote, sanitise,
+};
+
+/// Longest text of a note and of its history each, and of a message that is shown, in bytes.
+const TEXT_LIMIT: usize = 1024 * 1024;
+/// Most header fields.
+const HEADER_LIMIT: usize = 1_000;
+/// Longest value of a header field that is shown, in characters.
+const VALUE_LIMIT: usize = 16 * 1024;
+/// Most attachments.
+const ATTACHMENT_LIMIT: usize = 1_000;
+/// Deepest embedded message that is read in place of an empty one.
+const EMBEDDED_LIMIT: usize = 4;
+
+/// The text of a message without and with its quoted history.
+pub(super) fn note_text(raw: &[u8]) -> NoteText {
+    let text = open(&Entity::read(raw), |opened| text(&opened, 0));
+    let (written, quoted) = quote::split(decode::cut(&text, 2 * TEXT_LIMIT));
+    // What does not fit above the cut is shown below it.
+    let kept = decode::cut(written, TEXT_LIMIT);
+    let rest = &written[kept.len()..];
+    let quoted = if rest.is_empty() { quoted.to_owned() } else { format!("{rest}\n{quoted}") };
+    NoteText {
+        text: kept.trim_start_matches('\n').to_owned(),
+        quoted: decode::cut(&quoted, TEXT_LIMIT).to_owned(),
+    }
+}
+
+/// The text of a message. Where it has none: that of a calendar item or an embedded message that it carries.
+fn text(opened: &Opened<'_>, depth: usize) -> String {
+    let text = clean_text(&opened.text(|source| html::to_note(source, 2 * TEXT_LIMIT)));
+    if !text.trim().is_empty() {
+        return text;
+    }
+    let calendar = opened.attachments().find(|(part, _)| part.media_type == "text/calendar");
+    if let Some((part, _)) = calendar {
+        return calendar_text(&clean_text(&part.text()));
+    }
+    let embedded = opened.attachments().find(|(part, _)| part.is_message());
+    match embedded {
+        Some((part, _)) if depth < EMBEDDED_LIMIT => open(&Entity::read(&part.decoded()), |opened| self::text(&opened, depth + 1)),
+        _ => text,
+    }
+}
+
+/// Summary, place and description of the first item of a calendar (RFC 5545 §3.1, §3.3.11).
+fn calendar_text(calendar: &str) -> String {
+    let unfolded = calendar.replace("\n ", "").replace("\n\t", "");
+    let item = unfolded.find("BEGIN:VEVENT").map_or("", |at| &unfolded[at..]);
+    let value = |name: &str| {
+        let lines = item.lines().take_while(|line| *line != "END:VEVENT");
+        let value = lines.filter_map(|line| line.split_once(':')).find(|(key, _)| key.split(';').next() == Some(name));
+        value.map(|(_, value)| value.replace("\\n", "\n").replace("\\N", "\n").replace("\\,", ",").replace("\\;", ";").replace("\\\\", "\\"))
+    };
+    let values = ["SUMMARY", "LOCATION", "DESCRIPTION"].into_iter().filter_map(value);
+    let values: Vec<String> = values.filter(|value| !value.trim().is_empty()).collect();
+    values.join("\n\n")
+}
+
+/// A message in parts.
+pub(super) fn content(raw: &[u8]) -> Content {
+    let outer = Entity::read(raw);
+    open(&outer, |opened| {
+        let safe = sanitise::sanitised(&opened.html());
+        let text = text(&opened, 0);
+        let attachments = opened.attachments().take(ATTACHMENT_LIMIT);
+        Content {
+            headers: headers(&outer.root().fields),
+            text: decode::cut(&text, TEXT_LIMIT).to_owned(),
+            html: safe.html,
+            remote_content_blocked: safe.blocked,
+            attachments: attachments.map(|(part, inline)| layout::info(part, inline, part.decoded().len())).collect(),
+        }
+    })
+}
+
+fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
+    let shown = fields.0.iter().take(HEADER_LIMIT);
+    shown.map(|field| (field.name.to_owned(), field.text(VALUE_LIMIT))).collect()
+}
+
+/// One attachment with its decoded content.
+pub(super) fn attachment(raw: &[u8], index: usize) -> Option<(AttachmentInfo, Vec<u8>)> {
+    let found = |part: &Part<'_>, inline: bool| {
+        let bytes = part.decoded().into_owned();
+        (layout::info(part, inline, bytes.len()), bytes)
+    };
+    open(&Entity::read(raw), |opened| {
+        let mut attachments = opened.attachments().take(ATTACHMENT_LIMIT);
+        attachments.nth(index).map(|(part, inline)| found(part, inline))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{attachment, content, note_text};
+
+    const MIXED: &str = "Subject: =?utf-8?Q?=C3=BC?=\nX-Folded: a\n b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
+        Content-Type: text/html\n\n<p>Hi</p><img src=\"https://x.example/p\">\n--b\nContent-Type: Application/PDF; name=\"../a.pdf\"\n\
+        Content-Transfer-Encoding: base64\n\neHh4\n--b\nContent-Type: image/png\nContent-ID: <i@x>\nContent-Disposition: inline\n\nI\n--b--";
+
+    #[test]
+    fn readers_get_parts() {
+        let content = content(MIXED.as_bytes());
+        assert_eq!(content.headers[0], ("Subject".to_owned(), "\u{fc}".to_owned()));
+        assert_eq!(content.headers[1], ("X-Folded".to_owned(), "a b".to_owned()));
+        assert_eq!(content.text, "Hi");
+        assert_eq!(content.html, "<p>Hi</p><img>");
+        assert!(content.remote_content_blocked);
+        let names: Vec<_> = content.attachments.iter().map(|a| (a.file_name.as_str(), a.media_type.as_str(), a.size, a.inline)).collect();
+        assert_eq!(names, [("a.pdf", "application/pdf", 3, false), ("", "image/png", 1, true)]);
+        assert_eq!(content.attachments[1].content_id, "i@x");
+    }
+
+    #[test]
+    fn attachments_are_found_by_their_position() {
+        let shown = content(MIXED.as_bytes()).attachments;
+        for (index, info) in shown.iter().enumerate() {
+            let (found, bytes) = attachment(MIXED.as_bytes(), index).unwrap();
+            assert_eq!((&found, bytes.len() as u64), (info, info.size));
+        }
+        assert_eq!(attachment(MIXED.as_bytes(), 0).unwrap().1, b"xxx");
+        assert!(attachment(MIXED.as_bytes(), 2).is_none());
+    }
+
+    #[test]
+    fn notes_prefer_plain_text_and_split_it() {
+        let note = note_text(b"Subject: x\n\nYes.\r\n\r\nOn 1/1/2025 A <a@x.example> wrote:\r\n> q\r\n");
+        assert_eq!((note.text.as_str(), note.quoted.as_str()), ("Yes.", "On 1/1/2025 A <a@x.example> wrote:\n> q"));
+    }
+
+    #[test]
+    fn carried_messages_and_meetings_are_read() {
+        let invitation = b"Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Visit\\, first\nDESCRIPTION;LANGUAGE=en:Line\\non\n e\n\
+            END:VEVENT\n";
+        assert_eq!(note_text(invitation).text, "Visit, first\n\nLine\none");
+        let forwarded = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: i\n\ninner\n--b--";
+        assert_eq!(note_text(forwarded).text, "inner");
+    }
+
+    #[test]
+    fn long_texts_are_cut_without_loss_up_to_the_limit() {
+        let raw = format!("Subject: x\n\n{}", "word \n".repeat(300_000));
+        let note = note_text(raw.as_bytes());
+        assert_eq!(note.text.len(), 1024 * 1024);
+        assert!(note.quoted.len() > 700_000 && note.quoted.len() <= 1024 * 1024);
+    }
+}

@@ -1,0 +1,123 @@
+//! Every message of the public corpus, where there is one.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::*;
+
+/// The folder of the corpus, if it is there.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let folder = env::var_os("MAILAGENT_CORPUS").map_or_else(beside, PathBuf::from);
+    let found = folder.join("index.tsv").is_file();
+    if !found {
+        eprintln!("SKIPPED: there is no corpus at {}; set MAILAGENT_CORPUS", folder.display());
+    }
+    found.then_some(folder)
+}
+
+/// Paths and kinds of the corpus.
+pub(crate) fn index(folder: &Path) -> Vec<(String, String, usize)> {
+    let index = fs::read_to_string(folder.join("index.tsv")).unwrap();
+    let rows = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+    rows.map(|row| (row[0].to_owned(), row[3].to_owned(), row[4].parse().unwrap_or(0))).collect()
+}
+
+fn messages() -> Option<impl Iterator<Item = (String, Vec<u8>)>> {
+    let folder = corpus()?;
+    let rows = index(&folder).into_iter().filter(|(_, kind, _)| kind == "eml");
+    Some(rows.map(move |(path, ..)| {
+        let raw = fs::read(folder.join(&path)).unwrap();
+        (path, raw)
+    }))
+}
+
+fn has_no_controls(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn check_limits(path: &str, mail: &ParsedMail) {
+    assert!(mail.message_id.as_ref().is_none_or(|id| id.len() <= 998 && has_no_controls(id)), "{path}");
+    assert!(mail.subject.chars().count() <= 998 && has_no_controls(&mail.subject), "{path}");
+    assert!(mail.preview.chars().count() <= 200 && has_no_controls(&mail.preview), "{path}");
+    assert!(mail.search.body.len() <= 256 * 1024, "{path}");
+    assert!(mail.forwarded_from.len() <= 5, "{path}");
+    for list in [&mail.to, &mail.cc, &mail.bcc] {
+        assert!(list.len() <= 1_000, "{path}");
+    }
+    for mailbox in mail.from.iter().chain(&mail.to).chain(&mail.cc) {
+        assert!(has_no_controls(&mailbox.display_name) && has_no_controls(&mailbox.address), "{path}: {mailbox:?}");
+    }
+}
+
+#[test]
+fn every_message_is_read_in_time_and_within_limits() {
+    let Some(messages) = messages() else { return };
+    let (mut read, mut refused, mut slowest) = (0, Vec::new(), Duration::ZERO);
+    for (path, raw) in messages {
+        let started = Instant::now();
+        let parsed = guarded(|| parse::read(raw.trim_ascii_start()));
+        assert!(parsed.is_some(), "{path} made the parser panic");
+        match parse(&raw) {
+            Ok(mail) => check_limits(&path, &mail),
+            Err(reason) => refused.push((path.clone(), reason)),
+        }
+        let note = guarded(|| content::note_text(&raw)).unwrap_or_else(|| panic!("{path}: note"));
+        assert!(note.text.len() <= 1 << 20 && note.quoted.len() <= 1 << 20, "{path}");
+        let shown = guarded(|| content::content(&raw)).unwrap_or_else(|| panic!("{path}: content"));
+        assert!(shown.text.len() <= 1 << 20 && shown.html.len() <= 1 << 20 && shown.headers.len() <= 1_000, "{path}");
+        assert!(shown.attachments.len() <= 1_000, "{path}");
+        for (name, value) in &shown.headers {
+            assert!(has_no_controls(name) && has_no_controls(value), "{path}: {name}");
+        }
+        for (index, info) in shown.attachments.iter().enumerate().take(3) {
+            let (found, bytes) = attachment(&raw, index).unwrap_or_else(|| panic!("{path}: attachment {index}"));
+            assert_eq!((&found, bytes.len() as u64), (info, info.size), "{path}");
+            assert!(has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']), "{path}: {}", found.file_name);
+        }
+        let took = started.elapsed();
+        slowest = slowest.max(took);
+        assert!(took < Duration::from_secs(1), "{path} took {took:?}");
+        read += 1;
+    }
+    println!("{read} messages read, slowest {slowest:?}, {} refused: {refused:?}", refused.len());
+    assert!(read > 2_500, "only {read} messages");
+    assert!(refused.len() < 60, "{} messages refused: {refused:?}", refused.len());
+}
+
+#[test]
+fn reading_twice_gives_the_same() {
+    let Some(messages) = messages() else { return };
+    for (path, raw) in messages.step_by(7) {
+        assert_eq!(format!("{:?}", parse(&raw)), format!("{:?}", parse(&raw)), "{path}");
+        assert_eq!(format!("{:?}", content(&raw)), format!("{:?}", content(&raw)), "{path}");
+    }
+}
+
+/// The replies of email-reply-trimmer with its own results. It also cuts signatures and quotations that stand above the answer, which
+/// stay in a note, so that not all can agree.
+#[test]
+fn most_replies_are_cut_as_another_program_does() {
+    let Some(folder) = corpus() else { return };
+    let folder = folder.join("email-reply-trimmer/test");
+    let (mut agree, mut differ) = (0, Vec::new());
+    for entry in fs::read_dir(folder.join("emails")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let read = |part: &str| fs::read_to_string(folder.join(part).join(&name)).unwrap().replace("\r\n", "\n");
+        let reply = read("emails");
+        let (written, quoted) = quote::split(&reply);
+        let solid = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(solid(written) + &solid(quoted), solid(&reply), "{} lost something", name.display());
+        if written.trim() == read("trimmed").trim() {
+            agree += 1;
+        } else {
+            differ.push(name);
+        }
+    }
+    differ.sort();
+    println!("{agree} agree, {} differ: {differ:?}", differ.len());
+    assert!(agree >= 27, "only {agree} agree; these differ: {differ:?}");
+}

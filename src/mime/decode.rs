@@ -1,0 +1,346 @@
+//! Bytes to text: charsets, transfer encodings and encoded words (RFC 2047). Everything here is tolerant and linear.
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
+
+/// Longest encoded word that is looked at, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
+const WORD_LIMIT: usize = 4096;
+
+/// Decodes text in the charset `label`.
+///
+/// Without a label, with an unknown one and with one that the bytes contradict, it is taken for UTF-8 when it is that for the most
+/// part, else for windows-1252.
+pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
+    let label = label.map(str::trim).unwrap_or_default();
+    let unlabelled = ["", "us-ascii", "ascii", "utf-8", "utf8"].iter().any(|name| label.eq_ignore_ascii_case(name));
+    if unlabelled {
+        return guessed(bytes);
+    }
+    match Encoding::for_label(label.as_bytes()) {
+        Some(encoding) if encoding == UTF_8 || encoding == REPLACEMENT => guessed(bytes),
+        Some(encoding) => encoding.decode(bytes).0,
+        None => match mail_parser::decoders::charsets::map::charset_decoder(label.as_bytes()) {
+            Some(decoder) => decoder(bytes).into(),
+            None => guessed(bytes),
+        },
+    }
+}
+
+fn guessed(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
+    }
+    let (mut good, mut bad) = (0_usize, 0_usize);
+    for chunk in bytes.utf8_chunks() {
+        good += chunk.valid().bytes().filter(|byte| *byte >= 0xC0).count();
+        bad += usize::from(!chunk.invalid().is_empty());
+    }
+    if good > bad {
+        String::from_utf8_lossy(bytes)
+    } else {
+        encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0
+    }
+}
+
+const SKIP: u8 = 0xFF;
+const BASE64: [u8; 256] = {
+    let mut table = [SKIP; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut i = 0;
+    while i < 64 {
+        table[alphabet[i] as usize] = i as u8;
+        i += 1;
+    }
+    table
+};
+
+/// Decodes base64 (RFC 2045 §6.8). Other characters are passed over; padding in the middle begins a new group.
+pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
+    let (mut group, mut count) = (0_u32, 0_u8);
+    for &byte in bytes {
+        let value = BASE64[usize::from(byte)];
+        if value != SKIP {
+            group = (group << 6) | u32::from(value);
+            count += 1;
+            if count == 4 {
+                out.extend_from_slice(&group.to_be_bytes()[1..]);
+                (group, count) = (0, 0);
+            }
+        } else if byte == b'=' {
+            flush(&mut out, group, count);
+            (group, count) = (0, 0);
+        }
+    }
+    flush(&mut out, group, count);
+    out
+}
+
+fn flush(out: &mut Vec<u8>, group: u32, count: u8) {
+    match count {
+        2 => out.push((group >> 4) as u8),
+        3 => out.extend_from_slice(&[(group >> 10) as u8, (group >> 2) as u8]),
+        _ => (),
+    }
+}
+
+/// Decodes quoted-printable (RFC 2045 §6.7). What is not a valid escape stays as it is.
+pub(super) fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr2(b'=', b'\n', rest) {
+        let literal = &rest[..at];
+        if rest[at] == b'\n' {
+            // White space at the end of a line was added on the way, unless it is written as an escape.
+            let line = literal.strip_suffix(b"\r").unwrap_or(literal);
+            let blanks = line.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            out.extend_from_slice(&line[..line.len() - blanks]);
+            out.extend_from_slice(&rest[line.len()..=at]);
+            rest = &rest[at + 1..];
+            continue;
+        }
+        out.extend_from_slice(literal);
+        let after = &rest[at + 1..];
+        if let Some(byte) = escape(after) {
+            out.push(byte);
+            rest = &after[2..];
+        } else if let Some(skip) = soft_break(after) {
+            rest = &after[skip..];
+        } else {
+            out.push(b'=');
+            rest = after;
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+fn escape(after: &[u8]) -> Option<u8> {
+    let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
+
+/// Length of the rest of a soft line break: white space up to and with the line end, or to the end of the data.
+fn soft_break(after: &[u8]) -> Option<usize> {
+    let blanks = after.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+    match after.get(blanks) {
+        Some(b'\n') => Some(blanks + 1),
+        None => Some(blanks),
+        Some(_) => None,
+    }
+}
+
+/// Decodes the value of an unstructured header field: unfolds it (RFC 5322 §2.2.3), decodes encoded words (RFC 2047; white space
+/// between two adjacent ones is dropped, §6.2), removes control characters and white space around it. At most `limit` characters.
+pub(super) fn header(value: &[u8], limit: usize) -> String {
+    // A character takes at most a few bytes even when encoded; the rest of an endless line is not worth decoding.
+    let value = &value[..value.len().min(limit.saturating_mul(32))];
+    let plain = memchr::memmem::find(value, b"=?").is_none();
+    if plain {
+        return clean(&guessed(value), limit);
+    }
+    clean(&words(value), limit)
+}
+
+/// Removes control characters (white space among them becomes a space, line ends vanish) and what is beyond `limit` characters.
+pub(super) fn clean(text: &str, limit: usize) -> String {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    if text.len() <= limit && text.bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
+        return text.to_owned();
+    }
+    let kept = text.chars().filter_map(|c| match c {
+        '\t' | '\u{2028}' | '\u{2029}' => Some(' '),
+        c if c.is_control() => None,
+        c => Some(c),
+    });
+    let cleaned: String = kept.take(limit).collect();
+    cleaned.trim_end().to_owned()
+}
+
+/// Bytes of adjacent encoded words in one charset, decoded together: senders split characters between words.
+#[derive(Default)]
+struct Pending<'a> {
+    charset: &'a [u8],
+    bytes: Vec<u8>,
+}
+
+impl Pending<'_> {
+    fn flush(&mut self, out: &mut String) {
+        if !self.bytes.is_empty() {
+            out.push_str(&text(&self.bytes, std::str::from_utf8(self.charset).ok()));
+            self.bytes.clear();
+        }
+    }
+}
+
+fn words(value: &[u8]) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut pending = Pending::default();
+    let mut rest = value;
+    let mut after_word = false;
+    while let Some(at) = memchr::memmem::find(rest, b"=?") {
+        let Some(word) = word(&rest[at..]) else {
+            pending.flush(&mut out);
+            out.push_str(&guessed(&rest[..at + 2]));
+            rest = &rest[at + 2..];
+            after_word = false;
+            continue;
+        };
+        let between = &rest[..at];
+        if !(after_word && between.iter().all(u8::is_ascii_whitespace)) {
+            pending.flush(&mut out);
+            out.push_str(&guessed(between));
+        }
+        if !word.charset.eq_ignore_ascii_case(pending.charset) {
+            pending.flush(&mut out);
+            pending.charset = word.charset;
+        }
+        pending.bytes.extend_from_slice(&word.bytes);
+        rest = &rest[at + word.length..];
+        after_word = true;
+    }
+    pending.flush(&mut out);
+    out.push_str(&guessed(rest));
+    out
+}
+
+struct Word<'a> {
+    charset: &'a [u8],
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// The encoded word at the beginning of `input`, which begins with `=?`.
+fn word(input: &[u8]) -> Option<Word<'_>> {
+    let input = &input[..input.len().min(WORD_LIMIT)];
+    let charset_end = 2 + memchr::memchr(b'?', &input[2..])?;
+    let charset = &input[2..charset_end];
+    if charset.is_empty() || charset.len() > 64 || !charset.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    // RFC 2231 §5: a language may follow the charset.
+    let charset = charset.split(|byte| *byte == b'*').next()?;
+    let encoding = *input.get(charset_end + 1)?;
+    if input.get(charset_end + 2) != Some(&b'?') {
+        return None;
+    }
+    let data_start = charset_end + 3;
+    let data_end = data_start + memchr::memmem::find(&input[data_start..], b"?=")?;
+    let data = &input[data_start..data_end];
+    let bytes = match encoding {
+        b'B' | b'b' => base64(data),
+        b'Q' | b'q' => word_quoted_printable(data),
+        _ => return None,
+    };
+    Some(Word {
+        charset,
+        bytes,
+        length: data_end + 2,
+    })
+}
+
+/// The "Q" encoding (RFC 2047 §4.2). Line ends inside, left by a sender that folded within the word, are dropped.
+fn word_quoted_printable(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    let mut rest = data;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'_' => out.push(b' '),
+            b'\r' | b'\n' => (),
+            b'=' => match escape(after) {
+                Some(decoded) => {
+                    out.push(decoded);
+                    rest = &after[2..];
+                }
+                None => out.push(b'='),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Cuts `text` to at most `limit` bytes at the boundary of a character.
+pub(super) fn cut(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_unfolded_and_decoded() {
+        for (value, expected) in [
+            (&b" plain subject\r\n"[..], "plain subject"),
+            (b"folded\r\n and\r\n\tmore", "folded and more"),
+            (b"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= x", "Gr\u{fc}\u{df}e x"),
+            (b"=?ISO-8859-1?q?a?= =?ISO-8859-1?q?b?=", "ab"),
+            (b"=?ISO-8859-1?Q?a?=\r\n =?ISO-8859-1?Q?_b?=", "a b"),
+            (b"=?utf-8?B?w7?= =?utf-8?B?w7zDnw==?=", "\u{fffd}\u{fc}\u{df}"),
+            // A character split between two words.
+            (b"=?utf-8?Q?=C3?= =?utf-8?Q?=BC?=", "\u{fc}"),
+            (b"=?utf-8?b?w7w=?==?iso-8859-1?q?=FC?=", "\u{fc}\u{fc}"),
+            (b"a =?utf-8?Q?b?= c", "a b c"),
+            (b"=?x-unknown?Q?caf=E9?=", "caf\u{e9}"),
+            (b"=?utf-8?X?abc?=", "=?utf-8?X?abc?="),
+            (b"=?utf-8?Q?open", "=?utf-8?Q?open"),
+            (b"=?utf-8?Q?with blank?=", "with blank"),
+            (b"=?utf-8*de?Q?a?=", "a"),
+            (b"caf\xe9", "caf\u{e9}"),
+            (b"caf\xc3\xa9", "caf\u{e9}"),
+            (b"=?utf-8?Q?CS-1=0D=0ABcc:_x?=", "CS-1Bcc: x"),
+            (b"nul\0inside", "nulinside"),
+            (b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "\u{65e5}\u{672c}"),
+            (b"=?", "=?"),
+            (b"", ""),
+        ] {
+            assert_eq!(header(value, 998), expected, "{}", String::from_utf8_lossy(value));
+        }
+        assert_eq!(header(&[b'x'; 5000], 998).len(), 998);
+    }
+
+    #[test]
+    fn transfer_encodings_tolerate_what_is_broken() {
+        for (input, expected) in [
+            (&b"eHh4"[..], &b"xxx"[..]),
+            (b"eHg=\r\neHg=", b"xxxx"),
+            (b"e H\n!h4", b"xxx"),
+            (b"eA", b"x"),
+            (b"e", b""),
+        ] {
+            assert_eq!(base64(input), expected);
+        }
+        for (input, expected) in [
+            (&b"a=3Db=\r\nc"[..], &b"a=bc"[..]),
+            (b"a= \nb", b"ab"),
+            (b"a=ZZ=4", b"a=ZZ=4"),
+            (b"a  \r\nb \n", b"a\r\nb\n"),
+            (b"a=20\r\n=20 \n", b"a \r\n \n"),
+            (b"a=", b"a"),
+        ] {
+            assert_eq!(quoted_printable(input), expected);
+        }
+    }
+
+    #[test]
+    fn charsets_are_guessed_when_the_label_does_not_help() {
+        for (bytes, label, expected) in [
+            (&b"caf\xe9"[..], None, "caf\u{e9}"),
+            (b"caf\xe9", Some("utf-8"), "caf\u{e9}"),
+            (b"caf\xc3\xa9", Some("us-ascii"), "caf\u{e9}"),
+            (b"caf\xe9", Some("iso-8859-1"), "caf\u{e9}"),
+            (b"\xef\xbb\xbfx", Some("UTF-8"), "x"),
+            (b"+ZYeB9FH6ckh5Pg-", Some("utf-7"), "\u{6587}\u{81f4}\u{51fa}\u{7248}\u{793e}"),
+            (b"x", Some("no-such-charset"), "x"),
+        ] {
+            assert_eq!(text(bytes, label), expected);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What survives when a server rebuilds a message.
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+
+use super::{
+    Identity,
+    entity::{Entity, Part},
+    html,
+    layout::{Opened, open},
+    parse::{Basics, TEXT_LIMIT},
+};
+
+/// Deepest embedded message that is looked into; a deeper one counts as its bytes.
+const DEPTH_LIMIT: usize = 4;
+
+/// Computes the identity: SHA-256 over Message-ID, time and address of the sender, and then subject and text without any white space and
+/// the sorted digests of the attachments. What is decoded counts, not how it was encoded.
+///
+/// `text` is the text of `opened`.
+pub(super) fn of(basics: &Basics, opened: &Opened<'_>, text: &str) -> Identity {
+    identity(basics, opened, text, 0)
+}
+
+fn identity(basics: &Basics, opened: &Opened<'_>, text: &str, depth: usize) -> Identity {
+    let mut context = Context::new(&SHA256);
+    let mut field = |bytes: &[u8]| {
+        // Lengths keep the end of one field apart from the beginning of the next.
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    };
+    field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
+    field(&basics.sent_time.map_or(0, |time| time.0).to_be_bytes());
+    field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
+    field(solid(&basics.subject).as_bytes());
+    field(solid(text).as_bytes());
+    let mut digests: Vec<[u8; 32]> = opened.attachments().map(|(part, _)| content(part, depth)).collect();
+    digests.sort_unstable();
+    field(&digests.concat());
+    Identity(bytes(context.finish().as_ref()))
+}
+
+/// The digest of an attachment. Servers rebuild embedded messages too, and write the line ends of texts anew.
+fn content(part: &Part<'_>, depth: usize) -> [u8; 32] {
+    let decoded = part.decoded();
+    if part.is_message() && depth < DEPTH_LIMIT {
+        let embedded = Entity::read(&decoded);
+        let basics = Basics::of(&embedded.root().fields);
+        let of_opened = |opened: Opened<'_>| {
+            let text = opened.text(|source| html::to_words(source, TEXT_LIMIT));
+            identity(&basics, &opened, &text, depth + 1)
+        };
+        return open(&embedded, of_opened).0;
+    }
+    let textual = part.media_type.starts_with("text/") || part.media_type.starts_with("message/");
+    let digest = if textual {
+        let text: Vec<u8> = decoded.iter().copied().filter(|byte| *byte != b'\r').collect();
+        digest(&SHA256, text.trim_ascii_end())
+    } else {
+        digest(&SHA256, &decoded)
+    };
+    bytes(digest.as_ref())
+}
+
+fn bytes(digest: &[u8]) -> [u8; 32] {
+    digest.try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Text without white space: servers fold, wrap and trim it as they like.
+fn solid(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+
+    fn check(one: &str, other: &str, same: bool) {
+        let identity = |raw: &str| parse(raw.as_bytes()).unwrap().identity;
+        assert_eq!(identity(one) == identity(other), same, "{one}\n-----\n{other}");
+    }
+
+    const HEAD: &str = "Message-ID: <1@x>\nDate: Mon, 6 Jan 2025 10:00:00 +0000\nFrom: A <a@x.example>\nSubject: s\n";
+
+    #[test]
+    fn rebuilding_keeps_it() {
+        let plain = format!("{HEAD}\nGr\u{fc}\u{df}e\n");
+        check(
+            &plain,
+            "Subject: =?utf-8?Q?s?=\r\nFrom: a@X.example\r\nX-Any: 1\r\nDate: Mon, 6 Jan 2025 11:00:00 +0100\r\nMessage-ID:\r\n <1@x>\r\n\
+             Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=DFe =\r\n\r\n",
+            true,
+        );
+        check(
+            &plain,
+            &format!(
+                "{HEAD}Content-Type: multipart/alternative; boundary=q\n\n--q\nContent-Transfer-Encoding: base64\n\nR3LDvMOfZQ==\n--q\n\
+                 Content-Type: text/html\n\n<p>Other</p>\n--q--"
+            ),
+            true,
+        );
+    }
+
+    #[test]
+    fn what_people_see_changes_it() {
+        let plain = format!("{HEAD}\ntext");
+        for (from, to) in [("1@x", "2@x"), ("10:00", "10:01"), ("a@x", "b@x"), (": s", ": t"), ("text", "test"), ("Message-ID", "X-ID")] {
+            check(&plain, &plain.replacen(from, to, 1), false);
+        }
+    }
+
+    #[test]
+    fn attachments_count_by_content() {
+        let with = |head: &str, content: &str| format!("{HEAD}Content-Type: multipart/mixed; boundary=b\n\n--b\n\nt\n--b\n{head}\n\n{content}\n--b--");
+        let plain = with("Content-Type: application/x", "xxx");
+        check(&plain, &with("Content-Type: application/x; name=n\nContent-Transfer-Encoding: base64", "eHh4"), true);
+        check(&plain, &with("Content-Type: application/x", "xxy"), false);
+        let embedded = |inner: &str| with("Content-Type: message/rfc822", inner);
+        check(&embedded("Subject: i\nX-A: 1\n\nbody"), &embedded("X-B: 2\nSubject:  i\n\nbody \n"), true);
+        check(&embedded("Subject: i\n\nbody"), &embedded("Subject: i\n\nother"), false);
+    }
+}

@@ -1,0 +1,174 @@
+//! Everything the service needs to know of a message, in one pass.
+
+use mail_parser::{HeaderValue, parsers::MessageStream};
+
+use super::{
+    OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic, decode,
+    entity::Entity,
+    fields::{Field, Fields},
+    forwarded, html, identity,
+    layout::{self, Opened, open},
+};
+use crate::domain::{Mailbox, Timestamp};
+
+/// Longest Message-ID and subject, in bytes and characters.
+const LINE_LIMIT: usize = 998;
+/// Most mailboxes of To, Cc and Bcc each.
+const MAILBOX_LIMIT: usize = 1_000;
+/// Longest preview, in characters.
+const PREVIEW_LIMIT: usize = 200;
+/// Most text for the index, in bytes.
+const INDEX_LIMIT: usize = 256 * 1024;
+/// Most text made from one HTML part, in bytes.
+pub(super) const TEXT_LIMIT: usize = 16 * 1024 * 1024;
+/// Deepest embedded message whose text is indexed.
+const EMBEDDED_LIMIT: usize = 4;
+/// The years 1971 to 2100, in seconds since 1970.
+const SENT_TIMES: std::ops::Range<i64> = 31_536_000..4_133_980_800;
+
+/// What identifies a message and is in its header.
+pub(super) struct Basics {
+    pub message_id: Option<String>,
+    pub subject: String,
+    pub from: Option<Mailbox>,
+    pub sent_time: Option<Timestamp>,
+}
+
+impl Basics {
+    pub fn of(fields: &Fields<'_>) -> Self {
+        Self {
+            message_id: fields.first("Message-ID").and_then(|field| message_id(&field)),
+            subject: fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default(),
+            from: address::first(fields, "From"),
+            sent_time: fields.first("Date").and_then(|field| sent_time(&field)),
+        }
+    }
+}
+
+/// Reads a message. There is at least one header field or some text.
+pub(super) fn read(raw: &[u8]) -> ParsedMail {
+    let outer = Entity::read(raw);
+    open(&outer, |opened| read_opened(&outer, &opened))
+}
+
+fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
+    let fields = &outer.root().fields;
+    let basics = Basics::of(fields);
+    let text = opened.text(|source| html::to_words(source, TEXT_LIMIT));
+    let mut mail = ParsedMail {
+        identity: identity::of(&basics, opened, &text),
+        to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
+        cc: address::mailboxes(fields, "Cc", MAILBOX_LIMIT),
+        bcc: address::mailboxes(fields, "Bcc", MAILBOX_LIMIT),
+        automatic: automatic::kind(outer),
+        preview: preview(&text),
+        authentication_results: auth_results::all(fields),
+        own_mark: fields.first(OWN_MARK).map(|field| field.text(LINE_LIMIT)),
+        forwarded_from: forwarded::candidates(fields, &basics, opened, &text),
+        message_id: basics.message_id,
+        subject: basics.subject,
+        from: basics.from,
+        sent_time: basics.sent_time,
+        ..ParsedMail::default()
+    };
+    mail.search.body = clean_text(decode::cut(&text, INDEX_LIMIT));
+    for (part, inline) in opened.attachments() {
+        mail.attachment_count += u32::from(!inline);
+        add_line(&mut mail.search.attachment_names, &layout::file_name(part));
+        if part.is_message() {
+            index_embedded(&part.decoded(), &mut mail.search, 1);
+        }
+    }
+    let people = mail.from.iter().chain(&mail.to).chain(&mail.cc).chain(&mail.bcc);
+    for person in people {
+        add_line(&mut mail.search.participants, &person.display_name);
+        add_line(&mut mail.search.participants, &person.address);
+    }
+    mail
+}
+
+fn add_line(list: &mut String, line: &str) {
+    if !line.is_empty() {
+        if !list.is_empty() {
+            list.push('\n');
+        }
+        list.push_str(line);
+    }
+}
+
+/// Appends subject, text and attachment names of an embedded message.
+fn index_embedded(raw: &[u8], search: &mut SearchText, depth: usize) {
+    let outer = Entity::read(raw);
+    let subject = outer.root().fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default();
+    open(&outer, |opened| {
+        let text = opened.text(|source| html::to_words(source, INDEX_LIMIT));
+        for piece in [subject.as_str(), &clean_text(decode::cut(&text, INDEX_LIMIT))] {
+            let room = INDEX_LIMIT.saturating_sub(search.body.len() + 1);
+            add_line(&mut search.body, decode::cut(piece, room));
+        }
+        for (part, _) in opened.attachments() {
+            add_line(&mut search.attachment_names, &layout::file_name(part));
+            if part.is_message() && depth < EMBEDDED_LIMIT && search.body.len() < INDEX_LIMIT {
+                index_embedded(&part.decoded(), search, depth + 1);
+            }
+        }
+    });
+}
+
+fn message_id(field: &Field<'_>) -> Option<String> {
+    let text = field.text(4 * LINE_LIMIT);
+    // RFC 5322 §3.6.4; some senders leave the brackets out or write something behind them.
+    let inside = match (text.find('<'), text.find('>')) {
+        (Some(start), Some(end)) if start < end => &text[start + 1..end],
+        _ => text.trim_matches(['<', '>']),
+    };
+    let id: String = inside.split_whitespace().collect();
+    let id = decode::cut(&id, LINE_LIMIT);
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
+fn sent_time(field: &Field<'_>) -> Option<Timestamp> {
+    let value = field.for_parser();
+    let HeaderValue::DateTime(time) = MessageStream::new(&value).parse_date() else {
+        return None;
+    };
+    let seconds = time.is_valid().then(|| time.to_timestamp())?;
+    SENT_TIMES.contains(&seconds).then(|| Timestamp::from_seconds(seconds))
+}
+
+/// The beginning of a text in one line. Characters that newsletters hide behind their first line are left out.
+fn preview(text: &str) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    let mut blank = true;
+    for c in text.chars().take(PREVIEW_LIMIT * 20) {
+        if c.is_whitespace() {
+            if !blank {
+                out.push(' ');
+                length += 1;
+            }
+            blank = true;
+        } else if !c.is_control() && !matches!(c, '\u{AD}' | '\u{34F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}') {
+            out.push(c);
+            length += 1;
+            blank = false;
+        }
+        if length == PREVIEW_LIMIT {
+            break;
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Text with `\n` as line end and no control characters but that and the tab.
+pub(super) fn clean_text(text: &str) -> String {
+    let keeps = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let fine = text.bytes().all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\n' || byte == b'\t');
+    if fine && text.is_ascii() {
+        return text.to_owned();
+    }
+    // A lone CR is a line end of old software; one before LF belongs to it.
+    let lines = text.replace("\r\n", "\n");
+    lines.chars().map(|c| if c == '\r' { '\n' } else { c }).filter(|c| keeps(*c)).collect()
+}

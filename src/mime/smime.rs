@@ -1,0 +1,148 @@
+//! The content of an opaque S/MIME signature: just enough of CMS (RFC 5652 §5) in BER (X.690) to find it. Nothing is verified here.
+
+/// Deepest nesting of constructed strings.
+const DEPTH_LIMIT: usize = 8;
+/// 1.2.840.113549.1.7.2
+const SIGNED_DATA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];
+
+const SEQUENCE: u8 = 0x30;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const OCTET_STRING: u8 = 0x04;
+const CONSTRUCTED: u8 = 0x20;
+/// `[0] EXPLICIT`.
+const EXPLICIT: u8 = 0xA0;
+
+/// The MIME entity that a SignedData carries. `None` when `der` is something else, such as an encrypted message or a detached signature.
+pub(super) fn signed_content(der: &[u8]) -> Option<Vec<u8>> {
+    let mut info = Reader(Reader(der).expect(SEQUENCE)?);
+    if info.expect(OBJECT_IDENTIFIER)? != SIGNED_DATA {
+        return None;
+    }
+    let mut signed = Reader(Reader(info.expect(EXPLICIT)?).expect(SEQUENCE)?);
+    let _version = signed.next()?;
+    let _algorithms = signed.next()?;
+    let mut content = Reader(signed.expect(SEQUENCE)?);
+    content.expect(OBJECT_IDENTIFIER)?;
+    let mut out = Vec::new();
+    Reader(content.expect(EXPLICIT)?).octets(&mut out, 0)?;
+    Some(out)
+}
+
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+}
+
+/// Reads one element after another.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.next().filter(|element| element.tag == tag).map(|element| element.content)
+    }
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (header, length, tag) = header(self.0)?;
+        let rest = &self.0[header..];
+        let (content, after) = match length {
+            Some(length) => (rest.get(..length)?, rest.get(length..)?),
+            None => {
+                let length = indefinite(rest)?;
+                (&rest[..length], &rest[length + 2..])
+            }
+        };
+        self.0 = after;
+        Some(Element { tag, content })
+    }
+
+    /// Appends an octet string, which BER lets consist of several.
+    fn octets(&mut self, out: &mut Vec<u8>, depth: usize) -> Option<()> {
+        while !self.0.is_empty() {
+            let element = self.next()?;
+            match element.tag {
+                OCTET_STRING => out.extend_from_slice(element.content),
+                tag if tag == OCTET_STRING | CONSTRUCTED && depth < DEPTH_LIMIT => {
+                    Reader(element.content).octets(out, depth + 1)?;
+                }
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+}
+
+/// Size of an element's header, length of its content (`None`: up to an end mark) and its tag.
+fn header(bytes: &[u8]) -> Option<(usize, Option<usize>, u8)> {
+    let (&tag, &first) = (bytes.first()?, bytes.get(1)?);
+    match first {
+        0x80 => Some((2, None, tag)),
+        0..0x80 => Some((2, Some(usize::from(first)), tag)),
+        _ => {
+            let count = usize::from(first & 0x7F);
+            let digits = bytes.get(2..2 + count).filter(|_| count <= 4)?;
+            let length = digits.iter().fold(0_usize, |length, digit| (length << 8) | usize::from(*digit));
+            Some((2 + count, Some(length), tag))
+        }
+    }
+}
+
+/// Length of content that an end mark ends. One pass: elements of definite length are skipped, others are counted.
+fn indefinite(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut open) = (0_usize, 1_usize);
+    loop {
+        let (header, length, tag) = header(bytes.get(at..)?)?;
+        match (tag, length) {
+            (0, Some(0)) => {
+                open -= 1;
+                if open == 0 {
+                    return Some(at);
+                }
+                at += header;
+            }
+            (_, Some(length)) => at = at.checked_add(header + length)?,
+            (_, None) => {
+                open += 1;
+                at += header;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82, length[0], length[1]], content].concat()
+    }
+
+    fn endless(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, 0x80], content, &[0, 0]].concat()
+    }
+
+    fn message(wrap: fn(u8, &[u8]) -> Vec<u8>, kind: &[u8], octets: &[u8]) -> Vec<u8> {
+        let content = [element(OBJECT_IDENTIFIER, &[0x2A]), wrap(EXPLICIT, octets)].concat();
+        let signed = [element(2, &[1]), element(0x31, &[]), wrap(SEQUENCE, &content)].concat();
+        wrap(SEQUENCE, &[element(OBJECT_IDENTIFIER, kind), wrap(EXPLICIT, &wrap(SEQUENCE, &signed))].concat())
+    }
+
+    #[test]
+    fn content_is_found_in_both_forms() {
+        let octets = element(OCTET_STRING, b"text");
+        assert_eq!(signed_content(&message(element, SIGNED_DATA, &octets)).unwrap(), b"text");
+        let pieces = endless(OCTET_STRING | CONSTRUCTED, &[element(OCTET_STRING, b"te"), element(OCTET_STRING, b"xt")].concat());
+        assert_eq!(signed_content(&message(endless, SIGNED_DATA, &pieces)).unwrap(), b"text");
+    }
+
+    #[test]
+    fn anything_else_has_none() {
+        let whole = message(element, SIGNED_DATA, &element(OCTET_STRING, b"text"));
+        assert!(signed_content(&message(element, &[0x2A], &element(OCTET_STRING, b"x"))).is_none());
+        for length in 0..whole.len() {
+            assert!(signed_content(&whole[..length]).is_none(), "cut at {length}");
+        }
+        assert!(signed_content(&[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF]).is_none());
+        assert!(signed_content(&[0x30, 0x80].repeat(100_000)).is_none());
+    }
+}
