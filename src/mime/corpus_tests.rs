@@ -23,7 +23,8 @@ pub(crate) fn corpus() -> Option<PathBuf> {
 pub(crate) fn index(folder: &Path) -> Vec<(String, String, usize)> {
     let index = fs::read_to_string(folder.join("index.tsv")).unwrap();
     let rows = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
-    rows.map(|row| (row[0].to_owned(), row[3].to_owned(), row[4].parse().unwrap_or(0))).collect()
+    rows.map(|row| (row[0].to_owned(), row[3].to_owned(), row[4].parse().unwrap_or(0)))
+        .collect()
 }
 
 fn messages() -> Option<impl Iterator<Item = (String, Vec<u8>)>> {
@@ -40,7 +41,10 @@ fn has_no_controls(text: &str) -> bool {
 }
 
 fn check_limits(path: &str, mail: &ParsedMail) {
-    assert!(mail.message_id.as_ref().is_none_or(|id| id.len() <= 998 && has_no_controls(id)), "{path}");
+    assert!(
+        mail.message_id.as_ref().is_none_or(|id| id.len() <= 998 && has_no_controls(id)),
+        "{path}"
+    );
     assert!(mail.subject.chars().count() <= 998 && has_no_controls(&mail.subject), "{path}");
     assert!(mail.preview.chars().count() <= 200 && has_no_controls(&mail.preview), "{path}");
     assert!(mail.search.body.len() <= 256 * 1024, "{path}");
@@ -49,7 +53,10 @@ fn check_limits(path: &str, mail: &ParsedMail) {
         assert!(list.len() <= 1_000, "{path}");
     }
     for mailbox in mail.from.iter().chain(&mail.to).chain(&mail.cc) {
-        assert!(has_no_controls(&mailbox.display_name) && has_no_controls(&mailbox.address), "{path}: {mailbox:?}");
+        assert!(
+            has_no_controls(&mailbox.display_name) && has_no_controls(&mailbox.address),
+            "{path}: {mailbox:?}"
+        );
     }
 }
 
@@ -68,7 +75,10 @@ fn every_message_is_read_in_time_and_within_limits() {
         let note = guarded(|| content::note_text(&raw)).unwrap_or_else(|| panic!("{path}: note"));
         assert!(note.text.len() <= 1 << 20 && note.quoted.len() <= 1 << 20, "{path}");
         let shown = guarded(|| content::content(&raw)).unwrap_or_else(|| panic!("{path}: content"));
-        assert!(shown.text.len() <= 1 << 20 && shown.html.len() <= 1 << 20 && shown.headers.len() <= 1_000, "{path}");
+        assert!(
+            shown.text.len() <= 1 << 20 && shown.html.len() <= 1 << 20 && shown.headers.len() <= 1_000,
+            "{path}"
+        );
         assert!(shown.attachments.len() <= 1_000, "{path}");
         for (name, value) in &shown.headers {
             assert!(has_no_controls(name) && has_no_controls(value), "{path}: {name}");
@@ -76,7 +86,11 @@ fn every_message_is_read_in_time_and_within_limits() {
         for (index, info) in shown.attachments.iter().enumerate().take(3) {
             let (found, bytes) = attachment(&raw, index).unwrap_or_else(|| panic!("{path}: attachment {index}"));
             assert_eq!((&found, bytes.len() as u64), (info, info.size), "{path}");
-            assert!(has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']), "{path}: {}", found.file_name);
+            assert!(
+                has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']),
+                "{path}: {}",
+                found.file_name
+            );
         }
         let took = started.elapsed();
         slowest = slowest.max(took);

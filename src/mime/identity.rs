@@ -103,19 +103,36 @@ mod tests {
     #[test]
     fn what_people_see_changes_it() {
         let plain = format!("{HEAD}\ntext");
-        for (from, to) in [("1@x", "2@x"), ("10:00", "10:01"), ("a@x", "b@x"), (": s", ": t"), ("text", "test"), ("Message-ID", "X-ID")] {
+        for (from, to) in [
+            ("1@x", "2@x"),
+            ("10:00", "10:01"),
+            ("a@x", "b@x"),
+            (": s", ": t"),
+            ("text", "test"),
+            ("Message-ID", "X-ID"),
+        ] {
             check(&plain, &plain.replacen(from, to, 1), false);
         }
     }
 
     #[test]
     fn attachments_count_by_content() {
-        let with = |head: &str, content: &str| format!("{HEAD}Content-Type: multipart/mixed; boundary=b\n\n--b\n\nt\n--b\n{head}\n\n{content}\n--b--");
+        let with = |head: &str, content: &str| {
+            format!("{HEAD}Content-Type: multipart/mixed; boundary=b\n\n--b\n\nt\n--b\n{head}\n\n{content}\n--b--")
+        };
         let plain = with("Content-Type: application/x", "xxx");
-        check(&plain, &with("Content-Type: application/x; name=n\nContent-Transfer-Encoding: base64", "eHh4"), true);
+        check(
+            &plain,
+            &with("Content-Type: application/x; name=n\nContent-Transfer-Encoding: base64", "eHh4"),
+            true,
+        );
         check(&plain, &with("Content-Type: application/x", "xxy"), false);
         let embedded = |inner: &str| with("Content-Type: message/rfc822", inner);
-        check(&embedded("Subject: i\nX-A: 1\n\nbody"), &embedded("X-B: 2\nSubject:  i\n\nbody \n"), true);
+        check(
+            &embedded("Subject: i\nX-A: 1\n\nbody"),
+            &embedded("X-B: 2\nSubject:  i\n\nbody \n"),
+            true,
+        );
         check(&embedded("Subject: i\n\nbody"), &embedded("Subject: i\n\nother"), false);
     }
 }

@@ -227,13 +227,22 @@ mod tests {
         assert_eq!(mail.sent_time.unwrap().to_string(), "2025-01-06T09:00:00Z");
         assert_eq!(mail.preview, "Hello there");
         assert_eq!(mail.own_mark.as_deref(), Some("mark"));
-        assert_eq!(mail.search.participants, "A\na@x.example\nb@y.example\nc@z.example\nd@y.example\ne@y.example");
+        assert_eq!(
+            mail.search.participants,
+            "A\na@x.example\nb@y.example\nc@z.example\nd@y.example\ne@y.example"
+        );
         assert_eq!(mail.automatic, None);
     }
 
     #[test]
     fn doubtful_values_are_none() {
-        for (field, value) in [("Date", "Thu, 1 Jan 1970 00:00:00 +0000"), ("Date", "yesterday"), ("Date", "Mon, 6 Jan 2999 10:00:00 +0000"), ("Message-ID", "<>"), ("From", "nobody")] {
+        for (field, value) in [
+            ("Date", "Thu, 1 Jan 1970 00:00:00 +0000"),
+            ("Date", "yesterday"),
+            ("Date", "Mon, 6 Jan 2999 10:00:00 +0000"),
+            ("Message-ID", "<>"),
+            ("From", "nobody"),
+        ] {
             let mail = parse(format!("{field}: {value}\n\nx").as_bytes()).unwrap();
             assert_eq!((mail.sent_time, mail.message_id, mail.from), (None, None, None), "{field}: {value}");
         }

@@ -99,7 +99,12 @@ fn add_line(list: &mut String, line: &str) {
 /// Appends subject, text and attachment names of an embedded message.
 fn index_embedded(raw: &[u8], search: &mut SearchText, depth: usize) {
     let outer = Entity::read(raw);
-    let subject = outer.root().fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default();
+    let subject = outer
+        .root()
+        .fields
+        .first("Subject")
+        .map(|field| field.text(LINE_LIMIT))
+        .unwrap_or_default();
     open(&outer, |opened| {
         let text = opened.text(|source| html::to_words(source, INDEX_LIMIT));
         for piece in [subject.as_str(), &clean_text(decode::cut(&text, INDEX_LIMIT))] {
@@ -148,7 +153,9 @@ fn preview(text: &str) -> String {
                 length += 1;
             }
             blank = true;
-        } else if !c.is_control() && !matches!(c, '\u{AD}' | '\u{34F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}') {
+        } else if !c.is_control()
+            && !matches!(c, '\u{AD}' | '\u{34F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        {
             out.push(c);
             length += 1;
             blank = false;
@@ -164,11 +171,17 @@ fn preview(text: &str) -> String {
 /// Text with `\n` as line end and no control characters but that and the tab.
 pub(super) fn clean_text(text: &str) -> String {
     let keeps = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    let fine = text.bytes().all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\n' || byte == b'\t');
+    let fine = text
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\n' || byte == b'\t');
     if fine && text.is_ascii() {
         return text.to_owned();
     }
     // A lone CR is a line end of old software; one before LF belongs to it.
     let lines = text.replace("\r\n", "\n");
-    lines.chars().map(|c| if c == '\r' { '\n' } else { c }).filter(|c| keeps(*c)).collect()
+    lines
+        .chars()
+        .map(|c| if c == '\r' { '\n' } else { c })
+        .filter(|c| keeps(*c))
+        .collect()
 }

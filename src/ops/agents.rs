@@ -81,7 +81,11 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
     let id = ops.ids.next();
     let content_hash = content_hash(ops, &caller.tenant, &owner, &settings, patch.password.as_ref());
     let password = match patch.password.filter(|password| !password.expose().is_empty()) {
-        Some(password) => Some(ops.vault.seal_password(&ops.store, &caller.tenant, &id, password.expose(), now).await?),
+        Some(password) => Some(
+            ops.vault
+                .seal_password(&ops.store, &caller.tenant, &id, password.expose(), now)
+                .await?,
+        ),
         None => None,
     };
     let agent = Agent {
@@ -96,7 +100,11 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
     let created = retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
         if let Some((resource, hash)) = stored_request(&writer, request_id).await? {
-            return if hash == content_hash { Ok(Some(resource)) } else { Err(request_id_reused(request_id)) };
+            return if hash == content_hash {
+                Ok(Some(resource))
+            } else {
+                Err(request_id_reused(request_id))
+            };
         }
         check_references(&writer, &agent).await?;
         if !request_id.is_empty() {
@@ -136,7 +144,11 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 /// [`Kind::NotFound`] also when the caller may not see it.
 pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<AgentView> {
     let reader = ops.store.tenant(&caller.tenant);
-    let agent = reader.agent(id).await?.filter(|agent| may_see(caller, agent)).ok_or_else(|| not_found(id))?;
+    let agent = reader
+        .agent(id)
+        .await?
+        .filter(|agent| may_see(caller, agent))
+        .ok_or_else(|| not_found(id))?;
     let health = reader.agent_health(&[id.to_owned()]).await?.pop().unwrap_or_default();
     Ok((agent, health))
 }
@@ -173,11 +185,19 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     let password = match &patch.password {
         None => None,
         Some(password) if password.expose().is_empty() => Some(None),
-        Some(password) => Some(Some(ops.vault.seal_password(&ops.store, &caller.tenant, id, password.expose(), now).await?)),
+        Some(password) => Some(Some(
+            ops.vault
+                .seal_password(&ops.store, &caller.tenant, id, password.expose(), now)
+                .await?,
+        )),
     };
     retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
-        let mut agent = writer.agent(id).await?.filter(|agent| may_see(caller, agent)).ok_or_else(|| not_found(id))?;
+        let mut agent = writer
+            .agent(id)
+            .await?
+            .filter(|agent| may_see(caller, agent))
+            .ok_or_else(|| not_found(id))?;
         check_etag(&agent, expected_etag)?;
         let server_before = server_of(&agent.settings);
         if let Some(owner) = &patch.owner_user {
@@ -225,7 +245,11 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
-        let agent = writer.agent(id).await?.filter(|agent| may_see(caller, agent)).ok_or_else(|| not_found(id))?;
+        let agent = writer
+            .agent(id)
+            .await?
+            .filter(|agent| may_see(caller, agent))
+            .ok_or_else(|| not_found(id))?;
         check_etag(&agent, expected_etag)?;
         writer.delete_agent(id).await?;
         writer.commit().await
@@ -384,7 +408,11 @@ async fn check_references(writer: &Writer, agent: &Agent) -> Result<()> {
 }
 
 async fn stored_request(writer: &Writer, request_id: &str) -> Result<Option<(String, Vec<u8>)>> {
-    if request_id.is_empty() { Ok(None) } else { writer.request("CreateAgent", request_id).await }
+    if request_id.is_empty() {
+        Ok(None)
+    } else {
+        writer.request("CreateAgent", request_id).await
+    }
 }
 
 fn request_id_reused(request_id: &str) -> Error {

@@ -235,7 +235,11 @@ fn batch_violations<'a>(caller: &Caller, collection: &str, ids: impl ExactSizeIt
             format!("{collection}[{index}].name"),
             format!("must be {collection}/ and an id of 1 to 64 characters of A-Z a-z 0-9 . _ -"),
         );
-        violations.check(seen.insert(id), format!("{collection}[{index}].name"), "stands in this batch twice.");
+        violations.check(
+            seen.insert(id),
+            format!("{collection}[{index}].name"),
+            "stands in this batch twice.",
+        );
     }
     Ok(violations)
 }

@@ -65,6 +65,17 @@ pub struct TenantStore<C> {
     position: i64,
 }
 
+impl<C: Clone> Clone for TenantStore<C> {
+    fn clone(&self) -> Self {
+        Self {
+            conn: self.conn.clone(),
+            tenant: self.tenant.clone(),
+            store: self.store.clone(),
+            position: self.position,
+        }
+    }
+}
+
 /// Reads a tenant's data. Each call sees what is committed by then.
 pub type Reader = TenantStore<DatabaseConnection>;
 

@@ -18,7 +18,10 @@ pub(super) fn authenticity(from: Option<&Mailbox>, results: &[AuthenticationResu
     let Some(result) = results.iter().find(|result| trusted.contains(&result.authserv_id)) else {
         return Authenticity::Unknown;
     };
-    let Some(domain) = from.and_then(|from| from.address.rsplit_once('@')).map(|(_, domain)| domain.to_lowercase()) else {
+    let Some(domain) = from
+        .and_then(|from| from.address.rsplit_once('@'))
+        .map(|(_, domain)| domain.to_lowercase())
+    else {
         return Authenticity::Failed;
     };
     match result.dmarc.as_deref() {
@@ -28,12 +31,18 @@ pub(super) fn authenticity(from: Option<&Mailbox>, results: &[AuthenticationResu
     }
     // No policy is published: the same alignment is asked of what passed.
     let checks = || result.spf.iter().chain(&result.dkim);
-    let aligned = |(verdict, checked): &(String, Option<String>)| verdict == "pass" && checked.as_deref().is_some_and(|checked| is_aligned(checked, &domain));
+    let aligned = |(verdict, checked): &(String, Option<String>)| {
+        verdict == "pass" && checked.as_deref().is_some_and(|checked| is_aligned(checked, &domain))
+    };
     if checks().any(aligned) {
         return Authenticity::Proven;
     }
     let says_nothing = |verdict: &str| matches!(verdict, "none" | "neutral" | "temperror" | "");
-    if checks().all(|(verdict, _)| says_nothing(verdict)) { Authenticity::Unknown } else { Authenticity::Failed }
+    if checks().all(|(verdict, _)| says_nothing(verdict)) {
+        Authenticity::Unknown
+    } else {
+        Authenticity::Failed
+    }
 }
 
 /// Relaxed alignment: the same domain, or one within the other. Without a list of public suffixes a sender in a sub-domain of a
@@ -54,11 +63,20 @@ mod tests {
             address: "eva@Shop.example".to_owned(),
         };
         let results = [results];
-        assert_eq!(authenticity(Some(&from), &results, &["mx.ours.example".to_owned()]), expected, "{results:?}");
+        assert_eq!(
+            authenticity(Some(&from), &results, &["mx.ours.example".to_owned()]),
+            expected,
+            "{results:?}"
+        );
     }
 
     fn results(dmarc: Option<&str>, spf: &[(&str, &str)], dkim: &[(&str, &str)]) -> AuthenticationResults {
-        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(verdict, domain)| ((*verdict).to_owned(), Some((*domain).to_owned()))).collect();
+        let pairs = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(verdict, domain)| ((*verdict).to_owned(), Some((*domain).to_owned())))
+                .collect()
+        };
         AuthenticationResults {
             authserv_id: "mx.ours.example".to_owned(),
             dmarc: dmarc.map(str::to_owned),
@@ -76,8 +94,14 @@ mod tests {
     #[test]
     fn without_a_policy_something_aligned_must_pass() {
         check(results(None, &[("pass", "bounce@shop.example")], &[]), Authenticity::Proven);
-        check(results(Some("none"), &[("pass", "other.example")], &[("pass", "mail.shop.example")]), Authenticity::Proven);
-        check(results(None, &[("pass", "evil.example")], &[("pass", "notshop.example")]), Authenticity::Failed);
+        check(
+            results(Some("none"), &[("pass", "other.example")], &[("pass", "mail.shop.example")]),
+            Authenticity::Proven,
+        );
+        check(
+            results(None, &[("pass", "evil.example")], &[("pass", "notshop.example")]),
+            Authenticity::Failed,
+        );
         check(results(None, &[("softfail", "shop.example")], &[]), Authenticity::Failed);
         check(results(None, &[("none", "shop.example")], &[]), Authenticity::Unknown);
         check(results(None, &[("pass", "example")], &[]), Authenticity::Failed);

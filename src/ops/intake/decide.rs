@@ -13,18 +13,18 @@ use crate::{
 };
 
 /// What decisions are made from.
-pub(super) struct Knowledge<'a> {
-    pub agent: &'a Agent,
-    pub choices: &'a TenantChoices,
-    pub ours: &'a OurAddresses,
+pub(super) struct Knowledge<'k, 'a> {
+    pub agent: &'k Agent,
+    pub choices: &'k TenantChoices,
+    pub ours: &'k OurAddresses,
     /// Opens our own mark.
-    pub own_marks: &'a BoundSealer,
+    pub own_marks: &'k BoundSealer,
     /// Who has which address, contacts made in this batch included.
-    pub addresses: &'a HashMap<String, Vec<KnownAddress>>,
+    pub addresses: &'k HashMap<String, Vec<KnownAddress>>,
     /// Cases by reference.
     pub cases: &'a HashMap<String, Case>,
     /// Identities that were swept before, in this batch too.
-    pub swept: &'a HashSet<Vec<u8>>,
+    pub swept: &'k HashSet<Vec<u8>>,
 }
 
 /// What is decided about a message, but for the loop limits.
@@ -71,7 +71,7 @@ impl<'a> Decision<'a> {
 }
 
 /// Decides what becomes of a message of the inbox.
-pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'a>) -> Decision<'a> {
+pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decision<'a> {
     let parsed = &message.parsed;
     if let Some(size) = message.too_large {
         return Decision::not(
@@ -86,7 +86,10 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'a>) -> Decision<
         return Decision::not(OutcomeResult::OwnMessage, detail);
     }
     if known.swept.contains(parsed.identity.0.as_slice()) {
-        return Decision::not(OutcomeResult::Duplicate, "The same message was handled before, in this or another mailbox.");
+        return Decision::not(
+            OutcomeResult::Duplicate,
+            "The same message was handled before, in this or another mailbox.",
+        );
     }
     if let (true, Some(kind)) = (known.choices.skip_automatic, parsed.automatic) {
         return Decision::not(
@@ -103,8 +106,13 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'a>) -> Decision<
     check_sender(message, case, known)
 }
 
-fn own_message(message: &Prepared, known: &Knowledge<'_>) -> Option<String> {
-    if message.parsed.own_mark.as_ref().is_some_and(|mark| known.own_marks.open(mark).is_ok()) {
+fn own_message(message: &Prepared, known: &Knowledge<'_, '_>) -> Option<String> {
+    if message
+        .parsed
+        .own_mark
+        .as_ref()
+        .is_some_and(|mark| known.own_marks.open(mark).is_ok())
+    {
         return Some("This service sent it.".to_owned());
     }
     let from = message.parsed.from.as_ref()?.key();
@@ -114,9 +122,13 @@ fn own_message(message: &Prepared, known: &Knowledge<'_>) -> Option<String> {
         .then(|| "The agent itself sent it.".to_owned())
 }
 
-fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'a>) -> Decision<'a> {
+fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a>) -> Decision<'a> {
     let parsed = &message.parsed;
-    let authenticity = authenticity(parsed.from.as_ref(), &parsed.authentication_results, &known.choices.trusted_authserv_ids);
+    let authenticity = authenticity(
+        parsed.from.as_ref(),
+        &parsed.authentication_results,
+        &known.choices.trusted_authserv_ids,
+    );
     let failed = authenticity == Authenticity::Failed;
     if failed && known.choices.sender_check == SenderCheck::Refuse {
         return Decision {
@@ -134,7 +146,11 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'a>) -
         ..Decision::not(OutcomeResult::NonMatchingContact, detail)
     };
     let Some(from) = &parsed.from else {
-        return if create { nobody("The sender has no valid address, so no contact was made.") } else { refused("The sender has no valid address.".to_owned()) };
+        return if create {
+            nobody("The sender has no valid address, so no contact was made.")
+        } else {
+            refused("The sender has no valid address.".to_owned())
+        };
     };
     let who = known.addresses.get(&from.key()).map_or(&[][..], Vec::as_slice);
     let contact = who.iter().find_map(|who| match who {
@@ -143,7 +159,14 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'a>) -
     });
     match contact {
         Some(_) if failed => return nobody("The sender claims to be a contact of the customer, but is not believed."),
-        Some(contact) => return Decision::matched(case, ContactChoice::Known(contact), false, "The sender is a contact of the customer."),
+        Some(contact) => {
+            return Decision::matched(
+                case,
+                ContactChoice::Known(contact),
+                false,
+                "The sender is a contact of the customer.",
+            );
+        }
         None => {}
     }
     if who.iter().any(|who| matches!(who, KnownAddress::User { .. })) || known.ours.contains(from) {
@@ -161,7 +184,12 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'a>) -
     if is_machine(from, parsed.automatic) {
         return nobody("A machine sent it, so no contact was made.");
     }
-    Decision::matched(case, ContactChoice::New(from.clone()), false, "The sender became a contact of the customer.")
+    Decision::matched(
+        case,
+        ContactChoice::New(from.clone()),
+        false,
+        "The sender became a contact of the customer.",
+    )
 }
 
 /// Whether the sender is a machine, which never becomes a contact.
@@ -203,7 +231,13 @@ mod tests {
             };
             assert_eq!(is_machine(&from, automatic), expected, "{address}");
         };
-        for address in ["no-reply@a.example", "NoReply+77@a.example", "MAILER-DAEMON@a.example", "do_not_reply@a.example", "noreply-shop@a.example"] {
+        for address in [
+            "no-reply@a.example",
+            "NoReply+77@a.example",
+            "MAILER-DAEMON@a.example",
+            "do_not_reply@a.example",
+            "noreply-shop@a.example",
+        ] {
             check(address, None, true);
         }
         for address in ["norepp@a.example", "eva@noreply.example", "bouncer@a.example"] {

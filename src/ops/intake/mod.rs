@@ -7,4 +7,4 @@ mod decide;
 mod prepare;
 
 pub use commit::{Batch, BatchResult, commit, commit_import};
-pub use prepare::{Item, Prepared, Purpose, place_large, prepare_all, source_key};
+pub use prepare::{Item, Purpose, blob_key, place_large, prepare_all, source_key};

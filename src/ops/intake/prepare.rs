@@ -69,15 +69,15 @@ pub async fn prepare_all(items: Vec<(ItemId, Fetched)>, purpose: Arc<Purpose>) -
         items
             .into_iter()
             .map(|(source, fetched)| Item {
+                content: prepare(&source, fetched, &purpose),
                 source,
-                content: prepare(fetched, &purpose),
             })
             .collect()
     };
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)
 }
 
-fn prepare(fetched: Fetched, purpose: &Purpose) -> Option<Prepared> {
+fn prepare(source: &ItemId, fetched: Fetched, purpose: &Purpose) -> Option<Prepared> {
     match fetched {
         Fetched::Message { raw, received } => Some(prepare_message(&raw, received, purpose)),
         Fetched::TooLarge {
@@ -89,8 +89,13 @@ fn prepare(fetched: Fetched, purpose: &Purpose) -> Option<Prepared> {
         } => Some(stub(size, subject, from, &message_id, received)),
         Fetched::Gone => None,
         Fetched::Broken { server_reply } => Some(Prepared {
+            parsed: ParsedMail {
+                // Nothing else tells it from the next one that the server cannot give out.
+                identity: mime::Identity(hash(source.0.as_bytes())),
+                ..ParsedMail::default()
+            },
             unparsable: Some(format!("The server cannot give it out: {server_reply}")),
-            ..empty(received_never())
+            ..empty(None)
         }),
     }
 }
@@ -107,11 +112,10 @@ fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) 
     let note = (!candidates.is_empty()).then(|| mime::note_text(raw));
     // A message with a reference may be set aside as a loop, so its bytes are wanted in any case.
     let wanted = purpose.archive || !candidates.is_empty() || unparsable.is_some();
-    let hash_only = || hash(raw);
     let blob = wanted.then(|| pack(raw));
-    if unparsable.is_some() {
+    if let (Some(_), Some(blob)) = (&unparsable, &blob) {
         // Nothing survives but the bytes themselves.
-        parsed.identity = mime::Identity(blob.as_ref().map_or_else(hash_only, |blob| blob.hash));
+        parsed.identity = mime::Identity(blob.hash);
     }
     Prepared {
         parsed,
@@ -155,10 +159,6 @@ fn empty(received: Option<Timestamp>) -> Prepared {
         size: 0,
         blob: None,
     }
-}
-
-fn received_never() -> Option<Timestamp> {
-    None
 }
 
 fn hash(bytes: &[u8]) -> [u8; 32] {

@@ -1,0 +1,348 @@
+//! Reading one mailbox to its end: list the changes, fetch what is new, handle it, remember the position.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    Ops,
+    intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
+};
+use crate::{
+    domain::{Agent, AgentHealth, Error, HealthState, OutcomeResult, Result, Timestamp},
+    provider::{ErrorClass, ExchangeLogin, Folder, FolderRole, ItemId, MailSource, ProviderError},
+    store::{FolderPosition, retrying},
+};
+
+/// Messages that are fetched at once.
+const FETCH: usize = 20;
+/// Fetches under way at once, so that the next one runs while this one is stored.
+const FETCHES: usize = 2;
+
+/// What reading a mailbox did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Messages handled.
+    pub handled: u64,
+    /// Of these, messages that became notes.
+    pub matched: u64,
+    /// Of these, newly archived.
+    pub archived: u64,
+}
+
+/// Why reading a mailbox ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The mailbox's server.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Our side: the database, or another replica that was faster.
+    #[error(transparent)]
+    Service(#[from] Error),
+}
+
+/// Opens an agent's mailbox. Nothing is sent by this alone.
+///
+/// # Errors
+/// [`ErrorClass::LoginRequired`] when no password is stored.
+pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Arc<dyn MailSource>, ReadError> {
+    let sealed = ops.store.tenant(tenant).agent_password(&agent.id).await?;
+    let Some(sealed) = sealed else {
+        return Err(ReadError::Provider(ProviderError {
+            class: ErrorClass::LoginRequired,
+            problem: "No password is stored. Set exchange.password of this agent.".to_owned(),
+            server_reply: String::new(),
+            source: None,
+        }));
+    };
+    let password = ops.vault.open_password(&ops.store, tenant, &agent.id, &sealed, ops.now()).await?;
+    let mailbox = agent.mailbox_address();
+    let login = ExchangeLogin {
+        endpoint: agent.settings.endpoint.clone(),
+        username: agent.settings.username.clone(),
+        password,
+        mailbox: (!mailbox.eq_ignore_ascii_case(&agent.settings.username)).then(|| mailbox.to_owned()),
+    };
+    Ok(ops.connector.exchange(login)?)
+}
+
+/// Reads a mailbox to its end and keeps the agent's health up to date. Within this process one at a time per mailbox. May be dropped
+/// at any time: what is committed stays, the rest is done by the next call.
+///
+/// # Errors
+/// What ended it early; the health has it too.
+pub async fn read(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    source: &dyn MailSource,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Progress, ReadError> {
+    let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
+    let mut progress = Progress::default();
+    let result = read_folders(ops, tenant, agent, source, &mut progress, report).await;
+    record_health(ops, tenant, &agent.id, result.as_ref().err()).await?;
+    result.map(|()| progress)
+}
+
+async fn read_folders(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    source: &dyn MailSource,
+    progress: &mut Progress,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), ReadError> {
+    for folder in source.folders().await? {
+        let sweep = agent.settings.case_sweep && folder.role == FolderRole::Inbox;
+        if !sweep && !agent.settings.archive {
+            continue;
+        }
+        let matcher = if sweep {
+            let settings = ops.store.tenant(tenant).settings().await?;
+            Some(
+                settings
+                    .choices
+                    .case_reference
+                    .matcher()
+                    .map_err(|error| ReadError::Service(Error::internal(error)))?,
+            )
+        } else {
+            None
+        };
+        let purpose = Arc::new(Purpose {
+            sweep: matcher,
+            archive: agent.settings.archive,
+            keep_full_message: agent.settings.keep_full_message,
+        });
+        let mut reader = FolderReader {
+            ops,
+            tenant,
+            agent,
+            source,
+            folder: &folder,
+            purpose,
+            position: ops.store.tenant(tenant).folder_position(&agent.id, folder.role.as_str()).await?,
+        };
+        while !reader.page(progress, report).await? {}
+    }
+    Ok(())
+}
+
+struct FolderReader<'a> {
+    ops: &'a Ops,
+    tenant: &'a str,
+    agent: &'a Agent,
+    source: &'a dyn MailSource,
+    folder: &'a Folder,
+    purpose: Arc<Purpose>,
+    position: FolderPosition,
+}
+
+impl FolderReader<'_> {
+    /// Handles a page of changes. Returns whether it was the last.
+    async fn page(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<bool, ReadError> {
+        let page = match self.source.changes(self.folder, self.position.state.as_deref()).await {
+            Ok(page) => page,
+            Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() => {
+                // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
+                tracing::warn!(agent = %self.agent.id, folder = self.folder.role.as_str(), "the server lost the sync state, listing the folder anew");
+                self.commit(Vec::new(), None, progress).await?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let fresh = self.not_handled(page.upserts).await?;
+        let stale = self.position.state == Some(page.state.clone());
+        if fresh.is_empty() {
+            if !stale {
+                self.commit(Vec::new(), Some(page.state), progress).await?;
+            }
+            return Ok(page.last);
+        }
+        let chunks: Vec<Vec<ItemId>> = fresh.chunks(FETCH).map(<[ItemId]>::to_vec).collect();
+        let last = chunks.len() - 1;
+        let (source, max) = (self.source, self.ops.limits.max_message_bytes);
+        let mut fetches = stream::iter(chunks)
+            .map(|ids| async move {
+                let fetched = source.fetch(&ids, max).await?;
+                Ok::<_, ProviderError>(ids.into_iter().zip(fetched).collect::<Vec<_>>())
+            })
+            .buffered(FETCHES)
+            .enumerate()
+            .map(|(index, fetched)| fetched.map(|fetched| (index, fetched)));
+        while let Some((index, fetched)) = fetches.try_next().await? {
+            let mut items = prepare_all(fetched, self.purpose.clone()).await?;
+            let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
+            place_large(self.ops, self.tenant, blobs).await?;
+            // The position moves only with the last message of the page.
+            let state = if index == last {
+                Some(page.state.clone())
+            } else {
+                self.position.state.clone()
+            };
+            self.commit(items, state, progress).await?;
+            report(*progress);
+        }
+        Ok(page.last)
+    }
+
+    async fn commit(&mut self, items: Vec<intake::Item>, next_state: Option<String>, progress: &mut Progress) -> Result<(), ReadError> {
+        let batch = Batch {
+            agent: self.agent,
+            folder: self.folder.role,
+            position: &self.position,
+            next_state,
+            items: &items,
+        };
+        let result = intake::commit(self.ops, self.tenant, &batch).await?;
+        self.position = result.position;
+        progress.handled += result.handled;
+        progress.archived += result.archived;
+        progress.matched += result.results.iter().filter(|result| **result == OutcomeResult::Matched).count() as u64;
+        Ok(())
+    }
+
+    async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
+        let reader = self.ops.store.tenant(self.tenant);
+        let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
+        let handled = reader.handled_items(&self.agent.id, self.folder.role.as_str(), &keys).await?;
+        let handled: std::collections::HashSet<Vec<u8>> = handled.into_iter().collect();
+        Ok(ids
+            .into_iter()
+            .zip(keys)
+            .filter(|(_, key)| !handled.contains(key))
+            .map(|(id, _)| id)
+            .collect())
+    }
+}
+
+/// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone.
+pub async fn record_health(ops: &Ops, tenant: &str, agent: &str, fault: Option<&ReadError>) -> Result<()> {
+    let fault = match fault {
+        None => None,
+        Some(ReadError::Provider(fault)) => Some(fault),
+        Some(ReadError::Service(_)) => return Ok(()),
+    };
+    retrying(|| async {
+        let mut writer = ops.store.begin(tenant).await?;
+        let before = writer.agent_health(&[agent.to_owned()]).await?.pop().unwrap_or_default();
+        let after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
+        writer.set_agent_health(agent, &after).await?;
+        writer.commit().await
+    })
+    .await
+}
+
+/// The health that follows from how it went.
+fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timestamp, max_backoff: std::time::Duration) -> AgentHealth {
+    let counts = AgentHealth {
+        handled: before.handled,
+        matched: before.matched,
+        set_aside: before.set_aside,
+        last_success: before.last_success,
+        ..AgentHealth::default()
+    };
+    let Some(fault) = fault else {
+        return AgentHealth {
+            last_success: Some(now),
+            ..counts
+        };
+    };
+    let state = match fault.class {
+        ErrorClass::LoginRequired => HealthState::AuthenticationRequired,
+        ErrorClass::Unreachable => HealthState::Unreachable,
+        ErrorClass::Retry { .. } | ErrorClass::Refused | ErrorClass::StateLost | ErrorClass::Malformed => HealthState::Degraded,
+    };
+    let failures = before.failures.saturating_add(1);
+    let wait = match fault.class {
+        // A further try with the same password could lock the account.
+        ErrorClass::LoginRequired => None,
+        ErrorClass::Retry { after: Some(after) } => Some(after.min(max_backoff)),
+        ErrorClass::Refused => Some(max_backoff),
+        _ => Some(back_off(failures, max_backoff)),
+    };
+    AgentHealth {
+        state,
+        problem: fault.problem.clone(),
+        server_reply: fault.server_reply.clone(),
+        problem_since: before.problem_since.or(Some(now)),
+        retry_at: wait.map(|wait| now.after(wait)),
+        failures,
+        ..counts
+    }
+}
+
+/// 5 s, doubled with each further failure, with up to a quarter more so that mailboxes of one server do not return together.
+fn back_off(failures: i32, max: std::time::Duration) -> std::time::Duration {
+    let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or(0);
+    let wait = std::time::Duration::from_secs(5)
+        .saturating_mul(2u32.saturating_pow(doublings))
+        .min(max);
+    wait.mul_f64(1.0 + fastrand::f64() / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn fault(class: ErrorClass) -> ProviderError {
+        ProviderError {
+            class,
+            problem: "problem".to_owned(),
+            server_reply: String::new(),
+            source: None,
+        }
+    }
+
+    #[test]
+    fn health_follows_the_class_of_the_fault() {
+        let now = Timestamp::from_seconds(1000);
+        let max = Duration::from_secs(900);
+        let check = |class, state, waits: Option<std::ops::Range<i64>>| {
+            let health = health_after(&AgentHealth::default(), Some(&fault(class)), now, max);
+            let wait = health.retry_at.map(|at| at.seconds() - 1000);
+            assert_eq!(health.state, state, "{class:?}");
+            assert_eq!(health.problem_since, Some(now), "{class:?}");
+            assert_eq!(wait.is_some(), waits.is_some(), "{class:?}");
+            assert!(
+                waits.is_none_or(|waits| waits.contains(&wait.unwrap_or_default())),
+                "{class:?}: {wait:?}"
+            );
+        };
+        check(ErrorClass::LoginRequired, HealthState::AuthenticationRequired, None);
+        check(ErrorClass::Unreachable, HealthState::Unreachable, Some(5..8));
+        check(ErrorClass::Retry { after: None }, HealthState::Degraded, Some(5..8));
+        check(
+            ErrorClass::Retry {
+                after: Some(Duration::from_secs(77)),
+            },
+            HealthState::Degraded,
+            Some(77..78),
+        );
+        check(ErrorClass::Refused, HealthState::Degraded, Some(900..901));
+        let well = health_after(
+            &health_after(&AgentHealth::default(), Some(&fault(ErrorClass::Unreachable)), now, max),
+            None,
+            now,
+            max,
+        );
+        assert_eq!(
+            well,
+            AgentHealth {
+                last_success: Some(now),
+                ..AgentHealth::default()
+            }
+        );
+    }
+
+    #[test]
+    fn back_off_doubles_up_to_its_limit() {
+        let max = Duration::from_secs(60);
+        assert!((5.0..6.3).contains(&back_off(1, max).as_secs_f64()));
+        assert!((20.0..25.1).contains(&back_off(3, max).as_secs_f64()));
+        assert!((60.0..75.1).contains(&back_off(i32::MAX, max).as_secs_f64()));
+    }
+}

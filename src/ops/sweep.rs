@@ -1,0 +1,216 @@
+//! What the sweep made: outcomes, notes, matches; and sweeping a mailbox on demand.
+
+use std::sync::Arc;
+
+use super::{
+    Ops,
+    archive::Download,
+    mailbox::{self, Progress, ReadError},
+    page_limit,
+    watch::{Cursors, Followed, follow_events},
+};
+use crate::{
+    domain::{Agent, Caller, Contact, Error, EventKind, Kind, Note, Outcome, Reason, Result, Scope, Timestamp},
+    provider::MailSource,
+    store::OutcomeFilter,
+};
+
+/// Chooses matches. Everything that is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MatchFilter {
+    /// Only in the mailbox of this agent.
+    pub agent: Option<String>,
+    /// Only on cases of this customer.
+    pub customer: Option<String>,
+    /// Only on this case.
+    pub case: Option<String>,
+}
+
+impl MatchFilter {
+    fn passes(&self, note: &Note) -> bool {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        fits(&self.agent, &note.agent) && fits(&self.customer, &note.customer) && fits(&self.case, &note.case)
+    }
+}
+
+/// A match, as subscribers get it.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The same at every delivery.
+    pub event_id: String,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// The note's excerpt.
+    pub note: Note,
+}
+
+/// Something that the service made, as the CRM copies it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The same at every delivery.
+    pub event_id: String,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// What was made.
+    pub made: Made,
+}
+
+/// What was made.
+#[derive(Clone, Debug)]
+pub enum Made {
+    /// A contact.
+    Contact(Contact),
+    /// A note, by its id.
+    Note(String),
+}
+
+/// Lists outcomes before the id `before`, newest first. The second value tells whether there may be more.
+///
+/// # Errors
+/// [`Kind::Denied`] without `sweep.read`.
+pub async fn list_outcomes(
+    ops: &Ops,
+    caller: &Caller,
+    filter: &OutcomeFilter,
+    before: &str,
+    page_size: i32,
+) -> Result<(Vec<Outcome>, bool)> {
+    caller.need(Scope::SweepRead)?;
+    let limit = page_limit(page_size)?;
+    let outcomes = ops.store.tenant(&caller.tenant).outcomes(filter, before, limit).await?;
+    let more = outcomes.len() as u64 == limit;
+    Ok((outcomes, more))
+}
+
+/// Returns an outcome.
+///
+/// # Errors
+/// [`Kind::NotFound`].
+pub async fn get_outcome(ops: &Ops, caller: &Caller, id: &str) -> Result<Outcome> {
+    caller.need(Scope::SweepRead)?;
+    let outcome = ops.store.tenant(&caller.tenant).outcome(id).await?;
+    outcome.ok_or_else(|| Error::not_found(format!("outcomes/{id}")))
+}
+
+/// Lists notes' excerpts before the id `before`, newest first. The second value tells whether there may be more.
+///
+/// # Errors
+/// [`Kind::Denied`] without `sweep.read`.
+pub async fn list_notes(
+    ops: &Ops,
+    caller: &Caller,
+    case: Option<&str>,
+    agent: Option<&str>,
+    before: &str,
+    page_size: i32,
+) -> Result<(Vec<Note>, bool)> {
+    caller.need(Scope::SweepRead)?;
+    let limit = page_limit(page_size)?;
+    let notes = ops.store.tenant(&caller.tenant).notes(case, agent, before, limit).await?;
+    let more = notes.len() as u64 == limit;
+    Ok((notes.into_iter().map(Note::excerpt).collect(), more))
+}
+
+/// Returns a note with its whole text.
+///
+/// # Errors
+/// [`Kind::NotFound`].
+pub async fn get_note(ops: &Ops, caller: &Caller, id: &str) -> Result<Note> {
+    caller.need(Scope::SweepRead)?;
+    let note = ops.store.tenant(&caller.tenant).note(id).await?;
+    note.ok_or_else(|| Error::not_found(format!("notes/{id}")))
+}
+
+/// Opens the message kept with a note for download.
+///
+/// # Errors
+/// [`Kind::Precondition`] when none is kept; [`Kind::OutOfRange`] for an offset beyond the end.
+pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Result<Download> {
+    let note = get_note(ops, caller, id).await?;
+    let Some(hash) = note.blob else {
+        let text = format!("notes/{id} keeps no full message: its agent did not keep them when it was made.");
+        return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with("resource", format!("notes/{id}")));
+    };
+    Download::of_message(ops, &caller.tenant, &hash, &note.id, offset).await
+}
+
+/// Follows matches.
+///
+/// # Errors
+/// As of `SweepService.WatchMatches`.
+pub async fn watch_matches(
+    ops: &Ops,
+    caller: &Caller,
+    cursors: Cursors,
+    cursor: &str,
+    filter: MatchFilter,
+) -> Result<impl futures::Stream<Item = Result<Followed<Match>>> + Send + 'static> {
+    caller.need(Scope::SweepRead)?;
+    let filter = Arc::new(filter);
+    let pick = move |event_id, time, what| match what {
+        EventKind::Matched(note) if filter.passes(&note) => Some(Match {
+            event_id,
+            time,
+            note: *note,
+        }),
+        _ => None,
+    };
+    follow_events(ops, &caller.tenant, cursors, cursor, &["matched"], pick).await
+}
+
+/// Follows the contacts and notes that the service makes.
+///
+/// # Errors
+/// As of `DirectoryService.WatchChanges`.
+pub async fn watch_changes(
+    ops: &Ops,
+    caller: &Caller,
+    cursors: Cursors,
+    cursor: &str,
+) -> Result<impl futures::Stream<Item = Result<Followed<Change>>> + Send + 'static> {
+    caller.need(Scope::DirectoryRead)?;
+    let pick = |event_id, time, what| {
+        let made = match what {
+            EventKind::Matched(note) => Made::Note(note.id),
+            EventKind::ContactCreated(contact) => Made::Contact(contact),
+        };
+        Some(Change { event_id, time, made })
+    };
+    follow_events(ops, &caller.tenant, cursors, cursor, &["matched", "contact_created"], pick).await
+}
+
+/// Finds the agent that is to be swept now, and opens its mailbox.
+///
+/// # Errors
+/// [`Kind::Precondition`] when it is disabled or does neither sweep nor archive.
+pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agent, Result<Arc<dyn MailSource>, ReadError>)> {
+    caller.need(Scope::SweepRun)?;
+    let agent = ops.store.tenant(&caller.tenant).agent(id).await?;
+    let agent = agent.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
+    if !agent.is_active() {
+        let text = format!("agents/{id} is disabled, or does neither sweep nor archive.");
+        return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with("resource", format!("agents/{id}")));
+    }
+    let source = mailbox::open(ops, &caller.tenant, &agent).await;
+    Ok((agent, source))
+}
+
+/// Sweeps a mailbox to its end.
+///
+/// # Errors
+/// What ended it early; the agent's health has it too.
+pub async fn run_sweep(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    source: Result<Arc<dyn MailSource>, ReadError>,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Progress, ReadError> {
+    match source {
+        Ok(source) => mailbox::read(ops, tenant, agent, &*source, report).await,
+        Err(error) => {
+            mailbox::record_health(ops, tenant, &agent.id, Some(&error)).await?;
+            Err(error)
+        }
+    }
+}
