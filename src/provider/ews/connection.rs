@@ -32,7 +32,9 @@ impl Cause {
     /// What is wrong and what to do.
     fn words(self, limits: Limits) -> String {
         match self {
-            Self::UnknownName => "The name {host} is not known. Check the address, and that this machine's name service knows it.".to_owned(),
+            Self::UnknownName => {
+                "The name {host} is not known. Check the address, and that this machine's name service knows it.".to_owned()
+            }
             Self::Refused => {
                 "{host} refuses the connection: nothing listens on that port. Check the port, and that the server runs.".to_owned()
             }
@@ -59,7 +61,8 @@ impl Cause {
             Self::CertificateRevoked => "The TLS certificate of {host} has been revoked. Replace it at the server.".to_owned(),
             Self::CertificateOther => "The TLS certificate of {host} is not usable. Replace it at the server.".to_owned(),
             Self::NotTls => {
-                "{host} does not speak TLS on this port. Check the port: plain HTTP may be listening there, TLS mostly is on 443.".to_owned()
+                "{host} does not speak TLS on this port. Check the port: plain HTTP may be listening there; TLS mostly is on 443."
+                    .to_owned()
             }
             Self::TlsVersion => {
                 "{host} and this service have no TLS version or cipher in common. Allow TLS 1.2 or newer at the server.".to_owned()
@@ -71,7 +74,8 @@ impl Cause {
                     .to_owned()
             }
             Self::NoAnswer => {
-                "{host} took the connection, but closed it without an answer or does not speak HTTP. Check the port, and whether it wants TLS."
+                "{host} took the connection, but closed it without an answer or does not speak HTTP. Check the port, and whether it \
+                 wants TLS."
                     .to_owned()
             }
             Self::Other => "The connection to {host} failed. Check the address and the network.".to_owned(),

@@ -1,12 +1,12 @@
-//! What a server's answers and silences mean: response codes, HTTP statuses, pages that are not EWS. Each has a row in a table here.
-//! Faults of the connection itself are told apart in [`super::connection`].
+//! What a server's answers mean: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
+//! connection itself are told apart in [`super::connection`].
 
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
 use time::{PrimitiveDateTime, macros::format_description};
 
-use super::responses;
+use super::{codes::ServerError, responses};
 use crate::provider::{ErrorClass, ProviderError};
 
 /// Longest pause that a server may ask for.
@@ -42,344 +42,6 @@ impl From<Fault> for ProviderError {
     }
 }
 
-/// An error that the server reports in its answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ServerError {
-    /// Response code, such as `ErrorServerBusy`.
-    pub code: String,
-    /// The server's words about it.
-    pub message: String,
-    /// How long the server wants to be left alone.
-    pub pause: Option<Duration>,
-}
-
-impl ServerError {
-    /// Code and words, fit for [`ProviderError::server_reply`].
-    pub(super) fn reply(&self) -> String {
-        clean(&format!("{}: {}", self.code, self.message))
-    }
-
-    /// What the code means.
-    pub(super) fn meaning(&self) -> Meaning {
-        CODES.iter().find(|row| row.0 == self.code).map_or(Meaning::Unknown, |row| row.1)
-    }
-}
-
-/// What a response code means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// A passing state: wait.
-    Wait,
-    /// The same, and ask for less the next time.
-    WaitAndAskForLess,
-    /// Passing as a rule; an item that always brings it is broken.
-    WaitAFewTimes,
-    /// The login is refused.
-    LoginRequired,
-    /// The login may not do this at all.
-    Refused,
-    /// The login may not do this with this item or folder.
-    Denied,
-    /// The sync state is refused.
-    StateLost,
-    /// The subscription is gone.
-    SubscriptionLost,
-    /// The item is gone.
-    Gone,
-    /// The item cannot be given out.
-    Broken,
-    /// The request is refused as such: a fault in this program, or a server that is too old.
-    BadRequest,
-    /// Not in the table.
-    Unknown,
-}
-
-impl Meaning {
-    fn class(self, after: Option<Duration>) -> ErrorClass {
-        match self {
-            Self::Wait | Self::WaitAndAskForLess | Self::WaitAFewTimes | Self::SubscriptionLost | Self::Unknown => {
-                ErrorClass::Retry { after }
-            }
-            Self::LoginRequired => ErrorClass::LoginRequired,
-            Self::Refused | Self::Denied => ErrorClass::Refused,
-            Self::StateLost => ErrorClass::StateLost,
-            Self::Gone | Self::Broken | Self::BadRequest => ErrorClass::Malformed,
-        }
-    }
-
-    fn hint(self) -> Hint {
-        match self {
-            Self::WaitAndAskForLess => Hint::AskForLess,
-            Self::SubscriptionLost => Hint::SubscriptionLost,
-            _ => Hint::None,
-        }
-    }
-}
-
-/// Response codes: what each means, and what is wrong and what to do in plain words. `{host}` stands for the server's name.
-const CODES: &[(&str, Meaning, &str)] = &[
-    // Passing.
-    (
-        "ErrorServerBusy",
-        Meaning::Wait,
-        "{host} is busy and asked for a pause. It is asked again after it.",
-    ),
-    (
-        "ErrorTimeoutExpired",
-        Meaning::WaitAndAskForLess,
-        "{host} took too long over a request. Less is asked of it the next time.",
-    ),
-    (
-        "ErrorBatchProcessingStopped",
-        Meaning::WaitAndAskForLess,
-        "{host} stopped halfway through a request. Less is asked of it the next time.",
-    ),
-    (
-        "ErrorInternalServerTransientError",
-        Meaning::Wait,
-        "{host} has a passing fault inside. It is asked again.",
-    ),
-    (
-        "ErrorInternalServerError",
-        Meaning::WaitAFewTimes,
-        "{host} has a fault inside. It is asked again; if this stays, look into the event log of the Exchange server.",
-    ),
-    (
-        "ErrorMailboxStoreUnavailable",
-        Meaning::Wait,
-        "The mailbox database behind {host} is not available. Check that it is mounted.",
-    ),
-    (
-        "ErrorMailboxMoveInProgress",
-        Meaning::Wait,
-        "The mailbox is being moved to another database. It is read again after the move.",
-    ),
-    (
-        "ErrorMailboxFailover",
-        Meaning::Wait,
-        "The mailbox database behind {host} is changing servers. It is asked again.",
-    ),
-    (
-        "ErrorTooManyObjectsOpened",
-        Meaning::Wait,
-        "Too many connections to this mailbox are open. Close other programs that read it.",
-    ),
-    (
-        "ErrorInsufficientResources",
-        Meaning::Wait,
-        "{host} is short of memory or disk. It is asked again; if this stays, look at the Exchange server.",
-    ),
-    (
-        "ErrorConnectionFailed",
-        Meaning::Wait,
-        "{host} cannot reach the server that holds the mailbox. It is asked again.",
-    ),
-    (
-        "ErrorADUnavailable",
-        Meaning::Wait,
-        "{host} cannot reach its directory. Check the domain controllers.",
-    ),
-    (
-        "ErrorADOperation",
-        Meaning::Wait,
-        "{host} had a fault with its directory. Check the domain controllers.",
-    ),
-    (
-        "ErrorExceededConnectionCount",
-        Meaning::Wait,
-        "The login has too many notification streams open at {host}. The mailbox is read at intervals instead.",
-    ),
-    (
-        "ErrorExceededSubscriptionCount",
-        Meaning::Wait,
-        "The login has too many subscriptions at {host}. The mailbox is read at intervals instead.",
-    ),
-    (
-        "ErrorSubscriptionDelegateAccessNotSupported",
-        Meaning::Wait,
-        "{host} gives no notifications for a shared mailbox. The mailbox is read at intervals instead.",
-    ),
-    (
-        "ErrorIrresolvableConflict",
-        Meaning::Wait,
-        "Something else changed the item at the same time. It is read again.",
-    ),
-    (
-        "ErrorStaleObject",
-        Meaning::Wait,
-        "Something else changed the item at the same time. It is read again.",
-    ),
-    (
-        "ErrorChangeKeyRequired",
-        Meaning::Wait,
-        "Something else changed the item at the same time. It is read again.",
-    ),
-    (
-        "ErrorInvalidChangeKey",
-        Meaning::Wait,
-        "Something else changed the item at the same time. It is read again.",
-    ),
-    (
-        "ErrorSyncFolderNotFound",
-        Meaning::Wait,
-        "The folder is no longer there. The mailbox's folders are looked up again.",
-    ),
-    (
-        "ErrorFolderNotFound",
-        Meaning::Wait,
-        "The folder is no longer there. The mailbox's folders are looked up again.",
-    ),
-    // State.
-    (
-        "ErrorInvalidSyncStateData",
-        Meaning::StateLost,
-        "{host} no longer knows how far the folder has been read. The folder is listed anew.",
-    ),
-    (
-        "ErrorSubscriptionNotFound",
-        Meaning::SubscriptionLost,
-        "{host} ended the subscription. A new one is made.",
-    ),
-    (
-        "ErrorExpiredSubscription",
-        Meaning::SubscriptionLost,
-        "{host} ended the subscription. A new one is made.",
-    ),
-    (
-        "ErrorInvalidSubscription",
-        Meaning::SubscriptionLost,
-        "{host} ended the subscription. A new one is made.",
-    ),
-    (
-        "ErrorSubscriptionUnsubscribed",
-        Meaning::SubscriptionLost,
-        "{host} ended the subscription. A new one is made.",
-    ),
-    (
-        "ErrorReadEventsFailed",
-        Meaning::SubscriptionLost,
-        "{host} lost track of the subscription. A new one is made.",
-    ),
-    (
-        "ErrorInvalidWatermark",
-        Meaning::SubscriptionLost,
-        "{host} lost track of the subscription. A new one is made.",
-    ),
-    (
-        "ErrorMissedNotificationEvents",
-        Meaning::SubscriptionLost,
-        "{host} lost track of the subscription. A new one is made.",
-    ),
-    (
-        "ErrorProxyRequestNotAllowed",
-        Meaning::SubscriptionLost,
-        "The subscription is held by another server behind {host}. A new one is made.",
-    ),
-    // One item.
-    ("ErrorItemNotFound", Meaning::Gone, "The item is no longer there."),
-    (
-        "ErrorMimeContentConversionFailed",
-        Meaning::Broken,
-        "{host} cannot turn the item into a message.",
-    ),
-    (
-        "ErrorContentConversionFailed",
-        Meaning::Broken,
-        "{host} cannot turn the item into a message.",
-    ),
-    ("ErrorItemCorrupt", Meaning::Broken, "The item is damaged at the server."),
-    (
-        "ErrorMessageSizeExceeded",
-        Meaning::Broken,
-        "The item is over the size limit of {host}.",
-    ),
-    ("ErrorInvalidIdMalformed", Meaning::Broken, "{host} does not take the item's id."),
-    ("ErrorInvalidRecipients", Meaning::Broken, "{host} does not take the recipients."),
-    ("ErrorMailRecipientNotFound", Meaning::Broken, "{host} does not know a recipient."),
-    // A person must act.
-    (
-        "ErrorAccountDisabled",
-        Meaning::LoginRequired,
-        "The account is disabled. Enable it in the directory, then log in again.",
-    ),
-    (
-        "ErrorPasswordExpired",
-        Meaning::LoginRequired,
-        "The password has expired. Set a new one at the server, then enter it here.",
-    ),
-    (
-        "ErrorPasswordChangeRequired",
-        Meaning::LoginRequired,
-        "The password must be changed. Set a new one at the server, then enter it here.",
-    ),
-    (
-        "ErrorAccessDenied",
-        Meaning::Denied,
-        "The login may not read this mailbox. Give it full access, or read access to Inbox and Sent Items, at {host}.",
-    ),
-    (
-        "ErrorImpersonateUserDenied",
-        Meaning::Refused,
-        "The login may not act for this mailbox. Give it the role ApplicationImpersonation at {host}.",
-    ),
-    (
-        "ErrorImpersonationDenied",
-        Meaning::Refused,
-        "The login may not act for this mailbox. Give it the role ApplicationImpersonation at {host}.",
-    ),
-    (
-        "ErrorImpersonationFailed",
-        Meaning::Refused,
-        "The login cannot act for this mailbox. Check the mailbox's address and the role ApplicationImpersonation at {host}.",
-    ),
-    (
-        "ErrorNonExistentMailbox",
-        Meaning::Refused,
-        "{host} has no mailbox of this address. Check the address.",
-    ),
-    (
-        "ErrorInvalidSmtpAddress",
-        Meaning::Refused,
-        "{host} does not take the mailbox's address. Check the address.",
-    ),
-    (
-        "ErrorMissingEmailAddress",
-        Meaning::Refused,
-        "The login has no mailbox of its own at {host}. Name the mailbox to read.",
-    ),
-    (
-        "ErrorSendAsDenied",
-        Meaning::Refused,
-        "The login may not send in the name of this address. Give it the right Send As at {host}.",
-    ),
-    (
-        "ErrorQuotaExceeded",
-        Meaning::Refused,
-        "The mailbox is full. Make room in it or raise its limit.",
-    ),
-    // The request.
-    (
-        "ErrorSchemaValidation",
-        Meaning::BadRequest,
-        "{host} does not understand a request. It may be older than Exchange 2013 SP1; otherwise report this as a fault.",
-    ),
-    (
-        "ErrorInvalidServerVersion",
-        Meaning::BadRequest,
-        "{host} does not speak this version of EWS. It may be older than Exchange 2013 SP1.",
-    ),
-    (
-        "ErrorInvalidRequest",
-        Meaning::BadRequest,
-        "{host} does not take a request. Report this as a fault.",
-    ),
-    (
-        "ErrorInvalidOperation",
-        Meaning::BadRequest,
-        "{host} does not take a request. Report this as a fault.",
-    ),
-];
-
 /// Turns what a server does into faults, in words that name it.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
@@ -405,7 +67,10 @@ impl Judge {
     pub(super) fn malformed(&self, what: &str) -> Fault {
         self.fault(
             ErrorClass::Malformed,
-            &format!("The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report this as a fault."),
+            &format!(
+                "The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report \
+                 this as a fault."
+            ),
             "",
         )
     }
@@ -423,12 +88,8 @@ impl Judge {
 
     /// An error that the server reports in its answer.
     pub(super) fn code(&self, error: &ServerError) -> Fault {
-        let words = CODES
-            .iter()
-            .find(|row| row.0 == error.code)
-            .map_or("{host} reports an error. It is asked again.", |row| row.2);
         let meaning = error.meaning();
-        let mut fault = self.fault(meaning.class(error.pause), words, &error.reply());
+        let mut fault = self.fault(meaning.class(error.pause), error.words(), &error.reply());
         fault.hint = meaning.hint();
         fault
     }
@@ -611,7 +272,7 @@ fn page_words(body: &[u8]) -> String {
 }
 
 /// A server's words in one line, without control characters, at most 1,024 characters.
-fn clean(words: &str) -> String {
+pub(super) fn clean(words: &str) -> String {
     let mut out = String::new();
     let mut length = 0;
     for word in words
@@ -636,109 +297,6 @@ fn clean(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn judge() -> Judge {
-        Judge {
-            host: "mail.corp.test".into(),
-        }
-    }
-
-    fn server_error(code: &str) -> ServerError {
-        ServerError {
-            code: code.to_owned(),
-            message: "words".to_owned(),
-            pause: Some(Duration::from_secs(7)),
-        }
-    }
-
-    #[test]
-    fn every_code_has_its_class() {
-        let retry = ErrorClass::Retry {
-            after: Some(Duration::from_secs(7)),
-        };
-        let rows = [
-            ("ErrorServerBusy", retry, Hint::None),
-            ("ErrorTimeoutExpired", retry, Hint::AskForLess),
-            ("ErrorBatchProcessingStopped", retry, Hint::AskForLess),
-            ("ErrorInternalServerTransientError", retry, Hint::None),
-            ("ErrorInternalServerError", retry, Hint::None),
-            ("ErrorMailboxStoreUnavailable", retry, Hint::None),
-            ("ErrorMailboxMoveInProgress", retry, Hint::None),
-            ("ErrorMailboxFailover", retry, Hint::None),
-            ("ErrorTooManyObjectsOpened", retry, Hint::None),
-            ("ErrorInsufficientResources", retry, Hint::None),
-            ("ErrorConnectionFailed", retry, Hint::None),
-            ("ErrorADUnavailable", retry, Hint::None),
-            ("ErrorADOperation", retry, Hint::None),
-            ("ErrorExceededConnectionCount", retry, Hint::None),
-            ("ErrorExceededSubscriptionCount", retry, Hint::None),
-            ("ErrorSubscriptionDelegateAccessNotSupported", retry, Hint::None),
-            ("ErrorIrresolvableConflict", retry, Hint::None),
-            ("ErrorStaleObject", retry, Hint::None),
-            ("ErrorChangeKeyRequired", retry, Hint::None),
-            ("ErrorInvalidChangeKey", retry, Hint::None),
-            ("ErrorSyncFolderNotFound", retry, Hint::None),
-            ("ErrorFolderNotFound", retry, Hint::None),
-            ("ErrorInvalidSyncStateData", ErrorClass::StateLost, Hint::None),
-            ("ErrorSubscriptionNotFound", retry, Hint::SubscriptionLost),
-            ("ErrorExpiredSubscription", retry, Hint::SubscriptionLost),
-            ("ErrorInvalidSubscription", retry, Hint::SubscriptionLost),
-            ("ErrorSubscriptionUnsubscribed", retry, Hint::SubscriptionLost),
-            ("ErrorReadEventsFailed", retry, Hint::SubscriptionLost),
-            ("ErrorInvalidWatermark", retry, Hint::SubscriptionLost),
-            ("ErrorMissedNotificationEvents", retry, Hint::SubscriptionLost),
-            ("ErrorProxyRequestNotAllowed", retry, Hint::SubscriptionLost),
-            ("ErrorItemNotFound", ErrorClass::Malformed, Hint::None),
-            ("ErrorMimeContentConversionFailed", ErrorClass::Malformed, Hint::None),
-            ("ErrorContentConversionFailed", ErrorClass::Malformed, Hint::None),
-            ("ErrorItemCorrupt", ErrorClass::Malformed, Hint::None),
-            ("ErrorMessageSizeExceeded", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidIdMalformed", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidRecipients", ErrorClass::Malformed, Hint::None),
-            ("ErrorMailRecipientNotFound", ErrorClass::Malformed, Hint::None),
-            ("ErrorAccountDisabled", ErrorClass::LoginRequired, Hint::None),
-            ("ErrorPasswordExpired", ErrorClass::LoginRequired, Hint::None),
-            ("ErrorPasswordChangeRequired", ErrorClass::LoginRequired, Hint::None),
-            ("ErrorAccessDenied", ErrorClass::Refused, Hint::None),
-            ("ErrorImpersonateUserDenied", ErrorClass::Refused, Hint::None),
-            ("ErrorImpersonationDenied", ErrorClass::Refused, Hint::None),
-            ("ErrorImpersonationFailed", ErrorClass::Refused, Hint::None),
-            ("ErrorNonExistentMailbox", ErrorClass::Refused, Hint::None),
-            ("ErrorInvalidSmtpAddress", ErrorClass::Refused, Hint::None),
-            ("ErrorMissingEmailAddress", ErrorClass::Refused, Hint::None),
-            ("ErrorSendAsDenied", ErrorClass::Refused, Hint::None),
-            ("ErrorQuotaExceeded", ErrorClass::Refused, Hint::None),
-            ("ErrorSchemaValidation", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidServerVersion", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidRequest", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidOperation", ErrorClass::Malformed, Hint::None),
-        ];
-        for (code, class, hint) in rows {
-            let fault = judge().code(&server_error(code));
-            assert_eq!((fault.error.class, fault.hint), (class, hint), "{code}");
-            assert!(!fault.error.problem.contains('{'), "{code}: {}", fault.error.problem);
-            assert_eq!(fault.error.server_reply, format!("{code}: words"));
-        }
-        assert_eq!(rows.len(), CODES.len(), "each row of the table has one here");
-        let unknown = judge().code(&server_error("ErrorNobodyKnows"));
-        assert_eq!(unknown.error.class, retry);
-        assert_eq!(server_error("ErrorNobodyKnows").meaning(), Meaning::Unknown);
-    }
-
-    #[test]
-    fn an_item_is_gone_broken_or_waited_for() {
-        for (code, meaning) in [
-            ("ErrorItemNotFound", Meaning::Gone),
-            ("ErrorMimeContentConversionFailed", Meaning::Broken),
-            ("ErrorContentConversionFailed", Meaning::Broken),
-            ("ErrorItemCorrupt", Meaning::Broken),
-            ("ErrorMessageSizeExceeded", Meaning::Broken),
-            ("ErrorInternalServerError", Meaning::WaitAFewTimes),
-            ("ErrorAccessDenied", Meaning::Denied),
-        ] {
-            assert_eq!(server_error(code).meaning(), meaning, "{code}");
-        }
-    }
 
     #[track_caller]
     fn check_status(host: &str, status: u16, headers: &[(&str, &str)], body: &str, class: ErrorClass, words: &str) {

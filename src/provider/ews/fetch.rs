@@ -13,7 +13,8 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 
 use super::{
-    errors::{Fault, Hint, Judge, Meaning, ServerError},
+    codes::{Meaning, ServerError},
+    errors::{Fault, Hint, Judge},
     requests, responses,
     responses::Item,
     transport::Transport,
@@ -24,8 +25,6 @@ use crate::provider::{ErrorClass, Fetched, FolderRole, ItemId};
 const BATCH: usize = 10;
 /// Most bytes in such a request, as far as sizes are known. One message may be larger.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Most messages in a request for no more than what identifies them.
-const DESCRIBE_BATCH: usize = 100;
 /// Most messages whose sizes or faults are remembered.
 const REMEMBERED: usize = 4096;
 /// How often an item may bring a passing fault before it counts as broken.
@@ -136,7 +135,9 @@ impl Fetch<'_> {
         let (mut load, describe): (Vec<Wanted>, Vec<Wanted>) = known.partition(|(_, size)| size.is_some_and(|size| size <= self.max_bytes));
         let mut answers: Vec<Answer> = Vec::with_capacity(self.ids.len());
 
-        let described = describe.chunks(DESCRIBE_BATCH).map(|batch| self.get(batch, false));
+        // Ten times as many without their bytes; squared, so that both come down to one.
+        let most = self.memory.batch().pow(2);
+        let described = describe.chunks(most).map(|batch| self.get(batch, false));
         for (place, outcome) in try_join_all(described).await?.into_iter().flatten() {
             match outcome {
                 Ok(item) if item.size.is_some_and(|size| size > self.max_bytes) => {

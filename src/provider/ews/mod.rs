@@ -7,8 +7,9 @@
 //! | `xml` | answers as a tree |
 //! | `fetch` | messages in batches |
 //! | `watch`, `splitter` | notifications, and where their envelopes end |
-//! | `errors`, `connection` | what faults mean, in words for an administrator |
+//! | `errors`, `codes`, `connection` | what faults mean, in words for an administrator |
 
+mod codes;
 mod connection;
 mod errors;
 mod fetch;

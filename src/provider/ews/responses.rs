@@ -7,7 +7,8 @@ use bytes::Bytes;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    errors::{self, Fault, Judge, ServerError},
+    codes::ServerError,
+    errors::{self, Fault, Judge},
     xml::{Element, Ns},
 };
 use crate::{
@@ -256,7 +257,7 @@ pub(super) enum Signal {
 
 /// Reads one envelope of a notification stream.
 pub(super) fn signal(judge: &Judge, envelope: &[u8]) -> Result<Signal, Fault> {
-    read_one(judge, "GetStreamingEvents", envelope, |message| {
+    let signals = read(judge, "GetStreamingEvents", envelope, |message| {
         let notifications = message.child(Ns::Messages, "Notifications");
         let mut events = notifications.iter().flat_map(|all| &all.children).flat_map(|one| &one.children);
         Ok(
@@ -268,11 +269,16 @@ pub(super) fn signal(judge: &Judge, envelope: &[u8]) -> Result<Signal, Fault> {
                 Signal::Alive
             },
         )
-    })
+    })?;
+    let signals: Vec<Signal> = signals.into_iter().collect::<Result<_, _>>().map_err(|error| judge.code(&error))?;
+    let said = |signal| signals.contains(&signal).then_some(signal);
+    Ok(said(Signal::Changed).or(said(Signal::Closed)).unwrap_or(Signal::Alive))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::provider::ErrorClass;
 
@@ -430,5 +436,28 @@ mod tests {
                 Err("ErrorSubscriptionNotFound: The subscription was not found.".to_owned()),
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_answers_never_panic(
+            name in prop::sample::select(vec!["folders", "changes", "items", "fault-busy", "stream", "subscribed"]),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut body = file(name);
+            for (place, byte) in damage {
+                let place = place.index(body.len());
+                body[place] = byte;
+            }
+            for body in [&body[..], &body[..cut.index(body.len())]] {
+                let _ = folders(&judge(), &[FolderRole::Inbox, FolderRole::Sent], body);
+                let _ = changes(&judge(), None, body);
+                let _ = items(&judge(), body);
+                let _ = subscription(&judge(), body);
+                let _ = signal(&judge(), body);
+                let _ = soap_fault(body);
+            }
+        }
     }
 }

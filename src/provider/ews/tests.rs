@@ -610,6 +610,22 @@ async fn answers_that_are_not_ews_are_put_into_words() {
 }
 
 #[tokio::test]
+async fn compressed_answers_are_read_within_the_limit() {
+    let packed = |name: &str| std::fs::read(format!("{}/tests/data/wire/ews/{name}.gz", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (folders, spaces) = (packed("folders.xml"), packed("spaces"));
+    assert!(spaces.len() < 5_000, "a small file that unpacks to a million spaces");
+    let server = Server::start(move |number, call| {
+        assert!(call.headers["accept-encoding"].to_str().unwrap().contains("gzip"));
+        let body = if number == 0 { folders.clone() } else { spaces.clone() };
+        ([(header::CONTENT_ENCODING, "gzip")], body).into_response()
+    })
+    .await;
+    let source = source(server.url.clone(), |config| config.max_response_bytes = 100_000);
+    assert_eq!(source.folders().await.unwrap().len(), 2);
+    check(&source.folders().await.unwrap_err(), ErrorClass::Malformed, "over the limit");
+}
+
+#[tokio::test]
 async fn an_oversized_answer_is_not_read_to_its_end() {
     let server = Server::start(|_, _| {
         let endless = futures::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 8192])));
@@ -661,9 +677,11 @@ async fn a_closed_port_and_an_unknown_name_are_put_into_words() {
     };
     let error = source(endpoint("http", port), |_| {}).folders().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "nothing listens on that port");
-    let url = Url::parse("http://mail.corp.invalid/EWS/Exchange.asmx").unwrap();
+    // A label over 63 bytes is no name, so that nobody is asked about it.
+    let name = "a".repeat(64) + ".invalid";
+    let url = Url::parse(&format!("http://{name}/EWS/Exchange.asmx")).unwrap();
     let error = source(url, |_| {}).folders().await.unwrap_err();
-    check(&error, ErrorClass::Unreachable, "name mail.corp.invalid is not known");
+    check(&error, ErrorClass::Unreachable, &format!("name {name} is not known"));
 }
 
 #[tokio::test]
@@ -683,12 +701,12 @@ async fn a_silent_server_times_out() {
 
 /// A self-signed certificate for this name, for the client, and its key with it for a server.
 fn certificate(name: &str) -> (Certificate, Arc<rustls::ServerConfig>) {
-    certificate_until(name, 4096)
+    certificate_with(name, |_| {})
 }
 
-fn certificate_until(name: &str, year: i32) -> (Certificate, Arc<rustls::ServerConfig>) {
+fn certificate_with(name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> (Certificate, Arc<rustls::ServerConfig>) {
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-    parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+    change(&mut parameters);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
     let server = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -748,7 +766,14 @@ async fn certificates_are_checked_and_their_faults_told_apart() {
     let error = source(server.url.clone(), trusting(other)).folders().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "another name");
 
-    let (old, config) = certificate_until("127.0.0.1", 2020);
+    let (authority, config) = certificate_with("127.0.0.1", |parameters| {
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)
+    });
+    let server = tls_server(config).await;
+    let error = source(server.url.clone(), trusting(authority)).folders().await.unwrap_err();
+    check(&error, ErrorClass::Unreachable, "self-signed");
+
+    let (old, config) = certificate_with("127.0.0.1", |parameters| parameters.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let server = tls_server(config).await;
     let error = source(server.url.clone(), trusting(old)).folders().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "expired");
@@ -874,6 +899,38 @@ async fn a_stream_that_ends_at_once_makes_the_caller_poll() {
             assert_eq!(server.operations(), ["Subscribe", "GetStreamingEvents", "GetStreamingEvents"]);
         }
     }
+}
+
+#[tokio::test]
+async fn the_end_of_an_old_stream_only_wakes() {
+    let (feed_1, first) = tokio::sync::mpsc::channel(10);
+    let (feed_2, second) = tokio::sync::mpsc::channel(10);
+    let server = stream_server(vec![first, second]).await;
+    let source = server.source();
+    source.wait(&[inbox()], LONG).await.unwrap();
+    source.watch.age(Duration::from_secs(11));
+    drop(feed_1);
+    source.wait(&[inbox()], LONG).await.unwrap();
+    feed_2.send(Ok(Bytes::from(envelopes()[1].clone()))).await.unwrap();
+    source.wait(&[inbox()], LONG).await.unwrap();
+    assert_eq!(server.operations(), ["Subscribe", "GetStreamingEvents", "GetStreamingEvents"]);
+}
+
+#[tokio::test]
+async fn an_old_subscription_that_is_lost_is_made_anew() {
+    let (feed_1, first) = tokio::sync::mpsc::channel(10);
+    let (feed_2, second) = tokio::sync::mpsc::channel(10);
+    let server = stream_server(vec![first, second]).await;
+    let source = server.source();
+    source.wait(&[inbox()], LONG).await.unwrap();
+    source.watch.age(Duration::from_secs(61));
+    feed_1.send(Ok(Bytes::from(envelopes()[4].clone()))).await.unwrap();
+    source.wait(&[inbox()], LONG).await.unwrap();
+    assert_eq!(
+        server.operations(),
+        ["Subscribe", "GetStreamingEvents", "Subscribe", "GetStreamingEvents"]
+    );
+    drop(feed_2);
 }
 
 #[tokio::test]

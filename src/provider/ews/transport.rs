@@ -124,7 +124,7 @@ impl Transport {
     pub(super) async fn stream(&self, request: Request) -> Result<Response, Fault> {
         // Compression would hold pieces back.
         let sent = self.build(request).header(header::ACCEPT_ENCODING, "identity").send();
-        let sent = tokio::time::timeout(self.timeouts.request, sent).await;
+        let sent = tokio::time::timeout(self.timeouts.stream, sent).await;
         let sent = sent.map_err(|_| {
             self.judge
                 .fault(ErrorClass::Unreachable, "{host} did not begin its answer in time.", "")

@@ -6,7 +6,7 @@ use std::{
 };
 
 use reqwest::Response;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::{
     errors::{Fault, Hint},
@@ -56,6 +56,17 @@ impl Watch {
     fn take(&self) -> Taken<'_> {
         let kept = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         Taken { watch: self, kept }
+    }
+
+    /// Makes what is kept look older.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        let mut taken = self.take();
+        let Kept { subscription, stream } = &mut taken.kept;
+        let since = subscription.iter_mut().map(|one| &mut one.since);
+        for since in since.chain(stream.iter_mut().map(|one| &mut one.since)) {
+            *since -= by;
+        }
     }
 }
 
@@ -140,21 +151,23 @@ async fn open(transport: &Transport, subscription: &str) -> Result<Stream, Fault
 
 /// The next thing that the stream says; its end and a long silence are [`Signal::Closed`].
 async fn next(transport: &Transport, stream: &mut Stream) -> Result<Signal, Fault> {
-    let silence = Instant::now() + transport.timeouts.stream;
-    loop {
-        match stream.splitter.next() {
-            Ok(Some(envelope)) => return responses::signal(&transport.judge, &envelope),
-            Ok(None) => {}
-            Err(error) => {
-                let mut fault = transport.judge.too_large(MAX_ENVELOPE as u64);
-                fault.error.source = Some(Box::new(error));
-                return Err(fault);
+    let said = timeout(transport.timeouts.stream, async {
+        loop {
+            match stream.splitter.next() {
+                Ok(Some(envelope)) => return responses::signal(&transport.judge, &envelope),
+                Ok(None) => {}
+                Err(error) => {
+                    let mut fault = transport.judge.too_large(MAX_ENVELOPE as u64);
+                    fault.error.source = Some(Box::new(error));
+                    return Err(fault);
+                }
+            }
+            match stream.response.chunk().await {
+                Ok(Some(piece)) => stream.splitter.push(&piece),
+                Ok(None) => return Ok(Signal::Closed),
+                Err(error) => return Err(transport.connection_fault(error)),
             }
         }
-        match timeout_at(silence, stream.response.chunk()).await {
-            Ok(Ok(Some(piece))) => stream.splitter.push(&piece),
-            Ok(Ok(None)) | Err(_) => return Ok(Signal::Closed),
-            Ok(Err(error)) => return Err(transport.connection_fault(error)),
-        }
-    }
+    });
+    said.await.unwrap_or(Ok(Signal::Closed))
 }
