@@ -1,1 +1,157 @@
-//! To come.
+//! Mailboxes on an Exchange server, read over Exchange Web Services (EWS) with basic authentication.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `transport` | requests over HTTP: login, cookies, limits |
+//! | `requests`, `responses` | SOAP both ways |
+//! | `xml` | answers as a tree |
+//! | `fetch` | messages in batches |
+//! | `watch`, `splitter` | notifications, and where their envelopes end |
+//! | `errors`, `codes`, `connection` | what faults mean, in words for an administrator |
+
+mod codes;
+mod connection;
+mod errors;
+mod fetch;
+mod requests;
+mod responses;
+mod splitter;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod watch;
+mod xml;
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+pub use reqwest::Certificate;
+use url::Url;
+use zeroize::Zeroizing;
+
+use self::{fetch::Memory, transport::Transport, watch::Watch};
+use super::{ChangePage, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError};
+
+/// How to reach and log in to a mailbox.
+pub struct EwsConfig {
+    /// Address of the service, such as `https://mail.corp.test/EWS/Exchange.asmx`. Over `http` the password goes in the clear: only for
+    /// servers on the same machine.
+    pub endpoint: Url,
+    /// User name of the login: `DOMAIN\user`, `user@domain` or `user`. Without a colon.
+    pub username: String,
+    /// Its password.
+    pub password: Zeroizing<String>,
+    /// Address of a shared mailbox to read instead of the login's own.
+    pub mailbox: Option<String>,
+    /// How long to wait for what.
+    pub timeouts: EwsTimeouts,
+    /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
+    pub max_response_bytes: u64,
+    /// Authorities to trust beside the system's.
+    pub root_certificates: Vec<Certificate>,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EwsTimeouts {
+    /// For a connection, with its TLS handshake. 15 s by default.
+    pub connect: Duration,
+    /// For a whole request, up to the last byte of its answer. 5 min by default.
+    pub request: Duration,
+    /// For a sign of life in a notification stream; servers give one about every 45 s. 100 s by default.
+    pub stream: Duration,
+}
+
+impl Default for EwsTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            request: Duration::from_secs(300),
+            stream: Duration::from_secs(100),
+        }
+    }
+}
+
+impl EwsConfig {
+    /// The login's own mailbox, with the default limits.
+    pub fn new(endpoint: Url, username: impl Into<String>, password: Zeroizing<String>) -> Self {
+        Self {
+            endpoint,
+            username: username.into(),
+            password,
+            mailbox: None,
+            timeouts: EwsTimeouts::default(),
+            max_response_bytes: 192 << 20,
+            root_certificates: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for EwsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EwsConfig")
+            .field("host", &self.endpoint.host_str())
+            .field("username", &self.username)
+            .field("mailbox", &self.mailbox)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A mailbox on an Exchange server.
+///
+/// It keeps connections, affinity cookies and the notification stream: keep one per mailbox, and let one task at a time [wait].
+///
+/// [wait]: MailSource::wait
+pub struct EwsSource {
+    transport: Transport,
+    memory: Memory,
+    watch: Watch,
+}
+
+impl EwsSource {
+    /// Prepares the connection. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address, the user name or the certificates are not usable.
+    pub fn new(config: EwsConfig) -> Result<Self, ProviderError> {
+        Ok(Self {
+            transport: Transport::new(config)?,
+            memory: Memory::default(),
+            watch: Watch::default(),
+        })
+    }
+}
+
+impl fmt::Debug for EwsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EwsSource")
+            .field("host", &self.transport.judge.host)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl MailSource for EwsSource {
+    async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
+        let roles = [FolderRole::Inbox, FolderRole::Sent];
+        let body = self.transport.call(requests::get_folders(&roles, self.transport.mailbox())).await?;
+        Ok(responses::folders(&self.transport.judge, &roles, &body)?)
+    }
+
+    async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
+        let body = self.transport.call(requests::sync_folder_items(&folder.id, state)).await?;
+        let (page, sizes) = responses::changes(&self.transport.judge, state, &body)?;
+        self.memory.remember(sizes);
+        Ok(page)
+    }
+
+    async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
+        Ok(fetch::fetch(&self.transport, &self.memory, ids, max_bytes).await?)
+    }
+
+    /// Subscribes first if need be and then comes back at once, as things may have happened before. A subscription and its stream are kept
+    /// for the next call, also when this one is dropped.
+    async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
+        Ok(watch::wait(&self.transport, &self.watch, folders, limit).await?)
+    }
+}

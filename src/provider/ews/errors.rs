@@ -1,0 +1,434 @@
+//! What a server's answers mean: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
+//! connection itself are told apart in [`super::connection`].
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, StatusCode, header};
+use time::{PrimitiveDateTime, macros::format_description};
+
+use super::{codes::ServerError, responses};
+use crate::provider::{ErrorClass, ProviderError};
+
+/// Longest pause that a server may ask for.
+const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// Most characters kept of a server's own words.
+const MAX_REPLY: usize = 1024;
+
+/// A fault, with what only this module's callers need to know about it.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// What can be done about it within the same call.
+    pub hint: Hint,
+    /// What everybody else is told.
+    pub error: Box<ProviderError>,
+}
+
+/// What can be done about a fault within the same call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Nothing.
+    None,
+    /// The answer was over the size limit: ask for less at once.
+    AnswerTooLarge,
+    /// The server could not do so much at once: ask for less the next time.
+    AskForLess,
+    /// The subscription is gone: make another.
+    SubscriptionLost,
+}
+
+impl From<Fault> for ProviderError {
+    fn from(fault: Fault) -> Self {
+        *fault.error
+    }
+}
+
+/// Turns what a server does into faults, in words that name it.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    /// The server's name, with the port when it is unusual.
+    pub host: Arc<str>,
+}
+
+impl Judge {
+    /// A fault in the given words; `{host}` stands for the server's name.
+    pub(super) fn fault(&self, class: ErrorClass, problem: &str, reply: &str) -> Fault {
+        Fault {
+            hint: Hint::None,
+            error: Box::new(ProviderError {
+                class,
+                problem: problem.replace("{host}", &self.host),
+                server_reply: clean(reply),
+                source: None,
+            }),
+        }
+    }
+
+    /// An answer that makes no sense.
+    pub(super) fn malformed(&self, what: &str) -> Fault {
+        self.fault(
+            ErrorClass::Malformed,
+            &format!(
+                "The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report \
+                 this as a fault."
+            ),
+            "",
+        )
+    }
+
+    /// An answer over a size limit, in bytes.
+    pub(super) fn too_large(&self, limit: u64) -> Fault {
+        let mut fault = self.fault(
+            ErrorClass::Malformed,
+            &format!("The answer of {{host}} is over the limit of {limit} bytes."),
+            "",
+        );
+        fault.hint = Hint::AnswerTooLarge;
+        fault
+    }
+
+    /// An error that the server reports in its answer.
+    pub(super) fn code(&self, error: &ServerError) -> Fault {
+        let meaning = error.meaning();
+        let mut fault = self.fault(meaning.class(error.pause), error.words(), &error.reply());
+        fault.hint = meaning.hint();
+        fault
+    }
+
+    /// A web page where an EWS answer should be.
+    pub(super) fn web_page(&self, body: &[u8]) -> Fault {
+        self.fault(
+            ErrorClass::Unreachable,
+            "{host} answered with a web page, not with EWS. Check the address (it ends in /EWS/Exchange.asmx), and that no login page or \
+             proxy stands in front of it.",
+            &page_words(body),
+        )
+    }
+
+    /// An answer with any HTTP status but 200, with the beginning of its body.
+    pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
+        let code = status.as_u16();
+        // Faults come with 500, and now and then with another one; they say more than the status.
+        if code >= 400
+            && let Some(error) = responses::soap_fault(body)
+        {
+            let error = ServerError {
+                pause: error.pause.or_else(|| retry_after(headers)),
+                ..error
+            };
+            return self.code(&error);
+        }
+        let after = retry_after(headers);
+        let (class, problem) = match code {
+            300..=399 => return self.redirect(status, headers),
+            401 => (ErrorClass::LoginRequired, self.login_words(headers)),
+            456 | 457 => (
+                ErrorClass::LoginRequired,
+                "The account is locked or disabled. Unlock it in the directory, then log in again.",
+            ),
+            403 if self.in_the_cloud() => (
+                ErrorClass::Refused,
+                "Exchange Online refuses EWS. Microsoft shut it off for this tenant or this program: move the mailbox to Graph, or have \
+                 the tenant's administrator allow EWS (EWSEnabled) for it while that is still possible.",
+            ),
+            403 => (
+                ErrorClass::Refused,
+                "The login is good, but {host} does not let it use EWS. Check EwsEnabled and EwsApplicationAccessPolicy of the mailbox and \
+                 the organisation, and the rules of the web server.",
+            ),
+            404 | 405 | 410 => (
+                ErrorClass::Unreachable,
+                "There is no EWS service at this address of {host}. Check the address: it ends in /EWS/Exchange.asmx.",
+            ),
+            407 => (
+                ErrorClass::Unreachable,
+                "A proxy stands before {host} and wants a login. Connect without it.",
+            ),
+            408 => (
+                ErrorClass::Retry { after },
+                "{host} waited too long for a request. It is asked again.",
+            ),
+            413 => (
+                ErrorClass::Malformed,
+                "{host} says that a request is too large. Raise the limits of its web server, or report this as a fault.",
+            ),
+            429 => (ErrorClass::Retry { after }, "{host} asked for a pause. It is asked again after it."),
+            440 => (
+                ErrorClass::Unreachable,
+                "A login form stands before {host}. Turn off form login for the EWS address.",
+            ),
+            503 => (
+                ErrorClass::Retry { after },
+                "{host} is busy or being maintained. It is asked again.",
+            ),
+            502 | 504 => (
+                ErrorClass::Retry { after },
+                "What stands before {host} cannot reach it. It is asked again; if this stays, check the load balancer or proxy.",
+            ),
+            500..=599 => (
+                ErrorClass::Retry { after },
+                "{host} has a fault inside. It is asked again; if this stays, look into the event log of the Exchange server.",
+            ),
+            _ => (
+                ErrorClass::Malformed,
+                "{host} does not take the request. Check the address, and what stands between here and the server.",
+            ),
+        };
+        self.fault(class, problem, &format!("HTTP {status}: {}", page_words(body)))
+    }
+
+    fn redirect(&self, status: StatusCode, headers: &HeaderMap) -> Fault {
+        let target = text(headers, header::LOCATION).unwrap_or_default();
+        let base = url::Url::parse("http://same.invalid").ok();
+        let url = base.and_then(|base| base.join(target).ok());
+        let place = url.as_ref().and_then(url::Url::host_str).filter(|host| *host != "same.invalid");
+        let path = url.as_ref().map(|url| url.path().to_ascii_lowercase()).unwrap_or_default();
+        let place = place.map_or_else(|| "another address of its own".to_owned(), |host| format!("the server {host}"));
+        let words = if path.contains("/owa") || path.contains("logon") || path.contains("login") || path.contains("/auth") {
+            format!("{{host}} sends to a login page at {place}. Turn off form login for the EWS address.")
+        } else {
+            format!(
+                "{{host}} sends on to {place}. Redirects are not followed, so that the password goes to no other server: if that is the \
+                 right one, enter its address."
+            )
+        };
+        self.fault(ErrorClass::Unreachable, &words, &format!("HTTP {status}, Location: {target}"))
+    }
+
+    fn login_words(&self, headers: &HeaderMap) -> &'static str {
+        let mut offers = headers
+            .get_all(header::WWW_AUTHENTICATE)
+            .iter()
+            .filter_map(|offer| offer.to_str().ok())
+            .peekable();
+        let silent = offers.peek().is_none();
+        let basic = offers.any(|offer| {
+            // Several offers may share a line.
+            offer.split(',').any(|part| {
+                part.split_whitespace()
+                    .next()
+                    .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+            })
+        });
+        if basic || silent {
+            "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that \
+             the account is neither locked nor limited to other ways of logging in."
+        } else {
+            "{host} takes no login by user name and password (basic authentication) at this address. Turn it on for the EWS virtual \
+             directory, over TLS."
+        }
+    }
+
+    fn in_the_cloud(&self) -> bool {
+        ["outlook.office365.com", "outlook.office.com"]
+            .iter()
+            .any(|host| self.host.eq_ignore_ascii_case(host))
+    }
+}
+
+/// The pause that Retry-After asks for (RFC 9110, section 10.2.3). A point in time counts from the server's own Date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, header::RETRY_AFTER)?.trim();
+    let pause = match value.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let format = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+            let date = |value: &str| PrimitiveDateTime::parse(value.trim(), format).ok();
+            let span = date(value)? - date(text(headers, header::DATE)?)?;
+            Duration::try_from(span).unwrap_or_default()
+        }
+    };
+    Some(pause.min(MAX_PAUSE))
+}
+
+/// The pause that an answer asks for in milliseconds.
+pub(super) fn pause(milliseconds: &str) -> Option<Duration> {
+    let milliseconds = milliseconds.trim().parse().ok()?;
+    Some(Duration::from_millis(milliseconds).min(MAX_PAUSE))
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether an answer is a web page, by what it says it is and by how it begins.
+pub(super) fn is_web_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    let said = text(headers, header::CONTENT_TYPE).is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
+    let start: String = String::from_utf8_lossy(&body[..body.len().min(64)])
+        .trim_start()
+        .to_ascii_lowercase();
+    said || start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
+/// What a page says in short: its title, else its beginning.
+fn page_words(body: &[u8]) -> String {
+    let page = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
+    let lower = page.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|tag| {
+        let start = tag + lower[tag..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        page.get(start..end)
+    });
+    clean(title.unwrap_or(&page))
+}
+
+/// A server's words in one line, without control characters, at most 1,024 characters.
+pub(super) fn clean(words: &str) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    for word in words
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
+        if length > 0 {
+            out.push(' ');
+            length += 1;
+        }
+        for c in word.chars() {
+            if length >= MAX_REPLY {
+                return out;
+            }
+            out.push(c);
+            length += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_status(host: &str, status: u16, headers: &[(&str, &str)], body: &str, class: ErrorClass, words: &str) {
+        let judge = Judge { host: host.into() };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        let fault = judge.status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes());
+        assert_eq!(fault.error.class, class, "{status}");
+        assert!(fault.error.problem.contains(words), "{status}: {}", fault.error.problem);
+        assert!(!fault.error.problem.contains('{'), "{status}: {}", fault.error.problem);
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        let h = "mail.corp.test";
+        let later = |after: Option<u64>| ErrorClass::Retry {
+            after: after.map(Duration::from_secs),
+        };
+        check_status(h, 401, &[], "", ErrorClass::LoginRequired, "refuses the user name or the password");
+        check_status(
+            h,
+            401,
+            &[("www-authenticate", "Basic realm=\"x\"")],
+            "",
+            ErrorClass::LoginRequired,
+            "refuses the user name",
+        );
+        check_status(
+            h,
+            401,
+            &[("www-authenticate", "Negotiate, NTLM")],
+            "",
+            ErrorClass::LoginRequired,
+            "basic authentication",
+        );
+        check_status(
+            h,
+            401,
+            &[("www-authenticate", "NTLM"), ("www-authenticate", "Basic")],
+            "",
+            ErrorClass::LoginRequired,
+            "refuses",
+        );
+        check_status(h, 456, &[], "", ErrorClass::LoginRequired, "locked");
+        check_status(h, 457, &[], "", ErrorClass::LoginRequired, "disabled");
+        check_status(h, 403, &[], "", ErrorClass::Refused, "EwsEnabled");
+        check_status(
+            "outlook.office365.com",
+            403,
+            &[],
+            "",
+            ErrorClass::Refused,
+            "move the mailbox to Graph",
+        );
+        check_status(h, 404, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(h, 405, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(h, 410, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(
+            h,
+            301,
+            &[("location", "https://other.corp.test/EWS/Exchange.asmx")],
+            "",
+            ErrorClass::Unreachable,
+            "other.corp.test",
+        );
+        check_status(
+            h,
+            302,
+            &[("location", "/owa/auth/logon.aspx?url=x")],
+            "",
+            ErrorClass::Unreachable,
+            "login page",
+        );
+        check_status(
+            h,
+            307,
+            &[("location", "/ews/Exchange.asmx")],
+            "",
+            ErrorClass::Unreachable,
+            "another address of its own",
+        );
+        check_status(h, 308, &[], "", ErrorClass::Unreachable, "sends on");
+        check_status(h, 400, &[], "", ErrorClass::Malformed, "does not take the request");
+        check_status(h, 407, &[], "", ErrorClass::Unreachable, "proxy");
+        check_status(h, 408, &[], "", later(None), "waited");
+        check_status(h, 413, &[], "", ErrorClass::Malformed, "too large");
+        check_status(h, 429, &[("retry-after", "30")], "", later(Some(30)), "pause");
+        check_status(h, 440, &[], "", ErrorClass::Unreachable, "form login");
+        check_status(h, 500, &[], "<html>oops</html>", later(None), "event log");
+        check_status(h, 502, &[], "", later(None), "load balancer");
+        check_status(h, 503, &[], "", later(None), "maintained");
+        check_status(h, 504, &[], "", later(None), "load balancer");
+        check_status(h, 507, &[], "", later(None), "event log");
+        check_status(h, 204, &[], "", ErrorClass::Malformed, "does not take the request");
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let check = |after: &str, date: Option<&str>, expected: Option<u64>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, after.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(header::DATE, date.parse().unwrap());
+            }
+            assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{after}");
+        };
+        check("120", None, Some(120));
+        check(" 5 ", None, Some(5));
+        check("99999999999", None, Some(3600));
+        check("-1", None, None);
+        check("soon", None, None);
+        check("Mon, 23 Nov 2026 15:01:30 GMT", None, None);
+        check("Mon, 23 Nov 2026 15:01:30 GMT", Some("Mon, 23 Nov 2026 15:00:00 GMT"), Some(90));
+        check("Mon, 23 Nov 2026 14:00:00 GMT", Some("Mon, 23 Nov 2026 15:00:00 GMT"), Some(0));
+    }
+
+    #[test]
+    fn pauses_are_limited() {
+        assert_eq!(pause(" 1500 "), Some(Duration::from_millis(1500)));
+        assert_eq!(pause("18446744073709551615"), Some(MAX_PAUSE));
+        assert_eq!(pause("-5"), None);
+        assert_eq!(pause(""), None);
+    }
+
+    #[test]
+    fn server_words_are_cleaned_and_shortened() {
+        assert_eq!(clean(" a\r\n\u{0}b\t\u{7f}c "), "a b c");
+        assert_eq!(clean(&"ä".repeat(3000)).chars().count(), MAX_REPLY);
+        assert_eq!(page_words(b"<html><head><TITLE>Sign\n in</TITLE>"), "Sign in");
+        assert_eq!(page_words(b"plain"), "plain");
+        assert_eq!(page_words("<title>İ</title>".as_bytes()), "İ");
+    }
+}

@@ -1,0 +1,220 @@
+//! SOAP requests, in the order of the schema.
+
+use std::fmt::Write;
+
+use quick_xml::escape::escape;
+
+use crate::provider::{Folder, FolderRole, ItemId};
+
+/// Most changes in a page; the server gives no more.
+const PAGE: usize = 512;
+/// Minutes after which the server ends a notification stream by itself; the most it takes.
+const STREAM_MINUTES: u32 = 30;
+
+const HEAD: &str = concat!(
+    r#"<?xml version="1.0" encoding="utf-8"?>"#,
+    r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/""#,
+    r#" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages""#,
+    r#" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">"#,
+    r#"<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/></s:Header><s:Body>"#,
+);
+const TAIL: &str = "</s:Body></s:Envelope>";
+
+/// What is asked of the server.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// Name of the operation, as in `GetItem`.
+    pub operation: &'static str,
+    /// The whole envelope.
+    pub envelope: String,
+}
+
+impl Request {
+    fn new(operation: &'static str, content: &str) -> Self {
+        Self {
+            operation,
+            envelope: format!("{HEAD}<m:{operation}>{content}</m:{operation}>{TAIL}"),
+        }
+    }
+}
+
+/// The name that Exchange has for a folder.
+pub(super) fn distinguished_id(role: FolderRole) -> &'static str {
+    match role {
+        FolderRole::Inbox => "inbox",
+        FolderRole::Sent => "sentitems",
+    }
+}
+
+/// Asks for the folders of these roles, of the login's own mailbox or of `mailbox`.
+pub(super) fn get_folders(roles: &[FolderRole], mailbox: Option<&str>) -> Request {
+    let mailbox = mailbox.map_or_else(String::new, |address| {
+        format!("<t:Mailbox><t:EmailAddress>{}</t:EmailAddress></t:Mailbox>", escape(address))
+    });
+    let mut content = concat!(
+        "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
+        r#"<t:FieldURI FieldURI="folder:TotalCount"/></t:AdditionalProperties></m:FolderShape><m:FolderIds>"#
+    )
+    .to_owned();
+    for role in roles {
+        let id = distinguished_id(*role);
+        push(
+            &mut content,
+            format_args!(r#"<t:DistinguishedFolderId Id="{id}">{mailbox}</t:DistinguishedFolderId>"#),
+        );
+    }
+    content.push_str("</m:FolderIds>");
+    Request::new("GetFolder", &content)
+}
+
+/// Asks for the next page of changes of a folder, with sizes where the server tells them.
+pub(super) fn sync_folder_items(folder: &str, state: Option<&str>) -> Request {
+    let state = state.map_or_else(String::new, |state| format!("<m:SyncState>{}</m:SyncState>", escape(state)));
+    let content = format!(
+        concat!(
+            "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
+            r#"<t:FieldURI FieldURI="item:Size"/></t:AdditionalProperties></m:ItemShape>"#,
+            r#"<m:SyncFolderId><t:FolderId Id="{folder}"/></m:SyncFolderId>{state}"#,
+            "<m:MaxChangesReturned>{page}</m:MaxChangesReturned><m:SyncScope>NormalItems</m:SyncScope>"
+        ),
+        folder = escape(folder),
+        state = state,
+        page = PAGE,
+    );
+    Request::new("SyncFolderItems", &content)
+}
+
+/// Asks for messages: what identifies them, and with `mime` all of their bytes.
+pub(super) fn get_items<'a>(ids: impl IntoIterator<Item = &'a ItemId>, mime: bool) -> Request {
+    let mut content = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>".to_owned();
+    if mime {
+        content.push_str("<t:IncludeMimeContent>true</t:IncludeMimeContent>");
+    }
+    content.push_str("<t:AdditionalProperties>");
+    for field in [
+        "item:Subject",
+        "item:DateTimeReceived",
+        "item:Size",
+        "message:From",
+        "message:InternetMessageId",
+    ] {
+        push(&mut content, format_args!(r#"<t:FieldURI FieldURI="{field}"/>"#));
+    }
+    content.push_str("</t:AdditionalProperties></m:ItemShape><m:ItemIds>");
+    for id in ids {
+        push(&mut content, format_args!(r#"<t:ItemId Id="{}"/>"#, escape(&id.0)));
+    }
+    content.push_str("</m:ItemIds>");
+    Request::new("GetItem", &content)
+}
+
+/// Asks to be told what happens in these folders.
+pub(super) fn subscribe(folders: &[Folder]) -> Request {
+    let mut content = "<m:StreamingSubscriptionRequest><t:FolderIds>".to_owned();
+    for folder in folders {
+        push(&mut content, format_args!(r#"<t:FolderId Id="{}"/>"#, escape(&folder.id)));
+    }
+    content.push_str("</t:FolderIds><t:EventTypes>");
+    for event in ["NewMailEvent", "CreatedEvent", "DeletedEvent", "MovedEvent"] {
+        push(&mut content, format_args!("<t:EventType>{event}</t:EventType>"));
+    }
+    content.push_str("</t:EventTypes></m:StreamingSubscriptionRequest>");
+    Request::new("Subscribe", &content)
+}
+
+/// Asks for the stream of what happens.
+pub(super) fn get_streaming_events(subscription: &str) -> Request {
+    let content = format!(
+        concat!(
+            "<m:SubscriptionIds><t:SubscriptionId>{}</t:SubscriptionId></m:SubscriptionIds>",
+            "<m:ConnectionTimeout>{}</m:ConnectionTimeout>"
+        ),
+        escape(subscription),
+        STREAM_MINUTES,
+    );
+    Request::new("GetStreamingEvents", &content)
+}
+
+fn push(content: &mut String, piece: std::fmt::Arguments<'_>) {
+    content.write_fmt(piece).expect("writing into a string does not fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::ews::xml::{Element, Ns};
+
+    /// The names of all elements in the operation, in order, each with its depth in dots.
+    fn outline(request: &Request) -> String {
+        fn walk(element: &Element<'_>, depth: usize, out: &mut Vec<String>) {
+            out.push(format!("{}{}", ".".repeat(depth), element.name));
+            for child in &element.children {
+                walk(child, depth + 1, out);
+            }
+        }
+        let envelope = Element::parse(request.envelope.as_bytes()).unwrap();
+        assert!(envelope.is(Ns::Soap, "Envelope"));
+        let version = envelope.children[0].child(Ns::Types, "RequestServerVersion").unwrap();
+        assert_eq!(version.attribute("Version"), Some("Exchange2013_SP1"));
+        let mut out = Vec::new();
+        let operation = &envelope.child(Ns::Soap, "Body").unwrap().children[0];
+        assert!(operation.is(Ns::Messages, request.operation));
+        walk(operation, 0, &mut out);
+        out.join(" ")
+    }
+
+    #[test]
+    fn elements_come_in_the_order_of_the_schema() {
+        let id = [ItemId("a<&\"'".to_owned())];
+        let folder = Folder {
+            role: FolderRole::Inbox,
+            id: "f&".to_owned(),
+            total: None,
+        };
+        let cases = [
+            (
+                get_folders(&[FolderRole::Inbox, FolderRole::Sent], Some("a&b@corp.test")),
+                "GetFolder .FolderShape ..BaseShape ..AdditionalProperties ...FieldURI .FolderIds \
+                 ..DistinguishedFolderId ...Mailbox ....EmailAddress ..DistinguishedFolderId ...Mailbox ....EmailAddress",
+            ),
+            (
+                sync_folder_items("f&", Some("s<")),
+                "SyncFolderItems .ItemShape ..BaseShape ..AdditionalProperties ...FieldURI .SyncFolderId ..FolderId .SyncState \
+                 .MaxChangesReturned .SyncScope",
+            ),
+            (
+                sync_folder_items("f", None),
+                "SyncFolderItems .ItemShape ..BaseShape ..AdditionalProperties ...FieldURI .SyncFolderId ..FolderId \
+                 .MaxChangesReturned .SyncScope",
+            ),
+            (
+                get_items(&id, true),
+                "GetItem .ItemShape ..BaseShape ..IncludeMimeContent ..AdditionalProperties ...FieldURI ...FieldURI ...FieldURI \
+                 ...FieldURI ...FieldURI .ItemIds ..ItemId",
+            ),
+            (
+                subscribe(std::slice::from_ref(&folder)),
+                "Subscribe .StreamingSubscriptionRequest ..FolderIds ...FolderId ..EventTypes ...EventType ...EventType \
+                 ...EventType ...EventType",
+            ),
+            (
+                get_streaming_events("s"),
+                "GetStreamingEvents .SubscriptionIds ..SubscriptionId .ConnectionTimeout",
+            ),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(outline(&request), expected);
+        }
+    }
+
+    #[test]
+    fn ids_survive_escaping() {
+        let id = ItemId("a<&\"'>".to_owned());
+        let request = get_items([&id], false);
+        assert!(!request.envelope.contains("IncludeMimeContent"));
+        let envelope = Element::parse(request.envelope.as_bytes()).unwrap();
+        let operation = &envelope.child(Ns::Soap, "Body").unwrap().children[0];
+        let item = &operation.child(Ns::Messages, "ItemIds").unwrap().children[0];
+        assert_eq!(item.attribute("Id"), Some(id.0.as_str()));
+    }
+}

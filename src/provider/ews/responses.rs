@@ -1,0 +1,463 @@
+//! Answers of the server, from XML to values.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    codes::ServerError,
+    errors::{self, Fault, Judge},
+    xml::{Element, Ns},
+};
+use crate::{
+    domain::Timestamp,
+    provider::{ChangePage, Folder, FolderRole, ItemId},
+};
+
+/// A server's fault in an answer that is nothing but one; `None` for anything else.
+pub(super) fn soap_fault(body: &[u8]) -> Option<ServerError> {
+    let envelope = Element::parse(body).ok()?;
+    let fault = envelope.child(Ns::Soap, "Body")?.child(Ns::Soap, "Fault")?;
+    Some(server_error_of_fault(fault))
+}
+
+fn server_error_of_fault(fault: &Element<'_>) -> ServerError {
+    // SOAP 1.1 has its parts in no namespace, which a default namespace around them may spoil.
+    let part = |name: &str| fault.children.iter().find(|child| child.name == name);
+    let detail = part("detail");
+    let code = detail
+        .and_then(|detail| detail.child_text(Ns::Errors, "ResponseCode"))
+        // Without a detail, the code is the local part of a qualified name.
+        .or_else(|| Some(part("faultcode")?.text.trim().rsplit(':').next().unwrap_or_default()));
+    let message = detail
+        .and_then(|detail| detail.child_text(Ns::Errors, "Message"))
+        .or_else(|| Some(part("faultstring")?.text.trim()));
+    ServerError {
+        code: code.unwrap_or_default().to_owned(),
+        message: message.unwrap_or_default().to_owned(),
+        pause: detail.and_then(|detail| back_off(detail, Ns::Types)),
+    }
+}
+
+/// The pause in `MessageXml`, whose own namespace differs between faults and responses.
+fn back_off(around: &Element<'_>, ns: Ns) -> Option<Duration> {
+    let values = around.child(ns, "MessageXml")?;
+    let value = values
+        .children
+        .iter()
+        .find(|value| value.attribute("Name") == Some("BackOffMilliseconds"))?;
+    errors::pause(&value.text)
+}
+
+/// What one of the things asked for brought.
+type Outcome<T> = Result<T, ServerError>;
+
+/// Reads an answer: `read` makes a value of each response message that is no error.
+fn read<T>(judge: &Judge, operation: &str, body: &[u8], read: impl Fn(&Element<'_>) -> Result<T, Fault>) -> Result<Vec<Outcome<T>>, Fault> {
+    let envelope = Element::parse(body).map_err(|error| {
+        let mut fault = judge.malformed(&format!("is not usable XML: it {error}"));
+        fault.error.source = Some(Box::new(error));
+        fault
+    })?;
+    let content = envelope
+        .child(Ns::Soap, "Body")
+        .filter(|_| envelope.is(Ns::Soap, "Envelope"))
+        .and_then(|body| body.children.first())
+        .ok_or_else(|| judge.malformed("is not a SOAP envelope"))?;
+    if content.is(Ns::Soap, "Fault") {
+        return Err(judge.code(&server_error_of_fault(content)));
+    }
+    let messages = content
+        .child(Ns::Messages, "ResponseMessages")
+        .filter(|_| content.ns == Ns::Messages && content.name.strip_suffix("Response") == Some(operation))
+        .ok_or_else(|| judge.malformed(&format!("does not belong to the request {operation}")))?;
+    messages
+        .children
+        .iter()
+        .map(|message| {
+            let code = message.child_text(Ns::Messages, "ResponseCode").unwrap_or_default();
+            // What was not done after a stop is only a warning.
+            if message.attribute("ResponseClass") == Some("Error") || code == "ErrorBatchProcessingStopped" {
+                return Ok(Err(ServerError {
+                    code: code.to_owned(),
+                    message: message.child_text(Ns::Messages, "MessageText").unwrap_or_default().to_owned(),
+                    pause: back_off(message, Ns::Messages),
+                }));
+            }
+            read(message).map(Ok)
+        })
+        .collect()
+}
+
+/// Reads the answer to a request for one thing.
+fn read_one<T>(judge: &Judge, operation: &str, body: &[u8], one: impl Fn(&Element<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+    let mut outcomes = read(judge, operation, body, one)?;
+    match outcomes.pop() {
+        Some(outcome) if outcomes.is_empty() => outcome.map_err(|error| judge.code(&error)),
+        _ => Err(judge.malformed(&format!("has not one response to {operation}"))),
+    }
+}
+
+/// The folders asked for, in that order. A Sent Items folder that does not exist is left out.
+pub(super) fn folders(judge: &Judge, roles: &[FolderRole], body: &[u8]) -> Result<Vec<Folder>, Fault> {
+    let outcomes = read(judge, "GetFolder", body, |message| {
+        let folder = message.child(Ns::Messages, "Folders").and_then(|folders| folders.children.first());
+        let id = folder.and_then(|folder| folder.child(Ns::Types, "FolderId")?.attribute("Id"));
+        let id = id
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| judge.malformed("lacks a folder's id"))?;
+        let total = folder.and_then(|folder| folder.child_text(Ns::Types, "TotalCount")?.parse().ok());
+        Ok((id.to_owned(), total))
+    })?;
+    // One error may stand for all that was asked.
+    if let [Err(error)] = outcomes.as_slice() {
+        return Err(judge.code(error));
+    }
+    if outcomes.len() != roles.len() {
+        return Err(judge.malformed("has not one response per folder"));
+    }
+    let mut folders = Vec::new();
+    for (&role, outcome) in roles.iter().zip(outcomes) {
+        match outcome {
+            Ok((id, total)) => folders.push(Folder { role, id, total }),
+            Err(error) if role == FolderRole::Sent && error.code == "ErrorFolderNotFound" => {
+                tracing::warn!(host = %judge.host, "the mailbox has no Sent Items folder");
+            }
+            Err(error) => return Err(judge.code(&error)),
+        }
+    }
+    Ok(folders)
+}
+
+/// A page of changes, and the sizes of its messages in bytes as far as the server tells them.
+pub(super) fn changes(judge: &Judge, state: Option<&str>, body: &[u8]) -> Result<(ChangePage, Vec<(ItemId, u64)>), Fault> {
+    read_one(judge, "SyncFolderItems", body, |message| {
+        let mut page = ChangePage {
+            state: message.child_text(Ns::Messages, "SyncState").unwrap_or_default().to_owned(),
+            ..ChangePage::default()
+        };
+        page.last = match message.child_text(Ns::Messages, "IncludesLastItemInRange") {
+            Some("true" | "1") => true,
+            Some("false" | "0") => false,
+            _ => return Err(judge.malformed("does not say whether more changes follow")),
+        };
+        let mut sizes = Vec::new();
+        for change in message.child(Ns::Messages, "Changes").map_or(&[][..], |changes| &changes.children) {
+            let change_of = |item: &Element<'_>| match item.attribute("Id") {
+                Some(id) if !id.is_empty() => Ok(ItemId(id.to_owned())),
+                _ => Err(judge.malformed("has a change without an item's id")),
+            };
+            match change.name.as_str() {
+                "Create" | "Update" => {
+                    // The item may be of any class: a message, a meeting request, a post.
+                    let item = change
+                        .children
+                        .first()
+                        .and_then(|item| Some((item, item.child(Ns::Types, "ItemId")?)));
+                    let (item, id) = item.ok_or_else(|| judge.malformed("has a change without an item"))?;
+                    let id = change_of(id)?;
+                    if let Some(size) = item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()) {
+                        sizes.push((id.clone(), size));
+                    }
+                    page.upserts.push(id);
+                }
+                "Delete" => {
+                    let id = change.child(Ns::Types, "ItemId");
+                    page.removals
+                        .push(change_of(id.ok_or_else(|| judge.malformed("has a removal without an item"))?)?);
+                }
+                // Whether a message has been read is of no interest.
+                _ => {}
+            }
+        }
+        if page.state.is_empty() || (!page.last && Some(page.state.as_str()) == state) {
+            return Err(judge.malformed("has no new sync state"));
+        }
+        Ok((page, sizes))
+    })
+}
+
+/// A message as far as it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Item {
+    pub size: Option<u64>,
+    pub subject: String,
+    pub from: (String, String),
+    pub message_id: String,
+    pub received: Option<Timestamp>,
+    /// Its bytes. `None` when absent, empty or not proper base64.
+    pub mime: Option<Bytes>,
+}
+
+/// The answer to a request for messages.
+pub(super) fn items(judge: &Judge, body: &[u8]) -> Result<Vec<Outcome<Item>>, Fault> {
+    read(judge, "GetItem", body, |message| {
+        let item = message
+            .child(Ns::Messages, "Items")
+            .and_then(|items| items.children.first())
+            .ok_or_else(|| judge.malformed("has a response without an item"))?;
+        let own = |name| item.child_text(Ns::Types, name).unwrap_or_default().to_owned();
+        let sender = item.child(Ns::Types, "From").and_then(|from| from.child(Ns::Types, "Mailbox"));
+        let of_sender = |name| {
+            sender
+                .and_then(|sender| sender.child_text(Ns::Types, name))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(Item {
+            size: item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()),
+            subject: own("Subject"),
+            from: (of_sender("Name"), of_sender("EmailAddress")),
+            message_id: own("InternetMessageId"),
+            received: item.child_text(Ns::Types, "DateTimeReceived").and_then(timestamp),
+            mime: item.child(Ns::Types, "MimeContent").and_then(|mime| decode(&mime.text)),
+        })
+    })
+}
+
+/// Reads base64 strictly, but for white space, which may stand anywhere.
+fn decode(text: &str) -> Option<Bytes> {
+    let text = text.trim_ascii();
+    let bytes = if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        STANDARD.decode(text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>())
+    } else {
+        STANDARD.decode(text)
+    };
+    bytes.ok().filter(|bytes| !bytes.is_empty()).map(Bytes::from)
+}
+
+fn timestamp(text: &str) -> Option<Timestamp> {
+    let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+    i64::try_from(nanoseconds.div_euclid(1_000)).ok().map(Timestamp)
+}
+
+/// The id of a new subscription.
+pub(super) fn subscription(judge: &Judge, body: &[u8]) -> Result<String, Fault> {
+    read_one(judge, "Subscribe", body, |message| {
+        message
+            .child_text(Ns::Messages, "SubscriptionId")
+            .filter(|id| !id.is_empty())
+            .map(ToOwned::to_owned)
+            .ok_or_else(|| judge.malformed("lacks the subscription's id"))
+    })
+}
+
+/// What an envelope of a notification stream says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Only that the stream is alive.
+    Alive,
+    /// Something happened in a folder.
+    Changed,
+    /// The stream ends here.
+    Closed,
+}
+
+/// Reads one envelope of a notification stream.
+pub(super) fn signal(judge: &Judge, envelope: &[u8]) -> Result<Signal, Fault> {
+    let signals = read(judge, "GetStreamingEvents", envelope, |message| {
+        let notifications = message.child(Ns::Messages, "Notifications");
+        let mut events = notifications.iter().flat_map(|all| &all.children).flat_map(|one| &one.children);
+        Ok(
+            if events.any(|event| event.name.ends_with("Event") && event.name != "StatusEvent") {
+                Signal::Changed
+            } else if message.child_text(Ns::Messages, "ConnectionStatus") == Some("Closed") {
+                Signal::Closed
+            } else {
+                Signal::Alive
+            },
+        )
+    })?;
+    let signals: Vec<Signal> = signals.into_iter().collect::<Result<_, _>>().map_err(|error| judge.code(&error))?;
+    let said = |signal| signals.contains(&signal).then_some(signal);
+    Ok(said(Signal::Changed).or(said(Signal::Closed)).unwrap_or(Signal::Alive))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::provider::ErrorClass;
+
+    fn judge() -> Judge {
+        Judge {
+            host: "mail.corp.test".into(),
+        }
+    }
+
+    fn file(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/tests/data/wire/ews/{name}.xml", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    fn id(id: &str) -> ItemId {
+        ItemId(id.to_owned())
+    }
+
+    #[test]
+    fn folders_are_read() {
+        let roles = [FolderRole::Inbox, FolderRole::Sent];
+        let found = folders(&judge(), &roles, &file("folders")).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].role, found[0].id.as_str(), found[0].total),
+            (FolderRole::Inbox, "AAMk<in>&box=", Some(1234))
+        );
+        assert_eq!(
+            (found[1].role, found[1].id.as_str(), found[1].total),
+            (FolderRole::Sent, "AAMksent=", None)
+        );
+
+        let found = folders(&judge(), &roles, &file("folders-no-sent")).unwrap();
+        assert_eq!(found.iter().map(|folder| folder.role).collect::<Vec<_>>(), [FolderRole::Inbox]);
+
+        let fault = folders(&judge(), &roles, &file("folders-denied")).unwrap_err();
+        assert_eq!(fault.error.class, ErrorClass::Refused);
+    }
+
+    #[test]
+    fn changes_of_all_kinds_and_classes_are_read() {
+        let (page, sizes) = changes(&judge(), Some("old"), &file("changes")).unwrap();
+        assert_eq!(page.upserts, [id("I1"), id("I2"), id("I&3"), id("I4")]);
+        assert_eq!(page.removals, [id("I0")]);
+        assert_eq!((page.state.as_str(), page.last), ("H4sIAAA+/state=", false));
+        assert_eq!(sizes, [(id("I1"), 1500), (id("I4"), 90_000_000)]);
+    }
+
+    #[test]
+    fn a_page_that_leads_nowhere_is_refused() {
+        let fault = changes(&judge(), Some("H4sIAAA+/state="), &file("changes")).unwrap_err();
+        assert_eq!(fault.error.class, ErrorClass::Malformed);
+    }
+
+    #[test]
+    fn items_and_their_own_faults_are_read() {
+        let outcomes = items(&judge(), &file("items")).unwrap();
+        assert_eq!(
+            outcomes[0],
+            Ok(Item {
+                size: Some(2048),
+                subject: "Leak in unit 5 & 6".to_owned(),
+                from: ("Doe, Jane".to_owned(), "jane@customer.test".to_owned()),
+                message_id: "<1@customer.test>".to_owned(),
+                received: Some(Timestamp(1_795_446_000_000_000)),
+                mime: Some(Bytes::from_static(b"Subject: a\r\n\r\nb\r\n")),
+            })
+        );
+        let codes: Vec<&str> = outcomes
+            .iter()
+            .skip(1)
+            .map(|outcome| outcome.as_ref().unwrap_err().code.as_str())
+            .collect();
+        assert_eq!(
+            codes,
+            [
+                "ErrorItemNotFound",
+                "ErrorMimeContentConversionFailed",
+                "ErrorServerBusy",
+                "ErrorBatchProcessingStopped"
+            ]
+        );
+        assert_eq!(outcomes[3].as_ref().unwrap_err().pause, Some(Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn busy_faults_are_read() {
+        let error = soap_fault(&file("fault-busy")).unwrap();
+        assert_eq!(
+            (error.code.as_str(), error.pause),
+            ("ErrorServerBusy", Some(Duration::from_millis(297_749)))
+        );
+        assert!(error.message.starts_with("The server cannot service this request right now."));
+        let fault = items(&judge(), &file("fault-busy")).unwrap_err();
+        assert_eq!(
+            fault.error.class,
+            ErrorClass::Retry {
+                after: Some(Duration::from_millis(297_749))
+            }
+        );
+        assert_eq!(soap_fault(&file("fault-plain")).unwrap().code, "ErrorSchemaValidation");
+        assert_eq!(soap_fault(&file("items")), None);
+        assert_eq!(soap_fault(b"<html>"), None);
+    }
+
+    #[test]
+    fn other_documents_are_malformed() {
+        for body in [
+            &file("folders")[..],
+            b"",
+            b"<a/>",
+            b"<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'/>",
+        ] {
+            assert_eq!(items(&judge(), body).unwrap_err().error.class, ErrorClass::Malformed);
+            assert_eq!(changes(&judge(), None, body).unwrap_err().error.class, ErrorClass::Malformed);
+        }
+    }
+
+    #[test]
+    fn base64_is_strict_but_for_white_space() {
+        let check = |text: &str, expected: Option<&[u8]>| assert_eq!(decode(text).as_deref(), expected, "{text:?}");
+        check("YWJj", Some(b"abc"));
+        check(" YW\r\nJj\tZA==\n", Some(b"abcd"));
+        check("YQ==", Some(b"a"));
+        check("YQ", None);
+        check("YR==", None);
+        check("YW*j", None);
+        check("YWJj=", None);
+        check("", None);
+        check(" \n", None);
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(timestamp("1970-01-01T00:00:01Z"), Some(Timestamp(1_000_000)));
+        assert_eq!(timestamp("1970-01-01T01:00:00.5+01:00"), Some(Timestamp(500_000)));
+        assert_eq!(timestamp("yesterday"), None);
+    }
+
+    #[test]
+    fn signals_are_told_apart() {
+        let stream = file("stream");
+        let mut splitter = crate::provider::ews::splitter::Splitter::new(100_000);
+        splitter.push(&stream);
+        let mut signals = Vec::new();
+        while let Some(envelope) = splitter.next().unwrap() {
+            signals.push(signal(&judge(), &envelope).map_err(|fault| fault.error.server_reply));
+        }
+        assert_eq!(
+            signals,
+            [
+                Ok(Signal::Alive),
+                Ok(Signal::Changed),
+                Ok(Signal::Alive),
+                Ok(Signal::Closed),
+                Err("ErrorSubscriptionNotFound: The subscription was not found.".to_owned()),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_answers_never_panic(
+            name in prop::sample::select(vec!["folders", "changes", "items", "fault-busy", "stream", "subscribed"]),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut body = file(name);
+            for (place, byte) in damage {
+                let place = place.index(body.len());
+                body[place] = byte;
+            }
+            for body in [&body[..], &body[..cut.index(body.len())]] {
+                let _ = folders(&judge(), &[FolderRole::Inbox, FolderRole::Sent], body);
+                let _ = changes(&judge(), None, body);
+                let _ = items(&judge(), body);
+                let _ = subscription(&judge(), body);
+                let _ = signal(&judge(), body);
+                let _ = soap_fault(body);
+            }
+        }
+    }
+}

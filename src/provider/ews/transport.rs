@@ -1,0 +1,258 @@
+//! Requests over HTTP: login, affinity cookies, limits of time, size and number.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, RequestBuilder, Response, redirect};
+use tokio::sync::Semaphore;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    EwsConfig, EwsTimeouts,
+    connection::{self, Limits},
+    errors::{self, Fault, Judge},
+    requests::Request,
+};
+use crate::provider::ErrorClass;
+
+/// Requests at once, notification streams not counted. A server's own limit counts all programs that use the login.
+const AT_ONCE: usize = 4;
+/// Most that is read of an answer that reports a fault, in bytes.
+const FAULT_BYTES: u64 = 256 * 1024;
+/// Most cookies kept, and the longest, in bytes.
+const COOKIES: (usize, usize) = (32, 4096);
+
+/// The connection of one login to one server.
+pub(super) struct Transport {
+    /// Puts faults into words.
+    pub judge: Judge,
+    pub timeouts: EwsTimeouts,
+    http: Client,
+    endpoint: Url,
+    authorization: HeaderValue,
+    anchor: Option<HeaderValue>,
+    mailbox: Option<String>,
+    /// Cookies by name. They lead to the server behind a load balancer that knows the mailbox and its subscriptions. Locked only briefly.
+    cookies: Mutex<BTreeMap<String, String>>,
+    gate: Semaphore,
+    max_response_bytes: u64,
+}
+
+impl Transport {
+    pub(super) fn new(config: EwsConfig) -> Result<Self, Fault> {
+        let endpoint = &config.endpoint;
+        let judge = Judge {
+            host: match (endpoint.host_str(), endpoint.port()) {
+                (Some(host), Some(port)) => format!("{host}:{port}").into(),
+                (Some(host), None) => host.into(),
+                (None, _) => endpoint.as_str().into(),
+            },
+        };
+        if !matches!(endpoint.scheme(), "https" | "http") || !endpoint.username().is_empty() || endpoint.password().is_some() {
+            return Err(judge.fault(
+                ErrorClass::Unreachable,
+                "The EWS address must be like https://{host}/EWS/Exchange.asmx, without a user name or password in it.",
+                "",
+            ));
+        }
+        if config.username.is_empty() || config.username.contains(':') || config.username.chars().any(char::is_control) {
+            return Err(judge.fault(
+                ErrorClass::LoginRequired,
+                "The user name must not be empty nor hold a colon or control characters (RFC 7617).",
+                "",
+            ));
+        }
+        let http = client(&config).map_err(|error| {
+            let mut fault = judge.fault(
+                ErrorClass::Unreachable,
+                "TLS cannot be set up for {host}. Install the system's certificates of authorities, and check the trusted ones given here.",
+                "",
+            );
+            fault.error.source = Some(Box::new(error));
+            fault
+        })?;
+        let anchor = config
+            .mailbox
+            .as_deref()
+            .or(Some(config.username.as_str()).filter(|name| name.contains('@')));
+        let anchor = anchor
+            .map(|address| HeaderValue::from_bytes(address.as_bytes()))
+            .transpose()
+            .map_err(|_| {
+                judge.fault(
+                    ErrorClass::Refused,
+                    "The mailbox's address holds control characters. Check the address.",
+                    "",
+                )
+            })?;
+        Ok(Self {
+            judge,
+            timeouts: config.timeouts,
+            http,
+            authorization: basic(&config.username, &config.password),
+            anchor,
+            mailbox: config.mailbox,
+            cookies: Mutex::default(),
+            gate: Semaphore::new(AT_ONCE),
+            max_response_bytes: config.max_response_bytes,
+            endpoint: config.endpoint,
+        })
+    }
+
+    /// Sends a request and reads the whole answer, which is EWS's own but may report a fault.
+    pub(super) async fn call(&self, request: Request) -> Result<Bytes, Fault> {
+        let _place = self.gate.acquire().await.expect("the gate is never closed");
+        let operation = request.operation;
+        let sent = self.build(request).timeout(self.timeouts.request).send().await;
+        let response = self.check(sent.map_err(|error| self.connection_fault(error))?).await?;
+        let headers = response.headers().clone();
+        let body = self.body(response, self.max_response_bytes).await?;
+        tracing::debug!(host = %self.judge.host, operation, bytes = body.len(), "exchange server answered");
+        if errors::is_web_page(&headers, &body) {
+            return Err(self.judge.web_page(&body));
+        }
+        Ok(body)
+    }
+
+    /// Sends a request whose answer has no end; there is no time limit on reading it.
+    pub(super) async fn stream(&self, request: Request) -> Result<Response, Fault> {
+        // Compression would hold pieces back.
+        let sent = self.build(request).header(header::ACCEPT_ENCODING, "identity").send();
+        let sent = tokio::time::timeout(self.timeouts.stream, sent).await;
+        let sent = sent.map_err(|_| {
+            self.judge
+                .fault(ErrorClass::Unreachable, "{host} did not begin its answer in time.", "")
+        })?;
+        let response = self.check(sent.map_err(|error| self.connection_fault(error))?).await?;
+        if errors::is_web_page(response.headers(), b"") {
+            return Err(self.judge.web_page(b""));
+        }
+        Ok(response)
+    }
+
+    /// The shared mailbox that is read instead of the login's own.
+    pub(super) fn mailbox(&self) -> Option<&str> {
+        self.mailbox.as_deref()
+    }
+
+    /// What a fault of the connection means.
+    pub(super) fn connection_fault(&self, error: reqwest::Error) -> Fault {
+        let limits = Limits {
+            connect: self.timeouts.connect,
+            request: self.timeouts.request,
+        };
+        connection::fault(&self.judge, limits, error)
+    }
+
+    fn build(&self, request: Request) -> RequestBuilder {
+        let mut builder = self
+            .http
+            .post(self.endpoint.clone())
+            .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
+            .header(header::ACCEPT, "text/xml")
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(HeaderName::from_static("x-preferserveraffinity"), "true");
+        if let Some(anchor) = &self.anchor {
+            builder = builder.header(HeaderName::from_static("x-anchormailbox"), anchor.clone());
+        }
+        if let Some(cookies) = self.cookies() {
+            builder = builder.header(header::COOKIE, cookies);
+        }
+        builder.body(request.envelope)
+    }
+
+    /// Keeps the cookies of an answer, and turns any status but 200 into a fault.
+    async fn check(&self, response: Response) -> Result<Response, Fault> {
+        self.keep_cookies(response.headers());
+        let status = response.status();
+        if status == StatusCode::OK {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        // The status says enough when the rest does not arrive.
+        let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();
+        Err(self.judge.status(status, &headers, &body))
+    }
+
+    async fn body(&self, mut response: Response, limit: u64) -> Result<Bytes, Fault> {
+        let told = response.content_length().unwrap_or(0);
+        if told > limit {
+            return Err(self.judge.too_large(limit));
+        }
+        // The length is only what the server says: little is reserved on its word.
+        let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
+        while let Some(piece) = response.chunk().await.map_err(|error| self.connection_fault(error))? {
+            if body.len() as u64 + piece.len() as u64 > limit {
+                return Err(self.judge.too_large(limit));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.into())
+    }
+
+    fn keep_cookies(&self, headers: &HeaderMap) {
+        let mut set = headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .peekable();
+        if set.peek().is_none() {
+            return;
+        }
+        let mut kept = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for cookie in set {
+            let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
+            let (name, value) = (name.trim(), value.trim());
+            if value.is_empty() {
+                kept.remove(name);
+            } else if !name.is_empty() && name.len() + value.len() <= COOKIES.1 && (kept.len() < COOKIES.0 || kept.contains_key(name)) {
+                kept.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    fn cookies(&self) -> Option<HeaderValue> {
+        let kept = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<String> = kept.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut value = HeaderValue::try_from(all.join("; ")).ok().filter(|_| !all.is_empty())?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+fn client(config: &EwsConfig) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .user_agent(concat!("mailagent/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(config.timeouts.connect)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        // The address is used as it stands: proxies out of the environment are for other programs.
+        .no_proxy()
+        // One request per connection at a time, each with its own flow: what Exchange is used to.
+        .http1_only()
+        .pool_max_idle_per_host(AT_ONCE);
+    let roots = config.root_certificates.iter().cloned();
+    if config.endpoint.scheme() == "https" {
+        builder.tls_certs_merge(roots).build()
+    } else {
+        // Plain HTTP must work where the system has no certificates at all.
+        builder.tls_certs_only(roots).build()
+    }
+}
+
+/// The credentials of basic authentication (RFC 7617), in UTF-8.
+fn basic(username: &str, password: &str) -> HeaderValue {
+    let pair = Zeroizing::new(format!("{username}:{password}"));
+    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let mut value = HeaderValue::from_str(&value).expect("base64 is visible ASCII");
+    value.set_sensitive(true);
+    value
+}
