@@ -6,6 +6,10 @@
 pub mod ews;
 mod rebuild;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mail_parser::{Message, MessageParser};
+
 pub use rebuild::rebuild;
 
 /// How a server gives out the MIME of a message.
@@ -16,4 +20,10 @@ pub enum MimeMode {
     KeepBytes,
     /// Made anew, as Exchange does: see [`rebuild()`].
     Rebuild,
+}
+
+/// Parses a message. `None` for what is none, and for the rare mail in the wild that fails a debug assertion of mail-parser 0.11.9
+/// ("could not find multipart"); release builds parse that too.
+fn parse(raw: &[u8]) -> Option<Message<'_>> {
+    catch_unwind(AssertUnwindSafe(|| MessageParser::default().parse(raw))).ok().flatten()
 }

@@ -36,6 +36,7 @@ def account(endpoint, login, password, address):
         service_endpoint=endpoint,
         credentials=Credentials(login, password),
         auth_type="basic",
+        max_connections=4,  # the stream keeps one busy
         version=Version(build=Build(15, 1, 2507, 6)),
     )
     return Account(address, config=configuration, autodiscover=False, access_type=DELEGATE)

@@ -16,6 +16,18 @@ enum Kind {
     Subscription = 5,
 }
 
+impl Kind {
+    /// Numbers without meaning that follow, to reach the length of the real ones.
+    fn padding(self) -> u64 {
+        match self {
+            Self::Item => 11,
+            Self::Folder => 8,
+            Self::Subscription => 2,
+            Self::ChangeKey | Self::SyncState => 0,
+        }
+    }
+}
+
 /// Makes and reads the identifiers of one server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ids {
@@ -44,7 +56,7 @@ impl Ids {
     }
 
     pub(super) fn item(self, mailbox: u32, serial: u64) -> String {
-        self.write(Kind::Item, &[u64::from(mailbox), serial], 11)
+        self.write(Kind::Item, &[u64::from(mailbox), serial])
     }
 
     pub(super) fn read_item(self, text: &str) -> Option<(u32, u64)> {
@@ -53,7 +65,7 @@ impl Ids {
     }
 
     pub(super) fn folder(self, mailbox: u32, folder: u32) -> String {
-        self.write(Kind::Folder, &[u64::from(mailbox), u64::from(folder)], 8)
+        self.write(Kind::Folder, &[u64::from(mailbox), u64::from(folder)])
     }
 
     pub(super) fn read_folder(self, text: &str) -> Option<(u32, u32)> {
@@ -62,7 +74,7 @@ impl Ids {
     }
 
     pub(super) fn change_key(self, version: u64) -> String {
-        self.write(Kind::ChangeKey, &[version], 0)
+        self.write(Kind::ChangeKey, &[version])
     }
 
     pub(super) fn read_change_key(self, text: &str) -> Option<u64> {
@@ -70,7 +82,7 @@ impl Ids {
     }
 
     pub(super) fn subscription(self, mailbox: u32, number: u64) -> String {
-        self.write(Kind::Subscription, &[u64::from(mailbox), number], 2)
+        self.write(Kind::Subscription, &[u64::from(mailbox), number])
     }
 
     pub(super) fn read_subscription(self, text: &str) -> Option<(u32, u64)> {
@@ -89,7 +101,7 @@ impl Ids {
             received.cast_unsigned(),
             serial,
         ];
-        self.write(Kind::SyncState, &numbers, 0)
+        self.write(Kind::SyncState, &numbers)
     }
 
     pub(super) fn read_sync_state(self, text: &str) -> Option<SyncState> {
@@ -103,15 +115,14 @@ impl Ids {
         })
     }
 
-    /// `padding` numbers without meaning follow, to reach the length of the real ones.
-    fn write(self, kind: Kind, numbers: &[u64], padding: u64) -> String {
+    fn write(self, kind: Kind, numbers: &[u64]) -> String {
         let mut bytes = vec![kind as u8];
         for number in numbers {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
         let check = mix(self.seed, &bytes);
         bytes.extend_from_slice(&check.to_be_bytes());
-        for n in 0..padding {
+        for n in 0..kind.padding() {
             bytes.extend_from_slice(&scramble(check.wrapping_add(n)).to_be_bytes());
         }
         STANDARD.encode(bytes)
@@ -119,13 +130,12 @@ impl Ids {
 
     fn read<const N: usize>(self, kind: Kind, text: &str) -> Option<[u64; N]> {
         let bytes = STANDARD.decode(text).ok()?;
-        let mut words = bytes.get(1..)?.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_be_bytes));
+        let mut words = bytes.get(1..)?.chunks_exact(8);
         let mut numbers = [0; N];
         for number in &mut numbers {
-            *number = words.next()?;
+            *number = u64::from_be_bytes(words.next()?.try_into().ok()?);
         }
-        let genuine = bytes.first() == Some(&(kind as u8)) && words.next() == Some(mix(self.seed, bytes.get(..1 + 8 * N)?));
-        genuine.then_some(numbers)
+        (self.write(kind, &numbers) == text).then_some(numbers)
     }
 }
 

@@ -210,10 +210,11 @@ pub(super) fn response(operation: &str, entries: Vec<Entry>) -> String {
                         if failure.backoff.is_some() {
                             xml.wrap("m:MessageXml", |xml| failure.backoff_value(xml));
                         }
-                        // Not optional in the schema.
+                        // Either not optional in the schema, or clients count on what Exchange always writes.
                         match operation {
                             "GetItem" | "CreateItem" | "MoveItem" | "UpdateItem" => xml.empty("m:Items", &[]),
                             "GetFolder" => xml.empty("m:Folders", &[]),
+                            "SyncFolderItems" => xml.empty("m:SyncState", &[]).leaf("m:IncludesLastItemInRange", "true"),
                             _ => xml,
                         };
                     }),

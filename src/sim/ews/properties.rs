@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    sim::{MimeMode, rebuild},
+    sim::{MimeMode, parse, rebuild},
 };
 
 /// Properties of a message in the order of types.xsd: ItemType, then MessageType.
@@ -108,11 +108,10 @@ pub(super) fn write_message(xml: &mut Xml, shared: &Shared, shape: &ItemShape, m
     };
     let corrupt = |_| Failure::new("ErrorItemCorrupt", "Item is corrupt.");
     let raw = if limit == 0 { Default::default() } else { item.raw.read(limit).map_err(corrupt)? };
-    let parser = MessageParser::default();
     let message = match shape.need {
         Need::Nothing => None,
-        Need::Head => parser.parse_headers(raw.as_ref()),
-        Need::Whole => parser.parse(raw.as_ref()),
+        Need::Head => MessageParser::default().parse_headers(raw.as_ref()),
+        Need::Whole => parse(&raw),
     };
     xml.wrap("t:Message", |xml| {
         if shape.mime {

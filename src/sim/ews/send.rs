@@ -6,7 +6,7 @@ use mail_builder::{
     MessageBuilder,
     headers::{address::Address, raw::Raw as RawHeader},
 };
-use mail_parser::{HeaderName, Message, MessageParser};
+use mail_parser::{HeaderName, Message};
 
 use super::{
     items::item_ids,
@@ -14,7 +14,7 @@ use super::{
     world::{Flags, FolderKind, Raw, SentMessage},
     xml::{Element, Xml},
 };
-use crate::domain::Timestamp;
+use crate::{domain::Timestamp, sim::parse};
 
 /// Flags of PR_MESSAGE_FLAGS (0x0E07).
 const READ: u32 = 1;
@@ -102,7 +102,7 @@ impl Call {
     fn send(&self, mailbox: u32, raw: Bytes, mut bcc: Vec<String>, copy: Option<FolderKind>, now: Timestamp) -> Result<(), Failure> {
         let sender = self.address(mailbox)?;
         let unreadable = || Failure::new("ErrorMimeContentInvalid", "The MIME content is invalid.");
-        let message = MessageParser::default().parse(raw.as_ref()).ok_or_else(unreadable)?;
+        let message = parse(&raw).ok_or_else(unreadable)?;
         let from = message.from().and_then(|from| from.first()).and_then(|from| from.address.as_deref());
         if let Some(from) = from {
             let owner = self.shared.world().find(from);

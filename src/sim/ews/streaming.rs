@@ -14,7 +14,7 @@ use super::{
     operations::{Call, Entry, Failure, response},
     properties::write_id,
     world::{EventKind, FolderKind, Notice, Subscription},
-    xml::{Element, Xml, envelope},
+    xml::{Element, Xml, stream_envelope},
 };
 
 const OPERATION: &str = "GetStreamingEvents";
@@ -210,7 +210,7 @@ impl Tap {
                 }
             });
         });
-        Bytes::from(envelope(&response(OPERATION, vec![Ok(xml)])))
+        Bytes::from(stream_envelope(&response(OPERATION, vec![Ok(xml)])))
     }
 }
 
@@ -230,5 +230,5 @@ fn status(status: &str) -> io::Result<Bytes> {
 }
 
 fn single(entry: Entry) -> io::Result<Bytes> {
-    Ok(Bytes::from(envelope(&response(OPERATION, vec![entry]))))
+    Ok(Bytes::from(stream_envelope(&response(OPERATION, vec![entry]))))
 }

@@ -209,10 +209,19 @@ fn clean(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// A whole answer around what `body` holds.
 pub(super) fn envelope(body: &str) -> String {
+    around(body, "xmlns:s", ["s:Envelope", "s:Header", "s:Body"])
+}
+
+/// An envelope of a stream. Exchange writes these without a prefix, and clients that split at `</Envelope>` rely on it.
+pub(super) fn stream_envelope(body: &str) -> String {
+    around(body, "xmlns", ["Envelope", "Header", "Body"])
+}
+
+fn around(body: &str, declaration: &str, [envelope, header, inside]: [&str; 3]) -> String {
     let mut xml = Xml(String::with_capacity(body.len() + 700));
     xml.raw("<?xml version=\"1.0\" encoding=\"utf-8\"?>");
-    xml.element("s:Envelope", &[("xmlns:s", SOAP)], |xml| {
-        xml.wrap("s:Header", |xml| {
+    xml.element(envelope, &[(declaration, SOAP)], |xml| {
+        xml.wrap(header, |xml| {
             xml.empty(
                 "h:ServerVersionInfo",
                 &[
@@ -225,7 +234,7 @@ pub(super) fn envelope(body: &str) -> String {
                 ],
             );
         });
-        xml.element("s:Body", &[("xmlns:m", MESSAGES), ("xmlns:t", TYPES)], |xml| {
+        xml.element(inside, &[("xmlns:m", MESSAGES), ("xmlns:t", TYPES)], |xml| {
             xml.raw(body);
         });
     });
