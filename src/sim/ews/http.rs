@@ -1,0 +1,291 @@
+//! From an HTTP request to an answer: authentication, sizes, who acts for whom, limits, scripted faults.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request as HttpRequest, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+
+use super::{
+    FaultKind, Request, Shared, lock,
+    listener::Switch,
+    operations::{Answer, Call, Failure},
+    schema, streaming,
+    xml::{self, Element},
+};
+
+/// Where Exchange has its web services.
+pub(super) const PATH: &str = "/EWS/Exchange.asmx";
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(handle).with_state(shared)
+}
+
+/// What is known of a request by the time it is answered, for the record.
+struct Seen {
+    operation: String,
+    login: String,
+    mailbox: Option<String>,
+    entries: usize,
+    concurrent: usize,
+    begin: Duration,
+    faulty: bool,
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectInfo<Switch>, request: HttpRequest) -> Response {
+    let mut seen = Seen {
+        operation: String::new(),
+        login: String::new(),
+        mailbox: None,
+        entries: 0,
+        concurrent: 0,
+        begin: shared.started.elapsed(),
+        faulty: false,
+    };
+    let affinity = request.headers().get("x-preferserveraffinity").is_some();
+    let outcome = answer(&shared, request, &mut seen).await;
+    let (status, mut response) = match outcome {
+        Outcome::Answer(response) => (Some(response.status().as_u16()), response),
+        Outcome::Cut => {
+            switch.cut();
+            (None, Response::default())
+        }
+    };
+    if affinity {
+        let cookie = HeaderValue::from_static("X-BackEndOverrideCookie=simulator~1; path=/; HttpOnly");
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    lock(&shared.record).push(Request {
+        operation: seen.operation,
+        login: seen.login,
+        mailbox: seen.mailbox,
+        begin: seen.begin,
+        end: shared.started.elapsed(),
+        entries: seen.entries,
+        concurrent: seen.concurrent,
+        status,
+        faulty: seen.faulty,
+    });
+    response
+}
+
+enum Outcome {
+    Answer(Response),
+    /// The connection closes instead.
+    Cut,
+}
+
+impl From<Response> for Outcome {
+    fn from(response: Response) -> Self {
+        Self::Answer(response)
+    }
+}
+
+async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> Outcome {
+    if !request.uri().path().eq_ignore_ascii_case(PATH) {
+        return plain(StatusCode::NOT_FOUND).into();
+    }
+    match authenticate(shared, &request) {
+        Some(login) => seen.login = login,
+        None => return unauthorized().into(),
+    }
+    if request.method() != Method::POST {
+        return plain(StatusCode::METHOD_NOT_ALLOWED).into();
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/xml")) {
+        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE).into();
+    }
+    let Ok(body) = to_bytes(request.into_body(), shared.limits.body_bytes).await else {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE).into();
+    };
+    let (login, owner) = (seen.login.clone(), shared.clone());
+    let prepared = match blocking(move || prepare(owner, login, &body)).await {
+        Ok(prepared) => prepared,
+        Err(failure) => return fault(&failure).into(),
+    };
+    let Prepared { mut call, entries } = prepared;
+    call.operation().name.clone_into(&mut seen.operation);
+    seen.entries = entries;
+
+    let is_stream = call.operation().name == "GetStreamingEvents";
+    let running = (!is_stream).then(|| Running::new(shared.clone(), call.target)).flatten();
+    seen.concurrent = running.as_ref().map_or(0, |running| running.concurrent);
+    seen.mailbox = call
+        .target
+        .and_then(|target| Some(shared.world().mailbox(target)?.address.clone()));
+
+    let struck = lock(&shared.script).strike(&seen.operation, seen.mailbox.as_deref());
+    seen.faulty = struck.is_some();
+    if seen.concurrent > shared.limits.concurrency {
+        return fault(&Failure::busy(Some(shared.limits.backoff))).into();
+    }
+    match struck {
+        Some(FaultKind::SoapFaultBusy { backoff }) => return fault(&Failure::busy(backoff)).into(),
+        Some(FaultKind::SoapFault(code)) => return fault(&Failure::new(code, "A fault as scripted.")).into(),
+        Some(FaultKind::Http { status: 401, .. }) => return unauthorized().into(),
+        Some(FaultKind::Http { status, retry_after }) => return refused(status, retry_after).into(),
+        Some(FaultKind::DropBeforeAnswer) => return Outcome::Cut,
+        Some(FaultKind::Garbage) => return ok("text/xml; charset=utf-8", Body::from(&b"\x00\xff<\x1b]]>garbage"[..])).into(),
+        Some(FaultKind::Html) => {
+            let page = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><form action=/owa/auth.owa></form></body></html>";
+            return ok("text/html", Body::from(page)).into();
+        }
+        Some(FaultKind::Slow(span)) => {
+            tokio::select! {
+                () = tokio::time::sleep(span) => {}
+                () = shared.stop.cancelled() => return Outcome::Cut,
+            }
+        }
+        other => call.fault = other,
+    }
+
+    if is_stream {
+        return streaming::get_streaming_events(call).map_or_else(
+            |failure| ok(XML, Body::from(xml::envelope(&failure))).into(),
+            |stream| ok(XML, Body::from_stream(stream)).into(),
+        );
+    }
+    let after = match call.fault {
+        Some(FaultKind::DropAfterWrite | FaultKind::TruncateBody | FaultKind::WrongContentLength) => call.fault.take(),
+        _ => None,
+    };
+    let answer = blocking(move || call.execute()).await;
+    drop(running);
+    let document = match answer {
+        Answer::Fault(failure) => return fault(&failure).into(),
+        Answer::Document(document) => Bytes::from(document),
+    };
+    match after {
+        Some(FaultKind::DropAfterWrite) => Outcome::Cut,
+        Some(FaultKind::TruncateBody) => short(&document.slice(..document.len() / 2), document.len()).into(),
+        Some(FaultKind::WrongContentLength) => short(&document, document.len() + 100).into(),
+        _ => ok(XML, Body::from(document)).into(),
+    }
+}
+
+const XML: &str = "text/xml; charset=utf-8";
+
+struct Prepared {
+    call: Call,
+    entries: usize,
+}
+
+/// Reads a request, checks it, and finds out on whose behalf it is made.
+fn prepare(shared: Arc<Shared>, login: String, body: &[u8]) -> Result<Prepared, Failure> {
+    let invalid = |text: &str| Failure::new("ErrorSchemaValidation", &format!("The request failed schema validation: {text}"));
+    let text = std::str::from_utf8(body).map_err(|_| invalid("The body is not UTF-8."))?;
+    let envelope = Element::parse(text.trim_start_matches('\u{feff}')).map_err(|e| invalid(&e))?;
+    if envelope.name != "Envelope" || envelope.space != xml::Space::Soap {
+        return Err(invalid("There is no SOAP 1.1 envelope."));
+    }
+    let operation = envelope.child("Body").and_then(|body| body.children.first()).ok_or_else(|| invalid("The body is empty."))?;
+    if !schema::knows(&operation.name) {
+        return Err(Failure::new("ErrorInvalidRequest", "The simulator does not know this operation."));
+    }
+    schema::check(operation).map_err(|e| invalid(&e))?;
+    let containers = ["ItemIds", "FolderIds", "Items", "ItemChanges", "ParentFolderIds", "SubscriptionIds"];
+    let entries = containers.iter().filter_map(|name| operation.child(name)).map(|list| list.children.len()).sum();
+    Ok(Prepared { call: Call::new(shared, login, envelope)?, entries })
+}
+
+/// Work that reads files or takes long, off the threads that serve connections.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The login of a request whose password is right.
+fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    let decoded = STANDARD.decode(credentials.trim()).ok()?;
+    let (login, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let login = login.to_lowercase();
+    let world = shared.world();
+    let entry = world.logins.get(&login)?;
+    (scheme.eq_ignore_ascii_case("basic") && !entry.password.is_empty() && entry.password == password).then_some(login)
+}
+
+/// Counts a request as running about its mailbox.
+struct Running {
+    shared: Arc<Shared>,
+    mailbox: u32,
+    concurrent: usize,
+}
+
+impl Running {
+    fn new(shared: Arc<Shared>, mailbox: Option<u32>) -> Option<Self> {
+        let mailbox = mailbox?;
+        let concurrent = {
+            let mut world = shared.world();
+            let running = &mut world.mailbox_mut(mailbox)?.running;
+            *running += 1;
+            *running
+        };
+        Some(Self { shared, mailbox, concurrent })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.shared.world().mailbox_mut(self.mailbox) {
+            mailbox.running -= 1;
+        }
+    }
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn ok(content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn unauthorized() -> Response {
+    let mut response = plain(StatusCode::UNAUTHORIZED);
+    let challenge = HeaderValue::from_static("Basic realm=\"127.0.0.1\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+fn refused(status: u16, retry_after: Option<Duration>) -> Response {
+    let mut response = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
+    if let Some(span) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, span.as_secs().into());
+    }
+    response
+}
+
+fn fault(failure: &Failure) -> Response {
+    let mut response = ok(XML, Body::from(failure.soap_fault()));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// An answer that claims to have `claimed` bytes and ends earlier.
+fn short(body: &Bytes, claimed: usize) -> Response {
+    let body = body.clone();
+    let pieces = async_stream::stream! {
+        yield Ok(body);
+        // Lets the connection send what it has before it fails.
+        tokio::task::yield_now().await;
+        yield Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+    };
+    let mut response = ok(XML, Body::from_stream(pieces));
+    response.headers_mut().insert(header::CONTENT_LENGTH, claimed.into());
+    response
+}

@@ -1,0 +1,496 @@
+//! A simulated Exchange server: Exchange Web Services over HTTP with Basic authentication.
+//!
+//! It holds mailboxes whose messages may stay in files, keeps real sync states over per-folder change logs, streams notifications, sends
+//! mail among its own mailboxes, refuses what the published schema refuses, enforces Exchange's limits, and shows scripted faults.
+//! Calendars are there but empty. From the seed follow all ids and all rebuilt messages.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `world` | mailboxes, folders, items, change logs, subscriptions |
+//! | `ids` | opaque ids and sync states |
+//! | `xml`, `schema` | requests in, answers out, what is a valid request |
+//! | `listener`, `http` | connections, authentication, limits, scripted faults |
+//! | `operations`, `folders`, `items`, `properties`, `send`, `streaming` | what each operation does |
+//! | `faults` | the script of faults and the record of requests |
+
+mod faults;
+mod folders;
+mod http;
+mod ids;
+mod items;
+mod listener;
+mod operations;
+mod properties;
+mod schema;
+mod send;
+mod streaming;
+mod world;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub(super) use self::ids::mix;
+pub use self::{
+    faults::{Fault, FaultKind, Request},
+    world::{FolderKind, Raw, SentMessage},
+};
+use self::{
+    faults::{Record, Script},
+    ids::Ids,
+    listener::{Door, Switch, Wrap},
+    world::{Flags, World},
+};
+use super::MimeMode;
+use crate::domain::{Clock, SystemClock, Timestamp};
+
+/// What Exchange allows. The defaults are its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests at once per mailbox; further ones are answered ErrorServerBusy.
+    pub concurrency: usize,
+    /// Open GetStreamingEvents requests per mailbox.
+    pub streams: usize,
+    /// Subscriptions per mailbox.
+    pub subscriptions: usize,
+    /// Longest request body in bytes; beyond it HTTP 413.
+    pub body_bytes: usize,
+    /// Longest message that is taken in, in bytes; beyond it ErrorMessageSizeExceeded.
+    pub message_bytes: usize,
+    /// Most items on a page of FindItem; longer pages are cut.
+    pub find_page: usize,
+    /// BackOffMilliseconds when busy.
+    pub backoff: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            streams: 3,
+            subscriptions: 5_000,
+            body_bytes: 64 << 20,
+            message_bytes: 36 << 20,
+            find_page: 1_000,
+            backoff: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How a server shall be; [`Builder::start`] starts it.
+pub struct Builder {
+    mode: MimeMode,
+    seed: u64,
+    listen: SocketAddr,
+    limits: Limits,
+    heartbeat: Duration,
+    minute: Duration,
+    wrap: Option<Wrap>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("mode", &self.mode)
+            .field("seed", &self.seed)
+            .field("listen", &self.listen)
+            .field("limits", &self.limits)
+            .field("tls", &self.wrap.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// How MIME is given out. Default: as it came in.
+    #[must_use]
+    pub fn mode(mut self, mode: MimeMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// From which ids, boundaries and chances follow. Default: 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Where to listen. Default: a free port of 127.0.0.1.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// What is allowed.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Time between signs of life on a stream. Default: 45 s.
+    #[must_use]
+    pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
+    /// How long a minute of a stream's ConnectionTimeout lasts, so that tests need not wait. Default: a minute.
+    #[must_use]
+    pub fn minute(mut self, minute: Duration) -> Self {
+        self.minute = minute;
+        self
+    }
+
+    /// Where the times of sent and deleted items come from. Default: the machine's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Serves `https`: `accept` is called with each connection and makes the handshake, such as `tokio_rustls::TlsAcceptor::accept`.
+    /// The server itself needs no TLS library then.
+    #[must_use]
+    pub fn tls<S, F>(mut self, accept: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        self.wrap = Some(Arc::new(move |tcp| {
+            let handshake = accept(tcp);
+            Box::pin(async move { Ok(Box::new(handshake.await?) as Box<dyn listener::Socket>) })
+        }));
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start(self) -> io::Result<Exchange> {
+        let tcp = TcpListener::bind(self.listen).await?;
+        let address = tcp.local_addr()?;
+        let scheme = if self.wrap.is_some() { "https" } else { "http" };
+        let endpoint = Url::parse(&format!("{scheme}://{address}{}", http::PATH)).map_err(io::Error::other)?;
+        let shared = Arc::new(Shared {
+            mode: self.mode,
+            seed: self.seed,
+            ids: Ids::new(self.seed),
+            limits: self.limits,
+            heartbeat: self.heartbeat,
+            minute: self.minute,
+            clock: self.clock,
+            started: Instant::now(),
+            world: Mutex::default(),
+            script: Mutex::new(Script::new(self.seed)),
+            record: Mutex::default(),
+            stop: CancellationToken::new(),
+        });
+        let door = Door::new(tcp, self.wrap, shared.stop.clone());
+        let service = http::router(shared.clone()).into_make_service_with_connect_info::<Switch>();
+        let stop = shared.stop.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                _ = axum::serve(door, service).into_future() => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(Exchange(Arc::new(Handle { shared, endpoint, task: Mutex::new(Some(task)) })))
+    }
+}
+
+/// What all requests share.
+struct Shared {
+    mode: MimeMode,
+    seed: u64,
+    ids: Ids,
+    limits: Limits,
+    heartbeat: Duration,
+    minute: Duration,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    // Short sections without waiting, so plain mutexes; never two at once.
+    world: Mutex<World>,
+    script: Mutex<Script>,
+    record: Mutex<Record>,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A panic in one request must not spoil the others, so poisoning does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running server; cheap to clone. It stops with [`Exchange::stop`] or when the last clone is dropped; then all connections are cut.
+#[derive(Clone)]
+pub struct Exchange(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    endpoint: Url,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("endpoint", &self.0.endpoint.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// An item as a folder lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id; another one after every move.
+    pub id: String,
+    /// When the mailbox received it.
+    pub received: Timestamp,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether it has been read.
+    pub read: bool,
+}
+
+impl Exchange {
+    /// A server with Exchange's limits that gives out the bytes that came in.
+    pub fn builder() -> Builder {
+        Builder {
+            mode: MimeMode::default(),
+            seed: 0,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            limits: Limits::default(),
+            heartbeat: Duration::from_secs(45),
+            minute: Duration::from_secs(60),
+            wrap: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:12345/EWS/Exchange.asmx`.
+    pub fn endpoint(&self) -> Url {
+        self.0.endpoint.clone()
+    }
+
+    /// Stops listening, cuts all connections and waits until the port is free.
+    pub async fn stop(&self) {
+        self.0.shared.stop.cancel();
+        let task = lock(&self.0.task).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+
+    /// Adds a mailbox and the login that owns it. The login may be any text without a colon; upper and lower case are the same in it.
+    /// A login that is there already gets the password and this mailbox as its own.
+    pub fn add_mailbox(&self, address: &str, login: &str, password: &str) {
+        let mut world = self.0.shared.world();
+        let mailbox = world.add_mailbox(address);
+        let entry = world.logins.entry(login.to_lowercase()).or_default();
+        password.clone_into(&mut entry.password);
+        entry.mailbox = Some(mailbox);
+    }
+
+    /// Adds a login without a mailbox that may impersonate anyone: a maintenance account.
+    pub fn add_maintenance_account(&self, login: &str, password: &str) {
+        let mut world = self.0.shared.world();
+        let entry = world.logins.entry(login.to_lowercase()).or_default();
+        password.clone_into(&mut entry.password);
+        entry.impersonates = true;
+    }
+
+    /// Lets a login use a further mailbox, which is created if need be. A login that is not there yet gets no password: it cannot log in.
+    pub fn grant(&self, login: &str, address: &str) {
+        let mut world = self.0.shared.world();
+        let mailbox = world.add_mailbox(address);
+        world.logins.entry(login.to_lowercase()).or_default().granted.insert(mailbox);
+    }
+
+    /// Takes a right back that [`Exchange::grant`] gave.
+    pub fn revoke(&self, login: &str, address: &str) {
+        let mut world = self.0.shared.world();
+        let mailbox = world.find(address);
+        if let (Some(mailbox), Some(entry)) = (mailbox, world.logins.get_mut(&login.to_lowercase())) {
+            entry.granted.remove(&mailbox);
+        }
+    }
+
+    /// Changes a login's password; connections that are open are asked again.
+    pub fn set_password(&self, login: &str, password: &str) {
+        if let Some(entry) = self.0.shared.world().logins.get_mut(&login.to_lowercase()) {
+            password.clone_into(&mut entry.password);
+        }
+    }
+
+    /// Puts a message into a folder of a mailbox, which is created if need be. Returns its item id. In `Sent` it counts as read, in
+    /// `Drafts` as a draft.
+    pub fn deliver(&self, address: &str, folder: FolderKind, raw: impl Into<Raw>, received: Timestamp) -> String {
+        let shared = &self.0.shared;
+        let now = shared.now();
+        let flags = Flags { read: folder == FolderKind::Sent, draft: folder == FolderKind::Drafts };
+        let mut world = shared.world();
+        let mailbox = world.add_mailbox(address);
+        let serial = world.mailbox_mut(mailbox).map_or(0, |m| m.add(folder, raw.into(), received, flags, now));
+        shared.ids.item(mailbox, serial)
+    }
+
+    /// Moves an item. Returns its new id, `None` when it is not in that mailbox.
+    pub fn move_item(&self, address: &str, id: &str, folder: FolderKind) -> Option<String> {
+        self.with_item(address, id, |mailbox, serial, now| mailbox.relocate(serial, folder, now))
+            .flatten()
+            .and_then(|serial| Some(self.0.shared.ids.item(self.0.shared.world().find(address)?, serial)))
+    }
+
+    /// Deletes an item for good. `false` when it is not in that mailbox.
+    pub fn delete_item(&self, address: &str, id: &str) -> bool {
+        self.with_item(address, id, |mailbox, serial, now| mailbox.remove(serial, now)).unwrap_or_default()
+    }
+
+    /// Marks an item as read or unread. `false` when it is not in that mailbox.
+    pub fn set_read(&self, address: &str, id: &str, read: bool) -> bool {
+        self.with_item(address, id, |mailbox, serial, now| mailbox.change(serial, Some(read), now).is_some())
+            .unwrap_or_default()
+    }
+
+    /// Lets an item appear as updated, as when somebody sets a category. `false` when it is not in that mailbox.
+    pub fn touch_item(&self, address: &str, id: &str) -> bool {
+        self.with_item(address, id, |mailbox, serial, now| mailbox.change(serial, None, now).is_some())
+            .unwrap_or_default()
+    }
+
+    fn with_item<T>(&self, address: &str, id: &str, act: impl FnOnce(&mut world::Mailbox, u64, Timestamp) -> T) -> Option<T> {
+        let shared = &self.0.shared;
+        let now = shared.now();
+        let mut world = shared.world();
+        let (mailbox, serial) = shared.ids.read_item(id)?;
+        (world.find(address) == Some(mailbox)).then_some(())?;
+        Some(act(world.mailbox_mut(mailbox)?, serial, now))
+    }
+
+    /// What a folder holds, newest first; empty when the mailbox is not there.
+    pub fn items(&self, address: &str, folder: FolderKind) -> Vec<Listed> {
+        let shared = &self.0.shared;
+        let world = shared.world();
+        let Some((index, mailbox)) = world.find(address).and_then(|index| Some((index, world.mailbox(index)?))) else {
+            return Vec::new();
+        };
+        mailbox
+            .newest_first(folder)
+            .filter_map(|serial| mailbox.item(serial))
+            .map(|item| Listed {
+                id: shared.ids.item(index, item.serial),
+                received: item.received,
+                size: item.raw.size(),
+                read: item.read,
+            })
+            .collect()
+    }
+
+    /// The bytes of an item as they came in. `None` when it is not in that mailbox.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn raw(&self, address: &str, id: &str) -> io::Result<Option<Bytes>> {
+        let raw = {
+            let world = self.0.shared.world();
+            self.0.shared.ids.read_item(id).and_then(|(mailbox, serial)| {
+                (world.find(address) == Some(mailbox)).then_some(())?;
+                Some(world.mailbox(mailbox)?.item(serial)?.raw.clone())
+            })
+        };
+        raw.map(|raw| raw.read(u64::MAX)).transpose()
+    }
+
+    /// Makes all sync states of a mailbox invalid.
+    pub fn reset_sync_state(&self, address: &str) {
+        let mut world = self.0.shared.world();
+        if let Some(mailbox) = world.find(address).and_then(|index| world.mailbox_mut(index)) {
+            mailbox.epoch += 1;
+        }
+    }
+
+    /// Forgets the subscriptions of a mailbox; its streams end.
+    pub fn forget_subscriptions(&self, address: &str) {
+        let mut world = self.0.shared.world();
+        if let Some(mailbox) = world.find(address).and_then(|index| world.mailbox_mut(index)) {
+            for (_, subscription) in mailbox.subscriptions.drain() {
+                subscription.wake.notify_one();
+            }
+        }
+    }
+
+    /// Number of open streams of a mailbox.
+    pub fn streams(&self, address: &str) -> usize {
+        let world = self.0.shared.world();
+        world.find(address).and_then(|index| world.mailbox(index)).map_or(0, |mailbox| mailbox.streams)
+    }
+
+    /// All that was sent, in order.
+    pub fn sent_messages(&self) -> Vec<SentMessage> {
+        self.0.shared.world().sent.clone()
+    }
+
+    /// Adds a fault to the script.
+    pub fn script(&self, fault: Fault) {
+        lock(&self.0.shared.script).push(fault);
+    }
+
+    /// Forgets all faults that are still to come.
+    pub fn clear_script(&self) {
+        lock(&self.0.shared.script).clear();
+    }
+
+    /// The requests so far, in the order of their answers; the last 100,000.
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.0.shared.record).requests()
+    }
+
+    /// How often an operation was asked for; streams count when they begin.
+    pub fn count(&self, operation: &str) -> u64 {
+        lock(&self.0.shared.record).count(operation)
+    }
+
+    /// Most requests about a mailbox that ran at once, refused ones included, streams not.
+    pub fn peak_concurrency(&self, address: &str) -> usize {
+        lock(&self.0.shared.record).peak(&address.to_lowercase())
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        lock(&self.0.shared.record).clear();
+    }
+}

@@ -1,0 +1,231 @@
+//! CreateItem and SendItem: drafts, imported messages, and mail that is sent to the mailboxes here.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use mail_builder::{
+    MessageBuilder,
+    headers::{address::Address, raw::Raw as RawHeader},
+};
+use mail_parser::{HeaderName, Message};
+
+use super::{
+    items::item_ids,
+    operations::{Call, Entry, Failure},
+    world::{Flags, FolderKind, Raw, SentMessage},
+    xml::{Element, Xml},
+};
+use crate::{domain::Timestamp, sim::parse};
+
+/// Flags of PR_MESSAGE_FLAGS (0x0E07).
+const READ: u32 = 1;
+const UNSENT: u32 = 8;
+
+impl Call {
+    pub(super) fn create_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
+        let disposition = request.attribute("MessageDisposition").unwrap_or("SaveOnly");
+        if !matches!(disposition, "SaveOnly" | "SendOnly" | "SendAndSaveCopy") {
+            return Err(Failure::new("ErrorSchemaValidation", "The 'MessageDisposition' attribute is invalid."));
+        }
+        let items = request.child("Items").map(|items| items.children.as_slice()).unwrap_or_default();
+        let saved_in = request.child("SavedItemFolderId");
+        Ok(self.batch(items, |item| {
+            if item.name != "Message" {
+                return Err(Failure::new("ErrorInvalidRequest", "The simulator creates messages only."));
+            }
+            let (mailbox, folder) = match saved_in {
+                Some(_) => self.folder_in(&self.shared.world(), saved_in)?,
+                None => {
+                    let usual = if disposition == "SaveOnly" { FolderKind::Drafts } else { FolderKind::Sent };
+                    (self.mailbox(&self.shared.world(), None)?, usual)
+                }
+            };
+            let now = self.shared.now();
+            let sender = self.address(mailbox)?;
+            let raw = match item.child("MimeContent") {
+                Some(mime) => decode_mime(&mime.text)?,
+                None => compose(item, &sender, now)?,
+            };
+            if raw.len() > self.shared.limits.message_bytes {
+                return Err(Failure::new("ErrorMessageSizeExceeded", "The message exceeds the maximum supported size."));
+            }
+            let bcc = addresses(item.child("BccRecipients")).map(|(_, address)| address).collect();
+            if disposition == "SaveOnly" {
+                let flags = message_flags(item);
+                let mut world = self.shared.world();
+                let held = world.mailbox_mut(mailbox).ok_or_else(Failure::item_not_found)?;
+                let serial = held.add(folder, Raw::Bytes(raw), now, flags, now);
+                held.set_bcc(serial, bcc);
+                return Ok(self.one_id(mailbox, serial, 1));
+            }
+            let copy = (disposition == "SendAndSaveCopy").then_some(folder);
+            self.send(mailbox, raw, bcc, copy, now)?;
+            let mut xml = Xml::new();
+            xml.empty("m:Items", &[]);
+            Ok(xml)
+        }))
+    }
+
+    pub(super) fn send_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
+        let save = request.attribute("SaveItemToFolder") == Some("true");
+        let saved_in = request.child("SavedItemFolderId");
+        Ok(self.batch(item_ids(request), |id| {
+            let (mailbox, serial) = self.item_id(id)?;
+            let version = self
+                .change_key(id)
+                .ok_or_else(|| Failure::new("ErrorChangeKeyRequired", "A valid change key is required for this operation."))?;
+            let (draft, folder) = {
+                let world = self.shared.world();
+                let folder = if saved_in.is_some() { self.folder_in(&world, saved_in)?.1 } else { FolderKind::Sent };
+                let draft = world.mailbox(mailbox).and_then(|held| held.item(serial)).cloned();
+                (draft.ok_or_else(Failure::item_not_found)?, folder)
+            };
+            if draft.version != version {
+                return Err(Failure::new("ErrorStaleObject", "The item was changed since it was read."));
+            }
+            let raw = draft.raw.read(u64::MAX).map_err(|_| Failure::new("ErrorItemCorrupt", "Item is corrupt."))?;
+            let now = self.shared.now();
+            self.send(mailbox, raw, draft.bcc, save.then_some(folder), now)?;
+            if let Some(held) = self.shared.world().mailbox_mut(mailbox) {
+                held.remove(serial, now);
+            }
+            Ok(Xml::new())
+        }))
+    }
+
+    fn address(&self, mailbox: u32) -> Result<String, Failure> {
+        let world = self.shared.world();
+        let missing = || Failure::new("ErrorNonExistentMailbox", "No mailbox with such guid.");
+        world.mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)
+    }
+
+    /// Delivers a message to all of its recipients that have a mailbox here, and keeps a copy.
+    fn send(&self, mailbox: u32, raw: Bytes, mut bcc: Vec<String>, copy: Option<FolderKind>, now: Timestamp) -> Result<(), Failure> {
+        let sender = self.address(mailbox)?;
+        let unreadable = || Failure::new("ErrorMimeContentInvalid", "The MIME content is invalid.");
+        let message = parse(&raw).ok_or_else(unreadable)?;
+        let from = message.from().and_then(|from| from.first()).and_then(|from| from.address.as_deref());
+        if let Some(from) = from {
+            let owner = self.shared.world().find(from);
+            if !owner.is_some_and(|owner| self.check(owner).is_ok()) {
+                let text = "The user account which was used to submit this request does not have the right to send mail on behalf of the \
+                            specified sending account.";
+                return Err(Failure::new("ErrorSendAsDenied", text));
+            }
+        }
+        let named = [message.to(), message.cc(), message.bcc()].into_iter().flatten().flat_map(|list| list.iter());
+        let mut recipients: Vec<String> = named.filter_map(|one| one.address.as_deref()).map(str::to_lowercase).collect();
+        recipients.extend(bcc.drain(..).map(|address| address.to_lowercase()));
+        recipients.sort_unstable();
+        recipients.dedup();
+        if recipients.is_empty() {
+            return Err(Failure::new("ErrorInvalidRecipients", "At least one recipient isn't valid."));
+        }
+        let mut added = Vec::new();
+        if from.is_none() {
+            added.extend_from_slice(format!("From: <{sender}>\r\n").as_bytes());
+        }
+        if message.date().is_none() {
+            added.extend_from_slice(format!("Date: {}\r\n", rfc822(now)).as_bytes());
+        }
+        if message.message_id().is_none() {
+            let number = self.shared.world().sent.len();
+            added.extend_from_slice(format!("Message-ID: {}\r\n", message_id(now, number, &sender)).as_bytes());
+        }
+        let complete: Bytes = [added.as_slice(), &raw].concat().into();
+        let public: Bytes = [added, without_bcc(&message, &raw)].concat().into();
+
+        let mut world = self.shared.world();
+        let unread = Flags::default();
+        if let (Some(folder), Some(held)) = (copy, world.mailbox_mut(mailbox)) {
+            held.add(folder, Raw::Bytes(complete.clone()), now, Flags { read: true, ..unread }, now);
+        }
+        for recipient in &recipients {
+            if let Some(index) = world.find(recipient)
+                && let Some(held) = world.mailbox_mut(index)
+            {
+                held.add(FolderKind::Inbox, Raw::Bytes(public.clone()), now, unread, now);
+            }
+        }
+        world.sent.push(SentMessage { mailbox: sender, recipients, raw: complete });
+        Ok(())
+    }
+}
+
+fn decode_mime(text: &str) -> Result<Bytes, Failure> {
+    let compact: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD
+        .decode(compact)
+        .map(Bytes::from)
+        .map_err(|_| Failure::new("ErrorMimeContentInvalidBase64String", "The MIME content contains an invalid base64 string."))
+}
+
+/// Display name and address of each `Mailbox` in a list.
+fn addresses(list: Option<&Element>) -> impl Iterator<Item = (Option<String>, String)> {
+    let mailboxes = list.into_iter().flat_map(|list| &list.children);
+    mailboxes.filter_map(|one| Some((one.text_of("Name").map(str::to_owned), one.text_of("EmailAddress")?.to_owned())))
+}
+
+fn address((name, address): (Option<String>, String)) -> Address<'static> {
+    Address::new_address(name, address)
+}
+
+/// Read and draft flags of a new item: a draft, unless the extended property 0x0E07 says otherwise.
+fn message_flags(item: &Element) -> Flags {
+    let is_flags = |property: &&Element| {
+        let tag = property.child("ExtendedFieldURI").and_then(|uri| uri.attribute("PropertyTag")).unwrap_or_default();
+        property.name == "ExtendedProperty" && matches!(tag.to_ascii_lowercase().as_str(), "0x0e07" | "0xe07" | "3591")
+    };
+    let value = item.children.iter().find(is_flags).and_then(|property| property.text_of("Value")?.parse::<u32>().ok());
+    let read = matches!(item.text_of("IsRead"), Some("true" | "1"));
+    value.map_or(Flags { read, draft: true }, |value| Flags { read: value & READ != 0 || read, draft: value & UNSENT != 0 })
+}
+
+/// MIME of a message that is given in properties.
+fn compose(item: &Element, sender: &str, now: Timestamp) -> Result<Bytes, Failure> {
+    let list = |name| {
+        let people: Vec<Address<'static>> = addresses(item.child(name)).map(address).collect();
+        (!people.is_empty()).then(|| Address::new_list(people))
+    };
+    let from = item.child("From").and_then(|from| addresses(Some(from)).next()).unwrap_or((None, sender.to_owned()));
+    let subject = item.text_of("Subject").unwrap_or_default().to_owned();
+    let mut builder = MessageBuilder::new().from(address(from)).subject(subject.clone());
+    if let Some(to) = list("ToRecipients") {
+        builder = builder.to(to);
+    }
+    if let Some(cc) = list("CcRecipients") {
+        builder = builder.cc(cc);
+    }
+    let number = subject.len();
+    let id = item.text_of("InternetMessageId").map_or_else(|| message_id(now, number, sender), str::to_owned);
+    builder = builder.header("Message-ID", RawHeader::new(id)).date(now.seconds());
+    let body = item.child("Body");
+    let text = body.map(|body| body.text.clone()).unwrap_or_default();
+    builder = match body.and_then(|body| body.attribute("BodyType")) {
+        Some("HTML") => builder.html_body(text),
+        _ => builder.text_body(text),
+    };
+    let corrupt = |_| Failure::new("ErrorItemSave", "The item could not be saved.");
+    builder.write_to_vec().map(Bytes::from).map_err(corrupt)
+}
+
+fn message_id(now: Timestamp, number: usize, sender: &str) -> String {
+    let domain = sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    format!("<{:x}.{number:x}@{domain}>", now.0)
+}
+
+/// RFC 5322 §3.3, in UTC.
+fn rfc822(time: Timestamp) -> String {
+    mail_parser::DateTime::from_timestamp(time.seconds()).to_rfc822()
+}
+
+/// The message without its Bcc headers, as its recipients get it.
+fn without_bcc(message: &Message<'_>, raw: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    for header in message.headers().iter().filter(|header| header.name == HeaderName::Bcc) {
+        rest.extend_from_slice(raw.get(at..header.offset_field() as usize).unwrap_or_default());
+        at = header.offset_end() as usize;
+    }
+    rest.extend_from_slice(raw.get(at..).unwrap_or_default());
+    rest
+}

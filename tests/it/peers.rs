@@ -1,0 +1,100 @@
+//! Independent EWS clients judge the simulated Exchange server, so that it does not merely agree with our own client.
+//!
+//! They live in `tests/peers` and need a Python environment and a folder of Node modules; `make test` sets both up.
+
+use std::{ffi::OsString, path::PathBuf, process::Command, time::Duration};
+
+use mailagent::{
+    domain::Timestamp,
+    sim::{
+        MimeMode,
+        ews::{Exchange, FolderKind},
+    },
+};
+
+/// Messages in the inbox: more than two pages of the clients.
+const MESSAGES: i64 = 23;
+
+/// Value of a variable that says where a peer is installed.
+fn needed(variable: &str) -> OsString {
+    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: this test needs software of others; run `make test`, which installs it"))
+}
+
+fn peers() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
+/// SHA-256 in hexadecimal.
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut hex = String::new();
+    for byte in aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref() {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
+}
+
+/// Starts a server with mail in it and lets a peer judge it in both ways of giving out MIME.
+async fn judge(peer: impl Fn() -> Command) {
+    for mode in [MimeMode::KeepBytes, MimeMode::Rebuild] {
+        let exchange = Exchange::builder()
+            .mode(mode)
+            .seed(1)
+            .heartbeat(Duration::from_secs(1))
+            .minute(Duration::from_secs(20))
+            .start()
+            .await
+            .unwrap();
+        exchange.add_mailbox("anna@example.com", "anna", "secret & <more>");
+        exchange.grant("anna", "office@example.com");
+        let mut manifest = Vec::new();
+        for n in 0..MESSAGES {
+            let raw = format!(
+                "From: Customer {n} <c{n}@example.org>\r\nTo: anna@example.com\r\nSubject: =?iso-8859-1?Q?Gr=FC=DFe?= CS-{n:07}\r\n\
+                 Message-ID: <{n}@example.org>\r\nDate: Mon, 23 Nov 2026 10:00:{n:02} +0000\r\nX-Number: {n}\r\n\r\nHello number {n} \u{1}\r\n"
+            );
+            let sha256 = if mode == MimeMode::KeepBytes { digest(raw.as_bytes()) } else { String::new() };
+            manifest.push(serde_json::json!({ "message_id": format!("<{n}@example.org>"), "sha256": sha256 }));
+            exchange.deliver("anna@example.com", FolderKind::Inbox, raw.into_bytes(), Timestamp::from_seconds(1_795_000_000 + n));
+        }
+        // Newest first.
+        manifest.reverse();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        std::fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+
+        let mut command = peer();
+        command
+            .arg(exchange.endpoint().as_str())
+            .args(["anna", "secret & <more>", "anna@example.com", "office@example.com"])
+            .arg(&path);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{mode:?}\n{said}");
+        assert!(output.status.success(), "{mode:?}: {}\n{said}", output.status);
+        assert_eq!(exchange.sent_messages().len(), 2, "what the peer sent");
+        exchange.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exchangelib_is_content() {
+    let python = needed("MAILAGENT_TEST_PYTHON");
+    judge(|| {
+        let mut command = Command::new(&python);
+        command.arg(peers().join("exchangelib_check.py"));
+        command
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ews_javascript_api_is_content() {
+    let modules = needed("MAILAGENT_TEST_NODE_MODULES");
+    judge(|| {
+        let mut command = Command::new("node");
+        command.arg(peers().join("ews_javascript_check.mjs")).env("MAILAGENT_TEST_NODE_MODULES", &modules);
+        command
+    })
+    .await;
+}

@@ -1,0 +1,165 @@
+"""Judges the simulated Exchange server with exchangelib, an EWS client written by others.
+
+    exchangelib_check.py ENDPOINT LOGIN PASSWORD ADDRESS OTHER_ADDRESS MANIFEST
+
+MANIFEST is a JSON file: a list of {"message_id": "<...>", "sha256": "hex of the bytes, or empty when they are rebuilt"}, what the inbox
+of ADDRESS holds, newest first. LOGIN owns ADDRESS and may use OTHER_ADDRESS. Prints one line per step; exits with 1 at the first failure.
+"""
+
+import hashlib
+import json
+import sys
+import threading
+import time
+import uuid
+
+from exchangelib import DELEGATE, Account, Build, Configuration, Credentials, Mailbox, Message, Version
+from exchangelib.errors import ErrorInvalidSyncStateData, ErrorItemNotFound
+
+
+def step(text, good=True):
+    print(("ok    " if good else "WRONG ") + text, flush=True)
+    if not good:
+        sys.exit(1)
+
+
+def eventually(what, seconds=20):
+    """Asks again until the answer is true. The last answer."""
+    end = time.monotonic() + seconds
+    while not (answer := what()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return answer
+
+
+def account(endpoint, login, password, address):
+    configuration = Configuration(
+        service_endpoint=endpoint,
+        credentials=Credentials(login, password),
+        auth_type="basic",
+        max_connections=4,  # the stream keeps one busy
+        version=Version(build=Build(15, 1, 2507, 6)),
+    )
+    return Account(address, config=configuration, autodiscover=False, access_type=DELEGATE)
+
+
+def main():
+    endpoint, login, password, address, other_address, manifest_path = sys.argv[1:]
+    with open(manifest_path, encoding="utf-8") as file:
+        manifest = json.load(file)
+    mine = account(endpoint, login, password, address)
+    other = account(endpoint, login, password, other_address)
+    inbox = mine.inbox
+
+    # Folders.
+    names = {folder.name for folder in mine.root.walk()}
+    step(f"folders: {sorted(names)}", {"Inbox", "Sent Items", "Drafts", "Deleted Items", "Calendar"} <= names)
+    inbox.refresh()
+    step(f"inbox counts {inbox.total_count} messages", inbox.total_count == len(manifest))
+    step("calendar is there and empty", mine.calendar.all().count() == 0)
+
+    # Listing, paged.
+    listing = inbox.all().only("message_id", "subject", "datetime_received", "size", "sender").order_by("-datetime_received")
+    listing.page_size = 7
+    listed = list(listing)
+    step(
+        f"listed {len(listed)} messages, newest first, with the expected Message-IDs",
+        [one.message_id for one in listed] == [one["message_id"] for one in manifest],
+    )
+    times = [one.datetime_received for one in listed]
+    step("times received fall", times == sorted(times, reverse=True))
+
+    # MIME.
+    whole = {one.message_id: one for one in inbox.all().only("message_id", "mime_content")}
+    step(f"fetched {len(whole)} messages", len(whole) == len(manifest))
+    for one in manifest:
+        mime = whole[one["message_id"]].mime_content
+        kept = not one["sha256"] or hashlib.sha256(mime).hexdigest() == one["sha256"]
+        if not kept or one["message_id"].encode() not in mime:
+            step(f"MIME of {one['message_id']}", False)
+    exact = sum(1 for one in manifest if one["sha256"])
+    step(f"MIME: {exact} equal byte for byte, all {len(manifest)} with their Message-ID")
+    full = inbox.all().order_by("-datetime_received")[0]
+    step(f"all properties: {full.subject!r}", full.message_id == manifest[0]["message_id"])
+
+    # Sync in pages, then a change, then again.
+    found = [change for change in inbox.sync_items(max_changes_returned=7)]
+    step(f"first sync: {len(found)} changes", [kind for kind, _ in found] == ["create"] * len(manifest))
+    step("the sync state is complete", inbox.item_sync_state is not None)
+    step("nothing new", list(inbox.sync_items()) == [])
+    newest = inbox.all().order_by("-datetime_received").only("is_read", "changekey")[0]
+    newest.is_read = True
+    newest.save(update_fields=["is_read"])
+    again = list(inbox.sync_items())
+    step(f"a message read: {[kind for kind, _ in again]}", [kind for kind, _ in again] == ["read_flag_change"])
+    step("it is the one, and read", again[0][1][0].id == newest.id and again[0][1][1] is True)
+
+    # A stream that hears of a message sent to ourselves and to somebody else.
+    heard = threading.Event()
+    ready = threading.Event()
+    events = []
+
+    def listen():
+        with inbox.streaming_subscription() as subscription:
+            ready.set()
+            for notification in inbox.get_streaming_events(subscription, connection_timeout=1, max_notifications_returned=1):
+                events.extend(notification.events)
+                heard.set()
+                break
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    step("subscribed", ready.wait(20))
+
+    mark = f"<{uuid.uuid4()}@peer>"
+    subject = "Grüße CS-1234567"
+    mime = (
+        f"From: {address}\r\nTo: {other_address}, {address}\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= CS-1234567\r\n"
+        f"Message-ID: {mark}\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\nX-Peer: 1\r\n\r\nHello\r\n"
+    ).encode()
+    Message(account=mine, folder=mine.sent, mime_content=mime).send_and_save()
+
+    def holds(folder, message_id):
+        return [one for one in folder.all().only("message_id", "subject") if one.message_id == message_id]
+
+    step("the copy is in Sent Items", len(holds(mine.sent, mark)) == 1)
+    arrived = holds(other.inbox, mark)
+    step("it arrived in the other mailbox", len(arrived) == 1 and arrived[0].subject == subject)
+    step("the stream heard of it", heard.wait(20))
+    kinds = sorted(type(event).__name__ for event in events)
+    step(f"events: {kinds}", bool({"CreatedEvent", "NewMailEvent"} & set(kinds)))
+    listener.join(20)
+    step("unsubscribed", not listener.is_alive())
+    new = list(inbox.sync_items())
+    step("the sync has it too", len(new) == 1 and new[0][0] == "create")
+
+    # A message of properties, as a draft first.
+    draft = Message(account=mine, folder=mine.drafts, subject="Draft", body="Text", to_recipients=[Mailbox(email_address=other_address)])
+    draft.save()
+    step("a draft is saved", mine.drafts.all().count() == 1)
+    draft.send(save_copy=True)
+    step("it is sent", mine.drafts.all().count() == 0 and eventually(lambda: other.inbox.filter().only("subject").count() >= 2))
+    step("its text arrived", "Text" in [one.text_body.strip() for one in other.inbox.all().only("text_body")])
+
+    # Move and delete.
+    [message] = holds(inbox, mark)
+    old_id = message.id
+    message.move(mine.junk)
+    step("a move changes the id", message.id != old_id)
+    step("the moved one is in the other folder", len(holds(mine.junk, mark)) == 1 and not holds(inbox, mark))
+    gone = list(mine.fetch([(old_id, None)]))
+    step(f"the old id is gone: {gone[0]!r}", isinstance(gone[0], ErrorItemNotFound))
+    changes = list(inbox.sync_items())
+    step("the sync tells the removal", [(kind, one.id) for kind, one in changes] == [("delete", old_id)])
+    message.delete()
+    step("deleted", not holds(mine.junk, mark))
+
+    # A state that is not one.
+    inbox.item_sync_state = "H4sIAAAAAAAEAGNgYAAAAAAA"
+    try:
+        list(inbox.sync_items())
+        step("a foreign sync state is refused", False)
+    except ErrorInvalidSyncStateData:
+        step("a foreign sync state is refused")
+
+
+main()
