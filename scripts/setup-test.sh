@@ -67,10 +67,10 @@ done
 
 # --- Cargo's tools ---
 
-# Unoptimised: that takes half as long to build, and they run for seconds only.
+# Unoptimised and without debug information: that takes half as long to build, and they run for seconds only.
 tools=(cargo-deny@0.20.2 cargo-machete@0.9.2)
 if [ "${tools[*]}" != "$(cat build/tools/installed 2>/dev/null)" ]; then
     echo "building ${tools[*]} (about a minute)"
-    cargo install --quiet --debug --locked --root build/tools "${tools[@]}"
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked --root build/tools "${tools[@]}"
     echo "${tools[*]}" >build/tools/installed
 fi
