@@ -1,9 +1,28 @@
-.PHONY: help demo clients
+# `make help` lists what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test check fmt clients bench
+
 help: ## Shows this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: ## Runs the service with simulated mailboxes and sample mail (Ctrl-C ends it)
-	@cargo run --quiet -- demo
+demo: ## Runs the service with simulated mailboxes and sample mail; Ctrl-C ends it
+	@cargo run --bin mailagent -- demo
 
-clients: ## Writes the generated code in clients/ anew from proto/
-	cargo run --quiet -p mailagent-codegen
+setup: ## Installs what the tests need
+	@scripts/setup-test.sh
+
+test: ## Runs every check and every test, after installing what they need
+	@scripts/test.sh
+
+check: test ## The same: what CI runs
+
+fmt: ## Formats Rust and protocol files
+	cargo fmt --all
+	clients/typescript/node_modules/.bin/buf format --write proto/mailagent
+
+clients: ## Writes the generated code in clients/ anew from proto/ (after `make setup`)
+	@scripts/generate-clients.sh
+
+bench: ## Runs the benchmarks: minutes, in release mode
+	cargo bench

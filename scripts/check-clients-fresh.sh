@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Fails when the generated code of a client is not what proto/ gives. It has been written anew then.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+generated=(clients/rust/src/generated clients/python/mailagent_client/v1 clients/typescript/src/gen)
+before=$(mktemp -d)
+trap 'rm -rf "$before"' EXIT
+cp --parents -r "${generated[@]}" "$before"
+scripts/generate-clients.sh
+stale=0
+for folder in "${generated[@]}"; do
+    diff -r --exclude=__pycache__ "$before/$folder" "$folder" || stale=1
+done
+if [ $stale = 1 ]; then
+    echo "The generated clients did not fit proto/. They have been written anew: look at the difference and commit it." >&2
+    exit 1
+fi
