@@ -1,1 +1,237 @@
-//! To come.
+//! The one place that builds everything and knows every concrete type.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use tokio::{net::TcpListener, sync::Notify};
+
+use crate::{
+    api,
+    blobs::FileStore,
+    config::{BlobsUrl, Config, DatabaseUrl},
+    crypto::{Ids, LocalIssuer, MasterKey},
+    domain::{Clock, SystemClock},
+    jobs::{mailboxes, retention},
+    lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
+    ops::{KeyedLocks, Keys, Limits, Ops},
+    provider::{NetworkConnector, ews::Certificate},
+    store::{DatabaseLocation, Store},
+    telemetry::Metrics,
+};
+
+/// Name of the file with the master key in the data folder.
+const MASTER_KEY: &str = "master.key";
+/// Name of the file with the key of the local issuer in the data folder.
+const ISSUER_KEY: &str = "issuer.pem";
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder or file of its own.
+    #[error("cannot use {path}")]
+    Folder {
+        /// Which one.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key file.
+    #[error("cannot use a key file")]
+    Key(#[from] crate::crypto::KeyFileError),
+    /// The database.
+    #[error("cannot open the database {location}")]
+    Database {
+        /// Where it is, without credentials.
+        location: String,
+        /// What it says.
+        #[source]
+        source: crate::domain::Error,
+    },
+    /// The file with further certificate authorities.
+    #[error("cannot read exchange.root_certificates_file {path}: {problem}")]
+    Roots {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The port.
+    #[error("cannot serve on {address}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What a test may put in the place of the machine's.
+pub struct Surroundings {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Counts what happens.
+    pub metrics: Metrics,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+/// A service that runs.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it does, for callers in the same process.
+    pub ops: Ops,
+    lifecycle: Lifecycle,
+    grace: std::time::Duration,
+}
+
+impl Running {
+    /// Runs until a signal comes or a task dies, then stops within the grace time.
+    pub async fn run(self, signals: &mut ShutdownSignals) -> Stopped {
+        let stopped = self.lifecycle.run(signals, self.grace).await;
+        self.ops.store.close().await;
+        stopped
+    }
+
+    /// Stops within the grace time.
+    pub async fn stop(self) -> Stopped {
+        let stopped = self.lifecycle.stop(self.grace).await;
+        self.ops.store.close().await;
+        stopped
+    }
+}
+
+/// Starts the service on a port that is open already.
+///
+/// # Errors
+/// [`StartError`] says what is missing; nothing runs then.
+pub async fn start(config: Config, listener: TcpListener) -> Result<Running, StartError> {
+    start_in(config, listener, Surroundings::default()).await
+}
+
+/// Starts the service in the given surroundings.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surroundings) -> Result<Running, StartError> {
+    let lifecycle = Lifecycle::new();
+    let address = listener.local_addr().map_err(|source| StartError::Listen {
+        address: config.server.listen.to_string(),
+        source,
+    })?;
+    let verifier = open_issuer(&config.data_dir)?.verifier(config.auth.audience.clone());
+    let ops = build_ops(&config, surroundings, &lifecycle).await?;
+    let schedule = mailboxes::Schedule {
+        poll_interval: config.exchange.poll_interval,
+        push: config.exchange.push,
+        concurrent: config.exchange.concurrent_mailboxes,
+        holder: match config.database.url {
+            // One process at a time: after a crash it goes on at once.
+            DatabaseUrl::Sqlite(_) => "local".to_owned(),
+            DatabaseUrl::Postgres(_) => ops.ids.next(),
+        },
+    };
+    lifecycle.spawn("mailboxes", OnError::Stop, mailboxes::run(ops.clone(), lifecycle.clone(), schedule));
+    lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
+    let edge = api::Edge {
+        ops: ops.clone(),
+        verifier: Arc::new(verifier),
+        server: config.server.clone(),
+        lifecycle: lifecycle.clone(),
+    };
+    lifecycle.spawn("edge", OnError::Stop, api::serve(edge, listener));
+    Ok(Running {
+        address,
+        ops,
+        lifecycle,
+        grace: config.server.shutdown_grace,
+    })
+}
+
+/// Opens the data folder's issuer of tokens; it and its folder are made when missing.
+///
+/// # Errors
+/// When the folder or the key cannot be used.
+pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
+    make_folder(data)?;
+    Ok(LocalIssuer::load_or_create(&data.join(ISSUER_KEY))?)
+}
+
+/// Builds what operations work with, without any task or port: for the commands that work on the data themselves.
+///
+/// # Errors
+/// As [`start`].
+pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
+    make_folder(&config.data_dir)?;
+    let keys = Keys::new(MasterKey::load_or_create(&config.data_dir.join(MASTER_KEY))?);
+    let (location, shown) = match &config.database.url {
+        DatabaseUrl::Sqlite(path) => {
+            path.parent().map_or(Ok(()), make_folder)?;
+            (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
+        }
+        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().to_owned()), url.to_string()),
+    };
+    let opened = Store::open(&location, config.database.max_connections).await;
+    let store = opened.map_err(|source| StartError::Database { location: shown, source })?;
+    let BlobsUrl::File(folder) = config.blobs.url.clone();
+    let blobs = FileStore::open(&folder).map_err(|source| StartError::Folder {
+        path: folder.display().to_string(),
+        source,
+    })?;
+    let max_message_bytes = config.mail.max_message_size.0;
+    let connector = NetworkConnector {
+        connect_timeout: config.exchange.connect_timeout,
+        request_timeout: config.exchange.request_timeout,
+        max_message_bytes,
+        root_certificates: config.exchange.root_certificates_file.as_deref().map_or(Ok(Vec::new()), read_roots)?,
+    };
+    Ok(Ops {
+        store,
+        blobs: Arc::new(blobs),
+        vault: keys.vault,
+        sealer: keys.sealer,
+        ids: Arc::new(Ids::new(surroundings.clock.clone())),
+        clock: surroundings.clock,
+        connector: Arc::new(connector),
+        limits: Arc::new(Limits {
+            max_message_bytes,
+            inline_bytes: config.blobs.inline_limit.as_usize(),
+            allow_http: config.exchange.allow_http,
+            max_backoff: config.exchange.max_backoff,
+            bookmark_interval: config.events.bookmark_interval,
+        }),
+        metrics: surroundings.metrics,
+        stopping: lifecycle.soft().clone(),
+        mailbox_locks: Arc::new(KeyedLocks::default()),
+        agents_changed: Arc::new(Notify::new()),
+    })
+}
+
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).map_err(|source| StartError::Folder {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+fn read_roots(path: &Path) -> Result<Vec<Certificate>, StartError> {
+    let fault = |problem: String| StartError::Roots {
+        path: path.display().to_string(),
+        problem,
+    };
+    let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+    let roots = Certificate::from_pem_bundle(&pem).map_err(|error| fault(error.to_string()))?;
+    if roots.is_empty() { Err(fault("it has no certificate in PEM form".to_owned())) } else { Ok(roots) }
+}
+

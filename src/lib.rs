@@ -36,3 +36,5 @@ pub mod provider;
 pub mod sim;
 pub mod store;
 pub mod telemetry;
+
+pub use app::{Running, StartError, start};

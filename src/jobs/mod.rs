@@ -1,1 +1,4 @@
-//! To come.
+//! Background work: reconcilers that bring things to where they should be, from whatever state they find.
+
+pub mod mailboxes;
+pub mod retention;

@@ -1,6 +1,7 @@
 //! Mailbox servers, seen through one trait. What a server's answers mean is decided here, in one table per protocol; callers never
 //! read texts.
 
+mod connector;
 pub mod ews;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -9,6 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{crypto::Secret, domain::Timestamp};
+
+pub use connector::NetworkConnector;
 
 /// A mailbox that messages are read from.
 ///

@@ -1,10 +1,10 @@
 //! How far mailboxes have been read, and which of their messages were handled.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::{Expr, ExprTrait, OnConflict}};
 
 use super::{
-    TenantStore, Writer,
-    entity::{folder_position, mailbox_item},
+    Store, TenantStore, Writer,
+    entity::{folder_position, mailbox_item, mailbox_lease},
     store_error,
 };
 use crate::domain::{Error, Result, Timestamp};
@@ -63,6 +63,46 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .all(&self.conn)
             .await
             .map_err(store_error)
+    }
+}
+
+impl Store {
+    /// Takes or prolongs the right to read a mailbox. Returns false while another replica has it.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn lease_mailbox(&self, tenant: &str, agent: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<bool> {
+        use mailbox_lease::Column;
+        let row = mailbox_lease::ActiveModel {
+            tenant_id: Set(tenant.to_owned()),
+            agent_id: Set(agent.to_owned()),
+            holder: Set(holder.to_owned()),
+            until: Set(until.0),
+        };
+        let free = |column: Column| Expr::col((mailbox_lease::Entity, column));
+        let conflict = OnConflict::columns([Column::TenantId, Column::AgentId])
+            .update_columns([Column::Holder, Column::Until])
+            .action_and_where(free(Column::Holder).eq(holder).or(free(Column::Until).lt(now.0)))
+            .to_owned();
+        let written = mailbox_lease::Entity::insert_many([row])
+            .on_conflict(conflict)
+            .exec_without_returning(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(written == 1)
+    }
+
+    /// Gives up all mailboxes of a replica that stops.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn release_mailboxes(&self, holder: &str) -> Result<()> {
+        mailbox_lease::Entity::delete_many()
+            .filter(mailbox_lease::Column::Holder.eq(holder))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod customer;
 pub mod event;
 pub mod folder_position;
 pub mod mailbox_item;
+pub mod mailbox_lease;
 pub mod message;
 pub mod message_party;
 pub mod note;

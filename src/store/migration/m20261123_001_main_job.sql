@@ -141,6 +141,14 @@ CREATE TABLE folder_position (
     PRIMARY KEY (tenant_id, agent_id, folder)
 );
 
+CREATE TABLE mailbox_lease (
+    tenant_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, agent_id)
+);
+
 CREATE TABLE mailbox_item (
     tenant_id TEXT NOT NULL,
     agent_id TEXT NOT NULL,

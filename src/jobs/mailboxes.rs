@@ -1,0 +1,274 @@
+//! Reads all mailboxes side by side: one task for each active agent, started and stopped as agents come, change and go.
+//!
+//! A wake-up carries no data: a task reads its mailbox to the end, then waits for the server's push or for the next poll. A slow or
+//! failing mailbox delays no other, since each waits by itself and only the number of mailboxes that are read at once is limited.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{Agent, HealthState, Kind, Result},
+    lifecycle::{Lifecycle, OnError},
+    ops::{
+        Ops,
+        mailbox::{self, ReadError},
+    },
+    provider::{Folder, FolderRole, MailSource},
+};
+
+/// How often agents are looked for that another replica added or changed.
+const SCAN: Duration = Duration::from_secs(5);
+/// How long a replica may be silent before others take its mailboxes.
+const LEASE: Duration = Duration::from_secs(25);
+/// How often a mailbox's lease is prolonged.
+const RENEW: Duration = Duration::from_secs(8);
+/// Agents that are listed at once.
+const PAGE: u64 = 500;
+
+/// How mailboxes are read.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Longest time between two looks at a mailbox.
+    pub poll_interval: Duration,
+    /// Whether the server is asked to tell of new mail.
+    pub push: bool,
+    /// Mailboxes that are read at once.
+    pub concurrent: usize,
+    /// Names this replica in leases. The same at every start where there is only one.
+    pub holder: String,
+}
+
+/// Keeps one task for each active agent until the service stops.
+///
+/// # Errors
+/// None: what fails is logged and tried again.
+pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<()> {
+    let reader = Reader {
+        readers: Arc::new(Semaphore::new(schedule.concurrent)),
+        schedule: Arc::new(schedule),
+        ops,
+    };
+    let stopping = reader.ops.stopping.clone();
+    let mut running: HashMap<(String, String), (i64, CancellationToken)> = HashMap::new();
+    while !stopping.is_cancelled() {
+        match all_agents(&reader.ops).await {
+            Ok(agents) => reconcile(&reader, &lifecycle, &mut running, agents),
+            Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
+        }
+        tokio::select! {
+            () = reader.ops.agents_changed.notified() => {}
+            () = tokio::time::sleep(SCAN) => {}
+            () = stopping.cancelled() => {}
+        }
+    }
+    if let Err(error) = reader.ops.store.release_mailboxes(&reader.schedule.holder).await {
+        tracing::warn!(error = error.chain(), "giving up the mailboxes failed");
+    }
+    Ok(())
+}
+
+async fn all_agents(ops: &Ops) -> Result<Vec<(String, Agent)>> {
+    let mut agents: Vec<(String, Agent)> = Vec::new();
+    loop {
+        let after = agents.last().map_or(("", ""), |(tenant, agent)| (tenant.as_str(), agent.id.as_str()));
+        let page = ops.store.system_agents(after, PAGE).await?;
+        let full = page.len() as u64 == PAGE;
+        agents.extend(page);
+        if !full {
+            return Ok(agents);
+        }
+    }
+}
+
+/// Starts tasks for new agents, starts those of changed ones anew, and ends those of agents that are gone or paused.
+fn reconcile(
+    reader: &Reader,
+    lifecycle: &Lifecycle,
+    running: &mut HashMap<(String, String), (i64, CancellationToken)>,
+    agents: Vec<(String, Agent)>,
+) {
+    let mut before = std::mem::take(running);
+    for (tenant, agent) in agents {
+        let key = (tenant.clone(), agent.id.clone());
+        if let Some((version, token)) = before.remove(&key) {
+            if version == agent.version {
+                running.insert(key, (version, token));
+                continue;
+            }
+            token.cancel();
+        }
+        let token = reader.ops.stopping.child_token();
+        running.insert(key, (agent.version, token.clone()));
+        let reader = reader.clone();
+        lifecycle.spawn("mailbox", OnError::Log, async move {
+            // Dropping the work at any point is fine: what is committed stays, the rest is done again.
+            token.run_until_cancelled(reader.keep_reading(tenant, agent)).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+    for (_, token) in before.into_values() {
+        token.cancel();
+    }
+}
+
+#[derive(Clone)]
+struct Reader {
+    ops: Ops,
+    schedule: Arc<Schedule>,
+    readers: Arc<Semaphore>,
+}
+
+impl Reader {
+    async fn keep_reading(&self, tenant: String, agent: Agent) {
+        let mut source: Option<Arc<dyn MailSource>> = None;
+        loop {
+            if !self.lease(&tenant, &agent).await {
+                tokio::time::sleep(RENEW).await;
+                continue;
+            }
+            if !self.may_try_now(&tenant, &agent).await {
+                continue;
+            }
+            let read = async {
+                let _place = self.readers.acquire().await;
+                self.read(&tenant, &agent, &mut source).await
+            };
+            let outcome = tokio::select! {
+                outcome = read => outcome,
+                () = self.lose_lease(&tenant, &agent) => continue,
+            };
+            match outcome {
+                Ok(()) => {
+                    let wait = self.wait(&agent, source.as_deref());
+                    tokio::select! {
+                        () = wait => {}
+                        () = self.lose_lease(&tenant, &agent) => {}
+                    }
+                }
+                Err(ReadError::Provider(error)) => {
+                    tracing::warn!(agent = %agent.id, error = %chain(&error), "reading the mailbox failed");
+                    // A new connection for the next try; the health says when that is.
+                    source = None;
+                }
+                Err(ReadError::Service(error)) if error.kind == Kind::Stale => {
+                    tracing::debug!(agent = %agent.id, "another reader was faster, or the agent was changed");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(ReadError::Service(error)) => {
+                    tracing::warn!(agent = %agent.id, error = error.chain(), "handling a mailbox's messages failed");
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+            }
+        }
+    }
+
+    async fn read(&self, tenant: &str, agent: &Agent, source: &mut Option<Arc<dyn MailSource>>) -> Result<(), ReadError> {
+        let opened = match source {
+            Some(opened) => opened.clone(),
+            None => match mailbox::open(&self.ops, tenant, agent).await {
+                Ok(opened) => source.insert(opened).clone(),
+                Err(error) => {
+                    mailbox::record_health(&self.ops, tenant, &agent.id, Some(&error)).await?;
+                    return Err(error);
+                }
+            },
+        };
+        let began = tokio::time::Instant::now();
+        let result = mailbox::read(&self.ops, tenant, agent, &*opened, &mut |_| {}).await;
+        let fault = result.as_ref().err().map(|error| match error {
+            ReadError::Provider(_) => "provider",
+            ReadError::Service(_) => "service",
+        });
+        self.ops.metrics.mailbox_activated(fault, began.elapsed());
+        let progress = result?;
+        if progress.handled > 0 {
+            tracing::info!(
+                agent = %agent.id,
+                handled = progress.handled,
+                matched = progress.matched,
+                archived = progress.archived,
+                "read the mailbox"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits for the time that the health names. Returns false when that wait ends and things must be looked at anew.
+    async fn may_try_now(&self, tenant: &str, agent: &Agent) -> bool {
+        let health = self.ops.store.tenant(tenant).agent_health(std::slice::from_ref(&agent.id)).await;
+        let health = match health {
+            Ok(mut health) => health.pop().unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(agent = %agent.id, error = error.chain(), "reading an agent's health failed");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                return false;
+            }
+        };
+        if health.state == HealthState::AuthenticationRequired {
+            // Only a person can help. Changing the agent ends this task and starts another.
+            tokio::time::sleep(RENEW).await;
+            return false;
+        }
+        match health.retry_at {
+            Some(at) if at > self.ops.now() => {
+                tokio::time::sleep(at.since(self.ops.now()).min(RENEW)).await;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    async fn wait(&self, agent: &Agent, source: Option<&dyn MailSource>) {
+        let poll = self.schedule.poll_interval;
+        let Some(source) = source.filter(|_| self.schedule.push) else {
+            return tokio::time::sleep(poll).await;
+        };
+        let began = tokio::time::Instant::now();
+        let waited = async {
+            let folders: Vec<Folder> = source.folders().await?;
+            let wanted: Vec<Folder> = folders
+                .into_iter()
+                .filter(|folder| agent.settings.archive || folder.role == FolderRole::Inbox)
+                .collect();
+            source.wait(&wanted, poll).await
+        };
+        if let Err(error) = waited.await {
+            // Push is a comfort: without it the mailbox is polled.
+            tracing::debug!(agent = %agent.id, error = %chain(&error), "the server does not push");
+            tokio::time::sleep(poll.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    async fn lease(&self, tenant: &str, agent: &Agent) -> bool {
+        let now = self.ops.now();
+        let taken = self.ops.store.lease_mailbox(tenant, &agent.id, &self.schedule.holder, now, now.after(LEASE)).await;
+        taken.unwrap_or_else(|error| {
+            tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
+            false
+        })
+    }
+
+    /// Prolongs the lease until it is lost.
+    async fn lose_lease(&self, tenant: &str, agent: &Agent) {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            if !self.lease(tenant, agent).await {
+                return;
+            }
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
+}

@@ -1,0 +1,48 @@
+//! Makes sources for mailboxes over the real network.
+
+use std::{sync::Arc, time::Duration};
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    ErrorClass, ExchangeLogin, MailConnector, MailSource, ProviderError,
+    ews::{Certificate, EwsConfig, EwsSource, EwsTimeouts},
+};
+
+/// Connects to real servers, with the operator's limits.
+pub struct NetworkConnector {
+    /// For a connection, with its TLS handshake.
+    pub connect_timeout: Duration,
+    /// For a whole request.
+    pub request_timeout: Duration,
+    /// Messages up to this size are loaded.
+    pub max_message_bytes: u64,
+    /// Authorities to trust beside the system's.
+    pub root_certificates: Vec<Certificate>,
+}
+
+impl MailConnector for NetworkConnector {
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
+        let endpoint = Url::parse(&login.endpoint).map_err(|error| ProviderError {
+            class: ErrorClass::Refused,
+            problem: "The endpoint is not a URL. Correct exchange.endpoint of this agent.".to_owned(),
+            server_reply: String::new(),
+            source: Some(error.into()),
+        })?;
+        let password = Zeroizing::new(login.password.expose().clone());
+        let config = EwsConfig {
+            mailbox: login.mailbox,
+            timeouts: EwsTimeouts {
+                connect: self.connect_timeout,
+                request: self.request_timeout,
+                ..EwsTimeouts::default()
+            },
+            // Base64 takes a third more, and a batch has some envelope around it.
+            max_response_bytes: self.max_message_bytes.saturating_mul(3).max(16 << 20),
+            root_certificates: self.root_certificates.clone(),
+            ..EwsConfig::new(endpoint, login.username, password)
+        };
+        Ok(Arc::new(EwsSource::new(config)?))
+    }
+}
