@@ -25,5 +25,7 @@ pub enum MimeMode {
 /// Parses a message. `None` for what is none, and for the rare mail in the wild that fails a debug assertion of mail-parser 0.11.9
 /// ("could not find multipart"); release builds parse that too.
 fn parse(raw: &[u8]) -> Option<Message<'_>> {
-    catch_unwind(AssertUnwindSafe(|| MessageParser::default().parse(raw))).ok().flatten()
+    catch_unwind(AssertUnwindSafe(|| MessageParser::default().parse(raw)))
+        .ok()
+        .flatten()
 }

@@ -25,7 +25,13 @@ const FIRST: [HeaderName<'static>; 6] = [
 ];
 
 /// Headers whose values must come out as they went in, beside Message-ID.
-const KEPT: [HeaderName<'static>; 5] = [HeaderName::From, HeaderName::To, HeaderName::Cc, HeaderName::Date, HeaderName::Subject];
+const KEPT: [HeaderName<'static>; 5] = [
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::Cc,
+    HeaderName::Date,
+    HeaderName::Subject,
+];
 
 /// Makes a message anew: other boundaries, another order of headers, no `X-` headers, the subject and texts encoded again, and an HTML
 /// alternative beside a text that has none. Message-ID, Date, From, To, Cc, and the decoded bytes of attachments stay.
@@ -39,7 +45,12 @@ pub fn rebuild(raw: &[u8], seed: u64) -> Cow<'_, [u8]> {
 fn anew(raw: &[u8], seed: u64) -> Option<Vec<u8>> {
     let message = parse(raw)?;
     let root = message.parts.first().filter(|root| !root.headers.is_empty())?;
-    let mut maker = Maker { message: &message, raw, seed: mix(seed, raw), boundaries: 0 };
+    let mut maker = Maker {
+        message: &message,
+        raw,
+        seed: mix(seed, raw),
+        boundaries: 0,
+    };
     let mut output = Vec::with_capacity(raw.len() + raw.len() / 2 + 1024);
     maker.headers(root, &mut output)?;
     output.extend_from_slice(b"MIME-Version: 1.0\r\n");
@@ -53,7 +64,10 @@ fn same(old: &Message<'_>, new: &Message<'_>) -> bool {
     old.message_id() == new.message_id()
         && KEPT.iter().all(|name| old.header(name.clone()) == new.header(name.clone()))
         && old.attachment_count() == new.attachment_count()
-        && old.attachments().map(MessagePart::contents).eq(new.attachments().map(MessagePart::contents))
+        && old
+            .attachments()
+            .map(MessagePart::contents)
+            .eq(new.attachments().map(MessagePart::contents))
 }
 
 struct Maker<'a> {
@@ -73,7 +87,10 @@ impl<'a> Maker<'a> {
         let rank = |header: &Header<'_>| match header.name {
             HeaderName::ReturnPath | HeaderName::Received | HeaderName::DkimSignature => 0,
             _ if starts_with(header.name(), "Authentication-Results") || starts_with(header.name(), "ARC-") => 0,
-            _ => FIRST.iter().position(|name| *name == header.name).map_or(FIRST.len() + 1, |place| place + 1),
+            _ => FIRST
+                .iter()
+                .position(|name| *name == header.name)
+                .map_or(FIRST.len() + 1, |place| place + 1),
         };
         let mut headers: Vec<_> = root.headers.iter().filter(|header| !dropped(header)).collect();
         headers.sort_by_key(|header| rank(header));
@@ -92,7 +109,12 @@ impl<'a> Maker<'a> {
     fn part(&mut self, id: u32, depth: usize) -> Option<MimePart<'a>> {
         let part = self.message.part(id)?;
         let content_type = part.content_type();
-        let kind = content_type.map(|kind| (kind.ctype().to_ascii_lowercase(), kind.subtype().unwrap_or("plain").to_ascii_lowercase()));
+        let kind = content_type.map(|kind| {
+            (
+                kind.ctype().to_ascii_lowercase(),
+                kind.subtype().unwrap_or("plain").to_ascii_lowercase(),
+            )
+        });
         let sealed = matches!(&kind, Some((main, sub)) if main == "multipart" && matches!(sub.as_str(), "signed" | "encrypted"));
         if sealed || depth == MAX_DEPTH {
             return self.verbatim(id, part);
@@ -100,13 +122,17 @@ impl<'a> Maker<'a> {
         match &part.body {
             PartType::Multipart(children) => {
                 let subtype = kind.map_or_else(|| "mixed".to_owned(), |(_, sub)| sub);
-                let parts = children.iter().map(|child| self.part(*child, depth + 1)).collect::<Option<Vec<_>>>()?;
+                let parts = children
+                    .iter()
+                    .map(|child| self.part(*child, depth + 1))
+                    .collect::<Option<Vec<_>>>()?;
                 let mut made = self.multipart(&subtype, parts);
                 // Such as `report-type`.
                 if let Some(HeaderType::ContentType(made)) = made.headers.first_mut().map(|(_, value)| value) {
                     let old = content_type.and_then(|old| old.attributes()).unwrap_or_default();
                     let kept = old.iter().filter(|one| !one.name.eq_ignore_ascii_case("boundary"));
-                    made.attributes.extend(kept.map(|one| (Cow::from(one.name.to_string()), Cow::from(one.value.to_string()))));
+                    made.attributes
+                        .extend(kept.map(|one| (Cow::from(one.name.to_string()), Cow::from(one.value.to_string()))));
                 }
                 Some(made)
             }
@@ -136,7 +162,10 @@ impl<'a> Maker<'a> {
         let any_html = self.message.parts.iter().any(|part| matches!(part.body, PartType::Html(_)));
         let in_alternative = self.message.parts.iter().any(|part| {
             part.sub_parts().is_some_and(|children| children.contains(&id))
-                && part.content_type().and_then(|kind| kind.subtype()).is_some_and(|sub| !sub.eq_ignore_ascii_case("mixed"))
+                && part
+                    .content_type()
+                    .and_then(|kind| kind.subtype())
+                    .is_some_and(|sub| !sub.eq_ignore_ascii_case("mixed"))
         });
         !any_html && !in_alternative && self.message.text_body.first() == Some(&id)
     }
@@ -163,7 +192,10 @@ impl<'a> Maker<'a> {
     fn multipart(&mut self, subtype: &str, parts: Vec<MimePart<'a>>) -> MimePart<'a> {
         self.boundaries += 1;
         let boundary = format!("_{:03}_{:016X}EXCH_", self.boundaries, self.seed);
-        MimePart::new(ContentType::new(format!("multipart/{subtype}")).attribute("boundary", boundary), parts)
+        MimePart::new(
+            ContentType::new(format!("multipart/{subtype}")).attribute("boundary", boundary),
+            parts,
+        )
     }
 
     /// The part with its own headers, encoded anew.
@@ -325,7 +357,10 @@ mod tests {
                 println!("as it is: {}", path.display());
             }
         }
-        println!("{} files, {parsed} parsed, {rebuilt} made anew with {attachments} attachments, the others given as they are", paths.len());
+        println!(
+            "{} files, {parsed} parsed, {rebuilt} made anew with {attachments} attachments, the others given as they are",
+            paths.len()
+        );
         assert!(rebuilt * 100 >= parsed * 95, "{rebuilt} of {parsed}");
     }
 }

@@ -17,7 +17,8 @@ const MESSAGES: i64 = 23;
 
 /// Value of a variable that says where a peer is installed.
 fn needed(variable: &str) -> OsString {
-    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: this test needs software of others; run `make test`, which installs it"))
+    std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is not set: this test needs software of others; run `make test`, which installs it"))
 }
 
 fn peers() -> PathBuf {
@@ -53,9 +54,18 @@ async fn judge(peer: impl Fn() -> Command) {
                 "From: Customer {n} <c{n}@example.org>\r\nTo: anna@example.com\r\nSubject: =?iso-8859-1?Q?Gr=FC=DFe?= CS-{n:07}\r\n\
                  Message-ID: <{n}@example.org>\r\nDate: Mon, 23 Nov 2026 10:00:{n:02} +0000\r\nX-Number: {n}\r\n\r\nHello number {n} \u{1}\r\n"
             );
-            let sha256 = if mode == MimeMode::KeepBytes { digest(raw.as_bytes()) } else { String::new() };
+            let sha256 = if mode == MimeMode::KeepBytes {
+                digest(raw.as_bytes())
+            } else {
+                String::new()
+            };
             manifest.push(serde_json::json!({ "message_id": format!("<{n}@example.org>"), "sha256": sha256 }));
-            exchange.deliver("anna@example.com", FolderKind::Inbox, raw.into_bytes(), Timestamp::from_seconds(1_795_000_000 + n));
+            exchange.deliver(
+                "anna@example.com",
+                FolderKind::Inbox,
+                raw.into_bytes(),
+                Timestamp::from_seconds(1_795_000_000 + n),
+            );
         }
         // Newest first.
         manifest.reverse();
@@ -69,7 +79,11 @@ async fn judge(peer: impl Fn() -> Command) {
             .args(["anna", "secret & <more>", "anna@example.com", "office@example.com"])
             .arg(&path);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!(
+            "{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         println!("{mode:?}\n{said}");
         assert!(output.status.success(), "{mode:?}: {}\n{said}", output.status);
         assert_eq!(exchange.sent_messages().len(), 2, "what the peer sent");
@@ -93,7 +107,9 @@ async fn ews_javascript_api_is_content() {
     let modules = needed("MAILAGENT_TEST_NODE_MODULES");
     judge(|| {
         let mut command = Command::new("node");
-        command.arg(peers().join("ews_javascript_check.mjs")).env("MAILAGENT_TEST_NODE_MODULES", &modules);
+        command
+            .arg(peers().join("ews_javascript_check.mjs"))
+            .env("MAILAGENT_TEST_NODE_MODULES", &modules);
         command
     })
     .await;

@@ -55,7 +55,7 @@ async function changes(state, max = 512) {
   const found = [];
   for (;;) {
     const page = await exchange.SyncFolderItems(inboxId, PropertySet.IdOnly, null, max, ews.SyncFolderItemsScope.NormalItems, state);
-    for (let n = 0; n < page.Count; n++) found.push(page.__thisIndexer ? page.__thisIndexer(n) : page.items[n]);
+    found.push(...page.GetEnumerator());
     state = page.SyncState;
     if (!page.MoreChangesAvailable) return { found, state };
   }

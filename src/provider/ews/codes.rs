@@ -17,7 +17,7 @@ pub(super) struct ServerError {
 }
 
 impl ServerError {
-    /// Code and words, fit for [`ProviderError::server_reply`].
+    /// Code and words, fit for [`crate::provider::ProviderError::server_reply`].
     pub(super) fn reply(&self) -> String {
         clean(&format!("{}: {}", self.code, self.message))
     }

@@ -24,6 +24,7 @@ enum Cause {
     TlsVersion,
     TlsOther,
     Broken,
+    Damaged,
     NoAnswer,
     Other,
 }
@@ -73,6 +74,7 @@ impl Cause {
                  server."
                     .to_owned()
             }
+            Self::Damaged => "{host} sent a damaged compressed answer. Check what stands between here and the server.".to_owned(),
             Self::NoAnswer => {
                 "{host} took the connection, but closed it without an answer or does not speak HTTP. Check the port, and whether it \
                  wants TLS."
@@ -125,6 +127,7 @@ fn cause(error: &reqwest::Error) -> Cause {
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::UnexpectedEof => return Cause::Broken,
+                io::ErrorKind::InvalidData => return Cause::Damaged,
                 _ => {}
             }
         }

@@ -657,7 +657,7 @@ async fn a_broken_connection_is_put_into_words() {
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\noops",
-            "closed the connection in the middle",
+            "damaged compressed answer",
         ),
         (b"", "without an answer"),
         (b"220 mail.corp.test ESMTP\r\n", "does not speak HTTP"),

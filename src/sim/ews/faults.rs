@@ -99,7 +99,12 @@ impl Fault {
     }
 
     fn new(operation: &str, when: When, kind: FaultKind) -> Self {
-        Self { operation: operation.to_owned(), mailbox: None, when, kind }
+        Self {
+            operation: operation.to_owned(),
+            mailbox: None,
+            when,
+            kind,
+        }
     }
 }
 
@@ -112,7 +117,10 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn new(seed: u64) -> Self {
-        Self { faults: Vec::new(), chance: fastrand::Rng::with_seed(seed) }
+        Self {
+            faults: Vec::new(),
+            chance: fastrand::Rng::with_seed(seed),
+        }
     }
 
     pub(super) fn push(&mut self, fault: Fault) {

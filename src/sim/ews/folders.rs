@@ -20,7 +20,9 @@ impl Call {
         let malformed = || Failure::new("ErrorInvalidFolderId", "Folder ID that was specified is not valid.");
         let (mailbox, index) = self.shared.ids.read_folder(name).ok_or_else(malformed)?;
         self.check(mailbox)?;
-        FolderKind::from_index(index).map(|kind| (mailbox, kind)).ok_or_else(folder_not_found)
+        FolderKind::from_index(index)
+            .map(|kind| (mailbox, kind))
+            .ok_or_else(folder_not_found)
     }
 
     /// The folder inside an element such as `SyncFolderId` or `ToFolderId`.
@@ -49,7 +51,10 @@ impl Call {
         let shape = Shape::read(request);
         let view = View::read(request.child("IndexedPageFolderView"), "MaxFoldersReturned");
         let deep = request.attribute("Traversal") == Some("Deep");
-        let ids = request.child("ParentFolderIds").map(|ids| ids.children.as_slice()).unwrap_or_default();
+        let ids = request
+            .child("ParentFolderIds")
+            .map(|ids| ids.children.as_slice())
+            .unwrap_or_default();
         let world = self.shared.world();
         Ok(self.batch(ids, |id| {
             let (index, kind) = self.folder(&world, id)?;

@@ -13,8 +13,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use super::{
-    FaultKind, Request, Shared, lock,
+    FaultKind, Request, Shared,
     listener::Switch,
+    lock,
     operations::{Answer, Call, Failure},
     schema, streaming,
     xml::{self, Element},
@@ -117,15 +118,13 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
     let is_stream = call.operation().name == "GetStreamingEvents";
     let running = (!is_stream).then(|| Running::new(shared.clone(), call.target)).flatten();
     seen.concurrent = running.as_ref().map_or(0, |running| running.concurrent);
-    seen.mailbox = call
-        .target
-        .and_then(|target| Some(shared.world().mailbox(target)?.address.clone()));
+    seen.mailbox = call.target.and_then(|target| Some(shared.world().mailbox(target)?.address.clone()));
 
-    let struck = lock(&shared.script).strike(&seen.operation, seen.mailbox.as_deref());
-    seen.faulty = struck.is_some();
     if seen.concurrent > shared.limits.concurrency {
         return fault(&Failure::busy(Some(shared.limits.backoff))).into();
     }
+    let struck = lock(&shared.script).strike(&seen.operation, seen.mailbox.as_deref());
+    seen.faulty = struck.is_some();
     match struck {
         Some(FaultKind::SoapFaultBusy { backoff }) => return fault(&Failure::busy(backoff)).into(),
         Some(FaultKind::SoapFault(code)) => return fault(&Failure::new(code, "A fault as scripted.")).into(),
@@ -185,14 +184,24 @@ fn prepare(shared: Arc<Shared>, login: String, body: &[u8]) -> Result<Prepared, 
     if envelope.name != "Envelope" || envelope.space != xml::Space::Soap {
         return Err(invalid("There is no SOAP 1.1 envelope."));
     }
-    let operation = envelope.child("Body").and_then(|body| body.children.first()).ok_or_else(|| invalid("The body is empty."))?;
+    let operation = envelope
+        .child("Body")
+        .and_then(|body| body.children.first())
+        .ok_or_else(|| invalid("The body is empty."))?;
     if !schema::knows(&operation.name) {
         return Err(Failure::new("ErrorInvalidRequest", "The simulator does not know this operation."));
     }
     schema::check(operation).map_err(|e| invalid(&e))?;
     let containers = ["ItemIds", "FolderIds", "Items", "ItemChanges", "ParentFolderIds", "SubscriptionIds"];
-    let entries = containers.iter().filter_map(|name| operation.child(name)).map(|list| list.children.len()).sum();
-    Ok(Prepared { call: Call::new(shared, login, envelope)?, entries })
+    let entries = containers
+        .iter()
+        .filter_map(|name| operation.child(name))
+        .map(|list| list.children.len())
+        .sum();
+    Ok(Prepared {
+        call: Call::new(shared, login, envelope)?,
+        entries,
+    })
 }
 
 /// Work that reads files or takes long, off the threads that serve connections.
@@ -231,7 +240,11 @@ impl Running {
             *running += 1;
             *running
         };
-        Some(Self { shared, mailbox, concurrent })
+        Some(Self {
+            shared,
+            mailbox,
+            concurrent,
+        })
     }
 }
 
@@ -251,7 +264,9 @@ fn plain(status: StatusCode) -> Response {
 
 fn ok(content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

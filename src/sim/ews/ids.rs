@@ -166,7 +166,13 @@ mod tests {
         assert_eq!(ids.read_folder(&ids.folder(3, 2)), Some((3, 2)));
         assert_eq!(ids.read_change_key(&ids.change_key(12)), Some(12));
         for after in [None, Some((-5, 8)), Some((i64::MAX, u64::MAX))] {
-            let state = SyncState { mailbox: 1, folder: 2, epoch: 3, position: 4, after };
+            let state = SyncState {
+                mailbox: 1,
+                folder: 2,
+                epoch: 3,
+                position: 4,
+                after,
+            };
             assert_eq!(ids.read_sync_state(&ids.sync_state(state)), Some(state));
         }
     }
@@ -179,7 +185,10 @@ mod tests {
         assert_eq!(Ids::new(8).read_item(&item), None, "of another server");
         assert_eq!(ids.read_folder(&item), None, "of another kind");
         assert_eq!(ids.read_sync_state(&item), None);
-        let swapped: String = item.chars().map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c }).collect();
+        let swapped: String = item
+            .chars()
+            .map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c })
+            .collect();
         assert_eq!(ids.read_item(&swapped), None, "case matters");
         for junk in ["", "AAAA", "not base64!", "H4sIAAA="] {
             assert_eq!(ids.read_sync_state(junk), None);

@@ -13,7 +13,10 @@ use super::{
 impl Call {
     pub(super) fn sync_folder_items(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
         let shape = ItemShape::read(request, false);
-        let max = request.text_of("MaxChangesReturned").and_then(|text| text.parse().ok()).unwrap_or(1);
+        let max = request
+            .text_of("MaxChangesReturned")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(1);
         Ok(self.batch(&[()], |()| {
             // Items are copied (their bytes are not), so that files are read without the lock.
             let (mailbox, page, items) = {
@@ -55,10 +58,21 @@ impl Call {
     }
 
     fn changes(&self, world: &World, mailbox: u32, folder: FolderKind, state: Option<&str>, max: usize) -> Result<ChangePage, Failure> {
-        let invalid = || Failure::new("ErrorInvalidSyncStateData", "Synchronization state data is corrupt or otherwise invalid.");
+        let invalid = || {
+            Failure::new(
+                "ErrorInvalidSyncStateData",
+                "Synchronization state data is corrupt or otherwise invalid.",
+            )
+        };
         let missing = || Failure::new("ErrorNonExistentMailbox", "No mailbox with such guid.");
         let held = world.mailbox(mailbox).ok_or_else(missing)?;
-        let begin = SyncState { mailbox, folder: folder.index(), epoch: held.epoch, position: 0, after: None };
+        let begin = SyncState {
+            mailbox,
+            folder: folder.index(),
+            epoch: held.epoch,
+            position: 0,
+            after: None,
+        };
         let given = match (state.filter(|state| !state.is_empty()), &self.fault) {
             (Some(_), Some(FaultKind::InvalidSyncState)) => return Err(invalid()),
             (None, _) | (_, Some(FaultKind::StaleSyncStateFullListing)) => None,
@@ -76,9 +90,15 @@ impl Call {
         let max = view.max.min(self.shared.limits.find_page);
         let oldest_first = oldest_first(request)?;
         if request.child("Restriction").is_some() || request.child("QueryString").is_some() {
-            return Err(Failure::new("ErrorUnsupportedPathForQuery", "The simulator does not search; list and compare."));
+            return Err(Failure::new(
+                "ErrorUnsupportedPathForQuery",
+                "The simulator does not search; list and compare.",
+            ));
         }
-        let ids = request.child("ParentFolderIds").map(|ids| ids.children.as_slice()).unwrap_or_default();
+        let ids = request
+            .child("ParentFolderIds")
+            .map(|ids| ids.children.as_slice())
+            .unwrap_or_default();
         Ok(self.batch(ids, |id| {
             let (mailbox, total, items) = {
                 let world = self.shared.world();
@@ -113,7 +133,11 @@ impl Call {
             let (mailbox, serial) = self.item_id(id)?;
             let item = {
                 let world = self.shared.world();
-                world.mailbox(mailbox).and_then(|m| m.item(serial)).cloned().ok_or_else(Failure::item_not_found)?
+                world
+                    .mailbox(mailbox)
+                    .and_then(|m| m.item(serial))
+                    .cloned()
+                    .ok_or_else(Failure::item_not_found)?
             };
             let mut xml = Xml::new();
             let mut outcome = Ok(());
@@ -145,7 +169,10 @@ impl Call {
             let mut world = self.shared.world();
             let (target, folder) = self.folder_in(&world, request.child("ToFolderId"))?;
             if target != mailbox {
-                return Err(Failure::new("ErrorMoveCopyFailed", "The simulator moves items only inside a mailbox."));
+                return Err(Failure::new(
+                    "ErrorMoveCopyFailed",
+                    "The simulator moves items only inside a mailbox.",
+                ));
             }
             let held = world.mailbox_mut(mailbox).ok_or_else(Failure::item_not_found)?;
             let moved = held.relocate(serial, folder, now).ok_or_else(Failure::item_not_found)?;
@@ -155,7 +182,10 @@ impl Call {
 
     pub(super) fn update_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
         let careful = request.attribute("ConflictResolution") == Some("NeverOverwrite");
-        let changes = request.child("ItemChanges").map(|list| list.children.as_slice()).unwrap_or_default();
+        let changes = request
+            .child("ItemChanges")
+            .map(|list| list.children.as_slice())
+            .unwrap_or_default();
         let now = self.shared.now();
         Ok(self.batch(changes, |change| {
             let id = change.child("ItemId").ok_or_else(Failure::item_not_found)?;
@@ -208,12 +238,17 @@ pub(super) fn item_ids(request: &Element) -> &[Element] {
 
 /// Whether a FindItem wants the oldest first. Only the time received can be sorted by.
 fn oldest_first(request: &Element) -> Result<bool, Failure> {
-    let Some(order) = request.at(&["SortOrder", "FieldOrder"]) else { return Ok(false) };
+    let Some(order) = request.at(&["SortOrder", "FieldOrder"]) else {
+        return Ok(false);
+    };
     let field = order.child("FieldURI").and_then(|uri| uri.attribute("FieldURI"));
     if matches!(field, Some("item:DateTimeReceived" | "item:DateTimeCreated")) {
         Ok(order.attribute("Order") != Some("Descending"))
     } else {
-        Err(Failure::new("ErrorUnsupportedPathForSortGroup", "The simulator sorts by DateTimeReceived only."))
+        Err(Failure::new(
+            "ErrorUnsupportedPathForSortGroup",
+            "The simulator sorts by DateTimeReceived only.",
+        ))
     }
 }
 

@@ -37,7 +37,12 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(tcp: TcpListener, wrap: Option<Wrap>, stop: CancellationToken) -> Self {
-        Self { tcp, wrap, handshakes: JoinSet::new(), stop }
+        Self {
+            tcp,
+            wrap,
+            handshakes: JoinSet::new(),
+            stop,
+        }
     }
 }
 
@@ -104,11 +109,19 @@ impl Connected<IncomingStream<'_, Door>> for Switch {
 impl Line {
     fn new(socket: Box<dyn Socket>, stop: &CancellationToken) -> Self {
         let token = stop.child_token();
-        Self { socket, cut: Box::pin(token.clone().cancelled_owned()), switch: Switch(token) }
+        Self {
+            socket,
+            cut: Box::pin(token.clone().cancelled_owned()),
+            switch: Switch(token),
+        }
     }
 
     fn alive(&self) -> io::Result<()> {
-        if self.switch.0.is_cancelled() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.switch.0.is_cancelled() {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -215,7 +215,11 @@ impl Builder {
                 () = stop.cancelled() => {}
             }
         });
-        Ok(Exchange(Arc::new(Handle { shared, endpoint, task: Mutex::new(Some(task)) })))
+        Ok(Exchange(Arc::new(Handle {
+            shared,
+            endpoint,
+            task: Mutex::new(Some(task)),
+        })))
     }
 }
 
@@ -269,7 +273,9 @@ impl Drop for Handle {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("endpoint", &self.0.endpoint.as_str()).finish_non_exhaustive()
+        f.debug_struct("Exchange")
+            .field("endpoint", &self.0.endpoint.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -361,10 +367,15 @@ impl Exchange {
     pub fn deliver(&self, address: &str, folder: FolderKind, raw: impl Into<Raw>, received: Timestamp) -> String {
         let shared = &self.0.shared;
         let now = shared.now();
-        let flags = Flags { read: folder == FolderKind::Sent, draft: folder == FolderKind::Drafts };
+        let flags = Flags {
+            read: folder == FolderKind::Sent,
+            draft: folder == FolderKind::Drafts,
+        };
         let mut world = shared.world();
         let mailbox = world.add_mailbox(address);
-        let serial = world.mailbox_mut(mailbox).map_or(0, |m| m.add(folder, raw.into(), received, flags, now));
+        let serial = world
+            .mailbox_mut(mailbox)
+            .map_or(0, |m| m.add(folder, raw.into(), received, flags, now));
         shared.ids.item(mailbox, serial)
     }
 
@@ -377,13 +388,16 @@ impl Exchange {
 
     /// Deletes an item for good. `false` when it is not in that mailbox.
     pub fn delete_item(&self, address: &str, id: &str) -> bool {
-        self.with_item(address, id, |mailbox, serial, now| mailbox.remove(serial, now)).unwrap_or_default()
+        self.with_item(address, id, |mailbox, serial, now| mailbox.remove(serial, now))
+            .unwrap_or_default()
     }
 
     /// Marks an item as read or unread. `false` when it is not in that mailbox.
     pub fn set_read(&self, address: &str, id: &str, read: bool) -> bool {
-        self.with_item(address, id, |mailbox, serial, now| mailbox.change(serial, Some(read), now).is_some())
-            .unwrap_or_default()
+        self.with_item(address, id, |mailbox, serial, now| {
+            mailbox.change(serial, Some(read), now).is_some()
+        })
+        .unwrap_or_default()
     }
 
     /// Lets an item appear as updated, as when somebody sets a category. `false` when it is not in that mailbox.
@@ -456,7 +470,10 @@ impl Exchange {
     /// Number of open streams of a mailbox.
     pub fn streams(&self, address: &str) -> usize {
         let world = self.0.shared.world();
-        world.find(address).and_then(|index| world.mailbox(index)).map_or(0, |mailbox| mailbox.streams)
+        world
+            .find(address)
+            .and_then(|index| world.mailbox(index))
+            .map_or(0, |mailbox| mailbox.streams)
     }
 
     /// All that was sent, in order.

@@ -18,12 +18,19 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(code: &'static str, text: &str) -> Self {
-        Self { code: code.into(), text: text.to_owned(), backoff: None }
+        Self {
+            code: code.into(),
+            text: text.to_owned(),
+            backoff: None,
+        }
     }
 
     pub(super) fn busy(backoff: Option<Duration>) -> Self {
         let text = "The server cannot service this request right now. Try again later.";
-        Self { backoff, ..Self::new("ErrorServerBusy", text) }
+        Self {
+            backoff,
+            ..Self::new("ErrorServerBusy", text)
+        }
     }
 
     pub(super) fn item_not_found() -> Self {
@@ -32,7 +39,9 @@ impl Failure {
 
     fn backoff_value(&self, xml: &mut Xml) {
         if let Some(backoff) = self.backoff {
-            xml.element("t:Value", &[("Name", "BackOffMilliseconds")], |xml| xml.text(&backoff.as_millis().to_string()));
+            xml.element("t:Value", &[("Name", "BackOffMilliseconds")], |xml| {
+                xml.text(&backoff.as_millis().to_string())
+            });
         }
     }
 
@@ -88,7 +97,15 @@ impl Call {
             let target = envelope.child("Body").and_then(|body| about(&shared, &world, body)).or(actor);
             (actor, allowed, target)
         };
-        Ok(Self { shared, login, envelope, actor, allowed, target, fault: None })
+        Ok(Self {
+            shared,
+            login,
+            envelope,
+            actor,
+            allowed,
+            target,
+            fault: None,
+        })
     }
 
     /// The element of the operation.
@@ -157,13 +174,18 @@ impl Call {
 /// The address that the request wants to impersonate.
 fn impersonated(envelope: &Element) -> Option<&str> {
     let sid = envelope.at(&["Header", "ExchangeImpersonation", "ConnectingSID"])?;
-    ["PrimarySmtpAddress", "SmtpAddress", "PrincipalName"].iter().find_map(|name| sid.text_of(name))
+    ["PrimarySmtpAddress", "SmtpAddress", "PrincipalName"]
+        .iter()
+        .find_map(|name| sid.text_of(name))
 }
 
 /// On whose behalf a login acts, and which mailboxes it may use then.
 fn rights(world: &World, login: &str, impersonated: Option<&str>) -> Result<(Option<u32>, HashSet<u32>), Failure> {
     let Some(entry) = world.logins.get(login) else {
-        return Err(Failure::new("ErrorAccessDenied", "Access is denied. Check credentials and try again."));
+        return Err(Failure::new(
+            "ErrorAccessDenied",
+            "Access is denied. Check credentials and try again.",
+        ));
     };
     let Some(address) = impersonated else {
         let mut allowed = entry.granted.clone();
@@ -175,7 +197,10 @@ fn rights(world: &World, login: &str, impersonated: Option<&str>) -> Result<(Opt
         return Err(Failure::new("ErrorImpersonateUserDenied", text));
     }
     let Some(mailbox) = world.find(address) else {
-        return Err(Failure::new("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it."));
+        return Err(Failure::new(
+            "ErrorNonExistentMailbox",
+            "The SMTP address has no mailbox associated with it.",
+        ));
     };
     Ok((Some(mailbox), HashSet::from([mailbox])))
 }
@@ -184,7 +209,9 @@ fn rights(world: &World, login: &str, impersonated: Option<&str>) -> Result<(Opt
 fn about(shared: &Shared, world: &World, element: &Element) -> Option<u32> {
     let id = element.attribute("Id").unwrap_or_default();
     let named = match element.name.as_str() {
-        "DistinguishedFolderId" => element.at(&["Mailbox", "EmailAddress"]).and_then(|address| world.find(address.text.trim())),
+        "DistinguishedFolderId" => element
+            .at(&["Mailbox", "EmailAddress"])
+            .and_then(|address| world.find(address.text.trim())),
         "ItemId" | "ReferenceItemId" => shared.ids.read_item(id).map(|(mailbox, _)| mailbox),
         "FolderId" => shared.ids.read_folder(id).map(|(mailbox, _)| mailbox),
         "SubscriptionId" => shared.ids.read_subscription(element.text.trim()).map(|(mailbox, _)| mailbox),

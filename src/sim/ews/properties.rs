@@ -47,7 +47,14 @@ const ORDER: &[(&str, Need)] = &[
 ];
 
 /// Left out of BaseShape Default.
-const NOT_DEFAULT: &[&str] = &["item:ParentFolderId", "item:ItemClass", "item:TextBody", "item:InReplyTo", "message:References", "message:ReplyTo"];
+const NOT_DEFAULT: &[&str] = &[
+    "item:ParentFolderId",
+    "item:ItemClass",
+    "item:TextBody",
+    "item:InReplyTo",
+    "message:References",
+    "message:ReplyTo",
+];
 /// Only given out by GetItem: FindItem and SyncFolderItems leave them out without a word.
 const ONLY_GET: &[&str] = &["item:Body", "item:TextBody"];
 
@@ -107,7 +114,11 @@ pub(super) fn write_message(xml: &mut Xml, shared: &Shared, shape: &ItemShape, m
         (_, Need::Nothing) => 0,
     };
     let corrupt = |_| Failure::new("ErrorItemCorrupt", "Item is corrupt.");
-    let raw = if limit == 0 { Default::default() } else { item.raw.read(limit).map_err(corrupt)? };
+    let raw = if limit == 0 {
+        Default::default()
+    } else {
+        item.raw.read(limit).map_err(corrupt)?
+    };
     let message = match shape.need {
         Need::Nothing => None,
         Need::Head => MessageParser::default().parse_headers(raw.as_ref()),
@@ -166,7 +177,9 @@ fn write_property(xml: &mut Xml, uri: &str, shape: &ItemShape, shared: &Shared, 
         }
         "item:DateTimeReceived" | "item:DateTimeCreated" => leaf(xml, element, Some(&item.received.to_string())),
         "item:DateTimeSent" => {
-            let sent = message.and_then(|m| m.date()).map(|date| Timestamp::from_seconds(date.to_timestamp()));
+            let sent = message
+                .and_then(|m| m.date())
+                .map(|date| Timestamp::from_seconds(date.to_timestamp()));
             leaf(xml, element, sent.map(|time| time.to_string()).as_deref());
         }
         "item:Size" => leaf(xml, element, Some(&item.raw.size().to_string())),
@@ -187,7 +200,11 @@ fn write_property(xml: &mut Xml, uri: &str, shape: &ItemShape, shared: &Shared, 
                 }
             });
         }
-        "message:InternetMessageId" => leaf(xml, element, message.and_then(|m| m.message_id()).map(|id| format!("<{id}>")).as_deref()),
+        "message:InternetMessageId" => leaf(
+            xml,
+            element,
+            message.and_then(|m| m.message_id()).map(|id| format!("<{id}>")).as_deref(),
+        ),
         "message:References" => leaf(xml, element, message.and_then(|m| identifiers(m.references())).as_deref()),
         "message:IsRead" => leaf(xml, element, Some(&item.read.to_string())),
         _ => {}
@@ -211,7 +228,9 @@ fn each<'a>(address: Option<&'a Address<'a>>) -> impl Iterator<Item = &'a Addr<'
 }
 
 fn names(address: Option<&Address<'_>>) -> String {
-    let names: Vec<_> = each(address).filter_map(|one| one.name.as_deref().or(one.address.as_deref())).collect();
+    let names: Vec<_> = each(address)
+        .filter_map(|one| one.name.as_deref().or(one.address.as_deref()))
+        .collect();
     names.join("; ")
 }
 

@@ -10,9 +10,25 @@ const SEQUENCES: &[(&str, &[&str])] = &[
     ("GetFolder", &["!FolderShape", "!FolderIds"]),
     (
         "FindFolder",
-        &["!FolderShape", "IndexedPageFolderView", "FractionalPageFolderView", "Restriction", "!ParentFolderIds"],
+        &[
+            "!FolderShape",
+            "IndexedPageFolderView",
+            "FractionalPageFolderView",
+            "Restriction",
+            "!ParentFolderIds",
+        ],
     ),
-    ("SyncFolderItems", &["!ItemShape", "!SyncFolderId", "SyncState", "Ignore", "!MaxChangesReturned", "SyncScope"]),
+    (
+        "SyncFolderItems",
+        &[
+            "!ItemShape",
+            "!SyncFolderId",
+            "SyncState",
+            "Ignore",
+            "!MaxChangesReturned",
+            "SyncScope",
+        ],
+    ),
     (
         "FindItem",
         &[
@@ -35,7 +51,10 @@ const SEQUENCES: &[(&str, &[&str])] = &[
     ("DeleteItem", &["!ItemIds"]),
     ("MoveItem", &["!ToFolderId", "!ItemIds", "ReturnNewItemIds"]),
     ("UpdateItem", &["SavedItemFolderId", "!ItemChanges"]),
-    ("Subscribe", &["PullSubscriptionRequest", "PushSubscriptionRequest", "StreamingSubscriptionRequest"]),
+    (
+        "Subscribe",
+        &["PullSubscriptionRequest", "PushSubscriptionRequest", "StreamingSubscriptionRequest"],
+    ),
     ("StreamingSubscriptionRequest", &["FolderIds", "!EventTypes"]),
     ("GetStreamingEvents", &["!SubscriptionIds", "!ConnectionTimeout"]),
     ("Unsubscribe", &["!SubscriptionId"]),
@@ -77,12 +96,16 @@ pub(super) fn check(operation: &Element) -> Result<(), String> {
     if let Some(wanted) = operation.text_of("MaxChangesReturned")
         && !wanted.parse().is_ok_and(|n: usize| (1..=MAX_CHANGES).contains(&n))
     {
-        return Err(format!("The 'MaxChangesReturned' element is invalid - The value '{wanted}' is not within 1 and {MAX_CHANGES}."));
+        return Err(format!(
+            "The 'MaxChangesReturned' element is invalid - The value '{wanted}' is not within 1 and {MAX_CHANGES}."
+        ));
     }
     if let Some(minutes) = operation.text_of("ConnectionTimeout")
         && !minutes.parse().is_ok_and(|n: u32| (1..=30).contains(&n))
     {
-        return Err(format!("The 'ConnectionTimeout' element is invalid - The value '{minutes}' is not within 1 and 30."));
+        return Err(format!(
+            "The 'ConnectionTimeout' element is invalid - The value '{minutes}' is not within 1 and 30."
+        ));
     }
     Ok(())
 }
@@ -92,12 +115,22 @@ fn check_sequence(element: &Element) -> Result<(), String> {
     let mut allowed = sequence.iter().map(|name| name.trim_start_matches('!'));
     for child in &element.children {
         if !allowed.any(|name| name == child.name) {
-            return Err(format!("The element '{}' has invalid child element '{}'.", element.name, child.name));
+            return Err(format!(
+                "The element '{}' has invalid child element '{}'.",
+                element.name, child.name
+            ));
         }
         check_sequence(child)?;
     }
-    match sequence.iter().filter_map(|name| name.strip_prefix('!')).find(|name| element.child(name).is_none()) {
-        Some(missing) => Err(format!("The element '{}' has incomplete content, '{missing}' is expected.", element.name)),
+    match sequence
+        .iter()
+        .filter_map(|name| name.strip_prefix('!'))
+        .find(|name| element.child(name).is_none())
+    {
+        Some(missing) => Err(format!(
+            "The element '{}' has incomplete content, '{missing}' is expected.",
+            element.name
+        )),
         None => Ok(()),
     }
 }

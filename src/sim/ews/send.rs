@@ -24,7 +24,10 @@ impl Call {
     pub(super) fn create_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
         let disposition = request.attribute("MessageDisposition").unwrap_or("SaveOnly");
         if !matches!(disposition, "SaveOnly" | "SendOnly" | "SendAndSaveCopy") {
-            return Err(Failure::new("ErrorSchemaValidation", "The 'MessageDisposition' attribute is invalid."));
+            return Err(Failure::new(
+                "ErrorSchemaValidation",
+                "The 'MessageDisposition' attribute is invalid.",
+            ));
         }
         let items = request.child("Items").map(|items| items.children.as_slice()).unwrap_or_default();
         let saved_in = request.child("SavedItemFolderId");
@@ -35,7 +38,11 @@ impl Call {
             let (mailbox, folder) = match saved_in {
                 Some(_) => self.folder_in(&self.shared.world(), saved_in)?,
                 None => {
-                    let usual = if disposition == "SaveOnly" { FolderKind::Drafts } else { FolderKind::Sent };
+                    let usual = if disposition == "SaveOnly" {
+                        FolderKind::Drafts
+                    } else {
+                        FolderKind::Sent
+                    };
                     (self.mailbox(&self.shared.world(), None)?, usual)
                 }
             };
@@ -46,7 +53,10 @@ impl Call {
                 None => compose(item, &sender, now)?,
             };
             if raw.len() > self.shared.limits.message_bytes {
-                return Err(Failure::new("ErrorMessageSizeExceeded", "The message exceeds the maximum supported size."));
+                return Err(Failure::new(
+                    "ErrorMessageSizeExceeded",
+                    "The message exceeds the maximum supported size.",
+                ));
             }
             let bcc = addresses(item.child("BccRecipients")).map(|(_, address)| address).collect();
             if disposition == "SaveOnly" {
@@ -75,14 +85,21 @@ impl Call {
                 .ok_or_else(|| Failure::new("ErrorChangeKeyRequired", "A valid change key is required for this operation."))?;
             let (draft, folder) = {
                 let world = self.shared.world();
-                let folder = if saved_in.is_some() { self.folder_in(&world, saved_in)?.1 } else { FolderKind::Sent };
+                let folder = if saved_in.is_some() {
+                    self.folder_in(&world, saved_in)?.1
+                } else {
+                    FolderKind::Sent
+                };
                 let draft = world.mailbox(mailbox).and_then(|held| held.item(serial)).cloned();
                 (draft.ok_or_else(Failure::item_not_found)?, folder)
             };
             if draft.version != version {
                 return Err(Failure::new("ErrorStaleObject", "The item was changed since it was read."));
             }
-            let raw = draft.raw.read(u64::MAX).map_err(|_| Failure::new("ErrorItemCorrupt", "Item is corrupt."))?;
+            let raw = draft
+                .raw
+                .read(u64::MAX)
+                .map_err(|_| Failure::new("ErrorItemCorrupt", "Item is corrupt."))?;
             let now = self.shared.now();
             self.send(mailbox, raw, draft.bcc, save.then_some(folder), now)?;
             if let Some(held) = self.shared.world().mailbox_mut(mailbox) {
@@ -103,16 +120,22 @@ impl Call {
         let sender = self.address(mailbox)?;
         let unreadable = || Failure::new("ErrorMimeContentInvalid", "The MIME content is invalid.");
         let message = parse(&raw).ok_or_else(unreadable)?;
-        let from = message.from().and_then(|from| from.first()).and_then(|from| from.address.as_deref());
+        let from = message
+            .from()
+            .and_then(|from| from.first())
+            .and_then(|from| from.address.as_deref());
         if let Some(from) = from {
             let owner = self.shared.world().find(from);
-            if !owner.is_some_and(|owner| self.check(owner).is_ok()) {
+            if owner.is_none_or(|owner| self.check(owner).is_err()) {
                 let text = "The user account which was used to submit this request does not have the right to send mail on behalf of the \
                             specified sending account.";
                 return Err(Failure::new("ErrorSendAsDenied", text));
             }
         }
-        let named = [message.to(), message.cc(), message.bcc()].into_iter().flatten().flat_map(|list| list.iter());
+        let named = [message.to(), message.cc(), message.bcc()]
+            .into_iter()
+            .flatten()
+            .flat_map(|list| list.iter());
         let mut recipients: Vec<String> = named.filter_map(|one| one.address.as_deref()).map(str::to_lowercase).collect();
         recipients.extend(bcc.drain(..).map(|address| address.to_lowercase()));
         recipients.sort_unstable();
@@ -146,17 +169,23 @@ impl Call {
                 held.add(FolderKind::Inbox, Raw::Bytes(public.clone()), now, unread, now);
             }
         }
-        world.sent.push(SentMessage { mailbox: sender, recipients, raw: complete });
+        world.sent.push(SentMessage {
+            mailbox: sender,
+            recipients,
+            raw: complete,
+        });
         Ok(())
     }
 }
 
 fn decode_mime(text: &str) -> Result<Bytes, Failure> {
     let compact: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    STANDARD
-        .decode(compact)
-        .map(Bytes::from)
-        .map_err(|_| Failure::new("ErrorMimeContentInvalidBase64String", "The MIME content contains an invalid base64 string."))
+    STANDARD.decode(compact).map(Bytes::from).map_err(|_| {
+        Failure::new(
+            "ErrorMimeContentInvalidBase64String",
+            "The MIME content contains an invalid base64 string.",
+        )
+    })
 }
 
 /// Display name and address of each `Mailbox` in a list.
@@ -172,12 +201,22 @@ fn address((name, address): (Option<String>, String)) -> Address<'static> {
 /// Read and draft flags of a new item: a draft, unless the extended property 0x0E07 says otherwise.
 fn message_flags(item: &Element) -> Flags {
     let is_flags = |property: &&Element| {
-        let tag = property.child("ExtendedFieldURI").and_then(|uri| uri.attribute("PropertyTag")).unwrap_or_default();
+        let tag = property
+            .child("ExtendedFieldURI")
+            .and_then(|uri| uri.attribute("PropertyTag"))
+            .unwrap_or_default();
         property.name == "ExtendedProperty" && matches!(tag.to_ascii_lowercase().as_str(), "0x0e07" | "0xe07" | "3591")
     };
-    let value = item.children.iter().find(is_flags).and_then(|property| property.text_of("Value")?.parse::<u32>().ok());
+    let value = item
+        .children
+        .iter()
+        .find(is_flags)
+        .and_then(|property| property.text_of("Value")?.parse::<u32>().ok());
     let read = matches!(item.text_of("IsRead"), Some("true" | "1"));
-    value.map_or(Flags { read, draft: true }, |value| Flags { read: value & READ != 0 || read, draft: value & UNSENT != 0 })
+    value.map_or(Flags { read, draft: true }, |value| Flags {
+        read: value & READ != 0 || read,
+        draft: value & UNSENT != 0,
+    })
 }
 
 /// MIME of a message that is given in properties.
@@ -186,7 +225,10 @@ fn compose(item: &Element, sender: &str, now: Timestamp) -> Result<Bytes, Failur
         let people: Vec<Address<'static>> = addresses(item.child(name)).map(address).collect();
         (!people.is_empty()).then(|| Address::new_list(people))
     };
-    let from = item.child("From").and_then(|from| addresses(Some(from)).next()).unwrap_or((None, sender.to_owned()));
+    let from = item
+        .child("From")
+        .and_then(|from| addresses(Some(from)).next())
+        .unwrap_or((None, sender.to_owned()));
     let subject = item.text_of("Subject").unwrap_or_default().to_owned();
     let mut builder = MessageBuilder::new().from(address(from)).subject(subject.clone());
     if let Some(to) = list("ToRecipients") {
@@ -196,7 +238,9 @@ fn compose(item: &Element, sender: &str, now: Timestamp) -> Result<Bytes, Failur
         builder = builder.cc(cc);
     }
     let number = subject.len();
-    let id = item.text_of("InternetMessageId").map_or_else(|| message_id(now, number, sender), str::to_owned);
+    let id = item
+        .text_of("InternetMessageId")
+        .map_or_else(|| message_id(now, number, sender), str::to_owned);
     builder = builder.header("Message-ID", RawHeader::new(id)).date(now.seconds());
     let body = item.child("Body");
     let text = body.map(|body| body.text.clone()).unwrap_or_default();

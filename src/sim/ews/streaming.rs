@@ -28,7 +28,10 @@ impl Call {
             let wanted = request.child("StreamingSubscriptionRequest").ok_or_else(only_streaming)?;
             let all = wanted.attribute("SubscribeToAllFolders") == Some("true");
             let ids = wanted.child("FolderIds").map(|ids| ids.children.as_slice()).unwrap_or_default();
-            let types = wanted.child("EventTypes").map(|types| types.children.as_slice()).unwrap_or_default();
+            let types = wanted
+                .child("EventTypes")
+                .map(|types| types.children.as_slice())
+                .unwrap_or_default();
             let mut world = self.shared.world();
             let folders = ids.iter().map(|id| self.folder(&world, id)).collect::<Result<Vec<_>, _>>()?;
             let mailbox = match folders.first() {
@@ -37,7 +40,10 @@ impl Call {
                 None => return Err(Failure::new("ErrorInvalidSubscriptionRequest", "No folder is named.")),
             };
             if folders.iter().any(|(other, _)| *other != mailbox) {
-                return Err(Failure::new("ErrorInvalidSubscriptionRequest", "The folders are of several mailboxes."));
+                return Err(Failure::new(
+                    "ErrorInvalidSubscriptionRequest",
+                    "The folders are of several mailboxes.",
+                ));
             }
             let subscription = Subscription {
                 owner: self.login.clone(),
@@ -48,9 +54,17 @@ impl Call {
             };
             let limit = self.shared.limits.subscriptions;
             let number = world.mailbox_mut(mailbox).and_then(|held| held.subscribe(subscription, limit));
-            let exceeded = || Failure::new("ErrorExceededSubscriptionCount", "You have exceeded the available subscriptions for your account.");
+            let exceeded = || {
+                Failure::new(
+                    "ErrorExceededSubscriptionCount",
+                    "You have exceeded the available subscriptions for your account.",
+                )
+            };
             let mut xml = Xml::new();
-            xml.leaf("m:SubscriptionId", &self.shared.ids.subscription(mailbox, number.ok_or_else(exceeded)?));
+            xml.leaf(
+                "m:SubscriptionId",
+                &self.shared.ids.subscription(mailbox, number.ok_or_else(exceeded)?),
+            );
             Ok(xml)
         }))
     }
@@ -58,7 +72,11 @@ impl Call {
     pub(super) fn unsubscribe(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
         Ok(self.batch(&[()], |()| {
             let (mailbox, number) = self.subscription(request.text_of("SubscriptionId").unwrap_or_default())?;
-            let removed = self.shared.world().mailbox_mut(mailbox).and_then(|held| held.subscriptions.remove(&number));
+            let removed = self
+                .shared
+                .world()
+                .mailbox_mut(mailbox)
+                .and_then(|held| held.subscriptions.remove(&number));
             let subscription = removed.ok_or_else(not_found)?;
             subscription.wake.notify_one();
             Ok(Xml::new())
@@ -69,7 +87,10 @@ impl Call {
     fn subscription(&self, id: &str) -> Result<(u32, u64), Failure> {
         let (mailbox, number) = self.shared.ids.read_subscription(id).ok_or_else(not_found)?;
         let world = self.shared.world();
-        let subscription = world.mailbox(mailbox).and_then(|held| held.subscriptions.get(&number)).ok_or_else(not_found)?;
+        let subscription = world
+            .mailbox(mailbox)
+            .and_then(|held| held.subscriptions.get(&number))
+            .ok_or_else(not_found)?;
         let foreign = || Failure::new("ErrorSubscriptionAccessDenied", "The subscription belongs to somebody else.");
         (subscription.owner == self.login).then_some((mailbox, number)).ok_or_else(foreign)
     }
@@ -84,12 +105,19 @@ pub(super) fn get_streaming_events(call: Call) -> Result<impl Stream<Item = io::
     let refuse = |failure| response(OPERATION, vec![Err(failure)]);
     let request = call.operation();
     let minutes = request.text_of("ConnectionTimeout").and_then(|text| text.parse().ok()).unwrap_or(1);
-    let ids = request.child("SubscriptionIds").map(|ids| ids.children.as_slice()).unwrap_or_default();
+    let ids = request
+        .child("SubscriptionIds")
+        .map(|ids| ids.children.as_slice())
+        .unwrap_or_default();
     let entries = call.batch(ids, |id| call.subscription(id.text.trim()).map(|_| Xml::new()));
     if let Some(failure) = entries.into_iter().find_map(Result::err) {
         return Err(refuse(failure));
     }
-    let subscriptions = ids.iter().map(|id| call.subscription(id.text.trim())).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
+    let subscriptions = ids
+        .iter()
+        .map(|id| call.subscription(id.text.trim()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(refuse)?;
     let tap = Tap::open(call.shared.clone(), subscriptions).map_err(refuse)?;
     Ok(envelopes(tap, call.shared.minute.saturating_mul(minutes), call.fault))
 }
@@ -153,7 +181,10 @@ impl Tap {
         {
             let mut world = shared.world();
             let limit = shared.limits.streams;
-            let held = subscriptions.first().and_then(|(mailbox, _)| world.mailbox_mut(*mailbox)).ok_or_else(not_found)?;
+            let held = subscriptions
+                .first()
+                .and_then(|(mailbox, _)| world.mailbox_mut(*mailbox))
+                .ok_or_else(not_found)?;
             if held.streams >= limit {
                 let text = "You have exceeded the available concurrent connections for your account.";
                 return Err(Failure::new("ErrorExceededConnectionCount", text));
@@ -166,7 +197,11 @@ impl Tap {
                 }
             }
         }
-        Ok(Self { shared, subscriptions, wake })
+        Ok(Self {
+            shared,
+            subscriptions,
+            wake,
+        })
     }
 
     /// What has happened since, an envelope for each subscription; and whether all subscriptions are still there and ours.

@@ -42,7 +42,11 @@ impl Raw {
     pub fn file(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let len = std::fs::metadata(&path)?.len();
-        Ok(Self::File { path: path.into(), offset: 0, len })
+        Ok(Self::File {
+            path: path.into(),
+            offset: 0,
+            len,
+        })
     }
 
     /// Length in bytes.
@@ -362,7 +366,10 @@ impl Mailbox {
     /// Moves an item, which gets a new serial.
     pub(super) fn relocate(&mut self, serial: u64, to: FolderKind, now: Timestamp) -> Option<u64> {
         let item = self.take(serial)?;
-        let flags = Flags { read: item.read, draft: item.draft };
+        let flags = Flags {
+            read: item.read,
+            draft: item.draft,
+        };
         let moved = self.insert(to, item.raw, item.received, flags, item.bcc);
         self.tell(EventKind::Moved, moved, to, Some((serial, item.folder)), now);
         Some(moved)
@@ -379,7 +386,13 @@ impl Mailbox {
             item.read = read;
         }
         let kind = if read.is_some() { ChangeKind::ReadFlag } else { ChangeKind::Update };
-        folder.log.push(Change { kind, serial, version: item.version, read: item.read, created: item.created });
+        folder.log.push(Change {
+            kind,
+            serial,
+            version: item.version,
+            read: item.read,
+            created: item.created,
+        });
         let (version, folder) = (item.version, item.folder);
         self.tell(EventKind::Modified, serial, folder, None, now);
         Some(version)
@@ -391,7 +404,9 @@ impl Mailbox {
         if fresh || state.after.is_some() {
             return Some(self.listing(folder, state, max));
         }
-        let mut position = usize::try_from(state.position).ok().filter(|position| *position <= folder.log.len())?;
+        let mut position = usize::try_from(state.position)
+            .ok()
+            .filter(|position| *position <= folder.log.len())?;
         let mut changes = Vec::new();
         while let Some(change) = folder.log.get(position)
             && changes.len() < max
@@ -400,7 +415,14 @@ impl Mailbox {
             position += 1;
         }
         let last = position == folder.log.len();
-        Some(ChangePage { changes, state: SyncState { position: position as u64, ..state }, last })
+        Some(ChangePage {
+            changes,
+            state: SyncState {
+                position: position as u64,
+                ..state
+            },
+            last,
+        })
     }
 
     /// What an entry of the log still means. An item's changes are told once, with its present state; what came and went is not told.
@@ -413,14 +435,24 @@ impl Mailbox {
             ChangeKind::Create => true,
             _ => item.changed == position && item.created < since,
         };
-        told.then_some(Change { version: item.version, read: item.read, ..change })
+        told.then_some(Change {
+            version: item.version,
+            read: item.read,
+            ..change
+        })
     }
 
     fn listing(&self, folder: &Folder, state: SyncState, max: usize) -> ChangePage {
         // What changes from here on is told from the log, once the listing is over.
-        let position = if state.after.is_some() { state.position } else { folder.log.len() as u64 };
+        let position = if state.after.is_some() {
+            state.position
+        } else {
+            folder.log.len() as u64
+        };
         let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
-        let rest = state.after.map_or(all, |after| (std::ops::Bound::Excluded(Reverse(after)), std::ops::Bound::Unbounded));
+        let rest = state
+            .after
+            .map_or(all, |after| (std::ops::Bound::Excluded(Reverse(after)), std::ops::Bound::Unbounded));
         let mut items = folder
             .newest_first
             .range(rest)
@@ -440,8 +472,16 @@ impl Mailbox {
             });
         }
         let more = items.peek().is_some();
-        let state = SyncState { position, after: after.filter(|_| more), ..state };
-        ChangePage { changes, state, last: !more && position == folder.log.len() as u64 }
+        let state = SyncState {
+            position,
+            after: after.filter(|_| more),
+            ..state
+        };
+        ChangePage {
+            changes,
+            state,
+            last: !more && position == folder.log.len() as u64,
+        }
     }
 
     /// Adds a subscription, `None` when there are `limit` already.
@@ -455,11 +495,15 @@ impl Mailbox {
     }
 
     fn folder(&self, kind: FolderKind) -> &Folder {
-        self.folders.get(kind.index() as usize).expect("every mailbox has all kinds of folders")
+        self.folders
+            .get(kind.index() as usize)
+            .expect("every mailbox has all kinds of folders")
     }
 
     fn folder_mut(&mut self, kind: FolderKind) -> &mut Folder {
-        self.folders.get_mut(kind.index() as usize).expect("every mailbox has all kinds of folders")
+        self.folders
+            .get_mut(kind.index() as usize)
+            .expect("every mailbox has all kinds of folders")
     }
 
     fn insert(&mut self, folder: FolderKind, raw: Raw, received: Timestamp, flags: Flags, bcc: Vec<String>) -> u64 {
@@ -470,8 +514,25 @@ impl Mailbox {
         let created = place.log.len() as u64;
         place.unread += usize::from(!read);
         place.newest_first.insert(Reverse((received.0, serial)));
-        place.log.push(Change { kind: ChangeKind::Create, serial, version: 1, read, created });
-        let item = Item { serial, folder, received, raw, version: 1, read, draft, bcc, created, changed: created };
+        place.log.push(Change {
+            kind: ChangeKind::Create,
+            serial,
+            version: 1,
+            read,
+            created,
+        });
+        let item = Item {
+            serial,
+            folder,
+            received,
+            raw,
+            version: 1,
+            read,
+            draft,
+            bcc,
+            created,
+            changed: created,
+        };
         self.items.insert(serial, item);
         serial
     }
@@ -498,7 +559,13 @@ impl Mailbox {
                 if subscription.waiting.len() == MAX_NOTICES {
                     subscription.waiting.pop_front();
                 }
-                subscription.waiting.push_back(Notice { event, time, serial, folder, old });
+                subscription.waiting.push_back(Notice {
+                    event,
+                    time,
+                    serial,
+                    folder,
+                    old,
+                });
                 subscription.wake.notify_one();
             }
         }
@@ -569,11 +636,23 @@ mod tests {
     const INBOX: FolderKind = FolderKind::Inbox;
 
     fn add(mailbox: &mut Mailbox, second: i64) -> u64 {
-        mailbox.add(INBOX, Raw::from(Vec::new()), Timestamp::from_seconds(second), Flags::default(), Timestamp(0))
+        mailbox.add(
+            INBOX,
+            Raw::from(Vec::new()),
+            Timestamp::from_seconds(second),
+            Flags::default(),
+            Timestamp(0),
+        )
     }
 
     fn start() -> SyncState {
-        SyncState { mailbox: 0, folder: INBOX.index(), epoch: 0, position: 0, after: None }
+        SyncState {
+            mailbox: 0,
+            folder: INBOX.index(),
+            epoch: 0,
+            position: 0,
+            after: None,
+        }
     }
 
     /// Reads pages until the last; kinds and serials.
@@ -638,7 +717,10 @@ mod tests {
         mailbox.change(kept, Some(true), Timestamp(0)).unwrap();
         mailbox.change(kept, None, Timestamp(0)).unwrap();
         assert!(mailbox.remove(brief, Timestamp(0)));
-        assert_eq!(read(&mailbox, &mut state, false, 10), [(ChangeKind::Create, new), (ChangeKind::Update, kept)]);
+        assert_eq!(
+            read(&mailbox, &mut state, false, 10),
+            [(ChangeKind::Create, new), (ChangeKind::Update, kept)]
+        );
     }
 
     #[test]
@@ -651,7 +733,10 @@ mod tests {
         assert_ne!(moved, serial);
         assert!(mailbox.item(serial).is_none());
         assert_eq!(read(&mailbox, &mut state, false, 10), [(ChangeKind::Delete, serial)]);
-        let mut bin = SyncState { folder: FolderKind::Deleted.index(), ..start() };
+        let mut bin = SyncState {
+            folder: FolderKind::Deleted.index(),
+            ..start()
+        };
         assert_eq!(read(&mailbox, &mut bin, true, 10), [(ChangeKind::Create, moved)]);
         assert_eq!(mailbox.counts(FolderKind::Deleted), (1, 1));
         assert_eq!(mailbox.counts(INBOX), (0, 0));
@@ -668,7 +753,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mbox");
         std::fs::write(&path, b"0123456789").unwrap();
-        let raw = Raw::File { path: path.clone().into(), offset: 2, len: 5 };
+        let raw = Raw::File {
+            path: path.clone().into(),
+            offset: 2,
+            len: 5,
+        };
         assert_eq!(raw.read(u64::MAX).unwrap().as_ref(), b"23456");
         assert_eq!(raw.read(2).unwrap().as_ref(), b"23");
         assert_eq!(Raw::file(path).unwrap().size(), 10);

@@ -248,20 +248,34 @@ mod tests {
     #[test]
     fn prefixes_do_not_matter() {
         for document in [
-            format!(r#"<a:GetItem xmlns:a="{MESSAGES}" xmlns:b="{TYPES}"><b:ItemId Id="x&amp;y">1&lt;&#50;<![CDATA[<3]]></b:ItemId></a:GetItem>"#),
+            format!(
+                r#"<a:GetItem xmlns:a="{MESSAGES}" xmlns:b="{TYPES}"><b:ItemId Id="x&amp;y">1&lt;&#50;<![CDATA[<3]]></b:ItemId></a:GetItem>"#
+            ),
             format!(r#"<GetItem xmlns="{MESSAGES}"><ItemId xmlns="{TYPES}" Id="x&#38;y">1&lt;2&lt;3</ItemId></GetItem>"#),
         ] {
             let root = Element::parse(&document).unwrap();
             assert_eq!((root.name.as_str(), root.space), ("GetItem", Space::Messages));
             let id = root.child("ItemId").unwrap();
-            assert_eq!((id.space, id.attribute("Id"), id.text.as_str()), (Space::Types, Some("x&y"), "1<2<3"));
+            assert_eq!(
+                (id.space, id.attribute("Id"), id.text.as_str()),
+                (Space::Types, Some("x&y"), "1<2<3")
+            );
         }
     }
 
     #[test]
     fn what_is_no_request_is_refused() {
         let deep = "<a>".repeat(100) + &"</a>".repeat(100);
-        for document in ["", "text", "<a>", "<a></b>", "<x:a/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "<a>&b;</a>", &deep] {
+        for document in [
+            "",
+            "text",
+            "<a>",
+            "<a></b>",
+            "<x:a/>",
+            "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+            "<a>&b;</a>",
+            &deep,
+        ] {
             assert!(Element::parse(document).is_err(), "{document}");
         }
     }
