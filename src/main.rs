@@ -1,1 +1,7 @@
-fn main() {}
+//! Parses arguments and calls the command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mailagent::cli::main()
+}

@@ -1,1 +1,142 @@
-//! To come.
+//! The command line: one file for each subcommand. Exit codes: 0 fine, 1 failure, 2 usage or configuration.
+
+mod archive;
+pub mod demo;
+mod migrate;
+mod serve;
+mod simulate;
+mod token;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigErrors, Flag};
+
+/// Joins a CRM to real mailboxes: mail about a case becomes a note on it, all mail is kept with its customer, and both are streamed.
+#[derive(Parser, Debug)]
+#[command(name = "mailagent", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Runs the service. Needs no configuration: it then keeps everything in ./data and listens on 127.0.0.1:50051
+    Serve(serve::ServeArgs),
+    /// Shows the main job: runs the service in a temporary folder with simulated mailboxes and sample mail, or with your own
+    Demo(demo::DemoArgs),
+    /// Prints a token of the local issuer, with which callers show who they are
+    Token(token::TokenArgs),
+    /// Brings the database up to date and ends (serve does so too)
+    Migrate(migrate::MigrateArgs),
+    /// Works on the archive
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
+    /// Serves mail files as a simulated Exchange mailbox, for trials and benchmarks
+    #[command(hide = true)]
+    Simulate(simulate::SimulateArgs),
+}
+
+/// Where settings come from. Each setting can also be given as an environment variable `MAILAGENT_SECTION__KEY`.
+#[derive(Args, Debug, Default)]
+struct Settings {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "MAILAGENT_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder for everything that the service keeps itself [default: ./data]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+    /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: a file in the data folder]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// What is logged: error, warn, info, debug or trace, or a filter such as info,mailagent=debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Settings {
+    fn load(&self, more: &[Flag]) -> Result<Config, ConfigErrors> {
+        let flag = |key, value: &Option<String>, name| value.clone().map(|value| Flag { key, value, name });
+        let own = [
+            flag("data", &self.data, "--data"),
+            flag("database.url", &self.database, "--database"),
+            flag("telemetry.log", &self.log, "--log"),
+        ];
+        let flags: Vec<Flag> = own.into_iter().flatten().chain(more.iter().cloned()).collect();
+        config::load(self.config.as_deref(), config::environment(), &flags)
+    }
+}
+
+/// Tenants and users have names of the same form.
+fn parse_id(text: &str) -> Result<String, String> {
+    if crate::ops::directory::is_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("it must have 1 to 64 characters of A-Z a-z 0-9 . _ -".to_owned())
+    }
+}
+
+/// How a command failed.
+#[derive(Debug)]
+enum Failure {
+    /// The settings are wrong.
+    Config(ConfigErrors),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Config(errors)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+type CommandResult = Result<ExitCode, Failure>;
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    // Before any connection is made: with no provider chosen, rustls panics at the first.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("error: a TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Token(args) => token::run(&args),
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Archive(command) => archive::run(command).await,
+            Command::Simulate(args) => simulate::run(args).await,
+        }
+    });
+    // A thread that still works for nobody must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match result {
+        Ok(code) => code,
+        Err(Failure::Config(errors)) => {
+            eprint!("{errors}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `mailagent archive import`.
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use futures::{StreamExt, TryStreamExt};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{CommandResult, Settings};
+use crate::{
+    app::{self, Surroundings},
+    lifecycle::Lifecycle,
+    mailfile,
+    ops::{
+        Ops,
+        import::{self, BatchResult},
+    },
+};
+
+/// Messages of one transaction.
+const BATCH_MESSAGES: usize = 200;
+/// Bytes of one transaction, so that large messages do not fill the memory.
+const BATCH_BYTES: usize = 8 << 20;
+/// Batches that are read and packed while another one is stored.
+const BATCHES_AHEAD: usize = 2;
+
+/// Works on the archive.
+#[derive(Subcommand, Debug)]
+pub enum ArchiveCommand {
+    /// Archives messages from .eml files, mbox files and Maildirs. A repeat adds nothing
+    Import(ImportArgs),
+}
+
+/// Archives messages from files.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// The tenant whose archive it is
+    #[arg(long, value_name = "TENANT", value_parser = super::parse_id)]
+    tenant: String,
+    /// Shows no progress bar
+    #[arg(long)]
+    quiet: bool,
+    /// .eml files, mbox files, Maildirs, or folders of them
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
+    let ArchiveCommand::Import(args) = command;
+    let config = args.settings.load(&[])?;
+    let ops = app::build_ops(&config, Surroundings::default(), &Lifecycle::new()).await?;
+    let files = mailfile::open(&args.files).context("cannot read the files")?;
+    let (total, skipped) = (files.total_bytes(), files.skipped());
+    let bar = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {msg}  {elapsed_precise}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+
+    let began = Instant::now();
+    let result = import_files(&ops, &args.tenant, files, &bar).await;
+    bar.finish_and_clear();
+    ops.store.close().await;
+    let sums = result?;
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{} messages read, {} archived ({}), {} known already, {} other files passed over, in {seconds:.1} s ({:.0} messages/s).",
+        sums.read,
+        sums.archived,
+        human_bytes(sums.bytes),
+        sums.read - sums.archived - sums.unreadable,
+        skipped,
+        sums.read as f64 / seconds.max(0.001),
+    );
+    if sums.unreadable > 0 {
+        println!("{} messages could not be read from their files; the lines above name them.", sums.unreadable);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Default)]
+struct Sums {
+    read: u64,
+    archived: u64,
+    bytes: u64,
+    unreadable: u64,
+}
+
+enum Read {
+    Batch { messages: Vec<(String, Vec<u8>)>, bytes_read: u64 },
+    Unreadable(String),
+}
+
+/// Reads files, packs messages and stores them, each step while the others work on their next piece.
+async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, bar: &ProgressBar) -> anyhow::Result<Sums> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let reader = tokio::task::spawn_blocking(move || read_batches(files, &sender));
+    let mut sums = Sums::default();
+    let mut prepared = ReceiverStream::new(receiver)
+        .map(|read| async {
+            match read {
+                Read::Batch { messages, bytes_read } => {
+                    let count = messages.len() as u64;
+                    let prepared = import::prepare(ops, tenant, messages).await?;
+                    Ok::<_, anyhow::Error>((Ok(prepared), count, bytes_read))
+                }
+                Read::Unreadable(text) => Ok((Err(text), 1, 0)),
+            }
+        })
+        .buffered(BATCHES_AHEAD);
+    while let Some((prepared, count, bytes_read)) = prepared.try_next().await? {
+        sums.read += count;
+        match prepared {
+            Ok(prepared) => {
+                let BatchResult {
+                    archived, archived_bytes, ..
+                } = import::store(ops, tenant, prepared).await?;
+                sums.archived += archived;
+                sums.bytes += archived_bytes;
+                bar.set_position(bytes_read);
+                bar.set_message(format!("{} messages", sums.read));
+            }
+            Err(text) => {
+                sums.unreadable += 1;
+                bar.suspend(|| eprintln!("{text}"));
+            }
+        }
+    }
+    drop(prepared);
+    reader.await?;
+    Ok(sums)
+}
+
+fn read_batches(mut files: mailfile::MailFiles, sender: &tokio::sync::mpsc::Sender<Read>) {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let next = files.next();
+        let ended = next.is_none();
+        match next {
+            Some(Ok(message)) => {
+                bytes += message.raw.len();
+                batch.push((message.origin, message.raw));
+            }
+            Some(Err(error)) => {
+                if sender.blocking_send(Read::Unreadable(error.to_string())).is_err() {
+                    return;
+                }
+            }
+            None => {}
+        }
+        let full = batch.len() == BATCH_MESSAGES || bytes >= BATCH_BYTES;
+        if (full || ended) && !batch.is_empty() {
+            let messages = std::mem::take(&mut batch);
+            let bytes_read = files.bytes_read();
+            bytes = 0;
+            // An error means that the import has ended early.
+            if sender.blocking_send(Read::Batch { messages, bytes_read }).is_err() {
+                return;
+            }
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// A size for people, such as `1.2 MB`.
+pub(super) fn human_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,135 @@
+//! `mailagent demo`: the main job on simulated mailboxes, with the sample mail or with one's own.
+
+pub mod data;
+mod setup;
+mod show;
+mod summary;
+mod weave;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::CommandResult;
+use crate::{
+    app::{self, Running},
+    config::{self, Config, Flag},
+    domain::{Caller, Scope},
+    lifecycle::shutdown_signals,
+    sim::ews::Exchange,
+    telemetry,
+};
+
+/// Where callers find the demo, unless that port is taken.
+const PORT: u16 = 50051;
+/// Time between two sample messages, so that a person can follow.
+const PACE: Duration = Duration::from_millis(120);
+/// With `--once`, how long nothing may happen before it is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Shows the main job.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Ends by itself when all mail is handled, with a summary; fails if anything was lost
+    #[arg(long)]
+    once: bool,
+    /// Your own mail instead of the sample: .eml files, mbox files, Maildirs, or folders of them. It is only read
+    #[arg(long, value_name = "PATH")]
+    mail: Vec<PathBuf>,
+    /// Weaves a case reference into every tenth subject of your own mail, so that there is something to match
+    #[arg(long, requires = "mail")]
+    weave: bool,
+    /// What is logged, as with serve
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+pub(super) async fn run(args: DemoArgs) -> CommandResult {
+    let folder = tempfile::Builder::new().prefix("mailagent-demo-").tempdir().context("cannot make a temporary folder")?;
+    let config = demo_config(folder.path(), &args.log)?;
+    let telemetry = telemetry::init(&config.telemetry)?;
+    let mut signals = shutdown_signals()?;
+    let exchange = Exchange::builder().start().await.context("cannot start the simulated Exchange server")?;
+    let listener = match TcpListener::bind(("127.0.0.1", PORT)).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on the loopback interface")?,
+    };
+    let running = app::start(config.clone(), listener).await?;
+
+    let work = show_main_job(&args, &config, &running, &exchange, folder.path());
+    let code = tokio::select! {
+        result = work => result?,
+        _ = signals.recv() => {
+            println!("\nStopping.");
+            ExitCode::SUCCESS
+        }
+    };
+    let stopped = running.stop().await;
+    exchange.stop().await;
+    drop(telemetry);
+    Ok(if stopped.exit_code() == 0 { code } else { ExitCode::from(stopped.exit_code()) })
+}
+
+fn demo_config(folder: &std::path::Path, log: &str) -> Result<Config, config::ConfigErrors> {
+    let flag = |key, value: &str, name| Flag {
+        key,
+        value: value.to_owned(),
+        name,
+    };
+    let flags = [
+        flag("data", &folder.to_string_lossy(), "--data"),
+        // The simulated server speaks plain http, on this machine only.
+        flag("exchange.allow_http", "true", "--allow-http"),
+        flag("exchange.poll_interval", "5s", "--poll-interval"),
+        flag("telemetry.log", log, "--log"),
+    ];
+    config::load(None, [], &flags)
+}
+
+async fn show_main_job(
+    args: &DemoArgs,
+    config: &Config,
+    running: &Running,
+    exchange: &Exchange,
+    folder: &std::path::Path,
+) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let set = data::DemoSet::load()?;
+    let tenant = set.directory.tenant.id.clone();
+    let admin = Caller {
+        tenant: tenant.clone(),
+        user: set.directory.users.first().map(|user| user.id.clone()).unwrap_or_default(),
+        scopes: Scope::ALL.to_vec(),
+    };
+    let token = super::token::issue(config, &tenant, &admin.user, Scope::ALL.to_vec())?;
+    setup::write_directory(&running.ops, &admin, &set.directory).await?;
+    let plan = if args.mail.is_empty() {
+        setup::sample_plan(&set)
+    } else {
+        setup::own_plan(&set, &args.mail, args.weave, folder).await?
+    };
+    show::greeting(running.address, &token, &plan, args);
+
+    let names = show::Names::of(&set.directory);
+    let shown = show::follow(&running.ops, &admin, names).await?;
+    let agents = setup::create_agents(&running.ops, &admin, exchange, &plan).await?;
+    let pace = if args.mail.is_empty() { PACE } else { Duration::ZERO };
+    setup::deliver(exchange, &plan, pace).await;
+
+    if !args.once {
+        show::all_delivered();
+        std::future::pending::<()>().await;
+    }
+    let expected = plan.expected_by_mailbox();
+    let finished = summary::wait_until_handled(&running.ops, &admin, &agents, &expected, PATIENCE).await?;
+    shown.catch_up(&running.ops, &tenant).await?;
+    let report = summary::Report::make(&running.ops, &admin, &agents, &plan).await?;
+    report.print(began.elapsed());
+    Ok(if finished && report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

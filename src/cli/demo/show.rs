@@ -1,0 +1,187 @@
+//! What the demo prints while it runs: one line for each note and each archived message.
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt};
+
+use super::{DemoArgs, data::Directory, setup::Plan};
+use crate::{
+    cli::archive::human_bytes,
+    domain::{Caller, Direction, Mailbox, Message, MessageFilter, Note, Result},
+    ops::{
+        Ops, archive, sweep,
+        watch::{Cursors, EARLIEST, Followed},
+    },
+};
+
+/// Widths of the columns.
+const CASE: usize = 12;
+const CUSTOMER: usize = 24;
+const PERSON: usize = 34;
+const SUBJECT: usize = 60;
+
+/// Names of customers for people.
+pub(super) struct Names(HashMap<String, String>);
+
+impl Names {
+    pub(super) fn of(directory: &Directory) -> Self {
+        let names = directory.customers.iter().map(|customer| (customer.id.clone(), customer.display_name.clone()));
+        Self(names.collect())
+    }
+
+    fn customer<'a>(&'a self, id: &'a str) -> &'a str {
+        self.0.get(id).map_or(id, String::as_str)
+    }
+}
+
+/// Follows the streams and prints, until it is dropped.
+pub(super) struct Shown {
+    notes: Arc<AtomicI64>,
+    messages: Arc<AtomicI64>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Shown {
+    /// Waits until everything that is committed by now has been printed, a few seconds at most.
+    pub(super) async fn catch_up(&self, ops: &Ops, tenant: &str) -> Result<()> {
+        let (last, _) = ops.store.tenant(tenant).log_bounds().await?;
+        let behind = || self.notes.load(Ordering::Acquire) < last || self.messages.load(Ordering::Acquire) < last;
+        for _ in 0..500 {
+            if !behind() || self.tasks.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Begins to print notes and archived messages as they come.
+pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Shown> {
+    let names = Arc::new(names);
+    let cursors = |stream| Cursors::new(ops, stream, &admin.tenant);
+    let matches = sweep::watch_matches(ops, admin, cursors("WatchMatches"), EARLIEST, sweep::MatchFilter::default()).await?;
+    let messages = archive::stream(ops, admin, &cursors("StreamMessages"), EARLIEST, MessageFilter::default()).await?;
+    let mut shown = Shown {
+        notes: Arc::default(),
+        messages: Arc::default(),
+        tasks: tokio::task::JoinSet::new(),
+    };
+    let for_notes = names.clone();
+    shown.tasks.spawn(print_all(matches, shown.notes.clone(), move |found: &sweep::Match| note_line(&for_notes, &found.note)));
+    shown.tasks.spawn(print_all(messages, shown.messages.clone(), move |message: &Message| message_line(&names, message)));
+    Ok(shown)
+}
+
+async fn print_all<T>(stream: impl Stream<Item = Result<Followed<T>>>, reached: Arc<AtomicI64>, line: impl Fn(&T) -> String) {
+    let mut stream = std::pin::pin!(stream);
+    while let Some(followed) = stream.next().await {
+        let Ok(followed) = followed else { return };
+        if let Some(entry) = &followed.entry {
+            print_line(&line(entry));
+        }
+        reached.store(followed.position, Ordering::Release);
+    }
+}
+
+/// Prints a line; that nobody reads it any more is no fault of the demo.
+pub(super) fn print_line(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn note_line(names: &Names, note: &Note) -> String {
+    let mut marks = Vec::new();
+    if note.contact_created {
+        marks.push("contact created".to_owned());
+    }
+    if let Some(kind) = note.automatic {
+        marks.push(kind.as_str().replace('_', "-"));
+    }
+    if note.blob.is_some() {
+        marks.push("full message kept".to_owned());
+    }
+    let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
+    format!(
+        "{} {} {} {} {}{marks}",
+        bold("note   "),
+        fit(&note.case_reference, CASE),
+        fit(names.customer(&note.customer), CUSTOMER),
+        fit(&person(note.sender.as_ref()), PERSON),
+        fit(&note.subject, SUBJECT).trim_end(),
+    )
+}
+
+fn message_line(names: &Names, message: &Message) -> String {
+    let mut customers: Vec<&str> = message.links.iter().map(|link| names.customer(&link.customer)).collect();
+    customers.dedup();
+    let customers = match (customers.is_empty(), message.direction) {
+        (false, _) => customers.join(", "),
+        (true, Direction::Internal) => "-".to_owned(),
+        (true, _) => "(no customer yet)".to_owned(),
+    };
+    let other = if message.direction == Direction::Outgoing { message.to.first() } else { message.from.as_ref() };
+    format!(
+        "archive {} {} {} {}  {}",
+        fit(message.direction.as_str(), CASE),
+        fit(&customers, CUSTOMER),
+        fit(&person(other), PERSON),
+        fit(&message.subject, SUBJECT).trim_end(),
+        human_bytes(u64::try_from(message.size).unwrap_or(0)),
+    )
+}
+
+fn person(mailbox: Option<&Mailbox>) -> String {
+    match mailbox {
+        None => "(no valid sender)".to_owned(),
+        Some(mailbox) if mailbox.display_name.is_empty() => mailbox.address.clone(),
+        Some(mailbox) => format!("{} <{}>", mailbox.display_name, mailbox.address),
+    }
+}
+
+/// Cuts or fills a text to a width; characters of double width count as one, so such lines end a little later.
+fn fit(text: &str, width: usize) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().count() <= width {
+        return format!("{text:width$}");
+    }
+    let cut: String = text.chars().take(width - 1).collect();
+    format!("{cut}…")
+}
+
+fn bold(text: &str) -> String {
+    if std::io::stdout().is_terminal() { format!("\x1b[1;32m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Says what is going to happen, and how to call in meanwhile.
+pub(super) fn greeting(address: SocketAddr, token: &str, plan: &Plan, args: &DemoArgs) {
+    let mailboxes: Vec<&str> = plan.mailboxes.iter().map(|mailbox| mailbox.address.as_str()).collect();
+    print_line(&format!(
+        "mailagent {} with a simulated Exchange server and {} messages for {}.",
+        env!("CARGO_PKG_VERSION"),
+        plan.mail.len(),
+        mailboxes.join(", "),
+    ));
+    if plan.passed_over > 0 {
+        print_line(&format!("{} files hold no mail and are passed over.", plan.passed_over));
+    }
+    print_line(&format!("gRPC, grpc-web and HTTP at http://{address}"));
+    if !args.once {
+        print_line(&format!("Token of an administrator of the tenant `demo`:\n{token}"));
+        print_line("Ctrl-C ends the demo and removes all that it made.");
+    }
+    print_line("");
+}
+
+/// Says that there is nothing more to come.
+pub(super) fn all_delivered() {
+    print_line("All mail has been sent to the mailboxes. The service goes on until Ctrl-C.");
+}
