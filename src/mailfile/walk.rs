@@ -15,12 +15,11 @@ const HEAD: u64 = 16 * 1024;
 const DEPTH_LIMIT: usize = 64;
 
 /// Extensions of files that hold other things, some of which look like a header.
-const OTHERS: [&str; 24] = [
-    "json", "xml", "yml", "yaml", "toml", "tsv", "csv", "md", "html", "htm", "ics", "vcf", "p7s", "p7m", "pem", "asc", "gz", "zip", "pdf",
-    "png", "jpg", "sqlite", "log", "rs",
+const OTHERS: [&str; 12] = [
+    "json", "xml", "yml", "yaml", "toml", "tsv", "csv", "md", "html", "htm", "log", "out",
 ];
 /// Fields one of which every message has.
-const TELLING: [&str; 6] = ["from", "date", "subject", "received", "message-id", "return-path"];
+const TELLING: [&str; 7] = ["from", "date", "subject", "received", "message-id", "return-path", "mime-version"];
 
 /// A file with messages.
 #[derive(Debug)]

@@ -6,7 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{*, entity::Entity, layout::open};
+use mail_builder::{
+    MessageBuilder,
+    headers::{content_type::ContentType, date::Date, raw::Raw},
+    mime::{BodyPart, MimePart},
+};
+use mail_parser::{MessageParser, MimeHeaders, PartType};
+
+use super::{
+    entity::{Entity, Part},
+    *,
+};
 
 /// The folder of the corpus, if it is there.
 pub(crate) fn corpus() -> Option<PathBuf> {
@@ -129,20 +139,92 @@ fn most_replies_are_cut_as_another_program_does() {
     assert!(agree >= 27, "only {agree} agree; these differ: {differ:?}");
 }
 
+/// A message with the values of `mail` in its header, in another order and with other fields around them.
+fn header_of(mail: &ParsedMail) -> MessageBuilder<'_> {
+    let mut message = MessageBuilder::new().header("X-Server", Raw::new("rebuilt")).subject(mail.subject.as_str());
+    if let Some(time) = mail.sent_time {
+        message = message.date(Date::new(time.seconds()));
+    }
+    if let Some(from) = &mail.from {
+        message = message.header("From", Raw::new(format!("<{}>", from.address)));
+    }
+    message.header("Message-ID", Raw::new(format!("<{}>", mail.message_id.as_deref().unwrap_or_default())))
+}
+
+/// A part with another boundary, charset and transfer encoding.
+fn rebuilt_part<'a>(entity: &'a Entity<'a>, part: &'a Part<'a>) -> MimePart<'a> {
+    if !part.children.is_empty() {
+        let children = part.children.iter().map(|index| rebuilt_part(entity, &entity.parts[*index]));
+        return MimePart::new(part.media_type.as_str(), BodyPart::Multipart(children.collect()));
+    }
+    let mut built = if part.media_type.starts_with("text/") {
+        let kind = ContentType::new(part.media_type.as_str()).attribute("charset", "utf-8");
+        MimePart::new(kind, BodyPart::Text(part.text()))
+    } else {
+        MimePart::new(part.media_type.as_str(), BodyPart::Binary(part.decoded()))
+    };
+    let name = layout::file_name(part);
+    if part.is_attachment() {
+        built = built.attachment(if name.is_empty() { "unnamed".to_owned() } else { name });
+    } else if part.raw_file_name().is_some() {
+        built = built.header("Content-Disposition", ContentType::new("inline").attribute("filename", name));
+    }
+    built
+}
+
+/// Messages with an identity of their own, read and rebuilt by `rebuild`: how many keep it, and which do not.
+fn rebuild_all(rebuild: impl Fn(&ParsedMail, &[u8]) -> Option<Vec<u8>>) -> Option<(usize, Vec<String>)> {
+    let (mut same, mut other) = (0, Vec::new());
+    for (path, raw) in messages()?.filter(|(path, _)| !path.starts_with("synthetic")) {
+        let Ok(mail) = parse(&raw) else { continue };
+        if mail.message_id.is_none() || mail.sent_time.is_none() {
+            continue;
+        }
+        let Some(rebuilt) = rebuild(&mail, &raw) else { continue };
+        if parse(&rebuilt).unwrap().identity == mail.identity {
+            same += 1;
+        } else {
+            other.push(path);
+        }
+    }
+    println!("{same} keep their identity, {} do not: {other:?}", other.len());
+    Some((same, other))
+}
+
 #[test]
-fn zz_adhoc() {
-    let raw = fs::read(env::var("ADHOC").unwrap_or("/dev/null".into())).unwrap();
-    let t = Instant::now();
-    let m = parse::read(&raw); println!("parse {:?} {:?}", t.elapsed(), m.subject);
-    let t = Instant::now();
-    let n = content::note_text(&raw); println!("note {:?} {}", t.elapsed(), n.text.len());
-    let t = Instant::now();
-    let c = content::content(&raw); println!("content {:?} {}", t.elapsed(), c.html.len());
-    let e = Entity::read(&raw);
-    let t = Instant::now();
-    let text = open(&e, |o| o.text(|s| html::to_words(s, 1<<20))); println!("text {:?} {}", t.elapsed(), text.len());
-    let t = Instant::now();
-    quote::split(&text); println!("split {:?}", t.elapsed());
-    let t = Instant::now();
-    quote::announces_forward(&text); println!("ann {:?}", t.elapsed());
+fn rebuilding_the_structure_keeps_the_identity() {
+    let result = rebuild_all(|mail, raw| {
+        let entity = Entity::read(raw);
+        Some(header_of(mail).body(rebuilt_part(&entity, entity.root())).write_to_vec().unwrap())
+    });
+    let Some((same, other)) = result else { return };
+    assert!(other.len() * 100 < same, "{other:?}");
+}
+
+/// As servers do that keep a text, an HTML text and attachments rather than a structure; read by another parser.
+#[test]
+fn flattening_the_structure_mostly_keeps_the_identity() {
+    let result = rebuild_all(|mail, raw| {
+        let message = guarded(|| MessageParser::default().parse(raw)).flatten()?;
+        let mut built = header_of(mail);
+        if let Some(text) = message.body_text(0) {
+            built = built.text_body(text.into_owned());
+        }
+        if message.html_body_count() > 0 {
+            built = built.html_body(message.body_html(0)?.into_owned());
+        }
+        for part in message.attachments() {
+            let kind = part.content_type().map_or("application/octet-stream".to_owned(), |kind| {
+                format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream"))
+            });
+            let content = match &part.body {
+                PartType::Message(embedded) => embedded.raw_message().to_vec(),
+                _ => part.contents().to_vec(),
+            };
+            built = built.attachment(kind, part.attachment_name().unwrap_or("unnamed").to_owned(), content);
+        }
+        Some(built.write_to_vec().unwrap())
+    });
+    let Some((same, other)) = result else { return };
+    assert!(same > other.len(), "{other:?}");
 }
