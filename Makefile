@@ -1,5 +1,7 @@
 # `make help` lists what there is.
 
+BUF := clients/typescript/node_modules/.bin/buf
+
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test check fmt clients bench
 
@@ -19,9 +21,9 @@ check: test ## The same: what CI runs
 
 fmt: ## Formats Rust and protocol files
 	cargo fmt --all
-	clients/typescript/node_modules/.bin/buf format --write proto/mailagent
+	@test -x $(BUF) || { echo "protocol files left as they are: make setup brings buf"; exit 0; }; $(BUF) format --write
 
-clients: ## Writes the generated code in clients/ anew from proto/ (after `make setup`)
+clients: setup ## Writes the generated code in clients/ anew from proto/
 	@scripts/generate-clients.sh
 
 bench: ## Runs the benchmarks: minutes, in release mode

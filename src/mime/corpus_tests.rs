@@ -6,7 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
+use mail_builder::{
+    MessageBuilder,
+    headers::{content_type::ContentType, date::Date, raw::Raw},
+    mime::{BodyPart, MimePart},
+};
+use mail_parser::{MessageParser, MimeHeaders, PartType};
+
+use super::{
+    entity::{Entity, Part},
+    *,
+};
 
 /// The folder of the corpus, if it is there.
 pub(crate) fn corpus() -> Option<PathBuf> {
@@ -23,8 +33,7 @@ pub(crate) fn corpus() -> Option<PathBuf> {
 pub(crate) fn index(folder: &Path) -> Vec<(String, String, usize)> {
     let index = fs::read_to_string(folder.join("index.tsv")).unwrap();
     let rows = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
-    rows.map(|row| (row[0].to_owned(), row[3].to_owned(), row[4].parse().unwrap_or(0)))
-        .collect()
+    rows.map(|row| (row[0].to_owned(), row[3].to_owned(), row[4].parse().unwrap_or(0))).collect()
 }
 
 fn messages() -> Option<impl Iterator<Item = (String, Vec<u8>)>> {
@@ -41,10 +50,7 @@ fn has_no_controls(text: &str) -> bool {
 }
 
 fn check_limits(path: &str, mail: &ParsedMail) {
-    assert!(
-        mail.message_id.as_ref().is_none_or(|id| id.len() <= 998 && has_no_controls(id)),
-        "{path}"
-    );
+    assert!(mail.message_id.as_ref().is_none_or(|id| id.len() <= 998 && has_no_controls(id)), "{path}");
     assert!(mail.subject.chars().count() <= 998 && has_no_controls(&mail.subject), "{path}");
     assert!(mail.preview.chars().count() <= 200 && has_no_controls(&mail.preview), "{path}");
     assert!(mail.search.body.len() <= 256 * 1024, "{path}");
@@ -53,10 +59,7 @@ fn check_limits(path: &str, mail: &ParsedMail) {
         assert!(list.len() <= 1_000, "{path}");
     }
     for mailbox in mail.from.iter().chain(&mail.to).chain(&mail.cc) {
-        assert!(
-            has_no_controls(&mailbox.display_name) && has_no_controls(&mailbox.address),
-            "{path}: {mailbox:?}"
-        );
+        assert!(has_no_controls(&mailbox.display_name) && has_no_controls(&mailbox.address), "{path}: {mailbox:?}");
     }
 }
 
@@ -64,21 +67,28 @@ fn check_limits(path: &str, mail: &ParsedMail) {
 fn every_message_is_read_in_time_and_within_limits() {
     let Some(messages) = messages() else { return };
     let (mut read, mut refused, mut slowest) = (0, Vec::new(), Duration::ZERO);
+    let mut timed = |path: &str, started: Instant| {
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(1), "{path} took {took:?}");
+        slowest = slowest.max(took);
+    };
     for (path, raw) in messages {
         let started = Instant::now();
-        let parsed = guarded(|| parse::read(raw.trim_ascii_start()));
-        assert!(parsed.is_some(), "{path} made the parser panic");
-        match parse(&raw) {
+        let parsed = parse(&raw);
+        timed(&path, started);
+        match parsed {
+            Err(Unparsable::ParserFailed) => panic!("{path} made the parser panic"),
             Ok(mail) => check_limits(&path, &mail),
             Err(reason) => refused.push((path.clone(), reason)),
         }
+        let started = Instant::now();
         let note = guarded(|| content::note_text(&raw)).unwrap_or_else(|| panic!("{path}: note"));
         assert!(note.text.len() <= 1 << 20 && note.quoted.len() <= 1 << 20, "{path}");
+        timed(&path, started);
+        let started = Instant::now();
         let shown = guarded(|| content::content(&raw)).unwrap_or_else(|| panic!("{path}: content"));
-        assert!(
-            shown.text.len() <= 1 << 20 && shown.html.len() <= 1 << 20 && shown.headers.len() <= 1_000,
-            "{path}"
-        );
+        timed(&path, started);
+        assert!(shown.text.len() <= 1 << 20 && shown.html.len() <= 1 << 20 && shown.headers.len() <= 1_000, "{path}");
         assert!(shown.attachments.len() <= 1_000, "{path}");
         for (name, value) in &shown.headers {
             assert!(has_no_controls(name) && has_no_controls(value), "{path}: {name}");
@@ -86,15 +96,8 @@ fn every_message_is_read_in_time_and_within_limits() {
         for (index, info) in shown.attachments.iter().enumerate().take(3) {
             let (found, bytes) = attachment(&raw, index).unwrap_or_else(|| panic!("{path}: attachment {index}"));
             assert_eq!((&found, bytes.len() as u64), (info, info.size), "{path}");
-            assert!(
-                has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']),
-                "{path}: {}",
-                found.file_name
-            );
+            assert!(has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']), "{path}: {}", found.file_name);
         }
-        let took = started.elapsed();
-        slowest = slowest.max(took);
-        assert!(took < Duration::from_secs(1), "{path} took {took:?}");
         read += 1;
     }
     println!("{read} messages read, slowest {slowest:?}, {} refused: {refused:?}", refused.len());
@@ -134,4 +137,94 @@ fn most_replies_are_cut_as_another_program_does() {
     differ.sort();
     println!("{agree} agree, {} differ: {differ:?}", differ.len());
     assert!(agree >= 27, "only {agree} agree; these differ: {differ:?}");
+}
+
+/// A message with the values of `mail` in its header, in another order and with other fields around them.
+fn header_of(mail: &ParsedMail) -> MessageBuilder<'_> {
+    let mut message = MessageBuilder::new().header("X-Server", Raw::new("rebuilt")).subject(mail.subject.as_str());
+    if let Some(time) = mail.sent_time {
+        message = message.date(Date::new(time.seconds()));
+    }
+    if let Some(from) = &mail.from {
+        message = message.header("From", Raw::new(format!("<{}>", from.address)));
+    }
+    message.header("Message-ID", Raw::new(format!("<{}>", mail.message_id.as_deref().unwrap_or_default())))
+}
+
+/// A part with another boundary, charset and transfer encoding.
+fn rebuilt_part<'a>(entity: &'a Entity<'a>, part: &'a Part<'a>) -> MimePart<'a> {
+    if !part.children.is_empty() {
+        let children = part.children.iter().map(|index| rebuilt_part(entity, &entity.parts[*index]));
+        return MimePart::new(part.media_type.as_str(), BodyPart::Multipart(children.collect()));
+    }
+    let mut built = if part.media_type.starts_with("text/") {
+        let kind = ContentType::new(part.media_type.as_str()).attribute("charset", "utf-8");
+        MimePart::new(kind, BodyPart::Text(part.text()))
+    } else {
+        MimePart::new(part.media_type.as_str(), BodyPart::Binary(part.decoded()))
+    };
+    let name = layout::file_name(part);
+    if part.is_attachment() {
+        built = built.attachment(if name.is_empty() { "unnamed".to_owned() } else { name });
+    } else if part.raw_file_name().is_some() {
+        built = built.header("Content-Disposition", ContentType::new("inline").attribute("filename", name));
+    }
+    built
+}
+
+/// Messages with an identity of their own, read and rebuilt by `rebuild`: how many keep it, and which do not.
+fn rebuild_all(rebuild: impl Fn(&ParsedMail, &[u8]) -> Option<Vec<u8>>) -> Option<(usize, Vec<String>)> {
+    let (mut same, mut other) = (0, Vec::new());
+    for (path, raw) in messages()?.filter(|(path, _)| !path.starts_with("synthetic")) {
+        let Ok(mail) = parse(&raw) else { continue };
+        if mail.message_id.is_none() || mail.sent_time.is_none() {
+            continue;
+        }
+        let Some(rebuilt) = rebuild(&mail, &raw) else { continue };
+        if parse(&rebuilt).unwrap().identity == mail.identity {
+            same += 1;
+        } else {
+            other.push(path);
+        }
+    }
+    println!("{same} keep their identity, {} do not: {other:?}", other.len());
+    Some((same, other))
+}
+
+#[test]
+fn rebuilding_the_structure_keeps_the_identity() {
+    let result = rebuild_all(|mail, raw| {
+        let entity = Entity::read(raw);
+        Some(header_of(mail).body(rebuilt_part(&entity, entity.root())).write_to_vec().unwrap())
+    });
+    let Some((same, other)) = result else { return };
+    assert!(other.len() * 100 < same, "{other:?}");
+}
+
+/// As servers do that keep a text, an HTML text and attachments rather than a structure; read by another parser.
+#[test]
+fn flattening_the_structure_mostly_keeps_the_identity() {
+    let result = rebuild_all(|mail, raw| {
+        let message = guarded(|| MessageParser::default().parse(raw)).flatten()?;
+        let mut built = header_of(mail);
+        if let Some(text) = message.body_text(0) {
+            built = built.text_body(text.into_owned());
+        }
+        if message.html_body_count() > 0 {
+            built = built.html_body(message.body_html(0)?.into_owned());
+        }
+        for part in message.attachments() {
+            let kind = part.content_type().map_or("application/octet-stream".to_owned(), |kind| {
+                format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream"))
+            });
+            let content = match &part.body {
+                PartType::Message(embedded) => embedded.raw_message().to_vec(),
+                _ => part.contents().to_vec(),
+            };
+            built = built.attachment(kind, part.attachment_name().unwrap_or("unnamed").to_owned(), content);
+        }
+        Some(built.write_to_vec().unwrap())
+    });
+    let Some((same, other)) = result else { return };
+    assert!(same > other.len(), "{other:?}");
 }

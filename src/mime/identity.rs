@@ -39,7 +39,7 @@ fn identity(basics: &Basics, opened: &Opened<'_>, text: &str, depth: usize) -> I
     Identity(bytes(context.finish().as_ref()))
 }
 
-/// The digest of an attachment. Servers rebuild embedded messages too, and write the line ends of texts anew.
+/// The digest of an attachment. Servers rebuild embedded messages too, and write texts anew in another charset.
 fn content(part: &Part<'_>, depth: usize) -> [u8; 32] {
     let decoded = part.decoded();
     if part.is_message() && depth < DEPTH_LIMIT {
@@ -53,8 +53,7 @@ fn content(part: &Part<'_>, depth: usize) -> [u8; 32] {
     }
     let textual = part.media_type.starts_with("text/") || part.media_type.starts_with("message/");
     let digest = if textual {
-        let text: Vec<u8> = decoded.iter().copied().filter(|byte| *byte != b'\r').collect();
-        digest(&SHA256, text.trim_ascii_end())
+        digest(&SHA256, solid(&part.text()).as_bytes())
     } else {
         digest(&SHA256, &decoded)
     };

@@ -18,7 +18,7 @@ mod smime;
 mod subject;
 
 #[cfg(test)]
-mod corpus_tests;
+pub(crate) mod corpus_tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -186,6 +186,11 @@ pub fn content(raw: &[u8]) -> Content {
 /// no such part.
 pub fn attachment(raw: &[u8], index: usize) -> Option<(AttachmentInfo, Vec<u8>)> {
     guarded(|| content::attachment(raw.trim_ascii_start(), index)).flatten()
+}
+
+/// Names of the fields of the header at the beginning of `raw`, as written. None when there is no header at its beginning.
+pub fn field_names(raw: &[u8]) -> impl Iterator<Item = &str> {
+    fields::Fields::split(raw).0.0.into_iter().map(|field| field.name)
 }
 
 /// Runs `read`; `None` when it panics, which parsers written by others may do on input that nobody has thought of.

@@ -177,7 +177,8 @@ impl<'a> Lines<'a> {
             return None;
         }
         let starts = START.is_match(first);
-        if !starts && !first.ends_with([':', '：', '>']) && !first.ends_with('<') {
+        let ends = first.ends_with([':', '：', '>', '<']);
+        if !starts && !ends && !(first.contains('<') && first.contains('@')) {
             return None;
         }
         let mut joined = String::new();
