@@ -70,7 +70,9 @@ fn is_local_part(local: &str) -> bool {
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"@".contains(c);
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
     let content = if quoted { &local[1..local.len() - 1] } else { local };
-    !content.is_empty() && local.len() <= 64 && (content.chars().all(fits) || quoted && content.chars().all(|c| !c.is_control() && c != '"'))
+    !content.is_empty()
+        && local.len() <= 64
+        && (content.chars().all(fits) || quoted && content.chars().all(|c| !c.is_control() && c != '"'))
 }
 
 /// RFC 5321 §4.1.2, with underscores and internationalised labels; RFC 1035 §2.3.4 sets the lengths.
@@ -83,7 +85,9 @@ fn is_domain(domain: &str) -> bool {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_' || !c.is_ascii() && !c.is_whitespace() && !c.is_control())
+            && label
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '-' || c == '_' || !c.is_ascii() && !c.is_whitespace() && !c.is_control())
     };
     domain.len() <= 255 && domain.split('.').all(label)
 }
@@ -94,8 +98,14 @@ mod tests {
 
     fn check(value: &[u8], expected: &[(&str, &str)]) {
         let fields = Fields(vec![Field { name: "To", raw: value }]);
-        let found: Vec<_> = mailboxes(&fields, "to", 1000).into_iter().map(|m| (m.display_name, m.address)).collect();
-        let expected: Vec<_> = expected.iter().map(|(name, address)| ((*name).to_owned(), (*address).to_owned())).collect();
+        let found: Vec<_> = mailboxes(&fields, "to", 1000)
+            .into_iter()
+            .map(|m| (m.display_name, m.address))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, address)| ((*name).to_owned(), (*address).to_owned()))
+            .collect();
         assert_eq!(found, expected, "{}", String::from_utf8_lossy(value));
     }
 
@@ -103,7 +113,10 @@ mod tests {
     fn mailboxes_are_found_in_all_forms() {
         check(b"a@x.example", &[("", "a@x.example")]);
         check(b" Anna <A.B@X.Example>\r\n", &[("Anna", "A.B@x.example")]);
-        check(b"\"Doe, J.\" <j@x.example>, b@y.example", &[("Doe, J.", "j@x.example"), ("", "b@y.example")]);
+        check(
+            b"\"Doe, J.\" <j@x.example>, b@y.example",
+            &[("Doe, J.", "j@x.example"), ("", "b@y.example")],
+        );
         check(b"team: a@x.example, B <b@x.example>;", &[("", "a@x.example"), ("B", "b@x.example")]);
         check(b"a@x.example (Anna)", &[("Anna", "a@x.example")]);
         check(b"=?utf-8?Q?J=C3=BCrgen?= <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
@@ -116,7 +129,17 @@ mod tests {
 
     #[test]
     fn what_is_no_mailbox_is_passed_over() {
-        for value in [&b""[..], b"undisclosed-recipients:;", b"<>", b"Anna", b"<a@>", b"<@x.example>", b"<a b@x.example>", b"<a@x..y>", b"<a@-x>"] {
+        for value in [
+            &b""[..],
+            b"undisclosed-recipients:;",
+            b"<>",
+            b"Anna",
+            b"<a@>",
+            b"<@x.example>",
+            b"<a b@x.example>",
+            b"<a@x..y>",
+            b"<a@-x>",
+        ] {
             check(value, &[]);
         }
         check(format!("<{}@x.example>", "a".repeat(65)).as_bytes(), &[]);
@@ -125,7 +148,10 @@ mod tests {
     #[test]
     fn number_and_names_are_bounded() {
         let list = "a@x.example, ".repeat(3_000);
-        let fields = Fields(vec![Field { name: "To", raw: list.as_bytes() }]);
+        let fields = Fields(vec![Field {
+            name: "To",
+            raw: list.as_bytes(),
+        }]);
         assert_eq!(mailboxes(&fields, "To", 1_000).len(), 1_000);
         let name = format!("{} <a@x.example>", "n".repeat(2_000));
         assert_eq!(in_text(&name).unwrap().display_name.len(), NAME_LIMIT);

@@ -13,7 +13,8 @@ const VALUE_LIMIT: usize = 16 * 1024;
 pub(super) fn all(fields: &Fields<'_>) -> Vec<AuthenticationResults> {
     let read = fields.all("Authentication-Results").take(FIELD_LIMIT);
     // Encoded words have no place here; decoding them would let a sender write what the server did not.
-    read.map(|field| results(&decode::clean(&decode::text(field.raw, None), VALUE_LIMIT))).collect()
+    read.map(|field| results(&decode::clean(&decode::text(field.raw, None), VALUE_LIMIT)))
+        .collect()
 }
 
 /// What stands between separators.
@@ -32,7 +33,9 @@ fn results(value: &str) -> AuthenticationResults {
     let mut found = AuthenticationResults::default();
     let mut add = |statement: &[Token]| {
         let mut pairs = pairs(statement).into_iter();
-        let (Some(Token::Word(method)), Some((_, result))) = (statement.first(), pairs.next()) else { return };
+        let (Some(Token::Word(method)), Some((_, result))) = (statement.first(), pairs.next()) else {
+            return;
+        };
         let method = method.to_lowercase();
         // A version may follow the method.
         let method = method.split('/').next().unwrap_or_default();
@@ -130,7 +133,11 @@ mod tests {
     type Checked<'a> = &'a [(&'a str, Option<&'a str>)];
 
     fn check(value: &str, id: &str, dmarc: Option<&str>, spf: Checked<'_>, dkim: Checked<'_>) {
-        let owned = |list: Checked<'_>| list.iter().map(|(r, d)| ((*r).to_owned(), d.map(str::to_owned))).collect::<Vec<_>>();
+        let owned = |list: Checked<'_>| {
+            list.iter()
+                .map(|(r, d)| ((*r).to_owned(), d.map(str::to_owned)))
+                .collect::<Vec<_>>()
+        };
         let expected = AuthenticationResults {
             authserv_id: id.to_owned(),
             dmarc: dmarc.map(str::to_owned),
@@ -206,7 +213,17 @@ mod tests {
 
     #[test]
     fn broken_ones_end_somewhere() {
-        for value in ["", ";", "(", "\"", "a; spf", "a; spf=", "a; =pass", "((((", "a; spf=pass smtp.mailfrom"] {
+        for value in [
+            "",
+            ";",
+            "(",
+            "\"",
+            "a; spf",
+            "a; spf=",
+            "a; =pass",
+            "((((",
+            "a; spf=pass smtp.mailfrom",
+        ] {
             let raw = format!("Authentication-Results: {value}\n\n");
             assert_eq!(all(&Fields::split(raw.as_bytes()).0).len(), 1, "{value}");
         }

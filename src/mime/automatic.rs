@@ -37,12 +37,19 @@ pub(super) fn kind(entity: &Entity<'_>) -> Option<AutomaticKind> {
         return Some(AutomaticKind::AutoReply);
     }
     let return_path = fields.first("Return-Path").map(|field| field.text(998));
-    return_path.is_some_and(|path| path.starts_with("<>")).then_some(AutomaticKind::Bounce)
+    return_path
+        .is_some_and(|path| path.starts_with("<>"))
+        .then_some(AutomaticKind::Bounce)
 }
 
 fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
     let root = entity.root();
-    let reports = |part: &&super::entity::Part<'_>| matches!(part.media_type.as_str(), "message/delivery-status" | "message/global-delivery-status");
+    let reports = |part: &&super::entity::Part<'_>| {
+        matches!(
+            part.media_type.as_str(),
+            "message/delivery-status" | "message/global-delivery-status"
+        )
+    };
     let report_type = root.parameter("report-type").unwrap_or_default().to_ascii_lowercase();
     match root.media_type.as_str() {
         "message/delivery-status" => Some(delivery(&root.text())),
@@ -54,7 +61,12 @@ fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
         },
         "multipart/report" => Some(AutomaticKind::Report),
         // Some servers leave the outer type wrong.
-        _ => entity.parts.iter().find(reports).filter(|_| root.is_multipart()).map(|part| delivery(&part.text())),
+        _ => entity
+            .parts
+            .iter()
+            .find(reports)
+            .filter(|_| root.is_multipart())
+            .map(|part| delivery(&part.text())),
     }
 }
 
@@ -62,12 +74,20 @@ fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
 fn delivery(status: &str) -> AutomaticKind {
     let actions = status.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.trim().eq_ignore_ascii_case("Action").then(|| value.trim().to_ascii_lowercase())
+        name.trim()
+            .eq_ignore_ascii_case("Action")
+            .then(|| value.trim().to_ascii_lowercase())
     });
     let known = ["delayed", "delivered", "relayed", "expanded"];
     let mut any = false;
-    let harmless = actions.inspect(|_| any = true).all(|action| known.iter().any(|known| action.starts_with(known)));
-    if harmless && any { AutomaticKind::Report } else { AutomaticKind::Bounce }
+    let harmless = actions
+        .inspect(|_| any = true)
+        .all(|action| known.iter().any(|known| action.starts_with(known)));
+    if harmless && any {
+        AutomaticKind::Report
+    } else {
+        AutomaticKind::Bounce
+    }
 }
 
 fn is_from_daemon(fields: &Fields<'_>) -> bool {
@@ -113,7 +133,9 @@ mod tests {
     }
 
     fn report_of(kind: &str, part: &str, content: &str) -> String {
-        format!("Content-Type: multipart/report; report-type={kind}; boundary=b\n\n--b\n\nx\n--b\nContent-Type: {part}\n\n{content}\n--b--\n")
+        format!(
+            "Content-Type: multipart/report; report-type={kind}; boundary=b\n\n--b\n\nx\n--b\nContent-Type: {part}\n\n{content}\n--b--\n"
+        )
     }
 
     #[test]
@@ -129,7 +151,10 @@ mod tests {
         ] {
             check(&report_of("delivery-status", "message/delivery-status", action), Some(expected));
         }
-        check(&report_of("disposition-notification", "message/disposition-notification", "x"), Some(Report));
+        check(
+            &report_of("disposition-notification", "message/disposition-notification", "x"),
+            Some(Report),
+        );
         check(&report_of("feedback-report", "message/feedback-report", "x"), Some(Report));
     }
 }

@@ -28,7 +28,11 @@ pub(super) fn note_text(raw: &[u8]) -> NoteText {
     // What does not fit above the cut is shown below it.
     let kept = decode::cut(written, TEXT_LIMIT);
     let rest = &written[kept.len()..];
-    let quoted = if rest.is_empty() { quoted.to_owned() } else { format!("{rest}\n{quoted}") };
+    let quoted = if rest.is_empty() {
+        quoted.to_owned()
+    } else {
+        format!("{rest}\n{quoted}")
+    };
     NoteText {
         text: kept.trim_start_matches('\n').to_owned(),
         quoted: decode::cut(&quoted, TEXT_LIMIT).to_owned(),
@@ -58,8 +62,17 @@ fn calendar_text(calendar: &str) -> String {
     let item = unfolded.find("BEGIN:VEVENT").map_or("", |at| &unfolded[at..]);
     let value = |name: &str| {
         let lines = item.lines().take_while(|line| *line != "END:VEVENT");
-        let value = lines.filter_map(|line| line.split_once(':')).find(|(key, _)| key.split(';').next() == Some(name));
-        value.map(|(_, value)| value.replace("\\n", "\n").replace("\\N", "\n").replace("\\,", ",").replace("\\;", ";").replace("\\\\", "\\"))
+        let value = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.split(';').next() == Some(name));
+        value.map(|(_, value)| {
+            value
+                .replace("\\n", "\n")
+                .replace("\\N", "\n")
+                .replace("\\,", ",")
+                .replace("\\;", ";")
+                .replace("\\\\", "\\")
+        })
     };
     let values = ["SUMMARY", "LOCATION", "DESCRIPTION"].into_iter().filter_map(value);
     let values: Vec<String> = values.filter(|value| !value.trim().is_empty()).collect();
@@ -78,7 +91,9 @@ pub(super) fn content(raw: &[u8]) -> Content {
             text: decode::cut(&text, TEXT_LIMIT).to_owned(),
             html: safe.html,
             remote_content_blocked: safe.blocked,
-            attachments: attachments.map(|(part, inline)| layout::info(part, inline, part.decoded().len())).collect(),
+            attachments: attachments
+                .map(|(part, inline)| layout::info(part, inline, part.decoded().len()))
+                .collect(),
         }
     })
 }
@@ -116,7 +131,11 @@ mod tests {
         assert_eq!(content.text, "Hi");
         assert_eq!(content.html, "<p>Hi</p><img>");
         assert!(content.remote_content_blocked);
-        let names: Vec<_> = content.attachments.iter().map(|a| (a.file_name.as_str(), a.media_type.as_str(), a.size, a.inline)).collect();
+        let names: Vec<_> = content
+            .attachments
+            .iter()
+            .map(|a| (a.file_name.as_str(), a.media_type.as_str(), a.size, a.inline))
+            .collect();
         assert_eq!(names, [("a.pdf", "application/pdf", 3, false), ("", "image/png", 1, true)]);
         assert_eq!(content.attachments[1].content_id, "i@x");
     }
@@ -135,7 +154,10 @@ mod tests {
     #[test]
     fn notes_prefer_plain_text_and_split_it() {
         let note = note_text(b"Subject: x\n\nYes.\r\n\r\nOn 1/1/2025 A <a@x.example> wrote:\r\n> q\r\n");
-        assert_eq!((note.text.as_str(), note.quoted.as_str()), ("Yes.", "On 1/1/2025 A <a@x.example> wrote:\n> q"));
+        assert_eq!(
+            (note.text.as_str(), note.quoted.as_str()),
+            ("Yes.", "On 1/1/2025 A <a@x.example> wrote:\n> q")
+        );
     }
 
     #[test]

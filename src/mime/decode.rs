@@ -13,7 +13,9 @@ const WORD_LIMIT: usize = 4096;
 /// part, else for windows-1252.
 pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
     let label = label.map(str::trim).unwrap_or_default();
-    let unlabelled = ["", "us-ascii", "ascii", "utf-8", "utf8"].iter().any(|name| label.eq_ignore_ascii_case(name));
+    let unlabelled = ["", "us-ascii", "ascii", "utf-8", "utf8"]
+        .iter()
+        .any(|name| label.eq_ignore_ascii_case(name));
     if unlabelled {
         return guessed(bytes);
     }

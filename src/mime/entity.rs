@@ -161,7 +161,13 @@ fn parameters<'a>(fields: &Fields<'a>, name: &str) -> Option<ContentType<'a>> {
 }
 
 fn media_type(content_type: &ContentType<'_>) -> String {
-    let token = |text: &str| text.chars().filter(char::is_ascii_graphic).take(127).collect::<String>().to_ascii_lowercase();
+    let token = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii_graphic)
+            .take(127)
+            .collect::<String>()
+            .to_ascii_lowercase()
+    };
     match (token(&content_type.c_type).as_str(), content_type.c_subtype.as_deref().map(token)) {
         // RFC 2045 §5.2 and old software: what cannot be understood is plain text.
         ("" | "text", None) => "text/plain".to_owned(),
@@ -248,7 +254,10 @@ mod tests {
     }
 
     fn check(raw: &str, expected: &[(&str, &str)]) {
-        let expected: Vec<_> = expected.iter().map(|(kind, text)| ((*kind).to_owned(), (*text).to_owned())).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(kind, text)| ((*kind).to_owned(), (*text).to_owned()))
+            .collect();
         assert_eq!(structure(raw), expected, "{raw:?}");
     }
 
@@ -264,7 +273,10 @@ mod tests {
             "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/related; boundary=bb\n\n--bb\n\nx\n--bb--\n--b\n\ny",
             &[("text/plain", "x"), ("text/plain", "y")],
         );
-        check("Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: 1\n\n--b--", &[("message/rfc822", "A: 1\n")]);
+        check(
+            "Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: 1\n\n--b--",
+            &[("message/rfc822", "A: 1\n")],
+        );
     }
 
     #[test]
@@ -291,6 +303,9 @@ mod tests {
     fn bodies_are_decoded() {
         let part = |raw: &'static str| Entity::read(raw.as_bytes()).root().text().into_owned();
         assert_eq!(part("Content-Transfer-Encoding: BASE64\n\neHg="), "xx");
-        assert_eq!(part("Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8\n\n=C3=BC"), "\u{fc}");
+        assert_eq!(
+            part("Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8\n\n=C3=BC"),
+            "\u{fc}"
+        );
     }
 }

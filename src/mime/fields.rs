@@ -162,7 +162,11 @@ mod tests {
     fn broken_headers_are_read_as_far_as_possible() {
         check("From x@y Mon\nA: 1\n\nb", &[("A", "1")], "b");
         check("A: 1\njunk line\nB: 2\n\nb", &[("A", "1"), ("B", "2")], "b");
-        check("A: 1\nthe text begins\nwithout an empty line\n", &[("A", "1")], "the text begins\nwithout an empty line\n");
+        check(
+            "A: 1\nthe text begins\nwithout an empty line\n",
+            &[("A", "1")],
+            "the text begins\nwithout an empty line\n",
+        );
         check(" continues nothing\nA: 1\n\n", &[("A", "1")], "");
     }
 

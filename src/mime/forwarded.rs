@@ -1,12 +1,12 @@
 //! Who may have written first what a message forwards.
 
 use super::{
-    address,
+    address, decode,
     entity::{Entity, Part},
     fields::Fields,
     layout::Opened,
     parse::Basics,
-    decode, quote,
+    quote,
 };
 use crate::domain::Mailbox;
 
@@ -19,7 +19,20 @@ const ATTACHED_LIMIT: usize = 20;
 
 /// Beginnings of subjects that mail programs write when forwarding.
 const PREFIXES: [&str; 14] = [
-    "fw:", "fwd:", "wg:", "tr:", "rv:", "i:", "enc:", "doorst:", "vs:", "vb:", "pd:", "továbbítás:", "转发:", "転送:",
+    "fw:",
+    "fwd:",
+    "wg:",
+    "tr:",
+    "rv:",
+    "i:",
+    "enc:",
+    "doorst:",
+    "vs:",
+    "vb:",
+    "pd:",
+    "továbbítás:",
+    "转发:",
+    "転送:",
 ];
 
 /// The candidates, the surest first, each address once and with the reason for which it is offered.
@@ -64,7 +77,10 @@ mod tests {
 
     fn check(raw: &str, expected: &[(&str, &str)]) {
         let found = parse(raw.as_bytes()).unwrap().forwarded_from;
-        let found: Vec<_> = found.iter().map(|(mailbox, reason)| (mailbox.address.as_str(), reason.as_str())).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(mailbox, reason)| (mailbox.address.as_str(), reason.as_str()))
+            .collect();
         assert_eq!(found, expected, "{raw}");
     }
 

@@ -34,8 +34,39 @@ const SELF_ENDING: [&str; 14] = [
 ];
 /// Elements that begin and end a line.
 const BLOCKS: [&str; 33] = [
-    "address", "article", "aside", "blockquote", "br", "center", "dd", "div", "dl", "dt", "fieldset", "figure", "footer", "form", "h1",
-    "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul", "caption",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "br",
+    "center",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "li",
+    "main",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "tr",
+    "ul",
+    "caption",
 ];
 
 /// A piece of HTML.
@@ -109,7 +140,9 @@ impl<'a> Tokens<'a> {
         let ends = memmem::find_iter(bytes, b"</");
         let end = ends.into_iter().find(|at| {
             let after = &bytes[at + 2..];
-            after.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
+            after
+                .get(..name.len())
+                .is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
         });
         self.take(end.unwrap_or(bytes.len()));
     }
@@ -136,7 +169,10 @@ impl<'a> Iterator for Tokens<'a> {
                     let tag = self.take(length);
                     let closes = tag.as_bytes()[1] == b'/';
                     let name = &tag[1 + usize::from(closes)..];
-                    let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b':' || *byte == b'-').count();
+                    let length = name
+                        .bytes()
+                        .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b':' || *byte == b'-')
+                        .count();
                     let name = &name[..length];
                     if closes {
                         return Some(Token::End(name));
@@ -238,14 +274,19 @@ pub(super) fn is_tame(html: &str) -> bool {
                 }
             }
             Token::End(name) => {
-                if let Some((_, count)) = open.iter_mut().find(|(known, count)| *count > 0 && known.eq_ignore_ascii_case(name)) {
+                if let Some((_, count)) = open
+                    .iter_mut()
+                    .find(|(known, count)| *count > 0 && known.eq_ignore_ascii_case(name))
+                {
                     *count -= 1;
                     depth -= 1;
                 }
             }
             Token::Text(_) => (),
         }
-        let quotations = open.iter().any(|(name, count)| *count > QUOTATION_LIMIT && name.eq_ignore_ascii_case("blockquote"));
+        let quotations = open
+            .iter()
+            .any(|(name, count)| *count > QUOTATION_LIMIT && name.eq_ignore_ascii_case("blockquote"));
         if depth > DEPTH_LIMIT || quotations || open.len() > NAME_LIMIT {
             return false;
         }
@@ -257,7 +298,10 @@ pub(super) fn is_tame(html: &str) -> bool {
 /// too large or too deeply nested to be laid out, and then without that look.
 pub(super) fn to_note(html: &str, limit: usize) -> String {
     if html.len() <= LAYOUT_LIMIT && is_tame(html) {
-        let layout = html2text::config::with_decorator(Plain).raw_mode(true).no_table_borders().allow_width_overflow();
+        let layout = html2text::config::with_decorator(Plain)
+            .raw_mode(true)
+            .no_table_borders()
+            .allow_width_overflow();
         // It passes over rules, which would join the lines around them.
         let ruled = RULE.replace_all(html, "<br><br>");
         if let Ok(text) = layout.string_from_read(ruled.as_bytes(), WIDTH) {

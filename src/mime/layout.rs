@@ -38,7 +38,14 @@ impl Layout {
             let part = &entity.parts[index];
             if !part.children.is_empty() {
                 let kind = part.media_type.strip_prefix("multipart/").unwrap_or_default();
-                self.walk(entity, &part.children, kind, in_alternative || kind == "alternative", to_text, to_html);
+                self.walk(
+                    entity,
+                    &part.children,
+                    kind,
+                    in_alternative || kind == "alternative",
+                    to_text,
+                    to_html,
+                );
                 continue;
             }
             let plain = part.media_type == "text/plain";
@@ -93,7 +100,12 @@ pub(super) struct Opened<'a> {
 
 /// Reads `outer` as what it carries: the content of an opaque S/MIME signature (RFC 8551 §3.5.2), or the message that is its whole body.
 pub(super) fn open<R>(outer: &Entity<'_>, read: impl FnOnce(Opened<'_>) -> R) -> R {
-    let open = |entity: &Entity<'_>| read(Opened { entity, layout: Layout::of(entity) });
+    let open = |entity: &Entity<'_>| {
+        read(Opened {
+            entity,
+            layout: Layout::of(entity),
+        })
+    };
     match carried(outer.root()) {
         None => open(outer),
         Some(once) => {
@@ -117,22 +129,19 @@ fn carried<'a>(root: &Part<'a>) -> Option<Cow<'a, [u8]>> {
 }
 
 impl Opened<'_> {
-    /// The text, made from HTML by `convert` where there is no other. Several parts stand below each other.
+    /// The parts of the text, made from HTML by `convert` where there is no other.
+    pub fn texts(&self, convert: impl Fn(&str) -> String) -> Vec<String> {
+        let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
+        let texts = parts.map(|part| match part.media_type.as_str() {
+            "text/html" => convert(&part.text()),
+            _ => part.text().into_owned(),
+        });
+        texts.collect()
+    }
+
+    /// The parts of the text below each other.
     pub fn text(&self, convert: impl Fn(&str) -> String) -> String {
-        let mut text = String::new();
-        for &index in &self.layout.text {
-            let part = &self.entity.parts[index];
-            let piece = part.text();
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            if part.media_type == "text/html" {
-                text.push_str(&convert(&piece));
-            } else {
-                text.push_str(&piece);
-            }
-        }
-        text
+        joined(self.texts(convert))
     }
 
     /// The HTML parts below each other. Empty when there is none.
@@ -149,6 +158,11 @@ impl Opened<'_> {
             .iter()
             .map(|(index, inline)| (&self.entity.parts[*index], *inline))
     }
+}
+
+/// Texts below each other.
+pub(super) fn joined(mut texts: Vec<String>) -> String {
+    if texts.len() == 1 { texts.swap_remove(0) } else { texts.join("\n") }
 }
 
 /// What there is to say of an attachment whose decoded content has `size` bytes.
@@ -178,10 +192,16 @@ pub(super) fn file_name(part: &Part<'_>) -> String {
 
 fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let harmless = |c: &char| !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
+    let harmless = |c: &char| {
+        !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    };
     let name: String = last.chars().filter(harmless).take(NAME_LIMIT).collect();
     let name = name.trim();
-    if name.chars().all(|c| c == '.') { String::new() } else { name.to_owned() }
+    if name.chars().all(|c| c == '.') {
+        String::new()
+    } else {
+        name.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -193,10 +213,18 @@ mod tests {
         let raw = format!("Content-Type: multipart/mixed; boundary=m\n\n{body}");
         let entity = Entity::read(raw.as_bytes());
         let layout = Layout::of(&entity);
-        let texts = |list: &[usize]| list.iter().map(|index| entity.parts[*index].text().into_owned()).collect::<Vec<_>>();
+        let texts = |list: &[usize]| {
+            list.iter()
+                .map(|index| entity.parts[*index].text().into_owned())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(texts(&layout.text), text, "text of {body}");
         assert_eq!(texts(&layout.html), html, "html of {body}");
-        let found: Vec<_> = layout.attachments.iter().map(|(index, inline)| (entity.parts[*index].text(), *inline)).collect();
+        let found: Vec<_> = layout
+            .attachments
+            .iter()
+            .map(|(index, inline)| (entity.parts[*index].text(), *inline))
+            .collect();
         let expected: Vec<_> = attachments.iter().map(|(text, inline)| (Cow::Borrowed(*text), *inline)).collect();
         assert_eq!(found, expected, "attachments of {body}");
     }

@@ -69,7 +69,7 @@ pub const OWN_MARK: &str = "X-Mailagent-Id";
 /// Says whether two fetched messages are the same one.
 ///
 /// Exchange rebuilds MIME on the way out, so bytes differ between two fetches. The identity is SHA-256 over the Message-ID and what
-/// survives: date, from, subject text, body text (white space folded) and the digests of the decoded attachments.
+/// survives: date, from, subject text, body text (white space left out) and the digests of the decoded attachments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(pub [u8; 32]);
 
@@ -232,13 +232,22 @@ mod tests {
         assert_eq!(mail.sent_time.unwrap().to_string(), "2025-01-06T09:00:00Z");
         assert_eq!(mail.preview, "Hello there");
         assert_eq!(mail.own_mark.as_deref(), Some("mark"));
-        assert_eq!(mail.search.participants, "A\na@x.example\nb@y.example\nc@z.example\nd@y.example\ne@y.example");
+        assert_eq!(
+            mail.search.participants,
+            "A\na@x.example\nb@y.example\nc@z.example\nd@y.example\ne@y.example"
+        );
         assert_eq!(mail.automatic, None);
     }
 
     #[test]
     fn doubtful_values_are_none() {
-        for (field, value) in [("Date", "Thu, 1 Jan 1970 00:00:00 +0000"), ("Date", "yesterday"), ("Date", "Mon, 6 Jan 2999 10:00:00 +0000"), ("Message-ID", "<>"), ("From", "nobody")] {
+        for (field, value) in [
+            ("Date", "Thu, 1 Jan 1970 00:00:00 +0000"),
+            ("Date", "yesterday"),
+            ("Date", "Mon, 6 Jan 2999 10:00:00 +0000"),
+            ("Message-ID", "<>"),
+            ("From", "nobody"),
+        ] {
             let mail = parse(format!("{field}: {value}\n\nx").as_bytes()).unwrap();
             assert_eq!((mail.sent_time, mail.message_id, mail.from), (None, None, None), "{field}: {value}");
         }

@@ -54,9 +54,11 @@ pub(super) fn read(raw: &[u8]) -> ParsedMail {
 fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
     let fields = &outer.root().fields;
     let basics = Basics::of(fields);
-    let text = opened.text(|source| html::to_words(source, TEXT_LIMIT));
+    let texts = opened.texts(|source| html::to_words(source, TEXT_LIMIT));
+    let identity = identity::of(&basics, opened, &texts);
+    let text = layout::joined(texts);
     let mut mail = ParsedMail {
-        identity: identity::of(&basics, opened, &text),
+        identity,
         to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
         cc: address::mailboxes(fields, "Cc", MAILBOX_LIMIT),
         bcc: address::mailboxes(fields, "Bcc", MAILBOX_LIMIT),
@@ -99,7 +101,12 @@ fn add_line(list: &mut String, line: &str) {
 /// Appends subject, text and attachment names of an embedded message.
 fn index_embedded(raw: &[u8], search: &mut SearchText, depth: usize) {
     let outer = Entity::read(raw);
-    let subject = outer.root().fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default();
+    let subject = outer
+        .root()
+        .fields
+        .first("Subject")
+        .map(|field| field.text(LINE_LIMIT))
+        .unwrap_or_default();
     open(&outer, |opened| {
         let text = opened.text(|source| html::to_words(source, INDEX_LIMIT));
         for piece in [subject.as_str(), &clean_text(decode::cut(&text, INDEX_LIMIT))] {
@@ -148,7 +155,9 @@ fn preview(text: &str) -> String {
                 length += 1;
             }
             blank = true;
-        } else if !c.is_control() && !matches!(c, '\u{AD}' | '\u{34F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}') {
+        } else if !c.is_control()
+            && !matches!(c, '\u{AD}' | '\u{34F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        {
             out.push(c);
             length += 1;
             blank = false;
@@ -164,11 +173,17 @@ fn preview(text: &str) -> String {
 /// Text with `\n` as line end and no control characters but that and the tab.
 pub(super) fn clean_text(text: &str) -> String {
     let keeps = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    let fine = text.bytes().all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\n' || byte == b'\t');
+    let fine = text
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\n' || byte == b'\t');
     if fine && text.is_ascii() {
         return text.to_owned();
     }
     // A lone CR is a line end of old software; one before LF belongs to it.
     let lines = text.replace("\r\n", "\n");
-    lines.chars().map(|c| if c == '\r' { '\n' } else { c }).filter(|c| keeps(*c)).collect()
+    lines
+        .chars()
+        .map(|c| if c == '\r' { '\n' } else { c })
+        .filter(|c| keeps(*c))
+        .collect()
 }

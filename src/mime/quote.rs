@@ -34,7 +34,9 @@ static VERB: LazyLock<Regex> = LazyLock::new(|| {
 /// A time, a date or an address: what makes a sentence that ends with a verb an attribution.
 static MOMENT: LazyLock<Regex> = LazyLock::new(|| regex(r"\d[:.]\d\d|\d{4}|\d{1,2}[./-]\d{1,2}|\S@\S"));
 static START: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)^(?:(?:on|am|le|el|il|em|op|den|på|dnia|w dniu|dne|dňa|pe|at|στις|в|у)\s.{0,40}\d|\d{1,4}[-./年]\d|\d{1,2}\.?\s\pL{2,12}\.?,?\s\d{4})")
+    regex(
+        r"(?i)^(?:(?:on|am|le|el|il|em|op|den|på|dnia|w dniu|dne|dňa|pe|at|στις|в|у)\s.{0,40}\d|\d{1,4}[-./年]\d|\d{1,2}\.?\s\pL{2,12}\.?,?\s\d{4})",
+    )
 });
 /// The attribution of Google's programs in many languages, which need not have a verb or a colon.
 static DATED: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}\b.*(?:<\s?\S+@\S+>|GMT[+-]\d\d:\d\d\s.+):?$"));
@@ -108,7 +110,9 @@ impl<'a> Lines<'a> {
 
     /// Position of a line in the text.
     fn start(&self, line: usize) -> usize {
-        self.0.get(line).map_or(self.1.len(), |line| line.as_ptr() as usize - self.1.as_ptr() as usize)
+        self.0
+            .get(line)
+            .map_or(self.1.len(), |line| line.as_ptr() as usize - self.1.as_ptr() as usize)
     }
 
     /// The line at which the history begins.
@@ -148,9 +152,12 @@ impl<'a> Lines<'a> {
             let line = self.0[at];
             if is_quoted(line) {
                 first = at;
-            } else if !line.trim().is_empty() && !(first == at + 1 && at > 0 && is_quoted(self.0[at - 1])) {
-                // Not even the rest of a quoted line that a mail program has wrapped.
-                break;
+            } else {
+                let wrapped = first == at + 1 && at > 0 && is_quoted(self.0[at - 1]);
+                if !wrapped && !line.trim().is_empty() {
+                    // Not even the rest of a quoted line that a mail program has wrapped.
+                    break;
+                }
             }
         }
         Some(first)
@@ -173,8 +180,8 @@ impl<'a> Lines<'a> {
             return None;
         }
         let starts = START.is_match(first);
-        let ends = first.ends_with([':', '：', '>', '<']);
-        if !starts && !ends && !(first.contains('<') && first.contains('@')) {
+        let names = first.ends_with([':', '：', '>', '<']) || (first.contains('<') && first.contains('@'));
+        if !starts && !names {
             return None;
         }
         let mut joined = String::new();
@@ -290,7 +297,11 @@ mod tests {
 
     #[test]
     fn interleaved_replies_stay() {
-        check("On 1/1/2025 A <a@x.example> wrote:\n> q1\nanswer\n> q2\nlast answer", "On 1/1/2025 A <a@x.example> wrote:\n> q1\nanswer\n> q2\nlast answer", "");
+        check(
+            "On 1/1/2025 A <a@x.example> wrote:\n> q1\nanswer\n> q2\nlast answer",
+            "On 1/1/2025 A <a@x.example> wrote:\n> q1\nanswer\n> q2\nlast answer",
+            "",
+        );
         check("Hi\n> q1\nanswer", "Hi\n> q1\nanswer", "");
         check("Hi\n\n> q1\n\nanswer\n\n> q2\n> q3", "Hi\n\n> q1\n\nanswer", "> q2");
     }

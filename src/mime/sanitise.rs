@@ -72,7 +72,17 @@ fn cleaner(blocked: Arc<AtomicBool>) -> Builder<'static> {
     builder
         .add_tags(["font", "u", "big", "tt", "address"])
         .rm_tags(["article", "aside", "nav", "map", "area"])
-        .add_generic_attributes(["align", "valign", "bgcolor", "color", "dir", "height", "width", "style", "background"])
+        .add_generic_attributes([
+            "align",
+            "valign",
+            "bgcolor",
+            "color",
+            "dir",
+            "height",
+            "width",
+            "style",
+            "background",
+        ])
         .add_tag_attributes("table", ["border", "cellpadding", "cellspacing"])
         .add_tag_attributes("font", ["face", "size"])
         .add_tag_attributes("td", ["colspan", "rowspan", "nowrap"])
@@ -125,7 +135,9 @@ fn is_remote(value: &str) -> bool {
 fn safe_style(value: &str) -> Cow<'_, str> {
     let harmless = |declaration: &str| {
         let declaration = declaration.to_ascii_lowercase();
-        !["url", "image", "expression", "import", "src", "\\", "/*", "var(", "attr("].iter().any(|part| declaration.contains(part))
+        !["url", "image", "expression", "import", "src", "\\", "/*", "var(", "attr("]
+            .iter()
+            .any(|part| declaration.contains(part))
     };
     if harmless(value) {
         return Cow::Borrowed(value);
@@ -153,9 +165,17 @@ mod tests {
         check("a<script>alert(1)</script><b onclick=x()>b</b>", "a<b>b</b>", false);
         check("<form action=/x><input name=a>t</form>", "t", false);
         check("<a href=\"javascript:x()\">a</a>", &format!("<a {LINK}>a</a>"), false);
-        check("<a href=\"data:text/html,x\">a</a>", "<a rel=\"noopener noreferrer\" target=\"_blank\">a</a>", false);
+        check(
+            "<a href=\"data:text/html,x\">a</a>",
+            "<a rel=\"noopener noreferrer\" target=\"_blank\">a</a>",
+            false,
+        );
         check("<iframe srcdoc=\"<p>x\"></iframe><svg onload=x()></svg>", "", false);
-        check("<base href=\"https://x.example/\"><meta http-equiv=refresh content=\"0;url=x\">t", "t", false);
+        check(
+            "<base href=\"https://x.example/\"><meta http-equiv=refresh content=\"0;url=x\">t",
+            "t",
+            false,
+        );
     }
 
     #[test]
@@ -172,16 +192,32 @@ mod tests {
         check("<img src=\"https://x.example/p.gif\" alt=p>", "<img alt=\"p\">", true);
         check("<img src=\"//x.example/p.gif\">", "<img>", true);
         check("<img src=\"cid:a@b\">", "<img src=\"cid:a@b\">", false);
-        check("<img src=\"data:image/png;base64,eA==\">", "<img src=\"data:image/png;base64,eA==\">", false);
+        check(
+            "<img src=\"data:image/png;base64,eA==\">",
+            "<img src=\"data:image/png;base64,eA==\">",
+            false,
+        );
         check("<img src=\"data:image/svg+xml,x\">", "<img>", false);
         check("<img srcset=\"https://x.example/a 2x\">", "<img>", true);
         check("<img src=\"&#104;ttps://x.example/a\">", "<img>", true);
-        check("<a href=\"https://x.example/\">https://x.example/</a>", &format!("<a href=\"https://x.example/\" {LINK}>https://x.example/</a>"), false);
-        check("<p style=\"color:red;background-image:url(https://x.example/a)\">x</p>", "<p style=\"color:red\">x</p>", true);
+        check(
+            "<a href=\"https://x.example/\">https://x.example/</a>",
+            &format!("<a href=\"https://x.example/\" {LINK}>https://x.example/</a>"),
+            false,
+        );
+        check(
+            "<p style=\"color:red;background-image:url(https://x.example/a)\">x</p>",
+            "<p style=\"color:red\">x</p>",
+            true,
+        );
         check("<td background=\"https://x.example/a\">x</td>", "x", true);
         check("<style>@import 'https://x.example/a.css';</style>x", "x", true);
         check("<link rel=stylesheet href=\"https://x.example/a.css\">x", "x", true);
-        check("<p style=\"position:fixed;color:blue\">x</p>", "<p style=\"color:blue\">x</p>", false);
+        check(
+            "<p style=\"position:fixed;color:blue\">x</p>",
+            "<p style=\"color:blue\">x</p>",
+            false,
+        );
         check("<p style=\"color:\\75rl(x)\">x</p>", "<p style=\"\">x</p>", false);
     }
 

@@ -124,14 +124,20 @@ mod tests {
     fn message(wrap: fn(u8, &[u8]) -> Vec<u8>, kind: &[u8], octets: &[u8]) -> Vec<u8> {
         let content = [element(OBJECT_IDENTIFIER, &[0x2A]), wrap(EXPLICIT, octets)].concat();
         let signed = [element(2, &[1]), element(0x31, &[]), wrap(SEQUENCE, &content)].concat();
-        wrap(SEQUENCE, &[element(OBJECT_IDENTIFIER, kind), wrap(EXPLICIT, &wrap(SEQUENCE, &signed))].concat())
+        wrap(
+            SEQUENCE,
+            &[element(OBJECT_IDENTIFIER, kind), wrap(EXPLICIT, &wrap(SEQUENCE, &signed))].concat(),
+        )
     }
 
     #[test]
     fn content_is_found_in_both_forms() {
         let octets = element(OCTET_STRING, b"text");
         assert_eq!(signed_content(&message(element, SIGNED_DATA, &octets)).unwrap(), b"text");
-        let pieces = endless(OCTET_STRING | CONSTRUCTED, &[element(OCTET_STRING, b"te"), element(OCTET_STRING, b"xt")].concat());
+        let pieces = endless(
+            OCTET_STRING | CONSTRUCTED,
+            &[element(OCTET_STRING, b"te"), element(OCTET_STRING, b"xt")].concat(),
+        );
         assert_eq!(signed_content(&message(endless, SIGNED_DATA, &pieces)).unwrap(), b"text");
     }
 
