@@ -133,8 +133,12 @@ pub(super) fn is_separator(line: &[u8]) -> bool {
     if !line.starts_with(b"From ") || line.len() > SEPARATOR_LIMIT {
         return false;
     }
-    let time = line.windows(5).any(|w| w[0].is_ascii_digit() && w[1].is_ascii_digit() && w[2] == b':' && w[3].is_ascii_digit() && w[4].is_ascii_digit());
-    let year = line.windows(4).any(|w| (w.starts_with(b"19") || w.starts_with(b"20")) && w.iter().all(u8::is_ascii_digit));
+    let time = line
+        .windows(5)
+        .any(|w| w[0].is_ascii_digit() && w[1].is_ascii_digit() && w[2] == b':' && w[3].is_ascii_digit() && w[4].is_ascii_digit());
+    let year = line
+        .windows(4)
+        .any(|w| (w.starts_with(b"19") || w.starts_with(b"20")) && w.iter().all(u8::is_ascii_digit));
     time && year
 }
 
@@ -178,8 +182,14 @@ mod tests {
 
     #[test]
     fn messages_are_separated_and_exact() {
-        check(&format!("{LINE}\nA: 1\n\nx\n\n{LINE}\nA: 2\n\ny\n\n"), &["A: 1\n\nx\n", "A: 2\n\ny\n"]);
-        check(&format!("{LINE}\r\nA: 1\r\n\r\nx\r\n\r\n{LINE}\r\nA: 2\r\n\r\ny"), &["A: 1\r\n\r\nx\r\n", "A: 2\r\n\r\ny"]);
+        check(
+            &format!("{LINE}\nA: 1\n\nx\n\n{LINE}\nA: 2\n\ny\n\n"),
+            &["A: 1\n\nx\n", "A: 2\n\ny\n"],
+        );
+        check(
+            &format!("{LINE}\r\nA: 1\r\n\r\nx\r\n\r\n{LINE}\r\nA: 2\r\n\r\ny"),
+            &["A: 1\r\n\r\nx\r\n", "A: 2\r\n\r\ny"],
+        );
         check(&format!("{LINE}\nA: 1\n\nx\n\n\n\n{LINE}\n"), &["A: 1\n\nx\n\n\n"]);
     }
 
@@ -193,7 +203,10 @@ mod tests {
 
     #[test]
     fn quoted_lines_lose_one_mark() {
-        check(&format!("{LINE}\nA: 1\n\n>From x\n>>From y\n> From z\n>Fromage\n"), &["A: 1\n\nFrom x\n>From y\n> From z\n>Fromage\n"]);
+        check(
+            &format!("{LINE}\nA: 1\n\n>From x\n>>From y\n> From z\n>Fromage\n"),
+            &["A: 1\n\nFrom x\n>From y\n> From z\n>Fromage\n"],
+        );
     }
 
     #[test]
@@ -202,7 +215,10 @@ mod tests {
         let lines = "xxxxxxxxx\n".repeat(500);
         for body in [&large, &lines] {
             let file = format!("{LINE}\nA: 1\n\nx\n\n{LINE}\nA: 2\n\n{body}\n\n{LINE}\nA: 3\n\nz\n\n");
-            assert_eq!(messages(&file, 1_000), [Some("A: 1\n\nx\n".to_owned()), None, Some("A: 3\n\nz\n".to_owned())]);
+            assert_eq!(
+                messages(&file, 1_000),
+                [Some("A: 1\n\nx\n".to_owned()), None, Some("A: 3\n\nz\n".to_owned())]
+            );
         }
     }
 }

@@ -111,7 +111,12 @@ impl MailFiles {
         let open = self.mbox.as_mut()?;
         let next = open.messages.next();
         let finished = !matches!(next, Some(Ok(_) | Err(mbox::Fault::TooLarge)));
-        self.bytes_read = open.bytes_before + if finished { open.size } else { open.messages.position().min(open.size) };
+        self.bytes_read = open.bytes_before
+            + if finished {
+                open.size
+            } else {
+                open.messages.position().min(open.size)
+            };
         open.number += 1;
         let alone = open.number == 1 && open.messages.is_finished();
         let origin = if alone {

@@ -32,7 +32,10 @@ fn read(folder: &tempfile::TempDir) -> Vec<(String, String)> {
 }
 
 fn check(files: &[(&str, &str)], expected: &[(&str, &str)]) {
-    let expected: Vec<_> = expected.iter().map(|(origin, raw)| ((*origin).to_owned(), (*raw).to_owned())).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(origin, raw)| ((*origin).to_owned(), (*raw).to_owned()))
+        .collect();
     assert_eq!(read(&folder(files)), expected);
 }
 
@@ -49,7 +52,11 @@ fn messages_are_found_in_the_order_of_names() {
             ("f", "X-Only: this\n\nSubject: x"),
             ("empty.eml", ""),
         ],
-        &[("a/1", "Received: x\nX: y\n\n"), ("a/2.txt", "Subject: 2\r\n\r\nx"), ("b.eml", "Subject: b\n\n")],
+        &[
+            ("a/1", "Received: x\nX: y\n\n"),
+            ("a/2.txt", "Subject: 2\r\n\r\nx"),
+            ("b.eml", "Subject: b\n\n"),
+        ],
     );
 }
 
@@ -57,8 +64,16 @@ fn messages_are_found_in_the_order_of_names() {
 fn mbox_files_are_known_by_content() {
     let two = format!("{LINE}\nA: 1\n\nx\n\n{LINE}\nA: 2\n\ny\n\n");
     check(
-        &[("inbox", &two), ("one.mbox", &format!("{LINE}\nA: 3\n\n>From z\n")), ("not.mbox", "text")],
-        &[("inbox#1", "A: 1\n\nx\n"), ("inbox#2", "A: 2\n\ny\n"), ("one.mbox", "A: 3\n\nFrom z\n")],
+        &[
+            ("inbox", &two),
+            ("one.mbox", &format!("{LINE}\nA: 3\n\n>From z\n")),
+            ("not.mbox", "text"),
+        ],
+        &[
+            ("inbox#1", "A: 1\n\nx\n"),
+            ("inbox#2", "A: 2\n\ny\n"),
+            ("one.mbox", "A: 3\n\nFrom z\n"),
+        ],
     );
 }
 
@@ -67,15 +82,30 @@ fn messages_named_eml_are_one_unless_there_are_several() {
     let two = format!("{LINE}\nA: 1\n\nx\n\n{LINE}\nA: 2\n\ny\n");
     check(
         &[("one.eml", "From a\nA: 1\n\n>From x\n\nFrom then on\n\n"), ("two.eml", &two)],
-        &[("one.eml", "A: 1\n\n>From x\n\nFrom then on\n\n"), ("two.eml#1", "A: 1\n\nx\n"), ("two.eml#2", "A: 2\n\ny\n")],
+        &[
+            ("one.eml", "A: 1\n\n>From x\n\nFrom then on\n\n"),
+            ("two.eml#1", "A: 1\n\nx\n"),
+            ("two.eml#2", "A: 2\n\ny\n"),
+        ],
     );
 }
 
 #[test]
 fn maildirs_give_what_is_delivered() {
     check(
-        &[("m/cur/1:2,S", "A: 1\n"), ("m/new/2", "A: 2\n"), ("m/tmp/3", "Subject: 3\n"), ("m/.Sent/cur/4", "A: 4\n"), ("m/.Sent/new/5", "A: 5\n")],
-        &[("m/.Sent/cur/4", "A: 4\n"), ("m/.Sent/new/5", "A: 5\n"), ("m/cur/1:2,S", "A: 1\n"), ("m/new/2", "A: 2\n")],
+        &[
+            ("m/cur/1:2,S", "A: 1\n"),
+            ("m/new/2", "A: 2\n"),
+            ("m/tmp/3", "Subject: 3\n"),
+            ("m/.Sent/cur/4", "A: 4\n"),
+            ("m/.Sent/new/5", "A: 5\n"),
+        ],
+        &[
+            ("m/.Sent/cur/4", "A: 4\n"),
+            ("m/.Sent/new/5", "A: 5\n"),
+            ("m/cur/1:2,S", "A: 1\n"),
+            ("m/new/2", "A: 2\n"),
+        ],
     );
 }
 
@@ -120,7 +150,10 @@ fn the_corpus_is_read_as_its_index_says() {
     for message in open(std::slice::from_ref(&folder)).unwrap() {
         let origin = message.unwrap().origin;
         let path = origin.strip_prefix(folder.to_str().unwrap()).unwrap().trim_start_matches('/');
-        let path = path.rsplit_once('#').filter(|(_, n)| n.bytes().all(|b| b.is_ascii_digit())).map_or(path, |(path, _)| path);
+        let path = path
+            .rsplit_once('#')
+            .filter(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(path, |(path, _)| path);
         *found.entry(path.to_owned()).or_default() += 1;
     }
     let mut differ = Vec::new();
@@ -130,7 +163,10 @@ fn the_corpus_is_read_as_its_index_says() {
             // Bodies without a header and parts without a message around them are no messages.
             "eml" if read == 0 => {
                 let mail = mime::parse(&fs::read(folder.join(&path)).unwrap());
-                assert!(mail.is_err() || mail.is_ok_and(|mail| mail.sent_time.is_none() && mail.from.is_none()), "{path} was passed over");
+                assert!(
+                    mail.is_err() || mail.is_ok_and(|mail| mail.sent_time.is_none() && mail.from.is_none()),
+                    "{path} was passed over"
+                );
             }
             "eml" | "mbox" if read != expected => differ.push(format!("{path}: {read} instead of {expected}")),
             // Results of other programs that look like messages are messages.

@@ -64,11 +64,16 @@ pub(super) fn walk(paths: &[PathBuf]) -> io::Result<Walk> {
 impl Walk {
     fn folder(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
         let failed = |error: io::Error| at(folder, &error);
-        let mut entries = fs::read_dir(folder).map_err(failed)?.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        let mut entries = fs::read_dir(folder)
+            .map_err(failed)?
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(failed)?;
         entries.sort_unstable_by_key(fs::DirEntry::file_name);
         let is_maildir = folder.join("cur").is_dir() && folder.join("new").is_dir();
         let in_maildir = matches!(folder.file_name().and_then(|name| name.to_str()), Some("cur" | "new"))
-            && folder.parent().is_some_and(|parent| parent.join("cur").is_dir() && parent.join("new").is_dir());
+            && folder
+                .parent()
+                .is_some_and(|parent| parent.join("cur").is_dir() && parent.join("new").is_dir());
         for entry in entries {
             let path = entry.path();
             let kind = entry.file_type().map_err(|error| at(&path, &error))?;
@@ -88,7 +93,11 @@ impl Walk {
     }
 
     fn file(&mut self, path: &Path, size: u64, in_maildir: bool) -> io::Result<()> {
-        let kind = if in_maildir { Some(Kind::Message) } else { kind(path).map_err(|error| at(path, &error))? };
+        let kind = if in_maildir {
+            Some(Kind::Message)
+        } else {
+            kind(path).map_err(|error| at(path, &error))?
+        };
         match kind.filter(|_| size > 0) {
             Some(kind) => self.found.push(Found {
                 path: path.to_owned(),
@@ -103,7 +112,11 @@ impl Walk {
 
 /// What a file is by its name and its beginning. `None` when it holds no message.
 fn kind(path: &Path) -> io::Result<Option<Kind>> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     if OTHERS.contains(&extension.as_str()) {
         return Ok(None);
     }

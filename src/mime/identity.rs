@@ -13,15 +13,15 @@ use super::{
 /// Deepest embedded message that is looked into; a deeper one counts as its bytes.
 const DEPTH_LIMIT: usize = 4;
 
-/// Computes the identity: SHA-256 over Message-ID, time and address of the sender, and then subject and text without any white space and
-/// the sorted digests of the attachments. What is decoded counts, not how it was encoded.
+/// Computes the identity: SHA-256 over Message-ID, time and address of the sender, then subject and text without any white space, and
+/// the sorted digests of everything else. What is decoded counts, not how it was encoded.
 ///
-/// `text` is the text of `opened`.
-pub(super) fn of(basics: &Basics, opened: &Opened<'_>, text: &str) -> Identity {
-    identity(basics, opened, text, 0)
+/// `texts` are those of `opened`. Only the first is the text: servers make attachments of the others.
+pub(super) fn of(basics: &Basics, opened: &Opened<'_>, texts: &[String]) -> Identity {
+    identity(basics, opened, texts, 0)
 }
 
-fn identity(basics: &Basics, opened: &Opened<'_>, text: &str, depth: usize) -> Identity {
+fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[String], depth: usize) -> Identity {
     let mut context = Context::new(&SHA256);
     let mut field = |bytes: &[u8]| {
         // Lengths keep the end of one field apart from the beginning of the next.
@@ -32,32 +32,37 @@ fn identity(basics: &Basics, opened: &Opened<'_>, text: &str, depth: usize) -> I
     field(&basics.sent_time.map_or(0, |time| time.0).to_be_bytes());
     field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
     field(solid(&basics.subject).as_bytes());
-    field(solid(text).as_bytes());
-    let mut digests: Vec<[u8; 32]> = opened.attachments().map(|(part, _)| content(part, depth)).collect();
+    let (first, others) = texts.split_first().map_or(("", texts), |(first, others)| (first.as_str(), others));
+    field(solid(first).as_bytes());
+    let others = others.iter().map(|text| text_digest(text));
+    let attached = opened.attachments().map(|(part, _)| content(part, depth));
+    let mut digests: Vec<[u8; 32]> = others.chain(attached).flatten().collect();
     digests.sort_unstable();
     field(&digests.concat());
     Identity(bytes(context.finish().as_ref()))
 }
 
-/// The digest of an attachment. Servers rebuild embedded messages too, and write texts anew in another charset.
-fn content(part: &Part<'_>, depth: usize) -> [u8; 32] {
-    let decoded = part.decoded();
+/// The digest of an attachment. Servers rebuild embedded messages too, write texts anew in another charset and drop empty ones.
+fn content(part: &Part<'_>, depth: usize) -> Option<[u8; 32]> {
     if part.is_message() && depth < DEPTH_LIMIT {
+        let decoded = part.decoded();
         let embedded = Entity::read(&decoded);
         let basics = Basics::of(&embedded.root().fields);
         let of_opened = |opened: Opened<'_>| {
-            let text = opened.text(|source| html::to_words(source, TEXT_LIMIT));
-            identity(&basics, &opened, &text, depth + 1)
+            let texts = opened.texts(|source| html::to_words(source, TEXT_LIMIT));
+            identity(&basics, &opened, &texts, depth + 1)
         };
-        return open(&embedded, of_opened).0;
+        return Some(open(&embedded, of_opened).0);
     }
-    let textual = part.media_type.starts_with("text/") || part.media_type.starts_with("message/");
-    let digest = if textual {
-        digest(&SHA256, solid(&part.text()).as_bytes())
-    } else {
-        digest(&SHA256, &decoded)
-    };
-    bytes(digest.as_ref())
+    if part.media_type.starts_with("text/") || part.media_type.starts_with("message/") {
+        return text_digest(&part.text());
+    }
+    Some(bytes(digest(&SHA256, &part.decoded()).as_ref()))
+}
+
+fn text_digest(text: &str) -> Option<[u8; 32]> {
+    let solid = solid(text);
+    (!solid.is_empty()).then(|| bytes(digest(&SHA256, solid.as_bytes()).as_ref()))
 }
 
 fn bytes(digest: &[u8]) -> [u8; 32] {
@@ -126,6 +131,9 @@ mod tests {
             true,
         );
         check(&plain, &with("Content-Type: application/x", "xxy"), false);
+        // A second text, within the text and beside it.
+        check(&with("X-A: 1", "more"), &with("Content-Disposition: attachment", "more\n"), true);
+        check(&with("X-A: 1", "more"), &with("X-A: 1", "less"), false);
         let embedded = |inner: &str| with("Content-Type: message/rfc822", inner);
         check(
             &embedded("Subject: i\nX-A: 1\n\nbody"),

@@ -129,22 +129,19 @@ fn carried<'a>(root: &Part<'a>) -> Option<Cow<'a, [u8]>> {
 }
 
 impl Opened<'_> {
-    /// The text, made from HTML by `convert` where there is no other. Several parts stand below each other.
+    /// The parts of the text, made from HTML by `convert` where there is no other.
+    pub fn texts(&self, convert: impl Fn(&str) -> String) -> Vec<String> {
+        let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
+        let texts = parts.map(|part| match part.media_type.as_str() {
+            "text/html" => convert(&part.text()),
+            _ => part.text().into_owned(),
+        });
+        texts.collect()
+    }
+
+    /// The parts of the text below each other.
     pub fn text(&self, convert: impl Fn(&str) -> String) -> String {
-        let mut text = String::new();
-        for &index in &self.layout.text {
-            let part = &self.entity.parts[index];
-            let piece = part.text();
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            if part.media_type == "text/html" {
-                text.push_str(&convert(&piece));
-            } else {
-                text.push_str(&piece);
-            }
-        }
-        text
+        joined(self.texts(convert))
     }
 
     /// The HTML parts below each other. Empty when there is none.
@@ -161,6 +158,11 @@ impl Opened<'_> {
             .iter()
             .map(|(index, inline)| (&self.entity.parts[*index], *inline))
     }
+}
+
+/// Texts below each other.
+pub(super) fn joined(mut texts: Vec<String>) -> String {
+    if texts.len() == 1 { texts.swap_remove(0) } else { texts.join("\n") }
 }
 
 /// What there is to say of an attachment whose decoded content has `size` bytes.

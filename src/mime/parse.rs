@@ -54,9 +54,11 @@ pub(super) fn read(raw: &[u8]) -> ParsedMail {
 fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
     let fields = &outer.root().fields;
     let basics = Basics::of(fields);
-    let text = opened.text(|source| html::to_words(source, TEXT_LIMIT));
+    let texts = opened.texts(|source| html::to_words(source, TEXT_LIMIT));
+    let identity = identity::of(&basics, opened, &texts);
+    let text = layout::joined(texts);
     let mut mail = ParsedMail {
-        identity: identity::of(&basics, opened, &text),
+        identity,
         to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
         cc: address::mailboxes(fields, "Cc", MAILBOX_LIMIT),
         bcc: address::mailboxes(fields, "Bcc", MAILBOX_LIMIT),

@@ -152,9 +152,12 @@ impl<'a> Lines<'a> {
             let line = self.0[at];
             if is_quoted(line) {
                 first = at;
-            } else if !line.trim().is_empty() && !(first == at + 1 && at > 0 && is_quoted(self.0[at - 1])) {
-                // Not even the rest of a quoted line that a mail program has wrapped.
-                break;
+            } else {
+                let wrapped = first == at + 1 && at > 0 && is_quoted(self.0[at - 1]);
+                if !wrapped && !line.trim().is_empty() {
+                    // Not even the rest of a quoted line that a mail program has wrapped.
+                    break;
+                }
             }
         }
         Some(first)
@@ -177,8 +180,8 @@ impl<'a> Lines<'a> {
             return None;
         }
         let starts = START.is_match(first);
-        let ends = first.ends_with([':', '：', '>', '<']);
-        if !starts && !ends && !(first.contains('<') && first.contains('@')) {
+        let names = first.ends_with([':', '：', '>', '<']) || (first.contains('<') && first.contains('@'));
+        if !starts && !names {
             return None;
         }
         let mut joined = String::new();
