@@ -78,28 +78,7 @@ fn parse_id(text: &str) -> Result<String, String> {
     }
 }
 
-/// How a command failed.
-#[derive(Debug)]
-enum Failure {
-    /// The settings are wrong.
-    Config(ConfigErrors),
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl From<ConfigErrors> for Failure {
-    fn from(errors: ConfigErrors) -> Self {
-        Self::Config(errors)
-    }
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-type CommandResult = Result<ExitCode, Failure>;
+type CommandResult = anyhow::Result<ExitCode>;
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
@@ -130,13 +109,15 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match result {
         Ok(code) => code,
-        Err(Failure::Config(errors)) => {
-            eprint!("{errors}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Other(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<ConfigErrors>() {
+            Some(errors) => {
+                eprint!("{errors}");
+                ExitCode::from(2)
+            }
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

@@ -24,7 +24,6 @@ pub async fn prepare(ops: &Ops, tenant: &str, messages: Vec<(String, Vec<u8>)>) 
     let purpose = Arc::new(Purpose {
         sweep: None,
         archive: true,
-        keep_full_message: false,
     });
     let fetched = messages.into_iter().map(|(origin, raw)| {
         let message = Fetched::Message {

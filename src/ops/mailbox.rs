@@ -113,7 +113,6 @@ async fn read_folders(
         let purpose = Arc::new(Purpose {
             sweep: matcher,
             archive: agent.settings.archive,
-            keep_full_message: agent.settings.keep_full_message,
         });
         let mut reader = FolderReader {
             ops,

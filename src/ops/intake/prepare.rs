@@ -21,8 +21,6 @@ pub struct Purpose {
     pub sweep: Option<CaseReferenceMatcher>,
     /// Whether the message is archived.
     pub archive: bool,
-    /// Whether the message is kept with its note.
-    pub keep_full_message: bool,
 }
 
 /// One message of a mailbox, ready for its transaction.
