@@ -36,10 +36,12 @@ pub(super) fn kind(entity: &Entity<'_>) -> Option<AutomaticKind> {
     if !matches!(submitted, "" | "no") || !matches!(suppressed.as_str(), "" | "none") {
         return Some(AutomaticKind::AutoReply);
     }
-    let return_path = fields.first("Return-Path").map(|field| field.text(998));
-    return_path
-        .is_some_and(|path| path.starts_with("<>"))
-        .then_some(AutomaticKind::Bounce)
+    // Some servers write their own name there instead of nothing.
+    let return_path = fields.lower("Return-Path");
+    let is_null = ["<>", "<mailer-daemon@", "<mailer-daemon>"]
+        .iter()
+        .any(|null| return_path.starts_with(null));
+    is_null.then_some(AutomaticKind::Bounce)
 }
 
 fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
@@ -123,6 +125,7 @@ mod tests {
             ("X-Auto-Response-Suppress: None", None),
             ("X-Autoreply: yes", Some(AutoReply)),
             ("Return-Path: <>", Some(Bounce)),
+            ("Return-Path: <MAILER-DAEMON@x.example>", Some(Bounce)),
             ("Return-Path: <a@x.example>", None),
             ("From: MAILER-DAEMON@x.example", Some(Bounce)),
             ("From: Mail Delivery <mailer-daemon>", Some(Bounce)),

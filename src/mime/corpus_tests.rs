@@ -233,6 +233,11 @@ fn flattening_the_structure_mostly_keeps_the_identity() {
         if let Some(PartType::Html(html)) = message.html_part(0).map(|part| &part.body) {
             built = built.html_body(html.as_ref());
         }
+        for id in message.text_body.iter().skip(1) {
+            if let Some(PartType::Text(text)) = message.part(*id).map(|part| &part.body) {
+                built = built.attachment("text/plain", "text.txt", text.as_ref());
+            }
+        }
         for part in message.attachments() {
             let kind = part.content_type().map_or("application/octet-stream".to_owned(), |kind| {
                 format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream"))

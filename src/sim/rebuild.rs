@@ -36,8 +36,8 @@ const KEPT: [HeaderName<'static>; 5] = [
 /// Makes a message anew: other boundaries, another order of headers, no `X-` headers, the subject and texts encoded again, and an HTML
 /// alternative beside a text that has none. Message-ID, Date, From, To, Cc, and the decoded bytes of attachments stay.
 ///
-/// What cannot be parsed, what is signed or encrypted as a whole, and what would lose its Message-ID or change an attachment is given as it
-/// is. The same bytes and seed always give the same result.
+/// Signed and encrypted bodies are not touched. What cannot be parsed, has no headers, or would lose its Message-ID, its text or an
+/// attachment on the way is given as it is. The same bytes and seed always give the same result.
 pub fn rebuild(raw: &[u8], seed: u64) -> Cow<'_, [u8]> {
     anew(raw, seed).map_or(Cow::Borrowed(raw), Cow::Owned)
 }
@@ -63,11 +63,18 @@ fn anew(raw: &[u8], seed: u64) -> Option<Vec<u8>> {
 fn same(old: &Message<'_>, new: &Message<'_>) -> bool {
     old.message_id() == new.message_id()
         && KEPT.iter().all(|name| old.header(name.clone()) == new.header(name.clone()))
+        && words(old) == words(new)
         && old.attachment_count() == new.attachment_count()
         && old
             .attachments()
             .map(MessagePart::contents)
             .eq(new.attachments().map(MessagePart::contents))
+}
+
+/// The text, white space apart.
+fn words(message: &Message<'_>) -> Vec<String> {
+    let text = message.body_text(0).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 struct Maker<'a> {
@@ -343,7 +350,10 @@ mod tests {
         let (mut parsed, mut rebuilt, mut attachments) = (0, 0, 0);
         for path in &paths {
             let raw = std::fs::read(path).unwrap();
-            let Some(old) = parse(&raw) else { continue };
+            // Some files are only texts: without a header there is no message.
+            let Some(old) = parse(&raw).filter(|old| !old.headers().is_empty()) else {
+                continue;
+            };
             parsed += 1;
             let new = rebuild(&raw, 7);
             if let Cow::Owned(bytes) = &new {
@@ -353,14 +363,13 @@ mod tests {
                 let digest = |message: &Message<'_>| message.attachments().map(|part| part.contents().to_vec()).collect::<Vec<_>>();
                 assert_eq!(digest(&new), digest(&old), "{}", path.display());
                 attachments += old.attachment_count();
-            } else if std::env::var_os("REBUILD_VERBOSE").is_some() {
-                println!("as it is: {}", path.display());
+                assert_eq!(words(&new), words(&old), "{}", path.display());
             }
         }
         println!(
-            "{} files, {parsed} parsed, {rebuilt} made anew with {attachments} attachments, the others given as they are",
+            "{} files, {parsed} messages, {rebuilt} made anew with {attachments} attachments, the others given as they are",
             paths.len()
         );
-        assert!(rebuilt * 100 >= parsed * 95, "{rebuilt} of {parsed}");
+        assert!(rebuilt * 100 >= parsed * 97, "{rebuilt} of {parsed}");
     }
 }

@@ -122,6 +122,7 @@ def main():
         return [one for one in folder.all().only("message_id", "subject") if one.message_id == message_id]
 
     step("the copy is in Sent Items", len(holds(mine.sent, mark)) == 1)
+    step("and is found by its Message-ID", [one.message_id for one in mine.sent.filter(message_id=mark).only("message_id")] == [mark])
     arrived = holds(other.inbox, mark)
     step("it arrived in the other mailbox", len(arrived) == 1 and arrived[0].subject == subject)
     step("the stream heard of it", heard.wait(20))

@@ -5,7 +5,7 @@ use super::{
     folders::View,
     ids::SyncState,
     operations::{Call, Entry, Failure},
-    properties::{ItemShape, write_id, write_message},
+    properties::{ItemShape, message_id, write_id, write_message},
     world::{ChangeKind, ChangePage, FolderKind, Item, World},
     xml::{Element, Xml},
 };
@@ -88,30 +88,35 @@ impl Call {
         let shape = ItemShape::read(request, false);
         let view = View::read(request.child("IndexedPageItemView"), "MaxEntriesReturned");
         let max = view.max.min(self.shared.limits.find_page);
-        let oldest_first = oldest_first(request)?;
-        if request.child("Restriction").is_some() || request.child("QueryString").is_some() {
-            return Err(Failure::new(
-                "ErrorUnsupportedPathForQuery",
-                "The simulator does not search; list and compare.",
-            ));
-        }
+        let (order, search) = (oldest_first(request), searched_message_id(request));
         let ids = request
             .child("ParentFolderIds")
             .map(|ids| ids.children.as_slice())
             .unwrap_or_default();
         Ok(self.batch(ids, |id| {
-            let (mailbox, total, items) = {
+            let (oldest_first, search) = (order.clone()?, search.clone()?);
+            let (offset, max) = if search.is_some() { (0, usize::MAX) } else { (view.offset, max) };
+            let (mailbox, mut total, mut items) = {
                 let world = self.shared.world();
                 let (mailbox, folder) = self.folder(&world, id)?;
                 let held = world.mailbox(mailbox).ok_or_else(Failure::item_not_found)?;
                 let serials: Vec<u64> = if oldest_first {
-                    held.newest_first(folder).rev().skip(view.offset).take(max).collect()
+                    held.newest_first(folder).rev().skip(offset).take(max).collect()
                 } else {
-                    held.newest_first(folder).skip(view.offset).take(max).collect()
+                    held.newest_first(folder).skip(offset).take(max).collect()
                 };
                 let items: Vec<Item> = serials.into_iter().filter_map(|serial| held.item(serial).cloned()).collect();
                 (mailbox, held.counts(folder).0, items)
             };
+            if let Some(wanted) = search {
+                items.retain(|item| message_id(item).is_some_and(|id| id == wanted));
+                total = items.len();
+                items = items
+                    .into_iter()
+                    .skip(view.offset)
+                    .take(self.shared.limits.find_page.min(view.max))
+                    .collect();
+            }
             let mut xml = Xml::new();
             let mut outcome = Ok(());
             view.root(&mut xml, total, items.len(), |xml| {
@@ -249,6 +254,26 @@ fn oldest_first(request: &Element) -> Result<bool, Failure> {
             "ErrorUnsupportedPathForSortGroup",
             "The simulator sorts by DateTimeReceived only.",
         ))
+    }
+}
+
+/// The Message-ID that a FindItem searches for, without brackets. Other searches are not understood.
+fn searched_message_id(request: &Element) -> Result<Option<String>, Failure> {
+    let refused = || Failure::new("ErrorUnsupportedPathForQuery", "The simulator searches by InternetMessageId only.");
+    if request.child("QueryString").is_some() {
+        return Err(refused());
+    }
+    let Some(restriction) = request.child("Restriction") else {
+        return Ok(None);
+    };
+    let test = restriction.child("IsEqualTo").ok_or_else(refused)?;
+    let field = test.child("FieldURI").and_then(|uri| uri.attribute("FieldURI"));
+    let value = test
+        .at(&["FieldURIOrConstant", "Constant"])
+        .and_then(|constant| constant.attribute("Value"));
+    match value {
+        Some(id) if field == Some("message:InternetMessageId") => Ok(Some(id.trim().trim_matches(['<', '>']).to_owned())),
+        _ => Err(refused()),
     }
 }
 

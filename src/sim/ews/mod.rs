@@ -33,7 +33,10 @@ mod tests;
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -201,6 +204,7 @@ impl Builder {
             minute: self.minute,
             clock: self.clock,
             started: Instant::now(),
+            message_ids: AtomicU64::new(0),
             world: Mutex::default(),
             script: Mutex::new(Script::new(self.seed)),
             record: Mutex::default(),
@@ -233,6 +237,8 @@ struct Shared {
     minute: Duration,
     clock: Arc<dyn Clock>,
     started: Instant,
+    /// Message-IDs made so far.
+    message_ids: AtomicU64,
     // Short sections without waiting, so plain mutexes; never two at once.
     world: Mutex<World>,
     script: Mutex<Script>,
@@ -247,6 +253,13 @@ impl Shared {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A new Message-ID, in angle brackets.
+    fn message_id(&self, sender: &str) -> String {
+        let domain = sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        let number = self.message_ids.fetch_add(1, Ordering::Relaxed);
+        format!("<{:016x}.{number}@{domain}>", mix(self.seed, &number.to_be_bytes()))
     }
 }
 

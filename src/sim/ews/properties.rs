@@ -142,6 +142,15 @@ pub(super) fn write_message(xml: &mut Xml, shared: &Shared, shape: &ItemShape, m
     Ok(())
 }
 
+/// The Message-ID of an item, without brackets.
+pub(super) fn message_id(item: &Item) -> Option<String> {
+    let head = item.raw.read(HEAD).ok()?;
+    MessageParser::default()
+        .parse_headers(head.as_ref())?
+        .message_id()
+        .map(str::to_owned)
+}
+
 /// Writes an item id with its change key.
 pub(super) fn write_id(xml: &mut Xml, element: &str, shared: &Shared, mailbox: u32, serial: u64, version: u64) {
     let (id, key) = (shared.ids.item(mailbox, serial), shared.ids.change_key(version));

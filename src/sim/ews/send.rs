@@ -50,7 +50,7 @@ impl Call {
             let sender = self.address(mailbox)?;
             let raw = match item.child("MimeContent") {
                 Some(mime) => decode_mime(&mime.text)?,
-                None => compose(item, &sender, now)?,
+                None => compose(item, &sender, self.shared.message_id(&sender), now)?,
             };
             if raw.len() > self.shared.limits.message_bytes {
                 return Err(Failure::new(
@@ -151,8 +151,7 @@ impl Call {
             added.extend_from_slice(format!("Date: {}\r\n", rfc822(now)).as_bytes());
         }
         if message.message_id().is_none() {
-            let number = self.shared.world().sent.len();
-            added.extend_from_slice(format!("Message-ID: {}\r\n", message_id(now, number, &sender)).as_bytes());
+            added.extend_from_slice(format!("Message-ID: {}\r\n", self.shared.message_id(&sender)).as_bytes());
         }
         let complete: Bytes = [added.as_slice(), &raw].concat().into();
         let public: Bytes = [added, without_bcc(&message, &raw)].concat().into();
@@ -220,7 +219,7 @@ fn message_flags(item: &Element) -> Flags {
 }
 
 /// MIME of a message that is given in properties.
-fn compose(item: &Element, sender: &str, now: Timestamp) -> Result<Bytes, Failure> {
+fn compose(item: &Element, sender: &str, message_id: String, now: Timestamp) -> Result<Bytes, Failure> {
     let list = |name| {
         let people: Vec<Address<'static>> = addresses(item.child(name)).map(address).collect();
         (!people.is_empty()).then(|| Address::new_list(people))
@@ -230,17 +229,14 @@ fn compose(item: &Element, sender: &str, now: Timestamp) -> Result<Bytes, Failur
         .and_then(|from| addresses(Some(from)).next())
         .unwrap_or((None, sender.to_owned()));
     let subject = item.text_of("Subject").unwrap_or_default().to_owned();
-    let mut builder = MessageBuilder::new().from(address(from)).subject(subject.clone());
+    let mut builder = MessageBuilder::new().from(address(from)).subject(subject);
     if let Some(to) = list("ToRecipients") {
         builder = builder.to(to);
     }
     if let Some(cc) = list("CcRecipients") {
         builder = builder.cc(cc);
     }
-    let number = subject.len();
-    let id = item
-        .text_of("InternetMessageId")
-        .map_or_else(|| message_id(now, number, sender), str::to_owned);
+    let id = item.text_of("InternetMessageId").map_or(message_id, str::to_owned);
     builder = builder.header("Message-ID", RawHeader::new(id)).date(now.seconds());
     let body = item.child("Body");
     let text = body.map(|body| body.text.clone()).unwrap_or_default();
@@ -250,11 +246,6 @@ fn compose(item: &Element, sender: &str, now: Timestamp) -> Result<Bytes, Failur
     };
     let corrupt = |_| Failure::new("ErrorItemSave", "The item could not be saved.");
     builder.write_to_vec().map(Bytes::from).map_err(corrupt)
-}
-
-fn message_id(now: Timestamp, number: usize, sender: &str) -> String {
-    let domain = sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
-    format!("<{:x}.{number:x}@{domain}>", now.0)
 }
 
 /// RFC 5322 §3.3, in UTC.

@@ -264,6 +264,27 @@ async fn find_item_pages_both_ways() {
 }
 
 #[tokio::test]
+async fn find_item_searches_by_message_id() {
+    let client = Client::new(25).await;
+    let find = |field, value| {
+        format!(
+            "<FindItem Traversal=\"Shallow\"><ItemShape><t:BaseShape>IdOnly</t:BaseShape></ItemShape><Restriction><t:IsEqualTo>\
+             <t:FieldURI FieldURI=\"{field}\"/><t:FieldURIOrConstant><t:Constant Value=\"{value}\"/></t:FieldURIOrConstant></t:IsEqualTo>\
+             </Restriction><ParentFolderIds>{INBOX}</ParentFolderIds></FindItem>"
+        )
+    };
+    for (value, found) in [("&lt;7@example.org&gt;", 1), ("&lt;99@example.org&gt;", 0)] {
+        let (_, document) = client.call(&find("message:InternetMessageId", value)).await.unwrap();
+        assert_eq!(elements(&document, "ItemId").len(), found, "{value}");
+        assert_eq!(
+            elements(&document, "RootFolder")[0].attribute("TotalItemsInView"),
+            Some(found.to_string().as_str())
+        );
+    }
+    assert_eq!(client.codes(&find("item:Subject", "x")).await, ["ErrorUnsupportedPathForQuery"]);
+}
+
+#[tokio::test]
 async fn mime_is_kept_or_made_anew() {
     for mode in [crate::sim::MimeMode::KeepBytes, crate::sim::MimeMode::Rebuild] {
         let client = Client::with(Exchange::builder().mode(mode), 1).await;
