@@ -46,6 +46,12 @@ results! {
 }
 
 impl OutcomeResult {
+    /// Whether the decision holds for the message in every mailbox. The others depend on whose mailbox it is or on the way it came
+    /// there, so that the same message in a further mailbox is decided anew.
+    pub fn settles(self) -> bool {
+        !matches!(self, Self::OwnMessage | Self::NonMatchingContact | Self::SenderNotAuthentic)
+    }
+
     /// Whether the message is set aside, to be replayed.
     pub fn is_set_aside(self) -> bool {
         matches!(self, Self::Loop | Self::TooLarge | Self::Unparsable)

@@ -61,7 +61,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(to_outcome).collect()
     }
 
-    /// Tells which identities were swept before, in any mailbox.
+    /// Tells which identities were swept before, in any mailbox, with a result that settles it.
     ///
     /// # Errors
     /// As the database's.
@@ -71,6 +71,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .column(outcome::Column::Identity)
             .filter(outcome::Column::TenantId.eq(&*self.tenant))
             .filter(outcome::Column::Identity.is_in(identities.iter().cloned()))
+            .filter(outcome::Column::Result.is_in(OutcomeResult::ALL.iter().filter(|result| result.settles()).map(|result| result.as_str())))
             .into_tuple()
             .all(&self.conn)
             .await
