@@ -123,6 +123,7 @@ struct Reader {
 impl Reader {
     async fn keep_reading(&self, tenant: String, agent: Agent) {
         let mut source: Option<Arc<dyn MailSource>> = None;
+        let mut folders = Vec::new();
         loop {
             if !self.lease(&tenant, &agent).await {
                 tokio::time::sleep(RENEW).await;
@@ -141,7 +142,7 @@ impl Reader {
             };
             match outcome {
                 Ok(()) => {
-                    let wait = self.wait(&agent, source.as_deref());
+                    let wait = self.wait(&agent, source.as_deref(), &mut folders);
                     tokio::select! {
                         () = wait => {}
                         () = self.lose_lease(&tenant, &agent) => {}
@@ -151,6 +152,7 @@ impl Reader {
                     tracing::warn!(agent = %agent.id, error = %chain(&error), "reading the mailbox failed");
                     // A new connection for the next try; the health says when that is.
                     source = None;
+                    folders.clear();
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale => {
                     tracing::debug!(agent = %agent.id, "another reader was faster, or the agent was changed");
@@ -220,19 +222,18 @@ impl Reader {
         }
     }
 
-    async fn wait(&self, agent: &Agent, source: Option<&dyn MailSource>) {
+    async fn wait(&self, agent: &Agent, source: Option<&dyn MailSource>, folders: &mut Vec<Folder>) {
         let poll = self.schedule.poll_interval;
         let Some(source) = source.filter(|_| self.schedule.push) else {
             return tokio::time::sleep(poll).await;
         };
         let began = tokio::time::Instant::now();
         let waited = async {
-            let folders: Vec<Folder> = source.folders().await?;
-            let wanted: Vec<Folder> = folders
-                .into_iter()
-                .filter(|folder| agent.settings.archive || folder.role == FolderRole::Inbox)
-                .collect();
-            source.wait(&wanted, poll).await
+            if folders.is_empty() {
+                *folders = source.folders().await?;
+                folders.retain(|folder| agent.settings.archive || folder.role == FolderRole::Inbox);
+            }
+            source.wait(folders, poll).await
         };
         if let Err(error) = waited.await {
             // Push is a comfort: without it the mailbox is polled.

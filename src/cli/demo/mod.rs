@@ -128,8 +128,8 @@ async fn show_main_job(
     }
     let expected = plan.expected_by_mailbox();
     let finished = summary::wait_until_handled(&running.ops, &admin, &agents, &expected, PATIENCE).await?;
-    shown.catch_up(&running.ops, &tenant).await?;
     let report = summary::Report::make(&running.ops, &admin, &agents, &plan).await?;
+    shown.catch_up(report.notes(), report.archived()).await;
     report.print(began.elapsed());
     Ok(if finished && report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

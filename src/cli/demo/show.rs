@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -45,23 +45,21 @@ impl Names {
 
 /// Follows the streams and prints, until it is dropped.
 pub(super) struct Shown {
-    notes: Arc<AtomicI64>,
-    messages: Arc<AtomicI64>,
+    notes: Arc<AtomicU64>,
+    messages: Arc<AtomicU64>,
     tasks: tokio::task::JoinSet<()>,
 }
 
 impl Shown {
-    /// Waits until everything that is committed by now has been printed, a few seconds at most.
-    pub(super) async fn catch_up(&self, ops: &Ops, tenant: &str) -> Result<()> {
-        let (last, _) = ops.store.tenant(tenant).log_bounds().await?;
-        let behind = || self.notes.load(Ordering::Acquire) < last || self.messages.load(Ordering::Acquire) < last;
+    /// Waits until as many notes and messages as there are have been printed, a few seconds at most.
+    pub(super) async fn catch_up(&self, notes: u64, messages: u64) {
+        let behind = || self.notes.load(Ordering::Acquire) < notes || self.messages.load(Ordering::Acquire) < messages;
         for _ in 0..500 {
             if !behind() || self.tasks.is_empty() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
     }
 }
 
@@ -82,14 +80,14 @@ pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Sh
     Ok(shown)
 }
 
-async fn print_all<T>(stream: impl Stream<Item = Result<Followed<T>>>, reached: Arc<AtomicI64>, line: impl Fn(&T) -> String) {
+async fn print_all<T>(stream: impl Stream<Item = Result<Followed<T>>>, printed: Arc<AtomicU64>, line: impl Fn(&T) -> String) {
     let mut stream = std::pin::pin!(stream);
     while let Some(followed) = stream.next().await {
         let Ok(followed) = followed else { return };
         if let Some(entry) = &followed.entry {
             print_line(&line(entry));
+            printed.fetch_add(1, Ordering::AcqRel);
         }
-        reached.store(followed.position, Ordering::Release);
     }
 }
 

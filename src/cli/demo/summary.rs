@@ -183,6 +183,16 @@ impl Report {
         Ok(())
     }
 
+    /// Notes that were made.
+    pub(super) fn notes(&self) -> u64 {
+        self.notes as u64
+    }
+
+    /// Messages that are archived.
+    pub(super) fn archived(&self) -> u64 {
+        u64::try_from(self.archive.messages).unwrap_or(0)
+    }
+
     /// Whether every message has an outcome where it is swept, and is in the archive unharmed.
     pub(super) fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.damaged.is_empty() && self.outcomes.values().sum::<u64>() == self.to_sweep as u64
@@ -201,7 +211,7 @@ impl Report {
             }
         }
         number("Contacts created", self.contacts, "");
-        let archived = usize::try_from(self.archive.messages).unwrap_or(0);
+        let archived = usize::try_from(self.archived()).unwrap_or(usize::MAX);
         number("To archive", self.to_archive, &format!("{} of them came more than once", self.repeats));
         let (size, stored) = (self.archive.size, self.archive.stored_size);
         let bytes = |bytes: i64| human_bytes(u64::try_from(bytes).unwrap_or(0));
