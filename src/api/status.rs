@@ -206,10 +206,10 @@ mod tests {
         let info = details.error_info().expect("every status has one");
         let metadata: BTreeMap<_, _> = info.metadata.iter().collect();
         writeln!(text, "  ErrorInfo {} {} {metadata:?}", info.domain, info.reason).unwrap();
-        for wrong in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+        for wrong in details.bad_request().map_or(&[][..], |bad| &bad.field_violations) {
             writeln!(text, "  BadRequest {}: {}", wrong.field, wrong.description).unwrap();
         }
-        for failed in details.precondition_failure().iter().flat_map(|failure| &failure.violations) {
+        for failed in details.precondition_failure().map_or(&[][..], |failure| &failure.violations) {
             writeln!(
                 text,
                 "  PreconditionFailure {} {}: {}",
@@ -217,7 +217,7 @@ mod tests {
             )
             .unwrap();
         }
-        for over in details.quota_failure().iter().flat_map(|failure| &failure.violations) {
+        for over in details.quota_failure().map_or(&[][..], |failure| &failure.violations) {
             writeln!(text, "  QuotaFailure {}: {}", over.subject, over.description).unwrap();
         }
         if let Some(resource) = details.resource_info() {
