@@ -95,18 +95,17 @@ fn value(error: &Error, wanted: &str) -> Option<String> {
 
 /// Every wrong field. Errors about a position name the field that it came in by their reason.
 fn field_violations(error: &Error) -> Vec<FieldViolation> {
-    let field = match error.reason {
-        Reason::CursorInvalid => Some("cursor"),
-        Reason::PageTokenInvalid => Some("page_token"),
-        _ => None,
-    };
     let listed = error
         .violations
         .iter()
         .map(|wrong| FieldViolation::new(&wrong.field, &wrong.description));
-    listed
-        .chain(field.map(|field| FieldViolation::new(field, &*error.public)))
-        .collect()
+    let field = match error.reason {
+        Reason::CursorInvalid => "cursor",
+        Reason::PageTokenInvalid => "page_token",
+        _ => return listed.collect(),
+    };
+    let description = error.public.strip_prefix(field).and_then(|rest| rest.strip_prefix(": "));
+    vec![FieldViolation::new(field, description.unwrap_or(&error.public))]
 }
 
 /// Names the resource that is missing or in the way.

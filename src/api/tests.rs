@@ -13,7 +13,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{
+    Code, Status,
+    transport::{Certificate, Channel, ClientTlsConfig},
+};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
@@ -21,7 +24,7 @@ use tower::ServiceExt;
 use super::{Edge, ServeError, guard, serve};
 use crate::{
     blobs::MemoryStore,
-    config::Config,
+    config::{self, Config},
     crypto::{Claims, Ids, LOCAL_ISSUER, LocalIssuer, MasterKey},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
@@ -89,7 +92,7 @@ impl Harness {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut crate::config::Server)) -> Self {
+    async fn with(change: impl FnOnce(&mut config::Server)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = LocalIssuer::load_or_create(&folder.path().join("issuer.pem")).unwrap();
         let clock = Arc::new(SystemClock);
@@ -570,7 +573,7 @@ async fn a_stop_ends_streams_and_the_port() {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_does_not_hold_the_port() {
+async fn a_silent_peer_does_not_hold_the_port() {
     let t = Harness::new().await;
     // A connection that says nothing after its beginning.
     let mut silent = TcpStream::connect(&t.address).await.unwrap();
@@ -673,4 +676,66 @@ async fn slow_and_panicking_calls_end_with_a_status() {
     check("ListAgents", Code::Internal, "INTERNAL_FAULT").await;
     t.edge.lifecycle.request_stop();
     t.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_port_speaks_tls_when_it_has_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    let tls = config::Tls {
+        certificate_file: certificate_file.clone(),
+        key_file: key_file.clone(),
+    };
+    let without_files = Harness::with(|server| server.tls = Some(tls.clone())).await;
+    let error = without_files.serving.await.unwrap().unwrap_err();
+    assert!(matches!(error, ServeError::CertificateFile { path, .. } if path == certificate_file));
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate_file, made.cert.pem()).unwrap();
+    std::fs::write(&key_file, made.signing_key.serialize_pem()).unwrap();
+    let t = Harness::with(|server| server.tls = Some(tls)).await;
+    let trusted = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(made.cert.pem()))
+        .domain_name("localhost");
+    let endpoint = Channel::from_shared(format!("https://{}", t.address)).unwrap();
+    let channel = endpoint.tls_config(trusted).unwrap().connect().await.unwrap();
+    let mut clients = Clients::new(channel, Auth::new(&t.token("acme", &[Scope::TenantAdmin])).unwrap());
+    let settings = clients.settings.get_tenant_settings(v1::GetTenantSettingsRequest {}).await.unwrap();
+    assert_eq!(settings.into_inner().name, "tenantSettings");
+}
+
+#[tokio::test]
+async fn reflection_describes_the_services_in_both_versions() {
+    let t = Harness::new().await;
+    let channel = t.channel().await;
+    let wanted = tonic_reflection::pb::v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(tonic_reflection::pb::v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+    };
+    let mut client = tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(wanted))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = format!("{:?}", answers.message().await.unwrap().unwrap());
+    for service in super::auth::services().chain(["grpc.health.v1.Health"]) {
+        assert!(answer.contains(service), "{answer}");
+    }
+    let wanted = tonic_reflection::pb::v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            tonic_reflection::pb::v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol("mailagent.v1.Agent".to_owned()),
+        ),
+    };
+    let mut client = tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(wanted))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = format!("{:?}", answers.message().await.unwrap().unwrap().message_response);
+    assert!(answer.contains("FileDescriptorResponse"), "{answer}");
 }
