@@ -348,6 +348,43 @@ async fn a_message_becomes_a_note_and_is_streamed() {
 }
 
 #[tokio::test]
+async fn a_sweep_that_cannot_be_done_says_why() {
+    let t = Harness::new().await;
+    let mut clients = t.clients("acme", Scope::ALL).await;
+    let agent = t.furnish(&mut clients).await;
+    let mut update = async |agent: v1::Agent, path: &str| {
+        let request = v1::UpdateAgentRequest {
+            agent: Some(agent),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec![path.to_owned()],
+            }),
+        };
+        clients.agents.update_agent(request).await.unwrap().into_inner()
+    };
+    let changed = v1::Agent {
+        name: agent.name.clone(),
+        disabled: true,
+        ..v1::Agent::default()
+    };
+    let sweep = v1::SweepAgentRequest { name: agent.name.clone() };
+    update(changed.clone(), "exchange.password").await;
+    let mut progress = clients.sweep.sweep_agent(sweep.clone()).await.unwrap().into_inner();
+    let last = progress.message().await.unwrap().unwrap();
+    assert!(!last.done && last.problem.contains("No password is stored"), "{last:?}");
+    assert_eq!(progress.message().await.unwrap(), None);
+    update(changed, "disabled").await;
+    let status = clients.sweep.sweep_agent(sweep).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::FailedPrecondition, "AGENT_NOT_ACTIVE")
+    );
+    assert_eq!(
+        status.get_error_details().precondition_failure().unwrap().violations[0].subject,
+        agent.name
+    );
+}
+
+#[tokio::test]
 async fn agents_are_changed_by_mask() {
     let t = Harness::new().await;
     let mut clients = t.clients("acme", Scope::ALL).await;
