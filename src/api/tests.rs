@@ -62,6 +62,7 @@ impl MailSource for Mailbox {
             removals: Vec::new(),
             state: "read".to_owned(),
             last: true,
+            ..ChangePage::default()
         })
     }
 

@@ -62,7 +62,11 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     let ops = app::build_ops(&config, Surroundings::default(), &Lifecycle::new()).await?;
     let files = mailfile::open(&args.files).context("cannot read the files")?;
     let (total, skipped) = (files.total_bytes(), files.skipped());
-    let bar = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
+    let bar = if args.quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(total)
+    };
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {msg}  {elapsed_precise}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
 
@@ -82,7 +86,10 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
         sums.read as f64 / seconds.max(0.001),
     );
     if sums.unreadable > 0 {
-        println!("{} messages could not be read from their files; the lines above name them.", sums.unreadable);
+        println!(
+            "{} messages could not be read from their files; the lines above name them.",
+            sums.unreadable
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -107,13 +114,7 @@ enum Read {
 }
 
 /// Reads files, packs messages and stores them, each step while the others work on their next piece.
-async fn import_files(
-    ops: &Ops,
-    tenant: &str,
-    files: mailfile::MailFiles,
-    limit: ByteSize,
-    bar: &ProgressBar,
-) -> anyhow::Result<Sums> {
+async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, limit: ByteSize, bar: &ProgressBar) -> anyhow::Result<Sums> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let runtime = tokio::runtime::Handle::current();
     let reader = tokio::task::spawn_blocking(move || read_batches(files, limit, &sender, &runtime));
@@ -189,7 +190,9 @@ fn read_batches(mut files: mailfile::MailFiles, limit: ByteSize, sender: &Sender
             let bytes_read = files.bytes_read();
             let weight = u32::try_from(bytes.clamp(1, BYTES_AHEAD)).expect("the clamp is below 4 GiB");
             bytes = 0;
-            let Ok(share) = runtime.block_on(budget.clone().acquire_many_owned(weight)) else { return };
+            let Ok(share) = runtime.block_on(budget.clone().acquire_many_owned(weight)) else {
+                return;
+            };
             let batch = Read::Batch {
                 messages,
                 bytes_read,

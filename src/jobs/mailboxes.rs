@@ -72,7 +72,9 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
 async fn all_agents(ops: &Ops) -> Result<Vec<(String, Agent)>> {
     let mut agents: Vec<(String, Agent)> = Vec::new();
     loop {
-        let after = agents.last().map_or(("", ""), |(tenant, agent)| (tenant.as_str(), agent.id.as_str()));
+        let after = agents
+            .last()
+            .map_or(("", ""), |(tenant, agent)| (tenant.as_str(), agent.id.as_str()));
         let page = ops.store.system_agents(after, PAGE).await?;
         let full = page.len() as u64 == PAGE;
         agents.extend(page);
@@ -244,7 +246,11 @@ impl Reader {
 
     async fn lease(&self, tenant: &str, agent: &Agent) -> bool {
         let now = self.ops.now();
-        let taken = self.ops.store.lease_mailbox(tenant, &agent.id, &self.schedule.holder, now, now.after(LEASE)).await;
+        let taken = self
+            .ops
+            .store
+            .lease_mailbox(tenant, &agent.id, &self.schedule.holder, now, now.after(LEASE))
+            .await;
         taken.unwrap_or_else(|error| {
             tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
             false

@@ -71,7 +71,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .column(outcome::Column::Identity)
             .filter(outcome::Column::TenantId.eq(&*self.tenant))
             .filter(outcome::Column::Identity.is_in(identities.iter().cloned()))
-            .filter(outcome::Column::Result.is_in(OutcomeResult::ALL.iter().filter(|result| result.settles()).map(|result| result.as_str())))
+            .filter(
+                outcome::Column::Result.is_in(
+                    OutcomeResult::ALL
+                        .iter()
+                        .filter(|result| result.settles())
+                        .map(|result| result.as_str()),
+                ),
+            )
             .into_tuple()
             .all(&self.conn)
             .await

@@ -105,7 +105,11 @@ async fn exchangelib_is_content() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ews_javascript_api_is_content() {
     let modules = peers().join("node_modules");
-    assert!(modules.exists(), "the client is not installed in {}: run `make test`", modules.display());
+    assert!(
+        modules.exists(),
+        "the client is not installed in {}: run `make test`",
+        modules.display()
+    );
     judge(|| {
         let mut command = Command::new("node");
         command.arg(peers().join("ews_javascript_check.mjs"));

@@ -34,7 +34,10 @@ pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
     pub(super) fn of(directory: &Directory) -> Self {
-        let names = directory.customers.iter().map(|customer| (customer.id.clone(), customer.display_name.clone()));
+        let names = directory
+            .customers
+            .iter()
+            .map(|customer| (customer.id.clone(), customer.display_name.clone()));
         Self(names.collect())
     }
 
@@ -75,8 +78,16 @@ pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Sh
         tasks: tokio::task::JoinSet::new(),
     };
     let for_notes = names.clone();
-    shown.tasks.spawn(print_all(matches, shown.notes.clone(), move |found: &sweep::Match| note_line(&for_notes, &found.note)));
-    shown.tasks.spawn(print_all(messages, shown.messages.clone(), move |message: &Message| message_line(&names, message)));
+    shown
+        .tasks
+        .spawn(print_all(matches, shown.notes.clone(), move |found: &sweep::Match| {
+            note_line(&for_notes, &found.note)
+        }));
+    shown
+        .tasks
+        .spawn(print_all(messages, shown.messages.clone(), move |message: &Message| {
+            message_line(&names, message)
+        }));
     Ok(shown)
 }
 
@@ -107,7 +118,11 @@ fn note_line(names: &Names, note: &Note) -> String {
     if note.blob.is_some() {
         marks.push("full message kept".to_owned());
     }
-    let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
+    let marks = if marks.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", marks.join(", "))
+    };
     format!(
         "{} {} {} {} {}{marks}",
         bold("note   "),
@@ -126,7 +141,11 @@ fn message_line(names: &Names, message: &Message) -> String {
         (true, Direction::Internal) => "-".to_owned(),
         (true, _) => "(no customer yet)".to_owned(),
     };
-    let other = if message.direction == Direction::Outgoing { message.to.first() } else { message.from.as_ref() };
+    let other = if message.direction == Direction::Outgoing {
+        message.to.first()
+    } else {
+        message.from.as_ref()
+    };
     format!(
         "archive {} {} {} {}  {}",
         fit(message.direction.as_str(), CASE),
@@ -156,7 +175,11 @@ fn fit(text: &str, width: usize) -> String {
 }
 
 fn bold(text: &str) -> String {
-    if std::io::stdout().is_terminal() { format!("\x1b[1;32m{text}\x1b[0m") } else { text.to_owned() }
+    if std::io::stdout().is_terminal() {
+        format!("\x1b[1;32m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Says what is going to happen, and how to call in meanwhile.

@@ -252,7 +252,9 @@ impl<'a> Work<'a> {
 
     /// A message of a folder that is not swept leaves an outcome when it cannot be archived either, so that it is not lost unseen.
     fn note_what_is_not_kept(&mut self) {
-        let Some((agent, folder)) = self.mailbox.filter(|_| self.outcomes.is_empty()) else { return };
+        let Some((agent, folder)) = self.mailbox.filter(|_| self.outcomes.is_empty()) else {
+            return;
+        };
         for (item, message) in &self.fresh {
             let (result, detail) = match (message.too_large, &message.unparsable) {
                 (Some(size), _) => (OutcomeResult::TooLarge, too_large(size)),
@@ -334,7 +336,15 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn outcome(&self, agent: &Agent, folder: FolderRole, item: &Item, message: &Prepared, result: OutcomeResult, detail: String) -> Outcome {
+    fn outcome(
+        &self,
+        agent: &Agent,
+        folder: FolderRole,
+        item: &Item,
+        message: &Prepared,
+        result: OutcomeResult,
+        detail: String,
+    ) -> Outcome {
         let parsed = &message.parsed;
         Outcome {
             id: self.ops.ids.next(),
