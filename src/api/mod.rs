@@ -1,3 +1,215 @@
-//! placeholder until the edge is merged
-pub struct Edge { pub ops: crate::ops::Ops, pub verifier: std::sync::Arc<crate::crypto::Verifier>, pub server: crate::config::Server, pub lifecycle: crate::lifecycle::Lifecycle }
-pub async fn serve(_edge: Edge, _listener: tokio::net::TcpListener) -> Result<(), std::io::Error> { Ok(()) }
+//! The edge: gRPC, grpc-web and plain HTTP on one port.
+//!
+//! Nothing is decided here but who may call what: services decode a request, call one operation of [`crate::ops`] and encode what it
+//! gives. What is wrong with a call becomes a status in `status.rs` alone.
+//!
+//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, then `guard.rs` with the caller's rights
+//! (`auth.rs`), limits, the span and the measures, then its service. A path without a row in the table of `auth.rs` reaches none.
+
+mod agent_service;
+mod archive_service;
+mod auth;
+mod call;
+mod convert;
+mod directory_service;
+mod follow;
+mod guard;
+mod http;
+mod mask;
+mod page;
+mod request_id;
+mod settings_service;
+mod status;
+mod streams;
+mod sweep_service;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    codec::CompressionEncoding,
+    service::Routes,
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
+};
+use tonic_health::ServingStatus;
+use tonic_web::GrpcWebLayer;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::{config, crypto::Verifier, lifecycle::Lifecycle, ops::Ops};
+
+/// Messages and services of the protobuf package `mailagent.v1`, for the server.
+pub mod v1 {
+    tonic::include_proto!("mailagent.v1");
+}
+
+/// The descriptors of `mailagent.v1` and of all that it imports: an encoded `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// How long a browser may remember what it may send.
+const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 3600);
+
+/// What the edge needs.
+#[derive(Clone)]
+pub struct Edge {
+    /// What the product does. Its `stopping` must be the soft token of `lifecycle`.
+    pub ops: Ops,
+    /// Says who calls.
+    pub verifier: Arc<Verifier>,
+    /// Limits of the port, and its certificate.
+    pub server: config::Server,
+    /// Ends the edge, and runs what outlives a call.
+    pub lifecycle: Lifecycle,
+}
+
+/// Why the edge cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file of the certificate cannot be read.
+    #[error("{path} cannot be read")]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate or its key makes no sense, or the port fails.
+    #[error("the port for callers cannot be served")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors make no sense.
+    #[error("the services cannot be described")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves callers until the soft token of the lifecycle is cancelled, then lets calls end by themselves, at most until the hard token.
+///
+/// Cancel safe: dropped, it accepts no further connection.
+///
+/// # Errors
+/// [`ServeError`], most of them before the first connection is accepted.
+pub async fn serve(edge: Edge, listener: TcpListener) -> Result<(), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for service in auth::services() {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    let draining = CancellationToken::new();
+    let app = {
+        let mut grpc = grpc_routes(&edge)?;
+        grpc = grpc.add_service(health_service);
+        app(&edge, grpc, draining.clone())
+    };
+    // A caller with too many streams is told so, rather than kept waiting by its connection.
+    let per_connection = u32::try_from(edge.server.max_streams_per_caller).unwrap_or(u32::MAX);
+    let mut server = Server::builder()
+        .accept_http1(true)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(per_connection.saturating_add(200));
+    if let Some(tls) = &edge.server.tls {
+        server = server.tls_config(ServerTlsConfig::new().identity(identity(tls).await?))?;
+    }
+    let (soft, hard) = (edge.lifecycle.soft().clone(), edge.lifecycle.hard().clone());
+    let stop = async move {
+        soft.cancelled().await;
+        for service in auth::services().chain([""]) {
+            health.set_service_status(service, ServingStatus::NotServing).await;
+        }
+        draining.cancel();
+    };
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serving = server.add_routes(Routes::from(app)).serve_with_incoming_shutdown(incoming, stop);
+    tokio::select! {
+        result = serving => Ok(result?),
+        // A peer that went away without a word, or does not read, would hold the server for ever.
+        () = hard.cancelled() => Ok(()),
+    }
+}
+
+/// The services of the product, and what describes them.
+fn grpc_routes(edge: &Edge) -> Result<Routes, ServeError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let limit = edge.server.max_message_size.as_usize();
+    let ops = &edge.ops;
+    // What is sent is not compressed: some clients ask for it by themselves, and it would cost more than it gains on a LAN.
+    macro_rules! service {
+        ($server:ident, $module:ident, $service:expr) => {
+            v1::$module::$server::new($service)
+                .max_decoding_message_size(limit)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
+        };
+    }
+    let sweep = sweep_service::Sweeps::new(ops.clone(), edge.lifecycle.clone());
+    Ok(Routes::default()
+        .add_service(service!(
+            AgentServiceServer,
+            agent_service_server,
+            agent_service::Agents(ops.clone())
+        ))
+        .add_service(service!(SweepServiceServer, sweep_service_server, sweep))
+        .add_service(service!(
+            ArchiveServiceServer,
+            archive_service_server,
+            archive_service::Archive(ops.clone())
+        ))
+        .add_service(service!(
+            DirectoryServiceServer,
+            directory_service_server,
+            directory_service::Directory(ops.clone())
+        ))
+        .add_service(service!(
+            SettingsServiceServer,
+            settings_service_server,
+            settings_service::Settings(ops.clone())
+        ))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+/// Everything on the port. `draining` is cancelled when the health service has told of a stop.
+fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
+    use ::http::{HeaderName, Method};
+
+    let guard = guard::Guard::new(edge, draining);
+    let origins = edge.server.cors_allowed_origins.clone();
+    let allowed = move |origin: &::http::HeaderValue, _: &::http::request::Parts| origin.to_str().is_ok_and(|origin| origins.allow(origin));
+    let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"].map(HeaderName::from_static);
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_methods([Method::GET, Method::POST])
+        // No header is a secret between a page and its browser here: what counts is whether the token is good.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(exposed)
+        .max_age(CORS_MAX_AGE);
+    grpc.into_axum_router()
+        .layer(axum::middleware::from_fn_with_state(guard, guard::guard))
+        .layer(GrpcWebLayer::new())
+        .merge(http::routes(edge))
+        .fallback(http::not_found)
+        .layer(cors)
+        .layer(axum::middleware::from_fn_with_state(edge.ops.ids.clone(), request_id::layer))
+}
+
+async fn identity(tls: &config::Tls) -> Result<Identity, ServeError> {
+    let read = async |path: &PathBuf| {
+        let bytes = tokio::fs::read(path).await;
+        bytes.map_err(|source| ServeError::CertificateFile {
+            path: path.clone(),
+            source,
+        })
+    };
+    Ok(Identity::from_pem(read(&tls.certificate_file).await?, read(&tls.key_file).await?))
+}

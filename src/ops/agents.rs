@@ -3,10 +3,10 @@
 use aws_lc_rs::digest;
 use url::Url;
 
-use super::{Ops, Violations, is_address, is_plain, page_limit};
+use super::{Ops, Violations, directory::is_id, is_address, is_plain, page_limit};
 use crate::{
     crypto::{Secret, etag},
-    domain::{Agent, AgentHealth, AgentSettings, Caller, Error, Kind, Reason, Result, Scope},
+    domain::{Agent, AgentHealth, AgentSettings, Caller, Error, Kind, Reason, Result, Scope, Violation},
     store::{HealthFilter, NewRequest, Writer, retrying},
 };
 
@@ -37,6 +37,8 @@ pub struct AgentPatch {
     pub create_contacts: Option<bool>,
     /// Whether the whole message is kept with a note.
     pub keep_full_message: Option<bool>,
+    /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
+    pub violations: Vec<Violation>,
 }
 
 /// Which agents a list has.
@@ -71,7 +73,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
     };
     let owner = patch.owner_user.clone().unwrap_or_default();
     apply(&mut settings, &patch);
-    let mut violations = Violations::default();
+    let mut violations = Violations(patch.violations.clone());
     check_request_id(&mut violations, request_id);
     check(ops, &mut violations, &owner, &settings, patch.password.as_ref());
     violations.into_result()?;
@@ -204,7 +206,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             agent.owner_user.clone_from(owner);
         }
         apply(&mut agent.settings, &patch);
-        let mut violations = Violations::default();
+        let mut violations = Violations(patch.violations.clone());
         check(ops, &mut violations, &agent.owner_user, &agent.settings, patch.password.as_ref());
         violations.check(
             password.is_some() || !agent.password_set || server_before == server_of(&agent.settings),
@@ -317,7 +319,7 @@ fn check_request_id(violations: &mut Violations, request_id: &str) {
 
 fn check(ops: &Ops, violations: &mut Violations, owner: &str, settings: &AgentSettings, password: Option<&Secret>) {
     violations.check(
-        !owner.is_empty(),
+        is_id(owner),
         "agent.owner_user",
         "is required: the name of a user in the directory, `users/{user}`.",
     );

@@ -120,7 +120,7 @@ impl KeyedLocks {
 
 /// Collects what is wrong with a request, so that all of it is told at once.
 #[derive(Default)]
-pub(crate) struct Violations(Vec<Violation>);
+pub(crate) struct Violations(pub(crate) Vec<Violation>);
 
 impl Violations {
     /// Adds a fault of a field unless `fine`.
@@ -160,7 +160,7 @@ pub(crate) fn page_limit(page_size: i32) -> Result<u64> {
 }
 
 /// The request says of a page token or cursor that it is not ours.
-pub(crate) fn page_token_invalid() -> Error {
+pub fn page_token_invalid() -> Error {
     Error::new(
         Kind::Invalid,
         Reason::PageTokenInvalid,

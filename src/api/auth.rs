@@ -1,0 +1,216 @@
+//! Who may call what.
+//!
+//! The table has a row for every method, and what has no row is not served. Operations check the same scopes again and, beyond them,
+//! what depends on the resource.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use http::{HeaderMap, header};
+
+use crate::{
+    crypto::Verifier,
+    domain::{
+        Caller, Error, Kind, Reason, Result,
+        Scope::{self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin},
+        Timestamp,
+    },
+};
+
+/// A method of the port.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Method {
+    /// Service and method, such as `mailagent.v1.AgentService/GetAgent`.
+    pub(super) name: &'static str,
+    /// Whether its answer is a stream, which may take as long as it likes.
+    pub(super) streams: bool,
+    /// Who may call it.
+    pub(super) access: Access,
+}
+
+/// Who may call a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everybody, without a token.
+    Public,
+    /// Who has one of these scopes.
+    AnyOf(&'static [Scope]),
+}
+
+macro_rules! methods {
+    (
+        public { $($open:literal $open_kind:ident;)* }
+        $($service:literal { $($method:literal $kind:ident [$($scope:ident)+];)* })*
+    ) => {
+        const METHODS: &[Method] = &[
+            $(Method { name: $open, streams: methods!(@$open_kind), access: Access::Public },)*
+            $($(Method {
+                name: concat!("mailagent.v1.", $service, "/", $method),
+                streams: methods!(@$kind),
+                access: Access::AnyOf(&[$($scope),+]),
+            },)*)*
+        ];
+
+        const SERVICES: &[&str] = &[$(concat!("mailagent.v1.", $service),)*];
+    };
+    (@unary) => { false };
+    (@stream) => { true };
+}
+
+methods! {
+    public {
+        "grpc.health.v1.Health/Check" unary;
+        "grpc.health.v1.Health/Watch" stream;
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo" stream;
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" stream;
+    }
+    "AgentService" {
+        "CreateAgent" unary [AgentWrite AgentUse];
+        // Owners who may change an agent may also see it.
+        "GetAgent" unary [AgentRead AgentWrite AgentUse];
+        "ListAgents" unary [AgentRead AgentWrite AgentUse];
+        "UpdateAgent" unary [AgentWrite AgentUse];
+        "DeleteAgent" unary [AgentWrite AgentUse];
+    }
+    "SweepService" {
+        "ListOutcomes" unary [SweepRead];
+        "GetOutcome" unary [SweepRead];
+        "ListNotes" unary [SweepRead];
+        "GetNote" unary [SweepRead];
+        "DownloadNoteMessage" stream [SweepRead];
+        "WatchMatches" stream [SweepRead];
+        "SweepAgent" stream [SweepRun];
+    }
+    "ArchiveService" {
+        "ListMessages" unary [ArchiveRead];
+        "SearchMessages" unary [ArchiveRead];
+        "GetMessage" unary [ArchiveRead];
+        "StreamMessages" stream [ArchiveRead];
+        "DownloadMessage" stream [ArchiveRead];
+        "DownloadAttachment" stream [ArchiveRead];
+        "GetArchiveStatistics" unary [ArchiveRead];
+    }
+    "DirectoryService" {
+        "BatchUpsertUsers" unary [DirectoryWrite];
+        "BatchDeleteUsers" unary [DirectoryWrite];
+        "GetUser" unary [DirectoryRead];
+        "ListUsers" unary [DirectoryRead];
+        "BatchUpsertCustomers" unary [DirectoryWrite];
+        "BatchDeleteCustomers" unary [DirectoryWrite];
+        "GetCustomer" unary [DirectoryRead];
+        "ListCustomers" unary [DirectoryRead];
+        "BatchUpsertContacts" unary [DirectoryWrite];
+        "BatchDeleteContacts" unary [DirectoryWrite];
+        "GetContact" unary [DirectoryRead];
+        "ListContacts" unary [DirectoryRead];
+        "BatchUpsertCases" unary [DirectoryWrite];
+        "BatchDeleteCases" unary [DirectoryWrite];
+        "GetCase" unary [DirectoryRead];
+        "ListCases" unary [DirectoryRead];
+        "WatchChanges" stream [DirectoryRead];
+    }
+    "SettingsService" {
+        "GetTenantSettings" unary [TenantAdmin];
+        "UpdateTenantSettings" unary [TenantAdmin];
+        "AcknowledgeStorageTerms" unary [TenantAdmin];
+    }
+}
+
+/// The product's services, such as `mailagent.v1.AgentService`.
+pub(super) fn services() -> impl Iterator<Item = &'static str> {
+    SERVICES.iter().copied()
+}
+
+/// The method at a path such as `/mailagent.v1.AgentService/GetAgent`.
+pub(super) fn method(path: &str) -> Option<&'static Method> {
+    static BY_NAME: LazyLock<HashMap<&str, &Method>> = LazyLock::new(|| METHODS.iter().map(|method| (method.name, method)).collect());
+    BY_NAME.get(path.strip_prefix('/')?).copied()
+}
+
+/// Who calls, by the token in the headers of the request.
+///
+/// # Errors
+/// [`Kind::Unauthenticated`]. The text has no part of the token.
+pub(super) fn authenticate(headers: &HeaderMap, verifier: &Verifier, now: Timestamp) -> Result<Caller> {
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| token_invalid("there is no token. Send one as `authorization: Bearer TOKEN`"))?;
+    let token = value.to_str().ok().and_then(bearer);
+    let token = token.ok_or_else(|| token_invalid("the header `authorization` is not of the form `Bearer TOKEN`"))?;
+    let claims = verifier.verify(token, now).map_err(|error| token_invalid(&error.to_string()))?;
+    Ok(Caller {
+        tenant: claims.tenant.clone(),
+        user: claims.sub.clone(),
+        scopes: claims.scope.clone(),
+    })
+}
+
+/// The token of a header's value (RFC 6750 §2.1). The scheme's case does not matter (RFC 9110 §11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+fn token_invalid(problem: &str) -> Error {
+    let text = format!("The caller is not known: {problem}.");
+    Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with("problem", problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::api::DESCRIPTORS;
+
+    #[test]
+    fn every_method_has_a_row_and_every_row_a_method() {
+        let mut described = BTreeMap::new();
+        for file in FileDescriptorSet::decode(DESCRIPTORS).unwrap().file {
+            for service in file.service.iter().filter(|_| file.package() == "mailagent.v1") {
+                for method in &service.method {
+                    assert!(!method.client_streaming(), "guard.rs takes requests for single messages");
+                    let name = format!("mailagent.v1.{}/{}", service.name(), method.name());
+                    described.insert(name, method.server_streaming());
+                }
+            }
+        }
+        let ours = METHODS.iter().filter(|method| method.access != Access::Public);
+        let rows: BTreeMap<String, bool> = ours.map(|method| (method.name.to_owned(), method.streams)).collect();
+        assert_eq!(rows, described);
+        assert_eq!(rows.len(), METHODS.len() - 4, "only health and reflection are public");
+        for service in services() {
+            assert!(rows.keys().any(|name| name.starts_with(&format!("{service}/"))), "{service}");
+        }
+    }
+
+    #[test]
+    fn only_whole_paths_are_found() {
+        assert_eq!(
+            method("/mailagent.v1.AgentService/GetAgent").unwrap().access,
+            Access::AnyOf(&[AgentRead, AgentWrite, AgentUse])
+        );
+        for path in [
+            "",
+            "/",
+            "mailagent.v1.AgentService/GetAgent",
+            "/mailagent.v1.AgentService/",
+            "/mailagent.v1.AgentService/GetAgent/",
+            "/mailagent.v1.AgentService/getagent",
+            "//mailagent.v1.AgentService/GetAgent",
+        ] {
+            assert_eq!(method(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_found_in_the_header() {
+        assert_eq!(bearer("Bearer a.b.c"), Some("a.b.c"));
+        assert_eq!(bearer("bearer  a.b.c "), Some("a.b.c"));
+        assert_eq!(bearer("Basic YTpi"), None);
+        assert_eq!(bearer("a.b.c"), None);
+        assert_eq!(bearer("Bearer"), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! What a service knows of the call that it answers.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use tracing::Span;
+
+use super::status::to_status;
+use crate::domain::{Caller, Error, Kind, Result};
+
+/// A call under way. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Call(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    caller: Caller,
+    request_id: Arc<str>,
+    span: Span,
+}
+
+impl Call {
+    /// A call of a known caller. What goes wrong in it is logged within `span`.
+    pub(super) fn new(caller: Caller, request_id: Arc<str>, span: Span) -> Self {
+        Self(Arc::new(Inner { caller, request_id, span }))
+    }
+
+    /// Takes a request apart.
+    ///
+    /// # Errors
+    /// INTERNAL for a request that did not come through the guard.
+    pub(super) fn of<T>(mut request: Request<T>) -> Result<(Self, T), Status> {
+        match request.extensions_mut().remove::<Self>() {
+            Some(call) => Ok((call, request.into_inner())),
+            None => Err(fail(&Error::internal("a request came around the guard"), "")),
+        }
+    }
+
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+
+    /// The answer, or the status of what went wrong.
+    ///
+    /// # Errors
+    /// As the result.
+    pub(super) fn answer<T>(&self, result: Result<T>) -> Result<Response<T>, Status> {
+        match result {
+            Ok(answer) => Ok(Response::new(answer)),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    /// The status of what went wrong, which is logged if it is ours to mend.
+    pub(super) fn fail(&self, error: &Error) -> Status {
+        self.0.span.in_scope(|| fail(error, &self.0.request_id))
+    }
+}
+
+/// The status of what went wrong, which is logged if it is ours to mend.
+pub(super) fn fail(error: &Error, request_id: &str) -> Status {
+    match error.kind {
+        Kind::Internal => tracing::error!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
+        Kind::Unavailable { .. } => tracing::warn!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
+        Kind::Invalid
+        | Kind::NotFound
+        | Kind::Exists
+        | Kind::Precondition
+        | Kind::Stale
+        | Kind::Unauthenticated
+        | Kind::Denied
+        | Kind::Exhausted
+        | Kind::OutOfRange
+        | Kind::TimedOut => {}
+    }
+    to_status(error, request_id)
+}

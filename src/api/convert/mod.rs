@@ -1,0 +1,146 @@
+//! Between the messages of the proto files and the types of the product, one file per service.
+
+pub(super) mod agent;
+pub(super) mod archive;
+pub(super) mod directory;
+pub(super) mod settings;
+pub(super) mod sweep;
+
+use super::v1;
+use crate::{
+    domain::{AutomaticKind, Error, Mailbox, Result, Timestamp},
+    ops::directory::is_id,
+};
+
+/// A resource's name.
+pub(super) fn name(collection: &str, id: &str) -> String {
+    [collection, "/", id].concat()
+}
+
+/// A resource's name, empty when there is none.
+fn optional_name(collection: &str, id: Option<&str>) -> String {
+    id.map_or_else(String::new, |id| name(collection, id))
+}
+
+/// The id in a resource's name.
+///
+/// # Errors
+/// A violation of `field` for a name of another form.
+pub(super) fn id<'a>(collection: &str, field: &str, name: &'a str) -> Result<&'a str> {
+    let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
+    id.filter(|id| is_id(id)).ok_or_else(|| {
+        let description = format!("must be {collection}/ and an id, which has 1 to 64 characters of A-Z a-z 0-9 . _ -");
+        Error::invalid_field(field, description)
+    })
+}
+
+/// The id in a resource's name that may be left out.
+///
+/// # Errors
+/// A violation of `field` for a name of another form.
+pub(super) fn optional_id(collection: &str, field: &str, name: &str) -> Result<Option<String>> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    id(collection, field, name).map(|id| Some(id.to_owned()))
+}
+
+/// The id in a resource's name that an operation checks together with other fields: a name of another form becomes an id that no
+/// resource can have, and an empty one stays empty.
+fn unchecked_id(collection: &str, name: String) -> String {
+    match name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')) {
+        Some(id) => id.to_owned(),
+        None if name.is_empty() => name,
+        None => format!("/{name}"),
+    }
+}
+
+/// A time as the proto files have it.
+pub(super) fn time(time: Timestamp) -> Option<prost_types::Timestamp> {
+    let micros = i32::try_from(time.0.rem_euclid(1_000_000)).expect("it is less than a million");
+    Some(prost_types::Timestamp {
+        seconds: time.seconds(),
+        nanos: micros * 1_000,
+    })
+}
+
+/// A time in a request, without what is finer than a microsecond.
+///
+/// # Errors
+/// A violation of `field` when it is out of range.
+fn from_time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>> {
+    let Some(time) = time else {
+        return Ok(None);
+    };
+    let micros = (0..1_000_000_000)
+        .contains(&time.nanos)
+        .then(|| time.seconds.checked_mul(1_000_000)?.checked_add(i64::from(time.nanos / 1_000)))
+        .flatten();
+    match micros {
+        Some(micros) => Ok(Some(Timestamp(micros))),
+        None => Err(Error::invalid_field(field, "must be a time within the years 1 to 9999.")),
+    }
+}
+
+fn mailbox(mailbox: Mailbox) -> v1::EmailAddress {
+    v1::EmailAddress {
+        display_name: mailbox.display_name,
+        address: mailbox.address,
+    }
+}
+
+fn mailboxes(list: Vec<Mailbox>) -> Vec<v1::EmailAddress> {
+    list.into_iter().map(mailbox).collect()
+}
+
+fn automatic(kind: Option<AutomaticKind>) -> i32 {
+    let kind = match kind {
+        None => v1::AutomaticKind::Unspecified,
+        Some(AutomaticKind::AutoReply) => v1::AutomaticKind::AutoReply,
+        Some(AutomaticKind::Bounce) => v1::AutomaticKind::Bounce,
+        Some(AutomaticKind::List) => v1::AutomaticKind::List,
+        Some(AutomaticKind::Report) => v1::AutomaticKind::Report,
+    };
+    kind.into()
+}
+
+/// An enum value that this version does not know.
+pub(super) fn unknown_value(field: impl Into<String>) -> Error {
+    Error::invalid_field(field, "has a value that this version of the service does not know.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        assert_eq!(id("agents", "name", "agents/01J").unwrap(), "01J");
+        for wrong in ["", "01J", "agents/", "agents", "users/01J", "agents/a/b", "agents/ä", "agentsx/01J"] {
+            let error = id("agents", "agent.name", wrong).unwrap_err();
+            assert_eq!(error.violations[0].field, "agent.name", "{wrong}");
+        }
+        assert_eq!(optional_id("cases", "filter.case", "").unwrap(), None);
+        assert_eq!(optional_id("cases", "filter.case", "cases/7").unwrap().as_deref(), Some("7"));
+        assert_eq!(unchecked_id("users", "users/anna".to_owned()), "anna");
+        for wrong in ["anna", "/anna", "cases/7", "users"] {
+            assert!(!is_id(&unchecked_id("users", wrong.to_owned())), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_back() {
+        for micros in [0, 1, -1, 1_795_000_000_123_456, -62_135_596_800_000_000] {
+            let at = Timestamp(micros);
+            assert_eq!(from_time("t", time(at)).unwrap(), Some(at));
+        }
+        assert_eq!(from_time("t", None).unwrap(), None);
+        for (seconds, nanos) in [(0, -1), (0, 1_000_000_000), (i64::MAX, 0), (i64::MIN, 0)] {
+            let wrong = prost_types::Timestamp { seconds, nanos };
+            assert_eq!(
+                from_time("filter.sent_after", Some(wrong)).unwrap_err().violations[0].field,
+                "filter.sent_after"
+            );
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What every call passes on its way to a service: who calls, whether they may, limits, the span, the measures.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tracing::{Instrument, Span, field, info_span};
+
+use super::{
+    Edge,
+    auth::{self, Access, Method},
+    call::{Call, fail},
+    http::unimplemented,
+    request_id::RequestId,
+    streams::{Measure, Permit, StreamBody, Streams, code_of},
+};
+use crate::{
+    crypto::Verifier,
+    domain::{Caller, Error, Kind, Reason, Result},
+    ops::Ops,
+};
+
+/// What the guard works with. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Guard(Arc<Inner>);
+
+struct Inner {
+    ops: Ops,
+    verifier: Arc<Verifier>,
+    call_timeout: Duration,
+    streams: Streams,
+    draining: CancellationToken,
+}
+
+impl Guard {
+    /// `draining` ends the streams of others' services, which know of no stop.
+    pub(super) fn new(edge: &Edge, draining: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            ops: edge.ops.clone(),
+            verifier: edge.verifier.clone(),
+            call_timeout: edge.server.call_timeout,
+            streams: Streams::new(edge.server.max_streams_per_caller),
+            draining,
+        }))
+    }
+
+    fn caller(&self, method: &Method, request: &Request) -> Result<Option<Caller>> {
+        let Access::AnyOf(scopes) = method.access else {
+            return Ok(None);
+        };
+        let caller = auth::authenticate(request.headers(), &self.0.verifier, self.0.ops.now())?;
+        caller.need_any(scopes)?;
+        Ok(Some(caller))
+    }
+
+    /// Runs a call as far as its answer begins. The permit counts for as long as a stream is open.
+    async fn run(
+        &self,
+        method: &Method,
+        mut request: Request,
+        next: Next,
+        id: &Arc<str>,
+        span: &Span,
+    ) -> Result<(Response, Option<Permit>)> {
+        let caller = self.caller(method, &request)?;
+        let mut permit = None;
+        if let Some(caller) = caller {
+            span.record("tenant", &caller.tenant);
+            span.record("user", &caller.user);
+            if method.streams {
+                permit = Some(self.0.streams.open(&caller)?);
+            }
+            request.extensions_mut().insert(Call::new(caller, id.clone(), span.clone()));
+        }
+        // What a panic leaves behind is not used again: the request is gone, and what is shared is guarded by locks that know of it.
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answer = if method.streams {
+            answer.await
+        } else {
+            let limit = self.0.call_timeout;
+            tokio::time::timeout(limit, answer).await.map_err(|_| timed_out(limit))?
+        };
+        let response = answer.map_err(|panic| Error::internal(format!("panic: {}", panic_text(&*panic))))?;
+        Ok((response, permit))
+    }
+}
+
+/// Lets a call through to its service, if it may.
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let Some(method) = auth::method(request.uri().path()) else {
+        return unimplemented();
+    };
+    let id = match request.extensions().get::<RequestId>() {
+        Some(RequestId(id)) => id.clone(),
+        None => Arc::from(""),
+    };
+    let span = info_span!(
+        "rpc",
+        otel.name = method.name,
+        otel.kind = "server",
+        rpc.system.name = "grpc",
+        rpc.method = method.name,
+        rpc.response.status_code = field::Empty,
+        request_id = &*id,
+        tenant = field::Empty,
+        user = field::Empty,
+    );
+    let mut measure = Measure::new(guard.0.ops.metrics.clone(), method.name, span.clone());
+    let result = guard.run(method, request, next, &id, &span).instrument(span.clone()).await;
+    let (response, permit) = match result {
+        Ok(answered) => answered,
+        Err(error) => {
+            let status = span.in_scope(|| fail(&error, &id));
+            measure.end(status.code());
+            return status.into_http();
+        }
+    };
+    // A stream that could not begin has its status in front.
+    if !method.streams || response.headers().contains_key(Status::GRPC_STATUS) {
+        measure.end(code_of(response.headers()));
+        return response;
+    }
+    let stop = (method.access == Access::Public).then(|| guard.0.draining.clone().cancelled_owned());
+    response.map(|body| Body::new(StreamBody::new(body, measure, permit, stop, move |error| fail(error, &id))))
+}
+
+/// A unary call took too long.
+pub(super) fn timed_out(limit: Duration) -> Error {
+    let text = format!("The call took longer than {limit:?}, so it was given up. Ask for less at a time, or retry it.");
+    Error::new(Kind::TimedOut, Reason::CallTimedOut, text).with("limit", format!("{limit:?}"))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}

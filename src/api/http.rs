@@ -1,0 +1,55 @@
+//! Plain HTTP for machines that watch over the service, and a word for people who open the port in a browser.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{StatusCode, header};
+use tonic::Status;
+
+use super::Edge;
+
+const FRONT: &str = concat!(
+    "mailagent ",
+    env!("CARGO_PKG_VERSION"),
+    "\n\nThis port speaks gRPC and grpc-web, package mailagent.v1; server reflection lists the services.\n",
+    "/healthz says whether the process lives, /readyz whether it can do its work.\n"
+);
+
+/// The plain pages.
+pub(super) fn routes(edge: &Edge) -> Router {
+    Router::new()
+        .route("/", get(|| async { FRONT }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(edge.clone()))
+}
+
+async fn ready(State(edge): State<Edge>) -> Response {
+    if edge.lifecycle.soft().is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping.\n").into_response();
+    }
+    match edge.ops.store.ping().await {
+        Ok(()) => "ok\n".into_response(),
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
+        }
+    }
+}
+
+/// What is said about a path that is not served.
+pub(super) async fn not_found(request: Request) -> Response {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let is_grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if is_grpc {
+        return unimplemented();
+    }
+    (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response()
+}
+
+/// What is said about a method that does not exist.
+pub(super) fn unimplemented() -> Response {
+    Status::unimplemented("There is no such method in this version of the service.").into_http()
+}

@@ -1,0 +1,122 @@
+//! Field masks of updates (AIP-134, AIP-161).
+
+use prost_types::FieldMask;
+
+use crate::domain::Violation;
+
+/// Which fields of a resource an update is about.
+pub(super) enum Mask {
+    /// There is no mask: the fields that have a value.
+    Populated,
+    /// `*`: all.
+    All,
+    /// These paths, with what lies below them.
+    Paths(Vec<String>),
+}
+
+impl Mask {
+    /// Reads a mask. `known` are all paths of the resource that may stand in one, output-only ones too: naming these changes nothing
+    /// (AIP-203). The violations name every path that is not among them.
+    pub(super) fn new(mask: Option<FieldMask>, known: &[&str]) -> (Self, Vec<Violation>) {
+        let Some(FieldMask { paths }) = mask.filter(|mask| !mask.paths.is_empty()) else {
+            return (Self::Populated, Vec::new());
+        };
+        if paths.as_slice() == ["*"] {
+            return (Self::All, Vec::new());
+        }
+        let unknown = paths.iter().filter(|path| !known.contains(&path.as_str())).map(|path| Violation {
+            field: "update_mask".to_owned(),
+            description: format!("has the unknown path {:?}. Known are: {}.", shorten(path), known.join(", ")),
+        });
+        let unknown = unknown.collect();
+        (Self::Paths(paths), unknown)
+    }
+
+    /// The value to set a field to, if the update is about it. `populated` tells whether it is other than what an absent field has.
+    pub(super) fn pick<T>(&self, path: &str, value: T, populated: bool) -> Option<T> {
+        let wanted = match self {
+            Self::Populated => populated,
+            Self::All => true,
+            Self::Paths(paths) => paths.iter().any(|masked| contains(masked, path)),
+        };
+        wanted.then_some(value)
+    }
+
+    /// As [`Self::pick`] for a field that callers may not be able to read back, so that writing back what was read keeps it: only its
+    /// own path counts, neither `*` nor the message that it is in, unless it has a value.
+    pub(super) fn pick_by_name<T>(&self, path: &str, value: T, populated: bool) -> Option<T> {
+        let named = matches!(self, Self::Paths(paths) if paths.iter().any(|masked| masked == path));
+        if named {
+            return Some(value);
+        }
+        self.pick(path, value, populated).filter(|_| populated)
+    }
+}
+
+/// Whether a path of a mask means this field.
+fn contains(masked: &str, path: &str) -> bool {
+    path.strip_prefix(masked)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Enough of a path to know it again.
+fn shorten(path: &str) -> String {
+    path.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[&str] = &["name", "box", "box.lid", "box.lock", "boxer"];
+
+    fn mask(paths: &[&str]) -> (Mask, Vec<Violation>) {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        Mask::new(Some(FieldMask { paths }), KNOWN)
+    }
+
+    #[test]
+    fn paths_choose_fields() {
+        let check = |mask: &Mask, path: &str, populated: bool, wanted: bool| {
+            assert_eq!(mask.pick(path, (), populated).is_some(), wanted, "{path}");
+        };
+        let none = Mask::new(None, KNOWN).0;
+        check(&none, "name", true, true);
+        check(&none, "name", false, false);
+        let all = mask(&["*"]).0;
+        check(&all, "box.lid", false, true);
+        let (some, wrong) = mask(&["box", "name"]);
+        assert!(wrong.is_empty());
+        check(&some, "box.lid", false, true);
+        check(&some, "name", false, true);
+        check(&some, "boxer", true, false);
+        let inner = mask(&["box.lid"]).0;
+        check(&inner, "box.lid", false, true);
+        check(&inner, "box.lock", true, false);
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_only_erased_by_its_own_path() {
+        let check = |mask: &Mask, populated: bool, wanted: bool| {
+            assert_eq!(mask.pick_by_name("box.lock", (), populated).is_some(), wanted);
+        };
+        for mask in [mask(&["*"]).0, mask(&["box"]).0, Mask::Populated] {
+            check(&mask, false, false);
+            check(&mask, true, true);
+        }
+        check(&mask(&["box.lock"]).0, false, true);
+        check(&mask(&["box.lid"]).0, true, false);
+    }
+
+    #[test]
+    fn every_unknown_path_is_named() {
+        let (_, wrong) = mask(&["name", "colour", "box.bottom", "*"]);
+        let descriptions: Vec<&str> = wrong.iter().map(|wrong| wrong.description.as_str()).collect();
+        assert_eq!(descriptions.len(), 3);
+        assert!(
+            descriptions[0].contains("\"colour\"") && descriptions[0].contains("box.lock"),
+            "{descriptions:?}"
+        );
+        assert!(wrong.iter().all(|wrong| wrong.field == "update_mask"));
+    }
+}

@@ -1,0 +1,250 @@
+//! The one mapping from what went wrong to a gRPC status with `google.rpc` details.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::domain::{Error, Kind, Reason};
+
+/// The domain in `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "mailagent";
+
+/// The status that a caller gets. What lies beneath an error is not in it; for a fault of ours there is nothing but a fixed text and
+/// the id under which the log has more.
+pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    let mut metadata: HashMap<String, String> = error
+        .metadata
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect();
+    let mut text = Cow::Borrowed(&*error.public);
+    let code = match error.kind {
+        Kind::Invalid => {
+            details.set_bad_request(field_violations(error));
+            Code::InvalidArgument
+        }
+        Kind::NotFound => {
+            set_resource(&mut details, error);
+            Code::NotFound
+        }
+        Kind::Exists => {
+            set_resource(&mut details, error);
+            Code::AlreadyExists
+        }
+        Kind::Precondition => {
+            let subject = value(error, "field").or_else(|| value(error, "resource")).unwrap_or_default();
+            details.add_precondition_failure_violation(error.reason.as_str(), subject, &*error.public);
+            Code::FailedPrecondition
+        }
+        Kind::Stale => Code::Aborted,
+        Kind::Unauthenticated => Code::Unauthenticated,
+        Kind::Denied => Code::PermissionDenied,
+        Kind::Exhausted => {
+            details.add_quota_failure_violation(value(error, "subject").unwrap_or_default(), &*error.public);
+            Code::ResourceExhausted
+        }
+        Kind::OutOfRange => Code::OutOfRange,
+        Kind::Unavailable { retry_after } => {
+            details.set_retry_info(Some(retry_after));
+            Code::Unavailable
+        }
+        Kind::TimedOut => Code::DeadlineExceeded,
+        Kind::Internal => {
+            details.set_request_info(request_id, "");
+            metadata = HashMap::from([("requestId".to_owned(), request_id.to_owned())]);
+            text = format!("The service has a fault. Its log has more under the request id {request_id}.").into();
+            Code::Internal
+        }
+    };
+    details.set_error_info(error.reason.as_str(), DOMAIN, metadata);
+    Status::with_error_details(code, text, details)
+}
+
+/// The name of a code, as in metrics.
+pub(super) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+fn value(error: &Error, wanted: &str) -> Option<String> {
+    error
+        .metadata
+        .iter()
+        .find(|(key, _)| *key == wanted)
+        .map(|(_, value)| value.clone())
+}
+
+/// Every wrong field. Errors about a position name the field that it came in by their reason.
+fn field_violations(error: &Error) -> Vec<FieldViolation> {
+    let field = match error.reason {
+        Reason::CursorInvalid => Some("cursor"),
+        Reason::PageTokenInvalid => Some("page_token"),
+        _ => None,
+    };
+    let listed = error
+        .violations
+        .iter()
+        .map(|wrong| FieldViolation::new(&wrong.field, &wrong.description));
+    listed
+        .chain(field.map(|field| FieldViolation::new(field, &*error.public)))
+        .collect()
+}
+
+/// Names the resource that is missing or in the way.
+fn set_resource(details: &mut ErrorDetails, error: &Error) {
+    let (kind, name) = match (value(error, "resource"), value(error, "requestId")) {
+        (Some(name), _) => (resource_type(&name), name),
+        (None, Some(id)) => ("request", id),
+        (None, None) => return,
+    };
+    details.set_resource_info(kind, name, "", &*error.public);
+}
+
+/// The message of a resource, by its name.
+fn resource_type(name: &str) -> &'static str {
+    match name.split_once('/').map_or(name, |(collection, _)| collection) {
+        "agents" => "mailagent.v1.Agent",
+        "outcomes" => "mailagent.v1.Outcome",
+        "notes" => "mailagent.v1.Note",
+        "messages" => "mailagent.v1.Message",
+        "users" => "mailagent.v1.User",
+        "customers" => "mailagent.v1.Customer",
+        "contacts" => "mailagent.v1.Contact",
+        "cases" => "mailagent.v1.Case",
+        _ => "resource",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
+
+    use super::*;
+    use crate::{api::v1, domain::Violation, ops};
+
+    #[test]
+    fn reasons_are_those_of_the_proto_file() {
+        let described: Vec<String> = (1..)
+            .map_while(|number| v1::ErrorReason::try_from(number).ok())
+            .map(|reason| reason.as_str_name().trim_start_matches("ERROR_REASON_").to_owned())
+            .collect();
+        let ours: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(ours, described);
+    }
+
+    /// An error as operations make it.
+    fn example(reason: Reason) -> Error {
+        let error = |kind, text: &'static str| Error::new(kind, reason, text);
+        match reason {
+            Reason::FieldsInvalid => {
+                let violation = |field: &str, description: &str| Violation {
+                    field: field.to_owned(),
+                    description: description.to_owned(),
+                };
+                Error::invalid(vec![
+                    violation("agent.from_name", "is required."),
+                    violation("agent.exchange.endpoint", "must be https, not ftp."),
+                ])
+            }
+            Reason::CasePatternInvalid => {
+                let mut error = Error::invalid_field("tenant_settings.case_reference_format", "the pattern does not compile.");
+                error.reason = reason;
+                error.with("pattern", "(")
+            }
+            Reason::PageTokenInvalid => ops::page_token_invalid(),
+            Reason::CursorInvalid => error(Kind::Invalid, "cursor: it is malformed."),
+            Reason::CursorExpired => error(Kind::OutOfRange, "Events behind the cursor are no longer kept.").with("oldestCursor", "AZqY"),
+            Reason::OffsetOutOfRange => error(Kind::OutOfRange, "The content has 7 bytes.").with("sizeBytes", "7"),
+            Reason::ResourceNotFound => Error::not_found("agents/01J"),
+            Reason::RequestIdReused => error(Kind::Exists, "The request id was used before.").with("requestId", "r-1"),
+            Reason::CaseReferenceTaken => error(Kind::Exists, "cases/7 has the reference CS-0012345 already.")
+                .with("reference", "CS-0012345")
+                .with("resource", "cases/7"),
+            Reason::StorageTermsNotAcknowledged => {
+                error(Kind::Precondition, "An administrator must first accept the storage terms.").with("field", "agent.exchange.x")
+            }
+            Reason::OptionNeedsAnother => error(Kind::Precondition, "x needs y.")
+                .with("field", "agent.exchange.x")
+                .with("needs", "agent.exchange.y"),
+            Reason::AgentNotActive => error(Kind::Precondition, "agents/01J is disabled.").with("resource", "agents/01J"),
+            Reason::FullMessageNotKept => error(Kind::Precondition, "notes/01J keeps no message.").with("resource", "notes/01J"),
+            Reason::EtagMismatch => Error::stale("agents/01J"),
+            Reason::TokenInvalid => {
+                error(Kind::Unauthenticated, "The caller is not known: the token has expired.").with("problem", "the token has expired")
+            }
+            Reason::ScopeMissing => error(Kind::Denied, "This needs the scope agent.write.").with("scope", "agent.write"),
+            Reason::TooManyStreams => crate::api::streams::too_many(100, "acme", "anna"),
+            Reason::ShuttingDown => Error::shutting_down(),
+            Reason::StoreUnavailable => Error::store_unavailable("secret cause"),
+            Reason::CallTimedOut => crate::api::guard::timed_out(Duration::from_secs(30)),
+            Reason::InternalFault => Error::internal("secret cause").with("secret", "cause"),
+        }
+    }
+
+    fn show(status: &Status) -> String {
+        let mut text = format!("{}: {}\n", code_name(status.code()), status.message());
+        let details = status.get_error_details();
+        let info = details.error_info().expect("every status has one");
+        let metadata: BTreeMap<_, _> = info.metadata.iter().collect();
+        writeln!(text, "  ErrorInfo {} {} {metadata:?}", info.domain, info.reason).unwrap();
+        for wrong in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+            writeln!(text, "  BadRequest {}: {}", wrong.field, wrong.description).unwrap();
+        }
+        for failed in details.precondition_failure().iter().flat_map(|failure| &failure.violations) {
+            writeln!(
+                text,
+                "  PreconditionFailure {} {}: {}",
+                failed.r#type, failed.subject, failed.description
+            )
+            .unwrap();
+        }
+        for over in details.quota_failure().iter().flat_map(|failure| &failure.violations) {
+            writeln!(text, "  QuotaFailure {}: {}", over.subject, over.description).unwrap();
+        }
+        if let Some(resource) = details.resource_info() {
+            writeln!(text, "  ResourceInfo {} {}", resource.resource_type, resource.resource_name).unwrap();
+        }
+        if let Some(retry) = details.retry_info() {
+            writeln!(text, "  RetryInfo {:?}", retry.retry_delay.unwrap_or_default()).unwrap();
+        }
+        if let Some(request) = details.request_info() {
+            writeln!(text, "  RequestInfo {}", request.request_id).unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn every_reason_has_its_status() {
+        let shown: Vec<String> = Reason::ALL
+            .iter()
+            .map(|reason| show(&to_status(&example(*reason), "01JREQUEST")))
+            .collect();
+        let shown = shown.join("\n");
+        assert!(!shown.contains("secret"), "what lies beneath is not for callers");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden/status.txt");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, &shown).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(shown, expected, "UPDATE_EXPECT=1 takes the new one over");
+    }
+}

@@ -1,0 +1,1 @@
+//! The edge as a whole, over a database of its own.
