@@ -1,1 +1,10 @@
+//! The service as its callers see it: started whole, over the network, on SQLite and on PostgreSQL, with simulated mail servers.
+//!
+//! `make test` runs all of it; without its PostgreSQL the half that needs one fails and says so.
+
+mod clients;
+mod harness;
 mod peers;
+mod reliability;
+
+mod first_mail;
