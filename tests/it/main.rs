@@ -7,4 +7,6 @@ mod harness;
 mod peers;
 mod reliability;
 
-mod first_mail;
+mod agents;
+mod directory;
+mod settings;
