@@ -293,11 +293,12 @@ async fn check_customers_exist(writer: &Writer, collection: &str, customers: imp
 
 async fn check_references_free(writer: &Writer, cases: &[Case], references: &HashSet<String>) -> Result<()> {
     let taken = writer.cases_by_reference(references).await?;
-    // A case of this batch may give its reference away in the same batch.
-    let moving: HashSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    // A case of this batch may give its reference away in the same batch, unless what the batch has of it is passed over as old.
+    let revisions: HashMap<&str, i64> = cases.iter().map(|case| (case.id.as_str(), case.revision)).collect();
+    let moves = |other: &Case| revisions.get(other.id.as_str()).is_some_and(|revision| *revision > other.revision);
     for case in cases {
         if let Some(other) = taken.get(&reference_key(&case.reference)) {
-            if other.id != case.id && !moving.contains(other.id.as_str()) {
+            if other.id != case.id && !moves(other) {
                 let text = format!("cases/{} has the reference {} already.", other.id, other.reference);
                 return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
                     .with("reference", case.reference.clone())

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryFilter, QueryOrder,
-    QuerySelect, Set, sea_query::OnConflict,
+    QuerySelect, Set, sea_query::{Expr, OnConflict},
 };
 
 use super::{
@@ -166,7 +166,7 @@ writes!(
     contact_row,
     contact_tombstone
 );
-writes!(crm_case, Case, case_revisions, upsert_cases, delete_cases, case_row, case_tombstone);
+writes!(crm_case, Case, case_revisions, upsert_case_rows, delete_cases, case_row, case_tombstone);
 
 /// Decides by the revisions; a record that is not stored yet is always written.
 fn judge<'a>(stored: &HashMap<String, i64>, records: impl Iterator<Item = (&'a str, i64)>) -> Vec<Written> {
@@ -326,6 +326,27 @@ impl Writer {
             .collect();
         self.replace_addresses(CONTACT, &owners).await?;
         Ok(results)
+    }
+
+    /// Writes cases under the revision rule. They may swap references among themselves.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn upsert_cases(&mut self, cases: &[Case]) -> Result<Vec<Written>> {
+        self.lock_tenant().await?;
+        let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+        let stored = self.case_revisions(&ids).await?;
+        let results = judge(&stored, cases.iter().map(|case| (case.id.as_str(), case.revision)));
+        let applied = ids.iter().zip(&results).filter(|(_, result)| result.applied).map(|(id, _)| *id);
+        // All give up theirs first, so that none stands in another's way.
+        crm_case::Entity::update_many()
+            .col_expr(crm_case::Column::ReferenceKey, Expr::value(None::<String>))
+            .filter(crm_case::Column::TenantId.eq(&*self.tenant))
+            .filter(crm_case::Column::Id.is_in(applied))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        self.upsert_case_rows(cases).await
     }
 
     /// Marks contacts as deleted under the revision rule; their addresses are forgotten, what is archived with them stays.

@@ -1,1 +1,15 @@
+//! The service as its callers see it: started whole, over the network, on SQLite and on PostgreSQL, with simulated mail servers.
+//!
+//! `make test` runs all of it; without its PostgreSQL the half that needs one fails and says so.
+
+mod clients;
+mod harness;
 mod peers;
+mod reliability;
+
+mod agents;
+mod archive;
+mod directory;
+mod settings;
+mod sweep;
+mod watch;

@@ -1,0 +1,259 @@
+//! Starts the real service for a test: on a free port, in a folder of its own, with a database of its own, a clock that the test moves
+//! by hand, and a simulated Exchange server.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `clock` | the clock |
+//! | `config` | settings with short waits |
+//! | `database` | a fresh PostgreSQL database |
+//! | `fill` | a sample directory, agents, waiting for mail to be handled |
+//! | `mail` | messages |
+//! | `status` | what a status says |
+//! | `wait` | waiting for a condition |
+
+mod clock;
+mod config;
+mod database;
+mod fill;
+mod mail;
+mod status;
+mod streams;
+mod wait;
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use mailagent::{
+    Running,
+    app::{Surroundings, open_issuer, start_in},
+    config::Config,
+    crypto::{Claims, LOCAL_ISSUER},
+    domain::{Clock, Scope},
+    lifecycle::Stopped,
+    ops::Ops,
+    sim::{MimeMode, ews::Exchange},
+    telemetry::Metrics,
+};
+use mailagent_client::{Clients, connect};
+use tokio::net::TcpListener;
+
+pub use self::{
+    clock::{NOW, TestClock},
+    database::PostgresDatabase,
+    fill::{CUSTOMERS, case, contact, customer, user},
+    mail::{Mail, raw},
+    status::{metadata, reason, violations},
+    streams::{download, events, take},
+    wait::{PATIENCE, eventually},
+};
+
+/// Which database the service runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in the service's folder.
+    Sqlite,
+    /// A database made for the test.
+    Postgres,
+}
+
+/// The tenant that tests work in, unless they need another.
+pub const TENANT: &str = "acme";
+/// The user whose token tests show, unless they need another.
+pub const USER: &str = "anna";
+
+/// A running service and what is around it. Dropped, it stops, and its folder and database are gone.
+pub struct Harness {
+    /// The database that it runs on.
+    pub engine: Engine,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// The mail server.
+    pub exchange: Exchange,
+    /// Its settings; changes are seen after [`Harness::restart`].
+    pub config: Config,
+    running: Option<Running>,
+    address: SocketAddr,
+    // Dropped last: the service holds them open.
+    folder: tempfile::TempDir,
+    _database: Option<PostgresDatabase>,
+}
+
+/// What a test may choose about its service.
+pub struct Choices {
+    /// The database.
+    pub engine: Engine,
+    /// How the mail server gives out MIME.
+    pub mode: MimeMode,
+    /// Changes the settings before the start.
+    pub configure: Box<dyn FnOnce(&mut Config)>,
+}
+
+impl Harness {
+    /// A service on SQLite.
+    pub async fn new() -> Self {
+        Self::on(Engine::Sqlite).await
+    }
+
+    /// A service on this database.
+    pub async fn on(engine: Engine) -> Self {
+        Self::with(Choices::of(engine)).await
+    }
+
+    /// A service of the test's choice.
+    pub async fn with(choices: Choices) -> Self {
+        install_tls();
+        let database = match choices.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(PostgresDatabase::create().await),
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut config = config::quick(&folder.path().join("data"), database.as_ref().map(PostgresDatabase::url));
+        (choices.configure)(&mut config);
+        let clock = Arc::new(TestClock::default());
+        let exchange = Exchange::builder()
+            .mode(choices.mode)
+            .clock(clock.clone())
+            .heartbeat(Duration::from_secs(1))
+            .start()
+            .await
+            .expect("a port is free");
+        let mut harness = Self {
+            engine: choices.engine,
+            clock,
+            exchange,
+            config,
+            running: None,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            folder,
+            _database: database,
+        };
+        harness.start().await;
+        harness
+    }
+
+    /// Starts the service after [`Harness::stop`], with what it had kept, on the same port.
+    pub async fn start(&mut self) {
+        assert!(self.running.is_none(), "the service runs already");
+        let listener = TcpListener::bind(self.address).await.expect("the port is free");
+        let surroundings = Surroundings {
+            clock: self.clock.clone(),
+            metrics: Metrics::default(),
+        };
+        let running = start_in(self.config.clone(), listener, surroundings).await;
+        let running = running.unwrap_or_else(|error| panic!("the service does not start: {error:?}"));
+        self.address = running.address;
+        self.running = Some(running);
+    }
+
+    /// Stops the service within its grace time.
+    pub async fn stop(&mut self) -> Stopped {
+        self.running.take().expect("the service runs").stop().await
+    }
+
+    /// Stops the service, which must go well, and starts it again with what it had kept, on the same port.
+    pub async fn restart(&mut self) {
+        let stopped = self.stop().await;
+        assert_eq!(stopped.died, None, "a task died");
+        self.start().await;
+    }
+
+    /// Begins a stop without waiting for it.
+    pub fn begin_stop(&self) {
+        self.ops().stopping.cancel();
+    }
+
+    /// What the service does, without the edge.
+    pub fn ops(&self) -> &Ops {
+        &self.running.as_ref().expect("the service runs").ops
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The folder of the test; the service keeps its things in `data` in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A caller who may do everything in the usual tenant.
+    pub async fn client(&self) -> Clients {
+        self.client_as(TENANT, USER, Scope::ALL).await
+    }
+
+    /// A caller.
+    pub async fn client_as(&self, tenant: &str, user: &str, scopes: &[Scope]) -> Clients {
+        self.client_with(&self.token(tenant, user, scopes)).await
+    }
+
+    /// A caller with any token; with none when it is empty.
+    pub async fn client_with(&self, token: &str) -> Clients {
+        connect(&self.url(), token).await.expect("the service answers")
+    }
+
+    /// A token of the local issuer, good for a year of the test's clock, so that tests may move it on.
+    pub fn token(&self, tenant: &str, user: &str, scopes: &[Scope]) -> String {
+        self.sign(self.claims(tenant, user, scopes))
+    }
+
+    /// What [`Harness::token`] says, for tests that want to change it before [`Harness::sign`].
+    pub fn claims(&self, tenant: &str, user: &str, scopes: &[Scope]) -> Claims {
+        let now = self.clock.now();
+        Claims {
+            iss: LOCAL_ISSUER.to_owned(),
+            sub: user.to_owned(),
+            tenant: tenant.to_owned(),
+            scope: scopes.to_vec(),
+            aud: vec![self.config.auth.audience.clone()],
+            exp: now.after(Duration::from_secs(365 * 24 * 3600)),
+            nbf: None,
+            iat: now,
+            jti: "test".to_owned(),
+        }
+    }
+
+    /// Signs what a token says with the local issuer's key.
+    pub fn sign(&self, claims: Claims) -> String {
+        let issuer = open_issuer(&self.config.data_dir).expect("the service made the key");
+        issuer.issue(&claims).expect("the claims can be signed")
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        // What is left ends with the test's runtime; dropping the database cuts its connections.
+        if let Some(running) = &self.running {
+            running.ops.stopping.cancel();
+        }
+    }
+}
+
+impl Choices {
+    /// The usual choices on this database.
+    pub fn of(engine: Engine) -> Self {
+        Self {
+            engine,
+            mode: MimeMode::KeepBytes,
+            configure: Box::new(|_| {}),
+        }
+    }
+}
+
+/// Runs a test with a fresh service on SQLite, then with one on PostgreSQL.
+pub async fn on_both_engines(test: impl AsyncFn(&mut Harness)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        println!("on {engine:?}");
+        test(&mut Harness::on(engine).await).await;
+    }
+}
+
+/// The service's program does this at its start.
+fn install_tls() {
+    // An error says that another test was faster.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

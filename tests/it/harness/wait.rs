@@ -1,0 +1,26 @@
+//! Waiting for a condition.
+
+use std::{fmt::Debug, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+/// How long tests wait for what should come at once, also on a machine that is busy with other things.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time between two looks.
+const BETWEEN: Duration = Duration::from_millis(10);
+
+/// Looks until `look` gives a value, and returns it.
+///
+/// # Panics
+/// After the deadline, with the state that was seen last.
+pub async fn eventually<T, S: Debug>(deadline: Duration, what: &str, mut look: impl AsyncFnMut() -> Result<T, S>) -> T {
+    let began = Instant::now();
+    loop {
+        match look().await {
+            Ok(value) => return value,
+            Err(state) if began.elapsed() >= deadline => panic!("not within {deadline:?}: {what}; last seen: {state:#?}"),
+            Err(_) => sleep(BETWEEN).await,
+        }
+    }
+}

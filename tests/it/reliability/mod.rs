@@ -1,0 +1,1 @@
+//! What must hold whatever fails: see the files of this folder.
