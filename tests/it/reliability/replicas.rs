@@ -1,0 +1,219 @@
+//! Two services on one PostgreSQL database.
+
+use std::{sync::Arc, time::Duration};
+
+use mailagent::{
+    app::{self, Running, Surroundings},
+    config::Config,
+    domain::{Clock, Contact, Kind},
+    lifecycle::Lifecycle,
+    ops::{Ops, directory, import, mailbox::ReadError, sweep},
+    sim::ews::{Exchange, FolderKind},
+    telemetry::Metrics,
+};
+use tokio::{net::TcpListener, runtime::Runtime, time::sleep};
+
+use super::sample::{self, Sample, admin};
+use crate::harness::{Engine, Harness, PATIENCE, TestClock, eventually};
+
+const MAILBOX: &str = "service@example.com";
+/// How soon another replica must have a dead one's mailboxes.
+const TAKEOVER: Duration = Duration::from_secs(30);
+
+/// A second service with threads of its own, so that it can die like a process.
+struct Replica {
+    runtime: Option<Runtime>,
+    running: Option<Running>,
+}
+
+impl Replica {
+    async fn start(config: &Config, clock: &Arc<TestClock>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("threads can be had");
+        let (config, clock) = (config.clone(), clock.clone());
+        let starting = runtime.spawn(async move {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+            let surroundings = Surroundings {
+                clock,
+                metrics: Metrics::default(),
+            };
+            app::start_in(config, listener, surroundings).await
+        });
+        let running = starting.await.expect("it does not panic").expect("it starts");
+        Self {
+            runtime: Some(runtime),
+            running: Some(running),
+        }
+    }
+
+    fn ops(&self) -> Ops {
+        self.running.as_ref().expect("it runs").ops.clone()
+    }
+
+    /// Sweeps on demand, without regard to who has the mailbox. Returns how often another reader was faster.
+    fn sweep(&self, agent: &str, times: usize) -> tokio::task::JoinHandle<usize> {
+        let runtime = self.runtime.as_ref().expect("it runs");
+        runtime.spawn(sweep_on_demand(self.ops(), agent.to_owned(), times))
+    }
+
+    async fn stop(mut self) {
+        let running = self.running.take().expect("it runs");
+        let stopping = self.runtime.as_ref().expect("it runs").spawn(running.stop());
+        assert_eq!(stopping.await.expect("it does not panic").died, None);
+    }
+
+    /// Gone between two instructions: nothing is finished, released or told.
+    fn die(mut self) {
+        self.runtime.take().expect("it runs").shutdown_background();
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn sweep_on_demand(ops: Ops, agent: String, times: usize) -> usize {
+    let mut collisions = 0;
+    for _ in 0..times {
+        let (agent, source) = sweep::prepare_sweep(&ops, &admin(), &agent).await.expect("the agent is active");
+        match sweep::run_sweep(&ops, &admin().tenant, &agent, source, &mut |_| {}).await {
+            Ok(_) => {}
+            Err(ReadError::Service(error)) if error.kind == Kind::Stale => collisions += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    collisions
+}
+
+fn deliver(exchange: &Exchange, samples: &[Sample], h: &Harness) {
+    for sample in samples {
+        exchange.deliver(MAILBOX, FolderKind::Inbox, sample.raw.clone(), h.clock.now());
+    }
+}
+
+async fn all_handled(h: &Harness) {
+    let done = async || match sample::missing(h.ops(), &h.exchange, MAILBOX).await {
+        0 => Ok(()),
+        missing => Err(missing),
+    };
+    eventually(PATIENCE, "everything is handled", done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_sweep_one_mailbox_into_one_note_each() {
+    let h = Harness::on(Engine::Postgres).await;
+    sample::fill(h.ops()).await;
+    let samples = sample::samples(300, "two", 21);
+    deliver(&h.exchange, &samples[..200], &h);
+    let agent = sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+    let other = Replica::start(&h.config, &h.clock).await;
+    // Beside the job that has the lease, both read the mailbox on demand: three readers at once.
+    let there = other.sweep(&agent, 6);
+    let here = tokio::spawn(sweep_on_demand(h.ops().clone(), agent.clone(), 6));
+    deliver(&h.exchange, &samples[200..240], &h);
+    let collisions = there.await.expect("it does not panic") + here.await.expect("it does not panic");
+    println!("{collisions} times another reader was faster");
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples[..240], &[], true).await;
+    // Both go on, and the one that is left too.
+    deliver(&h.exchange, &samples[240..270], &h);
+    all_handled(&h).await;
+    other.stop().await;
+    deliver(&h.exchange, &samples[270..], &h);
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_replicas_mailbox_is_taken_over_in_time() {
+    let mut h = Harness::on(Engine::Postgres).await;
+    sample::fill(h.ops()).await;
+    let samples = sample::samples(300, "dead", 22);
+    sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+    // It gives its mailbox up, so that the other one has it from now on.
+    h.stop().await;
+    let first = Replica::start(&h.config, &h.clock).await;
+    deliver(&h.exchange, &samples[..50], &h);
+    let fetched = |count: u64| {
+        let exchange = h.exchange.clone();
+        async move || if exchange.count("GetItem") >= count { Ok(()) } else { Err(exchange.count("GetItem")) }
+    };
+    eventually(PATIENCE, "the first replica reads", fetched(5)).await;
+    h.start().await;
+    all_handled(&h).await;
+    // It dies in the middle of the next stretch.
+    let before = h.exchange.count("GetItem");
+    deliver(&h.exchange, &samples[50..], &h);
+    eventually(PATIENCE, "the first replica goes on", {
+        let exchange = h.exchange.clone();
+        async move || if exchange.count("GetItem") > before + 3 { Ok(()) } else { Err(()) }
+    })
+    .await;
+    first.die();
+    assert!(sample::missing(h.ops(), &h.exchange, MAILBOX).await > 0, "it died too late for this test");
+    // Most of the wait passes at once, the rest as it does for everybody.
+    let leap = Duration::from_secs(20);
+    h.clock.advance(leap);
+    let step = Duration::from_millis(50);
+    let mut waited = leap;
+    let before = h.exchange.count("GetItem");
+    while h.exchange.count("GetItem") == before {
+        assert!(waited < TAKEOVER, "nobody took the mailbox over");
+        sleep(step).await;
+        h.clock.advance(step);
+        waited += step;
+    }
+    println!("taken over after {waited:?}");
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
+    let seed = 23;
+    println!("seed {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let h = Harness::on(Engine::Postgres).await;
+    sample::fill(h.ops()).await;
+    let surroundings = Surroundings {
+        clock: h.clock.clone(),
+        metrics: Metrics::default(),
+    };
+    let other = app::build_ops(&h.config, surroundings, &Lifecycle::new()).await.expect("the database opens again");
+    for number in 0..150 {
+        let address = format!("race{number}@outside.example");
+        let raw = format!("From: {address}\r\nTo: anna@example.com\r\nMessage-ID: <race{number}@outside.example>\r\nSubject: race\r\n\r\nNow.\r\n");
+        let prepared = import::prepare(h.ops(), crate::harness::TENANT, vec![(address.clone(), raw.into_bytes())]).await;
+        let prepared = prepared.expect("it is prepared");
+        let contact = Contact {
+            id: format!("race{number}"),
+            customer: "oak".to_owned(),
+            display_name: String::new(),
+            addresses: vec![address],
+            revision: 1,
+            created_by_service: false,
+        };
+        let head_start = Duration::from_micros(chance.u64(..4000));
+        let late = chance.bool();
+        let message = async {
+            sleep(if late { head_start } else { Duration::ZERO }).await;
+            import::store(h.ops(), crate::harness::TENANT, prepared).await
+        };
+        let contact = async {
+            sleep(if late { Duration::ZERO } else { head_start }).await;
+            directory::upsert_contacts(&other, &admin(), vec![contact]).await
+        };
+        let (message, contact) = tokio::join!(message, contact);
+        message.expect("the message is archived");
+        contact.expect("the contact is written");
+    }
+    let archived = sample::archived(h.ops()).await;
+    assert_eq!(archived.len(), 150);
+    let lonely: Vec<&str> = archived.iter().filter(|one| one.links.is_empty()).map(|one| one.message_id.as_str()).collect();
+    assert!(lonely.is_empty(), "{} messages missed their contact: {lonely:?}", lonely.len());
+    other.store.close().await;
+}

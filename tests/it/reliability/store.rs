@@ -1,0 +1,225 @@
+//! The database goes away and comes back.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, OnceLock},
+    time::{Duration, Instant},
+};
+
+use mailagent::{
+    config::{self, Config, DatabaseUrl, Flag},
+    domain::{Clock, Customer, Kind},
+    ops::directory,
+    sim::ews::FolderKind,
+};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+use url::Url;
+
+use super::sample::{self, Sample, admin};
+use crate::harness::{Choices, Engine, Harness, PATIENCE, eventually};
+
+const MAILBOX: &str = "service@example.com";
+/// A call must have failed by then: callers give up on it soon after.
+const SOON: Duration = Duration::from_secs(25);
+
+/// Stands between the service and PostgreSQL, and can cut what passes through it.
+#[derive(Clone)]
+struct Proxy {
+    address: SocketAddr,
+    target: Arc<OnceLock<SocketAddr>>,
+    open: Arc<Mutex<JoinSet<()>>>,
+    accepting: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Proxy {
+    async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let proxy = Self {
+            address: listener.local_addr().expect("it has an address"),
+            target: Arc::default(),
+            open: Arc::default(),
+            accepting: Arc::default(),
+        };
+        proxy.accept(listener);
+        proxy
+    }
+
+    fn accept(&self, listener: TcpListener) {
+        let (target, open) = (self.target.clone(), self.open.clone());
+        let accepting = async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let target = *target.get().expect("the target is known before it is used");
+                open.lock().expect("nobody panics with it").spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect(target).await {
+                        // An error is a connection that was cut, which is what this is for.
+                        let _ = copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        };
+        self.accepting.lock().expect("nobody panics with it").spawn(accepting);
+    }
+
+    /// Cuts all connections; new ones are let through.
+    fn cut(&self) {
+        self.open.lock().expect("nobody panics with it").abort_all();
+    }
+
+    /// As when the server is stopped: connections are cut, new ones are refused.
+    async fn stop(&self) {
+        let mut accepting = std::mem::take(&mut *self.accepting.lock().expect("nobody panics with it"));
+        accepting.shutdown().await;
+        self.cut();
+    }
+
+    async fn restart(&self) {
+        self.accept(TcpListener::bind(self.address).await.expect("the port is still free"));
+    }
+
+    /// Puts itself between the service and its database.
+    fn configure(self) -> Box<dyn FnOnce(&mut Config)> {
+        Box::new(move |config| {
+            let DatabaseUrl::Postgres(url) = &config.database.url else {
+                panic!("the proxy is for PostgreSQL");
+            };
+            let mut url = Url::parse(url.expose()).expect("it is a URL");
+            let target = (url.host_str().expect("it has a host"), url.port().unwrap_or(5432));
+            let target = std::net::ToSocketAddrs::to_socket_addrs(&target).expect("the host has an address").next();
+            self.target.set(target.expect("the host has an address")).expect("it is set once");
+            url.set_host(Some("127.0.0.1")).expect("a URL with another host");
+            url.set_port(Some(self.address.port())).expect("a URL with another port");
+            let flag = Flag {
+                key: "database.url",
+                value: url.into(),
+                name: "--database",
+            };
+            let other = config::load(None, [], &[flag]).expect("the URL is good");
+            config.database.url = other.database.url;
+        })
+    }
+}
+
+async fn begin(h: &Harness, samples: &[Sample]) {
+    sample::fill(h.ops()).await;
+    for sample in samples {
+        h.exchange.deliver(MAILBOX, FolderKind::Inbox, sample.raw.clone(), h.clock.now());
+    }
+    // Without push every look is the same, so that the pace is even.
+    sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+}
+
+async fn all_handled(h: &Harness) {
+    let done = async || match sample::missing(h.ops(), &h.exchange, MAILBOX).await {
+        0 => Ok(()),
+        missing => Err(missing),
+    };
+    eventually(2 * PATIENCE, "everything is handled", done).await;
+}
+
+/// A read and a write fail as what they are, soon enough for the caller to be told.
+async fn check_away(h: &Harness, reads_too: bool) {
+    if reads_too {
+        let began = Instant::now();
+        let read = directory::get_customer(h.ops(), &admin(), "oak").await;
+        check_unavailable("a read", read.err(), began);
+    }
+    let began = Instant::now();
+    let customer = Customer {
+        id: "never".to_owned(),
+        display_name: "Never".to_owned(),
+        revision: 1,
+    };
+    let written = directory::upsert_customers(h.ops(), &admin(), vec![customer]).await;
+    check_unavailable("a write", written.err(), began);
+}
+
+fn check_unavailable(what: &str, error: Option<mailagent::domain::Error>, began: Instant) {
+    let error = error.unwrap_or_else(|| panic!("{what} without the database"));
+    println!("{what} failed after {:?}", began.elapsed());
+    assert!(matches!(error.kind, Kind::Unavailable { .. }), "{what}: {error:?}");
+    assert!(began.elapsed() < SOON, "{what} took {:?} to fail", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_goes_on_when_postgresql_comes_back() {
+    let seed = 41;
+    println!("seed {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let proxy = Proxy::start().await;
+    let h = Harness::with(Choices {
+        configure: proxy.clone().configure(),
+        ..Choices::of(Engine::Postgres)
+    })
+    .await;
+    let samples = sample::samples(400, "away", seed);
+    begin(&h, &samples[..300]).await;
+    // Cut in the middle of whatever is under way.
+    for _ in 0..12 {
+        sleep(Duration::from_millis(chance.u64(20..250))).await;
+        proxy.cut();
+    }
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples[..300], &[], true).await;
+
+    for sample in &samples[300..] {
+        h.exchange.deliver(MAILBOX, FolderKind::Inbox, sample.raw.clone(), h.clock.now());
+    }
+    let fetches = h.exchange.count("GetItem");
+    let busy = async || if h.exchange.count("GetItem") > fetches { Ok(()) } else { Err(()) };
+    eventually(PATIENCE, "it is at work", busy).await;
+    proxy.stop().await;
+    check_away(&h, true).await;
+    proxy.restart().await;
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+    let error = directory::get_customer(h.ops(), &admin(), "never").await.expect_err("the call failed");
+    assert_eq!(error.kind, Kind::NotFound, "nothing of it was written");
+}
+
+/// Takes SQLite's write lock as another process would.
+async fn lock(h: &Harness) -> DatabaseConnection {
+    let path = h.config.data_dir.join("mailagent.db");
+    let mut options = ConnectOptions::new(format!("sqlite:{}", path.display()));
+    options.max_connections(1);
+    let connection = Database::connect(options).await.expect("the file opens");
+    connection.execute_unprepared("PRAGMA busy_timeout = 20000").await.expect("it can be set");
+    connection.execute_unprepared("BEGIN IMMEDIATE").await.expect("the lock is free in the end");
+    connection
+}
+
+async fn unlock(connection: DatabaseConnection) {
+    connection.execute_unprepared("ROLLBACK").await.expect("it was locked");
+    connection.close().await.expect("it closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_waits_while_another_process_locks_the_sqlite_file() {
+    let h = Harness::new().await;
+    let samples = sample::samples(300, "locked", 42);
+    begin(&h, &samples[..200]).await;
+    for _ in 0..5 {
+        let locked = lock(&h).await;
+        sleep(Duration::from_millis(300)).await;
+        // Readers do not mind.
+        directory::get_customer(h.ops(), &admin(), "oak").await.expect("reading goes on");
+        unlock(locked).await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples[..200], &[], true).await;
+
+    let locked = lock(&h).await;
+    for sample in &samples[200..] {
+        h.exchange.deliver(MAILBOX, FolderKind::Inbox, sample.raw.clone(), h.clock.now());
+    }
+    check_away(&h, false).await;
+    unlock(locked).await;
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
