@@ -124,7 +124,12 @@ impl Plan {
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let service = Service::new(folder.path().join("data"), database.as_ref().map(PostgresDatabase::url));
-        let exchange = Exchange::builder().mode(self.mode).seed(self.seed).start().await.expect("a port is free");
+        let exchange = Exchange::builder()
+            .mode(self.mode)
+            .seed(self.seed)
+            .start()
+            .await
+            .expect("a port is free");
 
         // Looks at the database from outside, so that a dead process can be judged too.
         let ops = service.open().await;
@@ -153,7 +158,10 @@ impl Plan {
             process.kill();
         }
         let handled = sample::outcomes(&ops).await.len();
-        println!("{at_work} of {} rounds were killed at work; {handled} outcomes by then", self.rounds);
+        println!(
+            "{at_work} of {} rounds were killed at work; {handled} outcomes by then",
+            self.rounds
+        );
         assert!(at_work * 10 >= self.rounds * 8, "the test kills processes that do nothing");
         assert!(handled < swept.len() * 2, "there was work left in every round");
 
@@ -176,10 +184,20 @@ impl Plan {
         sample::check_end_state(&ops, swept, other, self.mode == MimeMode::KeepBytes).await;
 
         // The counts were moved in the same transactions.
-        let health = ops.store.tenant(TENANT).agent_health(&[agent]).await.expect("the health is read").remove(0);
+        let health = ops
+            .store
+            .tenant(TENANT)
+            .agent_health(&[agent])
+            .await
+            .expect("the health is read")
+            .remove(0);
         let outcomes = i64::try_from(sample::outcomes(&ops).await.len()).expect("few");
         let notes = sample::notes(&ops).await.len();
-        assert_eq!(health.handled, outcomes + i64::try_from(expected_sent).expect("few"), "each item counts once");
+        assert_eq!(
+            health.handled,
+            outcomes + i64::try_from(expected_sent).expect("few"),
+            "each item counts once"
+        );
         assert_eq!(usize::try_from(health.matched), Ok(notes), "each note counts once");
 
         self.check_watch(&service, &seen, notes).await;
@@ -256,7 +274,10 @@ async fn watch(url: String, token: String, seen: Arc<Mutex<Vec<Match>>>) {
 /// Stands for the half minute after which a dead replica's mailboxes are free: the next process need not wait for it.
 async fn release_leases(url: &str) {
     let connection = Database::connect(url).await.expect("the database answers");
-    connection.execute_unprepared("DELETE FROM mailbox_lease").await.expect("leases can be deleted");
+    connection
+        .execute_unprepared("DELETE FROM mailbox_lease")
+        .await
+        .expect("leases can be deleted");
     connection.close().await.expect("the connection closes");
 }
 
@@ -332,7 +353,11 @@ impl Service {
             let name = format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__"));
             command.env(name, value);
         }
-        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().expect("it is piped");
@@ -378,7 +403,10 @@ impl Process {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
         let log = self.log();
-        assert!(!log.contains("panic") && !log.contains(" ERROR "), "it had a fault of its own:\n{log}");
+        assert!(
+            !log.contains("panic") && !log.contains(" ERROR "),
+            "it had a fault of its own:\n{log}"
+        );
     }
 
     /// SIGTERM, after which it must end well and soon.
@@ -386,7 +414,10 @@ impl Process {
         let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill runs").success());
         let child = &mut self.child;
-        let ended = eventually(PATIENCE, "it ends", async || child.try_wait().expect("it can be asked").ok_or("runs")).await;
+        let ended = eventually(PATIENCE, "it ends", async || {
+            child.try_wait().expect("it can be asked").ok_or("runs")
+        })
+        .await;
         assert_eq!(ended.code(), Some(0), "{}", self.log());
     }
 }
