@@ -148,9 +148,9 @@ impl Reader {
                     }
                 }
                 Err(ReadError::Provider(error)) => {
+                    // The health says when the next try is. The source stays: it knows which messages the server failed to give out
+                    // before, and how much it can be asked for at once. Broken connections it replaces by itself.
                     tracing::warn!(agent = %agent.id, error = %chain(&error), "reading the mailbox failed");
-                    // A new connection for the next try; the health says when that is.
-                    source = None;
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale => {
                     tracing::debug!(agent = %agent.id, "another reader was faster, or the agent was changed");
