@@ -20,8 +20,9 @@ use crate::{
 
 /// How often agents are looked for that another replica added or changed.
 const SCAN: Duration = Duration::from_secs(5);
-/// How long a replica may be silent before others take its mailboxes.
-const LEASE: Duration = Duration::from_secs(25);
+/// How long a replica may be silent before others take its mailboxes. With [`RENEW`], at which pace they look, less than the promised
+/// 30 s even if it died right after it had prolonged its leases.
+const LEASE: Duration = Duration::from_secs(20);
 /// How often a mailbox's lease is prolonged.
 const RENEW: Duration = Duration::from_secs(8);
 /// Agents that are listed at once.
