@@ -196,14 +196,18 @@ async fn every_mailbox_gets_over_its_own_trouble() {
     }
     for address in ["busy-fault@example.com", "busy-message@example.com"] {
         let of_mailbox = || log.iter().filter(|request| request.mailbox.as_deref() == Some(address));
-        for busy in of_mailbox().filter(|request| request.faulty) {
-            let early = of_mailbox().find(|next| next.begin > busy.end && next.begin < busy.end + ASKED - Duration::from_millis(20));
-            assert!(
-                early.is_none(),
-                "{address} asked for a pause at {:?}, and then came {early:#?}",
-                busy.end
-            );
-        }
+        // The faults struck all three requests for the first thirty messages, which run at once.
+        let busy = of_mailbox().filter(|request| request.faulty).map(|request| request.end).max();
+        let busy = busy.expect("it was busy");
+        let next = of_mailbox()
+            .filter(|request| request.begin > busy)
+            .map(|request| request.begin)
+            .min();
+        let pause = next.expect("it went on") - busy;
+        assert!(
+            pause >= ASKED - Duration::from_millis(50),
+            "{address} asked for a pause, and then came a request after {pause:?}"
+        );
     }
 }
 
@@ -246,7 +250,7 @@ async fn a_server_that_never_gets_on_is_not_hammered() {
         h.exchange.script(Fault::sometimes("SyncFolderItems", 1.0, kind));
         sample::create_agent(h.ops(), &h.exchange, address).await;
         let begun = async || match sample::outcomes(h.ops()).await.len() {
-            count if count >= 200 => Ok(()),
+            count if count >= 500 => Ok(()),
             count => Err(count),
         };
         eventually(PATIENCE, "its first page is read", begun).await;
@@ -255,8 +259,8 @@ async fn a_server_that_never_gets_on_is_not_hammered() {
         sleep(Duration::from_secs(2)).await;
         let count = h.exchange.count("SyncFolderItems") - before;
         println!("{count} listings in two seconds");
-        // The longest pause of the tests' service is 200 ms.
-        assert!(count <= 60, "{count} listings in two seconds");
+        // The pauses of the tests' service last 200 ms, and at most three listings come between two.
+        assert!(count <= 35, "{count} listings in two seconds");
         // It is right again by itself as soon as the server is.
         h.exchange.clear_script();
         handled(&h, address, PATIENCE).await;

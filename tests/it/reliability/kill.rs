@@ -75,37 +75,55 @@ enum Moment {
     After(Duration),
     /// So long after the server has answered so many requests for messages: what they brought is being handled or committed.
     Fetched(u64, Duration),
-    /// So long after the database's files have grown: in the middle of a commit, or right behind it.
-    Committed(Duration),
+    /// So long after the database's files have grown so often since then: in the middle of a commit, or right behind it.
+    Committed(u32, Duration),
 }
 
 impl Moment {
     fn choose(chance: &mut fastrand::Rng, engine: Engine) -> Self {
         match chance.u8(..3) {
             0 => Self::After(Duration::from_millis(chance.u64(50..400))),
-            1 if engine == Engine::Sqlite => Self::Committed(Duration::from_micros(chance.u64(..3000))),
-            _ => Self::Fetched(chance.u64(1..5), Duration::from_micros(chance.u64(..60_000))),
+            1 if engine == Engine::Sqlite => Self::Committed(chance.u32(1..6), Duration::from_micros(chance.u64(..3000))),
+            _ => Self::Fetched(chance.u64(1..8), Duration::from_micros(chance.u64(..100_000))),
         }
     }
 
-    /// Waits for it, though not for ever: the process may have nothing to do.
+    /// Waits for it, though not for ever: the process may have less to do.
     async fn come(&self, exchange: &Exchange, data: &Path) {
         let requests = exchange.requests().len();
         let fetches = exchange.count("GetItem");
-        let size = database_size(data);
-        let (happened, then): (Box<dyn Fn() -> bool + Send>, _) = match self {
-            Self::After(then) => (Box::new(|| exchange.requests().len() > requests), then),
-            Self::Fetched(count, then) => (Box::new(move || exchange.count("GetItem") >= fetches + count), then),
-            Self::Committed(then) => (Box::new(|| database_size(data) != size), then),
-        };
-        let waiting = async {
-            while !happened() {
-                sleep(Duration::from_micros(300)).await;
+        let fetched = |count: u64| until(move || exchange.count("GetItem") >= fetches + count);
+        let then = match self {
+            Self::After(then) => {
+                until(|| exchange.requests().len() > requests).await;
+                then
+            }
+            Self::Fetched(count, then) => {
+                fetched(*count).await;
+                then
+            }
+            Self::Committed(count, then) => {
+                fetched(1).await;
+                for _ in 0..*count {
+                    let size = database_size(data);
+                    until(|| database_size(data) != size).await;
+                }
+                then
             }
         };
-        let _ = timeout(Duration::from_secs(4), waiting).await;
         sleep(*then).await;
     }
+}
+
+/// Waits for a condition, though not for long.
+async fn until(happened: impl Fn() -> bool) {
+    let waiting = async {
+        while !happened() {
+            sleep(Duration::from_micros(300)).await;
+        }
+    };
+    // When it does not happen there is less to do than was thought, and the process is killed while it rests.
+    let _ = timeout(Duration::from_secs(2), waiting).await;
 }
 
 /// Size of the SQLite database with its log.
@@ -163,7 +181,7 @@ impl Plan {
             self.rounds
         );
         assert!(at_work * 10 >= self.rounds * 8, "the test kills processes that do nothing");
-        assert!(handled < swept.len() * 2, "there was work left in every round");
+        assert!(handled > 0, "the test never lets a process finish anything");
 
         // What is not in the inbox need not be swept: bring it all back.
         for item in exchange.items(MAILBOX, FolderKind::Deleted) {
