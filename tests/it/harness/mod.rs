@@ -9,7 +9,9 @@
 //! | `fill` | a sample directory, agents, waiting for mail to be handled |
 //! | `mail` | messages |
 //! | `status` | what a status says |
+//! | `streams` | reading what is streamed |
 //! | `wait` | waiting for a condition |
+//! | `wire` | calls without a generated client |
 
 mod clock;
 mod config;
@@ -19,6 +21,7 @@ mod mail;
 mod status;
 mod streams;
 mod wait;
+mod wire;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -44,6 +47,7 @@ pub use self::{
     status::{metadata, reason, violations},
     streams::{download, events, take},
     wait::{PATIENCE, eventually},
+    wire::{frame, http1, http2},
 };
 
 /// Which database the service runs on.
