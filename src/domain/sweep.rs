@@ -46,6 +46,11 @@ results! {
 }
 
 impl OutcomeResult {
+    /// Whether the mailbox and its agent's settings decided it. Another mailbox with the same message decides for itself.
+    pub fn is_of_mailbox(self) -> bool {
+        matches!(self, Self::OwnMessage | Self::NonMatchingContact)
+    }
+
     /// Whether the message is set aside, to be replayed.
     pub fn is_set_aside(self) -> bool {
         matches!(self, Self::Loop | Self::TooLarge | Self::Unparsable)

@@ -241,8 +241,11 @@ impl<'a> Work<'a> {
                 decision.result = OutcomeResult::Loop;
                 decision.detail = "This sender sent too many messages within an hour. It is set aside and can be replayed.".to_owned();
             }
+            let is_of_mailbox = decision.result.is_of_mailbox();
             self.record(agent, item, message, decision)?;
-            swept.insert(message.parsed.identity.0.to_vec());
+            if !is_of_mailbox {
+                swept.insert(message.parsed.identity.0.to_vec());
+            }
         }
         Ok(())
     }
