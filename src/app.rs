@@ -191,7 +191,11 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         connect_timeout: config.exchange.connect_timeout,
         request_timeout: config.exchange.request_timeout,
         max_message_bytes,
-        root_certificates: config.exchange.root_certificates_file.as_deref().map_or(Ok(Vec::new()), read_roots)?,
+        root_certificates: config
+            .exchange
+            .root_certificates_file
+            .as_deref()
+            .map_or(Ok(Vec::new()), read_roots)?,
     };
     Ok(Ops {
         store,
@@ -232,6 +236,9 @@ fn read_roots(path: &Path) -> Result<Vec<Certificate>, StartError> {
     };
     let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
     let roots = Certificate::from_pem_bundle(&pem).map_err(|error| fault(error.to_string()))?;
-    if roots.is_empty() { Err(fault("it has no certificate in PEM form".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(fault("it has no certificate in PEM form".to_owned()))
+    } else {
+        Ok(roots)
+    }
 }
-

@@ -121,7 +121,7 @@ impl Lifecycle {
                 shared.soft.cancel();
             }
         };
-        self.0.tracker.spawn(work.instrument(info_span!("task", task = name)));
+        self.0.tracker.spawn(work.instrument(info_span!(parent: None, "task", task = name)));
     }
 
     /// Stops: cancels the soft token, waits at most `grace` for the tasks, cancels the hard token. Returns within `grace` and a

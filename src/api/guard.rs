@@ -9,9 +9,12 @@ use axum::{
     response::Response,
 };
 use futures::FutureExt;
+use http::{HeaderMap, HeaderName};
+use opentelemetry::propagation::Extractor;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{Instrument, Span, field, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
     Edge,
@@ -112,6 +115,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         tenant = field::Empty,
         user = field::Empty,
     );
+    continue_trace(&span, request.headers());
     let mut measure = Measure::new(guard.0.ops.metrics.clone(), method.name, span.clone());
     let result = guard.run(method, request, next, &id, &span).instrument(span.clone()).await;
     let (response, permit) = match result {
@@ -129,6 +133,27 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     }
     let stop = (method.access == Access::Public).then(|| guard.0.draining.clone().cancelled_owned());
     response.map(|body| Body::new(StreamBody::new(body, measure, permit, stop, move |error| fail(error, &id))))
+}
+
+/// Makes the span part of the caller's trace (W3C Trace Context), if it has one and traces are kept.
+fn continue_trace(span: &Span, headers: &HeaderMap) {
+    struct Carrier<'a>(&'a HeaderMap);
+
+    impl Extractor for Carrier<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.0.get(key)?.to_str().ok()
+        }
+
+        fn keys(&self) -> Vec<&str> {
+            self.0.keys().map(HeaderName::as_str).collect()
+        }
+    }
+
+    if headers.contains_key("traceparent") {
+        let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)));
+        // It fails when no traces are kept, which is fine.
+        let _ = span.set_parent(parent);
+    }
 }
 
 /// A unary call took too long.

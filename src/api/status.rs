@@ -95,18 +95,17 @@ fn value(error: &Error, wanted: &str) -> Option<String> {
 
 /// Every wrong field. Errors about a position name the field that it came in by their reason.
 fn field_violations(error: &Error) -> Vec<FieldViolation> {
-    let field = match error.reason {
-        Reason::CursorInvalid => Some("cursor"),
-        Reason::PageTokenInvalid => Some("page_token"),
-        _ => None,
-    };
     let listed = error
         .violations
         .iter()
         .map(|wrong| FieldViolation::new(&wrong.field, &wrong.description));
-    listed
-        .chain(field.map(|field| FieldViolation::new(field, &*error.public)))
-        .collect()
+    let field = match error.reason {
+        Reason::CursorInvalid => "cursor",
+        Reason::PageTokenInvalid => "page_token",
+        _ => return listed.collect(),
+    };
+    let description = error.public.strip_prefix(field).and_then(|rest| rest.strip_prefix(": "));
+    vec![FieldViolation::new(field, description.unwrap_or(&error.public))]
 }
 
 /// Names the resource that is missing or in the way.
@@ -206,10 +205,10 @@ mod tests {
         let info = details.error_info().expect("every status has one");
         let metadata: BTreeMap<_, _> = info.metadata.iter().collect();
         writeln!(text, "  ErrorInfo {} {} {metadata:?}", info.domain, info.reason).unwrap();
-        for wrong in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+        for wrong in details.bad_request().map_or(&[][..], |bad| &bad.field_violations) {
             writeln!(text, "  BadRequest {}: {}", wrong.field, wrong.description).unwrap();
         }
-        for failed in details.precondition_failure().iter().flat_map(|failure| &failure.violations) {
+        for failed in details.precondition_failure().map_or(&[][..], |failure| &failure.violations) {
             writeln!(
                 text,
                 "  PreconditionFailure {} {}: {}",
@@ -217,7 +216,7 @@ mod tests {
             )
             .unwrap();
         }
-        for over in details.quota_failure().iter().flat_map(|failure| &failure.violations) {
+        for over in details.quota_failure().map_or(&[][..], |failure| &failure.violations) {
             writeln!(text, "  QuotaFailure {}: {}", over.subject, over.description).unwrap();
         }
         if let Some(resource) = details.resource_info() {

@@ -154,15 +154,19 @@ impl SweepService for Sweeps {
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
             let run = async move {
                 let mut report = |progress| state.send_modify(|sweep| sweep.progress = progress);
-                let read = sweep::run_sweep(&ops, &tenant, &agent, source, &mut report);
-                let end = tokio::select! {
+                let result = tokio::select! {
                     // A stop ends it between two pieces of work; what is left is done after the next start.
-                    () = ops.stopping.cancelled() => None,
-                    result = read => Some(result.map(|progress| report(progress))),
+                    () = ops.stopping.cancelled() => return Ok(()),
+                    result = sweep::run_sweep(&ops, &tenant, &agent, source, &mut report) => result,
                 };
-                if let Some(result) = end {
-                    state.send_modify(|sweep| sweep.end = Some(result.err().map(problem)));
-                }
+                let end = |sweep: &mut Sweep| match result {
+                    Ok(progress) => {
+                        sweep.progress = progress;
+                        sweep.end = Some(None);
+                    }
+                    Err(error) => sweep.end = Some(Some(problem(&error))),
+                };
+                state.send_modify(end);
                 Ok::<_, Infallible>(())
             };
             self.lifecycle.spawn("sweep on demand", OnError::Log, run.in_current_span());
@@ -213,11 +217,12 @@ fn progress(call: Call, stopping: CancellationToken, mut seen: watch::Receiver<S
 }
 
 /// What ended a sweep early, in plain words. The caller gets it as text, so what is ours to mend is logged here.
-fn problem(error: ReadError) -> String {
-    if let ReadError::Service(error) = &error {
-        if matches!(error.kind, Kind::Internal | Kind::Unavailable { .. }) {
+fn problem(error: &ReadError) -> String {
+    match error {
+        ReadError::Service(error) if matches!(error.kind, Kind::Internal | Kind::Unavailable { .. }) => {
             tracing::error!(reason = error.reason.as_str(), error = error.chain(), "sweep on demand failed");
         }
+        ReadError::Service(_) | ReadError::Provider(_) => {}
     }
     error.to_string()
 }

@@ -1,16 +1,21 @@
 //! `mailagent archive import`.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use futures::{StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender},
+};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{CommandResult, Settings};
 use crate::{
     app::{self, Surroundings},
+    config::ByteSize,
     lifecycle::Lifecycle,
     mailfile,
     ops::{
@@ -25,6 +30,8 @@ const BATCH_MESSAGES: usize = 200;
 const BATCH_BYTES: usize = 8 << 20;
 /// Batches that are read and packed while another one is stored.
 const BATCHES_AHEAD: usize = 2;
+/// Most bytes of messages that are on their way at once. A single larger message goes alone.
+const BYTES_AHEAD: usize = 32 << 20;
 
 /// Works on the archive.
 #[derive(Subcommand, Debug)]
@@ -55,12 +62,16 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     let ops = app::build_ops(&config, Surroundings::default(), &Lifecycle::new()).await?;
     let files = mailfile::open(&args.files).context("cannot read the files")?;
     let (total, skipped) = (files.total_bytes(), files.skipped());
-    let bar = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
+    let bar = if args.quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(total)
+    };
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {msg}  {elapsed_precise}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
 
     let began = Instant::now();
-    let result = import_files(&ops, &args.tenant, files, &bar).await;
+    let result = import_files(&ops, &args.tenant, files, config.mail.max_message_size, &bar).await;
     bar.finish_and_clear();
     ops.store.close().await;
     let sums = result?;
@@ -75,7 +86,10 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
         sums.read as f64 / seconds.max(0.001),
     );
     if sums.unreadable > 0 {
-        println!("{} messages could not be read from their files; the lines above name them.", sums.unreadable);
+        println!(
+            "{} messages could not be read from their files; the lines above name them.",
+            sums.unreadable
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -90,22 +104,32 @@ struct Sums {
 }
 
 enum Read {
-    Batch { messages: Vec<(String, Vec<u8>)>, bytes_read: u64 },
+    Batch {
+        messages: Vec<(String, Vec<u8>)>,
+        bytes_read: u64,
+        /// A share of what may be on its way, given back when the batch is stored.
+        share: OwnedSemaphorePermit,
+    },
     Unreadable(String),
 }
 
 /// Reads files, packs messages and stores them, each step while the others work on their next piece.
-async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, bar: &ProgressBar) -> anyhow::Result<Sums> {
+async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, limit: ByteSize, bar: &ProgressBar) -> anyhow::Result<Sums> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let reader = tokio::task::spawn_blocking(move || read_batches(files, &sender));
+    let runtime = tokio::runtime::Handle::current();
+    let reader = tokio::task::spawn_blocking(move || read_batches(files, limit, &sender, &runtime));
     let mut sums = Sums::default();
     let mut prepared = ReceiverStream::new(receiver)
         .map(|read| async {
             match read {
-                Read::Batch { messages, bytes_read } => {
+                Read::Batch {
+                    messages,
+                    bytes_read,
+                    share,
+                } => {
                     let count = messages.len() as u64;
                     let prepared = import::prepare(ops, tenant, messages).await?;
-                    Ok::<_, anyhow::Error>((Ok(prepared), count, bytes_read))
+                    Ok::<_, anyhow::Error>((Ok((prepared, share)), count, bytes_read))
                 }
                 Read::Unreadable(text) => Ok((Err(text), 1, 0)),
             }
@@ -114,10 +138,11 @@ async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, bar: 
     while let Some((prepared, count, bytes_read)) = prepared.try_next().await? {
         sums.read += count;
         match prepared {
-            Ok(prepared) => {
+            Ok((prepared, share)) => {
                 let BatchResult {
                     archived, archived_bytes, ..
                 } = import::store(ops, tenant, prepared).await?;
+                drop(share);
                 sums.archived += archived;
                 sums.bytes += archived_bytes;
                 bar.set_position(bytes_read);
@@ -134,13 +159,20 @@ async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, bar: 
     Ok(sums)
 }
 
-fn read_batches(mut files: mailfile::MailFiles, sender: &tokio::sync::mpsc::Sender<Read>) {
+fn read_batches(mut files: mailfile::MailFiles, limit: ByteSize, sender: &Sender<Read>, runtime: &Handle) {
+    let budget = Arc::new(Semaphore::new(BYTES_AHEAD));
     let mut batch = Vec::new();
     let mut bytes = 0;
     loop {
         let next = files.next();
         let ended = next.is_none();
         match next {
+            Some(Ok(message)) if message.raw.len() as u64 > limit.0 => {
+                let text = format!("{}: over the limit of {limit} (mail.max_message_size)", message.origin);
+                if sender.blocking_send(Read::Unreadable(text)).is_err() {
+                    return;
+                }
+            }
             Some(Ok(message)) => {
                 bytes += message.raw.len();
                 batch.push((message.origin, message.raw));
@@ -156,9 +188,18 @@ fn read_batches(mut files: mailfile::MailFiles, sender: &tokio::sync::mpsc::Send
         if (full || ended) && !batch.is_empty() {
             let messages = std::mem::take(&mut batch);
             let bytes_read = files.bytes_read();
+            let weight = u32::try_from(bytes.clamp(1, BYTES_AHEAD)).expect("the clamp is below 4 GiB");
             bytes = 0;
+            let Ok(share) = runtime.block_on(budget.clone().acquire_many_owned(weight)) else {
+                return;
+            };
+            let batch = Read::Batch {
+                messages,
+                bytes_read,
+                share,
+            };
             // An error means that the import has ended early.
-            if sender.blocking_send(Read::Batch { messages, bytes_read }).is_err() {
+            if sender.blocking_send(batch).is_err() {
                 return;
             }
         }

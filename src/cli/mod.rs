@@ -111,7 +111,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<ConfigErrors>() {
             Some(errors) => {
-                eprint!("{errors}");
+                eprintln!("{errors}");
                 ExitCode::from(2)
             }
             None => {

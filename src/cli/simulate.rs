@@ -39,7 +39,12 @@ pub struct SimulateArgs {
 pub(super) async fn run(args: SimulateArgs) -> CommandResult {
     let mut signals = shutdown_signals()?;
     let mode = if args.rebuild { MimeMode::Rebuild } else { MimeMode::KeepBytes };
-    let exchange = Exchange::builder().mode(mode).listen(args.listen).start().await.context("cannot listen")?;
+    let exchange = Exchange::builder()
+        .mode(mode)
+        .listen(args.listen)
+        .start()
+        .await
+        .context("cannot listen")?;
     exchange.add_mailbox(&args.address, &args.address, &args.password);
     let mut count = 0;
     for message in mailfile::open(&args.mail)? {

@@ -40,12 +40,10 @@ fn parse_scope(text: &str) -> Result<ScopeChoice, String> {
         return Ok(ScopeChoice::All);
     }
     let nearest = || Scope::ALL.iter().min_by_key(|scope| strsim::levenshtein(scope.as_str(), text));
-    Scope::parse(text)
-        .map(ScopeChoice::One)
-        .ok_or_else(|| match nearest() {
-            Some(scope) => format!("there is no such scope; did you mean {scope}?"),
-            None => "there is no such scope".to_owned(),
-        })
+    Scope::parse(text).map(ScopeChoice::One).ok_or_else(|| match nearest() {
+        Some(scope) => format!("there is no such scope; did you mean {scope}?"),
+        None => "there is no such scope".to_owned(),
+    })
 }
 
 pub(super) fn run(args: &TokenArgs) -> CommandResult {

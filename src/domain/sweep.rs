@@ -46,9 +46,10 @@ results! {
 }
 
 impl OutcomeResult {
-    /// Whether the mailbox and its agent's settings decided it. Another mailbox with the same message decides for itself.
-    pub fn is_of_mailbox(self) -> bool {
-        matches!(self, Self::OwnMessage | Self::NonMatchingContact)
+    /// Whether the decision holds for the message in every mailbox. The others depend on whose mailbox it is or on the way it came
+    /// there, so that the same message in a further mailbox is decided anew.
+    pub fn settles(self) -> bool {
+        !matches!(self, Self::OwnMessage | Self::NonMatchingContact | Self::SenderNotAuthentic)
     }
 
     /// Whether the message is set aside, to be replayed.

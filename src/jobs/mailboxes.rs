@@ -73,7 +73,9 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
 async fn all_agents(ops: &Ops) -> Result<Vec<(String, Agent)>> {
     let mut agents: Vec<(String, Agent)> = Vec::new();
     loop {
-        let after = agents.last().map_or(("", ""), |(tenant, agent)| (tenant.as_str(), agent.id.as_str()));
+        let after = agents
+            .last()
+            .map_or(("", ""), |(tenant, agent)| (tenant.as_str(), agent.id.as_str()));
         let page = ops.store.system_agents(after, PAGE).await?;
         let full = page.len() as u64 == PAGE;
         agents.extend(page);
@@ -124,6 +126,7 @@ struct Reader {
 impl Reader {
     async fn keep_reading(&self, tenant: String, agent: Agent) {
         let mut source: Option<Arc<dyn MailSource>> = None;
+        let mut folders = Vec::new();
         loop {
             if !self.lease(&tenant, &agent).await {
                 tokio::time::sleep(RENEW).await;
@@ -142,7 +145,7 @@ impl Reader {
             };
             match outcome {
                 Ok(()) => {
-                    let wait = self.wait(&agent, source.as_deref());
+                    let wait = self.wait(&agent, source.as_deref(), &mut folders);
                     tokio::select! {
                         () = wait => {}
                         () = self.lose_lease(&tenant, &agent) => {}
@@ -152,6 +155,7 @@ impl Reader {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
                     // before, and how much it can be asked for at once. Broken connections it replaces by itself.
                     tracing::warn!(agent = %agent.id, error = %chain(&error), "reading the mailbox failed");
+                    folders.clear();
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale => {
                     tracing::debug!(agent = %agent.id, "another reader was faster, or the agent was changed");
@@ -221,19 +225,18 @@ impl Reader {
         }
     }
 
-    async fn wait(&self, agent: &Agent, source: Option<&dyn MailSource>) {
+    async fn wait(&self, agent: &Agent, source: Option<&dyn MailSource>, folders: &mut Vec<Folder>) {
         let poll = self.schedule.poll_interval;
         let Some(source) = source.filter(|_| self.schedule.push) else {
             return tokio::time::sleep(poll).await;
         };
         let began = tokio::time::Instant::now();
         let waited = async {
-            let folders: Vec<Folder> = source.folders().await?;
-            let wanted: Vec<Folder> = folders
-                .into_iter()
-                .filter(|folder| agent.settings.archive || folder.role == FolderRole::Inbox)
-                .collect();
-            source.wait(&wanted, poll).await
+            if folders.is_empty() {
+                *folders = source.folders().await?;
+                folders.retain(|folder| agent.settings.archive || folder.role == FolderRole::Inbox);
+            }
+            source.wait(folders, poll).await
         };
         if let Err(error) = waited.await {
             // Push is a comfort: without it the mailbox is polled.
@@ -244,7 +247,11 @@ impl Reader {
 
     async fn lease(&self, tenant: &str, agent: &Agent) -> bool {
         let now = self.ops.now();
-        let taken = self.ops.store.lease_mailbox(tenant, &agent.id, &self.schedule.holder, now, now.after(LEASE)).await;
+        let taken = self
+            .ops
+            .store
+            .lease_mailbox(tenant, &agent.id, &self.schedule.holder, now, now.after(LEASE))
+            .await;
         taken.unwrap_or_else(|error| {
             tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
             false

@@ -1,6 +1,6 @@
 //! Reading one mailbox to its end: list the changes, fetch what is new, handle it, remember the position.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -16,6 +16,8 @@ use crate::{
 
 /// Messages that are fetched at once.
 const FETCH: usize = 20;
+/// Bytes that are fetched at once, as far as sizes are known. One message may be larger.
+const FETCH_BYTES: u64 = 8 << 20;
 /// Fetches under way at once, so that the next one runs while this one is stored.
 const FETCHES: usize = 2;
 
@@ -171,7 +173,7 @@ impl FolderReader<'_> {
             }
             return Ok(page.last);
         }
-        let chunks: Vec<Vec<ItemId>> = fresh.chunks(FETCH).map(<[ItemId]>::to_vec).collect();
+        let chunks = chunks(fresh, &page.sizes, self.ops.limits.max_message_bytes);
         let last = chunks.len() - 1;
         let (source, max) = (self.source, self.ops.limits.max_message_bytes);
         let mut fetches = stream::iter(chunks)
@@ -226,6 +228,26 @@ impl FolderReader<'_> {
             .map(|(id, _)| id)
             .collect())
     }
+}
+
+/// Divides messages into what is fetched at once. Those over the limit are not loaded, so they weigh nothing.
+fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec<Vec<ItemId>> {
+    let mut chunks: Vec<Vec<ItemId>> = Vec::new();
+    let mut weight = 0;
+    for id in ids {
+        let size = sizes.get(&id).copied().filter(|size| *size <= max_bytes).unwrap_or(0);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < FETCH && weight + size <= FETCH_BYTES => {
+                weight += size;
+                chunk.push(id);
+            }
+            _ => {
+                weight = size;
+                chunks.push(vec![id]);
+            }
+        }
+    }
+    chunks
 }
 
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone.
@@ -347,6 +369,20 @@ mod tests {
                 ..AgentHealth::default()
             }
         );
+    }
+
+    #[test]
+    fn chunks_are_bounded_by_number_and_by_weight() {
+        let check = |sizes: &[u64], expected: &[usize]| {
+            let ids: Vec<ItemId> = (0..sizes.len()).map(|index| ItemId(index.to_string())).collect();
+            let known = ids.iter().cloned().zip(sizes.iter().copied()).collect();
+            let lengths: Vec<usize> = chunks(ids, &known, 64 << 20).iter().map(Vec::len).collect();
+            assert_eq!(lengths, expected, "{sizes:?}");
+        };
+        check(&[], &[]);
+        check(&[1; 45], &[20, 20, 5]);
+        check(&[5 << 20, 5 << 20, 1, 60 << 20, 1], &[1, 2, 1, 1]);
+        check(&[1, 1 << 30, 1], &[3]);
     }
 
     #[test]

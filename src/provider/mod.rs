@@ -4,7 +4,7 @@
 mod connector;
 pub mod ews;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -106,6 +106,8 @@ pub struct ItemId(pub String);
 pub struct ChangePage {
     /// Messages that are new or changed, in the server's order.
     pub upserts: Vec<ItemId>,
+    /// Sizes of messages in bytes, as far as the server tells them here.
+    pub sizes: HashMap<ItemId, u64>,
     /// Messages that left the folder.
     pub removals: Vec<ItemId>,
     /// Where the next page begins. Store it only together with the work of this page.

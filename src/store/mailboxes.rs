@@ -1,6 +1,9 @@
 //! How far mailboxes have been read, and which of their messages were handled.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::{Expr, ExprTrait, OnConflict}};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
 
 use super::{
     Store, TenantStore, Writer,

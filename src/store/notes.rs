@@ -61,18 +61,24 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(to_outcome).collect()
     }
 
-    /// Tells which identities were swept before, in any mailbox, with a result that holds for all of them.
+    /// Tells which identities were swept before, in any mailbox, with a result that settles it.
     ///
     /// # Errors
     /// As the database's.
     pub async fn swept_identities(&self, identities: &[Vec<u8>]) -> Result<HashSet<Vec<u8>>> {
-        let of_mailbox = OutcomeResult::ALL.iter().filter(|result| result.is_of_mailbox());
         let rows: Vec<Vec<u8>> = outcome::Entity::find()
             .select_only()
             .column(outcome::Column::Identity)
             .filter(outcome::Column::TenantId.eq(&*self.tenant))
             .filter(outcome::Column::Identity.is_in(identities.iter().cloned()))
-            .filter(outcome::Column::Result.is_not_in(of_mailbox.map(|result| result.as_str())))
+            .filter(
+                outcome::Column::Result.is_in(
+                    OutcomeResult::ALL
+                        .iter()
+                        .filter(|result| result.settles())
+                        .map(|result| result.as_str()),
+                ),
+            )
             .into_tuple()
             .all(&self.conn)
             .await

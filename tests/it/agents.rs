@@ -151,7 +151,10 @@ async fn every_violation_is_told_at_once() {
         "request_id",
     ];
     let refused = create(&client, wrong, "with space").await.unwrap_err();
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "FIELDS_INVALID"));
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::InvalidArgument, "FIELDS_INVALID")
+    );
     assert_eq!(violations(&refused), all);
     let refused = create(&client, Agent::default(), "").await.unwrap_err();
     let required = [
@@ -218,7 +221,10 @@ async fn a_repeated_request_returns_the_first_result() {
         other_name.from_name.push('x');
         for other in [other_password, other_name] {
             let refused = create(&client, other, "request-1").await.unwrap_err();
-            assert_eq!((refused.code(), reason(&refused).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+            assert_eq!(
+                (refused.code(), reason(&refused).as_str()),
+                (Code::AlreadyExists, "REQUEST_ID_REUSED")
+            );
             assert_eq!(metadata(&refused, "requestId"), "request-1");
         }
         h.restart().await;
@@ -255,7 +261,11 @@ async fn concurrent_repeats_make_one_agent() {
 async fn masks_choose_what_changes() {
     let h = Harness::new().await;
     let client = h.seed().await;
-    let made = h.agent_with(&client, "anna@example.com", |settings| settings.mailbox = "shared@example.com".to_owned()).await;
+    let made = h
+        .agent_with(&client, "anna@example.com", |settings| {
+            settings.mailbox = "shared@example.com".to_owned()
+        })
+        .await;
     let named = |change: &dyn Fn(&mut Agent)| {
         let mut agent = Agent {
             name: made.name.clone(),
@@ -265,14 +275,21 @@ async fn masks_choose_what_changes() {
         agent
     };
     // Absent: what has a value.
-    let changed = update(&client, named(&|agent| agent.from_name = "New".to_owned()), None).await.unwrap();
-    assert_eq!((changed.from_name.as_str(), changed.exchange.clone()), ("New", made.exchange.clone()));
+    let changed = update(&client, named(&|agent| agent.from_name = "New".to_owned()), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (changed.from_name.as_str(), changed.exchange.clone()),
+        ("New", made.exchange.clone())
+    );
     // A path: also to nothing.
     let changed = update(&client, named(&|_| ()), Some(&["exchange.mailbox"])).await.unwrap();
     assert_eq!(changed.exchange.as_ref().unwrap().mailbox, "");
     assert_eq!(changed.exchange.as_ref().unwrap().username, "anna@example.com");
     // `*`: all, so what is required must be there.
-    let refused = update(&client, named(&|agent| agent.from_name = "All".to_owned()), Some(&["*"])).await.unwrap_err();
+    let refused = update(&client, named(&|agent| agent.from_name = "All".to_owned()), Some(&["*"]))
+        .await
+        .unwrap_err();
     let required = [
         "agent.exchange.endpoint",
         // It is kept, but not for any server but its own.
@@ -290,7 +307,9 @@ async fn masks_choose_what_changes() {
     assert!(changed.exchange.as_ref().unwrap().password_set);
     // Output-only paths change nothing; unknown ones are named, all of them.
     update(&client, named(&|_| ()), Some(&["health", "create_time"])).await.unwrap();
-    let refused = update(&client, named(&|_| ()), Some(&["from_nam", "exchange.colour"])).await.unwrap_err();
+    let refused = update(&client, named(&|_| ()), Some(&["from_nam", "exchange.colour"]))
+        .await
+        .unwrap_err();
     assert_eq!(violations(&refused), ["update_mask", "update_mask"]);
     assert!(format!("{refused:?}").contains("from_nam"), "{refused:?}");
     // The password: erased by its own path only.
@@ -317,7 +336,9 @@ async fn a_password_does_not_follow_to_another_server() {
     let refused = update(&client, moved.clone(), Some(&["exchange.endpoint"])).await.unwrap_err();
     assert_eq!(violations(&refused), ["agent.exchange.password"]);
     exchange(&mut moved).password = "for the other server".to_owned();
-    let changed = update(&client, moved, Some(&["exchange.endpoint", "exchange.password"])).await.unwrap();
+    let changed = update(&client, moved, Some(&["exchange.endpoint", "exchange.password"]))
+        .await
+        .unwrap();
     assert_eq!(changed.exchange.unwrap().endpoint, "https://other.example.com/EWS/Exchange.asmx");
 }
 
@@ -342,7 +363,10 @@ async fn lists_have_pages_and_filters() {
         let any = AgentHealthState::Unspecified;
         assert_eq!(list(&client, 1, Some(filter("users/anna", any))).await.0, of(&[0, 2, 4]));
         assert_eq!(list(&client, 1, Some(filter("", AgentHealthState::Disabled))).await.0, of(&[4]));
-        assert_eq!(list(&client, 1, Some(filter("users/bert", AgentHealthState::Disabled))).await.0, of(&[]));
+        assert_eq!(
+            list(&client, 1, Some(filter("users/bert", AgentHealthState::Disabled))).await.0,
+            of(&[])
+        );
 
         let request = |page_size: i32, page_token: &str, filter: Option<AgentFilter>| ListAgentsRequest {
             page_size,
@@ -352,13 +376,21 @@ async fn lists_have_pages_and_filters() {
         let page = client.clone().agents.list_agents(request(2, "", None)).await.unwrap().into_inner();
         let other = h.client_as("other", "anna", Scope::ALL).await;
         let refused = [
-            (client.clone(), request(2, &page.next_page_token, Some(filter("users/anna", any))), "another filter"),
+            (
+                client.clone(),
+                request(2, &page.next_page_token, Some(filter("users/anna", any))),
+                "another filter",
+            ),
             (other, request(2, &page.next_page_token, None), "another tenant"),
             (client.clone(), request(2, "rubbish", None), "no token"),
         ];
         for (client, request, what) in refused {
             let status = client.clone().agents.list_agents(request).await.unwrap_err();
-            assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "PAGE_TOKEN_INVALID"), "{what}");
+            assert_eq!(
+                (status.code(), reason(&status).as_str()),
+                (Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
+                "{what}"
+            );
         }
         let negative = client.clone().agents.list_agents(request(-1, "", None)).await.unwrap_err();
         assert_eq!(violations(&negative), ["page_size"]);
@@ -387,16 +419,25 @@ async fn owners_see_and_change_their_own_agents_only() {
             ..Agent::default()
         };
         assert_eq!(get(&anna, &berts.name).await.unwrap_err().code(), Code::NotFound);
-        assert_eq!(update(&anna, change(&berts.name, ""), None).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(
+            update(&anna, change(&berts.name, ""), None).await.unwrap_err().code(),
+            Code::NotFound
+        );
         assert_eq!(delete(&anna, &berts.name, "").await.unwrap_err().code(), Code::NotFound);
         update(&anna, change(&annas.name, ""), None).await.unwrap();
         let given_away = update(&anna, change(&annas.name, "users/bert"), None).await.unwrap_err();
-        assert_eq!((given_away.code(), metadata(&given_away, "scope").as_str()), (Code::PermissionDenied, "agent.write"));
+        assert_eq!(
+            (given_away.code(), metadata(&given_away, "scope").as_str()),
+            (Code::PermissionDenied, "agent.write")
+        );
 
         let mut for_bert = h.agent_for("bert@example.com");
         exchange(&mut for_bert).archive = None;
         let refused = create(&anna, for_bert.clone(), "").await.unwrap_err();
-        assert_eq!((refused.code(), metadata(&refused, "scope").as_str()), (Code::PermissionDenied, "agent.write"));
+        assert_eq!(
+            (refused.code(), metadata(&refused, "scope").as_str()),
+            (Code::PermissionDenied, "agent.write")
+        );
         let mut own = h.agent_for("anna@example.com");
         exchange(&mut own).archive = None;
         let own = create(&anna, own, "").await.unwrap();
@@ -426,7 +467,10 @@ async fn the_archive_field_needs_its_scope() {
         exchange(&mut set).archive = Some(value);
         for paths in [None, Some(&["exchange.archive"][..]), Some(&["*"][..])] {
             let refused = update(&writer, set.clone(), paths).await.unwrap_err();
-            assert_eq!((refused.code(), metadata(&refused, "scope").as_str()), (Code::PermissionDenied, "archive.configure"));
+            assert_eq!(
+                (refused.code(), metadata(&refused, "scope").as_str()),
+                (Code::PermissionDenied, "archive.configure")
+            );
         }
     }
     let refused = create(&writer, h.agent_for("anna@example.com"), "").await.unwrap_err();
@@ -440,7 +484,10 @@ async fn options_need_the_sweep() {
     let mut agent = h.agent_for("anna@example.com");
     exchange(&mut agent).case_sweep = false;
     let refused = create(&client, agent.clone(), "").await.unwrap_err();
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "OPTION_NEEDS_ANOTHER"));
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::FailedPrecondition, "OPTION_NEEDS_ANOTHER")
+    );
     assert_eq!(metadata(&refused, "needs"), "agent.exchange.case_sweep");
     exchange(&mut agent).sweep_options = Some(SweepOptions::default());
     create(&client, agent, "").await.unwrap();
@@ -496,7 +543,10 @@ async fn passwords_are_nowhere_in_clear() {
     said += &format!("{health:?}");
     h.stop().await;
 
-    let mut places = vec![("the answers".to_owned(), said.into_bytes()), ("the log".to_owned(), log.0.lock().unwrap().clone())];
+    let mut places = vec![
+        ("the answers".to_owned(), said.into_bytes()),
+        ("the log".to_owned(), log.0.lock().unwrap().clone()),
+    ];
     let mut folders = vec![h.folder().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

@@ -38,16 +38,33 @@ macro_rules! record_test {
                 let make: fn(&str, i64) -> $record = $make;
                 let upsert = async |records: Vec<$record>| {
                     let request = $upsert_request { $collection: records };
-                    client.clone().directory.$upsert(request).await.map(|response| response.into_inner().results)
+                    client
+                        .clone()
+                        .directory
+                        .$upsert(request)
+                        .await
+                        .map(|response| response.into_inner().results)
                 };
                 let delete = async |name: &str, revision: i64| {
                     let name = name.to_owned();
-                    let request = $delete_request { $collection: vec![Deletion { name, revision }] };
-                    client.clone().directory.$delete(request).await.map(|response| response.into_inner().results)
+                    let request = $delete_request {
+                        $collection: vec![Deletion { name, revision }],
+                    };
+                    client
+                        .clone()
+                        .directory
+                        .$delete(request)
+                        .await
+                        .map(|response| response.into_inner().results)
                 };
                 let get = async |name: &str| {
                     let request = $get_request { name: name.to_owned() };
-                    client.clone().directory.$get(request).await.map(|response| response.into_inner())
+                    client
+                        .clone()
+                        .directory
+                        .$get(request)
+                        .await
+                        .map(|response| response.into_inner())
                 };
                 let name = |id: &str| format!(concat!(stringify!($collection), "/{}"), id);
 
@@ -59,7 +76,10 @@ macro_rules! record_test {
                 change(&mut changed);
                 assert_eq!(upsert(vec![changed.clone()]).await.unwrap(), [written(&name("b"), false, 5)]);
                 changed.revision = 4;
-                assert_eq!(upsert(vec![changed.clone(), make("c", 1)]).await.unwrap()[0], written(&name("b"), false, 5));
+                assert_eq!(
+                    upsert(vec![changed.clone(), make("c", 1)]).await.unwrap()[0],
+                    written(&name("b"), false, 5)
+                );
                 assert_eq!(get(&name("b")).await.unwrap(), make("b", 5));
                 changed.revision = 6;
                 assert_eq!(upsert(vec![changed.clone()]).await.unwrap(), [written(&name("b"), true, 6)]);
@@ -70,8 +90,14 @@ macro_rules! record_test {
                 assert_eq!(delete(&name("b"), 8).await.unwrap(), [written(&name("b"), true, 8)]);
                 assert_eq!(get(&name("b")).await.unwrap_err().code(), Code::NotFound);
                 assert_eq!(upsert(vec![make("b", 7)]).await.unwrap(), [written(&name("b"), false, 8)]);
-                assert_eq!(delete(&name("unknown"), 3).await.unwrap(), [written(&name("unknown"), true, 3)]);
-                assert_eq!(upsert(vec![make("unknown", 2)]).await.unwrap(), [written(&name("unknown"), false, 3)]);
+                assert_eq!(
+                    delete(&name("unknown"), 3).await.unwrap(),
+                    [written(&name("unknown"), true, 3)]
+                );
+                assert_eq!(
+                    upsert(vec![make("unknown", 2)]).await.unwrap(),
+                    [written(&name("unknown"), false, 3)]
+                );
                 assert_eq!(get(&name("unknown")).await.unwrap_err().code(), Code::NotFound);
                 assert_eq!(upsert(vec![make("b", 9)]).await.unwrap(), [written(&name("b"), true, 9)]);
                 assert_eq!(get(&name("b")).await.unwrap(), make("b", 9));
@@ -80,12 +106,18 @@ macro_rules! record_test {
                 let mut bad = make("x y", -1);
                 let refused = upsert(vec![make("fine", 1), bad.clone(), make("fine", 2)]).await.unwrap_err();
                 let expected = ["[1].name", "[1].revision", "[2].name"].map(|path| format!("{}{path}", stringify!($collection)));
-                let found: Vec<String> = violations(&refused).into_iter().filter(|path| !path.ends_with("reference")).collect();
+                let found: Vec<String> = violations(&refused)
+                    .into_iter()
+                    .filter(|path| !path.ends_with("reference"))
+                    .collect();
                 assert_eq!(found, expected);
                 assert_eq!(get(&name("fine")).await.unwrap_err().code(), Code::NotFound);
                 bad.name = "wrong/x".to_owned();
                 bad.revision = 1;
-                assert_eq!(violations(&upsert(vec![bad]).await.unwrap_err()), [format!("{}[0].name", stringify!($collection))]);
+                assert_eq!(
+                    violations(&upsert(vec![bad]).await.unwrap_err()),
+                    [format!("{}[0].name", stringify!($collection))]
+                );
 
                 // 1 to 1,000 at once.
                 assert_eq!(violations(&upsert(Vec::new()).await.unwrap_err()), [stringify!($collection)]);
@@ -94,7 +126,10 @@ macro_rules! record_test {
                 assert_eq!(upsert(many(1000)).await.unwrap().len(), 1000);
 
                 // Pages in the order of ids.
-                let mut request = $list_request { page_size: 499, ..$list_request::default() };
+                let mut request = $list_request {
+                    page_size: 499,
+                    ..$list_request::default()
+                };
                 let (mut names, mut sizes) = (Vec::new(), Vec::new());
                 loop {
                     let page = client.clone().directory.$list(request.clone()).await.unwrap().into_inner();
@@ -114,16 +149,31 @@ macro_rules! record_test {
                 }
                 assert_eq!(names, expected);
                 for (page_size, expected) in [(0, 50), (10_000, 500)] {
-                    let request = $list_request { page_size, ..$list_request::default() };
+                    let request = $list_request {
+                        page_size,
+                        ..$list_request::default()
+                    };
                     let page = client.clone().directory.$list(request).await.unwrap().into_inner();
                     assert_eq!(page.$collection.len(), expected, "page size {page_size}");
                 }
-                let request = $list_request { page_size: -1, ..$list_request::default() };
-                assert_eq!(violations(&client.clone().directory.$list(request).await.unwrap_err()), ["page_size"]);
+                let request = $list_request {
+                    page_size: -1,
+                    ..$list_request::default()
+                };
+                assert_eq!(
+                    violations(&client.clone().directory.$list(request).await.unwrap_err()),
+                    ["page_size"]
+                );
 
                 // Another tenant has none of it.
                 let other = h.client_as("other", "anna", Scope::ALL).await;
-                let page = other.clone().directory.$list($list_request::default()).await.unwrap().into_inner();
+                let page = other
+                    .clone()
+                    .directory
+                    .$list($list_request::default())
+                    .await
+                    .unwrap()
+                    .into_inner();
                 assert!(page.$collection.is_empty());
             })
             .await;
@@ -164,21 +214,37 @@ async fn records_refer_to_customers_that_exist() {
         let client = h.seed().await;
         let mut directory = client.directory.clone();
         let contacts = vec![contact("new", "oak", &[]), contact("lost", "ash", &[])];
-        let refused = directory.batch_upsert_contacts(BatchUpsertContactsRequest { contacts }).await.unwrap_err();
-        assert_eq!((refused.code(), metadata(&refused, "resource").as_str()), (Code::NotFound, "customers/ash"));
+        let refused = directory
+            .batch_upsert_contacts(BatchUpsertContactsRequest { contacts })
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (refused.code(), metadata(&refused, "resource").as_str()),
+            (Code::NotFound, "customers/ash")
+        );
         assert_eq!(metadata(&refused, "field"), "contacts[1].customer");
         let name = "contacts/new".to_owned();
-        assert_eq!(directory.get_contact(GetContactRequest { name }).await.unwrap_err().code(), Code::NotFound, "nothing of it");
+        assert_eq!(
+            directory.get_contact(GetContactRequest { name }).await.unwrap_err().code(),
+            Code::NotFound,
+            "nothing of it"
+        );
         let cases = vec![case("lost", "CS-0000009", "ash")];
         let refused = directory.batch_upsert_cases(BatchUpsertCasesRequest { cases }).await.unwrap_err();
-        assert_eq!((refused.code(), metadata(&refused, "field").as_str()), (Code::NotFound, "cases[0].customer"));
+        assert_eq!(
+            (refused.code(), metadata(&refused, "field").as_str()),
+            (Code::NotFound, "cases[0].customer")
+        );
         let wrong = vec![Contact {
             email_addresses: vec!["fine@oak.example".to_owned(), "not fine".to_owned()],
             customer: "oak".to_owned(),
             display_name: "line\nbreak".to_owned(),
             ..contact("wrong", "oak", &[])
         }];
-        let refused = directory.batch_upsert_contacts(BatchUpsertContactsRequest { contacts: wrong }).await.unwrap_err();
+        let refused = directory
+            .batch_upsert_contacts(BatchUpsertContactsRequest { contacts: wrong })
+            .await
+            .unwrap_err();
         let all = ["contacts[0].customer", "contacts[0].display_name", "contacts[0].email_addresses[1]"];
         assert_eq!(violations(&refused), all);
     })
@@ -195,12 +261,19 @@ async fn a_reference_names_one_case() {
             ..case(id, reference, "oak")
         };
         let refused = write(vec![case("second", "cs-0000001", "oak")]).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::AlreadyExists, "CASE_REFERENCE_TAKEN"));
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::AlreadyExists, "CASE_REFERENCE_TAKEN")
+        );
         assert_eq!(metadata(&refused, "resource"), "cases/case-oak");
-        let refused = write(vec![case("x", "CS-0000008", "oak"), case("y", "CS-0000008", "oak")]).await.unwrap_err();
+        let refused = write(vec![case("x", "CS-0000008", "oak"), case("y", "CS-0000008", "oak")])
+            .await
+            .unwrap_err();
         assert_eq!(violations(&refused), ["cases[1].reference"]);
         // Two cases may swap theirs.
-        write(vec![revised("case-oak", "CS-0000002", 2), revised("case-elm", "CS-0000001", 2)]).await.unwrap();
+        write(vec![revised("case-oak", "CS-0000002", 2), revised("case-elm", "CS-0000001", 2)])
+            .await
+            .unwrap();
         // Unless one of them is passed over, so that it keeps its own.
         let late = vec![revised("case-oak", "CS-0000001", 3), revised("case-elm", "CS-0000002", 1)];
         assert_eq!(reason(&write(late).await.unwrap_err()), "CASE_REFERENCE_TAKEN");
@@ -220,7 +293,12 @@ async fn a_reference_names_one_case() {
             name: "cases/case-elm".to_owned(),
             revision: 3,
         }];
-        client.clone().directory.batch_delete_cases(BatchDeleteCasesRequest { cases }).await.unwrap();
+        client
+            .clone()
+            .directory
+            .batch_delete_cases(BatchDeleteCasesRequest { cases })
+            .await
+            .unwrap();
         assert_eq!(by_reference("CS-0000001").await, Vec::<String>::new());
         write(vec![case("third", "CS-0000001", "oak")]).await.unwrap();
         assert_eq!(by_reference("CS-0000001").await, ["cases/third"]);
@@ -273,7 +351,9 @@ async fn what_the_service_makes_is_given_back() {
         assert_eq!(client.clone().directory.get_contact(request).await.unwrap().into_inner(), *new);
 
         // The same again from the beginning, and any revision of the CRM's overwrites what the service made.
-        let mut again = client.watch_changes(WatchChangesRequest { cursor: EARLIEST.to_owned() });
+        let mut again = client.watch_changes(WatchChangesRequest {
+            cursor: EARLIEST.to_owned(),
+        });
         let repeated: Vec<Made> = events(&mut again, 3).await.into_iter().map(made).collect();
         assert_eq!(repeated, changes);
         let copied = Contact {
@@ -283,7 +363,12 @@ async fn what_the_service_makes_is_given_back() {
             ..new.clone()
         };
         let contacts = vec![copied];
-        let results = client.clone().directory.batch_upsert_contacts(BatchUpsertContactsRequest { contacts }).await.unwrap();
+        let results = client
+            .clone()
+            .directory
+            .batch_upsert_contacts(BatchUpsertContactsRequest { contacts })
+            .await
+            .unwrap();
         assert_eq!(results.into_inner().results, [written(&new.name, true, 0)]);
     })
     .await;

@@ -8,5 +8,8 @@ mod peers;
 mod reliability;
 
 mod agents;
+mod archive;
 mod directory;
 mod settings;
+mod sweep;
+mod watch;

@@ -76,15 +76,29 @@ async fn settings_have_defaults_and_change_field_by_field() {
         assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
 
         // In the mask and absent: back to the default.
-        let reset = update(&client, TenantSettings::default(), Some(&["loop_limit_per_sender"])).await.unwrap();
+        let reset = update(&client, TenantSettings::default(), Some(&["loop_limit_per_sender"]))
+            .await
+            .unwrap();
         assert_eq!((reset.loop_limit_per_sender, reset.skip_automatic_mail), (Some(200), true));
         let all = update(&client, TenantSettings::default(), Some(&["*"])).await.unwrap();
-        assert_eq!(TenantSettings { etag: String::new(), ..all }, TenantSettings { etag: String::new(), ..expected });
+        assert_eq!(
+            TenantSettings {
+                etag: String::new(),
+                ..all
+            },
+            TenantSettings {
+                etag: String::new(),
+                ..expected
+            }
+        );
         let unknown = update(&client, TenantSettings::default(), Some(&["colour"])).await.unwrap_err();
         assert_eq!(violations(&unknown), ["update_mask"]);
         h.restart().await;
         assert_eq!(get(&h.client().await).await.loop_limit_per_sender, Some(200));
-        assert_eq!(get(&h.client_as("other", "olga", Scope::ALL).await).await.loop_limit_per_sender, Some(200));
+        assert_eq!(
+            get(&h.client_as("other", "olga", Scope::ALL).await).await.loop_limit_per_sender,
+            Some(200)
+        );
     })
     .await;
 }
@@ -109,7 +123,11 @@ async fn what_makes_no_sense_is_refused() {
     ];
     for (settings, shown) in formats {
         let refused = update(&client, settings, None).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "CASE_PATTERN_INVALID"), "{shown}");
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::InvalidArgument, "CASE_PATTERN_INVALID"),
+            "{shown}"
+        );
         assert_eq!(metadata(&refused, "pattern"), shown);
         assert_eq!(violations(&refused), ["tenant_settings.case_reference_format"], "{shown}");
     }
@@ -169,17 +187,32 @@ async fn storing_needs_an_acknowledgement() {
         for (contacts, full) in [(true, false), (false, true)] {
             let refused = ask(options(contacts, full)).await.unwrap_err();
             let expected = (Code::FailedPrecondition, "STORAGE_TERMS_NOT_ACKNOWLEDGED");
-            assert_eq!((refused.code(), reason(&refused).as_str()), expected, "the other tenant's does not count");
-            let field = if contacts { "create_non_matching_contacts" } else { "keep_full_message" };
+            assert_eq!(
+                (refused.code(), reason(&refused).as_str()),
+                expected,
+                "the other tenant's does not count"
+            );
+            let field = if contacts {
+                "create_non_matching_contacts"
+            } else {
+                "keep_full_message"
+            };
             assert!(metadata(&refused, "field").ends_with(field));
         }
         ask(options(false, false)).await.unwrap();
         let acknowledge = async |client: &Clients| {
-            let settings = client.clone().settings.acknowledge_storage_terms(AcknowledgeStorageTermsRequest {}).await;
+            let settings = client
+                .clone()
+                .settings
+                .acknowledge_storage_terms(AcknowledgeStorageTermsRequest {})
+                .await;
             settings.unwrap().into_inner().storage_acknowledgement.unwrap()
         };
         let first = acknowledge(&other).await;
-        assert_eq!((first.user.as_str(), first.acknowledge_time.unwrap().seconds), ("users/olga", NOW.seconds()));
+        assert_eq!(
+            (first.user.as_str(), first.acknowledge_time.unwrap().seconds),
+            ("users/olga", NOW.seconds())
+        );
         ask(options(true, true)).await.unwrap();
         h.clock.advance(std::time::Duration::from_secs(60));
         let again = acknowledge(&h.client_as("other", "otto", Scope::ALL).await).await;

@@ -1,17 +1,15 @@
 // Judges the simulated Exchange server with ews-javascript-api, a port of the vendor's managed API.
 //
-//     MAILAGENT_TEST_NODE_MODULES=… node ews_javascript_check.mjs ENDPOINT LOGIN PASSWORD ADDRESS OTHER_ADDRESS MANIFEST
+//     node ews_javascript_check.mjs ENDPOINT LOGIN PASSWORD ADDRESS OTHER_ADDRESS MANIFEST
 //
 // The arguments are those of exchangelib_check.py. Prints one line per step; exits with 1 at the first failure.
 
 import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { resolve } from "node:path";
 import process from "node:process";
 
-const require = createRequire(resolve(process.env.MAILAGENT_TEST_NODE_MODULES ?? "node_modules", "loader.js"));
-const ews = require("ews-javascript-api");
+const ews = createRequire(import.meta.url)("ews-javascript-api");
 
 const [endpoint, login, password, address, otherAddress, manifestPath] = process.argv.slice(2);
 const manifest = JSON.parse(readFileSync(manifestPath, "utf8"));

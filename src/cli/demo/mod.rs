@@ -51,14 +51,22 @@ pub struct DemoArgs {
 }
 
 pub(super) async fn run(args: DemoArgs) -> CommandResult {
-    let folder = tempfile::Builder::new().prefix("mailagent-demo-").tempdir().context("cannot make a temporary folder")?;
+    let folder = tempfile::Builder::new()
+        .prefix("mailagent-demo-")
+        .tempdir()
+        .context("cannot make a temporary folder")?;
     let config = demo_config(folder.path(), &args.log)?;
     let telemetry = telemetry::init(&config.telemetry)?;
     let mut signals = shutdown_signals()?;
-    let exchange = Exchange::builder().start().await.context("cannot start the simulated Exchange server")?;
+    let exchange = Exchange::builder()
+        .start()
+        .await
+        .context("cannot start the simulated Exchange server")?;
     let listener = match TcpListener::bind(("127.0.0.1", PORT)).await {
         Ok(listener) => listener,
-        Err(_) => TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on the loopback interface")?,
+        Err(_) => TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .context("cannot listen on the loopback interface")?,
     };
     let running = app::start(config.clone(), listener).await?;
 
@@ -73,7 +81,11 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
     let stopped = running.stop().await;
     exchange.stop().await;
     drop(telemetry);
-    Ok(if stopped.exit_code() == 0 { code } else { ExitCode::from(stopped.exit_code()) })
+    Ok(if stopped.exit_code() == 0 {
+        code
+    } else {
+        ExitCode::from(stopped.exit_code())
+    })
 }
 
 fn demo_config(folder: &std::path::Path, log: &str) -> Result<Config, config::ConfigErrors> {
@@ -128,8 +140,12 @@ async fn show_main_job(
     }
     let expected = plan.expected_by_mailbox();
     let finished = summary::wait_until_handled(&running.ops, &admin, &agents, &expected, PATIENCE).await?;
-    shown.catch_up(&running.ops, &tenant).await?;
     let report = summary::Report::make(&running.ops, &admin, &agents, &plan).await?;
+    shown.catch_up(report.notes(), report.archived()).await;
     report.print(began.elapsed());
-    Ok(if finished && report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if finished && report.is_complete() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -52,7 +52,10 @@ impl Plan {
     pub(super) fn expected_by_mailbox(&self) -> HashMap<String, u64> {
         let mut expected: HashMap<String, u64> = HashMap::new();
         for mail in &self.mail {
-            let archives = self.mailboxes.iter().any(|mailbox| mailbox.address == mail.mailbox && mailbox.archive);
+            let archives = self
+                .mailboxes
+                .iter()
+                .any(|mailbox| mailbox.address == mail.mailbox && mailbox.archive);
             if archives || mail.folder == FolderKind::Inbox {
                 *expected.entry(mail.mailbox.clone()).or_default() += 1;
             }
@@ -87,7 +90,14 @@ pub(super) fn sample_plan(set: &DemoSet) -> Plan {
 pub(super) async fn own_plan(set: &DemoSet, paths: &[PathBuf], weave: bool, folder: &Path) -> anyhow::Result<Plan> {
     let owner = set.directory.users.first().context("the sample directory has no user")?;
     let mailbox = MailboxSettings {
-        address: format!("demo@{}", set.directory.tenant.internal_domains.first().context("the sample tenant has no domain")?),
+        address: format!(
+            "demo@{}",
+            set.directory
+                .tenant
+                .internal_domains
+                .first()
+                .context("the sample tenant has no domain")?
+        ),
         login: "demo".to_owned(),
         owner: owner.id.clone(),
         from_name: "Demo".to_owned(),
@@ -102,7 +112,10 @@ pub(super) async fn own_plan(set: &DemoSet, paths: &[PathBuf], weave: bool, fold
     let address = mailbox.address.clone();
     let read = move || read_own_mail(&paths, weave.then_some(&references[..]), &spool, &address);
     let (mail, passed_over) = tokio::task::spawn_blocking(read).await??;
-    anyhow::ensure!(!mail.is_empty(), "there is no mail in what --mail names: no .eml file, mbox file or Maildir");
+    anyhow::ensure!(
+        !mail.is_empty(),
+        "there is no mail in what --mail names: no .eml file, mbox file or Maildir"
+    );
     Ok(Plan {
         mailboxes: vec![mailbox],
         mail,
@@ -110,7 +123,12 @@ pub(super) async fn own_plan(set: &DemoSet, paths: &[PathBuf], weave: bool, fold
     })
 }
 
-fn read_own_mail(paths: &[PathBuf], references: Option<&[String]>, spool: &Path, mailbox: &str) -> anyhow::Result<(Vec<PlannedMail>, usize)> {
+fn read_own_mail(
+    paths: &[PathBuf],
+    references: Option<&[String]>,
+    spool: &Path,
+    mailbox: &str,
+) -> anyhow::Result<(Vec<PlannedMail>, usize)> {
     let files = mailfile::open(paths).context("cannot read the mail")?;
     let in_memory = files.total_bytes() <= IN_MEMORY;
     let mut passed_over = files.skipped();

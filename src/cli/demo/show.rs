@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -34,7 +34,10 @@ pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
     pub(super) fn of(directory: &Directory) -> Self {
-        let names = directory.customers.iter().map(|customer| (customer.id.clone(), customer.display_name.clone()));
+        let names = directory
+            .customers
+            .iter()
+            .map(|customer| (customer.id.clone(), customer.display_name.clone()));
         Self(names.collect())
     }
 
@@ -45,23 +48,21 @@ impl Names {
 
 /// Follows the streams and prints, until it is dropped.
 pub(super) struct Shown {
-    notes: Arc<AtomicI64>,
-    messages: Arc<AtomicI64>,
+    notes: Arc<AtomicU64>,
+    messages: Arc<AtomicU64>,
     tasks: tokio::task::JoinSet<()>,
 }
 
 impl Shown {
-    /// Waits until everything that is committed by now has been printed, a few seconds at most.
-    pub(super) async fn catch_up(&self, ops: &Ops, tenant: &str) -> Result<()> {
-        let (last, _) = ops.store.tenant(tenant).log_bounds().await?;
-        let behind = || self.notes.load(Ordering::Acquire) < last || self.messages.load(Ordering::Acquire) < last;
+    /// Waits until as many notes and messages as there are have been printed, a few seconds at most.
+    pub(super) async fn catch_up(&self, notes: u64, messages: u64) {
+        let behind = || self.notes.load(Ordering::Acquire) < notes || self.messages.load(Ordering::Acquire) < messages;
         for _ in 0..500 {
             if !behind() || self.tasks.is_empty() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
     }
 }
 
@@ -77,19 +78,27 @@ pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Sh
         tasks: tokio::task::JoinSet::new(),
     };
     let for_notes = names.clone();
-    shown.tasks.spawn(print_all(matches, shown.notes.clone(), move |found: &sweep::Match| note_line(&for_notes, &found.note)));
-    shown.tasks.spawn(print_all(messages, shown.messages.clone(), move |message: &Message| message_line(&names, message)));
+    shown
+        .tasks
+        .spawn(print_all(matches, shown.notes.clone(), move |found: &sweep::Match| {
+            note_line(&for_notes, &found.note)
+        }));
+    shown
+        .tasks
+        .spawn(print_all(messages, shown.messages.clone(), move |message: &Message| {
+            message_line(&names, message)
+        }));
     Ok(shown)
 }
 
-async fn print_all<T>(stream: impl Stream<Item = Result<Followed<T>>>, reached: Arc<AtomicI64>, line: impl Fn(&T) -> String) {
+async fn print_all<T>(stream: impl Stream<Item = Result<Followed<T>>>, printed: Arc<AtomicU64>, line: impl Fn(&T) -> String) {
     let mut stream = std::pin::pin!(stream);
     while let Some(followed) = stream.next().await {
         let Ok(followed) = followed else { return };
         if let Some(entry) = &followed.entry {
             print_line(&line(entry));
+            printed.fetch_add(1, Ordering::AcqRel);
         }
-        reached.store(followed.position, Ordering::Release);
     }
 }
 
@@ -109,7 +118,11 @@ fn note_line(names: &Names, note: &Note) -> String {
     if note.blob.is_some() {
         marks.push("full message kept".to_owned());
     }
-    let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
+    let marks = if marks.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", marks.join(", "))
+    };
     format!(
         "{} {} {} {} {}{marks}",
         bold("note   "),
@@ -128,7 +141,11 @@ fn message_line(names: &Names, message: &Message) -> String {
         (true, Direction::Internal) => "-".to_owned(),
         (true, _) => "(no customer yet)".to_owned(),
     };
-    let other = if message.direction == Direction::Outgoing { message.to.first() } else { message.from.as_ref() };
+    let other = if message.direction == Direction::Outgoing {
+        message.to.first()
+    } else {
+        message.from.as_ref()
+    };
     format!(
         "archive {} {} {} {}  {}",
         fit(message.direction.as_str(), CASE),
@@ -158,7 +175,11 @@ fn fit(text: &str, width: usize) -> String {
 }
 
 fn bold(text: &str) -> String {
-    if std::io::stdout().is_terminal() { format!("\x1b[1;32m{text}\x1b[0m") } else { text.to_owned() }
+    if std::io::stdout().is_terminal() {
+        format!("\x1b[1;32m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Says what is going to happen, and how to call in meanwhile.

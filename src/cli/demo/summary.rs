@@ -53,7 +53,10 @@ pub(super) async fn wait_until_handled(
                     print_line(&format!("{address}: {} {}", health.problem, health.server_reply));
                 }
             }
-            print_line(&format!("{missing} messages were not handled, and nothing has happened for {} s.", patience.as_secs()));
+            print_line(&format!(
+                "{missing} messages were not handled, and nothing has happened for {} s.",
+                patience.as_secs()
+            ));
             return Ok(false);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -183,6 +186,16 @@ impl Report {
         Ok(())
     }
 
+    /// Notes that were made.
+    pub(super) fn notes(&self) -> u64 {
+        self.notes as u64
+    }
+
+    /// Messages that are archived.
+    pub(super) fn archived(&self) -> u64 {
+        u64::try_from(self.archive.messages).unwrap_or(0)
+    }
+
     /// Whether every message has an outcome where it is swept, and is in the archive unharmed.
     pub(super) fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.damaged.is_empty() && self.outcomes.values().sum::<u64>() == self.to_sweep as u64
@@ -193,27 +206,51 @@ impl Report {
         let number = |name: &str, value: usize, more: &str| row(name, value.to_string(), more);
         print_line(&format!("\nSummary after {:.1} s", took.as_secs_f64()));
         number("Messages sent to the mailboxes", self.sent, "");
-        number("In swept inboxes", self.to_sweep, &format!("{} outcomes", self.outcomes.values().sum::<u64>()));
+        number(
+            "In swept inboxes",
+            self.to_sweep,
+            &format!("{} outcomes", self.outcomes.values().sum::<u64>()),
+        );
         for result in OutcomeResult::ALL {
             if let Some(count) = self.outcomes.get(result.as_str()) {
-                let more = if *result == OutcomeResult::Matched { format!("{} notes on {} cases", self.notes, self.cases) } else { String::new() };
+                let more = if *result == OutcomeResult::Matched {
+                    format!("{} notes on {} cases", self.notes, self.cases)
+                } else {
+                    String::new()
+                };
                 row(&format!("  {}", result.as_str()), count.to_string(), &more);
             }
         }
         number("Contacts created", self.contacts, "");
-        let archived = usize::try_from(self.archive.messages).unwrap_or(0);
-        number("To archive", self.to_archive, &format!("{} of them came more than once", self.repeats));
+        let archived = usize::try_from(self.archived()).unwrap_or(usize::MAX);
+        number(
+            "To archive",
+            self.to_archive,
+            &format!("{} of them came more than once", self.repeats),
+        );
         let (size, stored) = (self.archive.size, self.archive.stored_size);
         let bytes = |bytes: i64| human_bytes(u64::try_from(bytes).unwrap_or(0));
         let share = if size > 0 { stored as f64 * 100.0 / size as f64 } else { 100.0 };
-        number("Archived", archived, &format!("{} in {} ({share:.0} %)", bytes(size), bytes(stored)));
+        number(
+            "Archived",
+            archived,
+            &format!("{} in {} ({share:.0} %)", bytes(size), bytes(stored)),
+        );
         number("  with no customer yet", usize::try_from(self.archive.unlinked).unwrap_or(0), "");
-        number("Read back byte for byte", archived.saturating_sub(self.damaged.len()), &format!("of {archived}"));
+        number(
+            "Read back byte for byte",
+            archived.saturating_sub(self.damaged.len()),
+            &format!("of {archived}"),
+        );
         for (what, names) in [("Missing", &self.missing), ("Damaged", &self.damaged)] {
             for name in names.iter().take(20) {
                 print_line(&format!("  {what}: {name}"));
             }
         }
-        print_line(if self.is_complete() { "Nothing was lost." } else { "Something was lost or left out: see above." });
+        print_line(if self.is_complete() {
+            "Nothing was lost."
+        } else {
+            "Something was lost or left out: see above."
+        });
     }
 }

@@ -13,7 +13,10 @@ pub(super) fn weave<'a>(raw: &'a [u8], reference: &str) -> Cow<'a, [u8]> {
     };
     let mut start = 0;
     while start < raw.len() {
-        let end = raw[start..].iter().position(|byte| *byte == b'\n').map_or(raw.len(), |at| start + at + 1);
+        let end = raw[start..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(raw.len(), |at| start + at + 1);
         let line = &raw[start..end];
         if line.trim_ascii().is_empty() {
             break;
@@ -37,7 +40,10 @@ mod tests {
             let woven = weave(raw.as_bytes(), "CS-0000001");
             assert_eq!(String::from_utf8_lossy(&woven), expected);
         };
-        check("From: a\r\nsubject: Hi\r\n there\r\n\r\nSubject: no", "From: a\r\nsubject: [CS-0000001] Hi\r\n there\r\n\r\nSubject: no");
+        check(
+            "From: a\r\nsubject: Hi\r\n there\r\n\r\nSubject: no",
+            "From: a\r\nsubject: [CS-0000001] Hi\r\n there\r\n\r\nSubject: no",
+        );
         check("From: a\n\nbody", "Subject: [CS-0000001]\nFrom: a\n\nbody");
         check("", "Subject: [CS-0000001]\n");
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    decide::{ContactChoice, Decision, Knowledge, decide},
+    decide::{ContactChoice, Decision, Knowledge, decide, too_large},
     prepare::{Item, Prepared, source_key},
 };
 use crate::{
@@ -179,6 +179,7 @@ impl<'a> Work<'a> {
                 self.sweep(agent).await?;
             }
         }
+        self.note_what_is_not_kept();
         if !self.new_contacts.is_empty() {
             self.writer.upsert_contacts(&self.new_contacts).await?;
             let owners = link_owners(self.new_contacts.iter());
@@ -241,13 +242,28 @@ impl<'a> Work<'a> {
                 decision.result = OutcomeResult::Loop;
                 decision.detail = "This sender sent too many messages within an hour. It is set aside and can be replayed.".to_owned();
             }
-            let is_of_mailbox = decision.result.is_of_mailbox();
-            self.record(agent, item, message, decision)?;
-            if !is_of_mailbox {
+            if decision.result.settles() {
                 swept.insert(message.parsed.identity.0.to_vec());
             }
+            self.record(agent, item, message, decision)?;
         }
         Ok(())
+    }
+
+    /// A message of a folder that is not swept leaves an outcome when it cannot be archived either, so that it is not lost unseen.
+    fn note_what_is_not_kept(&mut self) {
+        let Some((agent, folder)) = self.mailbox.filter(|_| self.outcomes.is_empty()) else {
+            return;
+        };
+        for (item, message) in &self.fresh {
+            let (result, detail) = match (message.too_large, &message.unparsable) {
+                (Some(size), _) => (OutcomeResult::TooLarge, too_large(size)),
+                (None, Some(reason)) if message.blob.is_none() => (OutcomeResult::Unparsable, reason.clone()),
+                _ => continue,
+            };
+            let outcome = self.outcome(agent, folder, item, message, result, detail);
+            self.outcomes.push(outcome);
+        }
     }
 
     async fn is_loop(&self, message: &Prepared, decision: &Decision<'_>) -> Result<bool> {
@@ -278,28 +294,8 @@ impl<'a> Work<'a> {
     fn record(&mut self, agent: &Agent, item: &Item, message: &Prepared, decision: Decision<'_>) -> Result<()> {
         let parsed = &message.parsed;
         let received = self.received(message);
-        let mut outcome = Outcome {
-            id: self.ops.ids.next(),
-            agent: agent.id.clone(),
-            folder: FolderRole::Inbox.as_str().to_owned(),
-            source_id: item.source.0.clone(),
-            result: decision.result,
-            detail: decision.detail,
-            subject: parsed.subject.clone(),
-            sender: parsed.from.clone(),
-            message_id: parsed.message_id.clone().unwrap_or_default(),
-            automatic: parsed.automatic,
-            case: decision.case.map(|case| case.id.clone()),
-            note: None,
-            contact: None,
-            message: None,
-            candidates: parsed.forwarded_from.clone(),
-            size: i64::try_from(message.size).unwrap_or(i64::MAX),
-            received,
-            handled: self.now,
-            identity: parsed.identity.0.to_vec(),
-            blob: None,
-        };
+        let mut outcome = self.outcome(agent, FolderRole::Inbox, item, message, decision.result, decision.detail);
+        outcome.case = decision.case.map(|case| case.id.clone());
         if let (OutcomeResult::Matched, Some(case)) = (decision.result, decision.case) {
             let (contact, contact_created) = match decision.contact {
                 ContactChoice::Nobody => (None, false),
@@ -338,6 +334,40 @@ impl<'a> Work<'a> {
         }
         self.outcomes.push(outcome);
         Ok(())
+    }
+
+    fn outcome(
+        &self,
+        agent: &Agent,
+        folder: FolderRole,
+        item: &Item,
+        message: &Prepared,
+        result: OutcomeResult,
+        detail: String,
+    ) -> Outcome {
+        let parsed = &message.parsed;
+        Outcome {
+            id: self.ops.ids.next(),
+            agent: agent.id.clone(),
+            folder: folder.as_str().to_owned(),
+            source_id: item.source.0.clone(),
+            result,
+            detail,
+            subject: parsed.subject.clone(),
+            sender: parsed.from.clone(),
+            message_id: parsed.message_id.clone().unwrap_or_default(),
+            automatic: parsed.automatic,
+            case: None,
+            note: None,
+            contact: None,
+            message: None,
+            candidates: parsed.forwarded_from.clone(),
+            size: i64::try_from(message.size).unwrap_or(i64::MAX),
+            received: self.received(message),
+            handled: self.now,
+            identity: parsed.identity.0.to_vec(),
+            blob: None,
+        }
     }
 
     fn make_contact(&mut self, from: Mailbox, customer: &str) -> String {

@@ -74,10 +74,7 @@ impl<'a> Decision<'a> {
 pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decision<'a> {
     let parsed = &message.parsed;
     if let Some(size) = message.too_large {
-        return Decision::not(
-            OutcomeResult::TooLarge,
-            format!("It has {size} bytes, which is over the limit. It lies in the mailbox still."),
-        );
+        return Decision::not(OutcomeResult::TooLarge, too_large(size));
     }
     if let Some(reason) = &message.unparsable {
         return Decision::not(OutcomeResult::Unparsable, format!("{reason}. It is set aside whole."));
@@ -104,6 +101,11 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decis
         return Decision::not(OutcomeResult::UnknownReference, format!("There is no case {first}."));
     };
     check_sender(message, case, known)
+}
+
+/// What is said of a message over the size limit.
+pub(super) fn too_large(size: u64) -> String {
+    format!("It has {size} bytes, which is over the limit. It lies in the mailbox still.")
 }
 
 fn own_message(message: &Prepared, known: &Knowledge<'_, '_>) -> Option<String> {

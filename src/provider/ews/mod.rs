@@ -140,7 +140,8 @@ impl MailSource for EwsSource {
 
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
         let body = self.transport.call(requests::sync_folder_items(&folder.id, state)).await?;
-        let (page, sizes) = responses::changes(&self.transport.judge, state, &body)?;
+        let (mut page, sizes) = responses::changes(&self.transport.judge, state, &body)?;
+        page.sizes = sizes.iter().cloned().collect();
         self.memory.remember(sizes);
         Ok(page)
     }

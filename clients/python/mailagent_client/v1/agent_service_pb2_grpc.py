@@ -83,14 +83,14 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAgent(self, request, context):
-        """Returns one agent. Scope: `agent.read` or `agent.write`.
+        """Returns one agent. Scope: `agent.read`, `agent.write` or `agent.use`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAgents(self, request, context):
-        """Lists agents, oldest first. Scope: `agent.read` or `agent.write`.
+        """Lists agents, oldest first. Scope: `agent.read`, `agent.write` or `agent.use`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

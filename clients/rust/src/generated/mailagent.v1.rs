@@ -49,7 +49,8 @@ pub struct ExchangeSettings {
     /// Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters.
     #[prost(string, tag = "3")]
     pub username: ::prost::alloc::string::String,
-    /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. In the mask and empty: erases the stored one.
+    /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. Empty while the mask names just this field: erases the stored one;
+    /// empty under a wider mask (`*`, `exchange`): leaves it, so that an agent that was read can be written back.
     #[prost(string, tag = "4")]
     pub password: ::prost::alloc::string::String,
     /// Whether a password is stored.
@@ -163,8 +164,8 @@ pub struct UpdateAgentRequest {
     /// The agent, with `name`, the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
     #[prost(message, optional, tag = "1")]
     pub agent: ::core::option::Option<Agent>,
-    /// Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all. An unknown
-    /// path is INVALID_ARGUMENT.
+    /// Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all, but for
+    /// `exchange.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -363,7 +364,7 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("mailagent.v1.AgentService", "CreateAgent"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns one agent. Scope: `agent.read` or `agent.write`.
+        /// Returns one agent. Scope: `agent.read`, `agent.write` or `agent.use`.
         pub async fn get_agent(
             &mut self,
             request: impl tonic::IntoRequest<super::GetAgentRequest>,
@@ -385,7 +386,7 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("mailagent.v1.AgentService", "GetAgent"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists agents, oldest first. Scope: `agent.read` or `agent.write`.
+        /// Lists agents, oldest first. Scope: `agent.read`, `agent.write` or `agent.use`.
         pub async fn list_agents(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAgentsRequest>,

@@ -135,7 +135,8 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   username: string;
 
   /**
-   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. In the mask and empty: erases the stored one.
+   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. Empty while the mask names just this field: erases the stored one;
+   * empty under a wider mask (`*`, `exchange`): leaves it, so that an agent that was read can be written back.
    *
    * @generated from field: string password = 4;
    */
@@ -437,8 +438,8 @@ export type UpdateAgentRequest = Message<"mailagent.v1.UpdateAgentRequest"> & {
   agent?: Agent | undefined;
 
   /**
-   * Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all. An unknown
-   * path is INVALID_ARGUMENT.
+   * Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all, but for
+   * `exchange.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -585,7 +586,7 @@ export const AgentService: GenService<{
     output: typeof AgentSchema;
   },
   /**
-   * Returns one agent. Scope: `agent.read` or `agent.write`.
+   * Returns one agent. Scope: `agent.read`, `agent.write` or `agent.use`.
    *
    * @generated from rpc mailagent.v1.AgentService.GetAgent
    */
@@ -595,7 +596,7 @@ export const AgentService: GenService<{
     output: typeof AgentSchema;
   },
   /**
-   * Lists agents, oldest first. Scope: `agent.read` or `agent.write`.
+   * Lists agents, oldest first. Scope: `agent.read`, `agent.write` or `agent.use`.
    *
    * @generated from rpc mailagent.v1.AgentService.ListAgents
    */
