@@ -20,8 +20,9 @@ use crate::{
 
 /// How often agents are looked for that another replica added or changed.
 const SCAN: Duration = Duration::from_secs(5);
-/// How long a replica may be silent before others take its mailboxes.
-const LEASE: Duration = Duration::from_secs(25);
+/// How long a replica may be silent before others take its mailboxes. With [`RENEW`], at which pace they look, less than the promised
+/// 30 s even if it died right after it had prolonged its leases.
+const LEASE: Duration = Duration::from_secs(20);
 /// How often a mailbox's lease is prolonged.
 const RENEW: Duration = Duration::from_secs(8);
 /// Agents that are listed at once.
@@ -151,9 +152,9 @@ impl Reader {
                     }
                 }
                 Err(ReadError::Provider(error)) => {
+                    // The health says when the next try is. The source stays: it knows which messages the server failed to give out
+                    // before, and how much it can be asked for at once. Broken connections it replaces by itself.
                     tracing::warn!(agent = %agent.id, error = %chain(&error), "reading the mailbox failed");
-                    // A new connection for the next try; the health says when that is.
-                    source = None;
                     folders.clear();
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale => {

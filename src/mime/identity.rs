@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use super::{
-    Identity,
+    Identity, ParsedMail,
     entity::{Entity, Part},
     html,
     layout::{Opened, open},
@@ -19,6 +19,21 @@ const DEPTH_LIMIT: usize = 4;
 /// `texts` are those of `opened`. Only the first is the text: servers make attachments of the others.
 pub(super) fn of(basics: &Basics, opened: &Opened<'_>, texts: &[String]) -> Identity {
     identity(basics, opened, texts, 0)
+}
+
+/// The identity of a message without a Message-ID: who got it tells it apart as well. One without a time too is known by its bytes alone:
+/// so little is left of it that others could be taken for it, and no server that delivers mail leaves both out.
+pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
+    if mail.sent_time.is_none() {
+        return Identity(bytes(digest(&SHA256, raw).as_ref()));
+    }
+    let mut context = Context::new(&SHA256);
+    context.update(&mail.identity.0);
+    for recipient in mail.to.iter().chain(&mail.cc) {
+        context.update(recipient.key().as_bytes());
+        context.update(b"\n");
+    }
+    Identity(bytes(context.finish().as_ref()))
 }
 
 fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[String], depth: usize) -> Identity {
@@ -117,6 +132,16 @@ mod tests {
         ] {
             check(&plain, &plain.replacen(from, to, 1), false);
         }
+    }
+
+    #[test]
+    fn without_a_message_id_recipients_count_and_without_a_time_every_byte() {
+        let no_id = HEAD.replace("Message-ID: <1@x>\n", "");
+        let to = |to: &str| format!("{no_id}To: {to}\n\ntext");
+        check(&to("B <b@x.example>"), &to("b@X.example").replace("\n", "\r\n"), true);
+        check(&to("b@x.example"), &to("c@x.example"), false);
+        check("Subject: s\n\ntext", "Subject: s\n\ntext", true);
+        check("Subject: s\n\ntext", "Subject: s\r\n\r\ntext", false);
     }
 
     #[test]

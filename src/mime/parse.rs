@@ -48,7 +48,11 @@ impl Basics {
 /// Reads a message. There is at least one header field or some text.
 pub(super) fn read(raw: &[u8]) -> ParsedMail {
     let outer = Entity::read(raw);
-    open(&outer, |opened| read_opened(&outer, &opened))
+    let mut mail = open(&outer, |opened| read_opened(&outer, &opened));
+    if mail.message_id.is_none() {
+        mail.identity = identity::without_message_id(&mail, raw);
+    }
+    mail
 }
 
 fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {

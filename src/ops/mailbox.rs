@@ -124,6 +124,7 @@ async fn read_folders(
             folder: &folder,
             purpose,
             position: ops.store.tenant(tenant).folder_position(&agent.id, folder.role.as_str()).await?,
+            listed_anew: false,
         };
         while !reader.page(progress, report).await? {}
     }
@@ -138,6 +139,8 @@ struct FolderReader<'a> {
     folder: &'a Folder,
     purpose: Arc<Purpose>,
     position: FolderPosition,
+    /// Whether the server lost the state in this read already.
+    listed_anew: bool,
 }
 
 impl FolderReader<'_> {
@@ -145,10 +148,12 @@ impl FolderReader<'_> {
     async fn page(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<bool, ReadError> {
         let page = match self.source.changes(self.folder, self.position.state.as_deref()).await {
             Ok(page) => page,
-            Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() => {
+            Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() && !self.listed_anew => {
                 // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
                 tracing::warn!(agent = %self.agent.id, folder = self.folder.role.as_str(), "the server lost the sync state, listing the folder anew");
                 self.commit(Vec::new(), None, progress).await?;
+                // Once in a while: a server that forgets again at once is given a rest.
+                self.listed_anew = true;
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
@@ -158,6 +163,13 @@ impl FolderReader<'_> {
         if fresh.is_empty() {
             if !stale {
                 self.commit(Vec::new(), Some(page.state), progress).await?;
+            } else if !page.last {
+                return Err(ReadError::Provider(ProviderError {
+                    class: ErrorClass::Malformed,
+                    problem: "The server lists the same changes over and over. Look into the event log of the Exchange server.".to_owned(),
+                    server_reply: String::new(),
+                    source: None,
+                }));
             }
             return Ok(page.last);
         }

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryFilter, QueryOrder,
-    QuerySelect, Set, sea_query::{Expr, OnConflict},
+    QuerySelect, Set,
+    sea_query::{Expr, OnConflict},
 };
 
 use super::{
@@ -166,7 +167,15 @@ writes!(
     contact_row,
     contact_tombstone
 );
-writes!(crm_case, Case, case_revisions, upsert_case_rows, delete_cases, case_row, case_tombstone);
+writes!(
+    crm_case,
+    Case,
+    case_revisions,
+    upsert_case_rows,
+    delete_cases,
+    case_row,
+    case_tombstone
+);
 
 /// Decides by the revisions; a record that is not stored yet is always written.
 fn judge<'a>(stored: &HashMap<String, i64>, records: impl Iterator<Item = (&'a str, i64)>) -> Vec<Written> {

@@ -146,6 +146,8 @@ impl Store {
             tenant_position::Entity::update_many()
                 .col_expr(tenant_position::Column::Oldest, newest.position.into())
                 .filter(tenant_position::Column::TenantId.eq(&tenant.tenant_id))
+                // Another replica may have pruned further meanwhile; its mark must not go back.
+                .filter(tenant_position::Column::Oldest.lt(newest.position))
                 .exec(&writer.conn)
                 .await
                 .map_err(store_error)?;

@@ -135,6 +135,9 @@ impl Store {
     }
 }
 
+/// How long a call waits for a connection: less than callers wait for their answer.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
 async fn open_sqlite(path: &std::path::Path, max_connections: u32) -> Result<(DatabaseConnection, DatabaseConnection), DbErr> {
     let url = format!("sqlite:{}?mode=rwc", path.display());
     let connect = |connections: u32, cache_kib: u32| {
@@ -142,7 +145,7 @@ async fn open_sqlite(path: &std::path::Path, max_connections: u32) -> Result<(Da
         options
             .min_connections(1)
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(30))
+            .acquire_timeout(ACQUIRE)
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(move |options| {
                 options
@@ -165,7 +168,7 @@ async fn open_postgres(url: &str, max_connections: u32) -> Result<(DatabaseConne
     let mut options = ConnectOptions::new(url.to_owned());
     options
         .max_connections(max_connections.max(2))
-        .acquire_timeout(Duration::from_secs(30))
+        .acquire_timeout(ACQUIRE)
         .connect_timeout(Duration::from_secs(10))
         .sqlx_logging(false);
     let connection = Database::connect(options).await?;
@@ -193,7 +196,7 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
 fn store_error(error: DbErr) -> Error {
     match error {
         DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Error::store_unavailable(error),
-        error if tx::is_transient(&error) => Error::store_unavailable(error),
+        error if tx::is_transient(&error) || tx::is_away(&error) => Error::store_unavailable(error),
         error => Error::internal(error),
     }
 }

@@ -11,6 +11,8 @@ use crate::domain::{Error, Result};
 
 /// How often a transaction is tried in all.
 const ATTEMPTS: u32 = 8;
+/// After this time no further attempt is made, so that callers are told before they give up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Begins a transaction on a tenant's data. No network call may happen inside.
@@ -76,7 +78,7 @@ impl Writer {
 }
 
 /// Runs a whole transaction again when it collided with another one: serialization faults, deadlocks, a busy database, and rows
-/// that another writer inserted first. At most 8 times, with a short random pause between.
+/// that another writer inserted first. At most 8 times and not after 10 s, with a short random pause between.
 ///
 /// # Errors
 /// The last attempt's.
@@ -84,6 +86,7 @@ pub async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
+    let began = tokio::time::Instant::now();
     let mut tries = 0;
     loop {
         let error = match attempt().await {
@@ -94,10 +97,27 @@ where
         let collided = std::error::Error::source(&error)
             .and_then(|source| source.downcast_ref::<DbErr>())
             .is_some_and(|source| is_transient(source) || matches!(source.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))));
-        if !collided || tries == ATTEMPTS {
+        if !collided || tries == ATTEMPTS || began.elapsed() >= PATIENCE {
             return Err(error);
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=10u64 << tries))).await;
+    }
+}
+
+/// Whether the database cannot do its work just now, whatever it is asked: the disk is full or gone, connections are refused, or a
+/// standby answers.
+pub(super) fn is_away(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    let Some(code) = cause.as_database_error().and_then(|database| database.code()) else {
+        return false;
+    };
+    match code.parse::<u32>() {
+        // PostgreSQL's codes have five characters; those of SQLite are numbers, with the kind in the lowest byte: IOERR, FULL, CANTOPEN.
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 10 | 13 | 14),
+        // Connection exceptions, insufficient resources, operator intervention, system errors, a transaction that may only read.
+        _ => ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == "25006",
     }
 }
 

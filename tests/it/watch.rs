@@ -7,8 +7,8 @@ use mailagent_client::tonic_types::StatusExt;
 use mailagent_client::{
     Clients, EARLIEST, LATEST,
     v1::{
-        MatchFilter, StreamMessagesRequest, StreamMessagesResponse, TenantSettings, WatchChangesRequest, WatchChangesResponse, WatchMatchesRequest,
-        WatchMatchesResponse,
+        MatchFilter, StreamMessagesRequest, StreamMessagesResponse, TenantSettings, WatchChangesRequest, WatchChangesResponse,
+        WatchMatchesRequest, WatchMatchesResponse,
     },
 };
 use tokio::time::timeout;

@@ -101,7 +101,9 @@ async fn sweep(engine: Engine, mode: MimeMode, folder: &Path, manifest: &[Line])
     };
     let notes = sample::notes(h.ops()).await;
     let noted = notes.iter().map(|note| (note.message_id.clone(), note.case_reference.clone()));
-    let expected = manifest.iter().filter_map(|line| Some((line.message_id.clone(), line.case.clone()?)));
+    let expected = manifest
+        .iter()
+        .filter_map(|line| Some((line.message_id.clone(), line.case.clone()?)));
     assert_same("notes", &pairs(noted.collect()), &pairs(expected.collect()));
 
     let archived = sample::archived(h.ops()).await;
@@ -111,7 +113,12 @@ async fn sweep(engine: Engine, mode: MimeMode, folder: &Path, manifest: &[Line])
 
     let outcomes = sample::outcomes(h.ops()).await;
     assert_eq!(outcomes.len(), COUNT, "one outcome per message");
-    let fits = |result| matches!(result, OutcomeResult::Matched | OutcomeResult::NoReference | OutcomeResult::UnknownReference);
+    let fits = |result| {
+        matches!(
+            result,
+            OutcomeResult::Matched | OutcomeResult::NoReference | OutcomeResult::UnknownReference
+        )
+    };
     let odd: Vec<_> = outcomes.iter().filter(|outcome| !fits(outcome.result)).collect();
     assert!(odd.is_empty(), "{odd:#?}");
 }

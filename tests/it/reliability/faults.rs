@@ -26,23 +26,67 @@ fn troubles() -> Vec<(&'static str, Vec<Fault>)> {
         ("healthy", vec![]),
         ("busy-fault", vec![next("GetItem", 3, SoapFaultBusy { backoff })]),
         ("busy-message", vec![next("GetItem", 3, MessageBusy { backoff })]),
-        ("busy-http", vec![next("SyncFolderItems", 3, Http { status: 503, retry_after: Some(Duration::from_secs(1)) })]),
-        ("too-many", vec![next("GetItem", 3, Http { status: 429, retry_after: None })]),
+        (
+            "busy-http",
+            vec![next(
+                "SyncFolderItems",
+                3,
+                Http {
+                    status: 503,
+                    retry_after: Some(Duration::from_secs(1)),
+                },
+            )],
+        ),
+        (
+            "too-many",
+            vec![next(
+                "GetItem",
+                3,
+                Http {
+                    status: 429,
+                    retry_after: None,
+                },
+            )],
+        ),
         ("dropped", vec![next("GetItem", 4, DropBeforeAnswer)]),
         ("dropped-late", vec![next("SyncFolderItems", 3, DropAfterWrite)]),
-        ("truncated", vec![next("GetItem", 4, TruncateBody), next("SyncFolderItems", 2, TruncateBody)]),
+        (
+            "truncated",
+            vec![next("GetItem", 4, TruncateBody), next("SyncFolderItems", 2, TruncateBody)],
+        ),
         ("wrong-length", vec![next("GetItem", 4, WrongContentLength)]),
         ("half-busy", vec![next("GetItem", 4, HalfFailedBatch("ErrorServerBusy"))]),
-        ("half-passing", vec![next("GetItem", 4, HalfFailedBatch("ErrorInternalServerTransientError"))]),
+        (
+            "half-passing",
+            vec![next("GetItem", 4, HalfFailedBatch("ErrorInternalServerTransientError"))],
+        ),
         ("garbage", vec![next("SyncFolderItems", 2, Garbage), next("GetItem", 2, Garbage)]),
         ("web-page", vec![next("GetFolder", 2, Html), next("GetItem", 2, Html)]),
         ("stream-cut-inside", vec![next("GetStreamingEvents", 3, StreamCutInsideEnvelope)]),
         ("stream-cut-between", vec![next("GetStreamingEvents", 3, StreamCutBetween)]),
         ("stream-silent", vec![next("GetStreamingEvents", 3, StreamSilent)]),
-        ("lists-again", vec![Fault::nth("SyncFolderItems", 3, StaleSyncStateFullListing), Fault::nth("SyncFolderItems", 5, StaleSyncStateFullListing)]),
-        ("forgets", vec![Fault::nth("SyncFolderItems", 3, InvalidSyncState), Fault::nth("SyncFolderItems", 6, InvalidSyncState)]),
+        (
+            "lists-again",
+            vec![
+                Fault::nth("SyncFolderItems", 3, StaleSyncStateFullListing),
+                Fault::nth("SyncFolderItems", 5, StaleSyncStateFullListing),
+            ],
+        ),
+        (
+            "forgets",
+            vec![
+                Fault::nth("SyncFolderItems", 3, InvalidSyncState),
+                Fault::nth("SyncFolderItems", 6, InvalidSyncState),
+            ],
+        ),
         ("slow", vec![next("*", 4, Slow(Duration::from_secs(2)))]),
-        ("unlucky", vec![Fault::sometimes("*", 0.2, DropBeforeAnswer), Fault::sometimes("*", 0.1, TruncateBody)]),
+        (
+            "unlucky",
+            vec![
+                Fault::sometimes("*", 0.2, DropBeforeAnswer),
+                Fault::sometimes("*", 0.1, TruncateBody),
+            ],
+        ),
     ]
 }
 
@@ -85,7 +129,11 @@ async fn handled(h: &Harness, address: &str, patience: Duration) {
 
 /// Requests about a mailbox so far.
 fn requests(exchange: &Exchange, address: &str) -> usize {
-    exchange.requests().iter().filter(|request| request.mailbox.as_deref() == Some(address)).count()
+    exchange
+        .requests()
+        .iter()
+        .filter(|request| request.mailbox.as_deref() == Some(address))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +160,10 @@ async fn every_mailbox_gets_over_its_own_trouble() {
     }
     // The healthy one is done while the slow one still waits for its first answers.
     handled(&h, &mailboxes[0].0, PATIENCE).await;
-    assert!(sample::missing(h.ops(), &h.exchange, "slow@example.com").await > 0, "the slow one was not slow");
+    assert!(
+        sample::missing(h.ops(), &h.exchange, "slow@example.com").await > 0,
+        "the slow one was not slow"
+    );
     for (address, ..) in &mailboxes {
         handled(&h, address, PATIENCE).await;
     }
@@ -130,19 +181,33 @@ async fn every_mailbox_gets_over_its_own_trouble() {
     let log = h.exchange.requests();
     let usual = requests(&h.exchange, &mailboxes[0].0);
     for (address, _, troubled) in &mailboxes {
-        let struck = log.iter().filter(|request| request.faulty && request.mailbox.as_ref() == Some(address)).count();
+        let struck = log
+            .iter()
+            .filter(|request| request.faulty && request.mailbox.as_ref() == Some(address))
+            .count();
         assert_eq!(struck > 0, *troubled, "{address}: {struck} faults struck");
         let count = requests(&h.exchange, address);
-        println!("{address}: {struck} faults, {count} requests, {} at once", h.exchange.peak_concurrency(address));
+        println!(
+            "{address}: {struck} faults, {count} requests, {} at once",
+            h.exchange.peak_concurrency(address)
+        );
         assert!(count <= 2 * usual + 60, "{address}: {count} requests, where {usual} are usual");
         assert!(h.exchange.peak_concurrency(address) <= 4, "{address}: too many requests at once");
     }
     for address in ["busy-fault@example.com", "busy-message@example.com"] {
         let of_mailbox = || log.iter().filter(|request| request.mailbox.as_deref() == Some(address));
-        for busy in of_mailbox().filter(|request| request.faulty) {
-            let early = of_mailbox().find(|next| next.begin > busy.end && next.begin < busy.end + ASKED - Duration::from_millis(20));
-            assert!(early.is_none(), "{address} asked for a pause at {:?}, and then came {early:#?}", busy.end);
-        }
+        // The faults struck all three requests for the first thirty messages, which run at once.
+        let busy = of_mailbox().filter(|request| request.faulty).map(|request| request.end).max();
+        let busy = busy.expect("it was busy");
+        let next = of_mailbox()
+            .filter(|request| request.begin > busy)
+            .map(|request| request.begin)
+            .min();
+        let pause = next.expect("it went on") - busy;
+        assert!(
+            pause >= ASKED - Duration::from_millis(50),
+            "{address} asked for a pause, and then came a request after {pause:?}"
+        );
     }
 }
 
@@ -156,7 +221,11 @@ async fn messages_that_the_server_never_gives_out_block_no_others() {
     h.exchange.add_mailbox(address, address, "password");
     deliver(&h, address, &samples);
     // A fault that mostly passes, so it is asked for again, but here it stays.
-    h.exchange.script(Fault::sometimes("GetItem", 1.0, FaultKind::HalfFailedBatch("ErrorInternalServerError")));
+    h.exchange.script(Fault::sometimes(
+        "GetItem",
+        1.0,
+        FaultKind::HalfFailedBatch("ErrorInternalServerError"),
+    ));
     sample::create_agent(h.ops(), &h.exchange, address).await;
     handled(&h, address, PATIENCE).await;
     let outcomes = sample::outcomes(h.ops()).await;
@@ -181,7 +250,7 @@ async fn a_server_that_never_gets_on_is_not_hammered() {
         h.exchange.script(Fault::sometimes("SyncFolderItems", 1.0, kind));
         sample::create_agent(h.ops(), &h.exchange, address).await;
         let begun = async || match sample::outcomes(h.ops()).await.len() {
-            count if count >= 200 => Ok(()),
+            count if count >= 500 => Ok(()),
             count => Err(count),
         };
         eventually(PATIENCE, "its first page is read", begun).await;
@@ -190,8 +259,8 @@ async fn a_server_that_never_gets_on_is_not_hammered() {
         sleep(Duration::from_secs(2)).await;
         let count = h.exchange.count("SyncFolderItems") - before;
         println!("{count} listings in two seconds");
-        // The longest pause of the tests' service is 200 ms.
-        assert!(count <= 60, "{count} listings in two seconds");
+        // The pauses of the tests' service last 200 ms, and at most three listings come between two.
+        assert!(count <= 35, "{count} listings in two seconds");
         // It is right again by itself as soon as the server is.
         h.exchange.clear_script();
         handled(&h, address, PATIENCE).await;

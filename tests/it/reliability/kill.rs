@@ -75,37 +75,55 @@ enum Moment {
     After(Duration),
     /// So long after the server has answered so many requests for messages: what they brought is being handled or committed.
     Fetched(u64, Duration),
-    /// So long after the database's files have grown: in the middle of a commit, or right behind it.
-    Committed(Duration),
+    /// So long after the database's files have grown so often since then: in the middle of a commit, or right behind it.
+    Committed(u32, Duration),
 }
 
 impl Moment {
     fn choose(chance: &mut fastrand::Rng, engine: Engine) -> Self {
         match chance.u8(..3) {
             0 => Self::After(Duration::from_millis(chance.u64(50..400))),
-            1 if engine == Engine::Sqlite => Self::Committed(Duration::from_micros(chance.u64(..3000))),
-            _ => Self::Fetched(chance.u64(1..5), Duration::from_micros(chance.u64(..60_000))),
+            1 if engine == Engine::Sqlite => Self::Committed(chance.u32(1..6), Duration::from_micros(chance.u64(..3000))),
+            _ => Self::Fetched(chance.u64(1..8), Duration::from_micros(chance.u64(..100_000))),
         }
     }
 
-    /// Waits for it, though not for ever: the process may have nothing to do.
+    /// Waits for it, though not for ever: the process may have less to do.
     async fn come(&self, exchange: &Exchange, data: &Path) {
         let requests = exchange.requests().len();
         let fetches = exchange.count("GetItem");
-        let size = database_size(data);
-        let (happened, then): (Box<dyn Fn() -> bool + Send>, _) = match self {
-            Self::After(then) => (Box::new(|| exchange.requests().len() > requests), then),
-            Self::Fetched(count, then) => (Box::new(move || exchange.count("GetItem") >= fetches + count), then),
-            Self::Committed(then) => (Box::new(|| database_size(data) != size), then),
-        };
-        let waiting = async {
-            while !happened() {
-                sleep(Duration::from_micros(300)).await;
+        let fetched = |count: u64| until(move || exchange.count("GetItem") >= fetches + count);
+        let then = match self {
+            Self::After(then) => {
+                until(|| exchange.requests().len() > requests).await;
+                then
+            }
+            Self::Fetched(count, then) => {
+                fetched(*count).await;
+                then
+            }
+            Self::Committed(count, then) => {
+                fetched(1).await;
+                for _ in 0..*count {
+                    let size = database_size(data);
+                    until(|| database_size(data) != size).await;
+                }
+                then
             }
         };
-        let _ = timeout(Duration::from_secs(4), waiting).await;
         sleep(*then).await;
     }
+}
+
+/// Waits for a condition, though not for long.
+async fn until(happened: impl Fn() -> bool) {
+    let waiting = async {
+        while !happened() {
+            sleep(Duration::from_micros(300)).await;
+        }
+    };
+    // When it does not happen there is less to do than was thought, and the process is killed while it rests.
+    let _ = timeout(Duration::from_secs(2), waiting).await;
 }
 
 /// Size of the SQLite database with its log.
@@ -124,7 +142,12 @@ impl Plan {
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let service = Service::new(folder.path().join("data"), database.as_ref().map(PostgresDatabase::url));
-        let exchange = Exchange::builder().mode(self.mode).seed(self.seed).start().await.expect("a port is free");
+        let exchange = Exchange::builder()
+            .mode(self.mode)
+            .seed(self.seed)
+            .start()
+            .await
+            .expect("a port is free");
 
         // Looks at the database from outside, so that a dead process can be judged too.
         let ops = service.open().await;
@@ -153,9 +176,12 @@ impl Plan {
             process.kill();
         }
         let handled = sample::outcomes(&ops).await.len();
-        println!("{at_work} of {} rounds were killed at work; {handled} outcomes by then", self.rounds);
+        println!(
+            "{at_work} of {} rounds were killed at work; {handled} outcomes by then",
+            self.rounds
+        );
         assert!(at_work * 10 >= self.rounds * 8, "the test kills processes that do nothing");
-        assert!(handled < swept.len() * 2, "there was work left in every round");
+        assert!(handled > 0, "the test never lets a process finish anything");
 
         // What is not in the inbox need not be swept: bring it all back.
         for item in exchange.items(MAILBOX, FolderKind::Deleted) {
@@ -176,10 +202,20 @@ impl Plan {
         sample::check_end_state(&ops, swept, other, self.mode == MimeMode::KeepBytes).await;
 
         // The counts were moved in the same transactions.
-        let health = ops.store.tenant(TENANT).agent_health(&[agent]).await.expect("the health is read").remove(0);
+        let health = ops
+            .store
+            .tenant(TENANT)
+            .agent_health(&[agent])
+            .await
+            .expect("the health is read")
+            .remove(0);
         let outcomes = i64::try_from(sample::outcomes(&ops).await.len()).expect("few");
         let notes = sample::notes(&ops).await.len();
-        assert_eq!(health.handled, outcomes + i64::try_from(expected_sent).expect("few"), "each item counts once");
+        assert_eq!(
+            health.handled,
+            outcomes + i64::try_from(expected_sent).expect("few"),
+            "each item counts once"
+        );
         assert_eq!(usize::try_from(health.matched), Ok(notes), "each note counts once");
 
         self.check_watch(&service, &seen, notes).await;
@@ -256,7 +292,10 @@ async fn watch(url: String, token: String, seen: Arc<Mutex<Vec<Match>>>) {
 /// Stands for the half minute after which a dead replica's mailboxes are free: the next process need not wait for it.
 async fn release_leases(url: &str) {
     let connection = Database::connect(url).await.expect("the database answers");
-    connection.execute_unprepared("DELETE FROM mailbox_lease").await.expect("leases can be deleted");
+    connection
+        .execute_unprepared("DELETE FROM mailbox_lease")
+        .await
+        .expect("leases can be deleted");
     connection.close().await.expect("the connection closes");
 }
 
@@ -332,7 +371,11 @@ impl Service {
             let name = format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__"));
             command.env(name, value);
         }
-        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().expect("it is piped");
@@ -378,7 +421,10 @@ impl Process {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
         let log = self.log();
-        assert!(!log.contains("panic") && !log.contains(" ERROR "), "it had a fault of its own:\n{log}");
+        assert!(
+            !log.contains("panic") && !log.contains(" ERROR "),
+            "it had a fault of its own:\n{log}"
+        );
     }
 
     /// SIGTERM, after which it must end well and soon.
@@ -386,7 +432,10 @@ impl Process {
         let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill runs").success());
         let child = &mut self.child;
-        let ended = eventually(PATIENCE, "it ends", async || child.try_wait().expect("it can be asked").ok_or("runs")).await;
+        let ended = eventually(PATIENCE, "it ends", async || {
+            child.try_wait().expect("it can be asked").ok_or("runs")
+        })
+        .await;
         assert_eq!(ended.code(), Some(0), "{}", self.log());
     }
 }

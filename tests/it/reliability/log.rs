@@ -83,7 +83,13 @@ async fn check(engine: Engine, seed: u64) {
         .map(|number| tokio::spawn(read_events(replicas[(number + 1) % 3].clone(), seed + number as u64, done.clone())))
         .collect();
     let message_readers: Vec<_> = (0..EACH)
-        .map(|number| tokio::spawn(read_messages(replicas[(number + 2) % 3].clone(), seed + number as u64, done.clone())))
+        .map(|number| {
+            tokio::spawn(read_messages(
+                replicas[(number + 2) % 3].clone(),
+                seed + number as u64,
+                done.clone(),
+            ))
+        })
         .collect();
     for writer in writers {
         writer.await.expect("no writer panics");
@@ -91,7 +97,11 @@ async fn check(engine: Engine, seed: u64) {
     done.store(true, Ordering::SeqCst);
 
     let log = whole_log(h.ops()).await;
-    let messages: BTreeMap<String, Message> = sample::archived(h.ops()).await.into_iter().map(|one| (one.id.clone(), one)).collect();
+    let messages: BTreeMap<String, Message> = sample::archived(h.ops())
+        .await
+        .into_iter()
+        .map(|one| (one.id.clone(), one))
+        .collect();
     check_model(&model.lock().expect("no writer panics"), &log, &messages);
     for reader in event_readers {
         let read = reader.await.expect("no reader panics");
@@ -104,7 +114,11 @@ async fn check(engine: Engine, seed: u64) {
     let expected: BTreeMap<&String, (i64, usize)> = messages.iter().map(|(id, one)| (id, (one.position, one.links.len()))).collect();
     for reader in message_readers {
         let read = reader.await.expect("no reader panics");
-        assert_eq!(read.iter().map(|(id, state)| (id, *state)).collect::<BTreeMap<_, _>>(), expected, "a reader of messages");
+        assert_eq!(
+            read.iter().map(|(id, state)| (id, *state)).collect::<BTreeMap<_, _>>(),
+            expected,
+            "a reader of messages"
+        );
     }
     for ops in replicas {
         ops.store.close().await;
@@ -116,7 +130,9 @@ async fn replica(h: &Harness) -> Ops {
         clock: h.clock.clone(),
         metrics: Metrics::default(),
     };
-    app::build_ops(&h.config, surroundings, &Lifecycle::new()).await.expect("the database opens again")
+    app::build_ops(&h.config, surroundings, &Lifecycle::new())
+        .await
+        .expect("the database opens again")
 }
 
 /// Every event with its position, in order.
@@ -124,7 +140,11 @@ async fn whole_log(ops: &Ops) -> Vec<(i64, String)> {
     let mut log: Vec<(i64, String)> = Vec::new();
     let mut after = 0;
     loop {
-        let page = ops.store.tenant(TENANT).events_after(after, &["contact_created", "matched"], 100).await;
+        let page = ops
+            .store
+            .tenant(TENANT)
+            .events_after(after, &["contact_created", "matched"], 100)
+            .await;
         let page = page.expect("the log is read");
         log.extend(page.events.into_iter().map(|event| (event.position, event.id)));
         if page.read_to == after {
@@ -141,7 +161,10 @@ fn check_model(model: &Model, log: &[(i64, String)], messages: &BTreeMap<String,
     for ids in &model.committed {
         assert!(ids.iter().all(present), "committed, yet not there: {ids:?}");
         let events: Vec<i64> = ids.iter().filter_map(|id| positions.get(id.as_str()).copied()).collect();
-        assert!(events.windows(2).all(|pair| pair[1] == pair[0] + 1), "a transaction's events are not in a row: {events:?}");
+        assert!(
+            events.windows(2).all(|pair| pair[1] == pair[0] + 1),
+            "a transaction's events are not in a row: {events:?}"
+        );
     }
     for ids in &model.rolled_back {
         assert!(!ids.iter().any(present), "rolled back, yet there: {ids:?}");
@@ -173,7 +196,11 @@ async fn write(ops: Ops, number: usize, seed: u64, model: Arc<Mutex<Model>>) {
         let events: Vec<(String, EventKind)> = (0..chance.usize(..4)).map(|_| (ops.ids.next(), event(&name))).collect();
         let least = usize::from(events.is_empty());
         let messages: Vec<NewMessage> = (0..chance.usize(least..4)).map(|index| message(&ops, &name, index)).collect();
-        let ids: Vec<String> = events.iter().map(|(id, _)| id.clone()).chain(messages.iter().map(|new| new.message.id.clone())).collect();
+        let ids: Vec<String> = events
+            .iter()
+            .map(|(id, _)| id.clone())
+            .chain(messages.iter().map(|new| new.message.id.clone()))
+            .collect();
         let fate = chance.u8(..8);
         let pause = Duration::from_micros(chance.u64(..2000));
         let work = retrying(|| async {
@@ -291,12 +318,16 @@ async fn read_events(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> Read {
     let began = Instant::now();
     while !at_end(&ops, &done, position).await {
         assert!(began.elapsed() < 4 * PATIENCE, "a reader does not come to the end");
-        let stream = sweep::watch_changes(&ops, &admin(), cursors.clone(), &cursor).await.expect("the cursor is good");
+        let stream = sweep::watch_changes(&ops, &admin(), cursors.clone(), &cursor)
+            .await
+            .expect("the cursor is good");
         let mut stream = pin!(stream);
         for _ in 0..chance.usize(1..25) {
             let patience = Duration::from_millis(chance.u64(1..400));
             // Giving up in the middle is one way to break off.
-            let Ok(followed) = timeout(patience, stream.next()).await else { break };
+            let Ok(followed) = timeout(patience, stream.next()).await else {
+                break;
+            };
             let followed = followed.expect("it does not end").expect("it goes on");
             match followed.entry {
                 Some(change) => {
@@ -330,7 +361,9 @@ async fn read_messages(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> BTreeMap<S
         let mut once = HashSet::new();
         for _ in 0..chance.usize(1..25) {
             let patience = Duration::from_millis(chance.u64(1..400));
-            let Ok(followed) = timeout(patience, stream.next()).await else { break };
+            let Ok(followed) = timeout(patience, stream.next()).await else {
+                break;
+            };
             let followed = followed.expect("it does not end").expect("it goes on");
             if let Some(message) = followed.entry {
                 assert!(followed.position > position, "{} comes again", followed.position);
@@ -376,23 +409,38 @@ async fn check_pruning(h: &Harness) {
     append(50).await;
     let limit = ops.now().before(Duration::from_secs(1800));
     assert_eq!(ops.store.prune_events(limit).await.expect("the log is pruned"), 600);
-    assert_eq!(ops.store.prune_events(limit).await.expect("the log is pruned"), 0, "there is nothing left to prune");
+    assert_eq!(
+        ops.store.prune_events(limit).await.expect("the log is pruned"),
+        0,
+        "there is nothing left to prune"
+    );
 
     let expired = loop {
-        match timeout(PATIENCE, slow.next()).await.expect("it is not silent").expect("it does not just end") {
+        match timeout(PATIENCE, slow.next())
+            .await
+            .expect("it is not silent")
+            .expect("it does not just end")
+        {
             Ok(followed) => delivered.extend(followed.entry.map(|_| followed.position)),
             Err(error) => break error,
         }
     };
     assert_eq!(expired.kind, Kind::OutOfRange, "{expired:?}");
-    assert!(delivered.windows(2).all(|pair| pair[1] == pair[0] + 1), "nothing is skipped before the end: {delivered:?}");
+    assert!(
+        delivered.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "nothing is skipped before the end: {delivered:?}"
+    );
     assert!(delivered.len() < 600, "the reader was no slow one");
 
     let before = cursors.seal(599);
     let refused = sweep::watch_changes(ops, &admin, cursors.clone(), &before).await;
     let refused = refused.err().expect("599 is before what is kept");
     assert_eq!(refused.kind, Kind::OutOfRange, "{refused:?}");
-    let (_, oldest) = refused.metadata.iter().find(|(key, _)| *key == "oldestCursor").expect("it says where to go on");
+    let (_, oldest) = refused
+        .metadata
+        .iter()
+        .find(|(key, _)| *key == "oldestCursor")
+        .expect("it says where to go on");
     for cursor in [oldest.as_str(), EARLIEST, &cursors.seal(600)] {
         let stream = sweep::watch_changes(ops, &admin, cursors.clone(), cursor).await;
         let positions = stream.expect("this is kept").filter_map(async |followed| {

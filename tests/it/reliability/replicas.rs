@@ -140,7 +140,13 @@ async fn a_dead_replicas_mailbox_is_taken_over_in_time() {
     deliver(&h.exchange, &samples[..50], &h);
     let fetched = |count: u64| {
         let exchange = h.exchange.clone();
-        async move || if exchange.count("GetItem") >= count { Ok(()) } else { Err(exchange.count("GetItem")) }
+        async move || {
+            if exchange.count("GetItem") >= count {
+                Ok(())
+            } else {
+                Err(exchange.count("GetItem"))
+            }
+        }
     };
     eventually(PATIENCE, "the first replica reads", fetched(5)).await;
     h.start().await;
@@ -154,7 +160,10 @@ async fn a_dead_replicas_mailbox_is_taken_over_in_time() {
     })
     .await;
     first.die();
-    assert!(sample::missing(h.ops(), &h.exchange, MAILBOX).await > 0, "it died too late for this test");
+    assert!(
+        sample::missing(h.ops(), &h.exchange, MAILBOX).await > 0,
+        "it died too late for this test"
+    );
     // Most of the wait passes at once, the rest as it does for everybody.
     let leap = Duration::from_secs(20);
     h.clock.advance(leap);
@@ -183,10 +192,14 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
         clock: h.clock.clone(),
         metrics: Metrics::default(),
     };
-    let other = app::build_ops(&h.config, surroundings, &Lifecycle::new()).await.expect("the database opens again");
+    let other = app::build_ops(&h.config, surroundings, &Lifecycle::new())
+        .await
+        .expect("the database opens again");
     for number in 0..150 {
         let address = format!("race{number}@outside.example");
-        let raw = format!("From: {address}\r\nTo: anna@example.com\r\nMessage-ID: <race{number}@outside.example>\r\nSubject: race\r\n\r\nNow.\r\n");
+        let raw = format!(
+            "From: {address}\r\nTo: anna@example.com\r\nMessage-ID: <race{number}@outside.example>\r\nSubject: race\r\n\r\nNow.\r\n"
+        );
         let prepared = import::prepare(h.ops(), crate::harness::TENANT, vec![(address.clone(), raw.into_bytes())]).await;
         let prepared = prepared.expect("it is prepared");
         let contact = Contact {
@@ -213,7 +226,11 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
     }
     let archived = sample::archived(h.ops()).await;
     assert_eq!(archived.len(), 150);
-    let lonely: Vec<&str> = archived.iter().filter(|one| one.links.is_empty()).map(|one| one.message_id.as_str()).collect();
+    let lonely: Vec<&str> = archived
+        .iter()
+        .filter(|one| one.links.is_empty())
+        .map(|one| one.message_id.as_str())
+        .collect();
     assert!(lonely.is_empty(), "{} messages missed their contact: {lonely:?}", lonely.len());
     other.store.close().await;
 }

@@ -50,10 +50,8 @@ pub fn admin() -> Caller {
 
 /// The folder of real mail beside the project. `None`, and a line that says so, when it is not there.
 pub fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("MAILAGENT_CORPUS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
-        PathBuf::from,
-    );
+    let folder =
+        std::env::var_os("MAILAGENT_CORPUS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
     if folder.join("index.tsv").is_file() {
         return Some(folder);
     }
@@ -121,7 +119,10 @@ fn source(raw: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     }
     let whole = [b"Subject: x\r\n".as_slice(), &head, rest].concat();
     let parsed = mime::parse(&whole).ok()?;
-    let internal = parsed.from.as_ref().is_some_and(|from| from.address.to_lowercase().ends_with("@example.com"));
+    let internal = parsed
+        .from
+        .as_ref()
+        .is_some_and(|from| from.address.to_lowercase().ends_with("@example.com"));
     (!head.is_empty() && parsed.message_id.is_none() && parsed.subject == "x" && !internal).then(|| (head, rest.to_vec()))
 }
 
@@ -170,7 +171,9 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
         ..SettingsPatch::default()
     };
     settings::update(ops, &admin, "", patch).await.expect("the settings are changed");
-    settings::acknowledge_storage_terms(ops, &admin).await.expect("the terms are accepted");
+    settings::acknowledge_storage_terms(ops, &admin)
+        .await
+        .expect("the terms are accepted");
     let user = User {
         id: USER.to_owned(),
         display_name: USER.to_owned(),
@@ -183,7 +186,9 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
         display_name: "Oak".to_owned(),
         revision: 1,
     };
-    directory::upsert_customers(ops, &admin, vec![customer]).await.expect("the customer is written");
+    directory::upsert_customers(ops, &admin, vec![customer])
+        .await
+        .expect("the customer is written");
     for references in references.chunks(1000) {
         let case = |reference: &String| Case {
             id: reference.to_lowercase(),
@@ -221,7 +226,12 @@ pub async fn notes(ops: &Ops) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     loop {
         let before = notes.last().map_or(String::new(), |note| note.id.clone());
-        let page = ops.store.tenant(TENANT).notes(None, None, &before, 500).await.expect("notes are read");
+        let page = ops
+            .store
+            .tenant(TENANT)
+            .notes(None, None, &before, 500)
+            .await
+            .expect("notes are read");
         if page.is_empty() {
             return notes;
         }
@@ -235,7 +245,12 @@ pub async fn outcomes(ops: &Ops) -> Vec<Outcome> {
     let filter = OutcomeFilter::default();
     loop {
         let before = outcomes.last().map_or(String::new(), |outcome| outcome.id.clone());
-        let page = ops.store.tenant(TENANT).outcomes(&filter, &before, 500).await.expect("outcomes are read");
+        let page = ops
+            .store
+            .tenant(TENANT)
+            .outcomes(&filter, &before, 500)
+            .await
+            .expect("outcomes are read");
         if page.is_empty() {
             return outcomes;
         }
@@ -248,7 +263,12 @@ pub async fn archived(ops: &Ops) -> Vec<Message> {
     let mut messages = Vec::new();
     let mut after = 0;
     loop {
-        let (page, read_to) = ops.store.tenant(TENANT).messages_after(after, None, 500).await.expect("messages are read");
+        let (page, read_to) = ops
+            .store
+            .tenant(TENANT)
+            .messages_after(after, None, 500)
+            .await
+            .expect("messages are read");
         messages.extend(page);
         if read_to == after {
             return messages;
@@ -272,7 +292,9 @@ pub async fn check_end_state(ops: &Ops, swept: &[Sample], other: &[Sample], exac
         list.sort();
         list
     };
-    let expected = swept.iter().filter_map(|sample| Some((sample.message_id.clone(), sample.case.clone()?)));
+    let expected = swept
+        .iter()
+        .filter_map(|sample| Some((sample.message_id.clone(), sample.case.clone()?)));
     let noted = notes(ops).await.into_iter().map(|note| (note.message_id, note.case_reference));
     assert_same("notes", &sorted(noted.collect()), &sorted(expected.collect()));
 
@@ -281,13 +303,21 @@ pub async fn check_end_state(ops: &Ops, swept: &[Sample], other: &[Sample], exac
     let expected = swept.iter().chain(other).map(|sample| pair(&sample.message_id));
     let ids = archived.iter().map(|message| pair(&message.message_id));
     assert_same("archived messages", &sorted(ids.collect()), &sorted(expected.collect()));
-    let raws: HashMap<&str, &Bytes> = swept.iter().chain(other).map(|sample| (sample.message_id.as_str(), &sample.raw)).collect();
+    let raws: HashMap<&str, &Bytes> = swept
+        .iter()
+        .chain(other)
+        .map(|sample| (sample.message_id.as_str(), &sample.raw))
+        .collect();
     for message in &archived {
         let bytes = mailagent::ops::archive::raw_bytes(ops, TENANT, &message.hash).await;
         let bytes = bytes.unwrap_or_else(|error| panic!("{} cannot be read back: {error:?}", message.message_id));
         assert_eq!(i64::try_from(bytes.len()), Ok(message.size), "{}", message.message_id);
         if exact {
-            assert!(raws[message.message_id.as_str()] == bytes.as_slice(), "{} has other bytes", message.message_id);
+            assert!(
+                raws[message.message_id.as_str()] == bytes.as_slice(),
+                "{} has other bytes",
+                message.message_id
+            );
         }
     }
 
@@ -295,13 +325,20 @@ pub async fn check_end_state(ops: &Ops, swept: &[Sample], other: &[Sample], exac
     let mut sources = BTreeSet::new();
     let mut first: BTreeMap<&str, Vec<OutcomeResult>> = BTreeMap::new();
     for outcome in &outcomes {
-        assert!(sources.insert((&outcome.agent, &outcome.source_id)), "an item has two outcomes: {outcome:#?}");
+        assert!(
+            sources.insert((&outcome.agent, &outcome.source_id)),
+            "an item has two outcomes: {outcome:#?}"
+        );
         if outcome.result != OutcomeResult::Duplicate {
             first.entry(&outcome.message_id).or_default().push(outcome.result);
         }
     }
     for sample in swept {
-        let expected = if sample.case.is_some() { OutcomeResult::Matched } else { OutcomeResult::NoReference };
+        let expected = if sample.case.is_some() {
+            OutcomeResult::Matched
+        } else {
+            OutcomeResult::NoReference
+        };
         let results = first.remove(sample.message_id.as_str()).unwrap_or_default();
         assert_eq!(results, [expected], "outcomes of {}", sample.message_id);
     }
@@ -322,9 +359,13 @@ pub fn assert_same(what: &str, actual: &[(String, String)], expected: &[(String,
     };
     let (actual, expected) = (count(actual), count(expected));
     let few = |list: Vec<String>| list.into_iter().take(20).collect::<Vec<_>>();
-    let too_many = actual.iter().filter(|(entry, count)| **count > expected.get(*entry).copied().unwrap_or(0));
+    let too_many = actual
+        .iter()
+        .filter(|(entry, count)| **count > expected.get(*entry).copied().unwrap_or(0));
     let too_many = few(too_many.map(|(entry, count)| format!("{count} times {entry:?}")).collect());
-    let missing = expected.iter().filter(|(entry, count)| **count > actual.get(*entry).copied().unwrap_or(0));
+    let missing = expected
+        .iter()
+        .filter(|(entry, count)| **count > actual.get(*entry).copied().unwrap_or(0));
     let missing = few(missing.map(|(entry, _)| format!("{entry:?}")).collect());
     panic!("{what}: missing {missing:#?}, too many {too_many:#?}");
 }

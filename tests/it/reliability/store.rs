@@ -90,7 +90,9 @@ impl Proxy {
             };
             let mut url = Url::parse(url.expose()).expect("it is a URL");
             let target = (url.host_str().expect("it has a host"), url.port().unwrap_or(5432));
-            let target = std::net::ToSocketAddrs::to_socket_addrs(&target).expect("the host has an address").next();
+            let target = std::net::ToSocketAddrs::to_socket_addrs(&target)
+                .expect("the host has an address")
+                .next();
             self.target.set(target.expect("the host has an address")).expect("it is set once");
             url.set_host(Some("127.0.0.1")).expect("a URL with another host");
             url.set_port(Some(self.address.port())).expect("a URL with another port");
@@ -178,7 +180,9 @@ async fn work_goes_on_when_postgresql_comes_back() {
     proxy.restart().await;
     all_handled(&h).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
-    let error = directory::get_customer(h.ops(), &admin(), "never").await.expect_err("the call failed");
+    let error = directory::get_customer(h.ops(), &admin(), "never")
+        .await
+        .expect_err("the call failed");
     assert_eq!(error.kind, Kind::NotFound, "nothing of it was written");
 }
 
@@ -188,8 +192,14 @@ async fn lock(h: &Harness) -> DatabaseConnection {
     let mut options = ConnectOptions::new(format!("sqlite:{}", path.display()));
     options.max_connections(1);
     let connection = Database::connect(options).await.expect("the file opens");
-    connection.execute_unprepared("PRAGMA busy_timeout = 20000").await.expect("it can be set");
-    connection.execute_unprepared("BEGIN IMMEDIATE").await.expect("the lock is free in the end");
+    connection
+        .execute_unprepared("PRAGMA busy_timeout = 20000")
+        .await
+        .expect("it can be set");
+    connection
+        .execute_unprepared("BEGIN IMMEDIATE")
+        .await
+        .expect("the lock is free in the end");
     connection
 }
 
