@@ -80,7 +80,10 @@ fn wrong_settings_are_told_all_at_once() {
     let without_check = run(folder.path(), &["serve", "--config", "wrong.toml"]);
     assert_eq!(without_check.status.code(), Some(2), "the start is stopped");
     let fine = run(folder.path(), &["serve", "--check"]);
-    assert_eq!((fine.status.code(), text(&fine.stdout).as_str()), (Some(0), "The settings are fine.\n"));
+    assert_eq!(
+        (fine.status.code(), text(&fine.stdout).as_str()),
+        (Some(0), "The settings are fine.\n")
+    );
     let missing = run(folder.path(), &["serve", "--check", "--config", "nowhere.toml"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("nowhere.toml"));
@@ -113,7 +116,12 @@ fn mail_files_are_imported_once() {
     for mailbox in DemoSet::load().unwrap().mailboxes {
         for (_, raw) in mailbox.inbox.iter().chain(&mailbox.sent) {
             files += 1;
-            let hash = || aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, raw).as_ref().try_into().unwrap();
+            let hash = || {
+                aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, raw)
+                    .as_ref()
+                    .try_into()
+                    .unwrap()
+            };
             identities.insert(mime::parse(raw).map_or_else(|_| hash(), |parsed| parsed.identity.0));
         }
     }
@@ -129,9 +137,15 @@ fn mail_files_are_imported_once() {
     assert_eq!(counts(&import(&[&samples])), [files, 0, files, 1], "a repeat adds nothing");
 
     // An mbox with a quoted "From " line, a Maildir with a message known from the mbox, and what is no mail.
-    let mails = [Mail::new("eva@oak.example", "one").body("From here on\r\n"), Mail::new("eva@oak.example", "two")];
+    let mails = [
+        Mail::new("eva@oak.example", "one").body("From here on\r\n"),
+        Mail::new("eva@oak.example", "two"),
+    ];
     let lines = |mail: &Mail| text(&mail.bytes()).replace("\r\n", "\n").replace("\nFrom here", "\n>From here");
-    let mbox: String = mails.iter().map(|mail| format!("From eva@oak.example Mon Nov 23 09:00:00 2026\n{}\n", lines(mail))).collect();
+    let mbox: String = mails
+        .iter()
+        .map(|mail| format!("From eva@oak.example Mon Nov 23 09:00:00 2026\n{}\n", lines(mail)))
+        .collect();
     fs::write(folder.path().join("old.mbox"), mbox).unwrap();
     let maildir = folder.path().join("maildir");
     for part in ["cur", "new", "tmp"] {
@@ -161,10 +175,14 @@ impl Service {
         let mut command = mailagent(folder);
         command.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
         command.env("MAILAGENT_TELEMETRY__LOG_FORMAT", "json");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
         let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
         // Read to the end, so that the service never waits for somebody to read its log.
-        let mut follow = |pipe: Box<dyn std::io::Read + Send>| {
+        let follow = |pipe: Box<dyn std::io::Read + Send>| {
             let sender = sender.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -180,7 +198,13 @@ impl Service {
             let mut said = Vec::new();
             while let Some(line) = lines.recv().await {
                 let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-                let field = |name: &str| entry.get(name).or_else(|| entry.get("fields")?.get(name))?.as_str().map(str::to_owned);
+                let field = |name: &str| {
+                    entry
+                        .get(name)
+                        .or_else(|| entry.get("fields")?.get(name))?
+                        .as_str()
+                        .map(str::to_owned)
+                };
                 if field("message").as_deref() == Some("ready") {
                     return format!("http://{}", field("address").expect("it tells where it listens"));
                 }
@@ -220,15 +244,44 @@ async fn a_signal_stops_it_within_the_grace_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path()).await;
     let url = service.url.clone();
-    let arguments = ["token", "--data", "data", "--tenant", "acme", "--user", "anna", "--scope", "sweep.read", "archive.read"];
+    let arguments = [
+        "token",
+        "--data",
+        "data",
+        "--tenant",
+        "acme",
+        "--user",
+        "anna",
+        "--scope",
+        "sweep.read",
+        "archive.read",
+    ];
     let output = run(folder.path(), &arguments);
     assert!(output.status.success(), "{output:?}");
     let mut client = connect(&url, text(&output.stdout).trim()).await.unwrap();
-    let refused = client.agents.list_agents(mailagent_client::v1::ListAgentsRequest::default()).await.unwrap_err();
-    assert_eq!(refused.code(), Code::PermissionDenied, "the token has the scopes that were asked for");
+    let refused = client
+        .agents
+        .list_agents(mailagent_client::v1::ListAgentsRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.code(),
+        Code::PermissionDenied,
+        "the token has the scopes that were asked for"
+    );
     client.archive.get_archive_statistics(GetArchiveStatisticsRequest {}).await.unwrap();
-    let mut matches = client.sweep.watch_matches(WatchMatchesRequest::default()).await.unwrap().into_inner();
-    let mut messages = client.archive.stream_messages(StreamMessagesRequest::default()).await.unwrap().into_inner();
+    let mut matches = client
+        .sweep
+        .watch_matches(WatchMatchesRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let mut messages = client
+        .archive
+        .stream_messages(StreamMessagesRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
     assert!(take(&mut matches).await.unwrap().is_ok() && take(&mut messages).await.unwrap().is_ok());
     // A connection that says nothing must not hold it.
     let _silent = tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();

@@ -31,10 +31,15 @@ async fn filled() -> (Harness, String, Expected) {
     let agent = h.agent(&client, "anna@example.com").await;
     let expected = Expected { matches: 12, messages: 30 };
     for index in 0..expected.messages {
-        let subject = if index < expected.matches { "CS-0000001" } else { "nothing in particular" };
+        let subject = if index < expected.matches {
+            "CS-0000001"
+        } else {
+            "nothing in particular"
+        };
         h.deliver("anna@example.com", &Mail::new("eva@oak.example", subject));
     }
-    h.handled(&client, &agent.name, i64::try_from(expected.messages).expect("it is small")).await;
+    h.handled(&client, &agent.name, i64::try_from(expected.messages).expect("it is small"))
+        .await;
     let token = h.token(TENANT, "anna", &[Scope::AgentRead, Scope::SweepRead, Scope::ArchiveRead]);
     (h, token, expected)
 }

@@ -27,26 +27,38 @@ async fn write_directory(h: &Harness, client: &mut Clients, set: &DemoSet) {
         digits: tenant.case_reference_digits.into(),
     };
     let settings = TenantSettings {
-        case_reference_format: Some(CaseReferenceFormat { form: Some(Form::Prefix(prefix)) }),
+        case_reference_format: Some(CaseReferenceFormat {
+            form: Some(Form::Prefix(prefix)),
+        }),
         internal_domains: tenant.internal_domains.clone(),
         trusted_authserv_ids: tenant.trusted_authserv_ids.clone(),
         ..TenantSettings::default()
     };
     h.change_settings(client, settings).await;
-    client.settings.acknowledge_storage_terms(AcknowledgeStorageTermsRequest {}).await.unwrap();
+    client
+        .settings
+        .acknowledge_storage_terms(AcknowledgeStorageTermsRequest {})
+        .await
+        .unwrap();
     let users = set.directory.users.iter().map(|user| User {
         name: format!("users/{}", user.id),
         display_name: user.display_name.clone(),
         email_addresses: user.addresses.clone(),
         revision: 1,
     });
-    client.directory.batch_upsert_users(BatchUpsertUsersRequest { users: users.collect() }).await.unwrap();
+    client
+        .directory
+        .batch_upsert_users(BatchUpsertUsersRequest { users: users.collect() })
+        .await
+        .unwrap();
     let customers = set.directory.customers.iter().map(|customer| Customer {
         name: format!("customers/{}", customer.id),
         display_name: customer.display_name.clone(),
         revision: 1,
     });
-    let request = BatchUpsertCustomersRequest { customers: customers.collect() };
+    let request = BatchUpsertCustomersRequest {
+        customers: customers.collect(),
+    };
     client.directory.batch_upsert_customers(request).await.unwrap();
     let contacts = set.directory.contacts.iter().map(|contact| Contact {
         name: format!("contacts/{}", contact.id),
@@ -56,7 +68,9 @@ async fn write_directory(h: &Harness, client: &mut Clients, set: &DemoSet) {
         revision: 1,
         created_by_service: false,
     });
-    let request = BatchUpsertContactsRequest { contacts: contacts.collect() };
+    let request = BatchUpsertContactsRequest {
+        contacts: contacts.collect(),
+    };
     client.directory.batch_upsert_contacts(request).await.unwrap();
     let cases = set.directory.cases.iter().map(|case| Case {
         name: format!("cases/{}", case.id),
@@ -65,7 +79,11 @@ async fn write_directory(h: &Harness, client: &mut Clients, set: &DemoSet) {
         title: case.title.clone(),
         revision: 1,
     });
-    client.directory.batch_upsert_cases(BatchUpsertCasesRequest { cases: cases.collect() }).await.unwrap();
+    client
+        .directory
+        .batch_upsert_cases(BatchUpsertCasesRequest { cases: cases.collect() })
+        .await
+        .unwrap();
 }
 
 async fn create_agent(h: &Harness, client: &Clients, mailbox: &DemoMailbox) -> Agent {
@@ -107,7 +125,10 @@ fn deliver(h: &Harness, set: &DemoSet, expectations: &[Expectation], repeats: bo
     for mailbox in &set.mailboxes {
         let address = &mailbox.settings.address;
         let local = address.split('@').next().unwrap();
-        for (kind, folder, mails) in [(FolderKind::Inbox, "inbox", &mailbox.inbox), (FolderKind::Sent, "sent", &mailbox.sent)] {
+        for (kind, folder, mails) in [
+            (FolderKind::Inbox, "inbox", &mailbox.inbox),
+            (FolderKind::Sent, "sent", &mailbox.sent),
+        ] {
             for (file, raw) in mails {
                 let expected = expectations
                     .iter()
@@ -151,7 +172,9 @@ fn check(expected: &Expectation, found: &Found<'_>, cases: &HashMap<&str, &str>,
             assert!(expected.outcomes.contains(&result) || rebuilt, "{what}: {outcome:#?}");
             // Of a repetition only the first one is looked at.
             if result != "DUPLICATE" {
-                let case = expected.case_reference.map_or(String::new(), |reference| format!("cases/{}", cases[reference]));
+                let case = expected
+                    .case_reference
+                    .map_or(String::new(), |reference| format!("cases/{}", cases[reference]));
                 assert_eq!(outcome.case, case, "{what}: {outcome:#?}");
                 assert_eq!(outcome.message, found.message.name, "{what}");
             }
@@ -170,9 +193,20 @@ fn check(expected: &Expectation, found: &Found<'_>, cases: &HashMap<&str, &str>,
         MessageDirection::Outgoing => "outgoing",
         MessageDirection::Internal => "internal",
     };
-    assert!(expected.direction.is_none_or(|expected| expected == direction), "{what} is {direction}");
-    let customers: BTreeSet<&str> = found.message.customers.iter().map(|link| link.customer.trim_start_matches("customers/")).collect();
-    let possible = expected.customers.iter().any(|set| set.iter().copied().collect::<BTreeSet<_>>() == customers);
+    assert!(
+        expected.direction.is_none_or(|expected| expected == direction),
+        "{what} is {direction}"
+    );
+    let customers: BTreeSet<&str> = found
+        .message
+        .customers
+        .iter()
+        .map(|link| link.customer.trim_start_matches("customers/"))
+        .collect();
+    let possible = expected
+        .customers
+        .iter()
+        .any(|set| set.iter().copied().collect::<BTreeSet<_>>() == customers);
     assert!(possible, "{what} is kept with {customers:?}, not {:?}", expected.customers);
 }
 
@@ -196,7 +230,10 @@ async fn run(engine: Engine, mode: MimeMode) {
         for mailbox in &set.mailboxes {
             let local = mailbox.settings.address.split('@').next().unwrap();
             let is_read = |folder: &str| folder == "inbox" || mailbox.settings.archive;
-            let count = sources.keys().filter(|(mailbox, folder, _)| mailbox == local && is_read(folder)).count();
+            let count = sources
+                .keys()
+                .filter(|(mailbox, folder, _)| mailbox == local && is_read(folder))
+                .count();
             h.handled(&client, &agents[local], i64::try_from(count).unwrap()).await;
         }
     };
@@ -225,22 +262,35 @@ async fn run(engine: Engine, mode: MimeMode) {
             assert!(double.is_none(), "kept twice: {message:#?} {double:#?}");
         }
     }
-    let cases: HashMap<&str, &str> = set.directory.cases.iter().map(|case| (case.reference.as_str(), case.id.as_str())).collect();
+    let cases: HashMap<&str, &str> = set
+        .directory
+        .cases
+        .iter()
+        .map(|case| (case.reference.as_str(), case.id.as_str()))
+        .collect();
     assert_eq!(expectations.len(), sources.len());
     let mut used = BTreeSet::new();
     let mut kept_exactly = 0;
     for expected in &expectations {
         let source = &sources[&(expected.mailbox.to_owned(), expected.folder, expected.file)];
         let agent = &agents[expected.mailbox];
-        let mut own = outcomes.iter().filter(|outcome| outcome.agent == *agent && outcome.source_id == source.id);
+        let mut own = outcomes
+            .iter()
+            .filter(|outcome| outcome.agent == *agent && outcome.source_id == source.id);
         let outcome = own.next();
         assert_eq!(own.next(), None, "several outcomes");
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, source.raw);
         let exact = by_hash.get(hash.as_ref()).copied();
         kept_exactly += usize::from(exact.is_some());
         let same = || by_identity.get(&mime::parse(source.raw).ok()?.identity.0).copied();
-        if exact.or_else(same).is_none() { println!("LOST {expected:?}"); }
-        let by_outcome = || messages.iter().find(|message| Some(&message.name) == outcome.map(|outcome| &outcome.message));
+        if exact.or_else(same).is_none() {
+            println!("LOST {expected:?}");
+        }
+        let by_outcome = || {
+            messages
+                .iter()
+                .find(|message| Some(&message.name) == outcome.map(|outcome| &outcome.message))
+        };
         let message = exact.or_else(same).or_else(by_outcome);
         let message = message.unwrap_or_else(|| panic!("{expected:?} is not in the archive"));
         used.insert(message.name.as_str());

@@ -32,7 +32,11 @@ async fn health(h: &Harness, client: &Clients, agent: &str) -> AgentHealth {
 async fn trouble(h: &Harness, client: &Clients, agent: &str) -> AgentHealth {
     eventually(PATIENCE, "the agent is in trouble", async || {
         let health = health(h, client, agent).await;
-        if health.state() == AgentHealthState::Ok { Err(health) } else { Ok(health) }
+        if health.state() == AgentHealthState::Ok {
+            Err(health)
+        } else {
+            Ok(health)
+        }
     })
     .await
 }
@@ -57,7 +61,10 @@ async fn healed(h: &Harness, client: &Clients, agent: &str, handled: i64) {
 fn check(what: &str, health: &AgentHealth, state: AgentHealthState, words: &str) {
     assert_eq!(health.state(), state, "{what}: {health:#?}");
     assert!(health.problem.contains(words), "{what}: {health:#?}");
-    assert!(health.problem.ends_with('.') && !health.problem.contains(['{', '<']), "{what}: {health:#?}");
+    assert!(
+        health.problem.ends_with('.') && !health.problem.contains(['{', '<']),
+        "{what}: {health:#?}"
+    );
     assert!(health.problem_time.is_some(), "{what}: {health:#?}");
     let retried = state != AgentHealthState::AuthenticationRequired;
     assert_eq!(health.retry_time.is_some(), retried, "{what}: {health:#?}");
@@ -81,7 +88,10 @@ async fn passing_faults_heal_by_themselves() {
     let (h, client, bert) = service().await;
     let anna = h.agent(&client, ANNA).await;
     let pause = Some(Duration::from_secs(60));
-    let http = |status: u16| FaultKind::Http { status, retry_after: pause };
+    let http = |status: u16| FaultKind::Http {
+        status,
+        retry_after: pause,
+    };
     let rows = [
         (FaultKind::SoapFaultBusy { backoff: pause }, Degraded, "asked"),
         (FaultKind::MessageBusy { backoff: pause }, Degraded, "asked"),
@@ -93,7 +103,11 @@ async fn passing_faults_heal_by_themselves() {
         (http(404), Unreachable, "There is no EWS service at this address"),
         (FaultKind::Html, Unreachable, "answered with a web page"),
         (FaultKind::Garbage, Degraded, "The answer of"),
-        (FaultKind::Slow(Duration::from_secs(3)), Unreachable, "did not finish its answer within 1 s"),
+        (
+            FaultKind::Slow(Duration::from_secs(3)),
+            Unreachable,
+            "did not finish its answer within 1 s",
+        ),
         (FaultKind::DropBeforeAnswer, Unreachable, ""),
         (FaultKind::DropAfterWrite, Unreachable, ""),
         (FaultKind::TruncateBody, Unreachable, "in the middle"),
@@ -115,7 +129,11 @@ async fn passing_faults_heal_by_themselves() {
         healed(&h, &client, &anna.name, handled).await;
         h.clock.advance(Duration::from_secs(3600));
     }
-    assert_eq!(h.notes(&client).await.len(), 2 * usize::try_from(handled).unwrap(), "one note for each");
+    assert_eq!(
+        h.notes(&client).await.len(),
+        2 * usize::try_from(handled).unwrap(),
+        "one note for each"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,16 +156,34 @@ async fn a_refused_login_waits_for_a_person() {
     }
     assert_eq!(refused(), before, "it was tried again");
     h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
-    change(&client, &anna, ExchangeSettings { password: "a new one".to_owned(), ..ExchangeSettings::default() }).await;
+    change(
+        &client,
+        &anna,
+        ExchangeSettings {
+            password: "a new one".to_owned(),
+            ..ExchangeSettings::default()
+        },
+    )
+    .await;
     healed(&h, &client, &anna.name, 2).await;
     // Without a password there is nothing to try.
     let request = UpdateAgentRequest {
-        agent: Some(Agent { name: anna.name.clone(), ..Agent::default() }),
-        update_mask: Some(prost_types::FieldMask { paths: vec!["exchange.password".to_owned()] }),
+        agent: Some(Agent {
+            name: anna.name.clone(),
+            ..Agent::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["exchange.password".to_owned()],
+        }),
     };
     client.clone().agents.update_agent(request).await.unwrap();
     let told = trouble(&h, &client, &anna.name).await;
-    check("no password", &told, AgentHealthState::AuthenticationRequired, "No password is stored");
+    check(
+        "no password",
+        &told,
+        AgentHealthState::AuthenticationRequired,
+        "No password is stored",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,8 +204,15 @@ async fn a_wrong_address_is_put_right() {
     ];
     for (index, (endpoint, words)) in rows.into_iter().enumerate() {
         let handled = i64::try_from(index).unwrap() + 1;
-        let anna = h.agent_with(&client, ANNA, |settings| settings.endpoint.clone_from(&endpoint)).await;
-        check(&endpoint, &trouble(&h, &client, &anna.name).await, AgentHealthState::Unreachable, words);
+        let anna = h
+            .agent_with(&client, ANNA, |settings| settings.endpoint.clone_from(&endpoint))
+            .await;
+        check(
+            &endpoint,
+            &trouble(&h, &client, &anna.name).await,
+            AgentHealthState::Unreachable,
+            words,
+        );
         h.deliver(BERT, &Mail::new("eva@oak.example", "CS-0000001"));
         h.handled(&client, &bert.name, handled).await;
         h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
@@ -180,7 +223,10 @@ async fn a_wrong_address_is_put_right() {
         };
         change(&client, &anna, settings).await;
         healed(&h, &client, &anna.name, handled).await;
-        let request = mailagent_client::v1::DeleteAgentRequest { name: anna.name, etag: String::new() };
+        let request = mailagent_client::v1::DeleteAgentRequest {
+            name: anna.name,
+            etag: String::new(),
+        };
         client.clone().agents.delete_agent(request).await.unwrap();
     }
 }
@@ -198,8 +244,15 @@ async fn a_company_certificate_has_to_be_trusted_first() {
     let secure = Exchange::builder().tls(move |tcp| acceptor.accept(tcp)).start().await.unwrap();
     secure.add_mailbox(ANNA, ANNA, &format!("password of {ANNA}"));
     let endpoint = secure.endpoint().to_string();
-    let anna = h.agent_with(&client, ANNA, |settings| settings.endpoint.clone_from(&endpoint)).await;
-    check("self-signed", &trouble(&h, &client, &anna.name).await, AgentHealthState::Unreachable, "not trusted here");
+    let anna = h
+        .agent_with(&client, ANNA, |settings| settings.endpoint.clone_from(&endpoint))
+        .await;
+    check(
+        "self-signed",
+        &trouble(&h, &client, &anna.name).await,
+        AgentHealthState::Unreachable,
+        "not trusted here",
+    );
     assert_eq!(secure.requests().len(), 0, "nothing was said to it");
     h.deliver(BERT, &Mail::new("eva@oak.example", "CS-0000001"));
     h.handled(&client, &bert.name, 1).await;

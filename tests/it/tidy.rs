@@ -24,13 +24,57 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Places, and what they may not name: the domain and the parser know nothing of the outside.
 const PURE: &[(&str, &[&str])] = &[
-    ("domain/", &["tokio", "tonic", "sea_orm", "reqwest", "axum", "std::fs", "std::net", "crate::ops", "crate::store", "crate::api"]),
-    ("mime/", &["tokio", "tonic", "sea_orm", "reqwest", "axum", "std::fs", "std::net", "crate::ops", "crate::store", "crate::api"]),
-    ("store/", &["crate::ops", "crate::api", "crate::jobs", "crate::provider", "crate::sim", "crate::cli"]),
+    (
+        "domain/",
+        &[
+            "tokio",
+            "tonic",
+            "sea_orm",
+            "reqwest",
+            "axum",
+            "std::fs",
+            "std::net",
+            "crate::ops",
+            "crate::store",
+            "crate::api",
+        ],
+    ),
+    (
+        "mime/",
+        &[
+            "tokio",
+            "tonic",
+            "sea_orm",
+            "reqwest",
+            "axum",
+            "std::fs",
+            "std::net",
+            "crate::ops",
+            "crate::store",
+            "crate::api",
+        ],
+    ),
+    (
+        "store/",
+        &[
+            "crate::ops",
+            "crate::api",
+            "crate::jobs",
+            "crate::provider",
+            "crate::sim",
+            "crate::cli",
+        ],
+    ),
     ("ops/", &["crate::api", "crate::jobs", "crate::sim", "crate::cli", "crate::app"]),
-    ("provider/", &["crate::ops", "crate::store", "crate::api", "crate::jobs", "crate::sim"]),
+    (
+        "provider/",
+        &["crate::ops", "crate::store", "crate::api", "crate::jobs", "crate::sim"],
+    ),
     ("jobs/", &["crate::api", "crate::sim", "crate::cli"]),
-    ("api/", &["crate::jobs", "crate::sim", "crate::cli", "crate::app", "crate::provider::ews"]),
+    (
+        "api/",
+        &["crate::jobs", "crate::sim", "crate::cli", "crate::app", "crate::provider::ews"],
+    ),
     ("crypto/", &["crate::ops", "crate::store", "crate::api", "crate::provider"]),
 ];
 
@@ -53,7 +97,11 @@ fn sources(folder: &Path) -> Vec<Source> {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("it is text");
-                let path = path.strip_prefix(&root).expect("it lies below").to_string_lossy().replace('\\', "/");
+                let path = path
+                    .strip_prefix(&root)
+                    .expect("it lies below")
+                    .to_string_lossy()
+                    .replace('\\', "/");
                 found.push(Source {
                     path,
                     code: code_of(&text),
@@ -86,7 +134,8 @@ fn names(code: &str, name: &str) -> bool {
         code.match_indices(what).any(|(at, _)| {
             let before = code[..at].chars().next_back();
             let after = &code[at + what.len()..];
-            !before.is_some_and(|c| word(c) || c == '"' || c == '.') && (after.starts_with("::") || after.starts_with(';') && within.is_empty())
+            !before.is_some_and(|c| word(c) || c == '"' || c == '.')
+                && (after.starts_with("::") || after.starts_with(';') && within.is_empty())
         })
     };
     if within.is_empty() {
@@ -111,7 +160,15 @@ fn top_level(group: &str) -> impl Iterator<Item = &str> {
         }
         c == ',' && depth == 0
     });
-    parts.map(|item| item.trim().split("::").next().unwrap_or_default().split_whitespace().next().unwrap_or_default())
+    parts.map(|item| {
+        item.trim()
+            .split("::")
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+    })
 }
 
 #[test]
