@@ -182,7 +182,7 @@ impl Service {
             .expect("the program starts");
         let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
         // Read to the end, so that the service never waits for somebody to read its log.
-        let mut follow = |pipe: Box<dyn std::io::Read + Send>| {
+        let follow = |pipe: Box<dyn std::io::Read + Send>| {
             let sender = sender.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {

@@ -14,6 +14,7 @@ mod cli;
 mod corpus;
 mod demo_set;
 mod directory;
+mod edge;
 mod health;
 mod settings;
 mod sweep;

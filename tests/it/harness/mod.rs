@@ -42,12 +42,12 @@ use tokio::net::TcpListener;
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
-    fill::{CUSTOMERS, case, contact, customer, user},
+    fill::{case, contact, customer, user},
     mail::{Mail, raw},
     status::{metadata, reason, violations},
     streams::{download, events, take},
     wait::{PATIENCE, eventually},
-    wire::{frame, http1, http2},
+    wire::{frame, http1},
 };
 
 /// Which database the service runs on.
@@ -168,11 +168,6 @@ impl Harness {
     /// What the service does, without the edge.
     pub fn ops(&self) -> &Ops {
         &self.running.as_ref().expect("the service runs").ops
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Where it listens, as a URL.

@@ -6,7 +6,7 @@ use tonic::Status;
 use super::Harness;
 
 /// A client that speaks HTTP/2 without TLS, as gRPC does.
-pub fn http2() -> Client {
+fn http2() -> Client {
     let client = Client::builder().http2_prior_knowledge().no_proxy().build();
     client.expect("the client has no odd settings")
 }
