@@ -8,6 +8,7 @@ use sea_orm::{
 use super::{
     Store, TenantStore, Writer,
     entity::{folder_position, mailbox_item, mailbox_lease},
+    rows::insert_all,
     store_error,
 };
 use crate::domain::{Error, Result, Timestamp};
@@ -171,9 +172,6 @@ impl Writer {
     /// # Errors
     /// As the database's.
     pub async fn insert_items(&mut self, agent: &str, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
-        if items.is_empty() {
-            return Ok(());
-        }
         let rows = items.into_iter().map(|item| mailbox_item::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             agent_id: Set(agent.to_owned()),
@@ -181,10 +179,6 @@ impl Writer {
             source_key: Set(item.source_key),
             message_number: Set(item.message_number),
         });
-        mailbox_item::Entity::insert_many(rows)
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        insert_all(&self.conn, rows, None).await
     }
 }

@@ -13,6 +13,7 @@ mod mailboxes;
 mod messages;
 mod migration;
 mod notes;
+mod rows;
 mod search;
 mod settings;
 mod system;
