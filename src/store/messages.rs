@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::{
     ActiveValue::NotSet,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
-    sea_query::{Alias, Expr, ExprTrait, Query},
+    sea_query::{Alias, Expr, ExprTrait, Func, Query},
 };
 use serde::{Deserialize, Serialize};
 
@@ -326,11 +326,13 @@ impl Writer {
     /// As the database's.
     pub async fn link_addresses(&mut self, owners: &HashMap<String, CustomerLink>) -> Result<u64> {
         let mut linked = 0;
+        // Bare, the condition makes SQLite take the index by customer, and read every party without one instead of those of an address.
+        let without_customer = Expr::expr(Func::coalesce([Expr::col(message_party::Column::CustomerId), Expr::val("")])).eq("");
         loop {
             // In stretches, so that an address with very many messages does not make one statement of unbounded size.
             let parties = message_party::Entity::find()
                 .filter(message_party::Column::TenantId.eq(&*self.tenant))
-                .filter(message_party::Column::CustomerId.eq(""))
+                .filter(without_customer.clone())
                 .filter(message_party::Column::AddressKey.is_in(owners.keys()))
                 .limit(500)
                 .all(&self.conn)
