@@ -65,7 +65,6 @@ struct Run {
 }
 
 fn main() -> anyhow::Result<()> {
-    // Tests build and start every bench; that is not a run.
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {

@@ -75,7 +75,7 @@ pub async fn measure(service: &Service, report: &mut Report) -> anyhow::Result<(
     Ok(())
 }
 
-/// Reads the whole archive once. Returns the names of the messages and the sum of their sizes.
+/// Reads the whole archive once.
 async fn drain(clients: &Clients, archived: u64) -> anyhow::Result<()> {
     let mut messages = open(clients).await?;
     let mut count = 0;
