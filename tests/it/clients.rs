@@ -1,7 +1,6 @@
 //! The Python and TypeScript clients against a running service, in Node and in a browser.
 //!
-//! They need packages that cargo does not bring. `make test` installs them and says so by two variables; without these a test says
-//! that it is skipped:
+//! They need packages that cargo does not bring. `make test` installs them and says so by two variables:
 //! - `MAILAGENT_TEST_PYTHON`: an interpreter that has `tests/clients/requirements.txt`;
 //! - `MAILAGENT_TEST_NODE_MODULES`: the folder in which `tests/clients/package.json` is installed.
 
@@ -12,47 +11,73 @@ use std::{
     process::{Command, Stdio},
 };
 
+use mailagent::domain::Scope;
+
+use crate::harness::{Harness, Mail, TENANT};
+
 /// What the service holds when a script follows its streams.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected {
+struct Expected {
     /// Different events that WatchMatches gives from `EARLIEST` on.
-    pub matches: usize,
+    matches: usize,
     /// Different messages that StreamMessages gives from the start.
-    pub messages: usize,
+    messages: usize,
 }
 
-/// Runs the Python client. `endpoint` is an `http://` URL; `token` needs the scopes `agent.read`, `sweep.read` and `archive.read`.
-pub async fn check_python(endpoint: &str, token: &str, expected: Expected) {
-    match env::var_os("MAILAGENT_TEST_PYTHON") {
-        Some(python) => run(python, "smoke.py", endpoint, token, expected).await,
-        None => eprintln!("skipped: MAILAGENT_TEST_PYTHON is not set"),
+/// A service with mail in it, and what its streams have to give.
+async fn filled() -> (Harness, String, Expected) {
+    let h = Harness::new().await;
+    let client = h.seed().await;
+    let agent = h.agent(&client, "anna@example.com").await;
+    let expected = Expected { matches: 12, messages: 30 };
+    for index in 0..expected.messages {
+        let subject = if index < expected.matches {
+            "CS-0000001"
+        } else {
+            "nothing in particular"
+        };
+        h.deliver("anna@example.com", &Mail::new("eva@oak.example", subject));
     }
+    h.handled(&client, &agent.name, i64::try_from(expected.messages).expect("it is small"))
+        .await;
+    let token = h.token(TENANT, "anna", &[Scope::AgentRead, Scope::SweepRead, Scope::ArchiveRead]);
+    (h, token, expected)
 }
 
-/// Runs the TypeScript client in Node, as [`check_python`] does.
-pub async fn check_node(endpoint: &str, token: &str, expected: Expected) {
-    check_typescript("smoke.mjs", endpoint, token, expected).await;
+/// Value of a variable that says where something is installed.
+fn needed(variable: &str) -> OsString {
+    env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: this test needs packages; run `make test`, which installs them"))
 }
 
-/// Runs the TypeScript client in headless Chromium, from a page of another origin, as [`check_python`] does.
-pub async fn check_browser(endpoint: &str, token: &str, expected: Expected) {
-    check_typescript("browser.mjs", endpoint, token, expected).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn python_follows_the_streams() {
+    let python = needed("MAILAGENT_TEST_PYTHON");
+    let (h, token, expected) = filled().await;
+    run(python, "smoke.py", &h.url(), &token, expected).await;
 }
 
-async fn check_typescript(script: &str, endpoint: &str, token: &str, expected: Expected) {
-    match env::var_os("MAILAGENT_TEST_NODE_MODULES") {
-        Some(modules) => {
-            // Node looks for packages beside the script, so no other place will do.
-            let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/node_modules");
-            assert_eq!(
-                Path::new(&modules).canonicalize().ok(),
-                beside.canonicalize().ok(),
-                "MAILAGENT_TEST_NODE_MODULES must be {beside:?}"
-            );
-            run("node".into(), script, endpoint, token, expected).await;
-        }
-        None => eprintln!("skipped: MAILAGENT_TEST_NODE_MODULES is not set"),
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn node_follows_the_streams() {
+    typescript("smoke.mjs").await;
+}
+
+/// In headless Chromium, from a page of another origin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_follows_the_streams() {
+    typescript("browser.mjs").await;
+}
+
+async fn typescript(script: &str) {
+    let modules = needed("MAILAGENT_TEST_NODE_MODULES");
+    // Node looks for packages beside the script, so no other place will do.
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/node_modules");
+    assert_eq!(
+        Path::new(&modules).canonicalize().ok(),
+        beside.canonicalize().ok(),
+        "MAILAGENT_TEST_NODE_MODULES must be {beside:?}"
+    );
+    let (h, token, expected) = filled().await;
+    run("node".into(), script, &h.url(), &token, expected).await;
 }
 
 /// Runs a script of `tests/clients` to its end, for which it has a time limit itself, and asserts that it found nothing wrong.

@@ -9,7 +9,14 @@ mod reliability;
 
 mod agents;
 mod archive;
+mod auth;
+mod cli;
+mod corpus;
+mod demo_set;
 mod directory;
+mod edge;
+mod health;
 mod settings;
 mod sweep;
+mod tidy;
 mod watch;

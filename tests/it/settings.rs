@@ -166,7 +166,7 @@ async fn a_new_format_counts_from_the_next_message_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn storing_needs_an_acknowledgement() {
     on_both_engines(async |h| {
-        let client = h.seed().await;
+        h.seed().await;
         let other = h.client_as("other", "olga", Scope::ALL).await;
         let users = vec![crate::harness::user("olga", &[])];
         let request = mailagent_client::v1::BatchUpsertUsersRequest { users };

@@ -581,7 +581,7 @@ async fn a_deleted_agent_leaves_what_it_made() {
         };
         client.clone().agents.delete_agent(request).await.unwrap();
         assert_eq!(archived(&client).await, 1);
-        assert_eq!(h.outcomes(&client).await, [outcome.clone()]);
+        assert_eq!(h.outcomes(&client).await, std::slice::from_ref(&outcome));
         let request = DownloadNoteMessageRequest {
             name: outcome.note,
             offset_bytes: 0,

@@ -15,9 +15,6 @@ use mailagent_client::{
 
 use super::{Harness, Mail, PATIENCE, eventually};
 
-/// The customers of the sample directory. The case `case-oak` (CS-0000001) is of `oak`, `case-elm` (CS-0000002) of `elm`.
-pub const CUSTOMERS: [&str; 2] = ["oak", "elm"];
-
 /// A user of the directory.
 pub fn user(id: &str, addresses: &[&str]) -> User {
     User {
@@ -82,7 +79,7 @@ impl Harness {
         let users = vec![user("anna", &["anna@example.com"]), user("bert", &["bert@example.com"])];
         let written = client.directory.batch_upsert_users(BatchUpsertUsersRequest { users }).await;
         written.expect("the users are written");
-        let customers = CUSTOMERS.map(customer).into();
+        let customers = ["oak", "elm"].map(customer).into();
         let written = client
             .directory
             .batch_upsert_customers(BatchUpsertCustomersRequest { customers })

@@ -35,13 +35,6 @@ impl Mail {
         self
     }
 
-    /// Without a header field.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(other, _)| other != name);
-        self
-    }
-
     /// With another text.
     #[must_use]
     pub fn body(mut self, body: &str) -> Self {

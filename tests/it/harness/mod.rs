@@ -9,7 +9,9 @@
 //! | `fill` | a sample directory, agents, waiting for mail to be handled |
 //! | `mail` | messages |
 //! | `status` | what a status says |
+//! | `streams` | reading what is streamed |
 //! | `wait` | waiting for a condition |
+//! | `wire` | calls without a generated client |
 
 mod clock;
 mod config;
@@ -19,6 +21,7 @@ mod mail;
 mod status;
 mod streams;
 mod wait;
+mod wire;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -39,11 +42,12 @@ use tokio::net::TcpListener;
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
-    fill::{CUSTOMERS, case, contact, customer, user},
+    fill::{case, contact, customer, user},
     mail::{Mail, raw},
     status::{metadata, reason, violations},
     streams::{download, events, take},
     wait::{PATIENCE, eventually},
+    wire::{frame, http1},
 };
 
 /// Which database the service runs on.
@@ -164,11 +168,6 @@ impl Harness {
     /// What the service does, without the edge.
     pub fn ops(&self) -> &Ops {
         &self.running.as_ref().expect("the service runs").ops
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Where it listens, as a URL.

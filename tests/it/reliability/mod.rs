@@ -6,6 +6,7 @@
 //! | `kill` | the process, by SIGKILL at any moment |
 //! | `bulk` | nothing; a bulk set of real mail comes out as its manifest says |
 //! | `log` | writers: they collide, roll back and are dropped half-way; readers break off |
+//! | `mailboxes` | nothing; a message is in several mailboxes |
 //! | `replicas` | one of two replicas, and the order in which they commit |
 //! | `faults` | the mail server |
 //! | `store` | the database |
@@ -16,6 +17,7 @@ mod bulk;
 mod faults;
 mod kill;
 mod log;
+mod mailboxes;
 mod replicas;
 mod sample;
 mod store;
