@@ -26,5 +26,5 @@ fmt: ## Formats Rust and protocol files
 clients: setup ## Writes the generated code in clients/ anew from proto/
 	@scripts/generate-clients.sh
 
-bench: ## Runs the benchmarks: minutes, in release mode
-	cargo bench
+bench: ## Measures the main job beside other software: minutes, in release mode
+	@scripts/bench.sh

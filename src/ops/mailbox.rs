@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
 
 use super::{
     Ops,
@@ -23,6 +24,8 @@ const FETCH: usize = 20;
 const FETCH_BYTES: u64 = 8 << 20;
 /// Fetches under way at once, so that the next one runs while this one is stored.
 const FETCHES: usize = 2;
+/// Fetches whose messages are stored in one transaction, when that many have arrived.
+const GATHERED: usize = 5;
 
 /// What reading a mailbox did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,28 +181,50 @@ impl FolderReader<'_> {
         }
         let chunks = chunks(fresh, &page.sizes, self.ops.limits.max_message_bytes);
         let last = chunks.len() - 1;
-        let (source, max) = (self.source, self.ops.limits.max_message_bytes);
+        let (ops, tenant, source, purpose) = (self.ops, self.tenant, self.source, self.purpose.clone());
         let mut fetches = stream::iter(chunks)
-            .map(|ids| async move {
-                let fetched = source.fetch(&ids, max).await?;
-                Ok::<_, ProviderError>(ids.into_iter().zip(fetched).collect::<Vec<_>>())
-            })
+            .map(move |ids| fetch(ops, tenant, source, ids, purpose.clone()))
             .buffered(FETCHES)
-            .enumerate()
-            .map(|(index, fetched)| fetched.map(|fetched| (index, fetched)));
-        while let Some((index, fetched)) = fetches.try_next().await? {
-            let mut items = prepare_all(fetched, self.purpose.clone()).await?;
-            let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
-            place_large(self.ops, self.tenant, blobs).await?;
-            // The position moves only with the last message of the page.
-            let state = if index == last {
-                Some(page.state.clone())
-            } else {
-                self.position.state.clone()
-            };
-            self.commit(items, state, progress).await?;
-            report(*progress);
-        }
+            .enumerate();
+        let (sender, mut receiver) = mpsc::channel(GATHERED);
+        let fetching = async move {
+            while let Some(fetched) = fetches.next().await {
+                // An error means that nothing more is wanted.
+                if sender.send(fetched).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        // What arrives while a transaction runs goes into the next one together: small ones cost the most of a long history.
+        let storing = async {
+            let mut arrived = Vec::new();
+            while receiver.recv_many(&mut arrived, GATHERED).await > 0 {
+                let (mut items, mut state, mut fault) = (Vec::new(), self.position.state.clone(), None);
+                for (index, fetched) in arrived.drain(..) {
+                    match fetched {
+                        Ok(more) => items.extend(more),
+                        Err(error) => {
+                            fault = Some(error);
+                            break;
+                        }
+                    }
+                    // The position moves only with the last message of the page.
+                    if index == last {
+                        state = Some(page.state.clone());
+                    }
+                }
+                if !items.is_empty() {
+                    self.commit(items, state, progress).await?;
+                    report(*progress);
+                }
+                if let Some(fault) = fault {
+                    return Err(fault);
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(fetching, storing)?;
         Ok(page.last)
     }
 
@@ -253,6 +278,21 @@ fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec
         }
     }
     chunks
+}
+
+/// Fetches messages and gets them ready to be stored.
+async fn fetch(
+    ops: &Ops,
+    tenant: &str,
+    source: &dyn MailSource,
+    ids: Vec<ItemId>,
+    purpose: Arc<Purpose>,
+) -> Result<Vec<intake::Item>, ReadError> {
+    let fetched = source.fetch(&ids, ops.limits.max_message_bytes).await?;
+    let mut items = prepare_all(ids.into_iter().zip(fetched).collect(), purpose).await?;
+    let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
+    place_large(ops, tenant, blobs).await?;
+    Ok(items)
 }
 
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone.

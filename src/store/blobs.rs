@@ -3,7 +3,7 @@
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::OnConflict};
 
-use super::{TenantStore, Writer, entity::blob, store_error};
+use super::{TenantStore, Writer, entity::blob, rows::insert_all, store_error};
 use crate::domain::Result;
 
 /// Packed bytes to be kept.
@@ -34,29 +34,17 @@ impl Writer {
     /// # Errors
     /// As the database's.
     pub async fn insert_blobs(&mut self, blobs: impl IntoIterator<Item = NewBlob>) -> Result<()> {
-        let rows: Vec<blob::ActiveModel> = blobs
-            .into_iter()
-            .map(|blob| blob::ActiveModel {
-                tenant_id: Set(self.tenant.to_string()),
-                hash: Set(blob.hash.to_vec()),
-                size: Set(blob.size),
-                stored_size: Set(blob.stored_size),
-                data: Set(blob.data),
-            })
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        blob::Entity::insert_many(rows)
-            .on_conflict(
-                OnConflict::columns([blob::Column::TenantId, blob::Column::Hash])
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        let rows = blobs.into_iter().map(|blob| blob::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            hash: Set(blob.hash.to_vec()),
+            size: Set(blob.size),
+            stored_size: Set(blob.stored_size),
+            data: Set(blob.data),
+        });
+        let known = OnConflict::columns([blob::Column::TenantId, blob::Column::Hash])
+            .do_nothing()
+            .to_owned();
+        insert_all(&self.conn, rows, Some(known)).await
     }
 }
 

@@ -12,6 +12,7 @@ use sea_orm::{
 use super::{
     TenantStore, Writer, corrupt,
     entity::{address, contact, crm_case, crm_user, customer},
+    rows::insert_all,
     store_error, to_json,
 };
 use crate::domain::{Case, Contact, Customer, Result, User, Written, reference_key};
@@ -396,13 +397,7 @@ impl Writer {
                 customer_id: Set((*customer).to_owned()),
             }));
         }
-        for chunk in rows.chunks(1000) {
-            address::Entity::insert_many(chunk.to_vec())
-                .exec_without_returning(&self.conn)
-                .await
-                .map_err(store_error)?;
-        }
-        Ok(())
+        insert_all(&self.conn, rows, None).await
     }
 
     /// Inserts rows, or overwrites those with the same key.
@@ -412,21 +407,14 @@ impl Writer {
         E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
         E::Model: IntoActiveModel<E::ActiveModel>,
     {
-        if rows.is_empty() {
-            return Ok(());
-        }
         let keys: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
         let is_key = |column: &E::Column| {
             keys.iter()
                 .any(|key| sea_orm::IdenStatic::as_str(key) == sea_orm::IdenStatic::as_str(column))
         };
         let others: Vec<E::Column> = E::Column::iter().filter(|column| !is_key(column)).collect();
-        E::insert_many(rows)
-            .on_conflict(OnConflict::columns(keys).update_columns(others).to_owned())
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        let replace = OnConflict::columns(keys).update_columns(others).to_owned();
+        insert_all(&self.conn, rows, Some(replace)).await
     }
 }
 

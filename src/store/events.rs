@@ -12,7 +12,7 @@ use std::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use tokio::sync::watch;
 
-use super::{Reader, Store, TenantStore, Writer, corrupt, entity::event, entity::tenant_position, store_error, to_json};
+use super::{Reader, Store, TenantStore, Writer, corrupt, entity::event, entity::tenant_position, rows::insert_all, store_error, to_json};
 use crate::domain::{Event, EventKind, Result, Timestamp};
 
 /// With several replicas, commits of the others are seen at this pace.
@@ -47,11 +47,7 @@ impl Writer {
             payload: Set(to_json(&kind)),
             time: Set(now.0),
         });
-        event::Entity::insert_many(rows)
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        insert_all(&self.conn, rows, None).await
     }
 }
 

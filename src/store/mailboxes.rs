@@ -8,6 +8,7 @@ use sea_orm::{
 use super::{
     Store, TenantStore, Writer,
     entity::{folder_position, mailbox_item, mailbox_lease},
+    rows::insert_all,
     store_error,
 };
 use crate::domain::{Error, Result, Timestamp};
@@ -193,9 +194,6 @@ impl Writer {
     /// # Errors
     /// As the database's.
     pub async fn insert_items(&mut self, agent: &str, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
-        if items.is_empty() {
-            return Ok(());
-        }
         let rows = items.into_iter().map(|item| mailbox_item::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             agent_id: Set(agent.to_owned()),
@@ -205,11 +203,7 @@ impl Writer {
         });
         use mailbox_item::Column;
         let key = [Column::TenantId, Column::AgentId, Column::Folder, Column::SourceKey];
-        mailbox_item::Entity::insert_many(rows)
-            .on_conflict(OnConflict::columns(key).update_column(Column::MessageNumber).to_owned())
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        let replace = OnConflict::columns(key).update_column(Column::MessageNumber).to_owned();
+        insert_all(&self.conn, rows, Some(replace)).await
     }
 }

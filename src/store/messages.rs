@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::{
     ActiveValue::NotSet,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
-    sea_query::{Alias, Expr, ExprTrait, Query},
+    sea_query::{Alias, Expr, ExprTrait, Func, Query},
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::{
     NewBlob, TenantStore, Writer, corrupt,
     entity::{mailbox_item, message, message_party},
     notes::{automatic, join, split},
+    rows::{groups, insert_all},
     store_error, to_json,
 };
 use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Mailbox, Message, MessageFilter, Result, Timestamp};
@@ -275,13 +276,10 @@ impl Writer {
             blobs.push(blob);
         }
         self.insert_blobs(blobs).await?;
-        let numbers: HashMap<String, i64> = message::Entity::insert_many(rows)
-            .exec_with_returning(&self.conn)
-            .await
-            .map_err(store_error)?
-            .into_iter()
-            .map(|row| (row.id, row.number))
-            .collect();
+        let mut numbers = HashMap::with_capacity(rows.len());
+        for group in groups(rows) {
+            numbers.extend(self.insert_rows(group).await?);
+        }
         let mut parties_rows = Vec::new();
         let mut words_rows = Vec::with_capacity(rest.len());
         let mut in_order = Vec::with_capacity(rest.len());
@@ -293,14 +291,17 @@ impl Writer {
                 parties_rows.extend(self.party_rows(party, number, position, sent.0, &links));
             }
         }
-        if !parties_rows.is_empty() {
-            message_party::Entity::insert_many(parties_rows)
-                .exec_without_returning(&self.conn)
-                .await
-                .map_err(store_error)?;
-        }
+        insert_all(&self.conn, parties_rows, None).await?;
         self.insert_words(words_rows).await?;
         Ok(in_order)
+    }
+
+    /// Returns the id and the number of each row. In no order: neither database promises one.
+    async fn insert_rows(&self, rows: Vec<message::ActiveModel>) -> Result<Vec<(String, i64)>> {
+        let mut insert = message::Entity::insert_many(rows).into_query();
+        insert.returning(Query::returning().columns([message::Column::Id, message::Column::Number]));
+        let rows = self.conn.query_all(&insert).await.map_err(store_error)?;
+        rows.iter().map(|row| row.try_get_many_by_index().map_err(store_error)).collect()
     }
 
     /// Notes that a message was found in a further agent's mailbox.
@@ -325,11 +326,13 @@ impl Writer {
     /// As the database's.
     pub async fn link_addresses(&mut self, owners: &HashMap<String, CustomerLink>) -> Result<u64> {
         let mut linked = 0;
+        // Bare, the condition makes SQLite take the index by customer, and read every party without one instead of those of an address.
+        let without_customer = Expr::expr(Func::coalesce([Expr::col(message_party::Column::CustomerId), Expr::val("")])).eq("");
         loop {
             // In stretches, so that an address with very many messages does not make one statement of unbounded size.
             let parties = message_party::Entity::find()
                 .filter(message_party::Column::TenantId.eq(&*self.tenant))
-                .filter(message_party::Column::CustomerId.eq(""))
+                .filter(without_customer.clone())
                 .filter(message_party::Column::AddressKey.is_in(owners.keys()))
                 .limit(500)
                 .all(&self.conn)

@@ -13,6 +13,7 @@ mod mailboxes;
 mod messages;
 mod migration;
 mod notes;
+mod rows;
 mod search;
 mod settings;
 mod system;
@@ -153,6 +154,8 @@ async fn open_sqlite(path: &std::path::Path, max_connections: u32) -> Result<(Da
                     // Committed means durable, also when the power fails.
                     .pragma("synchronous", "FULL")
                     .pragma("busy_timeout", "10000")
+                    // In pages of 4 KiB. Pages of indexes change with every batch: the fewer check points, the less often they are copied.
+                    .pragma("wal_autocheckpoint", "8000")
                     .pragma("cache_size", format!("-{cache_kib}"))
                     .pragma("temp_store", "MEMORY")
                     .pragma("journal_size_limit", "67108864")

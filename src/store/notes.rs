@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFi
 use super::{
     TenantStore, Writer, corrupt,
     entity::{note, outcome},
+    rows::insert_all,
     store_error, to_json,
 };
 use crate::domain::{AutomaticKind, Mailbox, Note, Outcome, OutcomeResult, Result, Timestamp};
@@ -144,9 +145,6 @@ impl Writer {
     /// # Errors
     /// As the database's.
     pub async fn insert_outcomes(&mut self, outcomes: Vec<Outcome>) -> Result<()> {
-        if outcomes.is_empty() {
-            return Ok(());
-        }
         let rows = outcomes.into_iter().map(|outcome| {
             let (sender_name, sender_address) = split(outcome.sender);
             outcome::ActiveModel {
@@ -178,11 +176,7 @@ impl Writer {
                 blob_hash: Set(outcome.blob),
             }
         });
-        outcome::Entity::insert_many(rows)
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        insert_all(&self.conn, rows, None).await
     }
 
     /// Adds notes. `identities` has the identity of each one's message; a second note of the same identity on the same case fails.
@@ -190,9 +184,6 @@ impl Writer {
     /// # Errors
     /// As the database's.
     pub async fn insert_notes(&mut self, notes: Vec<(Note, [u8; 32])>) -> Result<()> {
-        if notes.is_empty() {
-            return Ok(());
-        }
         let rows = notes.into_iter().map(|(note, identity)| {
             let sender_key = note.sender.as_ref().map(Mailbox::key).unwrap_or_default();
             let (sender_name, sender_address) = split(note.sender);
@@ -222,11 +213,7 @@ impl Writer {
                 size: Set(note.size),
             }
         });
-        note::Entity::insert_many(rows)
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        insert_all(&self.conn, rows, None).await
     }
 }
 

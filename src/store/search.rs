@@ -7,6 +7,7 @@ use super::{
     MessageAfter, SearchWords, TenantStore, Writer,
     entity::message,
     messages::{older_than, to_listed},
+    rows::groups,
     store_error,
 };
 use crate::domain::{Message, MessageFilter, Result};
@@ -65,10 +66,10 @@ impl Writer {
     /// Adds messages to the index.
     pub(super) async fn insert_words(&mut self, rows: Vec<(i64, SearchWords)>) -> Result<()> {
         let backend = self.conn.get_database_backend();
-        for chunk in rows.chunks(200) {
+        for group in groups(rows) {
             let (sql, values) = match backend {
-                DbBackend::Postgres => postgres_insert(chunk),
-                _ => sqlite_insert(chunk),
+                DbBackend::Postgres => postgres_insert(&group),
+                _ => sqlite_insert(group),
             };
             self.conn
                 .execute_raw(Statement::from_sql_and_values(backend, sql, values))
@@ -79,18 +80,18 @@ impl Writer {
     }
 }
 
-fn sqlite_insert(rows: &[(i64, SearchWords)]) -> (String, Vec<Value>) {
+fn sqlite_insert(rows: Vec<(i64, SearchWords)>) -> (String, Vec<Value>) {
     let mut sql = String::from("INSERT INTO message_search (rowid, subject, participants, body, names) VALUES ");
     sql.push_str(&vec!["(?, ?, ?, ?, ?)"; rows.len()].join(", "));
     let values = rows
-        .iter()
+        .into_iter()
         .flat_map(|(number, words)| {
             [
-                (*number).into(),
-                words.subject.as_str().into(),
-                words.participants.as_str().into(),
-                words.body.as_str().into(),
-                words.names.as_str().into(),
+                number.into(),
+                words.subject.into(),
+                words.participants.into(),
+                words.body.into(),
+                words.names.into(),
             ]
         })
         .collect();

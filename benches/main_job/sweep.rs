@@ -1,0 +1,299 @@
+//! The sweep of a whole mailbox, from the simulator in its own process, until every note is durable.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use mailagent_client::{Clients, connect, v1};
+
+use crate::{
+    MAILAGENT, Run, TENANT,
+    process::{Background, Cost, cpu_seconds, free_port, memory},
+    report::{Report, Wanted},
+};
+
+/// Cases in the CRM; the set's references are among them.
+const CASES: usize = 1500;
+/// Customers to whom the cases belong.
+const CUSTOMERS: usize = 300;
+/// How long the sweep may take.
+const PATIENCE: Duration = Duration::from_secs(1800);
+const MAILBOX: &str = "mailbox@simulated.example";
+
+/// What is in the messages.
+pub struct Manifest {
+    /// How many there are.
+    pub messages: u64,
+    /// Message-ID and case reference of those that belong to a case.
+    matches: BTreeSet<(String, String)>,
+}
+
+impl Manifest {
+    /// Reads it.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path)?;
+        let (mut messages, mut matches) = (0, BTreeSet::new());
+        for line in text.lines().skip(1) {
+            let [_, _, message_id, case, ..] = line.split('\t').collect::<Vec<_>>()[..] else {
+                bail!("this line has too few columns: {line}");
+            };
+            messages += 1;
+            if case != "-" {
+                matches.insert((bare(message_id), case.to_owned()));
+            }
+        }
+        Ok(Self { messages, matches })
+    }
+}
+
+fn bare(message_id: &str) -> String {
+    message_id.trim_matches(['<', '>']).to_owned()
+}
+
+/// The service with a mailbox that was read to its end.
+pub struct Service {
+    process: Background,
+    /// Services of it.
+    pub clients: Clients,
+    /// Where it listens.
+    pub url: String,
+    /// A token for everything.
+    pub token: String,
+    /// Its database.
+    pub database: PathBuf,
+    /// Messages in its archive.
+    pub archived: u64,
+}
+
+impl Service {
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    async fn start(data: &Path) -> anyhow::Result<Self> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let process = Background::start(
+            Command::new(MAILAGENT)
+                .args(["serve", "--log", "warn", "--listen", &address, "--data"])
+                .arg(data)
+                .env("MAILAGENT_EXCHANGE__ALLOW_HTTP", "true")
+                .env("MAILAGENT_SERVER__MAX_STREAMS_PER_CALLER", "1000"),
+        )?;
+        let url = format!("http://{address}");
+        let token = Command::new(MAILAGENT)
+            .args(["token", "--tenant", TENANT, "--user", "bench", "--scope", "all", "--data"])
+            .arg(data)
+            .stderr(Stdio::inherit())
+            .output()?;
+        let token = String::from_utf8(token.stdout)?.trim().to_owned();
+        let mut tries = 0;
+        let clients = loop {
+            match connect(&url, &token).await {
+                Ok(clients) => break clients,
+                Err(error) if tries == 100 => return Err(error).context("the service does not start"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+            tries += 1;
+        };
+        Ok(Self {
+            process,
+            clients,
+            url,
+            token,
+            database: data.join("mailagent.db"),
+            archived: 0,
+        })
+    }
+
+    /// Writes the directory and the settings of the tenant.
+    async fn fill(&mut self) -> anyhow::Result<()> {
+        let clients = &mut self.clients;
+        let form = v1::PrefixForm {
+            prefix: "CS-".to_owned(),
+            digits: 7,
+        };
+        let settings = v1::TenantSettings {
+            case_reference_format: Some(v1::CaseReferenceFormat {
+                form: Some(v1::case_reference_format::Form::Prefix(form)),
+            }),
+            loop_limit_per_sender_and_case: Some(0),
+            loop_limit_per_sender: Some(0),
+            ..v1::TenantSettings::default()
+        };
+        let request = v1::UpdateTenantSettingsRequest {
+            tenant_settings: Some(settings),
+            update_mask: None,
+        };
+        clients.settings.update_tenant_settings(request).await?;
+        clients
+            .settings
+            .acknowledge_storage_terms(v1::AcknowledgeStorageTermsRequest {})
+            .await?;
+        let user = v1::User {
+            name: "users/bench".to_owned(),
+            display_name: "Bench".to_owned(),
+            email_addresses: Vec::new(),
+            revision: 1,
+        };
+        clients
+            .directory
+            .batch_upsert_users(v1::BatchUpsertUsersRequest { users: vec![user] })
+            .await?;
+        let customers = (0..CUSTOMERS).map(|number| v1::Customer {
+            name: format!("customers/{number}"),
+            display_name: format!("Customer {number}"),
+            revision: 1,
+        });
+        let customers = customers.collect();
+        clients
+            .directory
+            .batch_upsert_customers(v1::BatchUpsertCustomersRequest { customers })
+            .await?;
+        let cases: Vec<v1::Case> = (0..CASES)
+            .map(|number| v1::Case {
+                name: format!("cases/{number}"),
+                reference: format!("CS-{number:07}"),
+                customer: format!("customers/{}", number % CUSTOMERS),
+                title: format!("Case {number}"),
+                revision: 1,
+            })
+            .collect();
+        for cases in cases.chunks(500) {
+            let cases = cases.to_vec();
+            clients.directory.batch_upsert_cases(v1::BatchUpsertCasesRequest { cases }).await?;
+        }
+        Ok(())
+    }
+
+    async fn create_agent(&mut self, endpoint: &str) -> anyhow::Result<String> {
+        let agent = v1::Agent {
+            owner_user: "users/bench".to_owned(),
+            kind: v1::AgentKind::ExchangeEws.into(),
+            from_name: "Bench".to_owned(),
+            from_address: MAILBOX.to_owned(),
+            exchange: Some(v1::ExchangeSettings {
+                endpoint: endpoint.to_owned(),
+                username: MAILBOX.to_owned(),
+                password: "simulated".to_owned(),
+                case_sweep: true,
+                archive: Some(true),
+                sweep_options: Some(v1::SweepOptions {
+                    create_non_matching_contacts: true,
+                    keep_full_message: false,
+                }),
+                ..v1::ExchangeSettings::default()
+            }),
+            ..v1::Agent::default()
+        };
+        let request = v1::CreateAgentRequest {
+            agent: Some(agent),
+            request_id: String::new(),
+        };
+        Ok(self.clients.agents.create_agent(request).await?.into_inner().name)
+    }
+
+    /// Waits until the agent has handled so many messages: the count is part of the transactions that handle them.
+    async fn wait_until_handled(&mut self, agent: &str, messages: u64) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let request = v1::GetAgentRequest { name: agent.to_owned() };
+            let health = self
+                .clients
+                .agents
+                .get_agent(request)
+                .await?
+                .into_inner()
+                .health
+                .unwrap_or_default();
+            if u64::try_from(health.handled_count).is_ok_and(|handled| handled >= messages) {
+                return Ok(());
+            }
+            if !health.problem.is_empty() {
+                bail!("the mailbox cannot be read: {} {}", health.problem, health.server_reply);
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("{} of {messages} messages are handled after {PATIENCE:?}", health.handled_count);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Message-ID and case reference of every note, and how many notes there are.
+    async fn notes(&mut self) -> anyhow::Result<(BTreeSet<(String, String)>, usize)> {
+        let (mut notes, mut count) = (BTreeSet::new(), 0);
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListNotesRequest {
+                page_size: 500,
+                page_token,
+                filter: None,
+            };
+            let page = self.clients.sweep.list_notes(request).await?.into_inner();
+            count += page.notes.len();
+            notes.extend(page.notes.into_iter().map(|note| (bare(&note.message_id), note.case_reference)));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok((notes, count));
+            }
+        }
+    }
+}
+
+/// Sweeps and archives the whole set, and checks that the notes are those of the manifest, each once.
+pub async fn measure(run: &Run, manifest: &Manifest, import: Option<Cost>, report: &mut Report) -> anyhow::Result<Service> {
+    let mut simulator = Background::start(
+        Command::new(MAILAGENT)
+            .args(["simulate", "--address", MAILBOX, "--mail"])
+            .arg(&run.messages),
+    )?;
+    let line = simulator.first_line()?;
+    let endpoint = line.split_whitespace().next().context("the simulator does not start")?;
+    let mut service = Service::start(&run.work.join("service")).await?;
+    service.fill().await?;
+    let (began, cpu) = (Instant::now(), cpu_seconds(service.pid())?);
+    let agent = service.create_agent(endpoint).await?;
+    service.wait_until_handled(&agent, manifest.messages).await?;
+    let cost = Cost {
+        wall: began.elapsed().as_secs_f64(),
+        cpu: cpu_seconds(service.pid())? - cpu,
+        peak: memory(service.pid(), "VmHWM").unwrap_or(0),
+    };
+    report.figure("sweep and archive over EWS, SQLite", manifest.messages, cost);
+    report.figure(
+        "  the simulator meanwhile",
+        manifest.messages,
+        Cost {
+            cpu: cpu_seconds(simulator.pid())?,
+            peak: memory(simulator.pid(), "VmHWM").unwrap_or(0),
+            wall: cost.wall,
+        },
+    );
+    if let Some(import) = import {
+        report.target("sweep, times the import's CPU seconds", Wanted::AtMost(2.0), cost.cpu / import.cpu);
+    }
+    let (notes, count) = service.notes().await?;
+    if notes != manifest.matches || count != notes.len() {
+        let missing = manifest.matches.difference(&notes).take(5).collect::<Vec<_>>();
+        let foreign = notes.difference(&manifest.matches).take(5).collect::<Vec<_>>();
+        bail!(
+            "The notes are wrong: {count} notes, {} different ones, {} expected. Missing, for example: {missing:?}. Too many: {foreign:?}",
+            notes.len(),
+            manifest.matches.len()
+        );
+    }
+    eprintln!("the {count} notes are exactly those of the manifest");
+    let statistics = service
+        .clients
+        .archive
+        .get_archive_statistics(v1::GetArchiveStatisticsRequest {})
+        .await?
+        .into_inner();
+    service.archived = u64::try_from(statistics.message_count)?;
+    Ok(service)
+}
