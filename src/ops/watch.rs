@@ -34,6 +34,8 @@ pub struct Page<T> {
     pub entries: Vec<(i64, T)>,
     /// Everything up to here has been looked at.
     pub read_to: i64,
+    /// Whether there is more behind it already.
+    pub more: bool,
 }
 
 /// Seals and opens the cursors of one stream for one tenant.
@@ -124,6 +126,7 @@ pub async fn follow_events<T: Send + 'static>(
                 if after < page.oldest {
                     return Err(cursors.expired(page.oldest));
                 }
+                let more = page.events.len() as u64 == PAGE;
                 let entries = page
                     .events
                     .into_iter()
@@ -131,6 +134,7 @@ pub async fn follow_events<T: Send + 'static>(
                 Ok(Page {
                     entries: entries.collect(),
                     read_to: page.read_to,
+                    more,
                 })
             }
         }
@@ -157,6 +161,7 @@ pub async fn follow_messages(
             let (reader, filter) = (reader.clone(), filter.clone());
             async move {
                 let (messages, read_to) = reader.messages_after(after, filter.customer.as_deref(), PAGE).await?;
+                let more = messages.len() as u64 == PAGE;
                 let entries = messages
                     .into_iter()
                     .filter(|message| filter.passes(message))
@@ -164,6 +169,7 @@ pub async fn follow_messages(
                 Ok(Page {
                     entries: entries.collect(),
                     read_to,
+                    more,
                 })
             }
         }
@@ -171,8 +177,8 @@ pub async fn follow_messages(
     Ok(follow(ops.clone(), reader, from, pages))
 }
 
-/// Reads page after page, waits at the end of the log, and sends a bookmark when nothing passed for a while. It holds one page in
-/// memory and no connection while the subscriber takes its time.
+/// Reads page after page, waits at the end of the log, and sends a bookmark when nothing passed for a while. While a page is sent the next
+/// one is read. It holds these two in memory, and no connection while the subscriber takes its time.
 fn follow<T, F>(
     ops: Ops,
     reader: Reader,
@@ -181,7 +187,7 @@ fn follow<T, F>(
 ) -> impl Stream<Item = Result<Followed<T>>> + Send + 'static
 where
     T: Send + 'static,
-    F: Future<Output = Result<Page<T>>> + Send,
+    F: Future<Output = Result<Page<T>>> + Send + 'static,
 {
     let interval = ops.limits.bookmark_interval;
     async_stream::try_stream! {
@@ -189,9 +195,16 @@ where
         let mut told = tokio::time::Instant::now();
         // The first bookmark comes at once: a subscriber has a cursor to go on with before anything happens.
         yield Followed { position, entry: None };
+        let mut ahead: Option<tokio::task::JoinHandle<Result<Page<T>>>> = None;
         loop {
             let stopping = ops.stopping.is_cancelled();
-            let page = pages(position).await?;
+            let page = match ahead.take() {
+                Some(read) => read.await.map_err(Error::internal)??,
+                None => pages(position).await?,
+            };
+            if page.more {
+                ahead = Some(tokio::spawn(pages(page.read_to)));
+            }
             let advanced = page.read_to > position;
             for (at, entry) in page.entries {
                 yield Followed { position: at, entry: Some(entry) };
