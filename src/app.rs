@@ -191,6 +191,8 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         connect_timeout: config.exchange.connect_timeout,
         request_timeout: config.exchange.request_timeout,
         max_message_bytes,
+        requests_per_mailbox: config.exchange.requests_per_mailbox,
+        fetch_batch: config.exchange.fetch_batch,
         root_certificates: config
             .exchange
             .root_certificates_file

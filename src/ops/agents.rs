@@ -202,6 +202,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             .ok_or_else(|| not_found(id))?;
         check_etag(&agent, expected_etag)?;
         let server_before = server_of(&agent.settings);
+        let archived_before = agent.settings.archive;
         if let Some(owner) = &patch.owner_user {
             agent.owner_user.clone_from(owner);
         }
@@ -222,6 +223,10 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             agent.password_set = password.is_some();
         }
         writer.update_agent(&agent, password.clone()).await?;
+        if agent.settings.archive && !archived_before {
+            // What is in the mailbox already is archived too.
+            writer.forget_positions(id).await?;
+        }
         // What was wrong may be right now: the next try tells.
         let mut health = writer.agent_health(&[id.to_owned()]).await?.pop().unwrap_or_default();
         health = AgentHealth {

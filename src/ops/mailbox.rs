@@ -1,6 +1,9 @@
 //! Reading one mailbox to its end: list the changes, fetch what is new, handle it, remember the position.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -11,7 +14,7 @@ use super::{
 use crate::{
     domain::{Agent, AgentHealth, Error, HealthState, OutcomeResult, Result, Timestamp},
     provider::{ErrorClass, ExchangeLogin, Folder, FolderRole, ItemId, MailSource, ProviderError},
-    store::{FolderPosition, retrying},
+    store::{FolderPosition, MailboxItem, retrying},
 };
 
 /// Messages that are fetched at once.
@@ -220,7 +223,9 @@ impl FolderReader<'_> {
         let reader = self.ops.store.tenant(self.tenant);
         let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
         let handled = reader.handled_items(&self.agent.id, self.folder.role.as_str(), &keys).await?;
-        let handled: std::collections::HashSet<Vec<u8>> = handled.into_iter().collect();
+        // What was handled before the agent began to archive is archived now.
+        let done = |item: &MailboxItem| item.message_number.is_some() || !self.purpose.archive;
+        let handled: HashSet<Vec<u8>> = handled.into_iter().filter(done).map(|item| item.source_key).collect();
         Ok(ids
             .into_iter()
             .zip(keys)

@@ -18,6 +18,10 @@ pub struct NetworkConnector {
     pub request_timeout: Duration,
     /// Messages up to this size are loaded.
     pub max_message_bytes: u64,
+    /// Requests under way at once for a mailbox.
+    pub requests_per_mailbox: usize,
+    /// Most messages in one request.
+    pub fetch_batch: usize,
     /// Authorities to trust beside the system's.
     pub root_certificates: Vec<Certificate>,
 }
@@ -40,6 +44,8 @@ impl MailConnector for NetworkConnector {
             },
             // Base64 takes a third more, and a batch has some envelope around it.
             max_response_bytes: self.max_message_bytes.saturating_mul(3).max(16 << 20),
+            requests: self.requests_per_mailbox,
+            batch: self.fetch_batch,
             root_certificates: self.root_certificates.clone(),
             ..EwsConfig::new(endpoint, login.username, password)
         };

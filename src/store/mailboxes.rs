@@ -47,17 +47,17 @@ impl<C: ConnectionTrait> TenantStore<C> {
         }))
     }
 
-    /// Tells which messages of a folder were handled before.
+    /// Tells which messages of a folder were handled before, and which of these are archived.
     ///
     /// # Errors
     /// As the database's.
-    pub async fn handled_items(&self, agent: &str, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    pub async fn handled_items(&self, agent: &str, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<MailboxItem>> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        mailbox_item::Entity::find()
+        let rows: Vec<(Vec<u8>, Option<i64>)> = mailbox_item::Entity::find()
             .select_only()
-            .column(mailbox_item::Column::SourceKey)
+            .columns([mailbox_item::Column::SourceKey, mailbox_item::Column::MessageNumber])
             .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
             .filter(mailbox_item::Column::AgentId.eq(agent))
             .filter(mailbox_item::Column::Folder.eq(folder))
@@ -65,7 +65,12 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .into_tuple()
             .all(&self.conn)
             .await
-            .map_err(store_error)
+            .map_err(store_error)?;
+        let item = |(source_key, message_number)| MailboxItem {
+            source_key,
+            message_number,
+        };
+        Ok(rows.into_iter().map(item).collect())
     }
 }
 
@@ -166,7 +171,24 @@ impl Writer {
         }
     }
 
-    /// Remembers messages as handled.
+    /// Forgets how far an agent's folders have been read, so that they are listed anew. What was handled stays known.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn forget_positions(&mut self, agent: &str) -> Result<()> {
+        use folder_position::Column;
+        folder_position::Entity::update_many()
+            .col_expr(Column::State, Expr::value(None::<String>))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::AgentId.eq(agent))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Remembers messages as handled, and where they are archived.
     ///
     /// # Errors
     /// As the database's.
@@ -181,7 +203,10 @@ impl Writer {
             source_key: Set(item.source_key),
             message_number: Set(item.message_number),
         });
+        use mailbox_item::Column;
+        let key = [Column::TenantId, Column::AgentId, Column::Folder, Column::SourceKey];
         mailbox_item::Entity::insert_many(rows)
+            .on_conflict(OnConflict::columns(key).update_column(Column::MessageNumber).to_owned())
             .exec_without_returning(&self.conn)
             .await
             .map_err(store_error)?;

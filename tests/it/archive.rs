@@ -5,13 +5,13 @@ use mailagent_client::{
     Clients, LATEST,
     v1::{
         DownloadAttachmentRequest, DownloadMessageRequest, GetArchiveStatisticsRequest, GetMessageRequest, ListMessagesRequest, Message,
-        MessageDirection, MessageFilter, MessageView, SearchMessagesRequest, StreamMessagesRequest,
+        MessageDirection, MessageFilter, MessageView, SearchMessagesRequest, StreamMessagesRequest, UpdateAgentRequest,
     },
 };
-use prost_types::Timestamp;
+use prost_types::{FieldMask, Timestamp};
 use tonic::{Code, Status};
 
-use crate::harness::{Harness, Mail, contact, download, events, metadata, on_both_engines, raw, reason, take, violations};
+use crate::harness::{Harness, Mail, PATIENCE, contact, download, eventually, events, metadata, on_both_engines, raw, reason, take, violations};
 
 const ANNA: &str = "anna@example.com";
 const BERT: &str = "bert@example.com";
@@ -602,6 +602,40 @@ async fn mail_is_linked_when_its_contact_appears() {
         let next = Mail::new("eva@oak.example", "next");
         h.deliver(ANNA, &next);
         assert_eq!(events(&mut history, 1).await[0].message_id, next.id());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_begins_to_archive_archives_what_it_swept_before() {
+    on_both_engines(async |h| {
+        let client = h.seed().await;
+        let agent = h.agent_with(&client, ANNA, |exchange| exchange.archive = Some(false)).await;
+        for number in 1..=25 {
+            h.deliver(ANNA, &Mail::new("Eva <eva@oak.example>", &format!("CS-0000001 part {number}")));
+        }
+        h.handled(&client, &agent.name, 25).await;
+        assert_eq!(list(&client, 0, MessageFilter::default()).await.len(), 0);
+        assert_eq!(h.notes(&client).await.len(), 20, "the loop limit sets the rest aside");
+
+        let mut changed = agent.clone();
+        changed.exchange.as_mut().unwrap().archive = Some(true);
+        let request = UpdateAgentRequest {
+            agent: Some(changed),
+            update_mask: Some(FieldMask {
+                paths: vec!["exchange.archive".to_owned()],
+            }),
+        };
+        client.clone().agents.update_agent(request).await.unwrap();
+        h.deliver(ANNA, &Mail::new("Tom <tom@elm.example>", "CS-0000002 new"));
+        h.handled(&client, &agent.name, 26).await;
+        eventually(PATIENCE, "all mail is archived", async || {
+            let archived = list(&client, 0, MessageFilter::default()).await.len();
+            if archived == 26 { Ok(()) } else { Err(archived) }
+        })
+        .await;
+        assert_eq!(h.outcomes(&client).await.len(), 26, "what was swept is not swept again");
+        assert_eq!(h.notes(&client).await.len(), 21);
     })
     .await;
 }

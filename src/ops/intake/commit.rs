@@ -116,9 +116,11 @@ struct Work<'a> {
     now: Timestamp,
     choices: TenantChoices,
     ours: OurAddresses,
-    /// The messages that were not handled before.
+    /// The messages that are gone neither from the mailbox nor handled before with all that the agent is for.
     fresh: Vec<(&'a Item, &'a Prepared)>,
-    /// Messages that are gone from the mailbox need no rows, and neither do those handled before.
+    /// Those of them that were handled before the agent began to archive: there is nothing to do but that.
+    only_to_archive: HashSet<Vec<u8>>,
+    /// Who has which address, contacts made in this batch included.
     addresses: HashMap<String, Vec<KnownAddress>>,
     new_contacts: Vec<Contact>,
     notes: Vec<(Note, [u8; 32])>,
@@ -139,9 +141,13 @@ impl<'a> Work<'a> {
         let own = [writer.agent_addresses().await?, writer.user_addresses().await?].concat();
         let ours = OurAddresses::new(choices.internal_domains.iter().cloned(), own);
         let mut seen = HashSet::new();
+        let mut only_to_archive = HashSet::new();
         if let Some((agent, folder)) = mailbox {
             let keys: Vec<Vec<u8>> = items.iter().map(|item| source_key(&item.source)).collect();
-            seen.extend(writer.handled_items(&agent.id, folder.as_str(), &keys).await?);
+            for known in writer.handled_items(&agent.id, folder.as_str(), &keys).await? {
+                let done = known.message_number.is_some() || !agent.settings.archive;
+                if done { &mut seen } else { &mut only_to_archive }.insert(known.source_key);
+            }
         }
         let fresh: Vec<_> = items
             .iter()
@@ -164,6 +170,7 @@ impl<'a> Work<'a> {
             choices,
             ours,
             fresh,
+            only_to_archive,
             addresses,
             new_contacts: Vec::new(),
             notes: Vec::new(),
@@ -190,7 +197,7 @@ impl<'a> Work<'a> {
         } else {
             (vec![None; self.fresh.len()], BatchResult::default())
         };
-        result.handled = self.fresh.len() as u64;
+        result.handled = self.fresh.iter().filter(|(item, _)| !self.is_only_to_archive(item)).count() as u64;
         result.results = self.outcomes.iter().map(|outcome| outcome.result).collect();
         self.name_archived(&ids);
         self.writer.insert_blobs(std::mem::take(&mut self.blobs)).await?;
@@ -228,6 +235,9 @@ impl<'a> Work<'a> {
         let own_marks = self.ops.sealer.bind("own-mail", self.writer.tenant_id());
         for index in 0..self.fresh.len() {
             let (item, message) = self.fresh[index];
+            if self.is_only_to_archive(item) {
+                continue;
+            }
             let knowledge = Knowledge {
                 agent,
                 choices: &self.choices,
@@ -255,15 +265,20 @@ impl<'a> Work<'a> {
         let Some((agent, folder)) = self.mailbox.filter(|_| self.outcomes.is_empty()) else {
             return;
         };
-        for (item, message) in &self.fresh {
+        let mut noted = Vec::new();
+        for (item, message) in self.fresh.iter().filter(|(item, _)| !self.is_only_to_archive(item)) {
             let (result, detail) = match (message.too_large, &message.unparsable) {
                 (Some(size), _) => (OutcomeResult::TooLarge, too_large(size)),
                 (None, Some(reason)) if message.blob.is_none() => (OutcomeResult::Unparsable, reason.clone()),
                 _ => continue,
             };
-            let outcome = self.outcome(agent, folder, item, message, result, detail);
-            self.outcomes.push(outcome);
+            noted.push(self.outcome(agent, folder, item, message, result, detail));
         }
+        self.outcomes = noted;
+    }
+
+    fn is_only_to_archive(&self, item: &Item) -> bool {
+        !self.only_to_archive.is_empty() && self.only_to_archive.contains(&source_key(&item.source))
     }
 
     async fn is_loop(&self, message: &Prepared, decision: &Decision<'_>) -> Result<bool> {

@@ -21,8 +21,6 @@ use super::{
 };
 use crate::provider::{ErrorClass, Fetched, FolderRole, ItemId};
 
-/// Most messages in a request for whole messages.
-const BATCH: usize = 10;
 /// Most bytes in such a request, as far as sizes are known. One message may be larger.
 const BATCH_BYTES: u64 = 8 << 20;
 /// Most messages whose sizes or faults are remembered.
@@ -40,19 +38,21 @@ pub(super) struct Memory {
     faults: Mutex<HashMap<ItemId, u8>>,
     /// Messages per request; fewer after a server found it too much, then slowly more again.
     batch: AtomicUsize,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            sizes: Mutex::default(),
-            faults: Mutex::default(),
-            batch: AtomicUsize::new(BATCH),
-        }
-    }
+    /// Most messages per request.
+    most: usize,
 }
 
 impl Memory {
+    /// Nothing yet; `most` is the number of messages that a request may ask for.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            sizes: Mutex::default(),
+            faults: Mutex::default(),
+            batch: AtomicUsize::new(most.max(1)),
+            most: most.max(1),
+        }
+    }
+
     /// Remembers sizes for a fetch soon.
     pub(super) fn remember(&self, told: Vec<(ItemId, u64)>) {
         let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +94,7 @@ impl Memory {
     /// Learns from what a request brought. Lost updates between requests at once do no harm.
     fn learn(&self, too_much: bool) {
         let batch = self.batch();
-        let batch = if too_much { (batch / 2).max(1) } else { (batch + 1).min(BATCH) };
+        let batch = if too_much { (batch / 2).max(1) } else { (batch + 1).min(self.most) };
         self.batch.store(batch, Ordering::Relaxed);
     }
 }
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_learns() {
-        let memory = Memory::default();
+        let memory = Memory::new(10);
         let id = |n: usize| ItemId(n.to_string());
         memory.remember((0..REMEMBERED).map(|n| (id(n), 1)).collect());
         assert_eq!(memory.sizes_of(&[id(5), id(REMEMBERED)]), [Some(1), None]);
@@ -365,7 +365,7 @@ mod tests {
         for _ in 0..20 {
             memory.learn(false);
         }
-        assert_eq!(memory.batch(), BATCH);
+        assert_eq!(memory.batch(), 10);
 
         let worn: Vec<bool> = (0..5).map(|_| memory.worn_out(&id(1))).collect();
         assert_eq!(worn, [false, false, false, false, true]);

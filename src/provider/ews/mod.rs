@@ -47,6 +47,10 @@ pub struct EwsConfig {
     pub timeouts: EwsTimeouts,
     /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
     pub max_response_bytes: u64,
+    /// Requests under way at once. 4 by default, as servers allow for a mailbox.
+    pub requests: usize,
+    /// Most messages in one request for whole messages. 10 by default: more is slowed or fails half-way.
+    pub batch: usize,
     /// Authorities to trust beside the system's.
     pub root_certificates: Vec<Certificate>,
 }
@@ -82,6 +86,8 @@ impl EwsConfig {
             mailbox: None,
             timeouts: EwsTimeouts::default(),
             max_response_bytes: 192 << 20,
+            requests: 4,
+            batch: 10,
             root_certificates: Vec::new(),
         }
     }
@@ -114,9 +120,10 @@ impl EwsSource {
     /// # Errors
     /// When the address, the user name or the certificates are not usable.
     pub fn new(config: EwsConfig) -> Result<Self, ProviderError> {
+        let batch = config.batch;
         Ok(Self {
             transport: Transport::new(config)?,
-            memory: Memory::default(),
+            memory: Memory::new(batch),
             watch: Watch::default(),
         })
     }

@@ -21,8 +21,6 @@ use super::{
 };
 use crate::provider::ErrorClass;
 
-/// Requests at once, notification streams not counted. A server's own limit counts all programs that use the login.
-const AT_ONCE: usize = 4;
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
 /// Most cookies kept, and the longest, in bytes.
@@ -99,7 +97,7 @@ impl Transport {
             anchor,
             mailbox: config.mailbox,
             cookies: Mutex::default(),
-            gate: Semaphore::new(AT_ONCE),
+            gate: Semaphore::new(config.requests.max(1)),
             max_response_bytes: config.max_response_bytes,
             endpoint: config.endpoint,
         })
@@ -238,7 +236,7 @@ fn client(config: &EwsConfig) -> reqwest::Result<Client> {
         .no_proxy()
         // One request per connection at a time, each with its own flow: what Exchange is used to.
         .http1_only()
-        .pool_max_idle_per_host(AT_ONCE);
+        .pool_max_idle_per_host(config.requests);
     let roots = config.root_certificates.iter().cloned();
     if config.endpoint.scheme() == "https" {
         builder.tls_certs_merge(roots).build()

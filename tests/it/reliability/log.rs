@@ -205,7 +205,7 @@ async fn write(ops: Ops, number: usize, seed: u64, model: Arc<Mutex<Model>>) {
         let pause = Duration::from_micros(chance.u64(..2000));
         let work = retrying(|| async {
             let mut writer = ops.store.begin(TENANT).await?;
-            if fate % 2 == 0 {
+            if fate.is_multiple_of(2) {
                 writer.lock_tenant().await?;
             }
             writer.insert_messages(messages.clone()).await?;
