@@ -194,7 +194,9 @@ fn words(value: &[u8]) -> String {
             pending.flush(&mut out);
             out.push_str(&guessed(between));
         }
-        if !word.charset.eq_ignore_ascii_case(pending.charset) {
+        // A word that begins by switching its character set (ISO 2022) is whole in itself, and decoders take two switches in a row,
+        // at the end of one word and the beginning of the next, for a fault.
+        if !word.charset.eq_ignore_ascii_case(pending.charset) || word.bytes.starts_with(b"\x1b") {
             pending.flush(&mut out);
             pending.charset = word.charset;
         }
@@ -300,6 +302,10 @@ mod tests {
             (b"=?utf-8?Q?CS-1=0D=0ABcc:_x?=", "CS-1Bcc: x"),
             (b"nul\0inside", "nulinside"),
             (b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "\u{65e5}\u{672c}"),
+            (
+                b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n =?ISO-2022-JP?B?GyRCRnxLXBsoQg==?=",
+                "\u{65e5}\u{672c}\u{65e5}\u{672c}",
+            ),
             (b"=?", "=?"),
             (b"", ""),
         ] {

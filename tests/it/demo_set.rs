@@ -283,15 +283,16 @@ async fn run(engine: Engine, mode: MimeMode) {
         let exact = by_hash.get(hash.as_ref()).copied();
         kept_exactly += usize::from(exact.is_some());
         let same = || by_identity.get(&mime::parse(source.raw).ok()?.identity.0).copied();
-        if exact.or_else(same).is_none() {
-            println!("LOST {expected:?}");
-        }
+        // What a server cannot read itself it makes anew in its own way: bytes that are no message, a subject in a charset that it
+        // does not name, a boundary that is missing.
+        let unlike = mode == MimeMode::Rebuild
+            && ["35-unreadable.eml", "11-neuer-termin.eml", "42-manual-missing-boundary.eml"].contains(&expected.file);
         let by_outcome = || {
             messages
                 .iter()
                 .find(|message| Some(&message.name) == outcome.map(|outcome| &outcome.message))
         };
-        let message = exact.or_else(same).or_else(by_outcome);
+        let message = exact.or_else(same).or_else(|| by_outcome().filter(|_| unlike));
         let message = message.unwrap_or_else(|| panic!("{expected:?} is not in the archive"));
         used.insert(message.name.as_str());
         let note = outcome.and_then(|outcome| notes.get(&outcome.note));
