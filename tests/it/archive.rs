@@ -11,7 +11,9 @@ use mailagent_client::{
 use prost_types::{FieldMask, Timestamp};
 use tonic::{Code, Status};
 
-use crate::harness::{Harness, Mail, PATIENCE, contact, download, eventually, events, metadata, on_both_engines, raw, reason, take, violations};
+use crate::harness::{
+    Harness, Mail, PATIENCE, contact, download, events, eventually, metadata, on_both_engines, raw, reason, take, violations,
+};
 
 const ANNA: &str = "anna@example.com";
 const BERT: &str = "bert@example.com";
