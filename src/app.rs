@@ -45,7 +45,7 @@ pub enum StartError {
         location: String,
         /// What it says.
         #[source]
-        source: crate::domain::Error,
+        source: Box<crate::domain::Error>,
     },
     /// The file with further certificate authorities.
     #[error("cannot read exchange.root_certificates_file {path}: {problem}")]
@@ -180,7 +180,10 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().to_owned()), url.to_string()),
     };
     let opened = Store::open(&location, config.database.max_connections).await;
-    let store = opened.map_err(|source| StartError::Database { location: shown, source })?;
+    let store = opened.map_err(|source| StartError::Database {
+        location: shown,
+        source: Box::new(source),
+    })?;
     let BlobsUrl::File(folder) = config.blobs.url.clone();
     let blobs = FileStore::open(&folder).map_err(|source| StartError::Folder {
         path: folder.display().to_string(),

@@ -166,23 +166,21 @@ fn read_batches(mut files: mailfile::MailFiles, limit: ByteSize, sender: &Sender
     loop {
         let next = files.next();
         let ended = next.is_none();
-        match next {
+        let unreadable = match next {
             Some(Ok(message)) if message.raw.len() as u64 > limit.0 => {
-                let text = format!("{}: over the limit of {limit} (mail.max_message_size)", message.origin);
-                if sender.blocking_send(Read::Unreadable(text)).is_err() {
-                    return;
-                }
+                Some(format!("{}: over the limit of {limit} (mail.max_message_size)", message.origin))
             }
             Some(Ok(message)) => {
                 bytes += message.raw.len();
                 batch.push((message.origin, message.raw));
+                None
             }
-            Some(Err(error)) => {
-                if sender.blocking_send(Read::Unreadable(error.to_string())).is_err() {
-                    return;
-                }
-            }
-            None => {}
+            Some(Err(error)) => Some(error.to_string()),
+            None => None,
+        };
+        // An error means that the import has ended early, here and below.
+        if unreadable.is_some_and(|text| sender.blocking_send(Read::Unreadable(text)).is_err()) {
+            return;
         }
         let full = batch.len() == BATCH_MESSAGES || bytes >= BATCH_BYTES;
         if (full || ended) && !batch.is_empty() {
@@ -198,7 +196,6 @@ fn read_batches(mut files: mailfile::MailFiles, limit: ByteSize, sender: &Sender
                 bytes_read,
                 share,
             };
-            // An error means that the import has ended early.
             if sender.blocking_send(batch).is_err() {
                 return;
             }

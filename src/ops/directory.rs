@@ -297,13 +297,14 @@ async fn check_references_free(writer: &Writer, cases: &[Case], references: &Has
     let revisions: HashMap<&str, i64> = cases.iter().map(|case| (case.id.as_str(), case.revision)).collect();
     let moves = |other: &Case| revisions.get(other.id.as_str()).is_some_and(|revision| *revision > other.revision);
     for case in cases {
-        if let Some(other) = taken.get(&reference_key(&case.reference)) {
-            if other.id != case.id && !moves(other) {
-                let text = format!("cases/{} has the reference {} already.", other.id, other.reference);
-                return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
-                    .with("reference", case.reference.clone())
-                    .with("resource", format!("cases/{}", other.id)));
-            }
+        if let Some(other) = taken.get(&reference_key(&case.reference))
+            && other.id != case.id
+            && !moves(other)
+        {
+            let text = format!("cases/{} has the reference {} already.", other.id, other.reference);
+            return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
+                .with("reference", case.reference.clone())
+                .with("resource", format!("cases/{}", other.id)));
         }
     }
     Ok(())

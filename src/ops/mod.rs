@@ -103,8 +103,10 @@ impl Keys {
 #[derive(Default)]
 pub(crate) struct KeyedLocks {
     // Held for a map look-up only.
-    locks: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
+    locks: Mutex<HashMap<(String, String), SharedLock>>,
 }
+
+type SharedLock = Arc<tokio::sync::Mutex<()>>;
 
 impl KeyedLocks {
     /// Waits for the lock of a tenant's mailbox. Cancel safe.

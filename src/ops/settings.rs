@@ -85,19 +85,19 @@ pub fn settings_etag(settings: &TenantSettings) -> String {
 }
 
 fn check(patch: &SettingsPatch) -> Result<()> {
-    if let Some(format) = &patch.case_reference {
-        if let Err(error) = format.matcher() {
-            let text = format!("tenant_settings.case_reference_format: {error}.");
-            let pattern = match format {
-                CaseReferenceFormat::Prefix { prefix, .. } => prefix.clone(),
-                CaseReferenceFormat::Pattern(pattern) => pattern.clone(),
-            };
-            let mut refused = Error::invalid_field("tenant_settings.case_reference_format", format!("{error}."));
-            refused.reason = Reason::CasePatternInvalid;
-            refused.kind = Kind::Invalid;
-            refused.public = text.into();
-            return Err(refused.with("pattern", pattern).because(error));
-        }
+    if let Some(format) = &patch.case_reference
+        && let Err(error) = format.matcher()
+    {
+        let text = format!("tenant_settings.case_reference_format: {error}.");
+        let pattern = match format {
+            CaseReferenceFormat::Prefix { prefix, .. } => prefix.clone(),
+            CaseReferenceFormat::Pattern(pattern) => pattern.clone(),
+        };
+        let mut refused = Error::invalid_field("tenant_settings.case_reference_format", format!("{error}."));
+        refused.reason = Reason::CasePatternInvalid;
+        refused.kind = Kind::Invalid;
+        refused.public = text.into();
+        return Err(refused.with("pattern", pattern).because(error));
     }
     let mut violations = Violations::default();
     let is_domain = |text: &String| {

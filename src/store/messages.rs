@@ -69,6 +69,9 @@ pub struct MessageAfter {
     pub number: i64,
 }
 
+/// Number of messages, of unlinked ones, and sums of the sizes and stored sizes; a sum of nothing is NULL.
+type StatisticsRow = (i64, Option<i64>, Option<i64>, Option<i64>);
+
 /// Recipients, as a column has them.
 #[derive(Serialize, Deserialize, Default)]
 struct Recipients {
@@ -189,7 +192,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         let integer = || Alias::new(if self.store.is_postgres() { "bigint" } else { "integer" });
         let sum = |column: message::Column| Expr::expr(column.sum()).cast_as(integer());
         let unlinked = Expr::expr(Expr::case(message::Column::Unlinked.eq(true), 1).finally(0).sum()).cast_as(integer());
-        let row: Option<(i64, Option<i64>, Option<i64>, Option<i64>)> = self
+        let row: Option<StatisticsRow> = self
             .all_messages()
             .select_only()
             .column_as(message::Column::Number.count(), "messages")

@@ -181,10 +181,10 @@ impl<'a> Work<'a> {
     }
 
     async fn finish(mut self) -> Result<BatchResult> {
-        if let Some((agent, FolderRole::Inbox)) = self.mailbox {
-            if agent.settings.case_sweep {
-                self.sweep(agent).await?;
-            }
+        if let Some((agent, FolderRole::Inbox)) = self.mailbox
+            && agent.settings.case_sweep
+        {
+            self.sweep(agent).await?;
         }
         self.note_what_is_not_kept();
         if !self.new_contacts.is_empty() {
@@ -497,14 +497,14 @@ impl<'a> Work<'a> {
     fn links_of(&self, address: &str) -> Vec<CustomerLink> {
         let mut links: Vec<CustomerLink> = Vec::new();
         for who in self.addresses.get(address).map_or(&[][..], Vec::as_slice) {
-            if let KnownAddress::Contact { contact, customer } = who {
-                if !links.iter().any(|link| link.customer == *customer) {
-                    links.push(CustomerLink {
-                        customer: customer.clone(),
-                        contact: contact.clone(),
-                        address: address.to_owned(),
-                    });
-                }
+            if let KnownAddress::Contact { contact, customer } = who
+                && !links.iter().any(|link| link.customer == *customer)
+            {
+                links.push(CustomerLink {
+                    customer: customer.clone(),
+                    contact: contact.clone(),
+                    address: address.to_owned(),
+                });
             }
         }
         links
