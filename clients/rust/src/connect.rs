@@ -24,6 +24,8 @@ use crate::{
 /// A page of 500 records may well pass tonic's own limit of 4 MiB.
 const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
+const STREAM_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const USER_AGENT: &str = concat!("mailagent-client-rust/", env!("CARGO_PKG_VERSION"));
 
 /// What the services' clients send their calls through.
@@ -72,7 +74,10 @@ pub async fn connect(url: &str, token: &str) -> Result<Clients, ConnectError> {
         // A watch is silent for seconds: without pings a broken path would go unnoticed.
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
-        .keep_alive_while_idle(true);
+        .keep_alive_while_idle(true)
+        // A watch that is read slowly holds back what it was sent; the others on the connection go on within the rest.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     if endpoint.uri().scheme_str() == Some("https") {
         endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(transport)?;
     }
