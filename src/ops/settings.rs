@@ -3,7 +3,7 @@
 use super::{Ops, Violations};
 use crate::{
     crypto::etag,
-    domain::{Caller, CaseReferenceFormat, Error, Kind, Reason, Result, Scope, SenderCheck, TenantChoices, TenantSettings},
+    domain::{Caller, CaseReferenceFormat, Error, Reason, Result, Scope, SenderCheck, TenantChoices, TenantSettings},
     store::retrying,
 };
 
@@ -29,7 +29,7 @@ pub struct SettingsPatch {
 /// Returns the tenant's settings.
 ///
 /// # Errors
-/// [`Kind::Denied`] without `tenant.admin`.
+/// [`crate::domain::Kind::Denied`] without `tenant.admin`.
 pub async fn get(ops: &Ops, caller: &Caller) -> Result<TenantSettings> {
     caller.need(Scope::TenantAdmin)?;
     ops.store.tenant(&caller.tenant).settings().await
@@ -60,7 +60,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, patch: Sett
 /// Records that the caller accepts the storage terms for the tenant. A repeat keeps the first record.
 ///
 /// # Errors
-/// [`Kind::Denied`] without `tenant.admin`.
+/// [`crate::domain::Kind::Denied`] without `tenant.admin`.
 pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<TenantSettings> {
     caller.need(Scope::TenantAdmin)?;
     let now = ops.now();
@@ -95,7 +95,6 @@ fn check(patch: &SettingsPatch) -> Result<()> {
         };
         let mut refused = Error::invalid_field("tenant_settings.case_reference_format", format!("{error}."));
         refused.reason = Reason::CasePatternInvalid;
-        refused.kind = Kind::Invalid;
         refused.public = text.into();
         return Err(refused.with("pattern", pattern).because(error));
     }
