@@ -6,7 +6,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `world` | mailboxes, folders, items, change logs, subscriptions |
+//! | `world` | mailboxes, folders, items, change logs |
+//! | `raw` | bytes of messages, in memory or in files |
+//! | `subscriptions` | notices that wait for subscribers |
 //! | `ids` | opaque ids and sync states |
 //! | `xml`, `schema` | requests in, answers out, what is a valid request |
 //! | `listener`, `http` | connections, authentication, limits, scripted faults |
@@ -21,9 +23,11 @@ mod items;
 mod listener;
 mod operations;
 mod properties;
+mod raw;
 mod schema;
 mod send;
 mod streaming;
+mod subscriptions;
 mod world;
 mod xml;
 
@@ -53,7 +57,8 @@ use url::Url;
 pub(super) use self::ids::mix;
 pub use self::{
     faults::{Fault, FaultKind, Request},
-    world::{FolderKind, Raw, SentMessage},
+    raw::Raw,
+    world::{FolderKind, SentMessage},
 };
 use self::{
     faults::{Record, Script},

@@ -11,7 +11,8 @@ use mail_parser::{HeaderName, Message};
 use super::{
     items::item_ids,
     operations::{Call, Entry, Failure},
-    world::{Flags, FolderKind, Raw, SentMessage},
+    raw::Raw,
+    world::{Flags, FolderKind, SentMessage},
     xml::{Element, Xml},
 };
 use crate::{domain::Timestamp, sim::parse};

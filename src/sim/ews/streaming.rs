@@ -13,7 +13,8 @@ use super::{
     FaultKind, Shared,
     operations::{Call, Entry, Failure, response},
     properties::write_id,
-    world::{EventKind, FolderKind, Notice, Subscription},
+    subscriptions::{EventKind, Notice, Subscription},
+    world::FolderKind,
     xml::{Element, Xml, stream_envelope},
 };
 

@@ -1,92 +1,21 @@
-//! What the server holds: mailboxes, folders with their change logs, items, logins, subscriptions. Plain data behind one mutex; nothing
+//! What the server holds: mailboxes, folders with their change logs, items, logins. Plain data behind one mutex; nothing
 //! here waits, reads files or knows XML.
 //!
 //! Every change of a folder is appended to its log; a sync state is a position in it, so a page of changes costs as much as its length.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
-    sync::Arc,
+    collections::{BTreeSet, HashMap, HashSet},
 };
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
-use super::ids::{Place, SyncState};
+use super::{
+    ids::{Place, SyncState},
+    raw::Raw,
+    subscriptions::{EventKind, Notice, Subscription},
+};
 use crate::domain::Timestamp;
-
-/// The bytes of a message, in memory or still in a file.
-#[derive(Clone, Debug)]
-pub enum Raw {
-    /// In memory.
-    Bytes(Bytes),
-    /// A piece of a file, read each time it is needed. The file must not change.
-    File {
-        /// Where it is.
-        path: Arc<Path>,
-        /// Where the message begins, in bytes.
-        offset: u64,
-        /// How long it is, in bytes.
-        len: u64,
-    },
-}
-
-impl Raw {
-    /// A whole file.
-    ///
-    /// # Errors
-    /// When its length cannot be read.
-    pub fn file(path: impl Into<PathBuf>) -> io::Result<Self> {
-        let path = path.into();
-        let len = std::fs::metadata(&path)?.len();
-        Ok(Self::File {
-            path: path.into(),
-            offset: 0,
-            len,
-        })
-    }
-
-    /// Length in bytes.
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { len, .. } => *len,
-        }
-    }
-
-    /// The bytes, at most `limit` of them.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read(&self, limit: u64) -> io::Result<Bytes> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes.slice(..usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len()))),
-            Self::File { path, offset, len } => {
-                let mut file = File::open(path)?;
-                file.seek(SeekFrom::Start(*offset))?;
-                let len = (*len).min(limit);
-                let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
-                file.take(len).read_to_end(&mut bytes)?;
-                Ok(bytes.into())
-            }
-        }
-    }
-}
-
-impl From<Bytes> for Raw {
-    fn from(bytes: Bytes) -> Self {
-        Self::Bytes(bytes)
-    }
-}
-
-impl From<Vec<u8>> for Raw {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes.into())
-    }
-}
 
 /// The folders that every mailbox has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -237,59 +166,6 @@ struct Folder {
     newest_first: BTreeSet<Reverse<Place>>,
     log: Vec<Change>,
     unread: usize,
-}
-
-/// What a subscriber is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Notice {
-    pub(super) event: EventKind,
-    pub(super) time: Timestamp,
-    pub(super) serial: u64,
-    pub(super) folder: FolderKind,
-    /// Where a moved item was: its former serial and folder.
-    pub(super) old: Option<(u64, FolderKind)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EventKind {
-    NewMail,
-    Created,
-    Modified,
-    Moved,
-    Deleted,
-}
-
-impl EventKind {
-    /// Name of the event in requests and answers.
-    pub(super) fn element(self) -> &'static str {
-        match self {
-            Self::NewMail => "NewMailEvent",
-            Self::Created => "CreatedEvent",
-            Self::Modified => "ModifiedEvent",
-            Self::Moved => "MovedEvent",
-            Self::Deleted => "DeletedEvent",
-        }
-    }
-
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        [Self::NewMail, Self::Created, Self::Modified, Self::Moved, Self::Deleted]
-            .into_iter()
-            .find(|kind| kind.element() == name)
-    }
-}
-
-/// Notices that wait for a subscriber to come back; beyond, the oldest are lost.
-const MAX_NOTICES: usize = 10_000;
-
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) owner: String,
-    /// `None`: all folders.
-    pub(super) folders: Option<HashSet<FolderKind>>,
-    pub(super) events: Vec<EventKind>,
-    pub(super) waiting: VecDeque<Notice>,
-    /// Wakes the stream that serves it.
-    pub(super) wake: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -553,21 +429,15 @@ impl Mailbox {
     }
 
     fn tell(&mut self, event: EventKind, serial: u64, folder: FolderKind, old: Option<(u64, FolderKind)>, time: Timestamp) {
+        let notice = Notice {
+            event,
+            time,
+            serial,
+            folder,
+            old,
+        };
         for subscription in self.subscriptions.values_mut() {
-            let here = |kind| subscription.folders.as_ref().is_none_or(|folders| folders.contains(&kind));
-            if subscription.events.contains(&event) && (here(folder) || old.is_some_and(|(_, from)| here(from))) {
-                if subscription.waiting.len() == MAX_NOTICES {
-                    subscription.waiting.pop_front();
-                }
-                subscription.waiting.push_back(Notice {
-                    event,
-                    time,
-                    serial,
-                    folder,
-                    old,
-                });
-                subscription.wake.notify_one();
-            }
+            subscription.tell(notice);
         }
     }
 }
@@ -746,20 +616,5 @@ mod tests {
     fn a_position_beyond_the_log_is_refused() {
         let mailbox = Mailbox::new("a@x");
         assert!(mailbox.changes(SyncState { position: 5, ..start() }, false, 10).is_none());
-    }
-
-    #[test]
-    fn pieces_of_files_are_read_when_needed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mbox");
-        std::fs::write(&path, b"0123456789").unwrap();
-        let raw = Raw::File {
-            path: path.clone().into(),
-            offset: 2,
-            len: 5,
-        };
-        assert_eq!(raw.read(u64::MAX).unwrap().as_ref(), b"23456");
-        assert_eq!(raw.read(2).unwrap().as_ref(), b"23");
-        assert_eq!(Raw::file(path).unwrap().size(), 10);
     }
 }
