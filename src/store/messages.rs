@@ -131,18 +131,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// # Errors
     /// As the database's.
     pub async fn messages(&self, filter: &MessageFilter, after: Option<MessageAfter>, limit: u64) -> Result<Vec<(MessageAfter, Message)>> {
-        let mut query = self.all_messages().filter(self.condition(filter));
-        if let Some(after) = after {
-            query = query.filter(older_than(after));
-        }
-        let rows = query
-            .order_by_desc(message::Column::Sent)
-            .order_by_desc(message::Column::Number)
-            .limit(limit)
-            .all(&self.conn)
+        self.newest_first(self.all_messages().filter(self.condition(filter)), after, limit)
             .await
-            .map_err(store_error)?;
-        rows.into_iter().map(to_listed).collect()
     }
 
     /// Reads at most `limit` messages behind a position, in the order of positions; `customer` limits to one customer's. The second
@@ -210,6 +200,24 @@ impl<C: ConnectionTrait> TenantStore<C> {
             size: size.unwrap_or(0),
             stored_size: stored_size.unwrap_or(0),
         })
+    }
+
+    /// Reads a page of what a query finds, by the time the messages were sent.
+    pub(super) async fn newest_first(
+        &self,
+        query: Select<message::Entity>,
+        after: Option<MessageAfter>,
+        limit: u64,
+    ) -> Result<Vec<(MessageAfter, Message)>> {
+        let rows = query
+            .apply_if(after, |query, after| query.filter(older_than(after)))
+            .order_by_desc(message::Column::Sent)
+            .order_by_desc(message::Column::Number)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter().map(to_listed).collect()
     }
 
     pub(super) fn all_messages(&self) -> Select<message::Entity> {
@@ -466,7 +474,7 @@ impl Writer {
 }
 
 /// Stands behind `after` in a list, newest first.
-pub(super) fn older_than(after: MessageAfter) -> Condition {
+fn older_than(after: MessageAfter) -> Condition {
     use message::Column;
     Condition::any().add(Column::Sent.lt(after.sent)).add(
         Condition::all()
@@ -475,7 +483,7 @@ pub(super) fn older_than(after: MessageAfter) -> Condition {
     )
 }
 
-pub(super) fn to_listed(row: message::Model) -> Result<(MessageAfter, Message)> {
+fn to_listed(row: message::Model) -> Result<(MessageAfter, Message)> {
     let after = MessageAfter {
         sent: row.sent,
         number: row.number,

@@ -1,15 +1,9 @@
 //! The full-text index: FTS5 on SQLite, a tsvector with a GIN index on PostgreSQL.
 
-use sea_orm::{ConnectionTrait, DbBackend, QueryFilter, QueryOrder, QuerySelect, Statement, Value, sea_query::Expr};
+use sea_orm::{ConnectionTrait, DbBackend, QueryFilter, Statement, Value, sea_query::Expr};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::{
-    MessageAfter, SearchWords, TenantStore, Writer,
-    entity::message,
-    messages::{older_than, to_listed},
-    rows::groups,
-    store_error,
-};
+use super::{MessageAfter, SearchWords, TenantStore, Writer, rows::groups, store_error};
 use crate::domain::{Message, MessageFilter, Result};
 
 /// PostgreSQL refuses a tsvector over 1 MiB; this much text stays below it.
@@ -47,18 +41,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
                 [Value::from(sqlite_query(terms))],
             )
         };
-        let mut query = self.all_messages().filter(self.condition(filter)).filter(found);
-        if let Some(after) = after {
-            query = query.filter(older_than(after));
-        }
-        let rows = query
-            .order_by_desc(message::Column::Sent)
-            .order_by_desc(message::Column::Number)
-            .limit(limit)
-            .all(&self.conn)
-            .await
-            .map_err(store_error)?;
-        rows.into_iter().map(to_listed).collect()
+        let query = self.all_messages().filter(self.condition(filter)).filter(found);
+        self.newest_first(query, after, limit).await
     }
 }
 
