@@ -134,9 +134,8 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
         push: config.exchange.push,
         concurrent: config.exchange.concurrent_mailboxes,
         holder: match config.database.url {
-            // One process at a time: after a crash it goes on at once.
-            DatabaseUrl::Sqlite(_) => "local".to_owned(),
-            DatabaseUrl::Postgres(_) => ops.ids.next(),
+            DatabaseUrl::Sqlite(_) => None,
+            DatabaseUrl::Postgres(_) => Some(ops.ids.next()),
         },
     };
     lifecycle.spawn("mailboxes", OnError::Stop, mailboxes::run(ops.clone(), lifecycle.clone(), schedule));

@@ -18,13 +18,11 @@ use crate::{
     provider::{Folder, FolderRole, MailSource},
 };
 
-/// How often agents are looked for that another replica added or changed.
+/// How often leases are prolonged, mailboxes of dead replicas are tried for, and agents are looked for that another replica changed.
 const SCAN: Duration = Duration::from_secs(5);
-/// How long a replica may be silent before others take its mailboxes. With [`RENEW`], at which pace they look, less than the promised
+/// How long a replica may be silent before others take its mailboxes. With [`SCAN`], at which pace they look, less than the promised
 /// 30 s even if it died right after it had prolonged its leases.
 const LEASE: Duration = Duration::from_secs(20);
-/// How often a mailbox's lease is prolonged.
-const RENEW: Duration = Duration::from_secs(8);
 /// Agents that are listed at once.
 const PAGE: u64 = 500;
 
@@ -37,8 +35,8 @@ pub struct Schedule {
     pub push: bool,
     /// Mailboxes that are read at once.
     pub concurrent: usize,
-    /// Names this replica in leases. The same at every start where there is only one.
-    pub holder: String,
+    /// Names this replica in leases. `None` where there is only one, which needs none.
+    pub holder: Option<String>,
 }
 
 /// Keeps one task for each active agent until the service stops.
@@ -54,6 +52,7 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
     let stopping = reader.ops.stopping.clone();
     let mut running: HashMap<(String, String), (i64, CancellationToken)> = HashMap::new();
     while !stopping.is_cancelled() {
+        reader.prolong_leases().await;
         match all_agents(&reader.ops).await {
             Ok(agents) => reconcile(&reader, &lifecycle, &mut running, agents),
             Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
@@ -64,7 +63,9 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
             () = stopping.cancelled() => {}
         }
     }
-    if let Err(error) = reader.ops.store.release_mailboxes(&reader.schedule.holder).await {
+    if let Some(holder) = &reader.schedule.holder
+        && let Err(error) = reader.ops.store.release_mailboxes(holder).await
+    {
         tracing::warn!(error = error.chain(), "giving up the mailboxes failed");
     }
     Ok(())
@@ -129,28 +130,18 @@ impl Reader {
         let mut folders = Vec::new();
         loop {
             if !self.lease(&tenant, &agent).await {
-                tokio::time::sleep(RENEW).await;
+                tokio::time::sleep(SCAN).await;
                 continue;
             }
             if !self.may_try_now(&tenant, &agent).await {
                 continue;
             }
-            let read = async {
+            let outcome = {
                 let _place = self.readers.acquire().await;
                 self.read(&tenant, &agent, &mut source).await
             };
-            let outcome = tokio::select! {
-                outcome = read => outcome,
-                () = self.lose_lease(&tenant, &agent) => continue,
-            };
             match outcome {
-                Ok(()) => {
-                    let wait = self.wait(&agent, source.as_deref(), &mut folders);
-                    tokio::select! {
-                        () = wait => {}
-                        () = self.lose_lease(&tenant, &agent) => {}
-                    }
-                }
+                Ok(()) => self.wait(&agent, source.as_deref(), &mut folders).await,
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
                     // before, and how much it can be asked for at once. Broken connections it replaces by itself.
@@ -213,12 +204,12 @@ impl Reader {
         };
         if health.state == HealthState::AuthenticationRequired {
             // Only a person can help. Changing the agent ends this task and starts another.
-            tokio::time::sleep(RENEW).await;
+            tokio::time::sleep(SCAN).await;
             return false;
         }
         match health.retry_at {
             Some(at) if at > self.ops.now() => {
-                tokio::time::sleep(at.since(self.ops.now()).min(RENEW)).await;
+                tokio::time::sleep(at.since(self.ops.now()).min(SCAN)).await;
                 false
             }
             _ => true,
@@ -245,26 +236,23 @@ impl Reader {
         }
     }
 
+    /// Takes the mailbox, or makes sure that it is still this replica's. Who is robbed of it while reading finds the folder's position
+    /// moved, and comes back here.
     async fn lease(&self, tenant: &str, agent: &Agent) -> bool {
+        let Some(holder) = &self.schedule.holder else { return true };
         let now = self.ops.now();
-        let taken = self
-            .ops
-            .store
-            .lease_mailbox(tenant, &agent.id, &self.schedule.holder, now, now.after(LEASE))
-            .await;
+        let taken = self.ops.store.lease_mailbox(tenant, &agent.id, holder, now, now.after(LEASE)).await;
         taken.unwrap_or_else(|error| {
             tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
             false
         })
     }
 
-    /// Prolongs the lease until it is lost.
-    async fn lose_lease(&self, tenant: &str, agent: &Agent) {
-        loop {
-            tokio::time::sleep(RENEW).await;
-            if !self.lease(tenant, agent).await {
-                return;
-            }
+    /// Prolongs all leases of this replica at once.
+    async fn prolong_leases(&self) {
+        let Some(holder) = &self.schedule.holder else { return };
+        if let Err(error) = self.ops.store.prolong_leases(holder, self.ops.now().after(LEASE)).await {
+            tracing::warn!(error = error.chain(), "prolonging the leases failed");
         }
     }
 }

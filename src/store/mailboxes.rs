@@ -101,6 +101,20 @@ impl Store {
         Ok(written == 1)
     }
 
+    /// Prolongs the right to all mailboxes that a replica has.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn prolong_leases(&self, holder: &str, until: Timestamp) -> Result<()> {
+        mailbox_lease::Entity::update_many()
+            .col_expr(mailbox_lease::Column::Until, until.0.into())
+            .filter(mailbox_lease::Column::Holder.eq(holder))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
     /// Gives up all mailboxes of a replica that stops.
     ///
     /// # Errors

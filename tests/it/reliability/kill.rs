@@ -160,6 +160,8 @@ impl Plan {
         let portion = swept.len().div_ceil(self.rounds);
         let mut watching = None;
         let mut at_work = 0;
+        // On a busy machine nothing may get done before the chosen moment: each life in vain makes the next ones longer.
+        let (mut done_before, mut grace) = (0, Duration::ZERO);
         for (round, fresh) in swept.chunks(portion).enumerate() {
             let other = &other[other.len() * round / self.rounds..other.len() * (round + 1) / self.rounds];
             self.shuffle(&exchange, &mut chance, &swept[..round * portion], fresh, other);
@@ -172,8 +174,14 @@ impl Plan {
             let before = exchange.requests().len();
             let moment = Moment::choose(&mut chance, self.engine);
             moment.come(&exchange, &service.data).await;
+            sleep(grace).await;
             at_work += usize::from(exchange.requests().len() > before);
             process.kill();
+            let done = sample::outcomes(&ops).await.len();
+            if done == done_before {
+                grace = (grace * 2).clamp(Duration::from_millis(100), Duration::from_secs(3));
+            }
+            done_before = done;
         }
         let handled = sample::outcomes(&ops).await.len();
         println!(
