@@ -217,15 +217,20 @@ impl Error {
 
     /// The error and all its causes in one line, for the log.
     pub fn chain(&self) -> String {
-        let mut line = self.public.to_string();
-        let mut next = self.source();
-        while let Some(cause) = next {
-            line.push_str(": ");
-            line.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        line
+        error_chain(self)
     }
+}
+
+/// An error and all its causes in one line, for the log.
+pub fn error_chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
 }
 
 impl fmt::Display for Error {

@@ -18,7 +18,7 @@ pub use agent::{Agent, AgentHealth, AgentSettings, HealthState};
 pub use caller::Caller;
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
-pub use error::{Error, Kind, Reason, Result, Violation};
+pub use error::{Error, Kind, Reason, Result, Violation, error_chain};
 pub use event::{Event, EventKind};
 pub use mail::{AutomaticKind, Direction, Mailbox};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageFilter};

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Agent, HealthState, Kind, Result},
+    domain::{Agent, HealthState, Kind, Result, error_chain},
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
@@ -145,7 +145,7 @@ impl Reader {
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
                     // before, and how much it can be asked for at once. Broken connections it replaces by itself.
-                    tracing::warn!(agent = %agent.id, error = %chain(&error), "reading the mailbox failed");
+                    tracing::warn!(agent = %agent.id, error = %error_chain(&error), "reading the mailbox failed");
                     folders.clear();
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale => {
@@ -231,7 +231,7 @@ impl Reader {
         };
         if let Err(error) = waited.await {
             // Push is a comfort: without it the mailbox is polled.
-            tracing::debug!(agent = %agent.id, error = %chain(&error), "the server does not push");
+            tracing::debug!(agent = %agent.id, error = %error_chain(&error), "the server does not push");
             tokio::time::sleep(poll.saturating_sub(began.elapsed())).await;
         }
     }
@@ -255,16 +255,4 @@ impl Reader {
             tracing::warn!(error = error.chain(), "prolonging the leases failed");
         }
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    line
 }

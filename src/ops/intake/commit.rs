@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     decide::{ContactChoice, Decision, Knowledge, decide, too_large},
-    prepare::{Item, Prepared, source_key},
+    prepare::{Item, Prepared},
 };
 use crate::{
     domain::{
@@ -143,7 +143,7 @@ impl<'a> Work<'a> {
         let mut seen = HashSet::new();
         let mut only_to_archive = HashSet::new();
         if let Some((agent, folder)) = mailbox {
-            let keys: Vec<Vec<u8>> = items.iter().map(|item| source_key(&item.source)).collect();
+            let keys: Vec<Vec<u8>> = items.iter().map(|item| item.key.clone()).collect();
             for known in writer.handled_items(&agent.id, folder.as_str(), &keys).await? {
                 let done = known.message_number.is_some() || !agent.settings.archive;
                 if done { &mut seen } else { &mut only_to_archive }.insert(known.source_key);
@@ -152,7 +152,7 @@ impl<'a> Work<'a> {
         let fresh: Vec<_> = items
             .iter()
             .filter_map(|item| Some((item, item.content.as_ref()?)))
-            .filter(|(item, _)| mailbox.is_none() || seen.insert(source_key(&item.source)))
+            .filter(|(item, _)| mailbox.is_none() || seen.insert(item.key.clone()))
             .collect();
         let mut keys = HashSet::new();
         for (_, message) in &fresh {
@@ -203,7 +203,7 @@ impl<'a> Work<'a> {
         self.writer.insert_blobs(std::mem::take(&mut self.blobs)).await?;
         if let Some((agent, folder)) = self.mailbox {
             let items = self.fresh.iter().zip(&ids).map(|((item, _), archived)| MailboxItem {
-                source_key: source_key(&item.source),
+                source_key: item.key.clone(),
                 message_number: archived.as_ref().map(|(number, _)| *number),
             });
             let items = items.collect();
@@ -278,7 +278,7 @@ impl<'a> Work<'a> {
     }
 
     fn is_only_to_archive(&self, item: &Item) -> bool {
-        !self.only_to_archive.is_empty() && self.only_to_archive.contains(&source_key(&item.source))
+        self.only_to_archive.contains(&item.key)
     }
 
     async fn is_loop(&self, message: &Prepared, decision: &Decision<'_>) -> Result<bool> {

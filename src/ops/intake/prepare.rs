@@ -28,6 +28,8 @@ pub struct Purpose {
 pub struct Item {
     /// Id at the server.
     pub source: ItemId,
+    /// Its [`source_key`].
+    pub key: Vec<u8>,
     /// What came of it. `None`: it is no longer there.
     pub content: Option<Prepared>,
 }
@@ -68,6 +70,7 @@ pub async fn prepare_all(items: Vec<(ItemId, Fetched)>, purpose: Arc<Purpose>) -
             .into_iter()
             .map(|(source, fetched)| Item {
                 content: prepare(&source, fetched, &purpose),
+                key: source_key(&source),
                 source,
             })
             .collect()
