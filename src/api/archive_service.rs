@@ -9,7 +9,7 @@ use super::{
         archive::{content, message, statistics},
         unknown_value,
     },
-    follow::{Answers, Piece, download, watch},
+    follow::{Answers, download, watch},
     page::Pages,
     v1::{self, archive_service_server::ArchiveService},
 };
@@ -100,18 +100,7 @@ impl ArchiveService for Archive {
         let opened = async {
             let id = convert::id("messages", "name", &request.name)?;
             let bytes = archive::download(&self.0, call.caller(), id, request.offset_bytes).await?;
-            Ok(download(call.clone(), bytes, |piece| {
-                let Piece {
-                    header,
-                    offset_bytes,
-                    data,
-                } = piece;
-                v1::DownloadMessageResponse {
-                    header,
-                    offset_bytes,
-                    data,
-                }
-            }))
+            Ok(download(call.clone(), bytes))
         };
         call.answer(opened.await)
     }
@@ -124,18 +113,7 @@ impl ArchiveService for Archive {
         let opened = async {
             let id = convert::id("messages", "name", &request.name)?;
             let bytes = archive::download_attachment(&self.0, call.caller(), id, request.index, request.offset_bytes).await?;
-            Ok(download(call.clone(), bytes, |piece| {
-                let Piece {
-                    header,
-                    offset_bytes,
-                    data,
-                } = piece;
-                v1::DownloadAttachmentResponse {
-                    header,
-                    offset_bytes,
-                    data,
-                }
-            }))
+            Ok(download(call.clone(), bytes))
         };
         call.answer(opened.await)
     }

@@ -47,8 +47,22 @@ pub(super) struct Piece {
     pub(super) data: Bytes,
 }
 
+/// The downloads differ in the names of their responses only.
+macro_rules! pieces {
+    ($($response:ident),*) => {
+        $(impl From<Piece> for v1::$response {
+            fn from(piece: Piece) -> Self {
+                let Piece { header, offset_bytes, data } = piece;
+                Self { header, offset_bytes, data }
+            }
+        })*
+    };
+}
+
+pieces!(DownloadMessageResponse, DownloadAttachmentResponse, DownloadNoteMessageResponse);
+
 /// Sends a header, then the bytes.
-pub(super) fn download<R: Send + 'static>(call: Call, mut download: Download, answer: impl Fn(Piece) -> R + Send + 'static) -> Answers<R> {
+pub(super) fn download<R: From<Piece> + Send + 'static>(call: Call, mut download: Download) -> Answers<R> {
     let header = v1::DownloadHeader {
         size_bytes: signed(download.size),
         sha256: std::mem::take(&mut download.sha256),
@@ -61,7 +75,7 @@ pub(super) fn download<R: Send + 'static>(call: Call, mut download: Download, an
             yield Piece { header: None, offset_bytes: signed(offset), data };
         }
     };
-    let answers = pieces.map(move |piece: Result<Piece, Error>| piece.map(&answer).map_err(|error| call.fail(&error)));
+    let answers = pieces.map(move |piece: Result<Piece, Error>| piece.map(R::from).map_err(|error| call.fail(&error)));
     answers.boxed()
 }
 

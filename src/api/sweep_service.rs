@@ -14,7 +14,7 @@ use super::{
         self,
         sweep::{matched, note, outcome},
     },
-    follow::{Answers, Piece, download, signed},
+    follow::{Answers, download, signed},
     page::Pages,
     v1::{self, sweep_service_server::SweepService},
 };
@@ -112,18 +112,7 @@ impl SweepService for Sweeps {
         let opened = async {
             let id = convert::id("notes", "name", &request.name)?;
             let bytes = sweep::download_note_message(&self.ops, call.caller(), id, request.offset_bytes).await?;
-            Ok(download(call.clone(), bytes, |piece| {
-                let Piece {
-                    header,
-                    offset_bytes,
-                    data,
-                } = piece;
-                v1::DownloadNoteMessageResponse {
-                    header,
-                    offset_bytes,
-                    data,
-                }
-            }))
+            Ok(download(call.clone(), bytes))
         };
         call.answer(opened.await)
     }

@@ -22,61 +22,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("quick_xml", &["provider/", "sim/"]),
 ];
 
-/// Places, and what they may not name: the domain and the parser know nothing of the outside.
-const PURE: &[(&str, &[&str])] = &[
-    (
-        "domain/",
-        &[
-            "tokio",
-            "tonic",
-            "sea_orm",
-            "reqwest",
-            "axum",
-            "std::fs",
-            "std::net",
-            "crate::ops",
-            "crate::store",
-            "crate::api",
-        ],
-    ),
-    (
-        "mime/",
-        &[
-            "tokio",
-            "tonic",
-            "sea_orm",
-            "reqwest",
-            "axum",
-            "std::fs",
-            "std::net",
-            "crate::ops",
-            "crate::store",
-            "crate::api",
-        ],
-    ),
-    (
-        "store/",
-        &[
-            "crate::ops",
-            "crate::api",
-            "crate::jobs",
-            "crate::provider",
-            "crate::sim",
-            "crate::cli",
-        ],
-    ),
-    ("ops/", &["crate::api", "crate::jobs", "crate::sim", "crate::cli", "crate::app"]),
-    (
-        "provider/",
-        &["crate::ops", "crate::store", "crate::api", "crate::jobs", "crate::sim"],
-    ),
-    ("jobs/", &["crate::api", "crate::sim", "crate::cli"]),
-    (
-        "api/",
-        &["crate::jobs", "crate::sim", "crate::cli", "crate::app", "crate::provider::ews"],
-    ),
-    ("crypto/", &["crate::ops", "crate::store", "crate::api", "crate::provider"]),
+/// What the domain and the parser may not name: they know nothing of the outside.
+const OUTSIDE: &[&str] = &[
+    "tokio",
+    "tonic",
+    "sea_orm",
+    "reqwest",
+    "axum",
+    "std::fs",
+    "std::net",
+    "crate::ops",
+    "crate::store",
+    "crate::api",
 ];
+
+/// Places, and what they may not name.
+const PURE: &[(&str, &[&str])] = &[("domain/", OUTSIDE), ("mime/", OUTSIDE)];
 
 struct Source {
     /// Path below `src`, with `/`.
