@@ -64,6 +64,19 @@ impl Agent {
     }
 }
 
+/// How a connection to an SMTP server is secured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpSecurity {
+    /// TLS after STARTTLS (RFC 3207), which the server must offer; port 587 by default.
+    #[default]
+    StartTls,
+    /// TLS from the first byte (RFC 8314); port 465 by default.
+    Tls,
+    /// Not at all; port 25 by default. Only where the tenant allows it.
+    None,
+}
+
 /// State of an agent's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HealthState {

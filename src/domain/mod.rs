@@ -14,7 +14,7 @@ mod settings;
 mod sweep;
 mod time;
 
-pub use agent::{Agent, AgentHealth, AgentSettings, HealthState};
+pub use agent::{Agent, AgentHealth, AgentSettings, HealthState, SmtpSecurity};
 pub use caller::Caller;
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
@@ -24,6 +24,6 @@ pub use mail::{AutomaticKind, Direction, Mailbox};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageFilter};
 pub use party::{ExternalParties, OurAddresses};
 pub use scope::Scope;
-pub use settings::{SenderCheck, TenantChoices, TenantSettings};
+pub use settings::{SenderCheck, TenantChoices, TenantSettings, TrustedCertificate};
 pub use sweep::{NOTE_EXCERPT, Note, Outcome, OutcomeResult};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -59,3 +59,12 @@ pub enum SenderCheck {
     /// It is noted with a warning, and never makes a contact.
     Warn,
 }
+
+/// A certificate that is believed for a host although it does not stand up to the checks: self-signed, expired, of another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustedCertificate {
+    /// Name or address of the server, in lower case.
+    pub host: String,
+    /// SHA-256 of the certificate: 64 hexadecimal digits in lower case.
+    pub sha256_fingerprint: String,
+}

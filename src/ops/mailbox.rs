@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{Agent, AgentHealth, Error, HealthState, OutcomeResult, Result, Timestamp},
-    provider::{ErrorClass, ExchangeLogin, Folder, FolderRole, ItemId, MailSource, ProviderError},
+    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, Folder, FolderRole, ItemId, MailSource, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
 
@@ -56,20 +56,22 @@ pub enum ReadError {
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Arc<dyn MailSource>, ReadError> {
     let sealed = ops.store.tenant(tenant).agent_password(&agent.id).await?;
     let Some(sealed) = sealed else {
-        return Err(ReadError::Provider(ProviderError {
-            class: ErrorClass::LoginRequired,
-            problem: "No password is stored. Set exchange.password of this agent.".to_owned(),
-            server_reply: String::new(),
-            source: None,
-        }));
+        return Err(ReadError::Provider(ProviderError::new(
+            ErrorClass::LoginRequired,
+            "No password is stored. Set exchange.password of this agent.",
+        )));
     };
     let password = ops.vault.open_password(&ops.store, tenant, &agent.id, &sealed, ops.now()).await?;
     let mailbox = agent.mailbox_address();
     let login = ExchangeLogin {
         endpoint: agent.settings.endpoint.clone(),
-        username: agent.settings.username.clone(),
-        password,
+        credentials: Credentials::Password {
+            username: agent.settings.username.clone(),
+            password,
+        },
         mailbox: (!mailbox.eq_ignore_ascii_case(&agent.settings.username)).then(|| mailbox.to_owned()),
+        impersonate: false,
+        rules: EndpointRules::default(),
     };
     Ok(ops.connector.exchange(login)?)
 }
@@ -170,12 +172,10 @@ impl FolderReader<'_> {
             if !stale {
                 self.commit(Vec::new(), Some(page.state), progress).await?;
             } else if !page.last {
-                return Err(ReadError::Provider(ProviderError {
-                    class: ErrorClass::Malformed,
-                    problem: "The server lists the same changes over and over. Look into the event log of the Exchange server.".to_owned(),
-                    server_reply: String::new(),
-                    source: None,
-                }));
+                return Err(ReadError::Provider(ProviderError::new(
+                    ErrorClass::Malformed,
+                    "The server lists the same changes over and over. Look into the event log of the Exchange server.",
+                )));
             }
             return Ok(page.last);
         }
@@ -330,7 +330,9 @@ fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timest
     let state = match fault.class {
         ErrorClass::LoginRequired => HealthState::AuthenticationRequired,
         ErrorClass::Unreachable => HealthState::Unreachable,
-        ErrorClass::Retry { .. } | ErrorClass::Refused | ErrorClass::StateLost | ErrorClass::Malformed => HealthState::Degraded,
+        ErrorClass::Retry { .. } | ErrorClass::Refused | ErrorClass::TooLarge | ErrorClass::StateLost | ErrorClass::Malformed => {
+            HealthState::Degraded
+        }
     };
     let failures = before.failures.saturating_add(1);
     let wait = match fault.class {
@@ -367,12 +369,7 @@ mod tests {
     use super::*;
 
     fn fault(class: ErrorClass) -> ProviderError {
-        ProviderError {
-            class,
-            problem: "problem".to_owned(),
-            server_reply: String::new(),
-            source: None,
-        }
+        ProviderError::new(class, "problem")
     }
 
     #[test]

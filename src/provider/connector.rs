@@ -6,7 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    ErrorClass, ExchangeLogin, MailConnector, MailSource, ProviderError,
+    Credentials, ErrorClass, ExchangeLogin, MailConnector, MailSource, ProviderError,
     ews::{Certificate, EwsConfig, EwsSource, EwsTimeouts},
 };
 
@@ -29,12 +29,19 @@ pub struct NetworkConnector {
 impl MailConnector for NetworkConnector {
     fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
         let endpoint = Url::parse(&login.endpoint).map_err(|error| ProviderError {
-            class: ErrorClass::Refused,
-            problem: "The endpoint is not a URL. Correct exchange.endpoint of this agent.".to_owned(),
-            server_reply: String::new(),
             source: Some(error.into()),
+            ..ProviderError::new(
+                ErrorClass::Refused,
+                "The endpoint is not a URL. Correct exchange.endpoint of this agent.",
+            )
         })?;
-        let password = Zeroizing::new(login.password.expose().clone());
+        let Credentials::Password { username, password } = login.credentials else {
+            return Err(ProviderError::new(
+                ErrorClass::LoginRequired,
+                "Exchange is logged in to by user name and password only.",
+            ));
+        };
+        let password = Zeroizing::new(password.expose().clone());
         let config = EwsConfig {
             mailbox: login.mailbox,
             timeouts: EwsTimeouts {
@@ -47,7 +54,7 @@ impl MailConnector for NetworkConnector {
             requests: self.requests_per_mailbox,
             batch: self.fetch_batch,
             root_certificates: self.root_certificates.clone(),
-            ..EwsConfig::new(endpoint, login.username, password)
+            ..EwsConfig::new(endpoint, username, password)
         };
         Ok(Arc::new(EwsSource::new(config)?))
     }

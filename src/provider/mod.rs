@@ -3,15 +3,20 @@
 
 mod connector;
 pub mod ews;
+mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{crypto::Secret, domain::Timestamp};
+use crate::{
+    crypto::Secret,
+    domain::{SmtpSecurity, Timestamp, TrustedCertificate},
+};
 
 pub use connector::NetworkConnector;
+pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
 /// A mailbox that messages are read from.
 ///
@@ -45,13 +50,51 @@ pub trait MailSource: Send + Sync {
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError>;
 }
 
-/// Makes a source for a mailbox. Nothing is sent by this alone.
-pub trait MailConnector: Send + Sync {
-    /// Prepares access to an Exchange mailbox over EWS with a login of its own.
+/// A way to send mail, whose connection can be checked.
+///
+/// Every call has a timeout and a size limit of its own and may be dropped at any time; a message that was handed over by then is sent.
+#[async_trait]
+pub trait MailSink: Send + Sync {
+    /// Hands a message over. A success means that the server has taken responsibility for it.
     ///
     /// # Errors
-    /// When the address of the service makes no sense.
+    /// [`ErrorClass::Refused`] and [`ErrorClass::TooLarge`] are for good, the others may pass. Nothing was sent, but for
+    /// [`ErrorClass::Unreachable`], after which that is not known.
+    async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError>;
+
+    /// Goes through the stages of a connection, reports each as it ends, and stops behind the first that fails. With `test`, that message
+    /// is sent in the last stage; without, nothing is. Uses a connection of its own.
+    async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
+}
+
+/// Makes sources for mailboxes. Nothing is sent by this alone.
+pub trait MailConnector: Send + Sync {
+    /// Prepares access to an Exchange mailbox over EWS.
+    ///
+    /// # Errors
+    /// When the address of the service or the login makes no sense.
     fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+}
+
+/// How a login proves who it is.
+#[derive(Debug)]
+pub enum Credentials {
+    /// Not at all: the server takes mail without a login. SMTP only.
+    None,
+    /// By user name and password.
+    Password {
+        /// Login name, such as `CORP\anna` or `anna@example.com`.
+        username: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// By an OAuth 2.0 access token: a bearer token (RFC 6750) over HTTP, XOAUTH2 over SMTP.
+    Token {
+        /// Login name; the address of the mailbox as a rule.
+        username: String,
+        /// The access token.
+        token: Secret,
+    },
 }
 
 /// What it takes to open an Exchange mailbox.
@@ -59,12 +102,56 @@ pub trait MailConnector: Send + Sync {
 pub struct ExchangeLogin {
     /// URL of the EWS service.
     pub endpoint: String,
-    /// Login name.
-    pub username: String,
-    /// Its password.
-    pub password: Secret,
+    /// The login. Never [`Credentials::None`].
+    pub credentials: Credentials,
     /// The mailbox, when it is not the login's own.
     pub mailbox: Option<String>,
+    /// Whether a maintenance account acts for the mailbox (ExchangeImpersonation) rather than opens it by its own rights.
+    pub impersonate: bool,
+    /// What may be called.
+    pub rules: EndpointRules,
+}
+
+/// What it takes to send over SMTP.
+#[derive(Debug)]
+pub struct SmtpLogin {
+    /// Name or address of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: SmtpSecurity,
+    /// The login.
+    pub credentials: Credentials,
+    /// What may be called.
+    pub rules: EndpointRules,
+}
+
+/// What a tenant allows beyond what everybody may: public addresses with certificates that stand up to the checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointRules {
+    /// Whether addresses of private networks may be called: on-premises servers.
+    pub allow_private: bool,
+    /// Certificates that are believed although they do not stand up to the checks.
+    pub trusted_certificates: Vec<TrustedCertificate>,
+}
+
+/// A message to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingMessage {
+    /// Who sends it (RFC 5321 reverse-path): one address.
+    pub sender: String,
+    /// Who gets it: one to 500 addresses, those in Bcc too.
+    pub recipients: Vec<String>,
+    /// The message (RFC 5322) with CRLF line ends, without a Bcc field.
+    pub raw: Bytes,
+}
+
+/// A message that was handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The server's own words, such as `250 2.0.0 Ok: queued as 4D2F`. Possibly empty.
+    pub server_reply: String,
 }
 
 /// A folder of a mailbox.
@@ -157,9 +244,24 @@ pub struct ProviderError {
     pub problem: String,
     /// The server's own words, at most 1,024 characters, without control characters. Possibly empty.
     pub server_reply: String,
+    /// The certificate that was not believed, if it came to that.
+    pub certificate: Option<Box<CertificateFacts>>,
     /// What lies beneath.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ProviderError {
+    /// A fault in plain words that no server spoke of.
+    pub fn new(class: ErrorClass, problem: impl Into<String>) -> Self {
+        Self {
+            class,
+            problem: problem.into(),
+            server_reply: String::new(),
+            certificate: None,
+            source: None,
+        }
+    }
 }
 
 impl fmt::Display for ProviderError {
@@ -182,6 +284,8 @@ pub enum ErrorClass {
     LoginRequired,
     /// The login is good but may not do this, or the mailbox does not exist: a person must act.
     Refused,
+    /// The server takes no message of this size.
+    TooLarge,
     /// The sync state is no longer accepted: list anew.
     StateLost,
     /// The server's answer makes no sense, or breaks a limit.

@@ -55,10 +55,8 @@ impl Judge {
         Fault {
             hint: Hint::None,
             error: Box::new(ProviderError {
-                class,
-                problem: problem.replace("{host}", &self.host),
                 server_reply: clean(reply),
-                source: None,
+                ..ProviderError::new(class, problem.replace("{host}", &self.host))
             }),
         }
     }
