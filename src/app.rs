@@ -170,7 +170,8 @@ pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
 /// As [`start`].
 pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
-    let keys = Keys::new(MasterKey::load_or_create(&config.data_dir.join(MASTER_KEY))?);
+    let master = MasterKey::load_or_create(&config.data_dir.join(MASTER_KEY))?;
+    let keys = Keys::new(master, surroundings.clock.clone());
     let (location, shown) = match &config.database.url {
         DatabaseUrl::Sqlite(path) => {
             path.parent().map_or(Ok(()), make_folder)?;

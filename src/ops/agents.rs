@@ -1,11 +1,10 @@
 //! Mail agents: their settings, who may see and change them, and their health.
 
-use aws_lc_rs::digest;
 use url::Url;
 
 use super::{Ops, Violations, directory::is_id, is_address, is_plain, page_limit};
 use crate::{
-    crypto::{Secret, etag},
+    crypto::{Place, Secret, etag},
     domain::{Agent, AgentHealth, AgentSettings, Caller, Error, Kind, Reason, Result, Scope, Violation},
     store::{HealthFilter, NewRequest, Writer, retrying},
 };
@@ -81,13 +80,9 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 
     let now = ops.now();
     let id = ops.ids.next();
-    let content_hash = content_hash(ops, &caller.tenant, &owner, &settings, patch.password.as_ref());
+    let content_hash = content_hash(ops, &caller.tenant, &owner, &settings, patch.password.as_ref()).await?;
     let password = match patch.password.filter(|password| !password.expose().is_empty()) {
-        Some(password) => Some(
-            ops.vault
-                .seal_password(&ops.store, &caller.tenant, &id, password.expose(), now)
-                .await?,
-        ),
+        Some(password) => Some(ops.vault.seal(&ops.store, &caller.tenant, password_place(&id), &password).await?),
         None => None,
     };
     let agent = Agent {
@@ -188,9 +183,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         None => None,
         Some(password) if password.expose().is_empty() => Some(None),
         Some(password) => Some(Some(
-            ops.vault
-                .seal_password(&ops.store, &caller.tenant, id, password.expose(), now)
-                .await?,
+            ops.vault.seal(&ops.store, &caller.tenant, password_place(id), password).await?,
         )),
     };
     retrying(|| async {
@@ -431,15 +424,20 @@ fn request_id_reused(request_id: &str) -> Error {
     .with("requestId", request_id)
 }
 
-/// Tells two requests apart. Keyed, so that nobody who reads the database can try passwords on it.
-fn content_hash(ops: &Ops, tenant: &str, owner: &str, settings: &AgentSettings, password: Option<&Secret>) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
+/// Where an agent's password is kept.
+pub(super) fn password_place(agent: &str) -> Place<'_> {
+    Place {
+        table: "agent",
+        row: agent,
+        column: "password_sealed",
+    }
+}
+
+/// Tells two requests apart.
+async fn content_hash(ops: &Ops, tenant: &str, owner: &str, settings: &AgentSettings, password: Option<&Secret>) -> Result<Vec<u8>> {
     let settings = serde_json::to_vec(settings).expect("plain data always has a JSON form");
     let password = password.map_or(&[][..], |password| password.expose().as_bytes());
-    for part in [owner.as_bytes(), &settings, password] {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    let keyed = ops.sealer.seal("request", tenant, context.finish().as_ref());
-    digest::digest(&digest::SHA256, keyed.as_bytes()).as_ref().to_vec()
+    ops.vault
+        .fingerprint(&ops.store, tenant, &[owner.as_bytes(), &settings, password])
+        .await
 }

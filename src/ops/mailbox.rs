@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Ops,
+    agents::password_place,
     intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
 };
 use crate::{
@@ -61,7 +62,7 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Arc<dyn Mail
             "No password is stored. Set exchange.password of this agent.",
         )));
     };
-    let password = ops.vault.open_password(&ops.store, tenant, &agent.id, &sealed, ops.now()).await?;
+    let password = ops.vault.open(&ops.store, tenant, password_place(&agent.id), &sealed).await?;
     let mailbox = agent.mailbox_address();
     let login = ExchangeLogin {
         endpoint: agent.settings.endpoint.clone(),

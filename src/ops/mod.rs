@@ -91,10 +91,10 @@ pub struct Keys {
 
 impl Keys {
     /// Derives everything from the master key.
-    pub fn new(master: MasterKey) -> Self {
+    pub fn new(master: MasterKey, clock: Arc<dyn Clock>) -> Self {
         Self {
             sealer: Sealer::new(&master),
-            vault: Arc::new(Vault::new(master)),
+            vault: Arc::new(Vault::new(master, clock)),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Harness {
         let issuer = LocalIssuer::load_or_create(&folder.path().join("issuer.pem")).unwrap();
         let clock = Arc::new(SystemClock);
         let lifecycle = Lifecycle::new();
-        let keys = Keys::new(MasterKey::from_bytes([7; 32]));
+        let keys = Keys::new(MasterKey::from_bytes([7; 32]), clock.clone());
         let location = DatabaseLocation::Sqlite(folder.path().join("mailagent.db"));
         let ops = Ops {
             store: Store::open(&location, 4).await.unwrap(),
