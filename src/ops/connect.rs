@@ -11,14 +11,14 @@ use super::{
 use crate::{
     crypto::Secret,
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, TenantChoices},
-    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, MailSource, ProviderError},
+    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ProviderError},
 };
 
 /// An agent's mailbox, opened, with what its login came from.
 #[derive(Clone)]
 pub struct Opened {
     /// The mailbox.
-    pub mailbox: Arc<dyn MailSource>,
+    pub mailbox: Arc<dyn ExchangeMailbox>,
     /// The maintenance account that it is opened through.
     pub account: Option<MaintenanceAccount>,
 }

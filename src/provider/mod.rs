@@ -68,13 +68,18 @@ pub trait MailSink: Send + Sync {
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
 }
 
-/// Makes sources for mailboxes. Nothing is sent by this alone.
+/// An Exchange mailbox: read, and sent from.
+pub trait ExchangeMailbox: MailSource + MailSink {}
+
+impl<T: MailSource + MailSink> ExchangeMailbox for T {}
+
+/// Makes access to mailboxes. Nothing is sent by this alone.
 pub trait MailConnector: Send + Sync {
     /// Prepares access to an Exchange mailbox over EWS.
     ///
     /// # Errors
     /// When the address of the service or the login makes no sense.
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
 }
 
 /// How a login proves who it is.

@@ -5,8 +5,8 @@ use url::Url;
 use super::AgentPatch;
 use crate::{
     domain::{
-        Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
-        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
+        Agent, AgentKind, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount, Reason, Result,
+        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
     },
     ops::{Ops, Violations, directory::is_id, is_address, is_plain},
     provider::net::addresses::{self, Allowed},
