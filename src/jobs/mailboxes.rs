@@ -14,7 +14,7 @@ use crate::{
     ops::{
         Ops,
         connect::{self, Opened},
-        mailbox::{self, ReadError},
+        mailbox::{self, ReadError, Subject, Tried},
     },
     provider::{Folder, FolderRole, MailSource},
     store::SystemAgent,
@@ -168,7 +168,8 @@ impl Reader {
             None => match connect::open(&self.ops, tenant, agent).await {
                 Ok(opened) => kept.insert(opened).clone(),
                 Err(error) => {
-                    mailbox::record_health(&self.ops, tenant, agent, None, Some(&error)).await?;
+                    let subject = Subject { agent, account: None };
+                    mailbox::record_health(&self.ops, tenant, subject, Tried::Read, Some(&error)).await?;
                     return Err(error);
                 }
             },

@@ -14,7 +14,7 @@ use super::{
     intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
 };
 use crate::{
-    domain::{Agent, AgentHealth, Error, HealthState, MaintenanceAccount, OutcomeResult, Result, Timestamp},
+    domain::{Agent, AgentHealth, AgentKind, Error, HealthState, MaintenanceAccount, OutcomeResult, Result, Timestamp},
     provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
@@ -65,7 +65,11 @@ pub async fn read(
     let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
     let mut progress = Progress::default();
     let result = read_folders(ops, tenant, agent, &*opened.mailbox, &mut progress, report).await;
-    record_health(ops, tenant, agent, opened.account.as_ref(), result.as_ref().err()).await?;
+    let subject = Subject {
+        agent,
+        account: opened.account.as_ref(),
+    };
+    record_health(ops, tenant, subject, Tried::Read, result.as_ref().err()).await?;
     result.map(|()| progress)
 }
 
@@ -269,18 +273,31 @@ async fn fetch(
     Ok(items)
 }
 
+/// Whose health is written down, and through which account the mailbox was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The agent as it was when its connection was opened.
+    pub agent: &'a Agent,
+    /// The maintenance account, likewise.
+    pub account: Option<&'a MaintenanceAccount>,
+}
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// To read the mailbox to its end.
+    Read,
+    /// To log in, and to open the inbox where there is one.
+    Check,
+}
+
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
 /// with an agent or an account that was changed meanwhile: that is tried anew.
 ///
 /// # Errors
 /// As the database's.
-pub async fn record_health(
-    ops: &Ops,
-    tenant: &str,
-    agent: &Agent,
-    account: Option<&MaintenanceAccount>,
-    fault: Option<&ReadError>,
-) -> Result<()> {
+pub async fn record_health(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, fault: Option<&ReadError>) -> Result<()> {
+    let Subject { agent, account } = subject;
     let fault = match fault {
         None => None,
         Some(ReadError::Provider(fault)) => Some(fault),
@@ -311,7 +328,13 @@ pub async fn record_health(
             .await?
             .pop()
             .unwrap_or_default();
-        let after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
+        let mut after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
+        if agent.settings.kind == AgentKind::Smtp {
+            // There is nothing to read, so nothing is tried by itself.
+            after.retry_at = None;
+        } else if tried == Tried::Check {
+            after.last_success = before.last_success;
+        }
         writer.set_agent_health(&agent.id, &after).await?;
         writer.commit().await
     })

@@ -6,7 +6,7 @@ use super::{
     Ops,
     archive::Download,
     connect::{self, Opened},
-    mailbox::{self, Progress, ReadError},
+    mailbox::{self, Progress, ReadError, Subject, Tried},
     page_limit,
     watch::{Cursors, Followed, follow_events},
 };
@@ -209,7 +209,8 @@ pub async fn run_sweep(
     match opened {
         Ok(opened) => mailbox::read(ops, tenant, agent, &opened, report).await,
         Err(error) => {
-            mailbox::record_health(ops, tenant, agent, None, Some(&error)).await?;
+            let subject = Subject { agent, account: None };
+            mailbox::record_health(ops, tenant, subject, Tried::Read, Some(&error)).await?;
             Err(error)
         }
     }
