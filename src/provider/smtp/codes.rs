@@ -249,7 +249,13 @@ const TABLE: &[Row] = &[
         Verdict::Refused,
         "The mailbox of {who} is full. Its owner must make room.",
     ),
-    row(ANY, (500, 599), Verdict::Refused, "The mailbox of a recipient is full. Its owner must make room.").enhanced(&["5.2.2"]),
+    row(
+        ANY,
+        (500, 599),
+        Verdict::Refused,
+        "The mailbox of a recipient is full. Its owner must make room.",
+    )
+    .enhanced(&["5.2.2"]),
     row(
         ANY,
         (500, 599),
@@ -330,7 +336,12 @@ const TABLE: &[Row] = &[
         Verdict::Refused,
         "{host} refuses the message because of what it holds or whom it is from. Read what the server says.",
     ),
-    row(ANY, (500, 599), Verdict::Refused, "{host} refuses what it was asked. Read what the server says."),
+    row(
+        ANY,
+        (500, 599),
+        Verdict::Refused,
+        "{host} refuses what it was asked. Read what the server says.",
+    ),
 ];
 
 /// What a reply that is no success means. `None` for one that makes no sense in this place.
@@ -355,46 +366,161 @@ mod tests {
 
     /// One row at least for each of the table.
     const CASES: &[(Step, &str, Verdict, &str)] = &[
-        (Step::Password, "550 5.7.30 Basic authentication is not supported for Client Submission.", Verdict::Login, "OAuth"),
-        (Step::Password, "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.", Verdict::Login, "SMTP AUTH"),
-        (Step::Password, "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", Verdict::Login, "password is wrong"),
-        (Step::Password, "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.", Verdict::Login, "OAuth"),
-        (Step::Sender, "530 5.7.57 Client not authenticated to send mail.", Verdict::Login, "OAuth"),
-        (Step::Sender, "530 5.7.0 Must issue a STARTTLS command first", Verdict::Login, "STARTTLS"),
+        (
+            Step::Password,
+            "550 5.7.30 Basic authentication is not supported for Client Submission.",
+            Verdict::Login,
+            "OAuth",
+        ),
+        (
+            Step::Password,
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+            Verdict::Login,
+            "SMTP AUTH",
+        ),
+        (
+            Step::Password,
+            "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.",
+            Verdict::Login,
+            "password is wrong",
+        ),
+        (
+            Step::Password,
+            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+            Verdict::Login,
+            "OAuth",
+        ),
+        (
+            Step::Sender,
+            "530 5.7.57 Client not authenticated to send mail.",
+            Verdict::Login,
+            "OAuth",
+        ),
+        (
+            Step::Sender,
+            "530 5.7.0 Must issue a STARTTLS command first",
+            Verdict::Login,
+            "STARTTLS",
+        ),
         (Step::Password, "538 5.7.11 Encryption needed", Verdict::Login, "STARTTLS"),
-        (Step::Password, "432 4.7.12 A password transition is needed", Verdict::Login, "changed"),
-        (Step::Password, "454 4.7.0 Temporary authentication failure", Verdict::Retry, "later"),
+        (
+            Step::Password,
+            "432 4.7.12 A password transition is needed",
+            Verdict::Login,
+            "changed",
+        ),
+        (
+            Step::Password,
+            "454 4.7.0 Temporary authentication failure",
+            Verdict::Retry,
+            "later",
+        ),
         (Step::Token, "454 4.7.0 Temporary authentication failure", Verdict::Retry, "later"),
-        (Step::Password, "534 5.7.9 Application-specific password required", Verdict::Login, "application"),
-        (Step::Token, "535 5.7.8 Username and Password not accepted", Verdict::Login, "access token"),
-        (Step::Password, "535 5.7.8 Error: authentication failed", Verdict::Login, "password is wrong"),
+        (
+            Step::Password,
+            "534 5.7.9 Application-specific password required",
+            Verdict::Login,
+            "application",
+        ),
+        (
+            Step::Token,
+            "535 5.7.8 Username and Password not accepted",
+            Verdict::Login,
+            "access token",
+        ),
+        (
+            Step::Password,
+            "535 5.7.8 Error: authentication failed",
+            Verdict::Login,
+            "password is wrong",
+        ),
         (Step::Password, "535 authentication failed", Verdict::Login, "password is wrong"),
-        (Step::Password, "504 5.7.4 Unrecognized authentication type", Verdict::Login, "way of logging in"),
-        (Step::Sender, "530 5.7.1 Authentication required", Verdict::Login, "only after a login"),
+        (
+            Step::Password,
+            "504 5.7.4 Unrecognized authentication type",
+            Verdict::Login,
+            "way of logging in",
+        ),
+        (
+            Step::Sender,
+            "530 5.7.1 Authentication required",
+            Verdict::Login,
+            "only after a login",
+        ),
         (Step::Recipient, "535 5.7.8 login expired", Verdict::Login, "no longer"),
         (Step::Greeting, "421 4.3.2 Service not available", Verdict::Retry, "for now"),
         (Step::Sender, "421 4.7.0 Too many messages", Verdict::Retry, "for now"),
         (Step::Greeting, "450 4.3.2 try again", Verdict::Retry, "at the moment"),
         (Step::Greeting, "554 5.7.1 blocked", Verdict::Refused, "from this machine"),
         (Step::Hello, "502 Command not implemented", Verdict::Unreachable, "extended SMTP"),
-        (Step::StartTls, "454 4.7.0 TLS not available due to local problem", Verdict::Retry, "TLS at the moment"),
+        (
+            Step::StartTls,
+            "454 4.7.0 TLS not available due to local problem",
+            Verdict::Retry,
+            "TLS at the moment",
+        ),
         (Step::StartTls, "501 no", Verdict::Unreachable, "although it offers"),
         (Step::Recipient, "552 5.2.2 Mailbox full", Verdict::Refused, "full"),
         (Step::Message, "554 5.2.2 mailbox full", Verdict::Refused, "full"),
-        (Step::Sender, "554 5.3.4 Message size exceeds fixed limit", Verdict::TooLarge, "larger"),
+        (
+            Step::Sender,
+            "554 5.3.4 Message size exceeds fixed limit",
+            Verdict::TooLarge,
+            "larger",
+        ),
         (Step::Message, "550 5.2.3 too long", Verdict::TooLarge, "larger"),
-        (Step::Message, "552 Message exceeds fixed maximum message size", Verdict::TooLarge, "larger"),
-        (Step::Sender, "552 5.3.4 Message size exceeds fixed limit", Verdict::TooLarge, "larger"),
+        (
+            Step::Message,
+            "552 Message exceeds fixed maximum message size",
+            Verdict::TooLarge,
+            "larger",
+        ),
+        (
+            Step::Sender,
+            "552 5.3.4 Message size exceeds fixed limit",
+            Verdict::TooLarge,
+            "larger",
+        ),
         (Step::Message, "523 too large", Verdict::TooLarge, "larger"),
-        (Step::Recipient, "450 4.2.0 Recipient address rejected: Greylisted", Verdict::Retry, "greylisting"),
+        (
+            Step::Recipient,
+            "450 4.2.0 Recipient address rejected: Greylisted",
+            Verdict::Retry,
+            "greylisting",
+        ),
         (Step::Message, "452 4.3.1 Insufficient system storage", Verdict::Retry, "no room"),
         (Step::Recipient, "450 4.2.1 mailbox busy", Verdict::Retry, "bob@x.example"),
         (Step::Message, "451 4.3.0 queue file write error", Verdict::Retry, "passing"),
-        (Step::Recipient, "553 5.7.1 <a@x>: Sender address rejected: not owned by user anna", Verdict::Refused, "sender address"),
-        (Step::Message, "554 5.2.252 SendAsDenied; anna not allowed to send as bob", Verdict::Refused, "send as"),
-        (Step::Sender, "550 5.1.8 sender refused", Verdict::Refused, "the sender bob@x.example"),
-        (Step::Recipient, "554 5.7.1 <b@x>: Relay access denied", Verdict::Refused, "relaying denied"),
-        (Step::Recipient, "550 5.1.1 User unknown", Verdict::Refused, "the recipient bob@x.example"),
+        (
+            Step::Recipient,
+            "553 5.7.1 <a@x>: Sender address rejected: not owned by user anna",
+            Verdict::Refused,
+            "sender address",
+        ),
+        (
+            Step::Message,
+            "554 5.2.252 SendAsDenied; anna not allowed to send as bob",
+            Verdict::Refused,
+            "send as",
+        ),
+        (
+            Step::Sender,
+            "550 5.1.8 sender refused",
+            Verdict::Refused,
+            "the sender bob@x.example",
+        ),
+        (
+            Step::Recipient,
+            "554 5.7.1 <b@x>: Relay access denied",
+            Verdict::Refused,
+            "relaying denied",
+        ),
+        (
+            Step::Recipient,
+            "550 5.1.1 User unknown",
+            Verdict::Refused,
+            "the recipient bob@x.example",
+        ),
         (Step::Message, "550 5.7.1 spam", Verdict::Refused, "what it holds"),
         (Step::Hello, "550 5.7.1 bad name", Verdict::Refused, "what it was asked"),
     ];
@@ -410,7 +536,10 @@ mod tests {
             assert_eq!(TABLE[at].verdict, *verdict, "{text}: {problem}");
             assert!(problem.contains(words), "{text}: {problem}");
         }
-        let missing: Vec<_> = (0..TABLE.len()).filter(|at| !reached.contains(at)).map(|at| TABLE[at].problem).collect();
+        let missing: Vec<_> = (0..TABLE.len())
+            .filter(|at| !reached.contains(at))
+            .map(|at| TABLE[at].problem)
+            .collect();
         assert!(missing.is_empty(), "{missing:#?}");
     }
 

@@ -27,7 +27,11 @@ impl Envelope {
     /// [`ErrorClass::Refused`] for addresses that are none, and for line ends that a server could take for the end of the message.
     pub(super) fn of(message: &OutgoingMessage) -> Result<Self, ProviderError> {
         let sender = path("sender", &message.sender)?;
-        let recipients: Vec<_> = message.recipients.iter().map(|to| path("recipient", to)).collect::<Result<_, _>>()?;
+        let recipients: Vec<_> = message
+            .recipients
+            .iter()
+            .map(|to| path("recipient", to))
+            .collect::<Result<_, _>>()?;
         if recipients.is_empty() || recipients.len() > MAX_RECIPIENTS {
             return Err(refused(format!(
                 "A message goes to 1 to {MAX_RECIPIENTS} recipients; this one has {}.",
@@ -146,7 +150,14 @@ mod tests {
 
     #[test]
     fn line_ends_that_could_end_a_message_are_refused() {
-        for raw in ["A: b\r\n\r\nx\n.\nMAIL FROM:<evil@x>\r\n", "A: b\r\n\r\nx\r.\r\n", "A: b\n", "A: b\r", "\n", "A: b\r\n\r\n\0\r\n"] {
+        for raw in [
+            "A: b\r\n\r\nx\n.\nMAIL FROM:<evil@x>\r\n",
+            "A: b\r\n\r\nx\r.\r\n",
+            "A: b\n",
+            "A: b\r",
+            "\n",
+            "A: b\r\n\r\n\0\r\n",
+        ] {
             let error = Envelope::of(&message("a@x.example", &["b@x.example"], raw)).unwrap_err();
             assert_eq!(error.class, ErrorClass::Refused, "{raw:?}");
             assert!(error.problem.contains("at byte"), "{error}");
@@ -161,6 +172,12 @@ mod tests {
             let error = Envelope::of(&message("a@x.example", to, "A: b\r\n")).unwrap_err();
             assert!(error.problem.contains(&to.len().to_string()), "{error}");
         }
-        assert_eq!(Envelope::of(&message("a@x.example", &many[..500], "A: b\r\n")).unwrap().recipients.len(), 500);
+        assert_eq!(
+            Envelope::of(&message("a@x.example", &many[..500], "A: b\r\n"))
+                .unwrap()
+                .recipients
+                .len(),
+            500
+        );
     }
 }

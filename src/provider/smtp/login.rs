@@ -41,7 +41,10 @@ impl Session {
             Credentials::Token { username, token } => (Step::Token, username, token, &[Mechanism::Xoauth2]),
         };
         let offered = &self.offers.mechanisms;
-        let Some(mechanism) = wanted.iter().find(|mechanism| offered.iter().any(|offer| offer == mechanism.name())) else {
+        let Some(mechanism) = wanted
+            .iter()
+            .find(|mechanism| offered.iter().any(|offer| offer == mechanism.name()))
+        else {
             return Err(self.nothing_in_common(step));
         };
         let secret = secret.expose();
@@ -52,7 +55,10 @@ impl Session {
         }
         let mut error = self.judge.reply(step, username, &reply);
         if !challenge.is_empty() {
-            error.server_reply = clean(&format!("{} {challenge}", error.server_reply)).chars().take(MAX_WORDS).collect();
+            error.server_reply = clean(&format!("{} {challenge}", error.server_reply))
+                .chars()
+                .take(MAX_WORDS)
+                .collect();
         }
         // Some servers repeat what they do not understand.
         let initial = Zeroizing::new(initial_response(*mechanism, username, secret));
@@ -171,7 +177,11 @@ mod tests {
         // RFC 4954 section 4.1 has this example.
         assert_eq!(initial_response(Mechanism::Plain, "test", "1234"), "AHRlc3QAMTIzNA==");
         assert_eq!(
-            initial_response(Mechanism::Xoauth2, "someuser@example.com", "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"),
+            initial_response(
+                Mechanism::Xoauth2,
+                "someuser@example.com",
+                "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+            ),
             "dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRXVZMjl0Q2cBAQ=="
         );
     }

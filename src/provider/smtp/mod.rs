@@ -21,11 +21,7 @@ mod wire;
 use std::{net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
-use tokio::{
-    net::TcpStream,
-    sync::Semaphore,
-    time::Instant,
-};
+use tokio::{net::TcpStream, sync::Semaphore, time::Instant};
 
 use self::{
     envelope::Envelope,
@@ -161,7 +157,11 @@ impl MailSink for SmtpSink {
         let mut tcp = Some(tcp);
         if !plain && let Some(tcp) = tcp.take() {
             secured = net::stage(StageKind::Tls, report, self.secure(tcp), |secured: &Secured| {
-                secured.certificate.as_ref().map(|facts| net::handshaken(host, facts)).unwrap_or_default()
+                secured
+                    .certificate
+                    .as_ref()
+                    .map(|facts| net::handshaken(host, facts))
+                    .unwrap_or_default()
             })
             .await;
             if secured.is_none() {

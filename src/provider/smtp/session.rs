@@ -127,7 +127,9 @@ async fn greet(
 /// Says EHLO and STARTTLS over the plain connection.
 async fn start_tls(judge: &Judge, config: &SmtpConfig, stream: &mut Tapped<TcpStream>, own_address: IpAddr) -> Result<(), ProviderError> {
     let hello = format!("EHLO {}\r\n", client_id(own_address));
-    let reply = ask(config, stream, &hello).await.map_err(|trouble| judge.trouble(Step::Hello, trouble))?;
+    let reply = ask(config, stream, &hello)
+        .await
+        .map_err(|trouble| judge.trouble(Step::Hello, trouble))?;
     if reply.code != 250 {
         return Err(judge.reply(Step::Hello, "", &reply));
     }
@@ -153,7 +155,10 @@ async fn start_tls(judge: &Judge, config: &SmtpConfig, stream: &mut Tapped<TcpSt
 async fn ask(config: &SmtpConfig, stream: &mut Tapped<TcpStream>, line: &str) -> Result<Reply, Trouble> {
     use tokio::io::AsyncWriteExt as _;
     limited(config.request_timeout, async {
-        stream.write_all(line.as_bytes()).await.map_err(|error| Trouble::Closed(Some(error)))?;
+        stream
+            .write_all(line.as_bytes())
+            .await
+            .map_err(|error| Trouble::Closed(Some(error)))?;
         Ok(read_reply(stream).await?.0)
     })
     .await
@@ -289,11 +294,17 @@ impl Session {
         let stream = Tapped::new(stream, peer).replaying(greeting);
         let tap = stream.tap();
         let id = client_id(own_address);
-        let connected = timeout(config.request_timeout, AsyncSmtpConnection::connect_with_transport(Box::new(stream), &id)).await;
+        let connected = timeout(
+            config.request_timeout,
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &id),
+        )
+        .await;
         // The greeting comes first.
         let heard = tap.heard();
         let behind = match Reply::parse(&heard) {
-            Some(greeting) => memchr::memchr_iter(b'\n', &heard).nth(greeting.lines.len() - 1).map_or(0, |end| end + 1),
+            Some(greeting) => memchr::memchr_iter(b'\n', &heard)
+                .nth(greeting.lines.len() - 1)
+                .map_or(0, |end| end + 1),
             None => 0,
         };
         let hello = Reply::parse(&heard[behind..]);
@@ -321,7 +332,10 @@ impl Session {
     }
 
     /// The reply that came, in the server's words; lettre keeps only some of them.
-    fn heard(&self, result: Option<Result<lettre::transport::smtp::response::Response, lettre::transport::smtp::Error>>) -> Result<Reply, Trouble> {
+    fn heard(
+        &self,
+        result: Option<Result<lettre::transport::smtp::response::Response, lettre::transport::smtp::Error>>,
+    ) -> Result<Reply, Trouble> {
         let heard = self.tap.heard();
         match (Reply::parse(&heard), result) {
             (Some(reply), _) => Ok(reply),
@@ -363,7 +377,10 @@ impl Session {
                 return Err(self.judge.reply(Step::Recipient, recipient, &reply).into());
             }
         }
-        let reply = self.command("DATA").await.map_err(|trouble| self.judge.trouble(Step::Message, trouble))?;
+        let reply = self
+            .command("DATA")
+            .await
+            .map_err(|trouble| self.judge.trouble(Step::Message, trouble))?;
         if reply.code != 354 {
             return Err(self.judge.reply(Step::Message, &envelope.sender, &reply).into());
         }
@@ -527,7 +544,11 @@ mod tests {
 
     #[test]
     fn addresses_introduce_this_machine() {
-        for (address, id) in [("192.0.2.7", "[192.0.2.7]"), ("2001:db8::1", "[IPv6:2001:db8::1]"), ("::ffff:192.0.2.7", "[192.0.2.7]")] {
+        for (address, id) in [
+            ("192.0.2.7", "[192.0.2.7]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+            ("::ffff:192.0.2.7", "[192.0.2.7]"),
+        ] {
             assert_eq!(client_id(address.parse().unwrap()).to_string(), id);
         }
     }

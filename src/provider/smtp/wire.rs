@@ -269,7 +269,17 @@ mod tests {
         }
         let long = format!("550 {}\r\n", "x".repeat(5_000));
         assert_eq!(Reply::parse(long.as_bytes()).unwrap().words().chars().count(), MAX_WORDS);
-        for bytes in [&b""[..], b"25", b"250 x", b"250-x\r\n", b"250-x\r\n251 y\r\n", b"* OK x\r\n", b"600 x\r\n", b"2500 x\r\n", b"\xfc\xfc\r\n"] {
+        for bytes in [
+            &b""[..],
+            b"25",
+            b"250 x",
+            b"250-x\r\n",
+            b"250-x\r\n251 y\r\n",
+            b"* OK x\r\n",
+            b"600 x\r\n",
+            b"2500 x\r\n",
+            b"\xfc\xfc\r\n",
+        ] {
             assert_eq!(Reply::parse(bytes), None, "{}", String::from_utf8_lossy(bytes));
         }
     }
@@ -285,7 +295,11 @@ mod tests {
             ("550 5.7.x no", None),
             ("550 5.7.1.2 no", None),
         ] {
-            assert_eq!(Reply::parse(format!("{text}\r\n").as_bytes()).unwrap().enhanced(), enhanced, "{text}");
+            assert_eq!(
+                Reply::parse(format!("{text}\r\n").as_bytes()).unwrap().enhanced(),
+                enhanced,
+                "{text}"
+            );
         }
     }
 
@@ -299,8 +313,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_reply_is_told_with_its_beginning() {
-        for (bytes, beginning) in [(&b"* OK IMAP4rev1\r\n"[..], "* OK IMAP4rev1"), (b"SSH-2.0-x\r\n", "SSH-2.0-x"), (b"220", "220")] {
-            let Err(Trouble::Garbled(text)) = read_reply(&mut &*bytes).await else { panic!("{beginning}") };
+        for (bytes, beginning) in [
+            (&b"* OK IMAP4rev1\r\n"[..], "* OK IMAP4rev1"),
+            (b"SSH-2.0-x\r\n", "SSH-2.0-x"),
+            (b"220", "220"),
+        ] {
+            let Err(Trouble::Garbled(text)) = read_reply(&mut &*bytes).await else {
+                panic!("{beginning}")
+            };
             assert_eq!(text, beginning);
         }
         assert!(matches!(read_reply(&mut &b""[..]).await, Err(Trouble::Closed(_))));
