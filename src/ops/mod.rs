@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod archive;
 pub mod audit;
+pub mod check;
 pub mod connect;
 pub mod directory;
 pub mod import;
