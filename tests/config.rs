@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "database.max_connections",
     "blobs.url",
     "blobs.inline_limit",
+    "keys.master",
     "auth.audience",
     "auth.token_lifetime",
     "auth.clock_skew",

@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod demo;
+mod keys;
 mod migrate;
 mod serve;
 mod simulate;
@@ -31,6 +32,9 @@ enum Command {
     Token(token::TokenArgs),
     /// Brings the database up to date and ends (serve does so too)
     Migrate(migrate::MigrateArgs),
+    /// Works on the master keys, under which every stored secret lies
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Works on the archive
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Keys(command) => keys::run(command).await,
             Command::Archive(command) => archive::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,
         }

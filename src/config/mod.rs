@@ -12,6 +12,7 @@ mod database;
 mod errors;
 mod events;
 mod exchange;
+mod keys;
 mod mail;
 mod reader;
 mod server;
@@ -27,6 +28,7 @@ pub use database::{Database, DatabaseUrl, PostgresUrl};
 pub use errors::{ConfigErrors, Fault, Place};
 pub use events::Events;
 pub use exchange::Exchange;
+pub use keys::Keys;
 pub use mail::Mail;
 pub use server::{AllowedOrigins, Server, Tls};
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
@@ -48,6 +50,8 @@ pub struct Config {
     pub database: Database,
     /// Where the bytes of messages lie.
     pub blobs: Blobs,
+    /// Keys of secrets at rest.
+    pub keys: Keys,
     /// Who may call.
     pub auth: Auth,
     /// Exchange servers, and how they are read.
@@ -91,12 +95,12 @@ pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     Config::read(reader)
 }
 
-/// The variables of the process that begin with `MAILAGENT_`. Bytes that are not UTF-8 become replacement characters, so that the
+/// The variables of the process that begin with `MAILAGENT_`, but for the one that may hold the master key. Bytes that are not UTF-8 become replacement characters, so that the
 /// value is refused with its name instead of ending the process.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
+        .filter(|(name, _)| name.to_string_lossy().starts_with(source::PREFIX) && name != source::MASTER_KEY_VARIABLE)
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(source::PREFIX))
         .collect()
 }
 
@@ -127,6 +131,7 @@ impl Config {
         let server = Server::read(&mut reader, "server", Rule::default());
         let database = Database::read(&mut reader, "database", Rule::default());
         let blobs = Blobs::read(&mut reader, "blobs", Rule::default());
+        let keys = Keys::read(&mut reader, "keys", Rule::default());
         let auth = Auth::read(&mut reader, "auth", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
         let mail = Mail::read(&mut reader, "mail", Rule::default());
@@ -138,6 +143,7 @@ impl Config {
                 server: server?,
                 database: database?,
                 blobs: blobs?,
+                keys: keys?,
                 auth: auth?,
                 exchange: exchange?,
                 mail: mail?,

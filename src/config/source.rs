@@ -12,6 +12,9 @@ use super::{
 /// What the names of variables begin with.
 pub(super) const PREFIX: &str = "MAILAGENT_";
 
+/// The variable with this prefix that may hold the master key. It is no setting, and is not read with them.
+pub(super) const MASTER_KEY_VARIABLE: &str = "MAILAGENT_MASTER_KEY";
+
 /// A setting or the head of a section, as found in a source.
 pub(super) struct Entry {
     pub(super) key: String,
@@ -83,7 +86,7 @@ pub(super) fn flags(flags: &[Flag]) -> Vec<Entry> {
 /// Whether `MAILAGENT_{rest}` is none of our settings. In a cluster with a service named `mailagent` every container is given
 /// `MAILAGENT_PORT`, `MAILAGENT_SERVICE_HOST` and more.
 fn is_foreign(rest: &str) -> bool {
-    matches!(rest, "CONFIG" | "CORPUS" | "PORT" | "SERVICE_HOST" | "SERVICE_PORT")
+    matches!(rest, "CONFIG" | "CORPUS" | "MASTER_KEY" | "PORT" | "SERVICE_HOST" | "SERVICE_PORT")
         || ["TEST_", "PORT_", "SERVICE_PORT_"].iter().any(|prefix| rest.starts_with(prefix))
 }
 

@@ -22,6 +22,11 @@ impl<T: Zeroize> Secret<T> {
 }
 
 impl Secret<Vec<u8>> {
+    /// The bytes, to be written to. What grows beyond its capacity leaves a copy behind.
+    pub(super) fn expose_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
     /// The same bytes as text.
     ///
     /// # Errors
