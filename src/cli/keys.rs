@@ -95,11 +95,12 @@ fn report(rotation: &Rotation) -> String {
     } = rotation;
     let current = rotation.current();
     let mut text = match rotation.occasion {
-        Occasion::Made => format!("The new master key {current} is made. It is in {source}, in front of the former ones.\n"),
+        Occasion::Made => format!("The new master key {current} is made, and is in {source} in front of the former ones.\n"),
         Occasion::Unfinished => format!(
-            "{} data keys were not under {current}, the first master key in {source}: a rotation was not finished, or that key is new \
-             there. This run went on with it and made no other key.\n",
-            before.total - before.count(current)
+            "Not under {current}, the first master key in {source}: {} of {} data keys. A rotation was not finished, or that key is new \
+             there. This run went on with it and made no other one.\n",
+            before.total - before.count(current),
+            before.total
         ),
         Occasion::Done => format!(
             "All data keys were under {current} already, the first master key in {source}. For another rotation put a new one in front \
@@ -112,13 +113,13 @@ fn report(rotation: &Rotation) -> String {
     }
     let _ = writeln!(
         text,
-        "\n{} data keys were re-wrapped. {} of them were read back, opened with {current} alone, and are what they were.",
+        "\nData keys re-wrapped: {}. Of these read back, opened with {current} alone and found to be what they were: {}.",
         rotation.moved, rotation.proven
     );
     if rotation.complete() {
         let _ = writeln!(
             text,
-            "All {} data keys open with {current} alone: one for the installation and {} of tenants. None is left under another key.",
+            "All {} data keys open with {current} alone: the installation's own and those of tenants ({}). None is left under another key.",
             after.total,
             after.total.saturating_sub(1)
         );
@@ -150,7 +151,7 @@ async fn list(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
 fn advice(ring: &KeyRing, census: &Census) -> String {
     let current = ring.current().id();
     if !census.closed.is_empty() {
-        format!("{} of {} data keys do not open.\n", census.closed.len(), census.total)
+        format!("Closed: {} of {} data keys.\n", census.closed.len(), census.total)
     } else if census.count(current) < census.total {
         format!("A rotation to {current} is not finished: run `mailagent keys rotate`.\n")
     } else {
@@ -167,18 +168,18 @@ async fn prune(store: &Store, source: &KeySource, yes: bool) -> Result<Said, Key
     }
     if pruning.elsewhere > 0 {
         let text = format!(
-            "Nothing was removed: {} data keys are not under {}. Run `mailagent keys rotate` first.\n",
-            pruning.elsewhere, pruning.current
+            "Nothing was removed. Not under {} yet: {} of {} data keys. Run `mailagent keys rotate` first.\n",
+            pruning.current, pruning.elsewhere, pruning.total
         );
         return Ok((text, false));
     }
     if pruning.removed {
-        let text = format!("Removed from {source}: {former}. Backups of the database that need them do not open any more.\n");
+        let text = format!("Removed from {source}: {former}. Backups of the database that need what was removed do not open any more.\n");
         return Ok((text, true));
     }
     let mut text = format!(
-        "Nothing in the database is under {former}. Without them, backups of the database from before the rotation cannot be opened; all \
-         else goes on, cursors and page tokens too.\n"
+        "Nothing in the database is under {former}. Once that is removed, backups of the database from before the rotation cannot be \
+         opened; all else goes on, cursors and page tokens too.\n"
     );
     text += &if yes {
         format!("Nothing was removed: {source} cannot be changed from here. Remove all keys but the first there.\n")

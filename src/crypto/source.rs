@@ -368,6 +368,15 @@ mod tests {
         assert!(error.contains("Restore it from a backup") && !error.contains("hunter2"), "{error}");
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_file_in_a_folder_that_is_not_ours_cannot_be_changed_from_here() {
+        // Not even root may make files there.
+        let mut files = fs::read_dir("/sys/kernel").unwrap().map(|entry| entry.unwrap().path());
+        let provided = files.find(|path| path.is_file()).unwrap();
+        assert!(KeySource::File(provided).lock().await.unwrap().is_none());
+    }
+
     #[tokio::test]
     async fn a_variable_holds_them() {
         // Every process has it, and it holds no key.

@@ -106,7 +106,7 @@ impl Rotation {
 /// As the source's and the database's.
 pub async fn list(store: &Store, source: &KeySource) -> Result<(KeyRing, Census), KeysError> {
     let ring = source.load().await?;
-    let census = census(store, &ring).await?;
+    let census = census(store, &ring, &ring).await?;
     Ok((ring, census))
 }
 
@@ -131,7 +131,7 @@ pub async fn rotate(
     // Makes the installation's key where there is none, and fails when the source has not the right master keys.
     Keys::open(store, source.clone(), clock).await?;
     let mut ring = source.load().await?;
-    let before = census(store, &ring).await?;
+    let before = census(store, &ring, &ring).await?;
     let occasion = if before.movable > 0 {
         Occasion::Unfinished
     } else if let Some(lock) = &lock {
@@ -161,7 +161,7 @@ pub async fn rotate(
         changed: Vec::new(),
     };
     move_all(store, &ring, &mut rotation, step).await?;
-    rotation.after = census(store, &KeyRing::of(ring.current().clone())).await?;
+    rotation.after = census(store, &KeyRing::of(ring.current().clone()), &ring).await?;
     Ok(rotation)
 }
 
@@ -174,6 +174,8 @@ pub struct Pruning {
     pub former: Vec<KeyId>,
     /// Data keys that are not under the current master key. Nothing is removed while there are any.
     pub elsewhere: u64,
+    /// All data keys.
+    pub total: u64,
     /// Whether the former ones were removed.
     pub removed: bool,
 }
@@ -191,6 +193,7 @@ pub async fn prune(store: &Store, source: &KeySource, really: bool) -> Result<Pr
         current,
         former: ring.ids().split_off(1),
         elsewhere: census.total - census.count(current),
+        total: census.total,
     };
     match lock {
         Some(lock) if really && pruning.elsewhere == 0 && !pruning.former.is_empty() => {
@@ -269,8 +272,8 @@ async fn move_batch(
     Ok(changes.len() as u64 - moved)
 }
 
-/// Goes through all data keys and opens each.
-async fn census(store: &Store, ring: &KeyRing) -> Result<Census> {
+/// Goes through all data keys and opens each with `ring`. Why one does not open is told as for `known`, which has other keys too.
+async fn census(store: &Store, ring: &KeyRing, known: &KeyRing) -> Result<Census> {
     let mut census = Census::default();
     let mut after = String::new();
     loop {
@@ -285,7 +288,10 @@ async fn census(store: &Store, ring: &KeyRing) -> Result<Census> {
             }
             match ring.unwrap(&wrapped, &owner) {
                 Ok(_) => census.movable += u64::from(wrapped_by != Ok(ring.current().id())),
-                Err(error) => census.closed.push((owner, error)),
+                Err(error) => {
+                    let error = known.unwrap(&wrapped, &owner).err().unwrap_or(error);
+                    census.closed.push((owner, error));
+                }
             }
         }
     }

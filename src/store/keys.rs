@@ -101,7 +101,11 @@ impl Store {
     /// # Errors
     /// As the database's.
     pub async fn has_positions(&self) -> Result<bool> {
-        let row = tenant_position::Entity::find().one(&self.inner.read).await.map_err(store_error)?;
+        let row = tenant_position::Entity::find()
+            .filter(tenant_position::Column::Last.gt(0))
+            .one(&self.inner.read)
+            .await
+            .map_err(store_error)?;
         Ok(row.is_some())
     }
 

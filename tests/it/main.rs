@@ -16,6 +16,7 @@ mod demo_set;
 mod directory;
 mod edge;
 mod health;
+mod keys;
 mod settings;
 mod sweep;
 mod tidy;
