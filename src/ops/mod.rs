@@ -2,11 +2,15 @@
 
 pub mod agents;
 pub mod archive;
+pub mod audit;
+pub mod connect;
 pub mod directory;
 pub mod import;
 mod intake;
 pub mod keys;
 pub mod mailbox;
+pub mod maintenance;
+mod requests;
 pub mod settings;
 pub mod sweep;
 mod vault;

@@ -31,6 +31,7 @@ use Foreign::{NotFound, Nothing, Own, Refused};
 /// Names of things of the first tenant.
 struct Theirs {
     agent: String,
+    account: String,
     outcome: String,
     note: String,
     message: String,
@@ -109,6 +110,68 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             &[AgentWrite, AgentUse],
             not_found(&v1::DeleteAgentRequest {
                 name: name(&theirs.agent),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/GetTriageAllowance",
+            &[AgentRead, AgentWrite, AgentUse, TenantAdmin],
+            own(&v1::GetTriageAllowanceRequest {}),
+        ),
+        (
+            "AgentService/SetDefaultAgent",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::SetDefaultAgentRequest {
+                default_agent: Some(v1::DefaultAgent {
+                    name: name("users/anna/defaultAgent"),
+                    agent: name(&theirs.agent),
+                }),
+            }),
+        ),
+        (
+            "AgentService/GetDefaultAgent",
+            &[AgentRead, AgentUse, AgentWrite],
+            not_found(&v1::GetDefaultAgentRequest {
+                name: name("users/anna/defaultAgent"),
+            }),
+        ),
+        (
+            "AgentService/CreateMaintenanceAccount",
+            &[AgentWrite],
+            own(&v1::CreateMaintenanceAccountRequest {
+                maintenance_account: Some(crate::harness::account("https://mail.other.example/EWS/Exchange.asmx")),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/GetMaintenanceAccount",
+            &[AgentWrite],
+            not_found(&v1::GetMaintenanceAccountRequest {
+                name: name(&theirs.account),
+            }),
+        ),
+        (
+            "AgentService/ListMaintenanceAccounts",
+            &[AgentWrite],
+            own(&v1::ListMaintenanceAccountsRequest::default()),
+        ),
+        (
+            "AgentService/UpdateMaintenanceAccount",
+            &[AgentWrite],
+            not_found(&v1::UpdateMaintenanceAccountRequest {
+                maintenance_account: Some(v1::MaintenanceAccount {
+                    name: name(&theirs.account),
+                    display_name: name("Mine"),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/DeleteMaintenanceAccount",
+            &[AgentWrite],
+            not_found(&v1::DeleteMaintenanceAccountRequest {
+                name: name(&theirs.account),
                 ..Default::default()
             }),
         ),
@@ -340,6 +403,11 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             &[TenantAdmin],
             own(&v1::AcknowledgeStorageTermsRequest {}),
         ),
+        (
+            "SettingsService/ListAuditEntries",
+            &[TenantAdmin],
+            own(&v1::ListAuditEntriesRequest::default()),
+        ),
     ]
 }
 
@@ -403,8 +471,14 @@ async fn fill(h: &Harness) -> Theirs {
         .unwrap()
         .unwrap()
         .cursor;
+    let request = v1::CreateMaintenanceAccountRequest {
+        maintenance_account: Some(crate::harness::account(h.exchange.endpoint().as_str())),
+        ..Default::default()
+    };
+    let account = client.agents.create_maintenance_account(request).await.unwrap().into_inner().name;
     Theirs {
         agent,
+        account,
         outcome: outcome.name,
         note: outcome.note,
         message: outcome.message,
