@@ -223,7 +223,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
             path.parent().map_or(Ok(()), make_folder)?;
             (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
         }
-        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().to_owned()), url.to_string()),
+        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().into()), url.to_string()),
     };
     let opened = Store::open(&location, config.database.max_connections).await;
     opened.map_err(|source| StartError::Database {

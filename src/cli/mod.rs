@@ -12,7 +12,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigErrors, Flag};
+use crate::{
+    config::{self, Config, ConfigErrors, Flag},
+    crypto::Secret,
+};
 
 /// Joins a CRM to real mailboxes: mail about a case becomes a note on it, all mail is kept with its customer, and both are streamed.
 #[derive(Parser, Debug)]
@@ -54,7 +57,7 @@ struct Settings {
     data: Option<String>,
     /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: a file in the data folder]
     #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    database: Option<Secret>,
     /// What is logged: error, warn, info, debug or trace, or a filter such as info,mailagent=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -62,11 +65,11 @@ struct Settings {
 
 impl Settings {
     fn load(&self, more: &[Flag]) -> Result<Config, ConfigErrors> {
-        let flag = |key, value: &Option<String>, name| value.clone().map(|value| Flag { key, value, name });
+        let flag = |key, value: Option<&String>, name| value.cloned().map(|value| Flag { key, value, name });
         let own = [
-            flag("data", &self.data, "--data"),
-            flag("database.url", &self.database, "--database"),
-            flag("telemetry.log", &self.log, "--log"),
+            flag("data", self.data.as_ref(), "--data"),
+            flag("database.url", self.database.as_ref().map(Secret::expose), "--database"),
+            flag("telemetry.log", self.log.as_ref(), "--log"),
         ];
         let flags: Vec<Flag> = own.into_iter().flatten().chain(more.iter().cloned()).collect();
         config::load(self.config.as_deref(), config::environment(), &flags)

@@ -20,7 +20,12 @@ mod source;
 mod telemetry;
 mod value;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroize;
 
 pub use auth::Auth;
 pub use blobs::{Blobs, BlobsUrl};
@@ -64,8 +69,8 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// A setting given on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting given on the command line. Its value is not printed and erased in the end, as it may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Flag {
     /// Dotted key of the setting, such as `server.listen`.
     pub key: &'static str,
@@ -73,6 +78,18 @@ pub struct Flag {
     pub value: String,
     /// What the person typed, such as `--listen`. Only for messages.
     pub name: &'static str,
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flag({})", self.name)
+    }
 }
 
 /// Reads the settings of a process: defaults, then `file`, then `environment`, then `flags`.

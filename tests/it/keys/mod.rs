@@ -16,11 +16,11 @@ use mailagent::{
     Running,
     app::{Surroundings, start_in},
     crypto::{KeyId, KeyRing, KeySource, MasterKey, OpenError, Place, Secret, wrapped_by},
-    domain::{Kind, Scope},
+    domain::{Caller, Kind, Scope},
     ops::{
         Keys, KeysError, Vault,
         keys::{self, Occasion, Rotation, Step},
-        mailbox,
+        sweep,
     },
     store::{INSTALLATION, Store},
     telemetry::Metrics,
@@ -280,8 +280,6 @@ async fn replicas_create_agents_and_open_mailboxes_during_rotations() {
     on_both_engines(async |h| {
         let h = &*h;
         let second = replica(h).await;
-        h.exchange
-            .add_mailbox("anna@example.com", "anna@example.com", "password of anna@example.com");
         let urls = [h.url(), format!("http://{}", second.address)];
         let ops = [h.ops().clone(), second.ops.clone()];
         let stop = AtomicBool::new(false);
@@ -302,9 +300,12 @@ async fn replicas_create_agents_and_open_mailboxes_during_rotations() {
                     .batch_upsert_users(request)
                     .await
                     .expect("users are written");
-                let mut agent = h.agent_for("anna@example.com");
+                // A mailbox of its own: the server has only so many readers of one.
+                let address = format!("anna@{tenant}.example");
+                h.exchange.add_mailbox(&address, &address, &format!("password of {address}"));
+                let mut agent = h.agent_for(&address);
                 let exchange = agent.exchange.as_mut().expect("it has Exchange settings");
-                (exchange.case_sweep, exchange.archive, exchange.sweep_options) = (false, None, None);
+                (exchange.archive, exchange.sweep_options) = (None, None);
                 let create = CreateAgentRequest {
                     agent: Some(agent),
                     request_id: "once".to_owned(),
@@ -318,14 +319,13 @@ async fn replicas_create_agents_and_open_mailboxes_during_rotations() {
                 assert_eq!(again.into_inner().name, created.name);
                 check_positions(&client, &page_token, &cursor).await;
                 let id = created.name.strip_prefix("agents/").expect("it has that form");
-                let agent = ops[there]
-                    .store
-                    .tenant(&tenant)
-                    .agent(id)
-                    .await
-                    .expect("it is read")
-                    .expect("it is there");
-                let mailbox = mailbox::open(&ops[there], &tenant, &agent).await.expect("the mailbox opens");
+                let caller = Caller {
+                    tenant,
+                    user: "anna".to_owned(),
+                    scopes: Scope::ALL.to_vec(),
+                };
+                let (_, opened) = sweep::prepare_sweep(&ops[there], &caller, id).await.expect("the agent is active");
+                let mailbox = opened.expect("the mailbox opens").mailbox;
                 mailbox.folders().await.expect("the password is right");
                 count += 1;
                 done.fetch_add(1, Ordering::Relaxed);
