@@ -260,7 +260,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn is_replaced_whole_with_its_owner_and_mode() {
-        use std::os::unix::fs::{PermissionsExt, symlink};
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         let read = || load(&path).unwrap().expose().clone();
@@ -273,10 +273,13 @@ mod tests {
         assert_eq!((between.as_slice(), read().as_slice()), (&b"one"[..], &b"two"[..]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o440);
 
+        // Only root may give files away, and must not take them by this.
+        let owned = std::os::unix::fs::chown(&path, Some(1), Some(1)).is_ok();
         let link = dir.path().join("link");
         symlink("key", &link).unwrap();
         replace(&link, b"three", || {}).unwrap();
         assert_eq!(read(), b"three");
+        assert_eq!(fs::metadata(&path).unwrap().uid() == 1, owned);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside it");
 

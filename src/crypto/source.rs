@@ -25,6 +25,8 @@ const MAX_SHOWN: usize = 500;
 
 /// Words at least that long that could be a key are not shown: 32 bytes take 43 characters in base64 and 64 in hexadecimal.
 const MIN_HIDDEN: usize = 40;
+/// Shorter arguments are no secrets.
+const MIN_ARGUMENT: usize = 8;
 
 /// Where the [`KeyRing`] comes from: its keys, one a line, the current one first.
 ///
@@ -277,7 +279,7 @@ async fn run(words: &[String], limit: Duration) -> Result<Secret<Vec<u8>>, KeySo
         Err(_) => return Err(KeySourceError::TooSlow { program }),
     };
     if !status.success() {
-        let said = shown(said.expose(), printed.expose());
+        let said = shown(said.expose(), printed.expose(), &words[1..]);
         return Err(KeySourceError::Failed {
             program,
             status,
@@ -308,8 +310,15 @@ async fn read(mut from: impl AsyncRead + Unpin) -> std::io::Result<Secret<Vec<u8
     Ok(kept)
 }
 
-/// What a program said, in one line, without whatever could be a key or is part of what it printed.
-fn shown(said: &[u8], printed: &[u8]) -> String {
+/// What a program said, in one line, without whatever could be a key, is part of what it printed, or was given to it as an argument other
+/// than a path: that may let it in.
+fn shown(said: &[u8], printed: &[u8], arguments: &[String]) -> String {
+    let given = arguments
+        .iter()
+        .map(|word| word.split_once('=').map_or(word.as_str(), |(_, value)| value));
+    let given: Vec<&str> = given
+        .filter(|value| value.len() >= MIN_ARGUMENT && !value.starts_with(['/', '-']))
+        .collect();
     let printed: Vec<&[u8]> = printed
         .split(|byte| !byte.is_ascii_graphic())
         .filter(|word| !word.is_empty())
@@ -317,7 +326,9 @@ fn shown(said: &[u8], printed: &[u8]) -> String {
     let in_key = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let hidden = |word: &str| {
         let run = word.split(|c| !in_key(c)).map(str::len).max().unwrap_or(0);
-        run >= MIN_HIDDEN || printed.iter().any(|secret| memchr::memmem::find(word.as_bytes(), secret).is_some())
+        run >= MIN_HIDDEN
+            || given.iter().any(|value| word.contains(value))
+            || printed.iter().any(|secret| memchr::memmem::find(word.as_bytes(), secret).is_some())
     };
     let said = String::from_utf8_lossy(said);
     let words = said
@@ -437,7 +448,13 @@ mod tests {
         }
         let missing = KeySource::Command(vec!["/nowhere/vault".to_owned()]).load().await.unwrap_err();
         assert!(missing.to_string().contains("/nowhere/vault, which should print"), "{missing}");
-        assert!(shown(&vec![b'x'; 9000], b"").len() <= MAX_SHOWN);
+        assert!(shown(&vec![b'x'; 9000], b"", &[]).len() <= MAX_SHOWN);
+        let arguments = ["read", "-token=opensesame", "/path/of/key", "magicword"].map(str::to_owned);
+        let said = "read: '-token=opensesame' and 'magicword' are refused for /path/of/key";
+        assert_eq!(
+            shown(said.as_bytes(), b"", &arguments),
+            "read: [hidden] and [hidden] are refused for /path/of/key"
+        );
     }
 
     #[tokio::test]

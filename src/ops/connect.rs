@@ -11,7 +11,7 @@ use super::{
 use crate::{
     crypto::Secret,
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, TenantChoices},
-    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, MailSource, ProviderError},
+    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, MailSource, ProviderError, Scrub, Scrubbed},
 };
 
 /// An agent's mailbox, opened, with what its login came from.
@@ -30,8 +30,12 @@ pub struct Opened {
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
     let account = account_of(ops, tenant, agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
-    let mailbox = ops.connector.exchange(login)?;
-    Ok(Opened { mailbox, account })
+    let scrub = Scrub::new(&login.credentials);
+    let mailbox = Scrubbed::new(ops.connector.exchange(login)?, scrub);
+    Ok(Opened {
+        mailbox: Arc::new(mailbox),
+        account,
+    })
 }
 
 /// The maintenance account that an agent connects through.

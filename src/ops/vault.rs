@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     crypto::{DataKey, KeyId, KeyRing, KeySource, KeySourceError, MissingMasterKey, OpenError, Place, Sealer, Secret, wrapped_by},
-    domain::{Clock, Error, Kind, Reason, Result, error_chain},
+    domain::{Clock, Error, Kind, Reason, Result},
     store::{INSTALLATION, Store, retrying},
 };
 
@@ -228,7 +228,6 @@ fn told(error: KeysError) -> Error {
     match error {
         KeysError::Service(error) => error,
         error => {
-            tracing::error!(error = error_chain(&error), "a tenant's data key cannot be opened");
             let kind = Kind::Unavailable { retry_after: PAUSE };
             let text = "The tenant's secrets cannot be opened just now. Retry a little later; the service's log says what it needs.";
             Error::new(kind, Reason::StoreUnavailable, text).because(error)

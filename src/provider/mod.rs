@@ -3,6 +3,7 @@
 
 mod connector;
 pub mod ews;
+mod scrub;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub use connector::NetworkConnector;
+pub use scrub::{Scrub, Scrubbed};
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
 /// A mailbox that messages are read from.

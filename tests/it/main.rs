@@ -17,6 +17,7 @@ mod directory;
 mod edge;
 mod health;
 mod keys;
+mod secrets;
 mod settings;
 mod sweep;
 mod tidy;

@@ -100,14 +100,7 @@ async fn a_rotation_moves_every_key_and_proves_it() {
         let sealed = fill(&h.ops().vault, &store, 0..230).await;
         let old = ring(h);
         let client = h.client().await;
-        let users = vec![user("anna", &[]), user("bert", &[])];
-        let request = BatchUpsertUsersRequest { users };
-        client
-            .clone()
-            .directory
-            .batch_upsert_users(request)
-            .await
-            .expect("users are written");
+        write_users(&client).await;
         let mut agent = h.agent_for("anna@example.com");
         agent.exchange.as_mut().expect("it has Exchange settings").sweep_options = None;
         let create = CreateAgentRequest {
@@ -166,6 +159,13 @@ async fn a_rotation_moves_every_key_and_proves_it() {
         assert_eq!((pruning.removed, pruning.former.len()), (false, 0));
     })
     .await;
+}
+
+/// Two users, so that a page can be one of two.
+async fn write_users(client: &Clients) {
+    let users = vec![user("anna", &[]), user("bert", &[])];
+    let written = client.clone().directory.batch_upsert_users(BatchUpsertUsersRequest { users }).await;
+    written.expect("users are written");
 }
 
 /// A page token and a cursor.
@@ -292,14 +292,7 @@ async fn replicas_create_agents_and_open_mailboxes_during_rotations() {
                 let tenant = format!("worker{worker}-{count}");
                 let token = h.token(&tenant, "anna", Scope::ALL);
                 let client = connect(&urls[here], &token).await.expect("the one replica answers");
-                let users = vec![user("anna", &[]), user("bert", &[])];
-                let request = BatchUpsertUsersRequest { users };
-                client
-                    .clone()
-                    .directory
-                    .batch_upsert_users(request)
-                    .await
-                    .expect("users are written");
+                write_users(&client).await;
                 // A mailbox of its own: the server has only so many readers of one.
                 let address = format!("anna@{tenant}.example");
                 h.exchange.add_mailbox(&address, &address, &format!("password of {address}"));
@@ -583,14 +576,7 @@ async fn a_key_that_does_not_open_is_named_and_holds_up_no_other() {
 async fn an_installation_from_before_keeps_its_cursors() {
     on_both_engines(async |h| {
         let client = h.client().await;
-        let users = vec![user("anna", &[]), user("bert", &[])];
-        let request = BatchUpsertUsersRequest { users };
-        client
-            .clone()
-            .directory
-            .batch_upsert_users(request)
-            .await
-            .expect("users are written");
+        write_users(&client).await;
         assert!(!h.ops().store.has_positions().await.expect("it is read"));
         h.seed().await;
         h.deliver("anna@example.com", &crate::harness::Mail::new("eva@oak.example", "CS-0000001"));
