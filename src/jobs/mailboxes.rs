@@ -13,7 +13,7 @@ use crate::{
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
-        connect::{self, Opened},
+        connect::Opened,
         mailbox::{self, ReadError},
     },
     provider::{Folder, FolderRole, MailSource},
@@ -165,13 +165,7 @@ impl Reader {
     async fn read(&self, tenant: &str, agent: &Agent, kept: &mut Option<Opened>) -> Result<(), ReadError> {
         let opened = match kept {
             Some(opened) => opened.clone(),
-            None => match connect::open(&self.ops, tenant, agent).await {
-                Ok(opened) => kept.insert(opened).clone(),
-                Err(error) => {
-                    mailbox::record_health(&self.ops, tenant, agent, None, Some(&error)).await?;
-                    return Err(error);
-                }
-            },
+            None => kept.insert(mailbox::open(&self.ops, tenant, agent).await?).clone(),
         };
         let began = tokio::time::Instant::now();
         let result = mailbox::read(&self.ops, tenant, agent, &opened, &mut |_| {}).await;

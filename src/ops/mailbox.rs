@@ -9,14 +9,15 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::{
-    Ops,
-    connect::Opened,
+    Ops, accounts,
+    agents::logins,
+    connect::{self, Opened},
     intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
 };
 use crate::{
     domain::{Agent, AgentHealth, Error, HealthState, MaintenanceAccount, OutcomeResult, Result, Timestamp},
     provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
-    store::{FolderPosition, MailboxItem, retrying},
+    store::{AgentFilter, FolderPosition, MailboxItem, retrying},
 };
 
 /// Messages that are fetched at once.
@@ -64,8 +65,14 @@ pub async fn read(
 ) -> Result<Progress, ReadError> {
     let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
     let mut progress = Progress::default();
-    let result = read_folders(ops, tenant, agent, &*opened.mailbox, &mut progress, report).await;
+    let mut turn = accounts::turn(ops, tenant, opened.account.as_ref()).await?;
+    let result = match turn.log_in(&*opened.mailbox).await {
+        Ok(folders) => read_folders(ops, tenant, agent, &*opened.mailbox, folders, &mut progress, report).await,
+        Err(error) => Err(error.into()),
+    };
     record_health(ops, tenant, agent, opened.account.as_ref(), result.as_ref().err()).await?;
+    // Only now does the next one see whether the account's login was refused.
+    drop(turn);
     result.map(|()| progress)
 }
 
@@ -74,10 +81,11 @@ async fn read_folders(
     tenant: &str,
     agent: &Agent,
     source: &dyn MailSource,
+    folders: Vec<Folder>,
     progress: &mut Progress,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), ReadError> {
-    for folder in source.folders().await? {
+    for folder in folders {
         let sweep = agent.settings.exchange.case_sweep && folder.role == FolderRole::Inbox;
         if !sweep && !agent.settings.exchange.archive {
             continue;
@@ -269,8 +277,41 @@ async fn fetch(
     Ok(items)
 }
 
-/// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
-/// with an agent or an account that was changed meanwhile: that is tried anew.
+/// Opens an agent's mailbox, see [`connect::open`], or keeps in its health why not.
+///
+/// # Errors
+/// As [`connect::open`]'s, and the database's.
+pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
+    match connect::open(ops, tenant, agent).await {
+        Ok(opened) => Ok(opened),
+        Err(ReadError::Provider(fault)) if fault.class == ErrorClass::LoginRequired => {
+            record_missing(ops, tenant, agent).await?;
+            Err(fault.into())
+        }
+        Err(error) => {
+            record_health(ops, tenant, agent, None, Some(&error)).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Writes down what an agent's login lacks, if it lacks anything now.
+async fn record_missing(ops: &Ops, tenant: &str, agent: &Agent) -> Result<()> {
+    retrying(|| async {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        if let Some(agent) = writer.agent(&agent.id).await? {
+            let choices = writer.settings().await?.choices;
+            logins::note_missing(&mut writer, &agent, &choices, ops.now()).await?;
+        }
+        writer.commit().await
+    })
+    .await
+}
+
+/// Writes down how a try went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
+/// with an agent or an account that was changed meanwhile: that is tried anew. `account` is the maintenance account that was tried. Its
+/// refused login stops all its agents; one that went well in spite of an earlier refusal, as in a check that a person asked for, lets all
+/// of them try again.
 ///
 /// # Errors
 /// As the database's.
@@ -286,24 +327,36 @@ pub async fn record_health(
         Some(ReadError::Provider(fault)) => Some(fault),
         Some(ReadError::Service(_)) => return Ok(()),
     };
+    let refused = fault.filter(|fault| fault.class == ErrorClass::LoginRequired);
+    if let (Some(account), Some(_)) = (account, refused) {
+        ops.mailbox_locks.logins.forget(tenant, &account.id);
+    }
     retrying(|| async {
-        let mut writer = ops.store.begin(tenant).await?;
-        if writer.agent(&agent.id).await?.is_none_or(|now| now.version != agent.version) {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        let Some(agent) = writer.agent(&agent.id).await?.filter(|now| now.version == agent.version) else {
             return Ok(());
-        }
+        };
+        let choices = writer.settings().await?.choices;
         if let Some(account) = account {
-            if writer
+            let Some(now) = writer
                 .maintenance_account(&account.id)
                 .await?
-                .is_none_or(|now| now.version != account.version)
-            {
+                .filter(|now| now.version == account.version)
+            else {
                 return Ok(());
-            }
-            if let Some(fault) = fault.filter(|fault| fault.class == ErrorClass::LoginRequired && account.problem.is_empty()) {
+            };
+            let problem = match refused {
                 // The same password for each of its mailboxes would lock the account.
-                let name = &account.settings.display_name;
-                let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
+                Some(fault) => format!(
+                    "The login of the maintenance account {} was refused. {}",
+                    account.settings.display_name, fault.problem
+                ),
+                None if fault.is_none() && !account.problem.is_empty() => String::new(),
+                None => now.problem.clone(),
+            };
+            if now.problem.is_empty() != problem.is_empty() {
                 writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
+                logins::reassess(&mut writer, &AgentFilter::through(&account.id), &choices, ops.now()).await?;
             }
         }
         let before = writer
@@ -311,7 +364,14 @@ pub async fn record_health(
             .await?
             .pop()
             .unwrap_or_default();
-        let after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
+        let mut after = match logins::missing_now(&writer, &agent, &choices).await? {
+            None => health_after(&before, fault, ops.now(), ops.limits.max_backoff),
+            // Whatever came of it, the login is not to be used any more, and the health says why.
+            Some(_) => before,
+        };
+        if let Some(fault) = refused {
+            after.server_reply.clone_from(&fault.server_reply);
+        }
         writer.set_agent_health(&agent.id, &after).await?;
         writer.commit().await
     })

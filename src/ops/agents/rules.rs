@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::AgentPatch;
+use super::{AgentPatch, password_path};
 use crate::{
     domain::{
         Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
@@ -32,13 +32,14 @@ impl Context<'_> {
     }
 }
 
-/// Judges an agent as it is to be, and returns its maintenance account.
+/// Judges an agent as it is to be, and returns its maintenance account. The transaction must be alone in the tenant, so that what this finds
+/// still holds at its end.
 ///
 /// # Errors
 /// As of `AgentService.CreateAgent` and `UpdateAgent`.
 pub(super) async fn check(
     context: &Context<'_>,
-    writer: &mut Writer,
+    writer: &Writer,
     mut violations: Violations,
     agent: &Agent,
     patch: &AgentPatch,
@@ -51,7 +52,8 @@ pub(super) async fn check(
     passwords(context, &mut violations, agent, patch);
     violations.into_result()?;
     rights(context, agent, patch)?;
-    if writer.user(&agent.owner_user).await?.is_none() {
+    // The agent of a user who has left can still be paused, or given to somebody else.
+    if context.changed(agent, |agent| agent.owner_user.clone()) && writer.user(&agent.owner_user).await?.is_none() {
         return Err(Error::not_found(format!("users/{}", agent.owner_user)).with("field", "agent.owner_user"));
     }
     let account = maintenance_account(writer, agent).await?;
@@ -69,7 +71,7 @@ fn common(violations: &mut Violations, agent: &Agent) {
         "is required: the name of a user in the directory, `users/{user}`.",
     );
     violations.check(
-        (1..=256).contains(&settings.from_name.chars().count()) && is_plain(&settings.from_name),
+        is_display_name(&settings.from_name),
         "agent.from_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );
@@ -198,7 +200,8 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     }
     let url = Url::parse(endpoint)
         .ok()
-        .filter(|url| endpoint.len() <= 2048 && url.has_host())
+        // The parser passes over line breaks and cuts off what is around the URL.
+        .filter(|url| endpoint.len() <= 2048 && url.has_host() && !endpoint.contains(|c: char| c.is_control() || c == ' '))
         .ok_or_else(|| format!("must be {example}."))?;
     match url.scheme() {
         "https" => {}
@@ -254,6 +257,11 @@ pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMe
     }
 }
 
+/// Whether people can read the text and it may stand in a header.
+pub(in crate::ops) fn is_display_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name)
+}
+
 fn is_username(username: &str) -> bool {
     (1..=256).contains(&username.chars().count()) && is_plain(username)
 }
@@ -264,11 +272,7 @@ pub(in crate::ops) fn is_password(password: &str) -> bool {
 }
 
 fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
-    let own = if agent.settings.kind == AgentKind::Smtp {
-        "smtp.password"
-    } else {
-        "exchange.password"
-    };
+    let own = password_path(agent.settings.kind);
     if let Some((field, password)) = patch.new_password() {
         violations.check(
             is_password(password.expose()),
@@ -281,7 +285,7 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
             "has no place here: it is for another kind of agent.",
         );
     }
-    let kept = patch.password.is_none() && agent.password_set;
+    let kept = agent.password_set && patch.new_password().is_none();
     violations.check(
         !kept || !context.changed(agent, server_of),
         format!("agent.{own}"),
@@ -326,14 +330,12 @@ fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()
     Ok(())
 }
 
-async fn maintenance_account(writer: &mut Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
+async fn maintenance_account(writer: &Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
     const FIELD: &str = "agent.exchange.maintenance_account";
     let id = &agent.settings.exchange.maintenance_account;
     if id.is_empty() {
         return Ok(None);
     }
-    // Nobody deletes it meanwhile.
-    writer.lock_tenant().await?;
     let Some(account) = writer.maintenance_account(id).await? else {
         return Err(Error::not_found(format!("maintenanceAccounts/{id}")).with("field", FIELD));
     };
@@ -401,13 +403,11 @@ fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
     needs("triage_options.case_reference_purge", purge, "triage", exchange.triage)
 }
 
-async fn triage(context: &Context<'_>, writer: &mut Writer, agent: &Agent) -> Result<()> {
+async fn triage(context: &Context<'_>, writer: &Writer, agent: &Agent) -> Result<()> {
     if !agent.settings.exchange.triage || !context.changed(agent, |agent| agent.settings.exchange.triage) {
         return Ok(());
     }
-    // Nobody else takes a licence until this one is taken.
-    writer.lock_tenant().await?;
-    let total = u64::from(writer.settings().await?.choices.triage_licence_count);
+    let total = u64::from(context.settings.choices.triage_licence_count);
     let used = writer.triage_agents().await?;
     if used < total {
         return Ok(());
