@@ -10,7 +10,7 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, MaintenanceAccount, MaintenanceSettings, Reason, Result, Scope,
+        AgentKind, AuditAction, Caller, Error, Kind, MaintenanceAccount, MaintenanceSettings, Reason, Result, Scope, TenantChoices,
         Violation,
     },
     store::{AgentFilter, retrying},
@@ -65,10 +65,10 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
         if let Some(earlier) = request.earlier(&writer).await? {
             return Ok(Some(earlier));
         }
-        let method = writer.settings().await?.choices.authentication_method;
+        let choices = writer.settings().await?.choices;
         let mut violations = Violations(patch.violations.clone());
         RequestId::check(&mut violations, request_id);
-        check(ops, &mut violations, None, &account, &patch, method);
+        check(ops, &mut violations, None, &account, &patch, &choices);
         violations.into_result()?;
         request.remember(ops, &mut writer, &account.id).await?;
         writer.insert_maintenance_account(&account, sealed.clone()).await?;
@@ -132,7 +132,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         account.password_set = sealed.as_ref().map_or(before.password_set, Option::is_some);
         let choices = writer.settings().await?.choices;
         let mut violations = Violations(patch.violations.clone());
-        check(ops, &mut violations, Some(&before), &account, &patch, choices.authentication_method);
+        check(ops, &mut violations, Some(&before), &account, &patch, &choices);
         violations.into_result()?;
         let changed_password = sealed.as_ref().is_some_and(|new| new.is_some() || before.password_set);
         let changes = changes(Some(&before), Some(&account), changed_password);
@@ -215,8 +215,9 @@ fn check(
     before: Option<&MaintenanceAccount>,
     account: &MaintenanceAccount,
     patch: &MaintenancePatch,
-    method: AuthenticationMethod,
+    choices: &TenantChoices,
 ) {
+    let method = choices.authentication_method;
     let MaintenanceSettings {
         display_name,
         kind,
@@ -240,7 +241,9 @@ fn check(
     );
     let allow_http = ops.limits.allow_http;
     let optional = *kind == AgentKind::ExchangeGraph && endpoint.is_empty();
-    if let Some(description) = rules::endpoint(*kind, endpoint, allow_http).err().filter(|_| !optional) {
+    let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
+    let judged = judged.then(|| rules::allowed(ops, choices));
+    if let Some(description) = rules::endpoint(*kind, endpoint, allow_http, judged).err().filter(|_| !optional) {
         violations.check(false, "maintenance_account.endpoint", description);
     }
     let set = patch.fields.contains(&"username") && before.is_none_or(|before| before.settings.username != *username);

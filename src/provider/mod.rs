@@ -3,6 +3,7 @@
 
 mod connector;
 pub mod ews;
+pub mod net;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -260,6 +261,21 @@ impl ProviderError {
             server_reply: String::new(),
             certificate: None,
             source: None,
+        }
+    }
+
+    /// Adds what lies beneath.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// The same without what lies beneath, to be kept when the fault itself is handed on.
+    pub fn to_be_kept(&self) -> Self {
+        Self {
+            server_reply: self.server_reply.clone(),
+            ..Self::new(self.class, self.problem.clone())
         }
     }
 }

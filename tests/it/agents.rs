@@ -11,7 +11,7 @@ use mailagent_client::{
     Clients,
     v1::{
         Agent, AgentFilter, AgentHealthState, AgentKind, ConnectionType, CreateAgentRequest, DeleteAgentRequest, ExchangeSettings,
-        GetAgentRequest, ListAgentsRequest, SweepOptions, TriageOptions, UpdateAgentRequest,
+        GetAgentRequest, ListAgentsRequest, SweepOptions, TenantSettings, TriageOptions, UpdateAgentRequest,
     },
 };
 use prost_types::FieldMask;
@@ -197,6 +197,14 @@ async fn endpoints_are_plain_https_urls() {
         }
     };
     check("https://mail.example.com/EWS/Exchange.asmx", true).await;
+    check("https://10.0.0.7:8443/EWS/Exchange.asmx", false).await;
+    check("https://169.254.169.254/EWS/Exchange.asmx", false).await;
+    check("https://0x7f.1/EWS/Exchange.asmx", true).await;
+    let private = TenantSettings {
+        allow_private_networks: true,
+        ..TenantSettings::default()
+    };
+    h.change_settings(&client, private).await;
     check("https://10.0.0.7:8443/EWS/Exchange.asmx", true).await;
     check("http://mail.example.com/EWS/Exchange.asmx", false).await;
     check("ftp://mail.example.com/EWS/Exchange.asmx", false).await;

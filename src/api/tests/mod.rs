@@ -114,6 +114,7 @@ impl Harness {
                 max_message_bytes: 1 << 20,
                 inline_bytes: 1 << 18,
                 allow_http: false,
+                allow_loopback: false,
                 max_backoff: Duration::from_secs(60),
                 bookmark_interval: Duration::from_secs(15),
             }),

@@ -6,9 +6,10 @@ use super::{AgentPatch, password_path};
 use crate::{
     domain::{
         Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
-        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
+        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
     },
     ops::{Ops, Violations, directory::is_id, is_address, is_plain},
+    provider::net::addresses::{self, Allowed},
     store::Writer,
 };
 
@@ -24,6 +25,11 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     fn method(&self) -> AuthenticationMethod {
         self.settings.choices.authentication_method
+    }
+
+    /// Which addresses a server that the request names may have. One that was named before is judged when it is called.
+    fn judged<T: PartialEq>(&self, agent: &Agent, server: impl Fn(&Agent) -> T) -> Option<Allowed> {
+        self.changed(agent, server).then(|| allowed(self.ops, &self.settings.choices))
     }
 
     /// Whether a value differs from what it was. Of a new agent all do.
@@ -46,7 +52,7 @@ pub(super) async fn check(
 ) -> Result<Option<MaintenanceAccount>> {
     common(&mut violations, agent);
     match agent.settings.kind {
-        AgentKind::Smtp => smtp(&mut violations, &agent.settings, patch),
+        AgentKind::Smtp => smtp(context, &mut violations, agent, patch),
         AgentKind::ExchangeEws | AgentKind::ExchangeGraph => exchange(context, &mut violations, agent, patch),
     }
     passwords(context, &mut violations, agent, patch);
@@ -82,14 +88,15 @@ fn common(violations: &mut Violations, agent: &Agent) {
     );
 }
 
-fn smtp(violations: &mut Violations, settings: &AgentSettings, patch: &AgentPatch) {
+fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
+    let settings = &agent.settings;
     let smtp = &settings.smtp;
     violations.check(
         settings.exchange == ExchangeSettings::default(),
         "agent.exchange",
         "must be absent: the kind is SMTP, whose settings are in agent.smtp.",
     );
-    if let Err(description) = host(&smtp.host) {
+    if let Err(description) = host(&smtp.host, context.judged(agent, |agent| agent.settings.smtp.host.clone())) {
         violations.check(false, "agent.smtp.host", description);
     }
     let authentication = smtp.effective_authentication();
@@ -114,11 +121,19 @@ fn smtp(violations: &mut Violations, settings: &AgentSettings, patch: &AgentPatc
     }
 }
 
-/// Judges the name or address of a server.
+/// Which addresses may be called for this tenant.
+pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
+    Allowed {
+        loopback: ops.limits.allow_loopback,
+        private: choices.allow_private_networks,
+    }
+}
+
+/// Judges the name or address of a server; an address also by `allowed`, names when they are called.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(in crate::ops) fn host(host: &str) -> Result<(), String> {
+pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label
@@ -129,10 +144,17 @@ pub(in crate::ops) fn host(host: &str) -> Result<(), String> {
     };
     let is_name = host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label);
     if is_name || host.parse::<std::net::IpAddr>().is_ok() {
-        Ok(())
+        may_be_called(host, allowed)
     } else {
         Err("is required: the name or IP address of the server, such as mail.example.com, without a port or scheme.".to_owned())
     }
+}
+
+fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
+    let (Some(allowed), Some(address)) = (allowed, addresses::literal(host)) else {
+        return Ok(());
+    };
+    addresses::judge(address, allowed).map_err(|refusal| format!("is not called: {address} {}", refusal.words()))
 }
 
 fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
@@ -150,7 +172,10 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
             Err("must be empty: the agent connects through a maintenance account, which has an endpoint of its own.".to_owned())
         }
         (AgentKind::ExchangeGraph, false, "") => Ok(()),
-        (kind, false, endpoint) => self::endpoint(kind, endpoint, context.ops.limits.allow_http),
+        (kind, false, endpoint) => {
+            let judged = context.judged(agent, |agent| agent.settings.exchange.endpoint.clone());
+            self::endpoint(kind, endpoint, context.ops.limits.allow_http, judged)
+        }
     };
     if let Err(description) = endpoint {
         violations.check(false, "agent.exchange.endpoint", description);
@@ -186,11 +211,11 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     }
 }
 
-/// Judges the address of a service that is required.
+/// Judges the address of a service that is required; its host as [`host`] does.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool) -> Result<(), String> {
+pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool, allowed: Option<Allowed>) -> Result<(), String> {
     let example = match kind {
         AgentKind::ExchangeGraph => "the address of Microsoft Graph, such as https://graph.microsoft.com/v1.0",
         _ => "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx",
@@ -215,7 +240,7 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     if url.fragment().is_some() || url.query().is_some() {
         return Err("must not have anything behind its path.".to_owned());
     }
-    Ok(())
+    may_be_called(url.host_str().unwrap_or_default(), allowed)
 }
 
 /// Judges the login name of an Exchange login. `set`: whether the request gives it another value; `required`: whether it is needed where

@@ -1,5 +1,5 @@
 //! What a server's answers mean: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
-//! connection itself are told apart in [`super::connection`].
+//! connection itself are told apart in [`crate::provider::net`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,6 +34,15 @@ pub(super) enum Hint {
     AskForLess,
     /// The subscription is gone: make another.
     SubscriptionLost,
+}
+
+impl From<ProviderError> for Fault {
+    fn from(error: ProviderError) -> Self {
+        Self {
+            hint: Hint::None,
+            error: Box::new(error),
+        }
+    }
 }
 
 impl From<Fault> for ProviderError {

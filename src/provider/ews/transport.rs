@@ -8,18 +8,17 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, RequestBuilder, Response, redirect};
+use reqwest::{Client, RequestBuilder, Response};
 use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
     EwsConfig, EwsTimeouts,
-    connection::{self, Limits},
     errors::{self, Fault, Judge},
     requests::Request,
 };
-use crate::provider::ErrorClass;
+use crate::provider::{ErrorClass, ProviderError, net::Network};
 
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
@@ -31,6 +30,7 @@ pub(super) struct Transport {
     /// Puts faults into words.
     pub judge: Judge,
     pub timeouts: EwsTimeouts,
+    network: Network,
     http: Client,
     endpoint: Url,
     authorization: HeaderValue,
@@ -66,15 +66,7 @@ impl Transport {
                 "",
             ));
         }
-        let http = client(&config).map_err(|error| {
-            let mut fault = judge.fault(
-                ErrorClass::Unreachable,
-                "TLS cannot be set up for {host}. Install the system's certificates of authorities, and check the trusted ones given here.",
-                "",
-            );
-            fault.error.source = Some(Box::new(error));
-            fault
-        })?;
+        let http = client(&config)?;
         let anchor = config
             .mailbox
             .as_deref()
@@ -92,6 +84,7 @@ impl Transport {
         Ok(Self {
             judge,
             timeouts: config.timeouts,
+            network: config.network,
             http,
             authorization: basic(&config.username, &config.password),
             anchor,
@@ -141,11 +134,7 @@ impl Transport {
 
     /// What a fault of the connection means.
     pub(super) fn connection_fault(&self, error: reqwest::Error) -> Fault {
-        let limits = Limits {
-            connect: self.timeouts.connect,
-            request: self.timeouts.request,
-        };
-        connection::fault(&self.judge, limits, error)
+        self.network.fault(&self.judge.host, error).into()
     }
 
     fn build(&self, request: Request) -> RequestBuilder {
@@ -226,24 +215,13 @@ impl Transport {
     }
 }
 
-fn client(config: &EwsConfig) -> reqwest::Result<Client> {
-    let builder = Client::builder()
-        .user_agent(concat!("mailagent/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(config.timeouts.connect)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        // The address is used as it stands: proxies out of the environment are for other programs.
-        .no_proxy()
-        // One request per connection at a time, each with its own flow: what Exchange is used to.
-        .http1_only()
-        .pool_max_idle_per_host(config.requests);
-    let roots = config.root_certificates.iter().cloned();
-    if config.endpoint.scheme() == "https" {
-        builder.tls_certs_merge(roots).build()
-    } else {
-        // Plain HTTP must work where the system has no certificates at all.
-        builder.tls_certs_only(roots).build()
-    }
+fn client(config: &EwsConfig) -> Result<Client, ProviderError> {
+    let host = config.endpoint.host_str().unwrap_or_default();
+    config.network.judge_host(host, &config.rules)?;
+    let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
+    // One request per connection at a time, each with its own flow: what Exchange is used to.
+    let client = builder.pool_max_idle_per_host(config.requests).build();
+    client.map_err(|error| config.network.fault(host, error))
 }
 
 /// The credentials of basic authentication (RFC 7617), in UTF-8.
