@@ -186,11 +186,7 @@ fn patch(agent: v1::Agent, mask: &Mask, mut violations: Vec<Violation>) -> Agent
     };
     let smtp_password = hidden("smtp.password", std::mem::take(&mut smtp.password));
     let exchange_password = hidden("exchange.password", std::mem::take(&mut exchange.password));
-    // An empty one under the path of the other kind erases nothing.
-    let password = match (exchange_password, smtp_password) {
-        (Some(one), Some(other)) if one.1.expose().is_empty() => Some(other),
-        (one, other) => one.or(other),
-    };
+    let given = [exchange_password, smtp_password].into_iter().flatten().collect();
     let owner_given = !agent.owner_user.is_empty();
     let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
     let wanted = AgentSettings {
@@ -210,7 +206,7 @@ fn patch(agent: v1::Agent, mask: &Mask, mut violations: Vec<Violation>) -> Agent
         owner_user,
         wanted,
         fields: fields.picked,
-        password,
+        passwords: given,
         violations,
     }
 }

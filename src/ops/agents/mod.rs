@@ -32,8 +32,9 @@ pub struct AgentPatch {
     pub wanted: AgentSettings,
     /// Paths of the settings to take over, of [`AgentSettings::FIELDS`]. `exchange.archive` needs the scope `archive.configure`.
     pub fields: Vec<&'static str>,
-    /// Password and the path that it was given under; an empty one erases what is stored. `None` leaves it.
-    pub password: Option<(&'static str, Secret)>,
+    /// Passwords and the paths that they were given under. An empty one erases what is stored, if the agent is of the kind that the path is
+    /// for. None leaves it.
+    pub passwords: Vec<(&'static str, Secret)>,
     /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
     pub violations: Vec<Violation>,
 }
@@ -43,7 +44,7 @@ impl AgentPatch {
     pub fn all(owner_user: &str, wanted: AgentSettings, password: Secret) -> Self {
         Self {
             owner_user: Some(owner_user.to_owned()),
-            password: Some((password_path(wanted.kind), password)),
+            passwords: vec![(password_path(wanted.kind), password)],
             wanted,
             fields: AgentSettings::FIELDS.to_vec(),
             violations: Vec::new(),
@@ -55,16 +56,22 @@ impl AgentPatch {
         self.fields.contains(&field)
     }
 
-    /// A password that is set rather than erased, with the path that it was given under.
-    fn new_password(&self) -> Option<(&'static str, &Secret)> {
-        let (field, password) = self.password.as_ref()?;
-        (!password.expose().is_empty()).then_some((*field, password))
+    /// Passwords that are set rather than erased, with the paths that they were given under.
+    fn new_passwords(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        let given = self.passwords.iter().map(|(path, password)| (*path, password));
+        given.filter(|(_, password)| !password.expose().is_empty())
+    }
+
+    /// The password that is set under this path.
+    fn new_password(&self, path: &str) -> Option<&Secret> {
+        self.new_passwords().find(|(given, _)| *given == path).map(|(_, password)| password)
     }
 
     /// Whether the request erases the password under this path.
     fn erases_password(&self, path: &str) -> bool {
-        let erased = |(field, password): &(&str, Secret)| *field == path && password.expose().is_empty();
-        self.password.as_ref().is_some_and(erased)
+        self.passwords
+            .iter()
+            .any(|(given, password)| *given == path && password.expose().is_empty())
     }
 }
 
@@ -92,13 +99,14 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         id: ops.ids.next(),
         owner_user: patch.owner_user.clone().unwrap_or_default(),
         settings,
-        password_set: patch.new_password().is_some(),
+        password_set: patch.new_passwords().next().is_some(),
         version: 1,
         created: now,
         updated: now,
     };
     let settings = serde_json::to_vec(&agent.settings).expect("plain data always has a JSON form");
-    let password = patch.new_password().map_or(&[][..], |(_, password)| password.expose().as_bytes());
+    let password = patch.new_passwords().next();
+    let password = password.map_or(&[][..], |(_, password)| password.expose().as_bytes());
     let parts = [agent.owner_user.as_bytes(), &settings, password];
     let request = RequestId::new(ops, caller, "CreateAgent", request_id, &parts).await?;
     let sealed = seal(ops, &caller.tenant, &agent.id, &patch).await?;
@@ -334,9 +342,9 @@ fn reads_anew(before: &Agent, after: &Agent) -> bool {
         || (after.settings.exchange.archive && !before.settings.exchange.archive)
 }
 
-/// Seals the password that a request sets.
+/// Seals the password that a request sets. The rules see to it that it is for the agent's kind, and the only one.
 async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Result<Option<Vec<u8>>> {
-    match patch.new_password() {
+    match patch.new_passwords().next() {
         None => Ok(None),
         Some((_, password)) => Ok(Some(ops.vault.seal(&ops.store, tenant, password_place(agent), password).await?)),
     }

@@ -5,8 +5,8 @@ use url::Url;
 use super::{AgentPatch, password_path};
 use crate::{
     domain::{
-        Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
-        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
+        Agent, AgentKind, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount, Reason, Result,
+        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
     },
     ops::{Ops, Violations, directory::is_id, is_address, is_plain},
     provider::net::addresses::{self, Allowed},
@@ -112,7 +112,7 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
         ),
     };
     violations.check(fine, "agent.smtp.username", description);
-    if patch.new_password().is_some_and(|(field, _)| field == "smtp.password") {
+    if patch.new_password("smtp.password").is_some() {
         violations.check(
             authentication == SmtpAuthentication::Password,
             "agent.smtp.password",
@@ -203,7 +203,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     if let Err(description) = username(settings.kind, context.method(), &exchange.username, set, !through_account) {
         violations.check(false, "agent.exchange.username", description);
     }
-    if patch.new_password().is_some_and(|(field, _)| field == "exchange.password") {
+    if patch.new_password("exchange.password").is_some() {
         let refused = password_refused(settings.kind, context.method())
             .or(through_account
                 .then_some("has no place here: the agent connects through a maintenance account. Change the password of that."));
@@ -298,7 +298,7 @@ pub(in crate::ops) fn is_password(password: &str) -> bool {
 
 fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
     let own = password_path(agent.settings.kind);
-    if let Some((field, password)) = patch.new_password() {
+    for (field, password) in patch.new_passwords() {
         violations.check(
             is_password(password.expose()),
             format!("agent.{field}"),
@@ -310,7 +310,7 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
             "has no place here: it is for another kind of agent.",
         );
     }
-    let kept = agent.password_set && patch.new_password().is_none();
+    let kept = agent.password_set && patch.new_password(own).is_none();
     violations.check(
         !kept || !context.changed(agent, server_of),
         format!("agent.{own}"),
