@@ -1,6 +1,6 @@
 //! The agent that sends for a user when none is named.
 
-use super::{Agent, visible};
+use super::{Agent, rules::absent, visible};
 use crate::{
     domain::{AuditAction, Caller, Error, Kind, Reason, Result, Scope},
     ops::{Ops, audit::Changes},
@@ -29,10 +29,12 @@ pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         if writer.user(user).await?.is_none() {
-            return Err(Error::not_found(format!("users/{user}")).with("field", "default_agent.name"));
+            let remedy = "Choose a user of the directory, or write this one there first.";
+            return Err(absent("default_agent.name", format!("users/{user}"), remedy));
         }
         if let Some(id) = agent {
-            let found = visible(caller, writer.agent(id).await?, id).map_err(|error| error.with("field", "default_agent.agent"))?;
+            let found = visible(caller, writer.agent(id).await?, id);
+            let found = found.map_err(|_| absent("default_agent.agent", format!("agents/{id}"), "Choose another agent."))?;
             if found.owner_user != user {
                 return Err(of_another_user(&found, user));
             }

@@ -60,7 +60,12 @@ pub(super) async fn check(
     rights(context, agent, patch)?;
     // The agent of a user who has left can still be paused, or given to somebody else.
     if context.changed(agent, |agent| agent.owner_user.clone()) && writer.user(&agent.owner_user).await?.is_none() {
-        return Err(Error::not_found(format!("users/{}", agent.owner_user)).with("field", "agent.owner_user"));
+        let resource = format!("users/{}", agent.owner_user);
+        return Err(absent(
+            "agent.owner_user",
+            resource,
+            "Choose a user of the directory, or write this one there first.",
+        ));
     }
     let account = maintenance_account(writer, agent).await?;
     tenant_allows(context, agent)?;
@@ -310,7 +315,8 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
             "has no place here: it is for another kind of agent.",
         );
     }
-    let kept = agent.password_set && patch.new_password(own).is_none();
+    let had = context.before.is_some_and(|before| before.password_set);
+    let kept = had && agent.password_set && patch.new_password(own).is_none();
     violations.check(
         !kept || !context.changed(agent, server_of),
         format!("agent.{own}"),
@@ -334,10 +340,10 @@ pub(in crate::ops) fn server_of_url(endpoint: &str) -> Option<(String, u16)> {
 
 fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()> {
     if agent.owner_user != context.caller.user {
-        context.caller.need(Scope::AgentWrite)?;
+        need(context.caller, Scope::AgentWrite, "agent.owner_user")?;
     }
     if patch.sets("exchange.archive") {
-        context.caller.need(Scope::ArchiveConfigure)?;
+        need(context.caller, Scope::ArchiveConfigure, "agent.exchange.archive")?;
     }
     // A maintenance account opens every mailbox: which one is not for the owner to choose.
     let opened = |agent: &Agent| {
@@ -350,7 +356,7 @@ fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()
         )
     };
     if agent.settings.uses_maintenance_account() && context.changed(agent, opened) {
-        context.caller.need(Scope::AgentWrite)?;
+        need(context.caller, Scope::AgentWrite, "agent.exchange.maintenance_account")?;
     }
     Ok(())
 }
@@ -362,7 +368,8 @@ async fn maintenance_account(writer: &Writer, agent: &Agent) -> Result<Option<Ma
         return Ok(None);
     }
     let Some(account) = writer.maintenance_account(id).await? else {
-        return Err(Error::not_found(format!("maintenanceAccounts/{id}")).with("field", FIELD));
+        let resource = format!("maintenanceAccounts/{id}");
+        return Err(absent(FIELD, resource, "Choose another account, or create one."));
     };
     if account.settings.kind != agent.settings.kind {
         return Err(Error::invalid_field(FIELD, "must be an account of the agent's kind."));
@@ -387,6 +394,22 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
         return Err(not_allowed(text, "agent.kind", "authentication_method"));
     }
     Ok(())
+}
+
+/// A field names something that is not there.
+pub(super) fn absent(field: &'static str, resource: String, remedy: &str) -> Error {
+    let text = format!("{field}: {resource} does not exist. {remedy}");
+    Error::new(Kind::NotFound, Reason::ResourceNotFound, text)
+        .with("resource", resource)
+        .with("field", field)
+}
+
+/// Fails unless the caller may set a field to what it is to be.
+fn need(caller: &Caller, scope: Scope, field: &'static str) -> Result<()> {
+    caller.need(scope).map_err(|mut error| {
+        error.public = format!("{field}: {}", error.public).into();
+        error.with("field", field)
+    })
 }
 
 fn not_allowed(text: &'static str, field: &str, setting: &str) -> Error {
