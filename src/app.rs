@@ -15,7 +15,7 @@ use crate::{
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{KeyedLocks, Keys, Limits, Ops},
     provider::{
-        NetworkConnector,
+        NetworkConnector, SmtpConfig,
         net::{Network, NetworkConfig},
     },
     store::{DatabaseLocation, Store},
@@ -210,6 +210,11 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         max_message_bytes,
         requests_per_mailbox: config.exchange.requests_per_mailbox,
         fetch_batch: config.exchange.fetch_batch,
+        smtp: SmtpConfig {
+            request_timeout: config.smtp.request_timeout,
+            delivery_timeout: config.smtp.delivery_timeout,
+            max_connections: config.smtp.max_connections,
+        },
     };
     Ok(Ops {
         store,

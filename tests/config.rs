@@ -35,6 +35,9 @@ const KEYS: &[&str] = &[
     "exchange.fetch_batch",
     "exchange.request_timeout",
     "exchange.max_backoff",
+    "smtp.request_timeout",
+    "smtp.delivery_timeout",
+    "smtp.max_connections",
     "mail.max_message_size",
     "events.keep",
     "events.bookmark_interval",
@@ -121,6 +124,10 @@ fn defaults_are_what_was_promised() {
     assert_eq!(limits, (32, 4, 10));
     assert_eq!(config.network.root_certificates_file, None);
     assert!(!config.network.allow_loopback);
+
+    let smtp = &config.smtp;
+    assert_eq!((smtp.request_timeout, smtp.delivery_timeout), (seconds(60), seconds(600)));
+    assert_eq!(smtp.max_connections, 4);
 
     assert_eq!(config.mail.max_message_size, ByteSize(64 << 20));
     assert_eq!(

@@ -16,6 +16,7 @@ mod mail;
 mod network;
 mod reader;
 mod server;
+mod smtp;
 mod source;
 mod telemetry;
 mod value;
@@ -31,6 +32,7 @@ pub use exchange::Exchange;
 pub use mail::Mail;
 pub use network::Network;
 pub use server::{AllowedOrigins, Server, Tls};
+pub use smtp::Smtp;
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use value::ByteSize;
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub network: Network,
     /// Exchange servers, and how they are read.
     pub exchange: Exchange,
+    /// Servers that mail is sent over.
+    pub smtp: Smtp,
     /// What messages are accepted, by sweep and archive alike.
     pub mail: Mail,
     /// The event log.
@@ -134,6 +138,7 @@ impl Config {
         let auth = Auth::read(&mut reader, "auth", Rule::default());
         let network = Network::read(&mut reader, "network", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
+        let smtp = Smtp::read(&mut reader, "smtp", Rule::default());
         let mail = Mail::read(&mut reader, "mail", Rule::default());
         let events = Events::read(&mut reader, "events", Rule::default());
         let telemetry = Telemetry::read(&mut reader, "telemetry", Rule::default());
@@ -146,6 +151,7 @@ impl Config {
                 auth: auth?,
                 network: network?,
                 exchange: exchange?,
+                smtp: smtp?,
                 mail: mail?,
                 events: events?,
                 telemetry: telemetry?,

@@ -141,8 +141,12 @@ impl Reader {
             };
             match outcome {
                 Ok(()) => {
-                    self.wait(&agent, opened.as_ref().map(|opened| &*opened.mailbox), &mut folders)
-                        .await
+                    self.wait(
+                        &agent,
+                        opened.as_ref().map(|opened| &*opened.mailbox as &dyn MailSource),
+                        &mut folders,
+                    )
+                    .await
                 }
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out

@@ -10,15 +10,15 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, TenantChoices},
-    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, MailSource, ProviderError},
+    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, MailSink, ProviderError, SmtpLogin},
 };
 
 /// An agent's mailbox, opened, with what its login came from.
 #[derive(Clone)]
 pub struct Opened {
     /// The mailbox.
-    pub mailbox: Arc<dyn MailSource>,
+    pub mailbox: Arc<dyn ExchangeMailbox>,
     /// The maintenance account that it is opened through.
     pub account: Option<MaintenanceAccount>,
 }
@@ -32,6 +32,49 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, Read
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
     let mailbox = ops.connector.exchange(login)?;
     Ok(Opened { mailbox, account })
+}
+
+/// What an agent sends through, whatever its kind. Nothing is sent by this alone.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn sink(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    account: Option<&MaintenanceAccount>,
+) -> Result<Arc<dyn MailSink>, ReadError> {
+    match agent.settings.kind {
+        AgentKind::Smtp => Ok(ops.connector.smtp(smtp_login(ops, tenant, agent).await?)?),
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => {
+            let login = exchange_login(ops, tenant, agent, account).await?;
+            Ok(ops.connector.exchange(login)?)
+        }
+    }
+}
+
+async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin, ReadError> {
+    let choices = choices_with_login(ops, tenant, agent, None).await?;
+    let smtp = &agent.settings.smtp;
+    if smtp.security == SmtpSecurity::None && !choices.allow_unencrypted_smtp {
+        let text = "The tenant no longer allows SMTP without TLS. Choose STARTTLS or TLS for this agent (smtp.security).";
+        return Err(ProviderError::new(ErrorClass::Refused, text).into());
+    }
+    let credentials = match smtp.effective_authentication() {
+        SmtpAuthentication::None => Credentials::None,
+        // Those of OAuth end above for want of a login.
+        SmtpAuthentication::Password | SmtpAuthentication::Oauth => Credentials::Password {
+            username: smtp.username.clone(),
+            password: password(ops, tenant, agent, None).await?,
+        },
+    };
+    Ok(SmtpLogin {
+        host: smtp.host.clone(),
+        port: smtp.effective_port(),
+        security: smtp.security,
+        credentials,
+        rules: endpoint_rules(&choices),
+    })
 }
 
 /// The maintenance account that an agent connects through.

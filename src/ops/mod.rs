@@ -4,6 +4,7 @@ mod accounts;
 pub mod agents;
 pub mod archive;
 pub mod audit;
+pub mod check;
 pub mod connect;
 pub mod directory;
 pub mod import;

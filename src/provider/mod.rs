@@ -4,6 +4,7 @@
 mod connector;
 pub mod ews;
 pub mod net;
+pub mod smtp;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use connector::NetworkConnector;
+pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
 /// A mailbox that messages are read from.
@@ -68,13 +70,24 @@ pub trait MailSink: Send + Sync {
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
 }
 
-/// Makes sources for mailboxes. Nothing is sent by this alone.
+/// An Exchange mailbox: read, and sent from.
+pub trait ExchangeMailbox: MailSource + MailSink {}
+
+impl<T: MailSource + MailSink> ExchangeMailbox for T {}
+
+/// Makes access to mailboxes. Nothing is sent by this alone.
 pub trait MailConnector: Send + Sync {
     /// Prepares access to an Exchange mailbox over EWS.
     ///
     /// # Errors
     /// When the address of the service or the login makes no sense.
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
+
+    /// Prepares sending over SMTP. What is returned keeps connections for a while; share it between messages.
+    ///
+    /// # Errors
+    /// When the server's name or the login makes no sense.
+    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError>;
 }
 
 /// How a login proves who it is.

@@ -114,6 +114,16 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             }),
         ),
         (
+            "AgentService/CheckAgent",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::CheckAgentRequest { name: name(&theirs.agent) }),
+        ),
+        (
+            "AgentService/TestAgent",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::TestAgentRequest { name: name(&theirs.agent) }),
+        ),
+        (
             "AgentService/GetTriageAllowance",
             &[AgentRead, AgentWrite, AgentUse, TenantAdmin],
             own(&v1::GetTriageAllowanceRequest {}),
