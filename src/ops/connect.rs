@@ -141,10 +141,14 @@ async fn password(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&Maint
     let (place, sealed) = match account {
         Some(account) => (
             maintenance::password_place(&account.id),
-            reader.maintenance_password(&account.id).await?,
+            reader.maintenance_password(&account.id, account.version).await?,
         ),
-        None => (agents::password_place(&agent.id), reader.agent_password(&agent.id).await?),
+        None => (
+            agents::password_place(&agent.id),
+            reader.agent_password(&agent.id, agent.version).await?,
+        ),
     };
+    // It was there a moment ago: the agent or the account was changed since.
     let sealed = sealed.ok_or_else(|| Error::stale(format!("agents/{}", agent.id)))?;
     ops.vault.open(&ops.store, tenant, place, &sealed).await
 }

@@ -1,5 +1,6 @@
 //! What the product does, one file or folder per area. The edge and the background jobs share behaviour only through here.
 
+mod accounts;
 pub mod agents;
 pub mod archive;
 pub mod audit;
@@ -89,11 +90,12 @@ impl Ops {
     }
 }
 
-/// A lock for each key, kept only while somebody holds or awaits it.
+/// A lock for each key, kept only while somebody holds or awaits it, and what is known of logins that many mailboxes share.
 #[derive(Default)]
 pub(crate) struct KeyedLocks {
     // Held for a map look-up only.
     locks: Mutex<HashMap<(String, String), SharedLock>>,
+    logins: accounts::KnownLogins,
 }
 
 type SharedLock = Arc<tokio::sync::Mutex<()>>;
