@@ -4,11 +4,15 @@ use tonic::{Request, Response, Status};
 
 use super::{
     call::Call,
-    convert::{self, agent::agent},
+    convert::{
+        self,
+        agent::agent,
+        maintenance::{account, changed_account, new_account},
+    },
     page::Pages,
     v1::{self, agent_service_server::AgentService},
 };
-use crate::ops::{Ops, agents};
+use crate::ops::{Ops, agents, maintenance};
 
 pub(super) struct Agents(pub(super) Ops);
 
@@ -37,7 +41,7 @@ impl AgentService for Agents {
             let pages = Pages::new(&self.0, "ListAgents", &call.caller().tenant, &wanted);
             let after: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = convert::agent::filter(&wanted)?;
-            let (found, more) = agents::list(&self.0, call.caller(), &filter, &after, request.page_size).await?;
+            let (found, more) = agents::list(&self.0, call.caller(), filter, &after, request.page_size).await?;
             let last = found.last().filter(|_| more).map(|(agent, _)| agent.id.clone());
             Ok(v1::ListAgentsResponse {
                 agents: found.into_iter().map(|view| agent(view, call.caller())).collect(),
@@ -61,6 +65,100 @@ impl AgentService for Agents {
         let deleted = async {
             let id = convert::id("agents", "name", &request.name)?;
             agents::delete(&self.0, call.caller(), id, &request.etag).await
+        };
+        call.answer(deleted.await)
+    }
+
+    async fn get_triage_allowance(&self, request: Request<v1::GetTriageAllowanceRequest>) -> Result<Response<v1::TriageAllowance>, Status> {
+        let (call, _) = Call::of(request)?;
+        let count = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
+        let allowance = agents::triage_allowance(&self.0, call.caller()).await;
+        call.answer(allowance.map(|(total, used)| v1::TriageAllowance {
+            name: "triageAllowance".to_owned(),
+            total_count: count(total),
+            used_count: count(used),
+        }))
+    }
+
+    async fn set_default_agent(&self, request: Request<v1::SetDefaultAgentRequest>) -> Result<Response<v1::DefaultAgent>, Status> {
+        let (call, request) = Call::of(request)?;
+        let set = async {
+            let wanted = request.default_agent.unwrap_or_default();
+            let user = convert::agent::default_agent_user("default_agent.name", &wanted.name)?;
+            let agent = convert::optional_id("agents", "default_agent.agent", &wanted.agent)?;
+            agents::set_default(&self.0, call.caller(), user, agent.as_deref()).await?;
+            Ok(convert::agent::default_agent(user, agent.as_deref()))
+        };
+        call.answer(set.await)
+    }
+
+    async fn get_default_agent(&self, request: Request<v1::GetDefaultAgentRequest>) -> Result<Response<v1::DefaultAgent>, Status> {
+        let (call, request) = Call::of(request)?;
+        let found = async {
+            let user = convert::agent::default_agent_user("name", &request.name)?;
+            let agent = agents::default_of(&self.0, call.caller(), user).await?;
+            Ok(convert::agent::default_agent(user, agent.as_deref()))
+        };
+        call.answer(found.await)
+    }
+
+    async fn create_maintenance_account(
+        &self,
+        request: Request<v1::CreateMaintenanceAccountRequest>,
+    ) -> Result<Response<v1::MaintenanceAccount>, Status> {
+        let (call, request) = Call::of(request)?;
+        let patch = new_account(request.maintenance_account);
+        let created = maintenance::create(&self.0, call.caller(), patch, &request.request_id).await;
+        call.answer(created.map(account))
+    }
+
+    async fn get_maintenance_account(
+        &self,
+        request: Request<v1::GetMaintenanceAccountRequest>,
+    ) -> Result<Response<v1::MaintenanceAccount>, Status> {
+        let (call, request) = Call::of(request)?;
+        let found = async {
+            let id = convert::id("maintenanceAccounts", "name", &request.name)?;
+            maintenance::get(&self.0, call.caller(), id).await
+        };
+        call.answer(found.await.map(account))
+    }
+
+    async fn list_maintenance_accounts(
+        &self,
+        request: Request<v1::ListMaintenanceAccountsRequest>,
+    ) -> Result<Response<v1::ListMaintenanceAccountsResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let page = async {
+            let pages = Pages::new(&self.0, "ListMaintenanceAccounts", &call.caller().tenant, &());
+            let after: String = pages.open(&request.page_token)?.unwrap_or_default();
+            let (found, more) = maintenance::list(&self.0, call.caller(), &after, request.page_size).await?;
+            let last = found.last().filter(|_| more).map(|(account, _)| account.id.clone());
+            Ok(v1::ListMaintenanceAccountsResponse {
+                maintenance_accounts: found.into_iter().map(account).collect(),
+                next_page_token: pages.next(last),
+            })
+        };
+        call.answer(page.await)
+    }
+
+    async fn update_maintenance_account(
+        &self,
+        request: Request<v1::UpdateMaintenanceAccountRequest>,
+    ) -> Result<Response<v1::MaintenanceAccount>, Status> {
+        let (call, request) = Call::of(request)?;
+        let changed = async {
+            let (id, etag, patch) = changed_account(request)?;
+            maintenance::update(&self.0, call.caller(), &id, &etag, patch).await
+        };
+        call.answer(changed.await.map(account))
+    }
+
+    async fn delete_maintenance_account(&self, request: Request<v1::DeleteMaintenanceAccountRequest>) -> Result<Response<()>, Status> {
+        let (call, request) = Call::of(request)?;
+        let deleted = async {
+            let id = convert::id("maintenanceAccounts", "name", &request.name)?;
+            maintenance::delete(&self.0, call.caller(), id, &request.etag).await
         };
         call.answer(deleted.await)
     }

@@ -70,6 +70,14 @@ methods! {
         "ListAgents" unary [AgentRead AgentWrite AgentUse];
         "UpdateAgent" unary [AgentWrite AgentUse];
         "DeleteAgent" unary [AgentWrite AgentUse];
+        "GetTriageAllowance" unary [AgentRead AgentWrite AgentUse TenantAdmin];
+        "SetDefaultAgent" unary [AgentUse AgentWrite];
+        "GetDefaultAgent" unary [AgentRead AgentUse AgentWrite];
+        "CreateMaintenanceAccount" unary [AgentWrite];
+        "GetMaintenanceAccount" unary [AgentWrite];
+        "ListMaintenanceAccounts" unary [AgentWrite];
+        "UpdateMaintenanceAccount" unary [AgentWrite];
+        "DeleteMaintenanceAccount" unary [AgentWrite];
     }
     "SweepService" {
         "ListOutcomes" unary [SweepRead];
@@ -112,6 +120,7 @@ methods! {
         "GetTenantSettings" unary [TenantAdmin];
         "UpdateTenantSettings" unary [TenantAdmin];
         "AcknowledgeStorageTerms" unary [TenantAdmin];
+        "ListAuditEntries" unary [TenantAdmin];
     }
 }
 

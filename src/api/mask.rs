@@ -32,14 +32,18 @@ impl Mask {
         (Self::Paths(paths), unknown)
     }
 
-    /// The value to set a field to, if the update is about it. `populated` tells whether it is other than what an absent field has.
-    pub(super) fn pick<T>(&self, path: &str, value: T, populated: bool) -> Option<T> {
-        let wanted = match self {
+    /// Whether the update is about a field. `populated` tells whether its value is other than what an absent field has.
+    fn picks(&self, path: &str, populated: bool) -> bool {
+        match self {
             Self::Populated => populated,
             Self::All => true,
             Self::Paths(paths) => paths.iter().any(|masked| contains(masked, path)),
-        };
-        wanted.then_some(value)
+        }
+    }
+
+    /// The value to set a field to, if the update is about it.
+    pub(super) fn pick<T>(&self, path: &str, value: T, populated: bool) -> Option<T> {
+        self.picks(path, populated).then_some(value)
     }
 
     /// As [`Self::pick`] for a field that callers may not be able to read back, so that writing back what was read keeps it: only its
@@ -50,6 +54,52 @@ impl Mask {
             return Some(value);
         }
         self.pick(path, value, populated).filter(|_| populated)
+    }
+}
+
+/// Reads the fields of a request one by one, and keeps the paths of those that the update is about.
+pub(super) struct Fields<'a> {
+    mask: &'a Mask,
+    /// Paths of the fields to take over.
+    pub(super) picked: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(mask: &'a Mask) -> Self {
+        Self { mask, picked: Vec::new() }
+    }
+
+    /// Reads a field; `populated` as for [`Mask::pick`].
+    pub(super) fn value<T>(&mut self, path: &'static str, value: T, populated: bool) -> T {
+        if self.mask.picks(path, populated) {
+            self.picked.push(path);
+        }
+        value
+    }
+
+    /// Reads a field that callers may not be able to read back, see [`Mask::pick_by_name`].
+    pub(super) fn hidden<T: Default>(&mut self, path: &'static str, value: Option<T>) -> T {
+        if self.mask.pick_by_name(path, (), value.is_some()).is_some() {
+            self.picked.push(path);
+        }
+        value.unwrap_or_default()
+    }
+
+    /// Reads a text.
+    pub(super) fn text(&mut self, path: &'static str, value: String) -> String {
+        let populated = !value.is_empty();
+        self.value(path, value, populated)
+    }
+
+    /// Reads a switch.
+    pub(super) fn on(&mut self, path: &'static str, value: bool) -> bool {
+        self.value(path, value, value)
+    }
+
+    /// Reads a list.
+    pub(super) fn list<T>(&mut self, path: &'static str, value: Vec<T>) -> Vec<T> {
+        let populated = !value.is_empty();
+        self.value(path, value, populated)
     }
 }
 

@@ -4,10 +4,14 @@ use tonic::{Request, Response, Status};
 
 use super::{
     call::Call,
-    convert::settings::{changed_settings, settings as answer},
+    convert::{
+        self,
+        settings::{changed_settings, settings as answer},
+    },
+    page::Pages,
     v1::{self, settings_service_server::SettingsService},
 };
-use crate::ops::{Ops, settings};
+use crate::ops::{Ops, audit, settings};
 
 pub(super) struct Settings(pub(super) Ops);
 
@@ -23,11 +27,8 @@ impl SettingsService for Settings {
         request: Request<v1::UpdateTenantSettingsRequest>,
     ) -> Result<Response<v1::TenantSettings>, Status> {
         let (call, request) = Call::of(request)?;
-        let changed = async {
-            let (etag, patch) = changed_settings(request)?;
-            settings::update(&self.0, call.caller(), &etag, patch).await
-        };
-        call.answer(changed.await.map(answer))
+        let (etag, patch) = changed_settings(request);
+        call.answer(settings::update(&self.0, call.caller(), &etag, patch).await.map(answer))
     }
 
     async fn acknowledge_storage_terms(
@@ -36,5 +37,25 @@ impl SettingsService for Settings {
     ) -> Result<Response<v1::TenantSettings>, Status> {
         let (call, _) = Call::of(request)?;
         call.answer(settings::acknowledge_storage_terms(&self.0, call.caller()).await.map(answer))
+    }
+
+    async fn list_audit_entries(
+        &self,
+        request: Request<v1::ListAuditEntriesRequest>,
+    ) -> Result<Response<v1::ListAuditEntriesResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let page = async {
+            let wanted = request.filter.unwrap_or_default();
+            let pages = Pages::new(&self.0, "ListAuditEntries", &call.caller().tenant, &wanted);
+            let before: String = pages.open(&request.page_token)?.unwrap_or_default();
+            let filter = convert::audit::filter(wanted)?;
+            let (found, more) = audit::list(&self.0, call.caller(), &filter, &before, request.page_size).await?;
+            let last = found.last().filter(|_| more).map(|entry| entry.id.clone());
+            Ok(v1::ListAuditEntriesResponse {
+                audit_entries: found.into_iter().map(convert::audit::entry).collect(),
+                next_page_token: pages.next(last),
+            })
+        };
+        call.answer(page.await)
     }
 }

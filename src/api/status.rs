@@ -125,6 +125,7 @@ fn resource_type(name: &str) -> &'static str {
         "outcomes" => "mailagent.v1.Outcome",
         "notes" => "mailagent.v1.Note",
         "messages" => "mailagent.v1.Message",
+        "maintenanceAccounts" => "mailagent.v1.MaintenanceAccount",
         "users" => "mailagent.v1.User",
         "customers" => "mailagent.v1.Customer",
         "contacts" => "mailagent.v1.Contact",
@@ -196,6 +197,23 @@ mod tests {
             Reason::StoreUnavailable => Error::store_unavailable("secret cause"),
             Reason::CallTimedOut => crate::api::guard::timed_out(Duration::from_secs(30)),
             Reason::InternalFault => Error::internal("secret cause").with("secret", "cause"),
+            Reason::NotAllowedByTenant => error(Kind::Precondition, "The tenant does not allow SMTP without TLS.")
+                .with("field", "agent.smtp.security")
+                .with("setting", "tenant_settings.allow_unencrypted_smtp"),
+            Reason::TriageLicencesInUse => error(Kind::Exhausted, "All 5 triage licences are in use.")
+                .with("subject", "triageAllowance")
+                .with("total", "5")
+                .with("used", "5"),
+            Reason::MaintenanceAccountInUse => error(Kind::Precondition, "maintenanceAccounts/01J is used by 3 agents.")
+                .with("resource", "maintenanceAccounts/01J")
+                .with("agents", "3"),
+            Reason::AgentOfAnotherUser => error(Kind::Precondition, "agents/01J belongs to another user.")
+                .with("resource", "agents/01J")
+                .with("user", "users/anna"),
+            Reason::UserWithoutAddress => {
+                error(Kind::Precondition, "The directory has no e-mail address of users/anna.").with("resource", "users/anna")
+            }
+            Reason::CheckUnderWay => error(Kind::Exhausted, "agents/01J is being checked already.").with("resource", "agents/01J"),
         }
     }
 

@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod exchange;
 mod mail;
+mod network;
 mod reader;
 mod server;
 mod source;
@@ -28,6 +29,7 @@ pub use errors::{ConfigErrors, Fault, Place};
 pub use events::Events;
 pub use exchange::Exchange;
 pub use mail::Mail;
+pub use network::Network;
 pub use server::{AllowedOrigins, Server, Tls};
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use value::ByteSize;
@@ -50,6 +52,8 @@ pub struct Config {
     pub blobs: Blobs,
     /// Who may call.
     pub auth: Auth,
+    /// Connections to mailbox servers.
+    pub network: Network,
     /// Exchange servers, and how they are read.
     pub exchange: Exchange,
     /// What messages are accepted, by sweep and archive alike.
@@ -128,6 +132,7 @@ impl Config {
         let database = Database::read(&mut reader, "database", Rule::default());
         let blobs = Blobs::read(&mut reader, "blobs", Rule::default());
         let auth = Auth::read(&mut reader, "auth", Rule::default());
+        let network = Network::read(&mut reader, "network", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
         let mail = Mail::read(&mut reader, "mail", Rule::default());
         let events = Events::read(&mut reader, "events", Rule::default());
@@ -139,6 +144,7 @@ impl Config {
                 database: database?,
                 blobs: blobs?,
                 auth: auth?,
+                network: network?,
                 exchange: exchange?,
                 mail: mail?,
                 events: events?,

@@ -4,20 +4,24 @@
 //! wrapped key is `version (1) | id of the master key (8) | nonce (12) | ciphertext (32) | tag (16)`. What a value belongs to is
 //! associated data, so a value copied to another row, column or tenant does not open.
 
-use aws_lc_rs::aead::{self, AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{
+    aead::{self, AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+};
 use zeroize::Zeroize;
 
-use super::{KeyId, MasterKey, Secret, master};
+use super::{
+    KeyId, MasterKey, Secret,
+    master::{self, derive},
+};
 
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
 const KEY_ID_LEN: usize = 8;
 
-/// Where a sealed value belongs.
+/// Where a tenant's sealed value belongs: it opens nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aad<'a> {
-    /// The tenant's id.
-    pub tenant: &'a str,
+pub struct Place<'a> {
     /// The table.
     pub table: &'a str,
     /// The id of the row.
@@ -57,21 +61,34 @@ impl DataKey {
         Self::of(Secret::new(master::random()))
     }
 
-    /// Seals a value for one place. The result is 29 bytes longer than the value.
-    pub fn seal(&self, plaintext: &[u8], aad: &Aad<'_>) -> Vec<u8> {
-        seal(&self.key, &[VERSION], plaintext, &aad.bytes())
+    /// Seals a value for one place of one tenant. The result is 29 bytes longer than the value.
+    pub fn seal(&self, plaintext: &[u8], tenant: &str, place: Place<'_>) -> Vec<u8> {
+        seal(&self.key, &[VERSION], plaintext, &place.bytes(tenant))
     }
 
     /// The value that was sealed for this place.
     ///
     /// # Errors
     /// [`OpenError::Version`] and [`OpenError::Damaged`].
-    pub fn open(&self, sealed: &[u8], aad: &Aad<'_>) -> Result<Secret<Vec<u8>>, OpenError> {
+    pub fn open(&self, sealed: &[u8], tenant: &str, place: Place<'_>) -> Result<Secret<Vec<u8>>, OpenError> {
         let (&version, sealed) = sealed.split_first().ok_or(OpenError::Damaged)?;
         if version != VERSION {
             return Err(OpenError::Version(version));
         }
-        open(&self.key, &[VERSION], sealed, &aad.bytes())
+        open(&self.key, &[VERSION], sealed, &place.bytes(tenant))
+    }
+
+    /// Tells contents apart without giving anything of them away: 32 bytes, the same for the same parts, HMAC-SHA256 under a key that
+    /// only this data key gives. Nobody who reads the database can try guesses on it.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(&self.bytes, "fingerprint"));
+        let mut context = hmac::Context::with_key(&key);
+        for part in parts {
+            // The length first, so that no two lists of parts read alike.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().to_vec()
     }
 
     fn of(bytes: Secret<[u8; 32]>) -> Self {
@@ -129,11 +146,11 @@ fn wrapped_by(wrapped: &[u8]) -> Result<KeyId, OpenError> {
     rest.first_chunk().copied().map(KeyId).ok_or(OpenError::Damaged)
 }
 
-impl Aad<'_> {
+impl Place<'_> {
     /// Every part after its length, so that no two places give the same bytes.
-    fn bytes(&self) -> Vec<u8> {
+    fn bytes(self, tenant: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
-        for part in [self.tenant, self.table, self.row, self.column] {
+        for part in [tenant, self.table, self.row, self.column] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -191,8 +208,7 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Aad<'static> = Aad {
-        tenant: "acme",
+    const PLACE: Place<'static> = Place {
         table: "agent",
         row: "01J",
         column: "password",
@@ -201,36 +217,32 @@ mod tests {
     #[test]
     fn opens_only_where_it_belongs() {
         let key = DataKey::generate();
-        let sealed = key.seal(b"hunter2", &PLACE);
+        let sealed = key.seal(b"hunter2", "acme", PLACE);
         assert_eq!(sealed.len(), 7 + 29);
-        assert_eq!(key.open(&sealed, &PLACE).unwrap().expose(), b"hunter2");
-        assert_ne!(sealed, key.seal(b"hunter2", &PLACE), "each nonce is new");
-        for elsewhere in [
-            Aad { tenant: "acm", ..PLACE },
-            Aad { table: "account", ..PLACE },
-            Aad { row: "01K", ..PLACE },
-            Aad { column: "token", ..PLACE },
+        assert_eq!(key.open(&sealed, "acme", PLACE).unwrap().expose(), b"hunter2");
+        assert_ne!(sealed, key.seal(b"hunter2", "acme", PLACE), "each nonce is new");
+        for (tenant, elsewhere) in [
+            ("acm", PLACE),
+            ("acme", Place { table: "account", ..PLACE }),
+            ("acme", Place { row: "01K", ..PLACE }),
+            ("acme", Place { column: "token", ..PLACE }),
             // The same characters, divided differently.
-            Aad {
-                tenant: "acmea",
-                table: "gent",
-                ..PLACE
-            },
+            ("acmea", Place { table: "gent", ..PLACE }),
         ] {
-            assert_eq!(key.open(&sealed, &elsewhere).unwrap_err(), OpenError::Damaged);
+            assert_eq!(key.open(&sealed, tenant, elsewhere).unwrap_err(), OpenError::Damaged);
         }
-        assert_eq!(DataKey::generate().open(&sealed, &PLACE).unwrap_err(), OpenError::Damaged);
+        assert_eq!(DataKey::generate().open(&sealed, "acme", PLACE).unwrap_err(), OpenError::Damaged);
     }
 
     #[test]
     fn a_wrapped_key_opens_what_it_sealed() {
         let master = MasterKey::from_bytes([3; 32]);
         let key = DataKey::generate();
-        let sealed = key.seal(b"hunter2", &PLACE);
+        let sealed = key.seal(b"hunter2", "acme", PLACE);
         let wrapped = master.wrap(&key, "acme");
         assert_eq!(wrapped.len(), 69);
         let again = master.unwrap(&wrapped, "acme").unwrap();
-        assert_eq!(again.open(&sealed, &PLACE).unwrap().expose(), b"hunter2");
+        assert_eq!(again.open(&sealed, "acme", PLACE).unwrap().expose(), b"hunter2");
         assert_eq!(master.unwrap(&wrapped, "other").unwrap_err(), OpenError::Damaged);
 
         let other = MasterKey::from_bytes([4; 32]);
@@ -253,29 +265,46 @@ mod tests {
     }
 
     #[test]
+    fn fingerprints_tell_contents_apart() {
+        let key = DataKey::of(Secret::new([5; 32]));
+        let print = key.fingerprint(&[b"anna", b"hunter2"]);
+        assert_eq!(print.len(), 32);
+        assert_eq!(print, key.fingerprint(&[b"anna", b"hunter2"]));
+        for other in [
+            &[b"anna".as_slice(), b"hunter3"] as &[&[u8]],
+            &[b"annah", b"unter2"],
+            &[b"annahunter2"],
+            &[],
+        ] {
+            assert_ne!(print, key.fingerprint(other));
+        }
+        assert_ne!(print, DataKey::generate().fingerprint(&[b"anna", b"hunter2"]));
+    }
+
+    #[test]
     fn an_unknown_version_is_named() {
         let key = DataKey::generate();
-        let mut sealed = key.seal(b"", &PLACE);
+        let mut sealed = key.seal(b"", "acme", PLACE);
         sealed[0] = 9;
-        assert_eq!(key.open(&sealed, &PLACE).unwrap_err(), OpenError::Version(9));
+        assert_eq!(key.open(&sealed, "acme", PLACE).unwrap_err(), OpenError::Version(9));
     }
 
     proptest! {
         #[test]
         fn seal_and_open_is_identity_and_no_bit_may_flip(plain in prop::collection::vec(any::<u8>(), 0..300), bit in any::<prop::sample::Index>()) {
             let key = DataKey::of(Secret::new([5; 32]));
-            let mut sealed = key.seal(&plain, &PLACE);
-            let opened = key.open(&sealed, &PLACE).unwrap();
+            let mut sealed = key.seal(&plain, "acme", PLACE);
+            let opened = key.open(&sealed, "acme", PLACE).unwrap();
             prop_assert_eq!(opened.expose(), &plain);
             let bit = bit.index(sealed.len() * 8);
             sealed[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(key.open(&sealed, &PLACE).is_err());
+            prop_assert!(key.open(&sealed, "acme", PLACE).is_err());
         }
 
         #[test]
         fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let key = DataKey::of(Secret::new([5; 32]));
-            prop_assert!(key.open(&bytes, &PLACE).is_err());
+            prop_assert!(key.open(&bytes, "acme", PLACE).is_err());
             prop_assert!(MasterKey::from_bytes([1; 32]).unwrap(&bytes, "t").is_err());
         }
     }

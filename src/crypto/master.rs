@@ -90,7 +90,8 @@ impl hkdf::KeyType for Length {
     }
 }
 
-fn derive<const N: usize>(key: &Secret<[u8; 32]>, label: &str) -> [u8; N] {
+/// A key for one use, derived from another.
+pub(super) fn derive<const N: usize>(key: &Secret<[u8; 32]>, label: &str) -> [u8; N] {
     let mut derived = [0; N];
     hkdf::Salt::new(hkdf::HKDF_SHA256, b"mailagent")
         .extract(key.expose())

@@ -16,7 +16,7 @@ mod master;
 mod seal;
 mod secret;
 
-pub use envelope::{Aad, DataKey, OpenError};
+pub use envelope::{DataKey, OpenError, Place};
 pub use etag::etag;
 pub use ids::Ids;
 pub use jwt::{Claims, LOCAL_ISSUER, LocalIssuer, MAX_TOKEN_BYTES, TokenError, Verifier};

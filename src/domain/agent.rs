@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{Timestamp, fields::settings_fields};
+
+/// Microsoft Graph, unless another address is set.
+pub const GRAPH_ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
 
 /// An outside mailbox, used on behalf of one CRM user. Its password is kept apart, see `ops::agents`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,44 +26,195 @@ pub struct Agent {
     pub updated: Timestamp,
 }
 
-/// What callers choose of an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What callers choose of an agent. Names and nesting are those of the proto file, as the audit log tells of changes by them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentSettings {
+    /// What kind of server it is.
+    pub kind: AgentKind,
     /// Display name of the sender.
     pub from_name: String,
     /// Address of the mailbox.
     pub from_address: String,
+    /// Whether campaign editors offer it.
+    pub campaign_compatible: bool,
     /// Whether a person has paused it.
     pub disabled: bool,
-    /// URL of the EWS service.
-    pub endpoint: String,
-    /// Mailbox that is opened when it is not the login's own. Empty: `from_address`.
-    pub mailbox: String,
-    /// Login name.
+    /// Of an SMTP server; the default for other kinds.
+    pub smtp: SmtpSettings,
+    /// Of an Exchange mailbox; the default for other kinds.
+    pub exchange: ExchangeSettings,
+}
+
+/// Kind of mailbox server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentKind {
+    /// Microsoft Exchange on premises, over Exchange Web Services.
+    #[default]
+    ExchangeEws,
+    /// Exchange Online, over Microsoft Graph.
+    ExchangeGraph,
+    /// Any server that sends mail, over SMTP.
+    Smtp,
+}
+
+/// Settings of an SMTP server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmtpSettings {
+    /// Name or address of the server.
+    pub host: String,
+    /// Port; 0 for that of the security.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: SmtpSecurity,
+    /// How the login is proved. `None`: by password where there is a user name, else not at all.
+    pub authentication: Option<SmtpAuthentication>,
+    /// Login name. Possibly empty.
     pub username: String,
+}
+
+impl SmtpSettings {
+    /// The port that is connected to.
+    pub fn effective_port(&self) -> u16 {
+        match (self.port, self.security) {
+            (0, SmtpSecurity::StartTls) => 587,
+            (0, SmtpSecurity::Tls) => 465,
+            (0, SmtpSecurity::None) => 25,
+            (port, _) => port,
+        }
+    }
+
+    /// How the login is proved.
+    pub fn effective_authentication(&self) -> SmtpAuthentication {
+        self.authentication.unwrap_or(if self.username.is_empty() {
+            SmtpAuthentication::None
+        } else {
+            SmtpAuthentication::Password
+        })
+    }
+}
+
+/// Settings of an Exchange mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeSettings {
+    /// Whose login opens it.
+    pub connection_type: ConnectionType,
+    /// Id of the maintenance account. Empty without one.
+    pub maintenance_account: String,
+    /// Address of the service. Empty for that of the maintenance account, and for Graph's own.
+    pub endpoint: String,
+    /// Mailbox that is opened when it is not the login's own. Empty: the agent's address.
+    pub mailbox: String,
+    /// Login name. Possibly empty.
+    pub username: String,
+    /// Whether its mail goes to the triage queue.
+    pub triage: bool,
     /// Whether the inbox is swept.
     pub case_sweep: bool,
     /// Whether mail is archived.
     pub archive: bool,
+    /// Whether the calendar is kept in step.
+    pub calendar: bool,
+    /// What the sweep does beside making notes.
+    pub sweep_options: SweepOptions,
+    /// What triage does by itself.
+    pub triage_options: TriageOptions,
+}
+
+/// What the sweep does beside making notes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepOptions {
     /// Whether unknown senders become contacts.
-    pub create_contacts: bool,
+    pub create_non_matching_contacts: bool,
     /// Whether the whole message is kept with a note.
     pub keep_full_message: bool,
+}
+
+/// What triage does by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriageOptions {
+    /// Whether replies to existing cases are hidden from the queue.
+    pub case_reference_purge: bool,
+}
+
+/// Whose login opens an Exchange mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionType {
+    /// The agent's own.
+    #[default]
+    UserCredentials,
+    /// That of a maintenance account.
+    MaintenanceAccount,
+}
+
+/// How a login at an SMTP server is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpAuthentication {
+    /// There is none.
+    None,
+    /// By user name and password.
+    Password,
+    /// By an OAuth 2.0 access token.
+    Oauth,
+}
+
+settings_fields! {
+    AgentSettings {
+        campaign_compatible,
+        disabled,
+        exchange.archive,
+        exchange.calendar,
+        exchange.case_sweep,
+        exchange.connection_type,
+        exchange.endpoint,
+        exchange.mailbox,
+        exchange.maintenance_account,
+        exchange.sweep_options.create_non_matching_contacts,
+        exchange.sweep_options.keep_full_message,
+        exchange.triage,
+        exchange.triage_options.case_reference_purge,
+        exchange.username,
+        from_address,
+        from_name,
+        kind,
+        smtp.authentication,
+        smtp.host,
+        smtp.port,
+        smtp.security,
+        smtp.username,
+    }
+}
+
+impl AgentSettings {
+    /// Login name, whatever the kind. Possibly empty.
+    pub fn username(&self) -> &str {
+        match self.kind {
+            AgentKind::Smtp => &self.smtp.username,
+            AgentKind::ExchangeEws | AgentKind::ExchangeGraph => &self.exchange.username,
+        }
+    }
+
+    /// Whether a maintenance account opens its mailbox.
+    pub fn uses_maintenance_account(&self) -> bool {
+        self.kind != AgentKind::Smtp && self.exchange.connection_type == ConnectionType::MaintenanceAccount
+    }
 }
 
 impl Agent {
     /// The address of the mailbox that is opened.
     pub fn mailbox_address(&self) -> &str {
-        if self.settings.mailbox.is_empty() {
+        if self.settings.exchange.mailbox.is_empty() {
             &self.settings.from_address
         } else {
-            &self.settings.mailbox
+            &self.settings.exchange.mailbox
         }
     }
 
     /// Whether there is anything to read its mailbox for.
     pub fn is_active(&self) -> bool {
-        !self.settings.disabled && (self.settings.case_sweep || self.settings.archive)
+        !self.settings.disabled && (self.settings.exchange.case_sweep || self.settings.exchange.archive)
     }
 }
 

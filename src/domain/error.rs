@@ -108,6 +108,12 @@ reasons! {
     StoreUnavailable = "STORE_UNAVAILABLE",
     CallTimedOut = "CALL_TIMED_OUT",
     InternalFault = "INTERNAL_FAULT",
+    NotAllowedByTenant = "NOT_ALLOWED_BY_TENANT",
+    TriageLicencesInUse = "TRIAGE_LICENCES_IN_USE",
+    MaintenanceAccountInUse = "MAINTENANCE_ACCOUNT_IN_USE",
+    AgentOfAnotherUser = "AGENT_OF_ANOTHER_USER",
+    UserWithoutAddress = "USER_WITHOUT_ADDRESS",
+    CheckUnderWay = "CHECK_UNDER_WAY",
 }
 
 impl Error {

@@ -1,12 +1,15 @@
 //! Types and rules of the product, without any input or output. Nothing here reads a clock.
 
 mod agent;
+mod audit;
 mod caller;
 mod case_reference;
 mod directory;
 mod error;
 mod event;
+mod fields;
 mod mail;
+mod maintenance;
 mod message;
 mod party;
 mod scope;
@@ -14,16 +17,21 @@ mod settings;
 mod sweep;
 mod time;
 
-pub use agent::{Agent, AgentHealth, AgentSettings, HealthState, SmtpSecurity};
+pub use agent::{
+    Agent, AgentHealth, AgentKind, AgentSettings, ConnectionType, ExchangeSettings, GRAPH_ENDPOINT, HealthState, SmtpAuthentication,
+    SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions,
+};
+pub use audit::{AuditAction, AuditEntry, FieldChange};
 pub use caller::Caller;
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation, error_chain};
 pub use event::{Event, EventKind};
 pub use mail::{AutomaticKind, Direction, Mailbox};
+pub use maintenance::{MaintenanceAccount, MaintenanceSettings};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageFilter};
 pub use party::{ExternalParties, OurAddresses};
 pub use scope::Scope;
-pub use settings::{SenderCheck, TenantChoices, TenantSettings, TrustedCertificate};
+pub use settings::{AuthenticationMethod, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate};
 pub use sweep::{NOTE_EXCERPT, Note, Outcome, OutcomeResult};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CaseReferenceFormat, Timestamp};
+use super::{CaseReferenceFormat, Timestamp, fields::settings_fields};
 
 /// A tenant's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,12 +15,13 @@ pub struct TenantSettings {
     pub version: i64,
 }
 
-/// What a tenant's administrator chooses.
+/// What a tenant's administrator chooses. Names are those of the proto file, as the audit log tells of changes by them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TenantChoices {
     /// What a case reference looks like.
-    pub case_reference: CaseReferenceFormat,
+    #[serde(alias = "case_reference")]
+    pub case_reference_format: CaseReferenceFormat,
     /// Domains whose addresses are never external, in lower case.
     pub internal_domains: Vec<String>,
     /// Servers whose Authentication-Results are believed, in lower case.
@@ -28,23 +29,57 @@ pub struct TenantChoices {
     /// What happens when a sender fails these checks.
     pub sender_check: SenderCheck,
     /// Whether automatic mail is skipped.
-    pub skip_automatic: bool,
+    #[serde(alias = "skip_automatic")]
+    pub skip_automatic_mail: bool,
     /// Messages of one sender about one case within an hour; 0 is no limit.
-    pub loop_limit_per_case: u32,
+    #[serde(alias = "loop_limit_per_case")]
+    pub loop_limit_per_sender_and_case: u32,
     /// Messages of one sender within an hour; 0 is no limit.
     pub loop_limit_per_sender: u32,
+    /// How Exchange mailboxes are logged in to.
+    pub authentication_method: AuthenticationMethod,
+    /// Number of agents that may be triage agents.
+    pub triage_licence_count: u32,
+    /// Whether SMTP may go without TLS.
+    pub allow_unencrypted_smtp: bool,
+    /// Whether servers may have addresses of private networks.
+    pub allow_private_networks: bool,
+    /// Certificates that are believed although they do not stand up to the checks.
+    pub trusted_certificates: Vec<TrustedCertificate>,
+}
+
+settings_fields! {
+    TenantChoices {
+        allow_private_networks,
+        allow_unencrypted_smtp,
+        authentication_method,
+        case_reference_format,
+        internal_domains,
+        loop_limit_per_sender,
+        loop_limit_per_sender_and_case,
+        sender_check,
+        skip_automatic_mail,
+        triage_licence_count,
+        trusted_authserv_ids,
+        trusted_certificates,
+    }
 }
 
 impl Default for TenantChoices {
     fn default() -> Self {
         Self {
-            case_reference: CaseReferenceFormat::default(),
+            case_reference_format: CaseReferenceFormat::default(),
             internal_domains: Vec::new(),
             trusted_authserv_ids: Vec::new(),
             sender_check: SenderCheck::Refuse,
-            skip_automatic: false,
-            loop_limit_per_case: 20,
+            skip_automatic_mail: false,
+            loop_limit_per_sender_and_case: 20,
             loop_limit_per_sender: 200,
+            authentication_method: AuthenticationMethod::Basic,
+            triage_licence_count: 0,
+            allow_unencrypted_smtp: false,
+            allow_private_networks: false,
+            trusted_certificates: Vec::new(),
         }
     }
 }
@@ -67,4 +102,15 @@ pub struct TrustedCertificate {
     pub host: String,
     /// SHA-256 of the certificate: 64 hexadecimal digits in lower case.
     pub sha256_fingerprint: String,
+}
+
+/// How Exchange mailboxes are logged in to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthenticationMethod {
+    /// By user name and password.
+    #[default]
+    Basic,
+    /// By OAuth 2.0.
+    Modern,
 }

@@ -13,9 +13,11 @@ use crate::{
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
-        mailbox::{self, ReadError},
+        connect::{self, Opened},
+        mailbox::{self, ReadError, Subject, Tried},
     },
     provider::{Folder, FolderRole, MailSource},
+    store::SystemAgent,
 };
 
 /// How often leases are prolonged, mailboxes of dead replicas are tried for, and agents are looked for that another replica changed.
@@ -50,7 +52,7 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
         ops,
     };
     let stopping = reader.ops.stopping.clone();
-    let mut running: HashMap<(String, String), (i64, CancellationToken)> = HashMap::new();
+    let mut running = Running::new();
     while !stopping.is_cancelled() {
         reader.prolong_leases().await;
         match all_agents(&reader.ops).await {
@@ -71,40 +73,37 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
     Ok(())
 }
 
-async fn all_agents(ops: &Ops) -> Result<Vec<(String, Agent)>> {
-    let mut agents: Vec<(String, Agent)> = Vec::new();
+/// Tasks by tenant and agent, with the generation that each was started for.
+type Running = HashMap<(String, String), ([i64; 3], CancellationToken)>;
+
+async fn all_agents(ops: &Ops) -> Result<Vec<SystemAgent>> {
+    let mut agents = Vec::new();
+    let mut after = (String::new(), String::new());
     loop {
-        let after = agents
-            .last()
-            .map_or(("", ""), |(tenant, agent)| (tenant.as_str(), agent.id.as_str()));
-        let page = ops.store.system_agents(after, PAGE).await?;
-        let full = page.len() as u64 == PAGE;
-        agents.extend(page);
-        if !full {
-            return Ok(agents);
+        let page = ops.store.system_agents((&after.0, &after.1), PAGE).await?;
+        agents.extend(page.agents);
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(agents),
         }
     }
 }
 
-/// Starts tasks for new agents, starts those of changed ones anew, and ends those of agents that are gone or paused.
-fn reconcile(
-    reader: &Reader,
-    lifecycle: &Lifecycle,
-    running: &mut HashMap<(String, String), (i64, CancellationToken)>,
-    agents: Vec<(String, Agent)>,
-) {
+/// Starts tasks for new agents, starts those anew whose agent, account or tenant's settings changed, and ends those of agents that are
+/// gone or paused.
+fn reconcile(reader: &Reader, lifecycle: &Lifecycle, running: &mut Running, agents: Vec<SystemAgent>) {
     let mut before = std::mem::take(running);
-    for (tenant, agent) in agents {
+    for SystemAgent { tenant, agent, generation } in agents {
         let key = (tenant.clone(), agent.id.clone());
-        if let Some((version, token)) = before.remove(&key) {
-            if version == agent.version {
-                running.insert(key, (version, token));
+        if let Some((known, token)) = before.remove(&key) {
+            if known == generation {
+                running.insert(key, (known, token));
                 continue;
             }
             token.cancel();
         }
         let token = reader.ops.stopping.child_token();
-        running.insert(key, (agent.version, token.clone()));
+        running.insert(key, (generation, token.clone()));
         let reader = reader.clone();
         lifecycle.spawn("mailbox", OnError::Log, async move {
             // Dropping the work at any point is fine: what is committed stays, the rest is done again.
@@ -126,7 +125,7 @@ struct Reader {
 
 impl Reader {
     async fn keep_reading(&self, tenant: String, agent: Agent) {
-        let mut source: Option<Arc<dyn MailSource>> = None;
+        let mut opened: Option<Opened> = None;
         let mut folders = Vec::new();
         loop {
             if !self.lease(&tenant, &agent).await {
@@ -138,10 +137,17 @@ impl Reader {
             }
             let outcome = {
                 let _place = self.readers.acquire().await;
-                self.read(&tenant, &agent, &mut source).await
+                self.read(&tenant, &agent, &mut opened).await
             };
             match outcome {
-                Ok(()) => self.wait(&agent, source.as_deref(), &mut folders).await,
+                Ok(()) => {
+                    self.wait(
+                        &agent,
+                        opened.as_ref().map(|opened| &*opened.mailbox as &dyn MailSource),
+                        &mut folders,
+                    )
+                    .await
+                }
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
                     // before, and how much it can be asked for at once. Broken connections it replaces by itself.
@@ -160,19 +166,20 @@ impl Reader {
         }
     }
 
-    async fn read(&self, tenant: &str, agent: &Agent, source: &mut Option<Arc<dyn MailSource>>) -> Result<(), ReadError> {
-        let opened = match source {
+    async fn read(&self, tenant: &str, agent: &Agent, kept: &mut Option<Opened>) -> Result<(), ReadError> {
+        let opened = match kept {
             Some(opened) => opened.clone(),
-            None => match mailbox::open(&self.ops, tenant, agent).await {
-                Ok(opened) => source.insert(opened).clone(),
+            None => match connect::open(&self.ops, tenant, agent).await {
+                Ok(opened) => kept.insert(opened).clone(),
                 Err(error) => {
-                    mailbox::record_health(&self.ops, tenant, &agent.id, Some(&error)).await?;
+                    let subject = Subject { agent, account: None };
+                    mailbox::record_health(&self.ops, tenant, subject, Tried::Read, Some(&error)).await?;
                     return Err(error);
                 }
             },
         };
         let began = tokio::time::Instant::now();
-        let result = mailbox::read(&self.ops, tenant, agent, &*opened, &mut |_| {}).await;
+        let result = mailbox::read(&self.ops, tenant, agent, &opened, &mut |_| {}).await;
         let fault = result.as_ref().err().map(|error| match error {
             ReadError::Provider(_) => "provider",
             ReadError::Service(_) => "service",
@@ -225,7 +232,7 @@ impl Reader {
         let waited = async {
             if folders.is_empty() {
                 *folders = source.folders().await?;
-                folders.retain(|folder| agent.settings.archive || folder.role == FolderRole::Inbox);
+                folders.retain(|folder| agent.settings.exchange.archive || folder.role == FolderRole::Inbox);
             }
             source.wait(folders, poll).await
         };

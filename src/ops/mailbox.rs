@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 
 use super::{
     Ops,
+    connect::Opened,
     intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
 };
 use crate::{
-    domain::{Agent, AgentHealth, Error, HealthState, OutcomeResult, Result, Timestamp},
-    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, Folder, FolderRole, ItemId, MailSource, ProviderError},
+    domain::{Agent, AgentHealth, AgentKind, Error, HealthState, MaintenanceAccount, OutcomeResult, Result, Timestamp},
+    provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
 
@@ -49,33 +50,6 @@ pub enum ReadError {
     Service(#[from] Error),
 }
 
-/// Opens an agent's mailbox. Nothing is sent by this alone.
-///
-/// # Errors
-/// [`ErrorClass::LoginRequired`] when no password is stored.
-pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Arc<dyn MailSource>, ReadError> {
-    let sealed = ops.store.tenant(tenant).agent_password(&agent.id).await?;
-    let Some(sealed) = sealed else {
-        return Err(ReadError::Provider(ProviderError::new(
-            ErrorClass::LoginRequired,
-            "No password is stored. Set exchange.password of this agent.",
-        )));
-    };
-    let password = ops.vault.open_password(&ops.store, tenant, &agent.id, &sealed, ops.now()).await?;
-    let mailbox = agent.mailbox_address();
-    let login = ExchangeLogin {
-        endpoint: agent.settings.endpoint.clone(),
-        credentials: Credentials::Password {
-            username: agent.settings.username.clone(),
-            password,
-        },
-        mailbox: (!mailbox.eq_ignore_ascii_case(&agent.settings.username)).then(|| mailbox.to_owned()),
-        impersonate: false,
-        rules: EndpointRules::default(),
-    };
-    Ok(ops.connector.exchange(login)?)
-}
-
 /// Reads a mailbox to its end and keeps the agent's health up to date. Within this process one at a time per mailbox. May be dropped
 /// at any time: what is committed stays, the rest is done by the next call.
 ///
@@ -85,13 +59,17 @@ pub async fn read(
     ops: &Ops,
     tenant: &str,
     agent: &Agent,
-    source: &dyn MailSource,
+    opened: &Opened,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Progress, ReadError> {
     let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
     let mut progress = Progress::default();
-    let result = read_folders(ops, tenant, agent, source, &mut progress, report).await;
-    record_health(ops, tenant, &agent.id, result.as_ref().err()).await?;
+    let result = read_folders(ops, tenant, agent, &*opened.mailbox, &mut progress, report).await;
+    let subject = Subject {
+        agent,
+        account: opened.account.as_ref(),
+    };
+    record_health(ops, tenant, subject, Tried::Read, result.as_ref().err()).await?;
     result.map(|()| progress)
 }
 
@@ -104,8 +82,8 @@ async fn read_folders(
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), ReadError> {
     for folder in source.folders().await? {
-        let sweep = agent.settings.case_sweep && folder.role == FolderRole::Inbox;
-        if !sweep && !agent.settings.archive {
+        let sweep = agent.settings.exchange.case_sweep && folder.role == FolderRole::Inbox;
+        if !sweep && !agent.settings.exchange.archive {
             continue;
         }
         let matcher = if sweep {
@@ -113,7 +91,7 @@ async fn read_folders(
             Some(
                 settings
                     .choices
-                    .case_reference
+                    .case_reference_format
                     .matcher()
                     .map_err(|error| ReadError::Service(Error::internal(error)))?,
             )
@@ -122,7 +100,7 @@ async fn read_folders(
         };
         let purpose = Arc::new(Purpose {
             sweep: matcher,
-            archive: agent.settings.archive,
+            archive: agent.settings.exchange.archive,
         });
         let mut reader = FolderReader {
             ops,
@@ -295,8 +273,31 @@ async fn fetch(
     Ok(items)
 }
 
-/// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone.
-pub async fn record_health(ops: &Ops, tenant: &str, agent: &str, fault: Option<&ReadError>) -> Result<()> {
+/// Whose health is written down, and through which account the mailbox was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The agent as it was when its connection was opened.
+    pub agent: &'a Agent,
+    /// The maintenance account, likewise.
+    pub account: Option<&'a MaintenanceAccount>,
+}
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// To read the mailbox to its end.
+    Read,
+    /// To log in, and to open the inbox where there is one.
+    Check,
+}
+
+/// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
+/// with an agent or an account that was changed meanwhile: that is tried anew.
+///
+/// # Errors
+/// As the database's.
+pub async fn record_health(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, fault: Option<&ReadError>) -> Result<()> {
+    let Subject { agent, account } = subject;
     let fault = match fault {
         None => None,
         Some(ReadError::Provider(fault)) => Some(fault),
@@ -304,9 +305,37 @@ pub async fn record_health(ops: &Ops, tenant: &str, agent: &str, fault: Option<&
     };
     retrying(|| async {
         let mut writer = ops.store.begin(tenant).await?;
-        let before = writer.agent_health(&[agent.to_owned()]).await?.pop().unwrap_or_default();
-        let after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
-        writer.set_agent_health(agent, &after).await?;
+        if writer.agent(&agent.id).await?.is_none_or(|now| now.version != agent.version) {
+            return Ok(());
+        }
+        if let Some(account) = account {
+            if writer
+                .maintenance_account(&account.id)
+                .await?
+                .is_none_or(|now| now.version != account.version)
+            {
+                return Ok(());
+            }
+            if let Some(fault) = fault.filter(|fault| fault.class == ErrorClass::LoginRequired && account.problem.is_empty()) {
+                // The same password for each of its mailboxes would lock the account.
+                let name = &account.settings.display_name;
+                let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
+                writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
+            }
+        }
+        let before = writer
+            .agent_health(std::slice::from_ref(&agent.id))
+            .await?
+            .pop()
+            .unwrap_or_default();
+        let mut after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
+        if agent.settings.kind == AgentKind::Smtp {
+            // There is nothing to read, so nothing is tried by itself.
+            after.retry_at = None;
+        } else if tried == Tried::Check {
+            after.last_success = before.last_success;
+        }
+        writer.set_agent_health(&agent.id, &after).await?;
         writer.commit().await
     })
     .await

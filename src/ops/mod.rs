@@ -2,10 +2,14 @@
 
 pub mod agents;
 pub mod archive;
+pub mod audit;
+pub mod connect;
 pub mod directory;
 pub mod import;
 mod intake;
 pub mod mailbox;
+pub mod maintenance;
+mod requests;
 pub mod settings;
 pub mod sweep;
 mod vault;
@@ -68,6 +72,8 @@ pub struct Limits {
     pub inline_bytes: usize,
     /// Whether EWS endpoints may be plain http.
     pub allow_http: bool,
+    /// Whether servers may be on this machine itself.
+    pub allow_loopback: bool,
     /// Longest wait before a failing mailbox is tried again.
     pub max_backoff: Duration,
     /// Streams send a bookmark at least this often.
@@ -91,10 +97,10 @@ pub struct Keys {
 
 impl Keys {
     /// Derives everything from the master key.
-    pub fn new(master: MasterKey) -> Self {
+    pub fn new(master: MasterKey, clock: Arc<dyn Clock>) -> Self {
         Self {
             sealer: Sealer::new(&master),
-            vault: Arc::new(Vault::new(master)),
+            vault: Arc::new(Vault::new(master, clock)),
         }
     }
 }
@@ -111,12 +117,18 @@ type SharedLock = Arc<tokio::sync::Mutex<()>>;
 impl KeyedLocks {
     /// Waits for the lock of a tenant's mailbox. Cancel safe.
     pub(crate) async fn lock(&self, tenant: &str, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-            locks.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
-        };
-        lock.lock_owned().await
+        self.find(tenant, id).lock_owned().await
+    }
+
+    /// The lock, if nobody has it.
+    pub(crate) fn try_lock(&self, tenant: &str, id: &str) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        self.find(tenant, id).try_lock_owned().ok()
+    }
+
+    fn find(&self, tenant: &str, id: &str) -> SharedLock {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
     }
 }
 

@@ -1,29 +1,31 @@
 //! What holds for a whole tenant.
 
-use super::{Ops, Violations};
+use super::{
+    Ops, Violations,
+    agents::{logins, rules},
+    audit::Changes,
+};
 use crate::{
     crypto::etag,
-    domain::{Caller, CaseReferenceFormat, Error, Reason, Result, Scope, SenderCheck, TenantChoices, TenantSettings},
-    store::retrying,
+    domain::{
+        AuditAction, Caller, CaseReferenceFormat, Error, FormatError, Kind, Reason, Result, Scope, TenantChoices, TenantSettings,
+        TrustedCertificate, Violation,
+    },
+    store::{AgentFilter, retrying},
 };
 
-/// What a request wants to set. `None` leaves a field as it is.
+/// The settings' resource name.
+const NAME: &str = "tenantSettings";
+
+/// What a request wants to set.
 #[derive(Clone, Debug, Default)]
 pub struct SettingsPatch {
-    /// What a case reference looks like.
-    pub case_reference: Option<CaseReferenceFormat>,
-    /// Domains whose addresses are never external.
-    pub internal_domains: Option<Vec<String>>,
-    /// Servers whose Authentication-Results are believed.
-    pub trusted_authserv_ids: Option<Vec<String>>,
-    /// What happens when a sender fails these checks.
-    pub sender_check: Option<SenderCheck>,
-    /// Whether automatic mail is skipped.
-    pub skip_automatic: Option<bool>,
-    /// Messages of one sender about one case within an hour; negative is refused.
-    pub loop_limit_per_case: Option<i32>,
-    /// Messages of one sender within an hour; negative is refused.
-    pub loop_limit_per_sender: Option<i32>,
+    /// Settings, of which only those named in `fields` count.
+    pub wanted: TenantChoices,
+    /// Paths of the settings to take over, of [`TenantChoices::FIELDS`].
+    pub fields: Vec<&'static str>,
+    /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
+    pub violations: Vec<Violation>,
 }
 
 /// Returns the tenant's settings.
@@ -35,26 +37,59 @@ pub async fn get(ops: &Ops, caller: &Caller) -> Result<TenantSettings> {
     ops.store.tenant(&caller.tenant).settings().await
 }
 
-/// Changes the tenant's settings.
+/// Changes the tenant's settings. Agents whose login that touches are tried anew, or wait for one.
 ///
 /// # Errors
 /// As of `SettingsService.UpdateTenantSettings`.
-pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, patch: SettingsPatch) -> Result<TenantSettings> {
+pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: SettingsPatch) -> Result<TenantSettings> {
     caller.need(Scope::TenantAdmin)?;
+    let now = ops.now();
+    normalise(&mut patch.wanted);
     check(&patch)?;
-    retrying(|| async {
+    let settings = retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
+        // Nobody takes a triage licence meanwhile.
+        writer.lock_tenant().await?;
         let mut settings = writer.settings().await?;
         if !expected_etag.is_empty() && expected_etag != settings_etag(&settings) {
-            return Err(Error::stale("tenantSettings"));
+            return Err(Error::stale(NAME));
         }
-        apply(&mut settings.choices, &patch);
+        let before = settings.choices.clone();
+        settings.choices.take(&patch.fields, &patch.wanted);
         settings.version += 1;
+        let after = &settings.choices;
+        if after.triage_licence_count < before.triage_licence_count {
+            check_licences(after.triage_licence_count, writer.triage_agents().await?)?;
+        }
         writer.put_settings(&settings).await?;
+        if before.authentication_method != after.authentication_method {
+            logins::reassess(&mut writer, &AgentFilter::default(), after, now).await?;
+        }
+        let changes = Changes::default().fields(TenantChoices::FIELDS, Some(&before), Some(after));
+        changes
+            .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
+            .await?;
         writer.commit().await?;
         Ok(settings)
     })
-    .await
+    .await?;
+    ops.agents_changed.notify_one();
+    Ok(settings)
+}
+
+fn check_licences(total: u32, used: u64) -> Result<()> {
+    const FIELD: &str = "tenant_settings.triage_licence_count";
+    if used <= u64::from(total) {
+        return Ok(());
+    }
+    let text = format!(
+        "{FIELD}: {used} agents are triage agents. Turn triage off at {} of them first.",
+        used - u64::from(total)
+    );
+    Err(Error::new(Kind::Precondition, Reason::TriageLicencesInUse, text)
+        .with("field", FIELD)
+        .with("total", total.to_string())
+        .with("used", used.to_string()))
 }
 
 /// Records that the caller accepts the storage terms for the tenant. A repeat keeps the first record.
@@ -73,6 +108,10 @@ pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<Ten
         settings.acknowledged = Some((caller.user.clone(), now));
         settings.version += 1;
         writer.put_settings(&settings).await?;
+        let changes = Changes::default().value("storage_acknowledgement", "", "true");
+        changes
+            .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
+            .await?;
         writer.commit().await?;
         Ok(settings)
     })
@@ -81,24 +120,13 @@ pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<Ten
 
 /// The settings' etag.
 pub fn settings_etag(settings: &TenantSettings) -> String {
-    etag("tenantSettings", settings.version)
+    etag(NAME, settings.version)
 }
 
 fn check(patch: &SettingsPatch) -> Result<()> {
-    if let Some(format) = &patch.case_reference
-        && let Err(error) = format.matcher()
-    {
-        let text = format!("tenant_settings.case_reference_format: {error}.");
-        let pattern = match format {
-            CaseReferenceFormat::Prefix { prefix, .. } => prefix.clone(),
-            CaseReferenceFormat::Pattern(pattern) => pattern.clone(),
-        };
-        let mut refused = Error::invalid_field("tenant_settings.case_reference_format", format!("{error}."));
-        refused.reason = Reason::CasePatternInvalid;
-        refused.public = text.into();
-        return Err(refused.with("pattern", pattern).because(error));
-    }
-    let mut violations = Violations::default();
+    let sets = |field: &str| patch.fields.contains(&field);
+    let wanted = &patch.wanted;
+    let mut violations = Violations(patch.violations.clone());
     let is_domain = |text: &String| {
         (1..=253).contains(&text.len())
             && text.split('.').all(|label| {
@@ -108,48 +136,62 @@ fn check(patch: &SettingsPatch) -> Result<()> {
                     && !label.ends_with('-')
             })
     };
-    if let Some(domains) = &patch.internal_domains {
-        violations.check(
-            domains.len() <= 100 && domains.iter().all(is_domain),
-            "tenant_settings.internal_domains",
-            "must be at most 100 domains, such as example.com.",
-        );
+    violations.check(
+        !sets("internal_domains") || (wanted.internal_domains.len() <= 100 && wanted.internal_domains.iter().all(is_domain)),
+        "tenant_settings.internal_domains",
+        "must be at most 100 domains, such as example.com.",
+    );
+    violations.check(
+        !sets("trusted_authserv_ids") || (wanted.trusted_authserv_ids.len() <= 20 && wanted.trusted_authserv_ids.iter().all(is_domain)),
+        "tenant_settings.trusted_authserv_ids",
+        "must be at most 20 server names as they stand first in Authentication-Results, such as mx.example.com.",
+    );
+    if sets("trusted_certificates") {
+        check_certificates(&mut violations, &wanted.trusted_certificates);
     }
-    if let Some(ids) = &patch.trusted_authserv_ids {
-        violations.check(
-            ids.len() <= 20 && ids.iter().all(is_domain),
-            "tenant_settings.trusted_authserv_ids",
-            "must be at most 20 server names as they stand first in Authentication-Results, such as mx.example.com.",
-        );
-    }
-    let limits = [
-        ("loop_limit_per_sender_and_case", patch.loop_limit_per_case),
-        ("loop_limit_per_sender", patch.loop_limit_per_sender),
-    ];
-    for (field, limit) in limits {
-        violations.check(
-            limit.is_none_or(|limit| limit >= 0),
-            format!("tenant_settings.{field}"),
-            "must not be negative; 0 is no limit.",
-        );
+    if sets("case_reference_format")
+        && violations.0.is_empty()
+        && let Err(error) = wanted.case_reference_format.matcher()
+    {
+        return Err(format_refused(&wanted.case_reference_format, error));
     }
     violations.into_result()
 }
 
-fn apply(choices: &mut TenantChoices, patch: &SettingsPatch) {
-    let lower = |texts: &Vec<String>| texts.iter().map(|text| text.to_lowercase()).collect();
-    let limit = |limit: i32| u32::try_from(limit).unwrap_or(0);
-    if let Some(format) = &patch.case_reference {
-        choices.case_reference = format.clone();
+fn check_certificates(violations: &mut Violations, certificates: &[TrustedCertificate]) {
+    const FIELD: &str = "tenant_settings.trusted_certificates";
+    violations.check(certificates.len() <= 100, FIELD, "must be at most 100.");
+    for (index, certificate) in certificates.iter().enumerate() {
+        if let Err(description) = rules::host(&certificate.host, None) {
+            violations.check(false, format!("{FIELD}[{index}].host"), description);
+        }
+        let fingerprint = &certificate.sha256_fingerprint;
+        violations.check(
+            fingerprint.len() == 64 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            format!("{FIELD}[{index}].sha256_fingerprint"),
+            "must be the SHA-256 of the certificate: 64 hexadecimal digits, as CheckAgent shows it.",
+        );
     }
-    if let Some(domains) = &patch.internal_domains {
-        choices.internal_domains = lower(domains);
+}
+
+fn format_refused(format: &CaseReferenceFormat, error: FormatError) -> Error {
+    const FIELD: &str = "tenant_settings.case_reference_format";
+    let pattern = match format {
+        CaseReferenceFormat::Prefix { prefix, .. } => prefix.clone(),
+        CaseReferenceFormat::Pattern(pattern) => pattern.clone(),
+    };
+    let mut refused = Error::invalid_field(FIELD, format!("{error}."));
+    refused.reason = Reason::CasePatternInvalid;
+    refused.with("pattern", pattern).because(error)
+}
+
+/// Writes names and fingerprints in the one form in which they are compared.
+fn normalise(choices: &mut TenantChoices) {
+    for name in choices.internal_domains.iter_mut().chain(&mut choices.trusted_authserv_ids) {
+        *name = name.to_lowercase();
     }
-    if let Some(ids) = &patch.trusted_authserv_ids {
-        choices.trusted_authserv_ids = lower(ids);
+    for certificate in &mut choices.trusted_certificates {
+        certificate.host = certificate.host.to_lowercase();
+        certificate.sha256_fingerprint = certificate.sha256_fingerprint.replace(':', "").to_lowercase();
     }
-    choices.sender_check = patch.sender_check.unwrap_or(choices.sender_check);
-    choices.skip_automatic = patch.skip_automatic.unwrap_or(choices.skip_automatic);
-    choices.loop_limit_per_case = patch.loop_limit_per_case.map_or(choices.loop_limit_per_case, limit);
-    choices.loop_limit_per_sender = patch.loop_limit_per_sender.map_or(choices.loop_limit_per_sender, limit);
 }

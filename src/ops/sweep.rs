@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::{
     Ops,
     archive::Download,
-    mailbox::{self, Progress, ReadError},
+    connect::{self, Opened},
+    mailbox::{self, Progress, ReadError, Subject, Tried},
     page_limit,
     watch::{Cursors, Followed, follow_events},
 };
 use crate::{
     domain::{Agent, Caller, Contact, Error, EventKind, Kind, Note, Outcome, Reason, Result, Scope, Timestamp},
-    provider::MailSource,
     store::OutcomeFilter,
 };
 
@@ -183,7 +183,7 @@ pub async fn watch_changes(
 ///
 /// # Errors
 /// [`Kind::Precondition`] when it is disabled or does neither sweep nor archive.
-pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agent, Result<Arc<dyn MailSource>, ReadError>)> {
+pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agent, Result<Opened, ReadError>)> {
     caller.need(Scope::SweepRun)?;
     let agent = ops.store.tenant(&caller.tenant).agent(id).await?;
     let agent = agent.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
@@ -191,8 +191,8 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
         let text = format!("agents/{id} is disabled, or does neither sweep nor archive.");
         return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with("resource", format!("agents/{id}")));
     }
-    let source = mailbox::open(ops, &caller.tenant, &agent).await;
-    Ok((agent, source))
+    let opened = connect::open(ops, &caller.tenant, &agent).await;
+    Ok((agent, opened))
 }
 
 /// Sweeps a mailbox to its end.
@@ -203,13 +203,14 @@ pub async fn run_sweep(
     ops: &Ops,
     tenant: &str,
     agent: &Agent,
-    source: Result<Arc<dyn MailSource>, ReadError>,
+    opened: Result<Opened, ReadError>,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Progress, ReadError> {
-    match source {
-        Ok(source) => mailbox::read(ops, tenant, agent, &*source, report).await,
+    match opened {
+        Ok(opened) => mailbox::read(ops, tenant, agent, &opened, report).await,
         Err(error) => {
-            mailbox::record_health(ops, tenant, &agent.id, Some(&error)).await?;
+            let subject = Subject { agent, account: None };
+            mailbox::record_health(ops, tenant, subject, Tried::Read, Some(&error)).await?;
             Err(error)
         }
     }

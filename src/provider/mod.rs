@@ -3,6 +3,7 @@
 
 mod connector;
 pub mod ews;
+pub mod net;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -67,13 +68,18 @@ pub trait MailSink: Send + Sync {
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
 }
 
-/// Makes sources for mailboxes. Nothing is sent by this alone.
+/// An Exchange mailbox: read, and sent from.
+pub trait ExchangeMailbox: MailSource + MailSink {}
+
+impl<T: MailSource + MailSink> ExchangeMailbox for T {}
+
+/// Makes access to mailboxes. Nothing is sent by this alone.
 pub trait MailConnector: Send + Sync {
     /// Prepares access to an Exchange mailbox over EWS.
     ///
     /// # Errors
     /// When the address of the service or the login makes no sense.
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
 }
 
 /// How a login proves who it is.
@@ -260,6 +266,21 @@ impl ProviderError {
             server_reply: String::new(),
             certificate: None,
             source: None,
+        }
+    }
+
+    /// Adds what lies beneath.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// The same without what lies beneath, to be kept when the fault itself is handed on.
+    pub fn to_be_kept(&self) -> Self {
+        Self {
+            server_reply: self.server_reply.clone(),
+            ..Self::new(self.class, self.problem.clone())
         }
     }
 }

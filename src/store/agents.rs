@@ -2,19 +2,19 @@
 
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
 use super::{
     TenantStore, Writer, corrupt,
-    entity::{agent, agent_health, folder_position, mailbox_item, request},
-    store_error,
+    entity::{agent, agent_health, default_agent, folder_position, mailbox_item, request},
+    from_name, store_error, to_name,
 };
-use crate::domain::{Agent, AgentHealth, AgentSettings, Error, HealthState, Result, Timestamp};
-
-/// The kind that is in the database for now.
-const EXCHANGE_EWS: &str = "exchange_ews";
+use crate::domain::{
+    Agent, AgentHealth, AgentKind, AgentSettings, Error, ExchangeSettings, HealthState, Result, SmtpSettings, SweepOptions, Timestamp,
+    TriageOptions,
+};
 
 /// A create that carried a request id.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .one(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(row.map(to_agent))
+        row.map(to_agent).transpose()
     }
 
     /// The agent's password, sealed. `None` when none is stored, or when there is no such agent.
@@ -54,20 +54,29 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.and_then(|row| row.password_sealed))
     }
 
-    /// Lists agents behind `after` in the order of their ids, which is that of their creation; `owner` limits to one user's.
+    /// Lists agents behind `after` in the order of their ids, which is that of their creation.
     ///
     /// # Errors
     /// As the database's.
-    pub async fn agents(&self, after: &str, owner: Option<&str>, state: Option<HealthFilter>, limit: u64) -> Result<Vec<Agent>> {
+    pub async fn agents(&self, after: &str, filter: &AgentFilter, limit: u64) -> Result<Vec<Agent>> {
         let mut query = agent::Entity::find()
             .filter(agent::Column::TenantId.eq(&*self.tenant))
             .filter(agent::Column::Id.gt(after))
             .order_by_asc(agent::Column::Id)
             .limit(limit);
-        if let Some(owner) = owner {
+        if let Some(owner) = &filter.owner_user {
             query = query.filter(agent::Column::OwnerUser.eq(owner));
         }
-        query = match state {
+        if filter.campaign_compatible {
+            query = query.filter(agent::Column::CampaignCompatible.eq(true));
+        }
+        if let Some(kind) = filter.kind {
+            query = query.filter(agent::Column::Kind.eq(to_name(&kind)));
+        }
+        if let Some(account) = &filter.maintenance_account {
+            query = query.filter(agent::Column::MaintenanceAccount.eq(account));
+        }
+        query = match filter.health {
             None => query,
             Some(HealthFilter::Disabled) => query.filter(agent::Column::Disabled.eq(true)),
             Some(HealthFilter::Is(state)) => {
@@ -82,7 +91,32 @@ impl<C: ConnectionTrait> TenantStore<C> {
             }
         };
         let rows = query.all(&self.conn).await.map_err(store_error)?;
-        Ok(rows.into_iter().map(to_agent).collect())
+        rows.into_iter().map(to_agent).collect()
+    }
+
+    /// Counts triage agents.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn triage_agents(&self) -> Result<u64> {
+        agent::Entity::find()
+            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .filter(agent::Column::Triage.eq(true))
+            .count(&self.conn)
+            .await
+            .map_err(store_error)
+    }
+
+    /// The default agent of a user.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn default_agent(&self, user: &str) -> Result<Option<String>> {
+        let row = default_agent::Entity::find_by_id((self.tenant.to_string(), user.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map(|row| row.agent_id))
     }
 
     /// Addresses of all agents: the mailboxes and what they send from.
@@ -138,6 +172,21 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 }
 
+/// Chooses agents. Everything that is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentFilter {
+    /// Only this user's.
+    pub owner_user: Option<String>,
+    /// Only with this health.
+    pub health: Option<HealthFilter>,
+    /// Only those that a campaign editor may offer.
+    pub campaign_compatible: bool,
+    /// Only of this kind.
+    pub kind: Option<AgentKind>,
+    /// Only those that connect through this maintenance account.
+    pub maintenance_account: Option<String>,
+}
+
 /// Chooses agents by how their work goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthFilter {
@@ -152,12 +201,11 @@ impl Writer {
     ///
     /// # Errors
     /// As the database's.
-    pub async fn insert_agent(&mut self, agent: &Agent, password: Option<Vec<u8>>) -> Result<()> {
+    pub async fn insert_agent(&mut self, agent: &Agent, password: Option<Vec<u8>>, health: &AgentHealth) -> Result<()> {
         let mut row = settings_columns(&agent.settings);
         row.tenant_id = Set(self.tenant.to_string());
         row.id = Set(agent.id.clone());
         row.owner_user = Set(agent.owner_user.clone());
-        row.kind = Set(EXCHANGE_EWS.to_owned());
         row.password_sealed = Set(password);
         row.version = Set(agent.version);
         row.create_time = Set(agent.created.0);
@@ -169,15 +217,15 @@ impl Writer {
         let health = agent_health::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             agent_id: Set(agent.id.clone()),
-            state: Set(HealthState::Ok.as_str().to_owned()),
-            problem: Set(String::new()),
+            state: Set(health.state.as_str().to_owned()),
+            problem: Set(health.problem.clone()),
             server_reply: Set(String::new()),
             failures: Set(0),
             handled: Set(0),
             matched: Set(0),
             set_aside: Set(0),
             last_success: Set(None),
-            problem_since: Set(None),
+            problem_since: Set(health.problem_since.map(|time| time.0)),
             retry_at: Set(None),
         };
         agent_health::Entity::insert(health)
@@ -267,6 +315,54 @@ impl Writer {
         Ok(())
     }
 
+    /// Makes an agent the default of a user; `None` leaves the user without one.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn set_default_agent(&mut self, user: &str, agent: Option<&str>) -> Result<()> {
+        let Some(agent) = agent else {
+            default_agent::Entity::delete_by_id((self.tenant.to_string(), user.to_owned()))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+            return Ok(());
+        };
+        let row = default_agent::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            user_id: Set(user.to_owned()),
+            agent_id: Set(agent.to_owned()),
+        };
+        let key = [default_agent::Column::TenantId, default_agent::Column::UserId];
+        let replace = OnConflict::columns(key).update_column(default_agent::Column::AgentId).to_owned();
+        default_agent::Entity::insert_many([row])
+            .on_conflict(replace)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Leaves the user whose default this agent is without one, and tells who that was.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn clear_default_agent(&mut self, agent: &str) -> Result<Option<String>> {
+        let mine = default_agent::Column::TenantId
+            .eq(&*self.tenant)
+            .and(default_agent::Column::AgentId.eq(agent));
+        let row = default_agent::Entity::find()
+            .filter(mine.clone())
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        default_agent::Entity::delete_many()
+            .filter(mine)
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.map(|row| row.user_id))
+    }
+
     /// Adds to an agent's counts.
     ///
     /// # Errors
@@ -309,23 +405,69 @@ impl Writer {
 }
 
 fn settings_columns(settings: &AgentSettings) -> agent::ActiveModel {
+    let (smtp, exchange) = (&settings.smtp, &settings.exchange);
     agent::ActiveModel {
+        kind: Set(to_name(&settings.kind)),
         from_name: Set(settings.from_name.clone()),
         from_address: Set(settings.from_address.clone()),
+        campaign_compatible: Set(settings.campaign_compatible),
         disabled: Set(settings.disabled),
-        endpoint: Set(settings.endpoint.clone()),
-        mailbox: Set(settings.mailbox.clone()),
-        username: Set(settings.username.clone()),
-        case_sweep: Set(settings.case_sweep),
-        archive: Set(settings.archive),
-        create_contacts: Set(settings.create_contacts),
-        keep_full_message: Set(settings.keep_full_message),
+        // An agent has one login, whatever its kind.
+        username: Set(settings.username().to_owned()),
+        smtp_host: Set(smtp.host.clone()),
+        smtp_port: Set(smtp.port.into()),
+        smtp_security: Set(to_name(&smtp.security)),
+        smtp_authentication: Set(smtp.authentication.as_ref().map(to_name)),
+        connection_type: Set(to_name(&exchange.connection_type)),
+        maintenance_account: Set(exchange.maintenance_account.clone()),
+        endpoint: Set(exchange.endpoint.clone()),
+        mailbox: Set(exchange.mailbox.clone()),
+        triage: Set(exchange.triage),
+        case_sweep: Set(exchange.case_sweep),
+        archive: Set(exchange.archive),
+        calendar: Set(exchange.calendar),
+        create_contacts: Set(exchange.sweep_options.create_non_matching_contacts),
+        keep_full_message: Set(exchange.sweep_options.keep_full_message),
+        case_reference_purge: Set(exchange.triage_options.case_reference_purge),
         ..Default::default()
     }
 }
 
-pub(super) fn to_agent(row: agent::Model) -> Agent {
-    Agent {
+pub(super) fn to_agent(row: agent::Model) -> Result<Agent> {
+    let kind = from_name(&row.kind, ("agent", "kind", &row.id))?;
+    let (smtp_username, exchange_username) = match kind {
+        AgentKind::Smtp => (row.username, String::new()),
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => (String::new(), row.username),
+    };
+    let smtp = SmtpSettings {
+        host: row.smtp_host,
+        port: u16::try_from(row.smtp_port).map_err(|_| corrupt("agent", "smtp_port", &row.id))?,
+        security: from_name(&row.smtp_security, ("agent", "smtp_security", &row.id))?,
+        authentication: row
+            .smtp_authentication
+            .map(|name| from_name(&name, ("agent", "smtp_authentication", &row.id)))
+            .transpose()?,
+        username: smtp_username,
+    };
+    let exchange = ExchangeSettings {
+        connection_type: from_name(&row.connection_type, ("agent", "connection_type", &row.id))?,
+        maintenance_account: row.maintenance_account,
+        endpoint: row.endpoint,
+        mailbox: row.mailbox,
+        username: exchange_username,
+        triage: row.triage,
+        case_sweep: row.case_sweep,
+        archive: row.archive,
+        calendar: row.calendar,
+        sweep_options: SweepOptions {
+            create_non_matching_contacts: row.create_contacts,
+            keep_full_message: row.keep_full_message,
+        },
+        triage_options: TriageOptions {
+            case_reference_purge: row.case_reference_purge,
+        },
+    };
+    Ok(Agent {
         id: row.id,
         owner_user: row.owner_user,
         password_set: row.password_sealed.is_some(),
@@ -333,18 +475,15 @@ pub(super) fn to_agent(row: agent::Model) -> Agent {
         created: Timestamp(row.create_time),
         updated: Timestamp(row.update_time),
         settings: AgentSettings {
+            kind,
             from_name: row.from_name,
             from_address: row.from_address,
+            campaign_compatible: row.campaign_compatible,
             disabled: row.disabled,
-            endpoint: row.endpoint,
-            mailbox: row.mailbox,
-            username: row.username,
-            case_sweep: row.case_sweep,
-            archive: row.archive,
-            create_contacts: row.create_contacts,
-            keep_full_message: row.keep_full_message,
+            smtp,
+            exchange,
         },
-    }
+    })
 }
 
 fn to_health(row: &agent_health::Model) -> Result<AgentHealth> {

@@ -5,11 +5,13 @@
 //! collide; PostgreSQL's collisions are retried in [`retrying`] alone.
 
 mod agents;
+mod audit;
 mod blobs;
 mod directory;
 mod entity;
 mod events;
 mod mailboxes;
+mod maintenance;
 mod messages;
 mod migration;
 mod notes;
@@ -26,7 +28,8 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::domain::{Error, Result};
 
-pub use agents::{HealthFilter, NewRequest};
+pub use agents::{AgentFilter, HealthFilter, NewRequest};
+pub use audit::AuditFilter;
 pub use blobs::{BlobRow, NewBlob};
 pub use directory::KnownAddress;
 pub use events::EventPage;
@@ -34,6 +37,7 @@ pub use mailboxes::{FolderPosition, MailboxItem};
 pub use messages::{KnownMessage, MessageAfter, NewMessage, SearchWords};
 pub use notes::OutcomeFilter;
 pub use search::SearchTerm;
+pub use system::{SystemAgent, SystemPage};
 pub use tx::retrying;
 
 /// Where the database is.
@@ -207,6 +211,19 @@ fn store_error(error: DbErr) -> Error {
 /// A stored value that no longer parses.
 fn corrupt(table: &'static str, column: &'static str, row: &str) -> Error {
     Error::internal(format!("the value in {table}.{column} of row {row} cannot be read"))
+}
+
+/// The name of a value of a plain enum, for a column.
+fn to_name<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => unreachable!("plain enums have names: {other:?}"),
+    }
+}
+
+/// The value of a plain enum with this name. `place` is table, column and row.
+fn from_name<T: serde::de::DeserializeOwned>(name: &str, (table, column, row): (&'static str, &'static str, &str)) -> Result<T> {
+    serde_json::from_value(name.into()).map_err(|_| corrupt(table, column, row))
 }
 
 /// Turns values into JSON for a column.

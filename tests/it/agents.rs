@@ -10,8 +10,8 @@ use mailagent::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{
-        Agent, AgentFilter, AgentHealthState, AgentKind, CreateAgentRequest, DeleteAgentRequest, ExchangeSettings, GetAgentRequest,
-        ListAgentsRequest, SweepOptions, UpdateAgentRequest,
+        Agent, AgentFilter, AgentHealthState, AgentKind, ConnectionType, CreateAgentRequest, DeleteAgentRequest, ExchangeSettings,
+        GetAgentRequest, ListAgentsRequest, SweepOptions, TenantSettings, TriageOptions, UpdateAgentRequest,
     },
 };
 use prost_types::FieldMask;
@@ -87,6 +87,8 @@ async fn agents_are_created_read_changed_and_deleted() {
         let mut expected = wanted.clone();
         exchange(&mut expected).password.clear();
         exchange(&mut expected).password_set = true;
+        exchange(&mut expected).set_connection_type(ConnectionType::UserCredentials);
+        exchange(&mut expected).triage_options = Some(TriageOptions::default());
         let settings = |agent: &Agent| (agent.owner_user.clone(), agent.from_name.clone(), agent.exchange.clone());
         assert_eq!(settings(&made), settings(&expected));
         assert_eq!(settings(&get(&client, &made.name).await.unwrap()), settings(&expected));
@@ -195,6 +197,14 @@ async fn endpoints_are_plain_https_urls() {
         }
     };
     check("https://mail.example.com/EWS/Exchange.asmx", true).await;
+    check("https://10.0.0.7:8443/EWS/Exchange.asmx", false).await;
+    check("https://169.254.169.254/EWS/Exchange.asmx", false).await;
+    check("https://0x7f.1/EWS/Exchange.asmx", true).await;
+    let private = TenantSettings {
+        allow_private_networks: true,
+        ..TenantSettings::default()
+    };
+    h.change_settings(&client, private).await;
     check("https://10.0.0.7:8443/EWS/Exchange.asmx", true).await;
     check("http://mail.example.com/EWS/Exchange.asmx", false).await;
     check("ftp://mail.example.com/EWS/Exchange.asmx", false).await;
@@ -358,6 +368,7 @@ async fn lists_have_pages_and_filters() {
         let filter = |owner: &str, state: AgentHealthState| AgentFilter {
             owner_user: owner.to_owned(),
             health_state: state.into(),
+            ..AgentFilter::default()
         };
         assert_eq!(list(&client, 2, None).await.0, names);
         assert_eq!(list(&client, 0, None).await, (names.clone(), 1));

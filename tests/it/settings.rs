@@ -4,8 +4,8 @@ use mailagent::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{
-        AcknowledgeStorageTermsRequest, CaseReferenceFormat, CreateAgentRequest, GetTenantSettingsRequest, OutcomeResult, PrefixForm,
-        SenderCheck, SweepOptions, TenantSettings, UpdateTenantSettingsRequest, case_reference_format::Form,
+        AcknowledgeStorageTermsRequest, AuthenticationMethod, CaseReferenceFormat, CreateAgentRequest, GetTenantSettingsRequest,
+        OutcomeResult, PrefixForm, SenderCheck, SweepOptions, TenantSettings, UpdateTenantSettingsRequest, case_reference_format::Form,
     },
 };
 use prost_types::FieldMask;
@@ -54,6 +54,7 @@ async fn settings_have_defaults_and_change_field_by_field() {
         let expected = TenantSettings {
             name: "tenantSettings".to_owned(),
             sender_check: SenderCheck::Refuse.into(),
+            authentication_method: AuthenticationMethod::Basic.into(),
             loop_limit_per_sender_and_case: Some(20),
             loop_limit_per_sender: Some(200),
             etag: first.etag.clone(),

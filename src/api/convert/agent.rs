@@ -1,33 +1,32 @@
 //! Agents.
 
-use super::{id, name, optional_id, time, unchecked_id, unknown_value};
+use super::{id, name, optional_id, optional_name, time, unchecked_id, unknown_value, violation};
 use crate::{
-    api::{mask::Mask, v1},
+    api::{
+        mask::{Fields, Mask},
+        v1,
+    },
     crypto::Secret,
-    domain::{AgentHealth, Caller, HealthState, Result, Scope, Violation},
-    ops::agents::{AgentFilter, AgentPatch, AgentView, agent_etag},
-    store::HealthFilter,
+    domain::{
+        AgentHealth, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthState, Result, Scope, SmtpAuthentication,
+        SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions, Violation,
+    },
+    ops::agents::{AgentPatch, AgentView, agent_etag},
+    store::{AgentFilter, HealthFilter},
 };
 
-/// Every path of an agent.
-const PATHS: &[&str] = &[
+/// Paths of an agent beside those of its settings.
+const OTHER_PATHS: &[&str] = &[
     "name",
     "owner_user",
-    "kind",
-    "from_name",
-    "from_address",
-    "disabled",
+    "smtp",
+    "smtp.password",
+    "smtp.password_set",
     "exchange",
-    "exchange.endpoint",
-    "exchange.mailbox",
-    "exchange.username",
     "exchange.password",
     "exchange.password_set",
-    "exchange.case_sweep",
-    "exchange.archive",
     "exchange.sweep_options",
-    "exchange.sweep_options.create_non_matching_contacts",
-    "exchange.sweep_options.keep_full_message",
+    "exchange.triage_options",
     "health",
     "create_time",
     "update_time",
@@ -37,31 +36,97 @@ const PATHS: &[&str] = &[
 /// An agent as this caller may see it.
 pub(in crate::api) fn agent((agent, health): AgentView, caller: &Caller) -> v1::Agent {
     let etag = agent_etag(&agent);
+    let password_set = agent.password_set;
     let settings = agent.settings;
+    let is_smtp = settings.kind == AgentKind::Smtp;
     v1::Agent {
         name: name("agents", &agent.id),
         owner_user: name("users", &agent.owner_user),
-        kind: v1::AgentKind::ExchangeEws.into(),
+        kind: kind(settings.kind).into(),
         from_name: settings.from_name,
         from_address: settings.from_address,
+        campaign_compatible: settings.campaign_compatible,
         disabled: settings.disabled,
-        exchange: Some(v1::ExchangeSettings {
-            endpoint: settings.endpoint,
-            mailbox: settings.mailbox,
-            username: settings.username,
-            password: String::new(),
-            password_set: agent.password_set,
-            case_sweep: settings.case_sweep,
-            archive: caller.may(Scope::ArchiveConfigure).then_some(settings.archive),
-            sweep_options: Some(v1::SweepOptions {
-                create_non_matching_contacts: settings.create_contacts,
-                keep_full_message: settings.keep_full_message,
-            }),
-        }),
+        smtp: is_smtp.then(|| smtp(settings.smtp, password_set)),
+        exchange: (!is_smtp).then(|| exchange(settings.exchange, password_set, caller)),
         health: Some(agent_health(health, settings.disabled)),
         create_time: time(agent.created),
         update_time: time(agent.updated),
         etag,
+    }
+}
+
+fn smtp(settings: SmtpSettings, password_set: bool) -> v1::SmtpSettings {
+    let security = match settings.security {
+        SmtpSecurity::StartTls => v1::SmtpSecurity::Starttls,
+        SmtpSecurity::Tls => v1::SmtpSecurity::Tls,
+        SmtpSecurity::None => v1::SmtpSecurity::None,
+    };
+    let authentication = match settings.authentication {
+        None => v1::SmtpAuthentication::Unspecified,
+        Some(SmtpAuthentication::None) => v1::SmtpAuthentication::None,
+        Some(SmtpAuthentication::Password) => v1::SmtpAuthentication::Password,
+        Some(SmtpAuthentication::Oauth) => v1::SmtpAuthentication::Oauth,
+    };
+    v1::SmtpSettings {
+        host: settings.host,
+        port: settings.port.into(),
+        security: security.into(),
+        authentication: authentication.into(),
+        username: settings.username,
+        password: String::new(),
+        password_set,
+    }
+}
+
+fn exchange(settings: ExchangeSettings, password_set: bool, caller: &Caller) -> v1::ExchangeSettings {
+    let connection_type = match settings.connection_type {
+        ConnectionType::UserCredentials => v1::ConnectionType::UserCredentials,
+        ConnectionType::MaintenanceAccount => v1::ConnectionType::MaintenanceAccount,
+    };
+    let account = Some(settings.maintenance_account.as_str()).filter(|id| !id.is_empty());
+    v1::ExchangeSettings {
+        connection_type: connection_type.into(),
+        maintenance_account: optional_name("maintenanceAccounts", account),
+        endpoint: settings.endpoint,
+        mailbox: settings.mailbox,
+        username: settings.username,
+        password: String::new(),
+        password_set,
+        triage: settings.triage,
+        case_sweep: settings.case_sweep,
+        archive: caller.may(Scope::ArchiveConfigure).then_some(settings.archive),
+        calendar: settings.calendar,
+        sweep_options: Some(v1::SweepOptions {
+            create_non_matching_contacts: settings.sweep_options.create_non_matching_contacts,
+            keep_full_message: settings.sweep_options.keep_full_message,
+        }),
+        triage_options: Some(v1::TriageOptions {
+            case_reference_purge: settings.triage_options.case_reference_purge,
+        }),
+    }
+}
+
+pub(super) fn kind(kind: AgentKind) -> v1::AgentKind {
+    match kind {
+        AgentKind::ExchangeEws => v1::AgentKind::ExchangeEws,
+        AgentKind::ExchangeGraph => v1::AgentKind::ExchangeGraph,
+        AgentKind::Smtp => v1::AgentKind::Smtp,
+    }
+}
+
+/// The kind that a request names; a violation of `field` and some kind when it names none.
+pub(super) fn requested_kind(field: &str, kind: i32, wanted: bool, violations: &mut Vec<Violation>) -> AgentKind {
+    match v1::AgentKind::try_from(kind) {
+        Ok(v1::AgentKind::ExchangeEws) => AgentKind::ExchangeEws,
+        Ok(v1::AgentKind::ExchangeGraph) => AgentKind::ExchangeGraph,
+        Ok(v1::AgentKind::Smtp) => AgentKind::Smtp,
+        Ok(v1::AgentKind::Unspecified) | Err(_) => {
+            if wanted {
+                violations.push(violation(field, "is required: SMTP, EXCHANGE_EWS or EXCHANGE_GRAPH."));
+            }
+            AgentKind::default()
+        }
     }
 }
 
@@ -105,58 +170,126 @@ pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<(
     let agent = request.agent.unwrap_or_default();
     let id = id("agents", "agent.name", &agent.name)?.to_owned();
     let etag = agent.etag.clone();
-    let (mask, violations) = Mask::new(request.update_mask, PATHS);
+    let known = [AgentSettings::FIELDS, OTHER_PATHS].concat();
+    let (mask, violations) = Mask::new(request.update_mask, &known);
     Ok((id, etag, patch(agent, &mask, violations)))
 }
 
 fn patch(agent: v1::Agent, mask: &Mask, mut violations: Vec<Violation>) -> AgentPatch {
-    fn text(mask: &Mask, path: &str, value: String) -> Option<String> {
-        let populated = !value.is_empty();
-        mask.pick(path, value, populated)
-    }
-    let on = |path: &str, value: bool| mask.pick(path, value, value);
-    let kind = mask.pick("kind", agent.kind, agent.kind != 0);
-    if kind.is_some_and(|kind| kind != i32::from(v1::AgentKind::ExchangeEws)) {
-        violations.push(violation(
-            "agent.kind",
-            "must be AGENT_KIND_EXCHANGE_EWS: there is no other kind yet.",
-        ));
-    }
-    let exchange = agent.exchange.unwrap_or_default();
-    let options = exchange.sweep_options.unwrap_or_default();
-    let password_given = !exchange.password.is_empty();
-    let archive_given = exchange.archive.is_some();
-    AgentPatch {
-        owner_user: text(mask, "owner_user", unchecked_id("users", agent.owner_user)),
-        from_name: text(mask, "from_name", agent.from_name),
-        from_address: text(mask, "from_address", agent.from_address),
-        disabled: on("disabled", agent.disabled),
-        endpoint: text(mask, "exchange.endpoint", exchange.endpoint),
-        mailbox: text(mask, "exchange.mailbox", exchange.mailbox),
-        username: text(mask, "exchange.username", exchange.username),
-        password: mask.pick_by_name("exchange.password", Secret::new(exchange.password), password_given),
-        case_sweep: on("exchange.case_sweep", exchange.case_sweep),
-        archive: mask.pick_by_name("exchange.archive", exchange.archive.unwrap_or_default(), archive_given),
-        create_contacts: on(
-            "exchange.sweep_options.create_non_matching_contacts",
-            options.create_non_matching_contacts,
+    let mut fields = Fields::new(mask);
+    let kind_wanted = mask.pick("kind", (), agent.kind != 0).is_some();
+    let mut exchange = agent.exchange.unwrap_or_default();
+    let mut smtp = agent.smtp.unwrap_or_default();
+    let hidden = |path: &'static str, password: String| {
+        let given = !password.is_empty();
+        mask.pick_by_name(path, (path, Secret::new(password)), given)
+    };
+    let smtp_password = hidden("smtp.password", std::mem::take(&mut smtp.password));
+    let exchange_password = hidden("exchange.password", std::mem::take(&mut exchange.password));
+    // An empty one under the path of the other kind erases nothing.
+    let password = match (exchange_password, smtp_password) {
+        (Some(one), Some(other)) if one.1.expose().is_empty() => Some(other),
+        (one, other) => one.or(other),
+    };
+    let owner_given = !agent.owner_user.is_empty();
+    let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
+    let wanted = AgentSettings {
+        kind: fields.value(
+            "kind",
+            requested_kind("agent.kind", agent.kind, kind_wanted, &mut violations),
+            agent.kind != 0,
         ),
-        keep_full_message: on("exchange.sweep_options.keep_full_message", options.keep_full_message),
+        from_name: fields.text("from_name", agent.from_name),
+        from_address: fields.text("from_address", agent.from_address),
+        campaign_compatible: fields.on("campaign_compatible", agent.campaign_compatible),
+        disabled: fields.on("disabled", agent.disabled),
+        smtp: smtp_settings(smtp, &mut fields, &mut violations),
+        exchange: exchange_settings(exchange, &mut fields, &mut violations),
+    };
+    AgentPatch {
+        owner_user,
+        wanted,
+        fields: fields.picked,
+        password,
         violations,
     }
 }
 
-fn violation(field: &str, description: &str) -> Violation {
-    Violation {
-        field: field.to_owned(),
-        description: description.to_owned(),
+fn smtp_settings(smtp: v1::SmtpSettings, fields: &mut Fields<'_>, violations: &mut Vec<Violation>) -> SmtpSettings {
+    let security = match v1::SmtpSecurity::try_from(smtp.security) {
+        Ok(v1::SmtpSecurity::Unspecified | v1::SmtpSecurity::Starttls) => SmtpSecurity::StartTls,
+        Ok(v1::SmtpSecurity::Tls) => SmtpSecurity::Tls,
+        Ok(v1::SmtpSecurity::None) => SmtpSecurity::None,
+        Err(_) => {
+            violations.extend(unknown_value("agent.smtp.security").violations);
+            SmtpSecurity::default()
+        }
+    };
+    let authentication = match v1::SmtpAuthentication::try_from(smtp.authentication) {
+        Ok(v1::SmtpAuthentication::Unspecified) => None,
+        Ok(v1::SmtpAuthentication::None) => Some(SmtpAuthentication::None),
+        Ok(v1::SmtpAuthentication::Password) => Some(SmtpAuthentication::Password),
+        Ok(v1::SmtpAuthentication::Oauth) => Some(SmtpAuthentication::Oauth),
+        Err(_) => {
+            violations.extend(unknown_value("agent.smtp.authentication").violations);
+            None
+        }
+    };
+    let port = u16::try_from(smtp.port).unwrap_or_else(|_| {
+        violations.push(violation(
+            "agent.smtp.port",
+            "must be 0 to 65535; 0 is the usual port for the security.",
+        ));
+        0
+    });
+    SmtpSettings {
+        host: fields.text("smtp.host", smtp.host),
+        port: fields.value("smtp.port", port, smtp.port != 0),
+        security: fields.value("smtp.security", security, smtp.security != 0),
+        authentication: fields.value("smtp.authentication", authentication, smtp.authentication != 0),
+        username: fields.text("smtp.username", smtp.username),
+    }
+}
+
+fn exchange_settings(exchange: v1::ExchangeSettings, fields: &mut Fields<'_>, violations: &mut Vec<Violation>) -> ExchangeSettings {
+    let connection_type = match v1::ConnectionType::try_from(exchange.connection_type) {
+        Ok(v1::ConnectionType::Unspecified | v1::ConnectionType::UserCredentials) => ConnectionType::UserCredentials,
+        Ok(v1::ConnectionType::MaintenanceAccount) => ConnectionType::MaintenanceAccount,
+        Err(_) => {
+            violations.extend(unknown_value("agent.exchange.connection_type").violations);
+            ConnectionType::default()
+        }
+    };
+    let sweep = exchange.sweep_options.unwrap_or_default();
+    let triage = exchange.triage_options.unwrap_or_default();
+    let account = unchecked_id("maintenanceAccounts", exchange.maintenance_account);
+    ExchangeSettings {
+        connection_type: fields.value("exchange.connection_type", connection_type, exchange.connection_type != 0),
+        maintenance_account: fields.text("exchange.maintenance_account", account),
+        endpoint: fields.text("exchange.endpoint", exchange.endpoint),
+        mailbox: fields.text("exchange.mailbox", exchange.mailbox),
+        username: fields.text("exchange.username", exchange.username),
+        triage: fields.on("exchange.triage", exchange.triage),
+        case_sweep: fields.on("exchange.case_sweep", exchange.case_sweep),
+        archive: fields.hidden("exchange.archive", exchange.archive),
+        calendar: fields.on("exchange.calendar", exchange.calendar),
+        sweep_options: SweepOptions {
+            create_non_matching_contacts: fields.on(
+                "exchange.sweep_options.create_non_matching_contacts",
+                sweep.create_non_matching_contacts,
+            ),
+            keep_full_message: fields.on("exchange.sweep_options.keep_full_message", sweep.keep_full_message),
+        },
+        triage_options: TriageOptions {
+            case_reference_purge: fields.on("exchange.triage_options.case_reference_purge", triage.case_reference_purge),
+        },
     }
 }
 
 /// Which agents a list has.
 ///
 /// # Errors
-/// A violation for a name of another form or an unknown state.
+/// A violation for a name of another form or an unknown value.
 pub(in crate::api) fn filter(filter: &v1::AgentFilter) -> Result<AgentFilter> {
     let health = match v1::AgentHealthState::try_from(filter.health_state) {
         Ok(v1::AgentHealthState::Unspecified) => None,
@@ -167,8 +300,35 @@ pub(in crate::api) fn filter(filter: &v1::AgentFilter) -> Result<AgentFilter> {
         Ok(v1::AgentHealthState::Unreachable) => Some(HealthFilter::Is(HealthState::Unreachable)),
         Err(_) => return Err(unknown_value("filter.health_state")),
     };
+    let kind = match v1::AgentKind::try_from(filter.kind) {
+        Ok(v1::AgentKind::Unspecified) => None,
+        Ok(v1::AgentKind::ExchangeEws) => Some(AgentKind::ExchangeEws),
+        Ok(v1::AgentKind::ExchangeGraph) => Some(AgentKind::ExchangeGraph),
+        Ok(v1::AgentKind::Smtp) => Some(AgentKind::Smtp),
+        Err(_) => return Err(unknown_value("filter.kind")),
+    };
     Ok(AgentFilter {
         owner_user: optional_id("users", "filter.owner_user", &filter.owner_user)?,
         health,
+        campaign_compatible: filter.campaign_compatible,
+        kind,
+        maintenance_account: optional_id("maintenanceAccounts", "filter.maintenance_account", &filter.maintenance_account)?,
     })
+}
+
+/// The user in the name of a default agent.
+///
+/// # Errors
+/// A violation of `field` for a name of another form.
+pub(in crate::api) fn default_agent_user<'a>(field: &str, name: &'a str) -> Result<&'a str> {
+    let user = name.strip_suffix("/defaultAgent").unwrap_or_default();
+    id("users", field, user).map_err(|_| crate::domain::Error::invalid_field(field, "must be users/{user}/defaultAgent."))
+}
+
+/// The default agent of a user.
+pub(in crate::api) fn default_agent(user: &str, agent: Option<&str>) -> v1::DefaultAgent {
+    v1::DefaultAgent {
+        name: format!("users/{user}/defaultAgent"),
+        agent: optional_name("agents", agent),
+    }
 }

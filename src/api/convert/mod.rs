@@ -2,13 +2,16 @@
 
 pub(super) mod agent;
 pub(super) mod archive;
+pub(super) mod audit;
+pub(super) mod check;
 pub(super) mod directory;
+pub(super) mod maintenance;
 pub(super) mod settings;
 pub(super) mod sweep;
 
 use super::v1;
 use crate::{
-    domain::{AutomaticKind, Error, Mailbox, Result, Timestamp},
+    domain::{AutomaticKind, Error, Mailbox, Result, Timestamp, Violation},
     ops::directory::is_id,
 };
 
@@ -102,6 +105,14 @@ fn automatic(kind: Option<AutomaticKind>) -> i32 {
         Some(AutomaticKind::Report) => v1::AutomaticKind::Report,
     };
     kind.into()
+}
+
+/// What is wrong with a field.
+fn violation(field: &str, description: &str) -> Violation {
+    Violation {
+        field: field.to_owned(),
+        description: description.to_owned(),
+    }
 }
 
 /// An enum value that this version does not know.

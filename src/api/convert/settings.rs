@@ -1,35 +1,28 @@
 //! Settings of a tenant.
 
-use super::{name, time, unknown_value};
+use super::{name, time, unknown_value, violation};
 use crate::{
     api::{
-        mask::Mask,
+        mask::{Fields, Mask},
         v1::{self, case_reference_format::Form},
     },
-    domain::{CaseReferenceFormat, Error, Result, SenderCheck, TenantChoices, TenantSettings, Violation},
+    domain::{AuthenticationMethod, CaseReferenceFormat, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate},
     ops::settings::{SettingsPatch, settings_etag},
 };
 
 const NAME: &str = "tenantSettings";
+/// Greatest number of triage licences.
+const LICENCES_MOST: u32 = 1_000_000;
+/// Greatest limit of messages.
+const LIMIT_MOST: u32 = i32::MAX.unsigned_abs();
 
-/// Every path of the settings. A case reference format only makes sense as a whole.
-const PATHS: &[&str] = &[
-    "name",
-    "case_reference_format",
-    "internal_domains",
-    "trusted_authserv_ids",
-    "sender_check",
-    "skip_automatic_mail",
-    "loop_limit_per_sender_and_case",
-    "loop_limit_per_sender",
-    "storage_acknowledgement",
-    "etag",
-];
+/// Paths beside those of the choices.
+const OTHER_PATHS: &[&str] = &["name", "storage_acknowledgement", "etag"];
 
 pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
     let etag = settings_etag(&settings);
     let choices = settings.choices;
-    let form = match choices.case_reference {
+    let form = match choices.case_reference_format {
         CaseReferenceFormat::Prefix { prefix, digits } => Form::Prefix(v1::PrefixForm {
             prefix,
             digits: digits.into(),
@@ -40,35 +33,46 @@ pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
         SenderCheck::Refuse => v1::SenderCheck::Refuse,
         SenderCheck::Warn => v1::SenderCheck::Warn,
     };
+    let authentication_method = match choices.authentication_method {
+        AuthenticationMethod::Basic => v1::AuthenticationMethod::Basic,
+        AuthenticationMethod::Modern => v1::AuthenticationMethod::Modern,
+    };
     v1::TenantSettings {
         name: NAME.to_owned(),
         case_reference_format: Some(v1::CaseReferenceFormat { form: Some(form) }),
         internal_domains: choices.internal_domains,
         trusted_authserv_ids: choices.trusted_authserv_ids,
         sender_check: sender_check.into(),
-        skip_automatic_mail: choices.skip_automatic,
-        loop_limit_per_sender_and_case: Some(limit(choices.loop_limit_per_case)),
+        skip_automatic_mail: choices.skip_automatic_mail,
+        loop_limit_per_sender_and_case: Some(limit(choices.loop_limit_per_sender_and_case)),
         loop_limit_per_sender: Some(limit(choices.loop_limit_per_sender)),
         storage_acknowledgement: settings.acknowledged.map(|(user, at)| v1::StorageAcknowledgement {
             user: name("users", &user),
             acknowledge_time: time(at),
         }),
+        authentication_method: authentication_method.into(),
+        triage_licence_count: limit(choices.triage_licence_count),
+        allow_unencrypted_smtp: choices.allow_unencrypted_smtp,
+        allow_private_networks: choices.allow_private_networks,
+        trusted_certificates: choices.trusted_certificates.into_iter().map(trusted_certificate).collect(),
         etag,
     }
 }
 
-/// The etag as it was read, and what changes.
-///
-/// # Errors
-/// A violation for an unknown path, value or name.
-pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest) -> Result<(String, SettingsPatch)> {
+fn trusted_certificate(certificate: TrustedCertificate) -> v1::TrustedCertificate {
+    v1::TrustedCertificate {
+        host: certificate.host,
+        sha256_fingerprint: certificate.sha256_fingerprint,
+    }
+}
+
+/// The etag as it was read, and what changes. What is wrong in form is kept in the patch, for the operation to tell with the rest.
+pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest) -> (String, SettingsPatch) {
     let settings = request.tenant_settings.unwrap_or_default();
-    let (mask, mut violations) = Mask::new(request.update_mask, PATHS);
+    let known = [TenantChoices::FIELDS, OTHER_PATHS].concat();
+    let (mask, mut violations) = Mask::new(request.update_mask, &known);
     if !settings.name.is_empty() && settings.name != NAME {
-        violations.push(Violation {
-            field: "tenant_settings.name".to_owned(),
-            description: format!("must be empty or {NAME}."),
-        });
+        violations.push(violation("tenant_settings.name", &format!("must be empty or {NAME}.")));
     }
     let sender_check = match v1::SenderCheck::try_from(settings.sender_check) {
         Ok(v1::SenderCheck::Unspecified | v1::SenderCheck::Refuse) => SenderCheck::Refuse,
@@ -78,50 +82,81 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
             SenderCheck::Refuse
         }
     };
-    if !violations.is_empty() {
-        return Err(Error::invalid(violations));
-    }
+    let method = match v1::AuthenticationMethod::try_from(settings.authentication_method) {
+        Ok(v1::AuthenticationMethod::Unspecified | v1::AuthenticationMethod::Basic) => AuthenticationMethod::Basic,
+        Ok(v1::AuthenticationMethod::Modern) => AuthenticationMethod::Modern,
+        Err(_) => {
+            violations.extend(unknown_value("tenant_settings.authentication_method").violations);
+            AuthenticationMethod::Basic
+        }
+    };
+    let certificates = settings.trusted_certificates.into_iter().map(|certificate| TrustedCertificate {
+        host: certificate.host,
+        sha256_fingerprint: certificate.sha256_fingerprint,
+    });
+    let certificates: Vec<TrustedCertificate> = certificates.collect();
     // What is in the mask and absent goes back to its default.
     let default = TenantChoices::default();
-    let form = settings.case_reference_format.and_then(|format| format.form);
-    let (form_given, case_reference) = match form {
-        None => (false, default.case_reference),
-        Some(Form::Prefix(form)) => {
-            // A number that does not fit is refused like any other that is out of range.
-            let digits = u8::try_from(form.digits).unwrap_or(0);
-            (
-                true,
-                CaseReferenceFormat::Prefix {
-                    prefix: form.prefix,
-                    digits,
-                },
-            )
+    let (format_given, format) = match settings.case_reference_format.and_then(|format| format.form) {
+        None => (false, default.case_reference_format),
+        Some(form) => (true, case_reference_format(form)),
+    };
+    let mut count = |field: &str, value: Option<i32>, default: u32, most: u32| match value.map(u32::try_from) {
+        None => default,
+        Some(Ok(value)) if value <= most => value,
+        Some(_) => {
+            let path = format!("tenant_settings.{field}");
+            let text = match most {
+                LIMIT_MOST => "must not be negative; 0 is no limit.".to_owned(),
+                most => format!("must be 0 to {most}."),
+            };
+            violations.push(violation(&path, &text));
+            default
         }
-        Some(Form::Pattern(pattern)) => (true, CaseReferenceFormat::Pattern(pattern)),
     };
-    let list = |path: &str, value: Vec<String>| {
-        let populated = !value.is_empty();
-        mask.pick(path, value, populated)
+    let licences = settings.triage_licence_count;
+    let licence_count = count("triage_licence_count", Some(licences), 0, LICENCES_MOST);
+    let per_case = settings.loop_limit_per_sender_and_case;
+    let per_case_limit = count(
+        "loop_limit_per_sender_and_case",
+        per_case,
+        default.loop_limit_per_sender_and_case,
+        LIMIT_MOST,
+    );
+    let per_sender = settings.loop_limit_per_sender;
+    let per_sender_limit = count("loop_limit_per_sender", per_sender, default.loop_limit_per_sender, LIMIT_MOST);
+    let mut fields = Fields::new(&mask);
+    let wanted = TenantChoices {
+        case_reference_format: fields.value("case_reference_format", format, format_given),
+        internal_domains: fields.list("internal_domains", settings.internal_domains),
+        trusted_authserv_ids: fields.list("trusted_authserv_ids", settings.trusted_authserv_ids),
+        sender_check: fields.value("sender_check", sender_check, settings.sender_check != 0),
+        skip_automatic_mail: fields.on("skip_automatic_mail", settings.skip_automatic_mail),
+        loop_limit_per_sender_and_case: fields.value("loop_limit_per_sender_and_case", per_case_limit, per_case.is_some()),
+        loop_limit_per_sender: fields.value("loop_limit_per_sender", per_sender_limit, per_sender.is_some()),
+        authentication_method: fields.value("authentication_method", method, settings.authentication_method != 0),
+        triage_licence_count: fields.value("triage_licence_count", licence_count, licences != 0),
+        allow_unencrypted_smtp: fields.on("allow_unencrypted_smtp", settings.allow_unencrypted_smtp),
+        allow_private_networks: fields.on("allow_private_networks", settings.allow_private_networks),
+        trusted_certificates: fields.list("trusted_certificates", certificates),
     };
-    let limited = |path: &str, value: Option<i32>, default: u32| mask.pick(path, value.unwrap_or(limit(default)), value.is_some());
     let patch = SettingsPatch {
-        case_reference: mask.pick("case_reference_format", case_reference, form_given),
-        internal_domains: list("internal_domains", settings.internal_domains),
-        trusted_authserv_ids: list("trusted_authserv_ids", settings.trusted_authserv_ids),
-        sender_check: mask.pick("sender_check", sender_check, settings.sender_check != 0),
-        skip_automatic: mask.pick("skip_automatic_mail", settings.skip_automatic_mail, settings.skip_automatic_mail),
-        loop_limit_per_case: limited(
-            "loop_limit_per_sender_and_case",
-            settings.loop_limit_per_sender_and_case,
-            default.loop_limit_per_case,
-        ),
-        loop_limit_per_sender: limited(
-            "loop_limit_per_sender",
-            settings.loop_limit_per_sender,
-            default.loop_limit_per_sender,
-        ),
+        wanted,
+        fields: fields.picked,
+        violations,
     };
-    Ok((settings.etag, patch))
+    (settings.etag, patch)
+}
+
+fn case_reference_format(form: Form) -> CaseReferenceFormat {
+    match form {
+        // A number that does not fit is refused like any other that is out of range.
+        Form::Prefix(form) => CaseReferenceFormat::Prefix {
+            prefix: form.prefix,
+            digits: u8::try_from(form.digits).unwrap_or(0),
+        },
+        Form::Pattern(pattern) => CaseReferenceFormat::Pattern(pattern),
+    }
 }
 
 fn limit(limit: u32) -> i32 {

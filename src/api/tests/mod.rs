@@ -100,7 +100,7 @@ impl Harness {
         let issuer = LocalIssuer::load_or_create(&folder.path().join("issuer.pem")).unwrap();
         let clock = Arc::new(SystemClock);
         let lifecycle = Lifecycle::new();
-        let keys = Keys::new(MasterKey::from_bytes([7; 32]));
+        let keys = Keys::new(MasterKey::from_bytes([7; 32]), clock.clone());
         let location = DatabaseLocation::Sqlite(folder.path().join("mailagent.db"));
         let ops = Ops {
             store: Store::open(&location, 4).await.unwrap(),
@@ -114,6 +114,7 @@ impl Harness {
                 max_message_bytes: 1 << 20,
                 inline_bytes: 1 << 18,
                 allow_http: false,
+                allow_loopback: false,
                 max_backoff: Duration::from_secs(60),
                 bookmark_interval: Duration::from_secs(15),
             }),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{Caller, CaseReferenceFormat, Clock, SystemClock, Timestamp},
+    domain::{AgentSettings, Caller, CaseReferenceFormat, Clock, ExchangeSettings, SweepOptions, SystemClock, TenantChoices, Timestamp},
     domain::{Case, Contact, Customer, User},
     mailfile, mime,
     ops::{
@@ -172,13 +172,17 @@ fn read_own_mail(
 pub(super) async fn write_directory(ops: &Ops, admin: &Caller, directory: &Directory) -> anyhow::Result<()> {
     let tenant = &directory.tenant;
     let patch = settings::SettingsPatch {
-        case_reference: Some(CaseReferenceFormat::Prefix {
-            prefix: tenant.case_reference_prefix.clone(),
-            digits: tenant.case_reference_digits,
-        }),
-        internal_domains: Some(tenant.internal_domains.clone()),
-        trusted_authserv_ids: Some(tenant.trusted_authserv_ids.clone()),
-        ..settings::SettingsPatch::default()
+        wanted: TenantChoices {
+            case_reference_format: CaseReferenceFormat::Prefix {
+                prefix: tenant.case_reference_prefix.clone(),
+                digits: tenant.case_reference_digits,
+            },
+            internal_domains: tenant.internal_domains.clone(),
+            trusted_authserv_ids: tenant.trusted_authserv_ids.clone(),
+            ..TenantChoices::default()
+        },
+        fields: vec!["case_reference_format", "internal_domains", "trusted_authserv_ids"],
+        violations: Vec::new(),
     };
     settings::update(ops, admin, "", patch).await?;
     settings::acknowledge_storage_terms(ops, admin).await?;
@@ -221,19 +225,23 @@ pub(super) async fn create_agents(ops: &Ops, admin: &Caller, exchange: &Exchange
     for mailbox in &plan.mailboxes {
         let password = ops.ids.next();
         exchange.add_mailbox(&mailbox.address, &mailbox.login, &password);
-        let patch = AgentPatch {
-            owner_user: Some(mailbox.owner.clone()),
-            from_name: Some(mailbox.from_name.clone()),
-            from_address: Some(mailbox.address.clone()),
-            endpoint: Some(exchange.endpoint().to_string()),
-            username: Some(mailbox.login.clone()),
-            password: Some(Secret::new(password)),
-            case_sweep: Some(mailbox.case_sweep),
-            archive: Some(mailbox.archive),
-            create_contacts: Some(mailbox.create_non_matching_contacts),
-            keep_full_message: Some(mailbox.keep_full_message),
-            ..AgentPatch::default()
+        let settings = AgentSettings {
+            from_name: mailbox.from_name.clone(),
+            from_address: mailbox.address.clone(),
+            exchange: ExchangeSettings {
+                endpoint: exchange.endpoint().to_string(),
+                username: mailbox.login.clone(),
+                case_sweep: mailbox.case_sweep,
+                archive: mailbox.archive,
+                sweep_options: SweepOptions {
+                    create_non_matching_contacts: mailbox.create_non_matching_contacts,
+                    keep_full_message: mailbox.keep_full_message,
+                },
+                ..ExchangeSettings::default()
+            },
+            ..AgentSettings::default()
         };
+        let patch = AgentPatch::all(&mailbox.owner, settings, Secret::new(password));
         let (agent, _) = agents::create(ops, admin, patch, "").await?;
         agents.insert(mailbox.address.clone(), agent.id);
     }

@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
         if let Some((agent, folder)) = mailbox {
             let keys: Vec<Vec<u8>> = items.iter().map(|item| item.key.clone()).collect();
             for known in writer.handled_items(&agent.id, folder.as_str(), &keys).await? {
-                let done = known.message_number.is_some() || !agent.settings.archive;
+                let done = known.message_number.is_some() || !agent.settings.exchange.archive;
                 if done { &mut seen } else { &mut only_to_archive }.insert(known.source_key);
             }
         }
@@ -182,7 +182,7 @@ impl<'a> Work<'a> {
 
     async fn finish(mut self) -> Result<BatchResult> {
         if let Some((agent, FolderRole::Inbox)) = self.mailbox
-            && agent.settings.case_sweep
+            && agent.settings.exchange.case_sweep
         {
             self.sweep(agent).await?;
         }
@@ -192,7 +192,7 @@ impl<'a> Work<'a> {
             let owners = link_owners(self.new_contacts.iter());
             self.writer.link_addresses(&owners).await?;
         }
-        let (ids, mut result) = if self.mailbox.is_none_or(|(agent, _)| agent.settings.archive) {
+        let (ids, mut result) = if self.mailbox.is_none_or(|(agent, _)| agent.settings.exchange.archive) {
             self.archive().await?
         } else {
             (vec![None; self.fresh.len()], BatchResult::default())
@@ -288,7 +288,7 @@ impl<'a> Work<'a> {
         let received = self.received(message);
         let since = received.before(LOOP_WINDOW);
         let limits = [
-            (self.choices.loop_limit_per_case, Some(case.id.as_str())),
+            (self.choices.loop_limit_per_sender_and_case, Some(case.id.as_str())),
             (self.choices.loop_limit_per_sender, None),
         ];
         for (limit, case) in limits.into_iter().filter(|(limit, _)| *limit > 0) {
@@ -318,7 +318,7 @@ impl<'a> Work<'a> {
                 ContactChoice::New(from) => (Some(self.make_contact(from, &case.customer)), true),
             };
             let text = message.note.clone().unwrap_or_default();
-            let keep = agent.settings.keep_full_message;
+            let keep = agent.settings.exchange.sweep_options.keep_full_message;
             let note = Note {
                 id: self.ops.ids.next(),
                 case: case.id.clone(),

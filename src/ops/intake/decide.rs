@@ -88,7 +88,7 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decis
             "The same message was handled before, in this or another mailbox.",
         );
     }
-    if let (true, Some(kind)) = (known.choices.skip_automatic, parsed.automatic) {
+    if let (true, Some(kind)) = (known.choices.skip_automatic_mail, parsed.automatic) {
         return Decision::not(
             OutcomeResult::Automatic,
             format!("It is automatic mail ({}), which this tenant skips.", kind.as_str()),
@@ -142,7 +142,7 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
         };
     }
     let nobody = |detail: &str| Decision::matched(case, ContactChoice::Nobody, failed, detail);
-    let create = known.agent.settings.create_contacts;
+    let create = known.agent.settings.exchange.sweep_options.create_non_matching_contacts;
     let refused = |detail: String| Decision {
         case: Some(case),
         ..Decision::not(OutcomeResult::NonMatchingContact, detail)

@@ -3,11 +3,15 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261123_001_main_job;
+mod m20261125_002_agents;
 
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_001_main_job::Migration)]
+        vec![
+            Box::new(m20261123_001_main_job::Migration),
+            Box::new(m20261125_002_agents::Migration),
+        ]
     }
 }

@@ -6,7 +6,7 @@ use mailagent::domain::Scope::{
 use mailagent_client::v1;
 use prost::Message;
 
-use crate::harness::{Harness, case, contact, customer, user};
+use crate::harness::{Harness, account, case, contact, customer, user};
 
 /// What a caller of another tenant gets who asks for things of the first one.
 pub enum Foreign {
@@ -25,6 +25,7 @@ use Foreign::{NotFound, Nothing, Own, Refused};
 /// Names of things of the first tenant.
 pub struct Theirs {
     pub agent: String,
+    pub account: String,
     pub outcome: String,
     pub note: String,
     pub message: String,
@@ -102,6 +103,68 @@ fn agents(h: &Harness, theirs: &Theirs) -> Vec<Row> {
             &[AgentWrite, AgentUse],
             not_found(&v1::DeleteAgentRequest {
                 name: name(&theirs.agent),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/GetTriageAllowance",
+            &[AgentRead, AgentWrite, AgentUse, TenantAdmin],
+            own(&v1::GetTriageAllowanceRequest {}),
+        ),
+        (
+            "AgentService/SetDefaultAgent",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::SetDefaultAgentRequest {
+                default_agent: Some(v1::DefaultAgent {
+                    name: name("users/anna/defaultAgent"),
+                    agent: name(&theirs.agent),
+                }),
+            }),
+        ),
+        (
+            "AgentService/GetDefaultAgent",
+            &[AgentRead, AgentUse, AgentWrite],
+            not_found(&v1::GetDefaultAgentRequest {
+                name: name("users/anna/defaultAgent"),
+            }),
+        ),
+        (
+            "AgentService/CreateMaintenanceAccount",
+            &[AgentWrite],
+            own(&v1::CreateMaintenanceAccountRequest {
+                maintenance_account: Some(account("https://mail.other.example/EWS/Exchange.asmx")),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/GetMaintenanceAccount",
+            &[AgentWrite],
+            not_found(&v1::GetMaintenanceAccountRequest {
+                name: name(&theirs.account),
+            }),
+        ),
+        (
+            "AgentService/ListMaintenanceAccounts",
+            &[AgentWrite],
+            own(&v1::ListMaintenanceAccountsRequest::default()),
+        ),
+        (
+            "AgentService/UpdateMaintenanceAccount",
+            &[AgentWrite],
+            not_found(&v1::UpdateMaintenanceAccountRequest {
+                maintenance_account: Some(v1::MaintenanceAccount {
+                    name: name(&theirs.account),
+                    display_name: name("Mine"),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/DeleteMaintenanceAccount",
+            &[AgentWrite],
+            not_found(&v1::DeleteMaintenanceAccountRequest {
+                name: name(&theirs.account),
                 ..Default::default()
             }),
         ),
@@ -364,6 +427,11 @@ fn settings() -> Vec<Row> {
             "SettingsService/AcknowledgeStorageTerms",
             &[TenantAdmin],
             own(&v1::AcknowledgeStorageTermsRequest {}),
+        ),
+        (
+            "SettingsService/ListAuditEntries",
+            &[TenantAdmin],
+            own(&v1::ListAuditEntriesRequest::default()),
         ),
     ]
 }

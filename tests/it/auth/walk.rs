@@ -13,7 +13,7 @@ use super::rows::{
     Foreign::{NotFound, Nothing, Own, Refused},
     Theirs, rows,
 };
-use crate::harness::{Harness, Mail, TENANT, frame, metadata, on_both_engines, reason};
+use crate::harness::{Harness, Mail, TENANT, account, frame, metadata, on_both_engines, reason};
 
 /// Every method of the product, with whether it streams its answer.
 fn methods() -> BTreeMap<String, bool> {
@@ -75,8 +75,14 @@ async fn fill(h: &Harness) -> Theirs {
         .unwrap()
         .unwrap()
         .cursor;
+    let request = v1::CreateMaintenanceAccountRequest {
+        maintenance_account: Some(account(h.exchange.endpoint().as_str())),
+        ..Default::default()
+    };
+    let account = client.agents.create_maintenance_account(request).await.unwrap().into_inner().name;
     Theirs {
         agent,
+        account,
         outcome: outcome.name,
         note: outcome.note,
         message: outcome.message,

@@ -9,7 +9,8 @@ use mailagent_client::{
     v1::{
         AcknowledgeStorageTermsRequest, Agent, AgentKind, BatchUpsertCasesRequest, BatchUpsertContactsRequest, BatchUpsertCustomersRequest,
         BatchUpsertUsersRequest, Case, Contact, CreateAgentRequest, Customer, ExchangeSettings, GetAgentRequest, ListNotesRequest,
-        ListOutcomesRequest, Note, Outcome, OutcomeResult, SweepOptions, TenantSettings, UpdateTenantSettingsRequest, User,
+        ListOutcomesRequest, MaintenanceAccount, Note, Outcome, OutcomeResult, SweepOptions, TenantSettings, UpdateTenantSettingsRequest,
+        User,
     },
 };
 
@@ -54,6 +55,18 @@ pub fn case(id: &str, reference: &str, customer: &str) -> Case {
         customer: format!("customers/{customer}"),
         title: format!("About {reference}"),
         revision: 1,
+    }
+}
+
+/// A maintenance account at an Exchange server: login `service`, password `password of service`.
+pub fn account(endpoint: &str) -> MaintenanceAccount {
+    MaintenanceAccount {
+        display_name: "Service".to_owned(),
+        kind: AgentKind::ExchangeEws.into(),
+        endpoint: endpoint.to_owned(),
+        username: "service".to_owned(),
+        password: password_of("service"),
+        ..MaintenanceAccount::default()
     }
 }
 

@@ -42,7 +42,7 @@ use tokio::net::TcpListener;
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
-    fill::{case, contact, customer, user},
+    fill::{account, case, contact, customer, user},
     mail::{Mail, raw},
     status::{metadata, reason, violations},
     streams::{download, events, take},

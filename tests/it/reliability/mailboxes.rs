@@ -59,7 +59,7 @@ async fn a_mailbox_that_makes_no_note_keeps_no_other_from_making_it() {
     let agent = sample::create_agent(h.ops(), &h.exchange, first).await;
     sample::create_agent(h.ops(), &h.exchange, second).await;
     let patch = AgentPatch {
-        create_contacts: Some(false),
+        fields: vec!["exchange.sweep_options.create_non_matching_contacts"],
         ..AgentPatch::default()
     };
     agents::update(h.ops(), &admin(), &agent, "", patch)

@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use mailagent::{
     crypto::Secret,
-    domain::{Caller, Case, Customer, Message, Note, Outcome, OutcomeResult, Scope, User},
+    domain::{
+        AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, Outcome, OutcomeResult, Scope, SweepOptions, TenantChoices,
+        User,
+    },
     mime,
     ops::{
         Ops,
@@ -165,10 +168,14 @@ pub async fn fill(ops: &Ops) {
 pub async fn fill_with(ops: &Ops, references: &[String]) {
     let admin = admin();
     let patch = SettingsPatch {
-        internal_domains: Some(vec!["example.com".to_owned()]),
-        loop_limit_per_case: Some(0),
-        loop_limit_per_sender: Some(0),
-        ..SettingsPatch::default()
+        wanted: TenantChoices {
+            internal_domains: vec!["example.com".to_owned()],
+            loop_limit_per_sender_and_case: 0,
+            loop_limit_per_sender: 0,
+            ..TenantChoices::default()
+        },
+        fields: vec!["internal_domains", "loop_limit_per_sender_and_case", "loop_limit_per_sender"],
+        violations: Vec::new(),
     };
     settings::update(ops, &admin, "", patch).await.expect("the settings are changed");
     settings::acknowledge_storage_terms(ops, &admin)
@@ -205,18 +212,23 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
 /// Makes a mailbox and the agent that sweeps and archives it. Returns the agent's id.
 pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> String {
     exchange.add_mailbox(address, address, "password");
-    let patch = AgentPatch {
-        owner_user: Some(USER.to_owned()),
-        from_name: Some("Service".to_owned()),
-        from_address: Some(address.to_owned()),
-        endpoint: Some(exchange.endpoint().to_string()),
-        username: Some(address.to_owned()),
-        password: Some(Secret::new("password".to_owned())),
-        case_sweep: Some(true),
-        archive: Some(true),
-        create_contacts: Some(true),
-        ..AgentPatch::default()
+    let settings = AgentSettings {
+        from_name: "Service".to_owned(),
+        from_address: address.to_owned(),
+        exchange: ExchangeSettings {
+            endpoint: exchange.endpoint().to_string(),
+            username: address.to_owned(),
+            case_sweep: true,
+            archive: true,
+            sweep_options: SweepOptions {
+                create_non_matching_contacts: true,
+                ..SweepOptions::default()
+            },
+            ..ExchangeSettings::default()
+        },
+        ..AgentSettings::default()
     };
+    let patch = AgentPatch::all(USER, settings, Secret::new("password".to_owned()));
     let (agent, _) = agents::create(ops, &admin(), patch, "").await.expect("the agent is created");
     agent.id
 }

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class AgentServiceStub:
-    """Keeps the settings and credentials of outside mailboxes and shows their health.
+    """Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
 
     Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
     """
@@ -63,10 +63,50 @@ class AgentServiceStub:
                 request_serializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteAgentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetTriageAllowance = channel.unary_unary(
+                '/mailagent.v1.AgentService/GetTriageAllowance',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.GetTriageAllowanceRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.TriageAllowance.FromString,
+                _registered_method=True)
+        self.SetDefaultAgent = channel.unary_unary(
+                '/mailagent.v1.AgentService/SetDefaultAgent',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.SetDefaultAgentRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.DefaultAgent.FromString,
+                _registered_method=True)
+        self.GetDefaultAgent = channel.unary_unary(
+                '/mailagent.v1.AgentService/GetDefaultAgent',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.GetDefaultAgentRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.DefaultAgent.FromString,
+                _registered_method=True)
+        self.CreateMaintenanceAccount = channel.unary_unary(
+                '/mailagent.v1.AgentService/CreateMaintenanceAccount',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.CreateMaintenanceAccountRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.FromString,
+                _registered_method=True)
+        self.GetMaintenanceAccount = channel.unary_unary(
+                '/mailagent.v1.AgentService/GetMaintenanceAccount',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.GetMaintenanceAccountRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.FromString,
+                _registered_method=True)
+        self.ListMaintenanceAccounts = channel.unary_unary(
+                '/mailagent.v1.AgentService/ListMaintenanceAccounts',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.ListMaintenanceAccountsRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.ListMaintenanceAccountsResponse.FromString,
+                _registered_method=True)
+        self.UpdateMaintenanceAccount = channel.unary_unary(
+                '/mailagent.v1.AgentService/UpdateMaintenanceAccount',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.UpdateMaintenanceAccountRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.FromString,
+                _registered_method=True)
+        self.DeleteMaintenanceAccount = channel.unary_unary(
+                '/mailagent.v1.AgentService/DeleteMaintenanceAccount',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteMaintenanceAccountRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
-    """Keeps the settings and credentials of outside mailboxes and shows their health.
+    """Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
 
     Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
     """
@@ -74,9 +114,11 @@ class AgentServiceServicer:
     def CreateAgent(self, request, context):
         """Creates an agent and starts its work at once.
 
-        INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner is not in the directory. FAILED_PRECONDITION
-        when a sweep option needs the tenant's storage acknowledgement. ALREADY_EXISTS when `request_id` was used for another agent.
-        Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too.
+        INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner or the maintenance account does not exist.
+        FAILED_PRECONDITION when a setting needs another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
+        in use. ALREADY_EXISTS when `request_id` was used for another agent.
+        Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too, and connecting
+        through a maintenance account needs `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,15 +139,76 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAgent(self, request, context):
-        """Changes the settings named by the mask. ABORTED when the etag is stale. Scope: `agent.write`, or `agent.use` for one's own.
+        """Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. What a person fixed is tried at once.
+        Scope: `agent.write`, or `agent.use` for one's own; with a maintenance account, `agent.write` for all that decides which mailbox it
+        acts for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAgent(self, request, context):
-        """Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays.
-        Scope: `agent.write`, or `agent.use` for one's own.
+        """Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays. Where it was a user's default agent,
+        that user has none afterwards. Scope: `agent.write`, or `agent.use` for one's own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTriageAllowance(self, request, context):
+        """Returns how many agents may be triage agents, and how many are. Scope: `agent.read`, `agent.write`, `agent.use` or `tenant.admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDefaultAgent(self, request, context):
+        """Makes one of a user's agents the one that sends when no agent is named; or none. FAILED_PRECONDITION when the agent is another user's.
+        Scope: `agent.use` for oneself, `agent.write` for every user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDefaultAgent(self, request, context):
+        """Returns a user's default agent. Scope: `agent.read` or `agent.use` for oneself, `agent.write` for every user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateMaintenanceAccount(self, request, context):
+        """Creates a maintenance account. INVALID_ARGUMENT lists every violation at once. ALREADY_EXISTS when `request_id` was used for another
+        one. Scope: `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMaintenanceAccount(self, request, context):
+        """Returns one maintenance account. Scope: `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMaintenanceAccounts(self, request, context):
+        """Lists maintenance accounts, oldest first. Scope: `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMaintenanceAccount(self, request, context):
+        """Changes the fields named by the mask, for all agents that connect through the account: these are tried at once. ABORTED when the etag
+        is stale. Scope: `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMaintenanceAccount(self, request, context):
+        """Removes a maintenance account and wipes its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +242,46 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteAgentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
+            'GetTriageAllowance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTriageAllowance,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.GetTriageAllowanceRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.TriageAllowance.SerializeToString,
+            ),
+            'SetDefaultAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDefaultAgent,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.SetDefaultAgentRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.DefaultAgent.SerializeToString,
+            ),
+            'GetDefaultAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDefaultAgent,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.GetDefaultAgentRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.DefaultAgent.SerializeToString,
+            ),
+            'CreateMaintenanceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMaintenanceAccount,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.CreateMaintenanceAccountRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.SerializeToString,
+            ),
+            'GetMaintenanceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMaintenanceAccount,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.GetMaintenanceAccountRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.SerializeToString,
+            ),
+            'ListMaintenanceAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMaintenanceAccounts,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.ListMaintenanceAccountsRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.ListMaintenanceAccountsResponse.SerializeToString,
+            ),
+            'UpdateMaintenanceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMaintenanceAccount,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.UpdateMaintenanceAccountRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.SerializeToString,
+            ),
+            'DeleteMaintenanceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMaintenanceAccount,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteMaintenanceAccountRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'mailagent.v1.AgentService', rpc_method_handlers)
@@ -148,7 +291,7 @@ def add_AgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgentService:
-    """Keeps the settings and credentials of outside mailboxes and shows their health.
+    """Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
 
     Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
     """
@@ -277,6 +420,222 @@ class AgentService:
             target,
             '/mailagent.v1.AgentService/DeleteAgent',
             mailagent_dot_v1_dot_agent__service__pb2.DeleteAgentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTriageAllowance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/GetTriageAllowance',
+            mailagent_dot_v1_dot_agent__service__pb2.GetTriageAllowanceRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.TriageAllowance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDefaultAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/SetDefaultAgent',
+            mailagent_dot_v1_dot_agent__service__pb2.SetDefaultAgentRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.DefaultAgent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDefaultAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/GetDefaultAgent',
+            mailagent_dot_v1_dot_agent__service__pb2.GetDefaultAgentRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.DefaultAgent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMaintenanceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/CreateMaintenanceAccount',
+            mailagent_dot_v1_dot_agent__service__pb2.CreateMaintenanceAccountRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMaintenanceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/GetMaintenanceAccount',
+            mailagent_dot_v1_dot_agent__service__pb2.GetMaintenanceAccountRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMaintenanceAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/ListMaintenanceAccounts',
+            mailagent_dot_v1_dot_agent__service__pb2.ListMaintenanceAccountsRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.ListMaintenanceAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMaintenanceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/UpdateMaintenanceAccount',
+            mailagent_dot_v1_dot_agent__service__pb2.UpdateMaintenanceAccountRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.MaintenanceAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMaintenanceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/DeleteMaintenanceAccount',
+            mailagent_dot_v1_dot_agent__service__pb2.DeleteMaintenanceAccountRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

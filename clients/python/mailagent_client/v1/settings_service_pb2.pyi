@@ -12,17 +12,37 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AuthenticationMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUTHENTICATION_METHOD_UNSPECIFIED: _ClassVar[AuthenticationMethod]
+    AUTHENTICATION_METHOD_BASIC: _ClassVar[AuthenticationMethod]
+    AUTHENTICATION_METHOD_MODERN: _ClassVar[AuthenticationMethod]
+
+class AuditAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIT_ACTION_UNSPECIFIED: _ClassVar[AuditAction]
+    AUDIT_ACTION_CREATED: _ClassVar[AuditAction]
+    AUDIT_ACTION_UPDATED: _ClassVar[AuditAction]
+    AUDIT_ACTION_DELETED: _ClassVar[AuditAction]
+
 class SenderCheck(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SENDER_CHECK_UNSPECIFIED: _ClassVar[SenderCheck]
     SENDER_CHECK_REFUSE: _ClassVar[SenderCheck]
     SENDER_CHECK_WARN: _ClassVar[SenderCheck]
+AUTHENTICATION_METHOD_UNSPECIFIED: AuthenticationMethod
+AUTHENTICATION_METHOD_BASIC: AuthenticationMethod
+AUTHENTICATION_METHOD_MODERN: AuthenticationMethod
+AUDIT_ACTION_UNSPECIFIED: AuditAction
+AUDIT_ACTION_CREATED: AuditAction
+AUDIT_ACTION_UPDATED: AuditAction
+AUDIT_ACTION_DELETED: AuditAction
 SENDER_CHECK_UNSPECIFIED: SenderCheck
 SENDER_CHECK_REFUSE: SenderCheck
 SENDER_CHECK_WARN: SenderCheck
 
 class TenantSettings(_message.Message):
-    __slots__ = ("name", "case_reference_format", "internal_domains", "trusted_authserv_ids", "sender_check", "skip_automatic_mail", "loop_limit_per_sender_and_case", "loop_limit_per_sender", "storage_acknowledgement", "etag")
+    __slots__ = ("name", "case_reference_format", "internal_domains", "trusted_authserv_ids", "sender_check", "skip_automatic_mail", "loop_limit_per_sender_and_case", "loop_limit_per_sender", "storage_acknowledgement", "etag", "authentication_method", "triage_licence_count", "allow_unencrypted_smtp", "allow_private_networks", "trusted_certificates")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CASE_REFERENCE_FORMAT_FIELD_NUMBER: _ClassVar[int]
     INTERNAL_DOMAINS_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +53,11 @@ class TenantSettings(_message.Message):
     LOOP_LIMIT_PER_SENDER_FIELD_NUMBER: _ClassVar[int]
     STORAGE_ACKNOWLEDGEMENT_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATION_METHOD_FIELD_NUMBER: _ClassVar[int]
+    TRIAGE_LICENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNENCRYPTED_SMTP_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_PRIVATE_NETWORKS_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     name: str
     case_reference_format: CaseReferenceFormat
     internal_domains: _containers.RepeatedScalarFieldContainer[str]
@@ -43,7 +68,46 @@ class TenantSettings(_message.Message):
     loop_limit_per_sender: int
     storage_acknowledgement: StorageAcknowledgement
     etag: str
-    def __init__(self, name: _Optional[str] = ..., case_reference_format: _Optional[_Union[CaseReferenceFormat, _Mapping]] = ..., internal_domains: _Optional[_Iterable[str]] = ..., trusted_authserv_ids: _Optional[_Iterable[str]] = ..., sender_check: _Optional[_Union[SenderCheck, str]] = ..., skip_automatic_mail: _Optional[bool] = ..., loop_limit_per_sender_and_case: _Optional[int] = ..., loop_limit_per_sender: _Optional[int] = ..., storage_acknowledgement: _Optional[_Union[StorageAcknowledgement, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    authentication_method: AuthenticationMethod
+    triage_licence_count: int
+    allow_unencrypted_smtp: bool
+    allow_private_networks: bool
+    trusted_certificates: _containers.RepeatedCompositeFieldContainer[TrustedCertificate]
+    def __init__(self, name: _Optional[str] = ..., case_reference_format: _Optional[_Union[CaseReferenceFormat, _Mapping]] = ..., internal_domains: _Optional[_Iterable[str]] = ..., trusted_authserv_ids: _Optional[_Iterable[str]] = ..., sender_check: _Optional[_Union[SenderCheck, str]] = ..., skip_automatic_mail: _Optional[bool] = ..., loop_limit_per_sender_and_case: _Optional[int] = ..., loop_limit_per_sender: _Optional[int] = ..., storage_acknowledgement: _Optional[_Union[StorageAcknowledgement, _Mapping]] = ..., etag: _Optional[str] = ..., authentication_method: _Optional[_Union[AuthenticationMethod, str]] = ..., triage_licence_count: _Optional[int] = ..., allow_unencrypted_smtp: _Optional[bool] = ..., allow_private_networks: _Optional[bool] = ..., trusted_certificates: _Optional[_Iterable[_Union[TrustedCertificate, _Mapping]]] = ...) -> None: ...
+
+class TrustedCertificate(_message.Message):
+    __slots__ = ("host", "sha256_fingerprint")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    sha256_fingerprint: str
+    def __init__(self, host: _Optional[str] = ..., sha256_fingerprint: _Optional[str] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("name", "create_time", "user", "resource", "action", "changes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    create_time: _timestamp_pb2.Timestamp
+    user: str
+    resource: str
+    action: AuditAction
+    changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    def __init__(self, name: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[str] = ..., resource: _Optional[str] = ..., action: _Optional[_Union[AuditAction, str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
+
+class FieldChange(_message.Message):
+    __slots__ = ("field", "old_value", "new_value")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
+    NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    old_value: str
+    new_value: str
+    def __init__(self, field: _Optional[str] = ..., old_value: _Optional[str] = ..., new_value: _Optional[str] = ...) -> None: ...
 
 class CaseReferenceFormat(_message.Message):
     __slots__ = ("prefix", "pattern")
@@ -84,3 +148,33 @@ class UpdateTenantSettingsRequest(_message.Message):
 class AcknowledgeStorageTermsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ListAuditEntriesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: AuditFilter
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[_Union[AuditFilter, _Mapping]] = ...) -> None: ...
+
+class AuditFilter(_message.Message):
+    __slots__ = ("resource", "user", "start_time", "end_time")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    resource: str
+    user: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, resource: _Optional[str] = ..., user: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListAuditEntriesResponse(_message.Message):
+    __slots__ = ("audit_entries", "next_page_token")
+    AUDIT_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    audit_entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
+    next_page_token: str
+    def __init__(self, audit_entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -50,6 +50,11 @@ class SettingsServiceStub:
                 request_serializer=mailagent_dot_v1_dot_settings__service__pb2.AcknowledgeStorageTermsRequest.SerializeToString,
                 response_deserializer=mailagent_dot_v1_dot_settings__service__pb2.TenantSettings.FromString,
                 _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/mailagent.v1.SettingsService/ListAuditEntries',
+                request_serializer=mailagent_dot_v1_dot_settings__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_settings__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class SettingsServiceServicer:
@@ -64,7 +69,8 @@ class SettingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTenantSettings(self, request, context):
-        """Changes the settings named by the mask. ABORTED when the etag is stale. Scope: `tenant.admin`.
+        """Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences are left than
+        are in use. Scope: `tenant.admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +79,14 @@ class SettingsServiceServicer:
     def AcknowledgeStorageTerms(self, request, context):
         """Records that the caller accepts, for the tenant, what storing mail and contacts means. Needed before any sweep option can
         be turned on. A repeat keeps the first record. Scope: `tenant.admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, newest first. Changes of
+        `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +109,11 @@ def add_SettingsServiceServicer_to_server(servicer, server):
                     servicer.AcknowledgeStorageTerms,
                     request_deserializer=mailagent_dot_v1_dot_settings__service__pb2.AcknowledgeStorageTermsRequest.FromString,
                     response_serializer=mailagent_dot_v1_dot_settings__service__pb2.TenantSettings.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=mailagent_dot_v1_dot_settings__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_settings__service__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +198,33 @@ class SettingsService:
             '/mailagent.v1.SettingsService/AcknowledgeStorageTerms',
             mailagent_dot_v1_dot_settings__service__pb2.AcknowledgeStorageTermsRequest.SerializeToString,
             mailagent_dot_v1_dot_settings__service__pb2.TenantSettings.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.SettingsService/ListAuditEntries',
+            mailagent_dot_v1_dot_settings__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            mailagent_dot_v1_dot_settings__service__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,7 +8,8 @@ pub struct Agent {
     /// Owner, `users/{user}`. Must be in the directory, else NOT_FOUND naming this field.
     #[prost(string, tag = "2")]
     pub owner_user: ::prost::alloc::string::String,
-    /// What kind of mailbox server it is.
+    /// What kind of mailbox server it is. A change clears the settings of the other kind and all credentials; from EWS to Graph, the settings
+    /// stay but for endpoint, user name and password.
     #[prost(enumeration = "AgentKind", tag = "3")]
     pub kind: i32,
     /// Display name of the sender (RFC 5322), 1 to 256 characters. CR, LF and NUL are refused.
@@ -20,7 +21,7 @@ pub struct Agent {
     /// Whether a person has paused it. Its health is then DISABLED and its mailbox is not read.
     #[prost(bool, tag = "6")]
     pub disabled: bool,
-    /// Settings of an Exchange mailbox. Required for the kind EXCHANGE_EWS.
+    /// Settings of an Exchange mailbox. Required for the kinds EXCHANGE_EWS and EXCHANGE_GRAPH, INVALID_ARGUMENT for SMTP.
     #[prost(message, optional, tag = "7")]
     pub exchange: ::core::option::Option<ExchangeSettings>,
     /// How its work goes.
@@ -35,21 +36,59 @@ pub struct Agent {
     /// Changes with every write of the settings. A stale one makes UpdateAgent and DeleteAgent fail with ABORTED.
     #[prost(string, tag = "11")]
     pub etag: ::prost::alloc::string::String,
+    /// Whether a campaign editor may offer it: `AgentFilter.campaign_compatible` lists just those.
+    #[prost(bool, tag = "12")]
+    pub campaign_compatible: bool,
+    /// Settings of an SMTP server. Required for the kind SMTP, INVALID_ARGUMENT for the others.
+    #[prost(message, optional, tag = "13")]
+    pub smtp: ::core::option::Option<SmtpSettings>,
+}
+/// Settings of an SMTP server (RFC 5321), over which the agent sends. There is nothing to read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SmtpSettings {
+    /// Name or IP address of the server, such as `mail.example.com`, at most 253 characters. Addresses of this machine, of the link and of
+    /// cloud metadata are refused; those of private networks unless the tenant allows them.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Port, 1 to 65535. 0: 587 with STARTTLS, 465 with TLS, 25 with NONE.
+    #[prost(int32, tag = "2")]
+    pub port: i32,
+    /// How the connection is secured. Unspecified: STARTTLS. NONE is FAILED_PRECONDITION unless the tenant allows it.
+    #[prost(enumeration = "SmtpSecurity", tag = "3")]
+    pub security: i32,
+    /// How the login is proved. Unspecified: PASSWORD with a user name, else NONE.
+    #[prost(enumeration = "SmtpAuthentication", tag = "4")]
+    pub authentication: i32,
+    /// Login name, 1 to 256 characters. Required with PASSWORD, INVALID_ARGUMENT with NONE; with OAUTH, empty means the agent's `from_address`.
+    #[prost(string, tag = "5")]
+    pub username: ::prost::alloc::string::String,
+    /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT without PASSWORD. Erased and kept as
+    /// `ExchangeSettings.password` is.
+    #[prost(string, tag = "6")]
+    pub password: ::prost::alloc::string::String,
+    /// Whether a password is stored.
+    #[prost(bool, tag = "7")]
+    pub password_set: bool,
 }
 /// Settings of a mailbox on a Microsoft Exchange server.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExchangeSettings {
-    /// URL of the EWS service, say `<https://mail.example.com/EWS/Exchange.asmx`.> Only https, unless the operator allows
-    /// plain http (`\[exchange\] allow_http`). User name and password in the URL are refused.
+    /// EWS: URL of the service, say `<https://mail.example.com/EWS/Exchange.asmx`;> required with USER_CREDENTIALS. Graph: empty for
+    /// `<https://graph.microsoft.com/v1.0`,> else the address of a national cloud. INVALID_ARGUMENT with MAINTENANCE_ACCOUNT, whose own address
+    /// is used. Only https, unless the operator allows plain http (`\[exchange\] allow_http`). User name and password in the URL are refused,
+    /// and hosts as for `SmtpSettings.host`.
     #[prost(string, tag = "1")]
     pub endpoint: ::prost::alloc::string::String,
-    /// Mailbox that is opened when it is not the login's own, as an address. Empty: the agent's `from_address`.
+    /// Mailbox that is opened when it is not the login's own, as an address: a shared mailbox, or the one that a maintenance account acts
+    /// for. Empty: the agent's `from_address`.
     #[prost(string, tag = "2")]
     pub mailbox: ::prost::alloc::string::String,
-    /// Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters.
+    /// Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters. Required for EWS with USER_CREDENTIALS while the tenant's
+    /// authentication method is BASIC; INVALID_ARGUMENT to set under MODERN and for Graph.
     #[prost(string, tag = "3")]
     pub username: ::prost::alloc::string::String,
-    /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. Empty while the mask names just this field: erases the stored one;
+    /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT to set as the user name is, and with
+    /// MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes. Empty while the mask names just this field: erases the stored one;
     /// empty under a wider mask (`*`, `exchange`): leaves it, so that an agent that was read can be written back.
     #[prost(string, tag = "4")]
     pub password: ::prost::alloc::string::String,
@@ -65,6 +104,29 @@ pub struct ExchangeSettings {
     /// What the sweep does beside making notes. Options in it need `case_sweep` and the tenant's storage acknowledgement.
     #[prost(message, optional, tag = "8")]
     pub sweep_options: ::core::option::Option<SweepOptions>,
+    /// Whether its mail goes to the tenant's triage queue. Takes one of the tenant's triage licences; RESOURCE_EXHAUSTED when all are in use.
+    #[prost(bool, tag = "9")]
+    pub triage: bool,
+    /// Whether its calendar is kept in step with the CRM's.
+    #[prost(bool, tag = "10")]
+    pub calendar: bool,
+    /// Whose login opens the mailbox. Unspecified: USER_CREDENTIALS. MAINTENANCE_ACCOUNT erases a stored password.
+    #[prost(enumeration = "ConnectionType", tag = "11")]
+    pub connection_type: i32,
+    /// The maintenance account, `maintenanceAccounts/{maintenance_account}`, of the agent's kind. Required with MAINTENANCE_ACCOUNT, else
+    /// NOT_FOUND naming this field when it does not exist; INVALID_ARGUMENT with USER_CREDENTIALS.
+    #[prost(string, tag = "12")]
+    pub maintenance_account: ::prost::alloc::string::String,
+    /// What triage does by itself. Options in it need `triage`.
+    #[prost(message, optional, tag = "13")]
+    pub triage_options: ::core::option::Option<TriageOptions>,
+}
+/// What triage does by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageOptions {
+    /// Whether replies to existing cases are hidden from the triage queue. FAILED_PRECONDITION without `triage`.
+    #[prost(bool, tag = "1")]
+    pub case_reference_purge: bool,
 }
 /// What the case sweep does beside making notes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -75,6 +137,126 @@ pub struct SweepOptions {
     /// Whether the byte-exact message is kept with the note, see SweepService.DownloadNoteMessage.
     #[prost(bool, tag = "2")]
     pub keep_full_message: bool,
+}
+/// A login at a mailbox server that may act for many mailboxes, so that their users need not log in. Its password is changed in one place for
+/// all agents that connect through it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MaintenanceAccount {
+    /// Resource name, `maintenanceAccounts/{maintenance_account}`. The service chooses the last part (26 characters, sortable by creation).
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What people call it, 1 to 256 characters without line breaks.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// EXCHANGE_EWS or EXCHANGE_GRAPH. Cannot be changed; INVALID_ARGUMENT for SMTP.
+    #[prost(enumeration = "AgentKind", tag = "3")]
+    pub kind: i32,
+    /// Address of the service, as `ExchangeSettings.endpoint`. Required for EWS.
+    #[prost(string, tag = "4")]
+    pub endpoint: ::prost::alloc::string::String,
+    /// Login name, as `ExchangeSettings.username`: required for EWS under BASIC, INVALID_ARGUMENT to set under MODERN and for Graph. The
+    /// account needs the role ApplicationImpersonation at the server.
+    #[prost(string, tag = "5")]
+    pub username: ::prost::alloc::string::String,
+    /// Password of the login, as `ExchangeSettings.password`. Never returned.
+    #[prost(string, tag = "6")]
+    pub password: ::prost::alloc::string::String,
+    /// Whether a password is stored.
+    #[prost(bool, tag = "7")]
+    pub password_set: bool,
+    /// Agents that connect through it.
+    #[prost(int32, tag = "8")]
+    pub agent_count: i32,
+    /// Why none of these agents tries its login, and what to do about it, in plain words: the server refused it, and more tries could lock
+    /// the account. Empty when they may.
+    #[prost(string, tag = "9")]
+    pub problem: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "10")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "11")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every write. A stale one makes UpdateMaintenanceAccount and DeleteMaintenanceAccount fail with ABORTED.
+    #[prost(string, tag = "12")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// How many of the tenant's agents may be triage agents.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageAllowance {
+    /// Resource name, always `triageAllowance`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Triage licences of the tenant: `TenantSettings.triage_licence_count`.
+    #[prost(int32, tag = "2")]
+    pub total_count: i32,
+    /// Agents with `triage` on, paused ones too. Never more than `total_count`.
+    #[prost(int32, tag = "3")]
+    pub used_count: i32,
+}
+/// The agent that sends for a user when none is named.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DefaultAgent {
+    /// Resource name, `users/{user}/defaultAgent`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The agent, `agents/{agent}`, one of this user's own. Empty: there is none.
+    #[prost(string, tag = "2")]
+    pub agent: ::prost::alloc::string::String,
+}
+/// A stage of a check that is over.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckStage {
+    /// Which stage.
+    #[prost(enumeration = "CheckStageKind", tag = "1")]
+    pub kind: i32,
+    /// How it ended.
+    #[prost(enumeration = "CheckStageState", tag = "2")]
+    pub state: i32,
+    /// How long it took.
+    #[prost(message, optional, tag = "3")]
+    pub duration: ::core::option::Option<::prost_types::Duration>,
+    /// What happened, in one sentence; of a failed stage, what is wrong and what to do about it.
+    #[prost(string, tag = "4")]
+    pub summary: ::prost::alloc::string::String,
+    /// The server's own words, at most 1,024 characters. May be empty.
+    #[prost(string, tag = "5")]
+    pub server_reply: ::prost::alloc::string::String,
+    /// The server's certificate. Only in the stage TLS, also when that failed because of it.
+    #[prost(message, optional, tag = "6")]
+    pub certificate: ::core::option::Option<ServerCertificate>,
+    /// Of a failed stage, what kind of fault it is. Unspecified otherwise.
+    #[prost(enumeration = "CheckFault", tag = "7")]
+    pub fault: i32,
+}
+/// What a server's certificate says (RFC 5280).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServerCertificate {
+    /// Whom it is for, as a distinguished name.
+    #[prost(string, tag = "1")]
+    pub subject: ::prost::alloc::string::String,
+    /// Who vouches for it, in the same form.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Names and addresses that it is good for, at most 100.
+    #[prost(string, repeated, tag = "3")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// From when it is good.
+    #[prost(message, optional, tag = "4")]
+    pub not_before_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when it is good.
+    #[prost(message, optional, tag = "5")]
+    pub not_after_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// SHA-256 of the certificate: 64 hexadecimal digits. An administrator who compared it may enter it in
+    /// `TenantSettings.trusted_certificates`.
+    #[prost(string, tag = "6")]
+    pub sha256_fingerprint: ::prost::alloc::string::String,
+    /// `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before that was settled.
+    #[prost(string, tag = "7")]
+    pub tls_version: ::prost::alloc::string::String,
+    /// Whether it is believed only because an administrator entered its fingerprint.
+    #[prost(bool, tag = "8")]
+    pub trusted_by_fingerprint: bool,
 }
 /// How an agent's work goes, as of the last time it was tried.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -88,7 +270,8 @@ pub struct AgentHealth {
     /// The server's own words about it, at most 1,024 characters. May be empty.
     #[prost(string, tag = "3")]
     pub server_reply: ::prost::alloc::string::String,
-    /// When its mailbox was last read to the end without a fault. Absent before the first time.
+    /// When its mailbox was last read to the end without a fault; of an SMTP agent, when a check or test last went well. Absent before the
+    /// first time.
     #[prost(message, optional, tag = "4")]
     pub last_success_time: ::core::option::Option<::prost_types::Timestamp>,
     /// When the present trouble began. Absent when all is well.
@@ -147,6 +330,15 @@ pub struct AgentFilter {
     /// Only agents in this state.
     #[prost(enumeration = "AgentHealthState", tag = "2")]
     pub health_state: i32,
+    /// Only agents that a campaign editor may offer. False: all.
+    #[prost(bool, tag = "3")]
+    pub campaign_compatible: bool,
+    /// Only agents of this kind. Unspecified: all.
+    #[prost(enumeration = "AgentKind", tag = "4")]
+    pub kind: i32,
+    /// Only agents that connect through this maintenance account, `maintenanceAccounts/{maintenance_account}`.
+    #[prost(string, tag = "5")]
+    pub maintenance_account: ::prost::alloc::string::String,
 }
 /// A page of agents.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -165,7 +357,7 @@ pub struct UpdateAgentRequest {
     #[prost(message, optional, tag = "1")]
     pub agent: ::core::option::Option<Agent>,
     /// Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all, but for
-    /// `exchange.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
+    /// `exchange.password`, `smtp.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -179,14 +371,123 @@ pub struct DeleteAgentRequest {
     #[prost(string, tag = "2")]
     pub etag: ::prost::alloc::string::String,
 }
+/// Asks to check an agent's connection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckAgentRequest {
+    /// `agents/{agent}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// A stage of the check, as it ends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckAgentResponse {
+    /// The stage.
+    #[prost(message, optional, tag = "1")]
+    pub stage: ::core::option::Option<CheckStage>,
+}
+/// Asks to send a message from an agent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestAgentRequest {
+    /// `agents/{agent}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// A stage of the test, as it ends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestAgentResponse {
+    /// The stage.
+    #[prost(message, optional, tag = "1")]
+    pub stage: ::core::option::Option<CheckStage>,
+    /// Address that the message goes to. The same in every response.
+    #[prost(string, tag = "2")]
+    pub recipient: ::prost::alloc::string::String,
+}
+/// Asks for the triage allowance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTriageAllowanceRequest {}
+/// Asks to make an agent a user's default.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetDefaultAgentRequest {
+    /// The user's default agent as it is to be. Its `name` says whose; an empty `agent` leaves the user without one.
+    #[prost(message, optional, tag = "1")]
+    pub default_agent: ::core::option::Option<DefaultAgent>,
+}
+/// Asks for a user's default agent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDefaultAgentRequest {
+    /// `users/{user}/defaultAgent`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a new maintenance account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateMaintenanceAccountRequest {
+    /// The account. `name` must be empty.
+    #[prost(message, optional, tag = "1")]
+    pub maintenance_account: ::core::option::Option<MaintenanceAccount>,
+    /// Makes the call safe to repeat, as `CreateAgentRequest.request_id`.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for one maintenance account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMaintenanceAccountRequest {
+    /// `maintenanceAccounts/{maintenance_account}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of maintenance accounts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMaintenanceAccountsRequest {
+    /// Accounts per page: 0 means 50, above 500 means 500, negative is INVALID_ARGUMENT.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of maintenance accounts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMaintenanceAccountsResponse {
+    /// The accounts, oldest first. May be empty also before the last page.
+    #[prost(message, repeated, tag = "1")]
+    pub maintenance_accounts: ::prost::alloc::vec::Vec<MaintenanceAccount>,
+    /// Asks for the next page. Empty at the end, and only there.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks to change a maintenance account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateMaintenanceAccountRequest {
+    /// The account, with `name`, the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
+    #[prost(message, optional, tag = "1")]
+    pub maintenance_account: ::core::option::Option<MaintenanceAccount>,
+    /// Fields to change. Absent: the populated fields. `*`: all, but for `password` when it is empty. An unknown path is INVALID_ARGUMENT.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// Asks to remove a maintenance account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteMaintenanceAccountRequest {
+    /// `maintenanceAccounts/{maintenance_account}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The etag that was read. Empty: not checked.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+}
 /// Kind of mailbox server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum AgentKind {
     /// Not given; INVALID_ARGUMENT in a request.
     Unspecified = 0,
-    /// Microsoft Exchange on premises, over Exchange Web Services.
+    /// Microsoft Exchange on premises (2016 to SE), over Exchange Web Services.
     ExchangeEws = 1,
+    /// Any server that sends mail, over SMTP.
+    Smtp = 2,
+    /// Exchange Online, over Microsoft Graph. FAILED_PRECONDITION unless the tenant's authentication method is MODERN.
+    ExchangeGraph = 3,
 }
 impl AgentKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -197,6 +498,8 @@ impl AgentKind {
         match self {
             Self::Unspecified => "AGENT_KIND_UNSPECIFIED",
             Self::ExchangeEws => "AGENT_KIND_EXCHANGE_EWS",
+            Self::Smtp => "AGENT_KIND_SMTP",
+            Self::ExchangeGraph => "AGENT_KIND_EXCHANGE_GRAPH",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -204,6 +507,246 @@ impl AgentKind {
         match value {
             "AGENT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "AGENT_KIND_EXCHANGE_EWS" => Some(Self::ExchangeEws),
+            "AGENT_KIND_SMTP" => Some(Self::Smtp),
+            "AGENT_KIND_EXCHANGE_GRAPH" => Some(Self::ExchangeGraph),
+            _ => None,
+        }
+    }
+}
+/// How a connection to an SMTP server is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SmtpSecurity {
+    /// The same as STARTTLS.
+    Unspecified = 0,
+    /// TLS after the command STARTTLS (RFC 3207), which the server must offer: nothing is sent in the clear instead.
+    Starttls = 1,
+    /// TLS from the first byte (RFC 8314).
+    Tls = 2,
+    /// None: login and mail can be read on the way. Only where `TenantSettings.allow_unencrypted_smtp`.
+    None = 3,
+}
+impl SmtpSecurity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SMTP_SECURITY_UNSPECIFIED",
+            Self::Starttls => "SMTP_SECURITY_STARTTLS",
+            Self::Tls => "SMTP_SECURITY_TLS",
+            Self::None => "SMTP_SECURITY_NONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SMTP_SECURITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "SMTP_SECURITY_STARTTLS" => Some(Self::Starttls),
+            "SMTP_SECURITY_TLS" => Some(Self::Tls),
+            "SMTP_SECURITY_NONE" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+/// How a login at an SMTP server is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SmtpAuthentication {
+    /// PASSWORD with a user name, else NONE.
+    Unspecified = 0,
+    /// There is no login.
+    None = 1,
+    /// User name and password (PLAIN or LOGIN, RFC 4954).
+    Password = 2,
+    /// An OAuth 2.0 access token (XOAUTH2).
+    Oauth = 3,
+}
+impl SmtpAuthentication {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SMTP_AUTHENTICATION_UNSPECIFIED",
+            Self::None => "SMTP_AUTHENTICATION_NONE",
+            Self::Password => "SMTP_AUTHENTICATION_PASSWORD",
+            Self::Oauth => "SMTP_AUTHENTICATION_OAUTH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SMTP_AUTHENTICATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "SMTP_AUTHENTICATION_NONE" => Some(Self::None),
+            "SMTP_AUTHENTICATION_PASSWORD" => Some(Self::Password),
+            "SMTP_AUTHENTICATION_OAUTH" => Some(Self::Oauth),
+            _ => None,
+        }
+    }
+}
+/// Whose login opens an Exchange mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConnectionType {
+    /// The same as USER_CREDENTIALS.
+    Unspecified = 0,
+    /// The agent's own.
+    UserCredentials = 1,
+    /// That of a maintenance account, which acts for the mailbox.
+    MaintenanceAccount = 2,
+}
+impl ConnectionType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONNECTION_TYPE_UNSPECIFIED",
+            Self::UserCredentials => "CONNECTION_TYPE_USER_CREDENTIALS",
+            Self::MaintenanceAccount => "CONNECTION_TYPE_MAINTENANCE_ACCOUNT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONNECTION_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONNECTION_TYPE_USER_CREDENTIALS" => Some(Self::UserCredentials),
+            "CONNECTION_TYPE_MAINTENANCE_ACCOUNT" => Some(Self::MaintenanceAccount),
+            _ => None,
+        }
+    }
+}
+/// A stage of a check, in the order in which they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckStageKind {
+    /// Not known.
+    Unspecified = 0,
+    /// The server's name becomes addresses that may be called.
+    Resolve = 1,
+    /// A TCP connection.
+    Connect = 2,
+    /// The TLS handshake. Left out where no TLS is wanted.
+    Tls = 3,
+    /// The login.
+    Authenticate = 4,
+    /// The inbox is opened. Exchange only.
+    OpenInbox = 5,
+    /// A message is handed over. TestAgent only.
+    Send = 6,
+}
+impl CheckStageKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_STAGE_KIND_UNSPECIFIED",
+            Self::Resolve => "CHECK_STAGE_KIND_RESOLVE",
+            Self::Connect => "CHECK_STAGE_KIND_CONNECT",
+            Self::Tls => "CHECK_STAGE_KIND_TLS",
+            Self::Authenticate => "CHECK_STAGE_KIND_AUTHENTICATE",
+            Self::OpenInbox => "CHECK_STAGE_KIND_OPEN_INBOX",
+            Self::Send => "CHECK_STAGE_KIND_SEND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_STAGE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_STAGE_KIND_RESOLVE" => Some(Self::Resolve),
+            "CHECK_STAGE_KIND_CONNECT" => Some(Self::Connect),
+            "CHECK_STAGE_KIND_TLS" => Some(Self::Tls),
+            "CHECK_STAGE_KIND_AUTHENTICATE" => Some(Self::Authenticate),
+            "CHECK_STAGE_KIND_OPEN_INBOX" => Some(Self::OpenInbox),
+            "CHECK_STAGE_KIND_SEND" => Some(Self::Send),
+            _ => None,
+        }
+    }
+}
+/// How a stage of a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckStageState {
+    /// Not known.
+    Unspecified = 0,
+    /// All is well.
+    Passed = 1,
+    /// It failed, and no further stage was tried.
+    Failed = 2,
+}
+impl CheckStageState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_STAGE_STATE_UNSPECIFIED",
+            Self::Passed => "CHECK_STAGE_STATE_PASSED",
+            Self::Failed => "CHECK_STAGE_STATE_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_STAGE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_STAGE_STATE_PASSED" => Some(Self::Passed),
+            "CHECK_STAGE_STATE_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// What kind of fault ended a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckFault {
+    /// None.
+    Unspecified = 0,
+    /// The server asks for patience or has a passing fault. It may work a little later.
+    Temporary = 1,
+    /// The server cannot be reached or talked to: name, network, port, TLS, certificate, or a server of another kind.
+    Unreachable = 2,
+    /// The login is refused or missing.
+    Login = 3,
+    /// The login may not do this, the mailbox does not exist, or sender or recipient are refused.
+    Refused = 4,
+    /// The server takes no message of this size.
+    TooLarge = 5,
+    /// The server's answer makes no sense.
+    Malformed = 6,
+}
+impl CheckFault {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_FAULT_UNSPECIFIED",
+            Self::Temporary => "CHECK_FAULT_TEMPORARY",
+            Self::Unreachable => "CHECK_FAULT_UNREACHABLE",
+            Self::Login => "CHECK_FAULT_LOGIN",
+            Self::Refused => "CHECK_FAULT_REFUSED",
+            Self::TooLarge => "CHECK_FAULT_TOO_LARGE",
+            Self::Malformed => "CHECK_FAULT_MALFORMED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_FAULT_TEMPORARY" => Some(Self::Temporary),
+            "CHECK_FAULT_UNREACHABLE" => Some(Self::Unreachable),
+            "CHECK_FAULT_LOGIN" => Some(Self::Login),
+            "CHECK_FAULT_REFUSED" => Some(Self::Refused),
+            "CHECK_FAULT_TOO_LARGE" => Some(Self::TooLarge),
+            "CHECK_FAULT_MALFORMED" => Some(Self::Malformed),
             _ => None,
         }
     }
@@ -218,7 +761,8 @@ pub enum AgentHealthState {
     Ok = 1,
     /// The server answers, but asks to wait or fails now and then. Retried by itself.
     Degraded = 2,
-    /// The server refuses the login. Nothing is tried until a person changes the agent.
+    /// The server refuses the login, or there is none. Nothing is tried until a person changes the agent, its maintenance account or the
+    /// tenant's authentication method, or a check goes well.
     AuthenticationRequired = 3,
     /// The server cannot be reached or talked to. Retried by itself.
     Unreachable = 4,
@@ -266,7 +810,7 @@ pub mod agent_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Keeps the settings and credentials of outside mailboxes and shows their health.
+    /// Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
     ///
     /// Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
     #[derive(Debug, Clone)]
@@ -340,9 +884,11 @@ pub mod agent_service_client {
         }
         /// Creates an agent and starts its work at once.
         ///
-        /// INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner is not in the directory. FAILED_PRECONDITION
-        /// when a sweep option needs the tenant's storage acknowledgement. ALREADY_EXISTS when `request_id` was used for another agent.
-        /// Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too.
+        /// INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner or the maintenance account does not exist.
+        /// FAILED_PRECONDITION when a setting needs another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
+        /// in use. ALREADY_EXISTS when `request_id` was used for another agent.
+        /// Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too, and connecting
+        /// through a maintenance account needs `agent.write`.
         pub async fn create_agent(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateAgentRequest>,
@@ -411,7 +957,9 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("mailagent.v1.AgentService", "ListAgents"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the settings named by the mask. ABORTED when the etag is stale. Scope: `agent.write`, or `agent.use` for one's own.
+        /// Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. What a person fixed is tried at once.
+        /// Scope: `agent.write`, or `agent.use` for one's own; with a maintenance account, `agent.write` for all that decides which mailbox it
+        /// acts for.
         pub async fn update_agent(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateAgentRequest>,
@@ -433,8 +981,8 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("mailagent.v1.AgentService", "UpdateAgent"));
             self.inner.unary(req, path, codec).await
         }
-        /// Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays.
-        /// Scope: `agent.write`, or `agent.use` for one's own.
+        /// Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays. Where it was a user's default agent,
+        /// that user has none afterwards. Scope: `agent.write`, or `agent.use` for one's own.
         pub async fn delete_agent(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteAgentRequest>,
@@ -454,6 +1002,224 @@ pub mod agent_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("mailagent.v1.AgentService", "DeleteAgent"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns how many agents may be triage agents, and how many are. Scope: `agent.read`, `agent.write`, `agent.use` or `tenant.admin`.
+        pub async fn get_triage_allowance(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTriageAllowanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TriageAllowance>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/GetTriageAllowance",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mailagent.v1.AgentService", "GetTriageAllowance"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes one of a user's agents the one that sends when no agent is named; or none. FAILED_PRECONDITION when the agent is another user's.
+        /// Scope: `agent.use` for oneself, `agent.write` for every user.
+        pub async fn set_default_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetDefaultAgentRequest>,
+        ) -> std::result::Result<tonic::Response<super::DefaultAgent>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/SetDefaultAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mailagent.v1.AgentService", "SetDefaultAgent"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a user's default agent. Scope: `agent.read` or `agent.use` for oneself, `agent.write` for every user.
+        pub async fn get_default_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDefaultAgentRequest>,
+        ) -> std::result::Result<tonic::Response<super::DefaultAgent>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/GetDefaultAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mailagent.v1.AgentService", "GetDefaultAgent"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a maintenance account. INVALID_ARGUMENT lists every violation at once. ALREADY_EXISTS when `request_id` was used for another
+        /// one. Scope: `agent.write`.
+        pub async fn create_maintenance_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateMaintenanceAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaintenanceAccount>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/CreateMaintenanceAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "mailagent.v1.AgentService",
+                        "CreateMaintenanceAccount",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns one maintenance account. Scope: `agent.write`.
+        pub async fn get_maintenance_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetMaintenanceAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaintenanceAccount>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/GetMaintenanceAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mailagent.v1.AgentService", "GetMaintenanceAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists maintenance accounts, oldest first. Scope: `agent.write`.
+        pub async fn list_maintenance_accounts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMaintenanceAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMaintenanceAccountsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/ListMaintenanceAccounts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "mailagent.v1.AgentService",
+                        "ListMaintenanceAccounts",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the fields named by the mask, for all agents that connect through the account: these are tried at once. ABORTED when the etag
+        /// is stale. Scope: `agent.write`.
+        pub async fn update_maintenance_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateMaintenanceAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaintenanceAccount>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/UpdateMaintenanceAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "mailagent.v1.AgentService",
+                        "UpdateMaintenanceAccount",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a maintenance account and wipes its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
+        pub async fn delete_maintenance_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteMaintenanceAccountRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/DeleteMaintenanceAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "mailagent.v1.AgentService",
+                        "DeleteMaintenanceAccount",
+                    ),
+                );
             self.inner.unary(req, path, codec).await
         }
     }
@@ -2121,6 +2887,19 @@ pub enum ErrorReason {
     CallTimedOut = 20,
     /// INTERNAL. A fault of the service; the log has more under the request id.
     InternalFault = 21,
+    /// FAILED_PRECONDITION. The tenant's settings do not allow this value. Metadata: `field`, `setting`, which an administrator may change.
+    NotAllowedByTenant = 22,
+    /// RESOURCE_EXHAUSTED when one more agent is to be a triage agent, FAILED_PRECONDITION when the number of licences is to be less than are
+    /// in use. Metadata: `total`, `used`, `subject` or `field`.
+    TriageLicencesInUse = 23,
+    /// FAILED_PRECONDITION. Agents connect through the maintenance account. Metadata: `resource`, `agents` (their number).
+    MaintenanceAccountInUse = 24,
+    /// FAILED_PRECONDITION. The agent belongs to another user. Metadata: `resource`, `user`.
+    AgentOfAnotherUser = 25,
+    /// FAILED_PRECONDITION. The directory has no e-mail address of the calling user. Metadata: `resource`.
+    UserWithoutAddress = 26,
+    /// RESOURCE_EXHAUSTED. The agent is being checked already. Retry when that is over. Metadata: `resource`.
+    CheckUnderWay = 27,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2153,6 +2932,12 @@ impl ErrorReason {
             Self::StoreUnavailable => "ERROR_REASON_STORE_UNAVAILABLE",
             Self::CallTimedOut => "ERROR_REASON_CALL_TIMED_OUT",
             Self::InternalFault => "ERROR_REASON_INTERNAL_FAULT",
+            Self::NotAllowedByTenant => "ERROR_REASON_NOT_ALLOWED_BY_TENANT",
+            Self::TriageLicencesInUse => "ERROR_REASON_TRIAGE_LICENCES_IN_USE",
+            Self::MaintenanceAccountInUse => "ERROR_REASON_MAINTENANCE_ACCOUNT_IN_USE",
+            Self::AgentOfAnotherUser => "ERROR_REASON_AGENT_OF_ANOTHER_USER",
+            Self::UserWithoutAddress => "ERROR_REASON_USER_WITHOUT_ADDRESS",
+            Self::CheckUnderWay => "ERROR_REASON_CHECK_UNDER_WAY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2182,12 +2967,20 @@ impl ErrorReason {
             "ERROR_REASON_STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
             "ERROR_REASON_CALL_TIMED_OUT" => Some(Self::CallTimedOut),
             "ERROR_REASON_INTERNAL_FAULT" => Some(Self::InternalFault),
+            "ERROR_REASON_NOT_ALLOWED_BY_TENANT" => Some(Self::NotAllowedByTenant),
+            "ERROR_REASON_TRIAGE_LICENCES_IN_USE" => Some(Self::TriageLicencesInUse),
+            "ERROR_REASON_MAINTENANCE_ACCOUNT_IN_USE" => {
+                Some(Self::MaintenanceAccountInUse)
+            }
+            "ERROR_REASON_AGENT_OF_ANOTHER_USER" => Some(Self::AgentOfAnotherUser),
+            "ERROR_REASON_USER_WITHOUT_ADDRESS" => Some(Self::UserWithoutAddress),
+            "ERROR_REASON_CHECK_UNDER_WAY" => Some(Self::CheckUnderWay),
             _ => None,
         }
     }
 }
 /// What holds for a whole tenant.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TenantSettings {
     /// Resource name, always `tenantSettings`.
     #[prost(string, tag = "1")]
@@ -2219,6 +3012,68 @@ pub struct TenantSettings {
     /// Changes with every write. A stale one makes UpdateTenantSettings fail with ABORTED.
     #[prost(string, tag = "10")]
     pub etag: ::prost::alloc::string::String,
+    /// How Exchange mailboxes are logged in to. Unspecified: BASIC. A change keeps all agents: those that then have no login get the health
+    /// AUTHENTICATION_REQUIRED, those that have one are tried at once. Stored passwords stay, for the way back.
+    #[prost(enumeration = "AuthenticationMethod", tag = "11")]
+    pub authentication_method: i32,
+    /// Number of agents that may be triage agents, 0 to 1,000,000. Default: 0. TRIAGE_LICENCES_IN_USE when it is less than are.
+    #[prost(int32, tag = "12")]
+    pub triage_licence_count: i32,
+    /// Whether SMTP agents may use connections without TLS, on which logins and mail can be read. Default: no.
+    #[prost(bool, tag = "13")]
+    pub allow_unencrypted_smtp: bool,
+    /// Whether mailbox servers may have addresses of private networks (RFC 1918, RFC 4193, RFC 6598), as on-premises ones do. Default: no.
+    #[prost(bool, tag = "14")]
+    pub allow_private_networks: bool,
+    /// Certificates that are believed although they do not stand up to the checks, at most 100. Checks show where one was needed.
+    #[prost(message, repeated, tag = "15")]
+    pub trusted_certificates: ::prost::alloc::vec::Vec<TrustedCertificate>,
+}
+/// A certificate that is believed for a host although it does not stand up to the checks: self-signed, expired, of another name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustedCertificate {
+    /// Name or address of the server, as in the agents' settings.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// SHA-256 of the certificate: 64 hexadecimal digits, with or without colons. CheckAgent shows it.
+    #[prost(string, tag = "2")]
+    pub sha256_fingerprint: ::prost::alloc::string::String,
+}
+/// A change of a setting.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditEntry {
+    /// Resource name, `auditEntries/{audit_entry}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who, `users/{user}`.
+    #[prost(string, tag = "3")]
+    pub user: ::prost::alloc::string::String,
+    /// What was changed: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}`, `users/{user}/defaultAgent` or `tenantSettings`.
+    #[prost(string, tag = "4")]
+    pub resource: ::prost::alloc::string::String,
+    /// What happened to it.
+    #[prost(enumeration = "AuditAction", tag = "5")]
+    pub action: i32,
+    /// Fields that changed, in the order of their paths. Of a created resource those with a value, of a deleted one all that had one.
+    #[prost(message, repeated, tag = "6")]
+    pub changes: ::prost::alloc::vec::Vec<FieldChange>,
+}
+/// How a field changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FieldChange {
+    /// Its path relative to the resource, such as `exchange.endpoint`.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// The value before, as text: numbers, `true` and `false`, values of enums in lower case, lists and messages as JSON. Empty when there was
+    /// none, and for secrets.
+    #[prost(string, tag = "2")]
+    pub old_value: ::prost::alloc::string::String,
+    /// The value after, in the same form. Empty when there is none. `changed` for secrets, whether set, replaced or erased.
+    #[prost(string, tag = "3")]
+    pub new_value: ::prost::alloc::string::String,
 }
 /// What a case reference looks like: either a prefix with digits or a pattern.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2265,7 +3120,7 @@ pub struct StorageAcknowledgement {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTenantSettingsRequest {}
 /// Asks to change the tenant's settings.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateTenantSettingsRequest {
     /// The settings, with the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
     #[prost(message, optional, tag = "1")]
@@ -2277,6 +3132,115 @@ pub struct UpdateTenantSettingsRequest {
 /// Accepts the storage terms for the tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AcknowledgeStorageTermsRequest {}
+/// Asks for a page of audit entries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAuditEntriesRequest {
+    /// Entries per page: 0 means 50, above 500 means 500, negative is INVALID_ARGUMENT.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before. Empty: the first page. INVALID_ARGUMENT with another filter than the one it came from.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only entries that pass. Empty: all.
+    #[prost(message, optional, tag = "3")]
+    pub filter: ::core::option::Option<AuditFilter>,
+}
+/// Chooses audit entries. Every field that is set must hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditFilter {
+    /// Only changes of this resource, such as `agents/{agent}`.
+    #[prost(string, tag = "1")]
+    pub resource: ::prost::alloc::string::String,
+    /// Only changes by this user, `users/{user}`.
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    /// Only changes at or after this time.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only changes before this time.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A page of audit entries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAuditEntriesResponse {
+    /// The entries, newest first. May be empty also before the last page.
+    #[prost(message, repeated, tag = "1")]
+    pub audit_entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    /// Asks for the next page. Empty at the end, and only there.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How Exchange mailboxes are logged in to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuthenticationMethod {
+    /// The same as BASIC.
+    Unspecified = 0,
+    /// By user name and password.
+    Basic = 1,
+    /// By OAuth 2.0: people log in at the provider, and the service never sees a password.
+    Modern = 2,
+}
+impl AuthenticationMethod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTHENTICATION_METHOD_UNSPECIFIED",
+            Self::Basic => "AUTHENTICATION_METHOD_BASIC",
+            Self::Modern => "AUTHENTICATION_METHOD_MODERN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTHENTICATION_METHOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTHENTICATION_METHOD_BASIC" => Some(Self::Basic),
+            "AUTHENTICATION_METHOD_MODERN" => Some(Self::Modern),
+            _ => None,
+        }
+    }
+}
+/// What happened to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuditAction {
+    /// Not known.
+    Unspecified = 0,
+    /// It was created.
+    Created = 1,
+    /// It was changed.
+    Updated = 2,
+    /// It was deleted.
+    Deleted = 3,
+}
+impl AuditAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUDIT_ACTION_UNSPECIFIED",
+            Self::Created => "AUDIT_ACTION_CREATED",
+            Self::Updated => "AUDIT_ACTION_UPDATED",
+            Self::Deleted => "AUDIT_ACTION_DELETED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUDIT_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUDIT_ACTION_CREATED" => Some(Self::Created),
+            "AUDIT_ACTION_UPDATED" => Some(Self::Updated),
+            "AUDIT_ACTION_DELETED" => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}
 /// What happens to a message whose sender fails the authenticity checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2415,7 +3379,8 @@ pub mod settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the settings named by the mask. ABORTED when the etag is stale. Scope: `tenant.admin`.
+        /// Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences are left than
+        /// are in use. Scope: `tenant.admin`.
         pub async fn update_tenant_settings(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateTenantSettingsRequest>,
@@ -2467,6 +3432,34 @@ pub mod settings_service_client {
                         "mailagent.v1.SettingsService",
                         "AcknowledgeStorageTerms",
                     ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, newest first. Changes of
+        /// `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
+        pub async fn list_audit_entries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAuditEntriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAuditEntriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.SettingsService/ListAuditEntries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mailagent.v1.SettingsService", "ListAuditEntries"),
                 );
             self.inner.unary(req, path, codec).await
         }

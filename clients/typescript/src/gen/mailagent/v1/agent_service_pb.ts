@@ -5,15 +5,15 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
-import type { EmptySchema, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, EmptySchema, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file mailagent/v1/agent_service.proto.
  */
 export const file_mailagent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBtYWlsYWdlbnQvdjEvYWdlbnRfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIpQDCgVBZ2VudBISCgRuYW1lGAEgASgJQgTiQQEIEhgKCm93bmVyX3VzZXIYAiABKAlCBOJBAQISKwoEa2luZBgDIAEoDjIXLm1haWxhZ2VudC52MS5BZ2VudEtpbmRCBOJBAQISFwoJZnJvbV9uYW1lGAQgASgJQgTiQQECEhoKDGZyb21fYWRkcmVzcxgFIAEoCUIE4kEBAhIWCghkaXNhYmxlZBgGIAEoCEIE4kEBARI2CghleGNoYW5nZRgHIAEoCzIeLm1haWxhZ2VudC52MS5FeGNoYW5nZVNldHRpbmdzQgTiQQEBEi8KBmhlYWx0aBgIIAEoCzIZLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aEIE4kEBAxI1CgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEgwKBGV0YWcYCyABKAkiiAIKEEV4Y2hhbmdlU2V0dGluZ3MSFgoIZW5kcG9pbnQYASABKAlCBOJBAQISFQoHbWFpbGJveBgCIAEoCUIE4kEBARIWCgh1c2VybmFtZRgDIAEoCUIE4kEBAhIWCghwYXNzd29yZBgEIAEoCUIE4kEBBBIaCgxwYXNzd29yZF9zZXQYBSABKAhCBOJBAQMSGAoKY2FzZV9zd2VlcBgGIAEoCEIE4kEBARIaCgdhcmNoaXZlGAcgASgIQgTiQQEBSACIAQESNwoNc3dlZXBfb3B0aW9ucxgIIAEoCzIaLm1haWxhZ2VudC52MS5Td2VlcE9wdGlvbnNCBOJBAQFCCgoIX2FyY2hpdmUiWwoMU3dlZXBPcHRpb25zEioKHGNyZWF0ZV9ub25fbWF0Y2hpbmdfY29udGFjdHMYASABKAhCBOJBAQESHwoRa2VlcF9mdWxsX21lc3NhZ2UYAiABKAhCBOJBAQEi+QIKC0FnZW50SGVhbHRoEjMKBXN0YXRlGAEgASgOMh4ubWFpbGFnZW50LnYxLkFnZW50SGVhbHRoU3RhdGVCBOJBAQMSFQoHcHJvYmxlbRgCIAEoCUIE4kEBAxIaCgxzZXJ2ZXJfcmVwbHkYAyABKAlCBOJBAQMSOwoRbGFzdF9zdWNjZXNzX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjYKDHByb2JsZW1fdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNAoKcmV0cnlfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSGwoNaGFuZGxlZF9jb3VudBgHIAEoA0IE4kEBAxIbCg1tYXRjaGVkX2NvdW50GAggASgDQgTiQQEDEh0KD3NldF9hc2lkZV9jb3VudBgJIAEoA0IE4kEBAyJYChJDcmVhdGVBZ2VudFJlcXVlc3QSKAoFYWdlbnQYASABKAsyEy5tYWlsYWdlbnQudjEuQWdlbnRCBOJBAQISGAoKcmVxdWVzdF9pZBgCIAEoCUIE4kEBASIlCg9HZXRBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJ3ChFMaXN0QWdlbnRzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIvCgZmaWx0ZXIYAyABKAsyGS5tYWlsYWdlbnQudjEuQWdlbnRGaWx0ZXJCBOJBAQEiYwoLQWdlbnRGaWx0ZXISGAoKb3duZXJfdXNlchgBIAEoCUIE4kEBARI6CgxoZWFsdGhfc3RhdGUYAiABKA4yHi5tYWlsYWdlbnQudjEuQWdlbnRIZWFsdGhTdGF0ZUIE4kEBASJSChJMaXN0QWdlbnRzUmVzcG9uc2USIwoGYWdlbnRzGAEgAygLMhMubWFpbGFnZW50LnYxLkFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ1ChJVcGRhdGVBZ2VudFJlcXVlc3QSKAoFYWdlbnQYASABKAsyEy5tYWlsYWdlbnQudjEuQWdlbnRCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQEBIjwKEkRlbGV0ZUFnZW50UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhIKBGV0YWcYAiABKAlCBOJBAQEqRAoJQWdlbnRLaW5kEhoKFkFHRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIbChdBR0VOVF9LSU5EX0VYQ0hBTkdFX0VXUxABKucBChBBZ2VudEhlYWx0aFN0YXRlEiIKHkFHRU5UX0hFQUxUSF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFUFHRU5UX0hFQUxUSF9TVEFURV9PSxABEh8KG0FHRU5UX0hFQUxUSF9TVEFURV9ERUdSQURFRBACEi4KKkFHRU5UX0hFQUxUSF9TVEFURV9BVVRIRU5USUNBVElPTl9SRVFVSVJFRBADEiIKHkFHRU5UX0hFQUxUSF9TVEFURV9VTlJFQUNIQUJMRRAEEh8KG0FHRU5UX0hFQUxUSF9TVEFURV9ESVNBQkxFRBAFMvQCCgxBZ2VudFNlcnZpY2USRAoLQ3JlYXRlQWdlbnQSIC5tYWlsYWdlbnQudjEuQ3JlYXRlQWdlbnRSZXF1ZXN0GhMubWFpbGFnZW50LnYxLkFnZW50Ej4KCEdldEFnZW50Eh0ubWFpbGFnZW50LnYxLkdldEFnZW50UmVxdWVzdBoTLm1haWxhZ2VudC52MS5BZ2VudBJPCgpMaXN0QWdlbnRzEh8ubWFpbGFnZW50LnYxLkxpc3RBZ2VudHNSZXF1ZXN0GiAubWFpbGFnZW50LnYxLkxpc3RBZ2VudHNSZXNwb25zZRJECgtVcGRhdGVBZ2VudBIgLm1haWxhZ2VudC52MS5VcGRhdGVBZ2VudFJlcXVlc3QaEy5tYWlsYWdlbnQudjEuQWdlbnQSRwoLRGVsZXRlQWdlbnQSIC5tYWlsYWdlbnQudjEuRGVsZXRlQWdlbnRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5YgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiBtYWlsYWdlbnQvdjEvYWdlbnRfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIucDCgVBZ2VudBISCgRuYW1lGAEgASgJQgTiQQEIEhgKCm93bmVyX3VzZXIYAiABKAlCBOJBAQISKwoEa2luZBgDIAEoDjIXLm1haWxhZ2VudC52MS5BZ2VudEtpbmRCBOJBAQISFwoJZnJvbV9uYW1lGAQgASgJQgTiQQECEhoKDGZyb21fYWRkcmVzcxgFIAEoCUIE4kEBAhIWCghkaXNhYmxlZBgGIAEoCEIE4kEBARI2CghleGNoYW5nZRgHIAEoCzIeLm1haWxhZ2VudC52MS5FeGNoYW5nZVNldHRpbmdzQgTiQQEBEi8KBmhlYWx0aBgIIAEoCzIZLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aEIE4kEBAxI1CgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEgwKBGV0YWcYCyABKAkSIQoTY2FtcGFpZ25fY29tcGF0aWJsZRgMIAEoCEIE4kEBARIuCgRzbXRwGA0gASgLMhoubWFpbGFnZW50LnYxLlNtdHBTZXR0aW5nc0IE4kEBASL2AQoMU210cFNldHRpbmdzEhIKBGhvc3QYASABKAlCBOJBAQISEgoEcG9ydBgCIAEoBUIE4kEBARIyCghzZWN1cml0eRgDIAEoDjIaLm1haWxhZ2VudC52MS5TbXRwU2VjdXJpdHlCBOJBAQESPgoOYXV0aGVudGljYXRpb24YBCABKA4yIC5tYWlsYWdlbnQudjEuU210cEF1dGhlbnRpY2F0aW9uQgTiQQEBEhYKCHVzZXJuYW1lGAUgASgJQgTiQQEBEhYKCHBhc3N3b3JkGAYgASgJQgTiQQEEEhoKDHBhc3N3b3JkX3NldBgHIAEoCEIE4kEBAyLRAwoQRXhjaGFuZ2VTZXR0aW5ncxIWCghlbmRwb2ludBgBIAEoCUIE4kEBARIVCgdtYWlsYm94GAIgASgJQgTiQQEBEhYKCHVzZXJuYW1lGAMgASgJQgTiQQEBEhYKCHBhc3N3b3JkGAQgASgJQgTiQQEEEhoKDHBhc3N3b3JkX3NldBgFIAEoCEIE4kEBAxIYCgpjYXNlX3N3ZWVwGAYgASgIQgTiQQEBEhoKB2FyY2hpdmUYByABKAhCBOJBAQFIAIgBARI3Cg1zd2VlcF9vcHRpb25zGAggASgLMhoubWFpbGFnZW50LnYxLlN3ZWVwT3B0aW9uc0IE4kEBARIUCgZ0cmlhZ2UYCSABKAhCBOJBAQESFgoIY2FsZW5kYXIYCiABKAhCBOJBAQESOwoPY29ubmVjdGlvbl90eXBlGAsgASgOMhwubWFpbGFnZW50LnYxLkNvbm5lY3Rpb25UeXBlQgTiQQEBEiEKE21haW50ZW5hbmNlX2FjY291bnQYDCABKAlCBOJBAQESOQoOdHJpYWdlX29wdGlvbnMYDSABKAsyGy5tYWlsYWdlbnQudjEuVHJpYWdlT3B0aW9uc0IE4kEBAUIKCghfYXJjaGl2ZSIzCg1UcmlhZ2VPcHRpb25zEiIKFGNhc2VfcmVmZXJlbmNlX3B1cmdlGAEgASgIQgTiQQEBIlsKDFN3ZWVwT3B0aW9ucxIqChxjcmVhdGVfbm9uX21hdGNoaW5nX2NvbnRhY3RzGAEgASgIQgTiQQEBEh8KEWtlZXBfZnVsbF9tZXNzYWdlGAIgASgIQgTiQQEBIoQDChJNYWludGVuYW5jZUFjY291bnQSEgoEbmFtZRgBIAEoCUIE4kEBCBIaCgxkaXNwbGF5X25hbWUYAiABKAlCBOJBAQISLAoEa2luZBgDIAEoDjIXLm1haWxhZ2VudC52MS5BZ2VudEtpbmRCBeJBAgIFEhYKCGVuZHBvaW50GAQgASgJQgTiQQEBEhYKCHVzZXJuYW1lGAUgASgJQgTiQQEBEhYKCHBhc3N3b3JkGAYgASgJQgTiQQEEEhoKDHBhc3N3b3JkX3NldBgHIAEoCEIE4kEBAxIZCgthZ2VudF9jb3VudBgIIAEoBUIE4kEBAxIVCgdwcm9ibGVtGAkgASgJQgTiQQEDEjUKC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1Cgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSDAoEZXRhZxgMIAEoCSJaCg9UcmlhZ2VBbGxvd2FuY2USEgoEbmFtZRgBIAEoCUIE4kEBCBIZCgt0b3RhbF9jb3VudBgCIAEoBUIE4kEBAxIYCgp1c2VkX2NvdW50GAMgASgFQgTiQQEDIjcKDERlZmF1bHRBZ2VudBISCgRuYW1lGAEgASgJQgTiQQEIEhMKBWFnZW50GAIgASgJQgTiQQEBIpkCCgpDaGVja1N0YWdlEioKBGtpbmQYASABKA4yHC5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZUtpbmQSLAoFc3RhdGUYAiABKA4yHS5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZVN0YXRlEisKCGR1cmF0aW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB3N1bW1hcnkYBCABKAkSFAoMc2VydmVyX3JlcGx5GAUgASgJEjQKC2NlcnRpZmljYXRlGAYgASgLMh8ubWFpbGFnZW50LnYxLlNlcnZlckNlcnRpZmljYXRlEicKBWZhdWx0GAcgASgOMhgubWFpbGFnZW50LnYxLkNoZWNrRmF1bHQi/QEKEVNlcnZlckNlcnRpZmljYXRlEg8KB3N1YmplY3QYASABKAkSDgoGaXNzdWVyGAIgASgJEg0KBW5hbWVzGAMgAygJEjMKD25vdF9iZWZvcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObm90X2FmdGVyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEnNoYTI1Nl9maW5nZXJwcmludBgGIAEoCRITCgt0bHNfdmVyc2lvbhgHIAEoCRIeChZ0cnVzdGVkX2J5X2ZpbmdlcnByaW50GAggASgIIvkCCgtBZ2VudEhlYWx0aBIzCgVzdGF0ZRgBIAEoDjIeLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aFN0YXRlQgTiQQEDEhUKB3Byb2JsZW0YAiABKAlCBOJBAQMSGgoMc2VydmVyX3JlcGx5GAMgASgJQgTiQQEDEjsKEWxhc3Rfc3VjY2Vzc190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI2Cgxwcm9ibGVtX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjQKCnJldHJ5X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhsKDWhhbmRsZWRfY291bnQYByABKANCBOJBAQMSGwoNbWF0Y2hlZF9jb3VudBgIIAEoA0IE4kEBAxIdCg9zZXRfYXNpZGVfY291bnQYCSABKANCBOJBAQMiWAoSQ3JlYXRlQWdlbnRSZXF1ZXN0EigKBWFnZW50GAEgASgLMhMubWFpbGFnZW50LnYxLkFnZW50QgTiQQECEhgKCnJlcXVlc3RfaWQYAiABKAlCBOJBAQEiJQoPR2V0QWdlbnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIidwoRTGlzdEFnZW50c1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQESLwoGZmlsdGVyGAMgASgLMhkubWFpbGFnZW50LnYxLkFnZW50RmlsdGVyQgTiQQEBItYBCgtBZ2VudEZpbHRlchIYCgpvd25lcl91c2VyGAEgASgJQgTiQQEBEjoKDGhlYWx0aF9zdGF0ZRgCIAEoDjIeLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aFN0YXRlQgTiQQEBEiEKE2NhbXBhaWduX2NvbXBhdGlibGUYAyABKAhCBOJBAQESKwoEa2luZBgEIAEoDjIXLm1haWxhZ2VudC52MS5BZ2VudEtpbmRCBOJBAQESIQoTbWFpbnRlbmFuY2VfYWNjb3VudBgFIAEoCUIE4kEBASJSChJMaXN0QWdlbnRzUmVzcG9uc2USIwoGYWdlbnRzGAEgAygLMhMubWFpbGFnZW50LnYxLkFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ1ChJVcGRhdGVBZ2VudFJlcXVlc3QSKAoFYWdlbnQYASABKAsyEy5tYWlsYWdlbnQudjEuQWdlbnRCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQEBIjwKEkRlbGV0ZUFnZW50UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhIKBGV0YWcYAiABKAlCBOJBAQEiJwoRQ2hlY2tBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiI9ChJDaGVja0FnZW50UmVzcG9uc2USJwoFc3RhZ2UYASABKAsyGC5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZSImChBUZXN0QWdlbnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIiTwoRVGVzdEFnZW50UmVzcG9uc2USJwoFc3RhZ2UYASABKAsyGC5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZRIRCglyZWNpcGllbnQYAiABKAkiGwoZR2V0VHJpYWdlQWxsb3dhbmNlUmVxdWVzdCJRChZTZXREZWZhdWx0QWdlbnRSZXF1ZXN0EjcKDWRlZmF1bHRfYWdlbnQYASABKAsyGi5tYWlsYWdlbnQudjEuRGVmYXVsdEFnZW50QgTiQQECIiwKFkdldERlZmF1bHRBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiKAAQofQ3JlYXRlTWFpbnRlbmFuY2VBY2NvdW50UmVxdWVzdBJDChNtYWludGVuYW5jZV9hY2NvdW50GAEgASgLMiAubWFpbGFnZW50LnYxLk1haW50ZW5hbmNlQWNjb3VudEIE4kEBAhIYCgpyZXF1ZXN0X2lkGAIgASgJQgTiQQEBIjIKHEdldE1haW50ZW5hbmNlQWNjb3VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJTCh5MaXN0TWFpbnRlbmFuY2VBY2NvdW50c1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQEiegofTGlzdE1haW50ZW5hbmNlQWNjb3VudHNSZXNwb25zZRI+ChRtYWludGVuYW5jZV9hY2NvdW50cxgBIAMoCzIgLm1haWxhZ2VudC52MS5NYWludGVuYW5jZUFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIp0BCh9VcGRhdGVNYWludGVuYW5jZUFjY291bnRSZXF1ZXN0EkMKE21haW50ZW5hbmNlX2FjY291bnQYASABKAsyIC5tYWlsYWdlbnQudjEuTWFpbnRlbmFuY2VBY2NvdW50QgTiQQECEjUKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBASJJCh9EZWxldGVNYWludGVuYW5jZUFjY291bnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISEgoEZXRhZxgCIAEoCUIE4kEBASp4CglBZ2VudEtpbmQSGgoWQUdFTlRfS0lORF9VTlNQRUNJRklFRBAAEhsKF0FHRU5UX0tJTkRfRVhDSEFOR0VfRVdTEAESEwoPQUdFTlRfS0lORF9TTVRQEAISHQoZQUdFTlRfS0lORF9FWENIQU5HRV9HUkFQSBADKngKDFNtdHBTZWN1cml0eRIdChlTTVRQX1NFQ1VSSVRZX1VOU1BFQ0lGSUVEEAASGgoWU01UUF9TRUNVUklUWV9TVEFSVFRMUxABEhUKEVNNVFBfU0VDVVJJVFlfVExTEAISFgoSU01UUF9TRUNVUklUWV9OT05FEAMqmAEKElNtdHBBdXRoZW50aWNhdGlvbhIjCh9TTVRQX0FVVEhFTlRJQ0FUSU9OX1VOU1BFQ0lGSUVEEAASHAoYU01UUF9BVVRIRU5USUNBVElPTl9OT05FEAESIAocU01UUF9BVVRIRU5USUNBVElPTl9QQVNTV09SRBACEh0KGVNNVFBfQVVUSEVOVElDQVRJT05fT0FVVEgQAyqAAQoOQ29ubmVjdGlvblR5cGUSHwobQ09OTkVDVElPTl9UWVBFX1VOU1BFQ0lGSUVEEAASJAogQ09OTkVDVElPTl9UWVBFX1VTRVJfQ1JFREVOVElBTFMQARInCiNDT05ORUNUSU9OX1RZUEVfTUFJTlRFTkFOQ0VfQUNDT1VOVBACKucBCg5DaGVja1N0YWdlS2luZBIgChxDSEVDS19TVEFHRV9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ0hFQ0tfU1RBR0VfS0lORF9SRVNPTFZFEAESHAoYQ0hFQ0tfU1RBR0VfS0lORF9DT05ORUNUEAISGAoUQ0hFQ0tfU1RBR0VfS0lORF9UTFMQAxIhCh1DSEVDS19TVEFHRV9LSU5EX0FVVEhFTlRJQ0FURRAEEh8KG0NIRUNLX1NUQUdFX0tJTkRfT1BFTl9JTkJPWBAFEhkKFUNIRUNLX1NUQUdFX0tJTkRfU0VORBAGKnAKD0NoZWNrU3RhZ2VTdGF0ZRIhCh1DSEVDS19TVEFHRV9TVEFURV9VTlNQRUNJRklFRBAAEhwKGENIRUNLX1NUQUdFX1NUQVRFX1BBU1NFRBABEhwKGENIRUNLX1NUQUdFX1NUQVRFX0ZBSUxFRBACKscBCgpDaGVja0ZhdWx0EhsKF0NIRUNLX0ZBVUxUX1VOU1BFQ0lGSUVEEAASGQoVQ0hFQ0tfRkFVTFRfVEVNUE9SQVJZEAESGwoXQ0hFQ0tfRkFVTFRfVU5SRUFDSEFCTEUQAhIVChFDSEVDS19GQVVMVF9MT0dJThADEhcKE0NIRUNLX0ZBVUxUX1JFRlVTRUQQBBIZChVDSEVDS19GQVVMVF9UT09fTEFSR0UQBRIZChVDSEVDS19GQVVMVF9NQUxGT1JNRUQQBirnAQoQQWdlbnRIZWFsdGhTdGF0ZRIiCh5BR0VOVF9IRUFMVEhfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVBR0VOVF9IRUFMVEhfU1RBVEVfT0sQARIfChtBR0VOVF9IRUFMVEhfU1RBVEVfREVHUkFERUQQAhIuCipBR0VOVF9IRUFMVEhfU1RBVEVfQVVUSEVOVElDQVRJT05fUkVRVUlSRUQQAxIiCh5BR0VOVF9IRUFMVEhfU1RBVEVfVU5SRUFDSEFCTEUQBBIfChtBR0VOVF9IRUFMVEhfU1RBVEVfRElTQUJMRUQQBTKYCQoMQWdlbnRTZXJ2aWNlEkQKC0NyZWF0ZUFnZW50EiAubWFpbGFnZW50LnYxLkNyZWF0ZUFnZW50UmVxdWVzdBoTLm1haWxhZ2VudC52MS5BZ2VudBI+CghHZXRBZ2VudBIdLm1haWxhZ2VudC52MS5HZXRBZ2VudFJlcXVlc3QaEy5tYWlsYWdlbnQudjEuQWdlbnQSTwoKTGlzdEFnZW50cxIfLm1haWxhZ2VudC52MS5MaXN0QWdlbnRzUmVxdWVzdBogLm1haWxhZ2VudC52MS5MaXN0QWdlbnRzUmVzcG9uc2USRAoLVXBkYXRlQWdlbnQSIC5tYWlsYWdlbnQudjEuVXBkYXRlQWdlbnRSZXF1ZXN0GhMubWFpbGFnZW50LnYxLkFnZW50EkcKC0RlbGV0ZUFnZW50EiAubWFpbGFnZW50LnYxLkRlbGV0ZUFnZW50UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJcChJHZXRUcmlhZ2VBbGxvd2FuY2USJy5tYWlsYWdlbnQudjEuR2V0VHJpYWdlQWxsb3dhbmNlUmVxdWVzdBodLm1haWxhZ2VudC52MS5UcmlhZ2VBbGxvd2FuY2USUwoPU2V0RGVmYXVsdEFnZW50EiQubWFpbGFnZW50LnYxLlNldERlZmF1bHRBZ2VudFJlcXVlc3QaGi5tYWlsYWdlbnQudjEuRGVmYXVsdEFnZW50ElMKD0dldERlZmF1bHRBZ2VudBIkLm1haWxhZ2VudC52MS5HZXREZWZhdWx0QWdlbnRSZXF1ZXN0GhoubWFpbGFnZW50LnYxLkRlZmF1bHRBZ2VudBJrChhDcmVhdGVNYWludGVuYW5jZUFjY291bnQSLS5tYWlsYWdlbnQudjEuQ3JlYXRlTWFpbnRlbmFuY2VBY2NvdW50UmVxdWVzdBogLm1haWxhZ2VudC52MS5NYWludGVuYW5jZUFjY291bnQSZQoVR2V0TWFpbnRlbmFuY2VBY2NvdW50EioubWFpbGFnZW50LnYxLkdldE1haW50ZW5hbmNlQWNjb3VudFJlcXVlc3QaIC5tYWlsYWdlbnQudjEuTWFpbnRlbmFuY2VBY2NvdW50EnYKF0xpc3RNYWludGVuYW5jZUFjY291bnRzEiwubWFpbGFnZW50LnYxLkxpc3RNYWludGVuYW5jZUFjY291bnRzUmVxdWVzdBotLm1haWxhZ2VudC52MS5MaXN0TWFpbnRlbmFuY2VBY2NvdW50c1Jlc3BvbnNlEmsKGFVwZGF0ZU1haW50ZW5hbmNlQWNjb3VudBItLm1haWxhZ2VudC52MS5VcGRhdGVNYWludGVuYW5jZUFjY291bnRSZXF1ZXN0GiAubWFpbGFnZW50LnYxLk1haW50ZW5hbmNlQWNjb3VudBJhChhEZWxldGVNYWludGVuYW5jZUFjY291bnQSLS5tYWlsYWdlbnQudjEuRGVsZXRlTWFpbnRlbmFuY2VBY2NvdW50UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A mailbox outside the CRM, used on behalf of one CRM user.
@@ -36,7 +36,8 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   ownerUser: string;
 
   /**
-   * What kind of mailbox server it is.
+   * What kind of mailbox server it is. A change clears the settings of the other kind and all credentials; from EWS to Graph, the settings
+   * stay but for endpoint, user name and password.
    *
    * @generated from field: mailagent.v1.AgentKind kind = 3;
    */
@@ -64,7 +65,7 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   disabled: boolean;
 
   /**
-   * Settings of an Exchange mailbox. Required for the kind EXCHANGE_EWS.
+   * Settings of an Exchange mailbox. Required for the kinds EXCHANGE_EWS and EXCHANGE_GRAPH, INVALID_ARGUMENT for SMTP.
    *
    * @generated from field: mailagent.v1.ExchangeSettings exchange = 7;
    */
@@ -97,6 +98,20 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
    * @generated from field: string etag = 11;
    */
   etag: string;
+
+  /**
+   * Whether a campaign editor may offer it: `AgentFilter.campaign_compatible` lists just those.
+   *
+   * @generated from field: bool campaign_compatible = 12;
+   */
+  campaignCompatible: boolean;
+
+  /**
+   * Settings of an SMTP server. Required for the kind SMTP, INVALID_ARGUMENT for the others.
+   *
+   * @generated from field: mailagent.v1.SmtpSettings smtp = 13;
+   */
+  smtp?: SmtpSettings | undefined;
 };
 
 /**
@@ -107,35 +122,105 @@ export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 0);
 
 /**
+ * Settings of an SMTP server (RFC 5321), over which the agent sends. There is nothing to read.
+ *
+ * @generated from message mailagent.v1.SmtpSettings
+ */
+export type SmtpSettings = Message<"mailagent.v1.SmtpSettings"> & {
+  /**
+   * Name or IP address of the server, such as `mail.example.com`, at most 253 characters. Addresses of this machine, of the link and of
+   * cloud metadata are refused; those of private networks unless the tenant allows them.
+   *
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * Port, 1 to 65535. 0: 587 with STARTTLS, 465 with TLS, 25 with NONE.
+   *
+   * @generated from field: int32 port = 2;
+   */
+  port: number;
+
+  /**
+   * How the connection is secured. Unspecified: STARTTLS. NONE is FAILED_PRECONDITION unless the tenant allows it.
+   *
+   * @generated from field: mailagent.v1.SmtpSecurity security = 3;
+   */
+  security: SmtpSecurity;
+
+  /**
+   * How the login is proved. Unspecified: PASSWORD with a user name, else NONE.
+   *
+   * @generated from field: mailagent.v1.SmtpAuthentication authentication = 4;
+   */
+  authentication: SmtpAuthentication;
+
+  /**
+   * Login name, 1 to 256 characters. Required with PASSWORD, INVALID_ARGUMENT with NONE; with OAUTH, empty means the agent's `from_address`.
+   *
+   * @generated from field: string username = 5;
+   */
+  username: string;
+
+  /**
+   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT without PASSWORD. Erased and kept as
+   * `ExchangeSettings.password` is.
+   *
+   * @generated from field: string password = 6;
+   */
+  password: string;
+
+  /**
+   * Whether a password is stored.
+   *
+   * @generated from field: bool password_set = 7;
+   */
+  passwordSet: boolean;
+};
+
+/**
+ * Describes the message mailagent.v1.SmtpSettings.
+ * Use `create(SmtpSettingsSchema)` to create a new message.
+ */
+export const SmtpSettingsSchema: GenMessage<SmtpSettings> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 1);
+
+/**
  * Settings of a mailbox on a Microsoft Exchange server.
  *
  * @generated from message mailagent.v1.ExchangeSettings
  */
 export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   /**
-   * URL of the EWS service, say `https://mail.example.com/EWS/Exchange.asmx`. Only https, unless the operator allows
-   * plain http (`[exchange] allow_http`). User name and password in the URL are refused.
+   * EWS: URL of the service, say `https://mail.example.com/EWS/Exchange.asmx`; required with USER_CREDENTIALS. Graph: empty for
+   * `https://graph.microsoft.com/v1.0`, else the address of a national cloud. INVALID_ARGUMENT with MAINTENANCE_ACCOUNT, whose own address
+   * is used. Only https, unless the operator allows plain http (`[exchange] allow_http`). User name and password in the URL are refused,
+   * and hosts as for `SmtpSettings.host`.
    *
    * @generated from field: string endpoint = 1;
    */
   endpoint: string;
 
   /**
-   * Mailbox that is opened when it is not the login's own, as an address. Empty: the agent's `from_address`.
+   * Mailbox that is opened when it is not the login's own, as an address: a shared mailbox, or the one that a maintenance account acts
+   * for. Empty: the agent's `from_address`.
    *
    * @generated from field: string mailbox = 2;
    */
   mailbox: string;
 
   /**
-   * Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters.
+   * Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters. Required for EWS with USER_CREDENTIALS while the tenant's
+   * authentication method is BASIC; INVALID_ARGUMENT to set under MODERN and for Graph.
    *
    * @generated from field: string username = 3;
    */
   username: string;
 
   /**
-   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. Empty while the mask names just this field: erases the stored one;
+   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT to set as the user name is, and with
+   * MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes. Empty while the mask names just this field: erases the stored one;
    * empty under a wider mask (`*`, `exchange`): leaves it, so that an agent that was read can be written back.
    *
    * @generated from field: string password = 4;
@@ -169,6 +254,42 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
    * @generated from field: mailagent.v1.SweepOptions sweep_options = 8;
    */
   sweepOptions?: SweepOptions | undefined;
+
+  /**
+   * Whether its mail goes to the tenant's triage queue. Takes one of the tenant's triage licences; RESOURCE_EXHAUSTED when all are in use.
+   *
+   * @generated from field: bool triage = 9;
+   */
+  triage: boolean;
+
+  /**
+   * Whether its calendar is kept in step with the CRM's.
+   *
+   * @generated from field: bool calendar = 10;
+   */
+  calendar: boolean;
+
+  /**
+   * Whose login opens the mailbox. Unspecified: USER_CREDENTIALS. MAINTENANCE_ACCOUNT erases a stored password.
+   *
+   * @generated from field: mailagent.v1.ConnectionType connection_type = 11;
+   */
+  connectionType: ConnectionType;
+
+  /**
+   * The maintenance account, `maintenanceAccounts/{maintenance_account}`, of the agent's kind. Required with MAINTENANCE_ACCOUNT, else
+   * NOT_FOUND naming this field when it does not exist; INVALID_ARGUMENT with USER_CREDENTIALS.
+   *
+   * @generated from field: string maintenance_account = 12;
+   */
+  maintenanceAccount: string;
+
+  /**
+   * What triage does by itself. Options in it need `triage`.
+   *
+   * @generated from field: mailagent.v1.TriageOptions triage_options = 13;
+   */
+  triageOptions?: TriageOptions | undefined;
 };
 
 /**
@@ -176,7 +297,28 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
  * Use `create(ExchangeSettingsSchema)` to create a new message.
  */
 export const ExchangeSettingsSchema: GenMessage<ExchangeSettings> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 1);
+  messageDesc(file_mailagent_v1_agent_service, 2);
+
+/**
+ * What triage does by itself.
+ *
+ * @generated from message mailagent.v1.TriageOptions
+ */
+export type TriageOptions = Message<"mailagent.v1.TriageOptions"> & {
+  /**
+   * Whether replies to existing cases are hidden from the triage queue. FAILED_PRECONDITION without `triage`.
+   *
+   * @generated from field: bool case_reference_purge = 1;
+   */
+  caseReferencePurge: boolean;
+};
+
+/**
+ * Describes the message mailagent.v1.TriageOptions.
+ * Use `create(TriageOptionsSchema)` to create a new message.
+ */
+export const TriageOptionsSchema: GenMessage<TriageOptions> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 3);
 
 /**
  * What the case sweep does beside making notes.
@@ -204,7 +346,305 @@ export type SweepOptions = Message<"mailagent.v1.SweepOptions"> & {
  * Use `create(SweepOptionsSchema)` to create a new message.
  */
 export const SweepOptionsSchema: GenMessage<SweepOptions> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 2);
+  messageDesc(file_mailagent_v1_agent_service, 4);
+
+/**
+ * A login at a mailbox server that may act for many mailboxes, so that their users need not log in. Its password is changed in one place for
+ * all agents that connect through it.
+ *
+ * @generated from message mailagent.v1.MaintenanceAccount
+ */
+export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
+  /**
+   * Resource name, `maintenanceAccounts/{maintenance_account}`. The service chooses the last part (26 characters, sortable by creation).
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What people call it, 1 to 256 characters without line breaks.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * EXCHANGE_EWS or EXCHANGE_GRAPH. Cannot be changed; INVALID_ARGUMENT for SMTP.
+   *
+   * @generated from field: mailagent.v1.AgentKind kind = 3;
+   */
+  kind: AgentKind;
+
+  /**
+   * Address of the service, as `ExchangeSettings.endpoint`. Required for EWS.
+   *
+   * @generated from field: string endpoint = 4;
+   */
+  endpoint: string;
+
+  /**
+   * Login name, as `ExchangeSettings.username`: required for EWS under BASIC, INVALID_ARGUMENT to set under MODERN and for Graph. The
+   * account needs the role ApplicationImpersonation at the server.
+   *
+   * @generated from field: string username = 5;
+   */
+  username: string;
+
+  /**
+   * Password of the login, as `ExchangeSettings.password`. Never returned.
+   *
+   * @generated from field: string password = 6;
+   */
+  password: string;
+
+  /**
+   * Whether a password is stored.
+   *
+   * @generated from field: bool password_set = 7;
+   */
+  passwordSet: boolean;
+
+  /**
+   * Agents that connect through it.
+   *
+   * @generated from field: int32 agent_count = 8;
+   */
+  agentCount: number;
+
+  /**
+   * Why none of these agents tries its login, and what to do about it, in plain words: the server refused it, and more tries could lock
+   * the account. Empty when they may.
+   *
+   * @generated from field: string problem = 9;
+   */
+  problem: string;
+
+  /**
+   * When it was created.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 10;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it was last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 11;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * Changes with every write. A stale one makes UpdateMaintenanceAccount and DeleteMaintenanceAccount fail with ABORTED.
+   *
+   * @generated from field: string etag = 12;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message mailagent.v1.MaintenanceAccount.
+ * Use `create(MaintenanceAccountSchema)` to create a new message.
+ */
+export const MaintenanceAccountSchema: GenMessage<MaintenanceAccount> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 5);
+
+/**
+ * How many of the tenant's agents may be triage agents.
+ *
+ * @generated from message mailagent.v1.TriageAllowance
+ */
+export type TriageAllowance = Message<"mailagent.v1.TriageAllowance"> & {
+  /**
+   * Resource name, always `triageAllowance`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Triage licences of the tenant: `TenantSettings.triage_licence_count`.
+   *
+   * @generated from field: int32 total_count = 2;
+   */
+  totalCount: number;
+
+  /**
+   * Agents with `triage` on, paused ones too. Never more than `total_count`.
+   *
+   * @generated from field: int32 used_count = 3;
+   */
+  usedCount: number;
+};
+
+/**
+ * Describes the message mailagent.v1.TriageAllowance.
+ * Use `create(TriageAllowanceSchema)` to create a new message.
+ */
+export const TriageAllowanceSchema: GenMessage<TriageAllowance> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 6);
+
+/**
+ * The agent that sends for a user when none is named.
+ *
+ * @generated from message mailagent.v1.DefaultAgent
+ */
+export type DefaultAgent = Message<"mailagent.v1.DefaultAgent"> & {
+  /**
+   * Resource name, `users/{user}/defaultAgent`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The agent, `agents/{agent}`, one of this user's own. Empty: there is none.
+   *
+   * @generated from field: string agent = 2;
+   */
+  agent: string;
+};
+
+/**
+ * Describes the message mailagent.v1.DefaultAgent.
+ * Use `create(DefaultAgentSchema)` to create a new message.
+ */
+export const DefaultAgentSchema: GenMessage<DefaultAgent> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 7);
+
+/**
+ * A stage of a check that is over.
+ *
+ * @generated from message mailagent.v1.CheckStage
+ */
+export type CheckStage = Message<"mailagent.v1.CheckStage"> & {
+  /**
+   * Which stage.
+   *
+   * @generated from field: mailagent.v1.CheckStageKind kind = 1;
+   */
+  kind: CheckStageKind;
+
+  /**
+   * How it ended.
+   *
+   * @generated from field: mailagent.v1.CheckStageState state = 2;
+   */
+  state: CheckStageState;
+
+  /**
+   * How long it took.
+   *
+   * @generated from field: google.protobuf.Duration duration = 3;
+   */
+  duration?: Duration | undefined;
+
+  /**
+   * What happened, in one sentence; of a failed stage, what is wrong and what to do about it.
+   *
+   * @generated from field: string summary = 4;
+   */
+  summary: string;
+
+  /**
+   * The server's own words, at most 1,024 characters. May be empty.
+   *
+   * @generated from field: string server_reply = 5;
+   */
+  serverReply: string;
+
+  /**
+   * The server's certificate. Only in the stage TLS, also when that failed because of it.
+   *
+   * @generated from field: mailagent.v1.ServerCertificate certificate = 6;
+   */
+  certificate?: ServerCertificate | undefined;
+
+  /**
+   * Of a failed stage, what kind of fault it is. Unspecified otherwise.
+   *
+   * @generated from field: mailagent.v1.CheckFault fault = 7;
+   */
+  fault: CheckFault;
+};
+
+/**
+ * Describes the message mailagent.v1.CheckStage.
+ * Use `create(CheckStageSchema)` to create a new message.
+ */
+export const CheckStageSchema: GenMessage<CheckStage> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 8);
+
+/**
+ * What a server's certificate says (RFC 5280).
+ *
+ * @generated from message mailagent.v1.ServerCertificate
+ */
+export type ServerCertificate = Message<"mailagent.v1.ServerCertificate"> & {
+  /**
+   * Whom it is for, as a distinguished name.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Who vouches for it, in the same form.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * Names and addresses that it is good for, at most 100.
+   *
+   * @generated from field: repeated string names = 3;
+   */
+  names: string[];
+
+  /**
+   * From when it is good.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before_time = 4;
+   */
+  notBeforeTime?: Timestamp | undefined;
+
+  /**
+   * Until when it is good.
+   *
+   * @generated from field: google.protobuf.Timestamp not_after_time = 5;
+   */
+  notAfterTime?: Timestamp | undefined;
+
+  /**
+   * SHA-256 of the certificate: 64 hexadecimal digits. An administrator who compared it may enter it in
+   * `TenantSettings.trusted_certificates`.
+   *
+   * @generated from field: string sha256_fingerprint = 6;
+   */
+  sha256Fingerprint: string;
+
+  /**
+   * `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before that was settled.
+   *
+   * @generated from field: string tls_version = 7;
+   */
+  tlsVersion: string;
+
+  /**
+   * Whether it is believed only because an administrator entered its fingerprint.
+   *
+   * @generated from field: bool trusted_by_fingerprint = 8;
+   */
+  trustedByFingerprint: boolean;
+};
+
+/**
+ * Describes the message mailagent.v1.ServerCertificate.
+ * Use `create(ServerCertificateSchema)` to create a new message.
+ */
+export const ServerCertificateSchema: GenMessage<ServerCertificate> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 9);
 
 /**
  * How an agent's work goes, as of the last time it was tried.
@@ -234,7 +674,8 @@ export type AgentHealth = Message<"mailagent.v1.AgentHealth"> & {
   serverReply: string;
 
   /**
-   * When its mailbox was last read to the end without a fault. Absent before the first time.
+   * When its mailbox was last read to the end without a fault; of an SMTP agent, when a check or test last went well. Absent before the
+   * first time.
    *
    * @generated from field: google.protobuf.Timestamp last_success_time = 4;
    */
@@ -281,7 +722,7 @@ export type AgentHealth = Message<"mailagent.v1.AgentHealth"> & {
  * Use `create(AgentHealthSchema)` to create a new message.
  */
 export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 3);
+  messageDesc(file_mailagent_v1_agent_service, 10);
 
 /**
  * Asks for a new agent.
@@ -310,7 +751,7 @@ export type CreateAgentRequest = Message<"mailagent.v1.CreateAgentRequest"> & {
  * Use `create(CreateAgentRequestSchema)` to create a new message.
  */
 export const CreateAgentRequestSchema: GenMessage<CreateAgentRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 4);
+  messageDesc(file_mailagent_v1_agent_service, 11);
 
 /**
  * Asks for one agent.
@@ -331,7 +772,7 @@ export type GetAgentRequest = Message<"mailagent.v1.GetAgentRequest"> & {
  * Use `create(GetAgentRequestSchema)` to create a new message.
  */
 export const GetAgentRequestSchema: GenMessage<GetAgentRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 5);
+  messageDesc(file_mailagent_v1_agent_service, 12);
 
 /**
  * Asks for a page of agents.
@@ -366,7 +807,7 @@ export type ListAgentsRequest = Message<"mailagent.v1.ListAgentsRequest"> & {
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 6);
+  messageDesc(file_mailagent_v1_agent_service, 13);
 
 /**
  * Chooses agents. Every field that is set must hold.
@@ -387,6 +828,27 @@ export type AgentFilter = Message<"mailagent.v1.AgentFilter"> & {
    * @generated from field: mailagent.v1.AgentHealthState health_state = 2;
    */
   healthState: AgentHealthState;
+
+  /**
+   * Only agents that a campaign editor may offer. False: all.
+   *
+   * @generated from field: bool campaign_compatible = 3;
+   */
+  campaignCompatible: boolean;
+
+  /**
+   * Only agents of this kind. Unspecified: all.
+   *
+   * @generated from field: mailagent.v1.AgentKind kind = 4;
+   */
+  kind: AgentKind;
+
+  /**
+   * Only agents that connect through this maintenance account, `maintenanceAccounts/{maintenance_account}`.
+   *
+   * @generated from field: string maintenance_account = 5;
+   */
+  maintenanceAccount: string;
 };
 
 /**
@@ -394,7 +856,7 @@ export type AgentFilter = Message<"mailagent.v1.AgentFilter"> & {
  * Use `create(AgentFilterSchema)` to create a new message.
  */
 export const AgentFilterSchema: GenMessage<AgentFilter> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 7);
+  messageDesc(file_mailagent_v1_agent_service, 14);
 
 /**
  * A page of agents.
@@ -422,7 +884,7 @@ export type ListAgentsResponse = Message<"mailagent.v1.ListAgentsResponse"> & {
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 8);
+  messageDesc(file_mailagent_v1_agent_service, 15);
 
 /**
  * Asks to change an agent.
@@ -439,7 +901,7 @@ export type UpdateAgentRequest = Message<"mailagent.v1.UpdateAgentRequest"> & {
 
   /**
    * Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all, but for
-   * `exchange.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
+   * `exchange.password`, `smtp.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -451,7 +913,7 @@ export type UpdateAgentRequest = Message<"mailagent.v1.UpdateAgentRequest"> & {
  * Use `create(UpdateAgentRequestSchema)` to create a new message.
  */
 export const UpdateAgentRequestSchema: GenMessage<UpdateAgentRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 9);
+  messageDesc(file_mailagent_v1_agent_service, 16);
 
 /**
  * Asks to remove an agent.
@@ -479,7 +941,316 @@ export type DeleteAgentRequest = Message<"mailagent.v1.DeleteAgentRequest"> & {
  * Use `create(DeleteAgentRequestSchema)` to create a new message.
  */
 export const DeleteAgentRequestSchema: GenMessage<DeleteAgentRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_agent_service, 10);
+  messageDesc(file_mailagent_v1_agent_service, 17);
+
+/**
+ * Asks to check an agent's connection.
+ *
+ * @generated from message mailagent.v1.CheckAgentRequest
+ */
+export type CheckAgentRequest = Message<"mailagent.v1.CheckAgentRequest"> & {
+  /**
+   * `agents/{agent}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message mailagent.v1.CheckAgentRequest.
+ * Use `create(CheckAgentRequestSchema)` to create a new message.
+ */
+export const CheckAgentRequestSchema: GenMessage<CheckAgentRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 18);
+
+/**
+ * A stage of the check, as it ends.
+ *
+ * @generated from message mailagent.v1.CheckAgentResponse
+ */
+export type CheckAgentResponse = Message<"mailagent.v1.CheckAgentResponse"> & {
+  /**
+   * The stage.
+   *
+   * @generated from field: mailagent.v1.CheckStage stage = 1;
+   */
+  stage?: CheckStage | undefined;
+};
+
+/**
+ * Describes the message mailagent.v1.CheckAgentResponse.
+ * Use `create(CheckAgentResponseSchema)` to create a new message.
+ */
+export const CheckAgentResponseSchema: GenMessage<CheckAgentResponse> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 19);
+
+/**
+ * Asks to send a message from an agent.
+ *
+ * @generated from message mailagent.v1.TestAgentRequest
+ */
+export type TestAgentRequest = Message<"mailagent.v1.TestAgentRequest"> & {
+  /**
+   * `agents/{agent}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message mailagent.v1.TestAgentRequest.
+ * Use `create(TestAgentRequestSchema)` to create a new message.
+ */
+export const TestAgentRequestSchema: GenMessage<TestAgentRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 20);
+
+/**
+ * A stage of the test, as it ends.
+ *
+ * @generated from message mailagent.v1.TestAgentResponse
+ */
+export type TestAgentResponse = Message<"mailagent.v1.TestAgentResponse"> & {
+  /**
+   * The stage.
+   *
+   * @generated from field: mailagent.v1.CheckStage stage = 1;
+   */
+  stage?: CheckStage | undefined;
+
+  /**
+   * Address that the message goes to. The same in every response.
+   *
+   * @generated from field: string recipient = 2;
+   */
+  recipient: string;
+};
+
+/**
+ * Describes the message mailagent.v1.TestAgentResponse.
+ * Use `create(TestAgentResponseSchema)` to create a new message.
+ */
+export const TestAgentResponseSchema: GenMessage<TestAgentResponse> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 21);
+
+/**
+ * Asks for the triage allowance.
+ *
+ * @generated from message mailagent.v1.GetTriageAllowanceRequest
+ */
+export type GetTriageAllowanceRequest = Message<"mailagent.v1.GetTriageAllowanceRequest"> & {
+};
+
+/**
+ * Describes the message mailagent.v1.GetTriageAllowanceRequest.
+ * Use `create(GetTriageAllowanceRequestSchema)` to create a new message.
+ */
+export const GetTriageAllowanceRequestSchema: GenMessage<GetTriageAllowanceRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 22);
+
+/**
+ * Asks to make an agent a user's default.
+ *
+ * @generated from message mailagent.v1.SetDefaultAgentRequest
+ */
+export type SetDefaultAgentRequest = Message<"mailagent.v1.SetDefaultAgentRequest"> & {
+  /**
+   * The user's default agent as it is to be. Its `name` says whose; an empty `agent` leaves the user without one.
+   *
+   * @generated from field: mailagent.v1.DefaultAgent default_agent = 1;
+   */
+  defaultAgent?: DefaultAgent | undefined;
+};
+
+/**
+ * Describes the message mailagent.v1.SetDefaultAgentRequest.
+ * Use `create(SetDefaultAgentRequestSchema)` to create a new message.
+ */
+export const SetDefaultAgentRequestSchema: GenMessage<SetDefaultAgentRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 23);
+
+/**
+ * Asks for a user's default agent.
+ *
+ * @generated from message mailagent.v1.GetDefaultAgentRequest
+ */
+export type GetDefaultAgentRequest = Message<"mailagent.v1.GetDefaultAgentRequest"> & {
+  /**
+   * `users/{user}/defaultAgent`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message mailagent.v1.GetDefaultAgentRequest.
+ * Use `create(GetDefaultAgentRequestSchema)` to create a new message.
+ */
+export const GetDefaultAgentRequestSchema: GenMessage<GetDefaultAgentRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 24);
+
+/**
+ * Asks for a new maintenance account.
+ *
+ * @generated from message mailagent.v1.CreateMaintenanceAccountRequest
+ */
+export type CreateMaintenanceAccountRequest = Message<"mailagent.v1.CreateMaintenanceAccountRequest"> & {
+  /**
+   * The account. `name` must be empty.
+   *
+   * @generated from field: mailagent.v1.MaintenanceAccount maintenance_account = 1;
+   */
+  maintenanceAccount?: MaintenanceAccount | undefined;
+
+  /**
+   * Makes the call safe to repeat, as `CreateAgentRequest.request_id`.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message mailagent.v1.CreateMaintenanceAccountRequest.
+ * Use `create(CreateMaintenanceAccountRequestSchema)` to create a new message.
+ */
+export const CreateMaintenanceAccountRequestSchema: GenMessage<CreateMaintenanceAccountRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 25);
+
+/**
+ * Asks for one maintenance account.
+ *
+ * @generated from message mailagent.v1.GetMaintenanceAccountRequest
+ */
+export type GetMaintenanceAccountRequest = Message<"mailagent.v1.GetMaintenanceAccountRequest"> & {
+  /**
+   * `maintenanceAccounts/{maintenance_account}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message mailagent.v1.GetMaintenanceAccountRequest.
+ * Use `create(GetMaintenanceAccountRequestSchema)` to create a new message.
+ */
+export const GetMaintenanceAccountRequestSchema: GenMessage<GetMaintenanceAccountRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 26);
+
+/**
+ * Asks for a page of maintenance accounts.
+ *
+ * @generated from message mailagent.v1.ListMaintenanceAccountsRequest
+ */
+export type ListMaintenanceAccountsRequest = Message<"mailagent.v1.ListMaintenanceAccountsRequest"> & {
+  /**
+   * Accounts per page: 0 means 50, above 500 means 500, negative is INVALID_ARGUMENT.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message mailagent.v1.ListMaintenanceAccountsRequest.
+ * Use `create(ListMaintenanceAccountsRequestSchema)` to create a new message.
+ */
+export const ListMaintenanceAccountsRequestSchema: GenMessage<ListMaintenanceAccountsRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 27);
+
+/**
+ * A page of maintenance accounts.
+ *
+ * @generated from message mailagent.v1.ListMaintenanceAccountsResponse
+ */
+export type ListMaintenanceAccountsResponse = Message<"mailagent.v1.ListMaintenanceAccountsResponse"> & {
+  /**
+   * The accounts, oldest first. May be empty also before the last page.
+   *
+   * @generated from field: repeated mailagent.v1.MaintenanceAccount maintenance_accounts = 1;
+   */
+  maintenanceAccounts: MaintenanceAccount[];
+
+  /**
+   * Asks for the next page. Empty at the end, and only there.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message mailagent.v1.ListMaintenanceAccountsResponse.
+ * Use `create(ListMaintenanceAccountsResponseSchema)` to create a new message.
+ */
+export const ListMaintenanceAccountsResponseSchema: GenMessage<ListMaintenanceAccountsResponse> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 28);
+
+/**
+ * Asks to change a maintenance account.
+ *
+ * @generated from message mailagent.v1.UpdateMaintenanceAccountRequest
+ */
+export type UpdateMaintenanceAccountRequest = Message<"mailagent.v1.UpdateMaintenanceAccountRequest"> & {
+  /**
+   * The account, with `name`, the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
+   *
+   * @generated from field: mailagent.v1.MaintenanceAccount maintenance_account = 1;
+   */
+  maintenanceAccount?: MaintenanceAccount | undefined;
+
+  /**
+   * Fields to change. Absent: the populated fields. `*`: all, but for `password` when it is empty. An unknown path is INVALID_ARGUMENT.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message mailagent.v1.UpdateMaintenanceAccountRequest.
+ * Use `create(UpdateMaintenanceAccountRequestSchema)` to create a new message.
+ */
+export const UpdateMaintenanceAccountRequestSchema: GenMessage<UpdateMaintenanceAccountRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 29);
+
+/**
+ * Asks to remove a maintenance account.
+ *
+ * @generated from message mailagent.v1.DeleteMaintenanceAccountRequest
+ */
+export type DeleteMaintenanceAccountRequest = Message<"mailagent.v1.DeleteMaintenanceAccountRequest"> & {
+  /**
+   * `maintenanceAccounts/{maintenance_account}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The etag that was read. Empty: not checked.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message mailagent.v1.DeleteMaintenanceAccountRequest.
+ * Use `create(DeleteMaintenanceAccountRequestSchema)` to create a new message.
+ */
+export const DeleteMaintenanceAccountRequestSchema: GenMessage<DeleteMaintenanceAccountRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_agent_service, 30);
 
 /**
  * Kind of mailbox server.
@@ -495,11 +1266,25 @@ export enum AgentKind {
   UNSPECIFIED = 0,
 
   /**
-   * Microsoft Exchange on premises, over Exchange Web Services.
+   * Microsoft Exchange on premises (2016 to SE), over Exchange Web Services.
    *
    * @generated from enum value: AGENT_KIND_EXCHANGE_EWS = 1;
    */
   EXCHANGE_EWS = 1,
+
+  /**
+   * Any server that sends mail, over SMTP.
+   *
+   * @generated from enum value: AGENT_KIND_SMTP = 2;
+   */
+  SMTP = 2,
+
+  /**
+   * Exchange Online, over Microsoft Graph. FAILED_PRECONDITION unless the tenant's authentication method is MODERN.
+   *
+   * @generated from enum value: AGENT_KIND_EXCHANGE_GRAPH = 3;
+   */
+  EXCHANGE_GRAPH = 3,
 }
 
 /**
@@ -507,6 +1292,280 @@ export enum AgentKind {
  */
 export const AgentKindSchema: GenEnum<AgentKind> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_agent_service, 0);
+
+/**
+ * How a connection to an SMTP server is secured.
+ *
+ * @generated from enum mailagent.v1.SmtpSecurity
+ */
+export enum SmtpSecurity {
+  /**
+   * The same as STARTTLS.
+   *
+   * @generated from enum value: SMTP_SECURITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * TLS after the command STARTTLS (RFC 3207), which the server must offer: nothing is sent in the clear instead.
+   *
+   * @generated from enum value: SMTP_SECURITY_STARTTLS = 1;
+   */
+  STARTTLS = 1,
+
+  /**
+   * TLS from the first byte (RFC 8314).
+   *
+   * @generated from enum value: SMTP_SECURITY_TLS = 2;
+   */
+  TLS = 2,
+
+  /**
+   * None: login and mail can be read on the way. Only where `TenantSettings.allow_unencrypted_smtp`.
+   *
+   * @generated from enum value: SMTP_SECURITY_NONE = 3;
+   */
+  NONE = 3,
+}
+
+/**
+ * Describes the enum mailagent.v1.SmtpSecurity.
+ */
+export const SmtpSecuritySchema: GenEnum<SmtpSecurity> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_agent_service, 1);
+
+/**
+ * How a login at an SMTP server is proved.
+ *
+ * @generated from enum mailagent.v1.SmtpAuthentication
+ */
+export enum SmtpAuthentication {
+  /**
+   * PASSWORD with a user name, else NONE.
+   *
+   * @generated from enum value: SMTP_AUTHENTICATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * There is no login.
+   *
+   * @generated from enum value: SMTP_AUTHENTICATION_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * User name and password (PLAIN or LOGIN, RFC 4954).
+   *
+   * @generated from enum value: SMTP_AUTHENTICATION_PASSWORD = 2;
+   */
+  PASSWORD = 2,
+
+  /**
+   * An OAuth 2.0 access token (XOAUTH2).
+   *
+   * @generated from enum value: SMTP_AUTHENTICATION_OAUTH = 3;
+   */
+  OAUTH = 3,
+}
+
+/**
+ * Describes the enum mailagent.v1.SmtpAuthentication.
+ */
+export const SmtpAuthenticationSchema: GenEnum<SmtpAuthentication> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_agent_service, 2);
+
+/**
+ * Whose login opens an Exchange mailbox.
+ *
+ * @generated from enum mailagent.v1.ConnectionType
+ */
+export enum ConnectionType {
+  /**
+   * The same as USER_CREDENTIALS.
+   *
+   * @generated from enum value: CONNECTION_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The agent's own.
+   *
+   * @generated from enum value: CONNECTION_TYPE_USER_CREDENTIALS = 1;
+   */
+  USER_CREDENTIALS = 1,
+
+  /**
+   * That of a maintenance account, which acts for the mailbox.
+   *
+   * @generated from enum value: CONNECTION_TYPE_MAINTENANCE_ACCOUNT = 2;
+   */
+  MAINTENANCE_ACCOUNT = 2,
+}
+
+/**
+ * Describes the enum mailagent.v1.ConnectionType.
+ */
+export const ConnectionTypeSchema: GenEnum<ConnectionType> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_agent_service, 3);
+
+/**
+ * A stage of a check, in the order in which they come.
+ *
+ * @generated from enum mailagent.v1.CheckStageKind
+ */
+export enum CheckStageKind {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The server's name becomes addresses that may be called.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_RESOLVE = 1;
+   */
+  RESOLVE = 1,
+
+  /**
+   * A TCP connection.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_CONNECT = 2;
+   */
+  CONNECT = 2,
+
+  /**
+   * The TLS handshake. Left out where no TLS is wanted.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_TLS = 3;
+   */
+  TLS = 3,
+
+  /**
+   * The login.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_AUTHENTICATE = 4;
+   */
+  AUTHENTICATE = 4,
+
+  /**
+   * The inbox is opened. Exchange only.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_OPEN_INBOX = 5;
+   */
+  OPEN_INBOX = 5,
+
+  /**
+   * A message is handed over. TestAgent only.
+   *
+   * @generated from enum value: CHECK_STAGE_KIND_SEND = 6;
+   */
+  SEND = 6,
+}
+
+/**
+ * Describes the enum mailagent.v1.CheckStageKind.
+ */
+export const CheckStageKindSchema: GenEnum<CheckStageKind> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_agent_service, 4);
+
+/**
+ * How a stage of a check ended.
+ *
+ * @generated from enum mailagent.v1.CheckStageState
+ */
+export enum CheckStageState {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: CHECK_STAGE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * All is well.
+   *
+   * @generated from enum value: CHECK_STAGE_STATE_PASSED = 1;
+   */
+  PASSED = 1,
+
+  /**
+   * It failed, and no further stage was tried.
+   *
+   * @generated from enum value: CHECK_STAGE_STATE_FAILED = 2;
+   */
+  FAILED = 2,
+}
+
+/**
+ * Describes the enum mailagent.v1.CheckStageState.
+ */
+export const CheckStageStateSchema: GenEnum<CheckStageState> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_agent_service, 5);
+
+/**
+ * What kind of fault ended a check.
+ *
+ * @generated from enum mailagent.v1.CheckFault
+ */
+export enum CheckFault {
+  /**
+   * None.
+   *
+   * @generated from enum value: CHECK_FAULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The server asks for patience or has a passing fault. It may work a little later.
+   *
+   * @generated from enum value: CHECK_FAULT_TEMPORARY = 1;
+   */
+  TEMPORARY = 1,
+
+  /**
+   * The server cannot be reached or talked to: name, network, port, TLS, certificate, or a server of another kind.
+   *
+   * @generated from enum value: CHECK_FAULT_UNREACHABLE = 2;
+   */
+  UNREACHABLE = 2,
+
+  /**
+   * The login is refused or missing.
+   *
+   * @generated from enum value: CHECK_FAULT_LOGIN = 3;
+   */
+  LOGIN = 3,
+
+  /**
+   * The login may not do this, the mailbox does not exist, or sender or recipient are refused.
+   *
+   * @generated from enum value: CHECK_FAULT_REFUSED = 4;
+   */
+  REFUSED = 4,
+
+  /**
+   * The server takes no message of this size.
+   *
+   * @generated from enum value: CHECK_FAULT_TOO_LARGE = 5;
+   */
+  TOO_LARGE = 5,
+
+  /**
+   * The server's answer makes no sense.
+   *
+   * @generated from enum value: CHECK_FAULT_MALFORMED = 6;
+   */
+  MALFORMED = 6,
+}
+
+/**
+ * Describes the enum mailagent.v1.CheckFault.
+ */
+export const CheckFaultSchema: GenEnum<CheckFault> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_agent_service, 6);
 
 /**
  * State of an agent's work.
@@ -536,7 +1595,8 @@ export enum AgentHealthState {
   DEGRADED = 2,
 
   /**
-   * The server refuses the login. Nothing is tried until a person changes the agent.
+   * The server refuses the login, or there is none. Nothing is tried until a person changes the agent, its maintenance account or the
+   * tenant's authentication method, or a check goes well.
    *
    * @generated from enum value: AGENT_HEALTH_STATE_AUTHENTICATION_REQUIRED = 3;
    */
@@ -561,10 +1621,10 @@ export enum AgentHealthState {
  * Describes the enum mailagent.v1.AgentHealthState.
  */
 export const AgentHealthStateSchema: GenEnum<AgentHealthState> = /*@__PURE__*/
-  enumDesc(file_mailagent_v1_agent_service, 1);
+  enumDesc(file_mailagent_v1_agent_service, 7);
 
 /**
- * Keeps the settings and credentials of outside mailboxes and shows their health.
+ * Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
  *
  * Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
  *
@@ -574,9 +1634,11 @@ export const AgentService: GenService<{
   /**
    * Creates an agent and starts its work at once.
    *
-   * INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner is not in the directory. FAILED_PRECONDITION
-   * when a sweep option needs the tenant's storage acknowledgement. ALREADY_EXISTS when `request_id` was used for another agent.
-   * Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too.
+   * INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner or the maintenance account does not exist.
+   * FAILED_PRECONDITION when a setting needs another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
+   * in use. ALREADY_EXISTS when `request_id` was used for another agent.
+   * Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too, and connecting
+   * through a maintenance account needs `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.CreateAgent
    */
@@ -606,7 +1668,9 @@ export const AgentService: GenService<{
     output: typeof ListAgentsResponseSchema;
   },
   /**
-   * Changes the settings named by the mask. ABORTED when the etag is stale. Scope: `agent.write`, or `agent.use` for one's own.
+   * Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. What a person fixed is tried at once.
+   * Scope: `agent.write`, or `agent.use` for one's own; with a maintenance account, `agent.write` for all that decides which mailbox it
+   * acts for.
    *
    * @generated from rpc mailagent.v1.AgentService.UpdateAgent
    */
@@ -616,14 +1680,97 @@ export const AgentService: GenService<{
     output: typeof AgentSchema;
   },
   /**
-   * Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays.
-   * Scope: `agent.write`, or `agent.use` for one's own.
+   * Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays. Where it was a user's default agent,
+   * that user has none afterwards. Scope: `agent.write`, or `agent.use` for one's own.
    *
    * @generated from rpc mailagent.v1.AgentService.DeleteAgent
    */
   deleteAgent: {
     methodKind: "unary";
     input: typeof DeleteAgentRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Returns how many agents may be triage agents, and how many are. Scope: `agent.read`, `agent.write`, `agent.use` or `tenant.admin`.
+   *
+   * @generated from rpc mailagent.v1.AgentService.GetTriageAllowance
+   */
+  getTriageAllowance: {
+    methodKind: "unary";
+    input: typeof GetTriageAllowanceRequestSchema;
+    output: typeof TriageAllowanceSchema;
+  },
+  /**
+   * Makes one of a user's agents the one that sends when no agent is named; or none. FAILED_PRECONDITION when the agent is another user's.
+   * Scope: `agent.use` for oneself, `agent.write` for every user.
+   *
+   * @generated from rpc mailagent.v1.AgentService.SetDefaultAgent
+   */
+  setDefaultAgent: {
+    methodKind: "unary";
+    input: typeof SetDefaultAgentRequestSchema;
+    output: typeof DefaultAgentSchema;
+  },
+  /**
+   * Returns a user's default agent. Scope: `agent.read` or `agent.use` for oneself, `agent.write` for every user.
+   *
+   * @generated from rpc mailagent.v1.AgentService.GetDefaultAgent
+   */
+  getDefaultAgent: {
+    methodKind: "unary";
+    input: typeof GetDefaultAgentRequestSchema;
+    output: typeof DefaultAgentSchema;
+  },
+  /**
+   * Creates a maintenance account. INVALID_ARGUMENT lists every violation at once. ALREADY_EXISTS when `request_id` was used for another
+   * one. Scope: `agent.write`.
+   *
+   * @generated from rpc mailagent.v1.AgentService.CreateMaintenanceAccount
+   */
+  createMaintenanceAccount: {
+    methodKind: "unary";
+    input: typeof CreateMaintenanceAccountRequestSchema;
+    output: typeof MaintenanceAccountSchema;
+  },
+  /**
+   * Returns one maintenance account. Scope: `agent.write`.
+   *
+   * @generated from rpc mailagent.v1.AgentService.GetMaintenanceAccount
+   */
+  getMaintenanceAccount: {
+    methodKind: "unary";
+    input: typeof GetMaintenanceAccountRequestSchema;
+    output: typeof MaintenanceAccountSchema;
+  },
+  /**
+   * Lists maintenance accounts, oldest first. Scope: `agent.write`.
+   *
+   * @generated from rpc mailagent.v1.AgentService.ListMaintenanceAccounts
+   */
+  listMaintenanceAccounts: {
+    methodKind: "unary";
+    input: typeof ListMaintenanceAccountsRequestSchema;
+    output: typeof ListMaintenanceAccountsResponseSchema;
+  },
+  /**
+   * Changes the fields named by the mask, for all agents that connect through the account: these are tried at once. ABORTED when the etag
+   * is stale. Scope: `agent.write`.
+   *
+   * @generated from rpc mailagent.v1.AgentService.UpdateMaintenanceAccount
+   */
+  updateMaintenanceAccount: {
+    methodKind: "unary";
+    input: typeof UpdateMaintenanceAccountRequestSchema;
+    output: typeof MaintenanceAccountSchema;
+  },
+  /**
+   * Removes a maintenance account and wipes its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
+   *
+   * @generated from rpc mailagent.v1.AgentService.DeleteMaintenanceAccount
+   */
+  deleteMaintenanceAccount: {
+    methodKind: "unary";
+    input: typeof DeleteMaintenanceAccountRequestSchema;
     output: typeof EmptySchema;
   },
 }> = /*@__PURE__*/

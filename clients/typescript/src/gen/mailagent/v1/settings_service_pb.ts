@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mailagent/v1/settings_service.proto.
  */
 export const file_mailagent_v1_settings_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNtYWlsYWdlbnQvdjEvc2V0dGluZ3Nfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIv8DCg5UZW5hbnRTZXR0aW5ncxISCgRuYW1lGAEgASgJQgTiQQEIEkYKFWNhc2VfcmVmZXJlbmNlX2Zvcm1hdBgCIAEoCzIhLm1haWxhZ2VudC52MS5DYXNlUmVmZXJlbmNlRm9ybWF0QgTiQQEBEh4KEGludGVybmFsX2RvbWFpbnMYAyADKAlCBOJBAQESIgoUdHJ1c3RlZF9hdXRoc2Vydl9pZHMYBCADKAlCBOJBAQESNQoMc2VuZGVyX2NoZWNrGAUgASgOMhkubWFpbGFnZW50LnYxLlNlbmRlckNoZWNrQgTiQQEBEiEKE3NraXBfYXV0b21hdGljX21haWwYBiABKAhCBOJBAQESMQoebG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlGAcgASgFQgTiQQEBSACIAQESKAoVbG9vcF9saW1pdF9wZXJfc2VuZGVyGAggASgFQgTiQQEBSAGIAQESSwoXc3RvcmFnZV9hY2tub3dsZWRnZW1lbnQYCSABKAsyJC5tYWlsYWdlbnQudjEuU3RvcmFnZUFja25vd2xlZGdlbWVudEIE4kEBAxIMCgRldGFnGAogASgJQiEKH19sb29wX2xpbWl0X3Blcl9zZW5kZXJfYW5kX2Nhc2VCGAoWX2xvb3BfbGltaXRfcGVyX3NlbmRlciJcChNDYXNlUmVmZXJlbmNlRm9ybWF0EioKBnByZWZpeBgBIAEoCzIYLm1haWxhZ2VudC52MS5QcmVmaXhGb3JtSAASEQoHcGF0dGVybhgCIAEoCUgAQgYKBGZvcm0iOAoKUHJlZml4Rm9ybRIUCgZwcmVmaXgYASABKAlCBOJBAQISFAoGZGlnaXRzGAIgASgFQgTiQQECIlwKFlN0b3JhZ2VBY2tub3dsZWRnZW1lbnQSDAoEdXNlchgBIAEoCRI0ChBhY2tub3dsZWRnZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIaChhHZXRUZW5hbnRTZXR0aW5nc1JlcXVlc3QikQEKG1VwZGF0ZVRlbmFudFNldHRpbmdzUmVxdWVzdBI7Cg90ZW5hbnRfc2V0dGluZ3MYASABKAsyHC5tYWlsYWdlbnQudjEuVGVuYW50U2V0dGluZ3NCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQEBIiAKHkFja25vd2xlZGdlU3RvcmFnZVRlcm1zUmVxdWVzdCpbCgtTZW5kZXJDaGVjaxIcChhTRU5ERVJfQ0hFQ0tfVU5TUEVDSUZJRUQQABIXChNTRU5ERVJfQ0hFQ0tfUkVGVVNFEAESFQoRU0VOREVSX0NIRUNLX1dBUk4QAjK0AgoPU2V0dGluZ3NTZXJ2aWNlElkKEUdldFRlbmFudFNldHRpbmdzEiYubWFpbGFnZW50LnYxLkdldFRlbmFudFNldHRpbmdzUmVxdWVzdBocLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5ncxJfChRVcGRhdGVUZW5hbnRTZXR0aW5ncxIpLm1haWxhZ2VudC52MS5VcGRhdGVUZW5hbnRTZXR0aW5nc1JlcXVlc3QaHC5tYWlsYWdlbnQudjEuVGVuYW50U2V0dGluZ3MSZQoXQWNrbm93bGVkZ2VTdG9yYWdlVGVybXMSLC5tYWlsYWdlbnQudjEuQWNrbm93bGVkZ2VTdG9yYWdlVGVybXNSZXF1ZXN0GhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiNtYWlsYWdlbnQvdjEvc2V0dGluZ3Nfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIv4FCg5UZW5hbnRTZXR0aW5ncxISCgRuYW1lGAEgASgJQgTiQQEIEkYKFWNhc2VfcmVmZXJlbmNlX2Zvcm1hdBgCIAEoCzIhLm1haWxhZ2VudC52MS5DYXNlUmVmZXJlbmNlRm9ybWF0QgTiQQEBEh4KEGludGVybmFsX2RvbWFpbnMYAyADKAlCBOJBAQESIgoUdHJ1c3RlZF9hdXRoc2Vydl9pZHMYBCADKAlCBOJBAQESNQoMc2VuZGVyX2NoZWNrGAUgASgOMhkubWFpbGFnZW50LnYxLlNlbmRlckNoZWNrQgTiQQEBEiEKE3NraXBfYXV0b21hdGljX21haWwYBiABKAhCBOJBAQESMQoebG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlGAcgASgFQgTiQQEBSACIAQESKAoVbG9vcF9saW1pdF9wZXJfc2VuZGVyGAggASgFQgTiQQEBSAGIAQESSwoXc3RvcmFnZV9hY2tub3dsZWRnZW1lbnQYCSABKAsyJC5tYWlsYWdlbnQudjEuU3RvcmFnZUFja25vd2xlZGdlbWVudEIE4kEBAxIMCgRldGFnGAogASgJEkcKFWF1dGhlbnRpY2F0aW9uX21ldGhvZBgLIAEoDjIiLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbk1ldGhvZEIE4kEBARIiChR0cmlhZ2VfbGljZW5jZV9jb3VudBgMIAEoBUIE4kEBARIkChZhbGxvd191bmVuY3J5cHRlZF9zbXRwGA0gASgIQgTiQQEBEiQKFmFsbG93X3ByaXZhdGVfbmV0d29ya3MYDiABKAhCBOJBAQESRAoUdHJ1c3RlZF9jZXJ0aWZpY2F0ZXMYDyADKAsyIC5tYWlsYWdlbnQudjEuVHJ1c3RlZENlcnRpZmljYXRlQgTiQQEBQiEKH19sb29wX2xpbWl0X3Blcl9zZW5kZXJfYW5kX2Nhc2VCGAoWX2xvb3BfbGltaXRfcGVyX3NlbmRlciJKChJUcnVzdGVkQ2VydGlmaWNhdGUSEgoEaG9zdBgBIAEoCUIE4kEBAhIgChJzaGEyNTZfZmluZ2VycHJpbnQYAiABKAlCBOJBAQIi5gEKCkF1ZGl0RW50cnkSEgoEbmFtZRgBIAEoCUIE4kEBCBI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEgoEdXNlchgDIAEoCUIE4kEBAxIWCghyZXNvdXJjZRgEIAEoCUIE4kEBAxIvCgZhY3Rpb24YBSABKA4yGS5tYWlsYWdlbnQudjEuQXVkaXRBY3Rpb25CBOJBAQMSMAoHY2hhbmdlcxgGIAMoCzIZLm1haWxhZ2VudC52MS5GaWVsZENoYW5nZUIE4kEBAyJCCgtGaWVsZENoYW5nZRINCgVmaWVsZBgBIAEoCRIRCglvbGRfdmFsdWUYAiABKAkSEQoJbmV3X3ZhbHVlGAMgASgJIlwKE0Nhc2VSZWZlcmVuY2VGb3JtYXQSKgoGcHJlZml4GAEgASgLMhgubWFpbGFnZW50LnYxLlByZWZpeEZvcm1IABIRCgdwYXR0ZXJuGAIgASgJSABCBgoEZm9ybSI4CgpQcmVmaXhGb3JtEhQKBnByZWZpeBgBIAEoCUIE4kEBAhIUCgZkaWdpdHMYAiABKAVCBOJBAQIiXAoWU3RvcmFnZUFja25vd2xlZGdlbWVudBIMCgR1c2VyGAEgASgJEjQKEGFja25vd2xlZGdlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhoKGEdldFRlbmFudFNldHRpbmdzUmVxdWVzdCKRAQobVXBkYXRlVGVuYW50U2V0dGluZ3NSZXF1ZXN0EjsKD3RlbmFudF9zZXR0aW5ncxgBIAEoCzIcLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5nc0IE4kEBAhI1Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBOJBAQEiIAoeQWNrbm93bGVkZ2VTdG9yYWdlVGVybXNSZXF1ZXN0In0KF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhcKCXBhZ2Vfc2l6ZRgBIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAIgASgJQgTiQQEBEi8KBmZpbHRlchgDIAEoCzIZLm1haWxhZ2VudC52MS5BdWRpdEZpbHRlckIE4kEBASKjAQoLQXVkaXRGaWx0ZXISFgoIcmVzb3VyY2UYASABKAlCBOJBAQESEgoEdXNlchgCIAEoCUIE4kEBARI0CgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIyCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQEiZAoYTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlEi8KDWF1ZGl0X2VudHJpZXMYASADKAsyGC5tYWlsYWdlbnQudjEuQXVkaXRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqgAEKFEF1dGhlbnRpY2F0aW9uTWV0aG9kEiUKIUFVVEhFTlRJQ0FUSU9OX01FVEhPRF9VTlNQRUNJRklFRBAAEh8KG0FVVEhFTlRJQ0FUSU9OX01FVEhPRF9CQVNJQxABEiAKHEFVVEhFTlRJQ0FUSU9OX01FVEhPRF9NT0RFUk4QAip5CgtBdWRpdEFjdGlvbhIcChhBVURJVF9BQ1RJT05fVU5TUEVDSUZJRUQQABIYChRBVURJVF9BQ1RJT05fQ1JFQVRFRBABEhgKFEFVRElUX0FDVElPTl9VUERBVEVEEAISGAoUQVVESVRfQUNUSU9OX0RFTEVURUQQAypbCgtTZW5kZXJDaGVjaxIcChhTRU5ERVJfQ0hFQ0tfVU5TUEVDSUZJRUQQABIXChNTRU5ERVJfQ0hFQ0tfUkVGVVNFEAESFQoRU0VOREVSX0NIRUNLX1dBUk4QAjKXAwoPU2V0dGluZ3NTZXJ2aWNlElkKEUdldFRlbmFudFNldHRpbmdzEiYubWFpbGFnZW50LnYxLkdldFRlbmFudFNldHRpbmdzUmVxdWVzdBocLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5ncxJfChRVcGRhdGVUZW5hbnRTZXR0aW5ncxIpLm1haWxhZ2VudC52MS5VcGRhdGVUZW5hbnRTZXR0aW5nc1JlcXVlc3QaHC5tYWlsYWdlbnQudjEuVGVuYW50U2V0dGluZ3MSZQoXQWNrbm93bGVkZ2VTdG9yYWdlVGVybXMSLC5tYWlsYWdlbnQudjEuQWNrbm93bGVkZ2VTdG9yYWdlVGVybXNSZXF1ZXN0GhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzEmEKEExpc3RBdWRpdEVudHJpZXMSJS5tYWlsYWdlbnQudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJi5tYWlsYWdlbnQudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * What holds for a whole tenant.
@@ -90,6 +90,42 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
    * @generated from field: string etag = 10;
    */
   etag: string;
+
+  /**
+   * How Exchange mailboxes are logged in to. Unspecified: BASIC. A change keeps all agents: those that then have no login get the health
+   * AUTHENTICATION_REQUIRED, those that have one are tried at once. Stored passwords stay, for the way back.
+   *
+   * @generated from field: mailagent.v1.AuthenticationMethod authentication_method = 11;
+   */
+  authenticationMethod: AuthenticationMethod;
+
+  /**
+   * Number of agents that may be triage agents, 0 to 1,000,000. Default: 0. TRIAGE_LICENCES_IN_USE when it is less than are.
+   *
+   * @generated from field: int32 triage_licence_count = 12;
+   */
+  triageLicenceCount: number;
+
+  /**
+   * Whether SMTP agents may use connections without TLS, on which logins and mail can be read. Default: no.
+   *
+   * @generated from field: bool allow_unencrypted_smtp = 13;
+   */
+  allowUnencryptedSmtp: boolean;
+
+  /**
+   * Whether mailbox servers may have addresses of private networks (RFC 1918, RFC 4193, RFC 6598), as on-premises ones do. Default: no.
+   *
+   * @generated from field: bool allow_private_networks = 14;
+   */
+  allowPrivateNetworks: boolean;
+
+  /**
+   * Certificates that are believed although they do not stand up to the checks, at most 100. Checks show where one was needed.
+   *
+   * @generated from field: repeated mailagent.v1.TrustedCertificate trusted_certificates = 15;
+   */
+  trustedCertificates: TrustedCertificate[];
 };
 
 /**
@@ -98,6 +134,126 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
  */
 export const TenantSettingsSchema: GenMessage<TenantSettings> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_settings_service, 0);
+
+/**
+ * A certificate that is believed for a host although it does not stand up to the checks: self-signed, expired, of another name.
+ *
+ * @generated from message mailagent.v1.TrustedCertificate
+ */
+export type TrustedCertificate = Message<"mailagent.v1.TrustedCertificate"> & {
+  /**
+   * Name or address of the server, as in the agents' settings.
+   *
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * SHA-256 of the certificate: 64 hexadecimal digits, with or without colons. CheckAgent shows it.
+   *
+   * @generated from field: string sha256_fingerprint = 2;
+   */
+  sha256Fingerprint: string;
+};
+
+/**
+ * Describes the message mailagent.v1.TrustedCertificate.
+ * Use `create(TrustedCertificateSchema)` to create a new message.
+ */
+export const TrustedCertificateSchema: GenMessage<TrustedCertificate> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_settings_service, 1);
+
+/**
+ * A change of a setting.
+ *
+ * @generated from message mailagent.v1.AuditEntry
+ */
+export type AuditEntry = Message<"mailagent.v1.AuditEntry"> & {
+  /**
+   * Resource name, `auditEntries/{audit_entry}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Who, `users/{user}`.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * What was changed: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}`, `users/{user}/defaultAgent` or `tenantSettings`.
+   *
+   * @generated from field: string resource = 4;
+   */
+  resource: string;
+
+  /**
+   * What happened to it.
+   *
+   * @generated from field: mailagent.v1.AuditAction action = 5;
+   */
+  action: AuditAction;
+
+  /**
+   * Fields that changed, in the order of their paths. Of a created resource those with a value, of a deleted one all that had one.
+   *
+   * @generated from field: repeated mailagent.v1.FieldChange changes = 6;
+   */
+  changes: FieldChange[];
+};
+
+/**
+ * Describes the message mailagent.v1.AuditEntry.
+ * Use `create(AuditEntrySchema)` to create a new message.
+ */
+export const AuditEntrySchema: GenMessage<AuditEntry> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_settings_service, 2);
+
+/**
+ * How a field changed.
+ *
+ * @generated from message mailagent.v1.FieldChange
+ */
+export type FieldChange = Message<"mailagent.v1.FieldChange"> & {
+  /**
+   * Its path relative to the resource, such as `exchange.endpoint`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * The value before, as text: numbers, `true` and `false`, values of enums in lower case, lists and messages as JSON. Empty when there was
+   * none, and for secrets.
+   *
+   * @generated from field: string old_value = 2;
+   */
+  oldValue: string;
+
+  /**
+   * The value after, in the same form. Empty when there is none. `changed` for secrets, whether set, replaced or erased.
+   *
+   * @generated from field: string new_value = 3;
+   */
+  newValue: string;
+};
+
+/**
+ * Describes the message mailagent.v1.FieldChange.
+ * Use `create(FieldChangeSchema)` to create a new message.
+ */
+export const FieldChangeSchema: GenMessage<FieldChange> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_settings_service, 3);
 
 /**
  * What a case reference looks like: either a prefix with digits or a pattern.
@@ -135,7 +291,7 @@ export type CaseReferenceFormat = Message<"mailagent.v1.CaseReferenceFormat"> & 
  * Use `create(CaseReferenceFormatSchema)` to create a new message.
  */
 export const CaseReferenceFormatSchema: GenMessage<CaseReferenceFormat> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_settings_service, 1);
+  messageDesc(file_mailagent_v1_settings_service, 4);
 
 /**
  * A literal beginning followed by digits, neither preceded nor followed by a letter or digit.
@@ -163,7 +319,7 @@ export type PrefixForm = Message<"mailagent.v1.PrefixForm"> & {
  * Use `create(PrefixFormSchema)` to create a new message.
  */
 export const PrefixFormSchema: GenMessage<PrefixForm> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_settings_service, 2);
+  messageDesc(file_mailagent_v1_settings_service, 5);
 
 /**
  * A record of acceptance.
@@ -191,7 +347,7 @@ export type StorageAcknowledgement = Message<"mailagent.v1.StorageAcknowledgemen
  * Use `create(StorageAcknowledgementSchema)` to create a new message.
  */
 export const StorageAcknowledgementSchema: GenMessage<StorageAcknowledgement> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_settings_service, 3);
+  messageDesc(file_mailagent_v1_settings_service, 6);
 
 /**
  * Asks for the tenant's settings.
@@ -206,7 +362,7 @@ export type GetTenantSettingsRequest = Message<"mailagent.v1.GetTenantSettingsRe
  * Use `create(GetTenantSettingsRequestSchema)` to create a new message.
  */
 export const GetTenantSettingsRequestSchema: GenMessage<GetTenantSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_settings_service, 4);
+  messageDesc(file_mailagent_v1_settings_service, 7);
 
 /**
  * Asks to change the tenant's settings.
@@ -234,7 +390,7 @@ export type UpdateTenantSettingsRequest = Message<"mailagent.v1.UpdateTenantSett
  * Use `create(UpdateTenantSettingsRequestSchema)` to create a new message.
  */
 export const UpdateTenantSettingsRequestSchema: GenMessage<UpdateTenantSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_settings_service, 5);
+  messageDesc(file_mailagent_v1_settings_service, 8);
 
 /**
  * Accepts the storage terms for the tenant.
@@ -249,7 +405,187 @@ export type AcknowledgeStorageTermsRequest = Message<"mailagent.v1.AcknowledgeSt
  * Use `create(AcknowledgeStorageTermsRequestSchema)` to create a new message.
  */
 export const AcknowledgeStorageTermsRequestSchema: GenMessage<AcknowledgeStorageTermsRequest> = /*@__PURE__*/
-  messageDesc(file_mailagent_v1_settings_service, 6);
+  messageDesc(file_mailagent_v1_settings_service, 9);
+
+/**
+ * Asks for a page of audit entries.
+ *
+ * @generated from message mailagent.v1.ListAuditEntriesRequest
+ */
+export type ListAuditEntriesRequest = Message<"mailagent.v1.ListAuditEntriesRequest"> & {
+  /**
+   * Entries per page: 0 means 50, above 500 means 500, negative is INVALID_ARGUMENT.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before. Empty: the first page. INVALID_ARGUMENT with another filter than the one it came from.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only entries that pass. Empty: all.
+   *
+   * @generated from field: mailagent.v1.AuditFilter filter = 3;
+   */
+  filter?: AuditFilter | undefined;
+};
+
+/**
+ * Describes the message mailagent.v1.ListAuditEntriesRequest.
+ * Use `create(ListAuditEntriesRequestSchema)` to create a new message.
+ */
+export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_settings_service, 10);
+
+/**
+ * Chooses audit entries. Every field that is set must hold.
+ *
+ * @generated from message mailagent.v1.AuditFilter
+ */
+export type AuditFilter = Message<"mailagent.v1.AuditFilter"> & {
+  /**
+   * Only changes of this resource, such as `agents/{agent}`.
+   *
+   * @generated from field: string resource = 1;
+   */
+  resource: string;
+
+  /**
+   * Only changes by this user, `users/{user}`.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * Only changes at or after this time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only changes before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message mailagent.v1.AuditFilter.
+ * Use `create(AuditFilterSchema)` to create a new message.
+ */
+export const AuditFilterSchema: GenMessage<AuditFilter> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_settings_service, 11);
+
+/**
+ * A page of audit entries.
+ *
+ * @generated from message mailagent.v1.ListAuditEntriesResponse
+ */
+export type ListAuditEntriesResponse = Message<"mailagent.v1.ListAuditEntriesResponse"> & {
+  /**
+   * The entries, newest first. May be empty also before the last page.
+   *
+   * @generated from field: repeated mailagent.v1.AuditEntry audit_entries = 1;
+   */
+  auditEntries: AuditEntry[];
+
+  /**
+   * Asks for the next page. Empty at the end, and only there.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message mailagent.v1.ListAuditEntriesResponse.
+ * Use `create(ListAuditEntriesResponseSchema)` to create a new message.
+ */
+export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_settings_service, 12);
+
+/**
+ * How Exchange mailboxes are logged in to.
+ *
+ * @generated from enum mailagent.v1.AuthenticationMethod
+ */
+export enum AuthenticationMethod {
+  /**
+   * The same as BASIC.
+   *
+   * @generated from enum value: AUTHENTICATION_METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By user name and password.
+   *
+   * @generated from enum value: AUTHENTICATION_METHOD_BASIC = 1;
+   */
+  BASIC = 1,
+
+  /**
+   * By OAuth 2.0: people log in at the provider, and the service never sees a password.
+   *
+   * @generated from enum value: AUTHENTICATION_METHOD_MODERN = 2;
+   */
+  MODERN = 2,
+}
+
+/**
+ * Describes the enum mailagent.v1.AuthenticationMethod.
+ */
+export const AuthenticationMethodSchema: GenEnum<AuthenticationMethod> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_settings_service, 0);
+
+/**
+ * What happened to a resource.
+ *
+ * @generated from enum mailagent.v1.AuditAction
+ */
+export enum AuditAction {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: AUDIT_ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It was created.
+   *
+   * @generated from enum value: AUDIT_ACTION_CREATED = 1;
+   */
+  CREATED = 1,
+
+  /**
+   * It was changed.
+   *
+   * @generated from enum value: AUDIT_ACTION_UPDATED = 2;
+   */
+  UPDATED = 2,
+
+  /**
+   * It was deleted.
+   *
+   * @generated from enum value: AUDIT_ACTION_DELETED = 3;
+   */
+  DELETED = 3,
+}
+
+/**
+ * Describes the enum mailagent.v1.AuditAction.
+ */
+export const AuditActionSchema: GenEnum<AuditAction> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_settings_service, 1);
 
 /**
  * What happens to a message whose sender fails the authenticity checks.
@@ -283,7 +619,7 @@ export enum SenderCheck {
  * Describes the enum mailagent.v1.SenderCheck.
  */
 export const SenderCheckSchema: GenEnum<SenderCheck> = /*@__PURE__*/
-  enumDesc(file_mailagent_v1_settings_service, 0);
+  enumDesc(file_mailagent_v1_settings_service, 2);
 
 /**
  * Keeps what holds for a whole tenant.
@@ -302,7 +638,8 @@ export const SettingsService: GenService<{
     output: typeof TenantSettingsSchema;
   },
   /**
-   * Changes the settings named by the mask. ABORTED when the etag is stale. Scope: `tenant.admin`.
+   * Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences are left than
+   * are in use. Scope: `tenant.admin`.
    *
    * @generated from rpc mailagent.v1.SettingsService.UpdateTenantSettings
    */
@@ -321,6 +658,17 @@ export const SettingsService: GenService<{
     methodKind: "unary";
     input: typeof AcknowledgeStorageTermsRequestSchema;
     output: typeof TenantSettingsSchema;
+  },
+  /**
+   * Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, newest first. Changes of
+   * `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
+   *
+   * @generated from rpc mailagent.v1.SettingsService.ListAuditEntries
+   */
+  listAuditEntries: {
+    methodKind: "unary";
+    input: typeof ListAuditEntriesRequestSchema;
+    output: typeof ListAuditEntriesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_mailagent_v1_settings_service, 0);

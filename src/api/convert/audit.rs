@@ -1,0 +1,42 @@
+//! Audit entries.
+
+use super::{from_time, name, optional_id, time};
+use crate::{
+    api::v1,
+    domain::{AuditAction, AuditEntry, Result},
+    store::AuditFilter,
+};
+
+pub(in crate::api) fn entry(entry: AuditEntry) -> v1::AuditEntry {
+    let action = match entry.action {
+        AuditAction::Created => v1::AuditAction::Created,
+        AuditAction::Updated => v1::AuditAction::Updated,
+        AuditAction::Deleted => v1::AuditAction::Deleted,
+    };
+    let changes = entry.changes.into_iter().map(|change| v1::FieldChange {
+        field: change.field,
+        old_value: change.old,
+        new_value: change.new,
+    });
+    v1::AuditEntry {
+        name: name("auditEntries", &entry.id),
+        create_time: time(entry.time),
+        user: name("users", &entry.user),
+        resource: entry.resource,
+        action: action.into(),
+        changes: changes.collect(),
+    }
+}
+
+/// Which entries a list has.
+///
+/// # Errors
+/// A violation for a name of another form or a time out of range.
+pub(in crate::api) fn filter(filter: v1::AuditFilter) -> Result<AuditFilter> {
+    Ok(AuditFilter {
+        user: optional_id("users", "filter.user", &filter.user)?,
+        start: from_time("filter.start_time", filter.start_time)?,
+        end: from_time("filter.end_time", filter.end_time)?,
+        resource: Some(filter.resource).filter(|resource| !resource.is_empty()),
+    })
+}

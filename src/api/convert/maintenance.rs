@@ -1,0 +1,88 @@
+//! Maintenance accounts.
+
+use super::{
+    agent::{kind, requested_kind},
+    id, name, time, violation,
+};
+use crate::{
+    api::{
+        mask::{Fields, Mask},
+        v1,
+    },
+    crypto::Secret,
+    domain::{MaintenanceSettings, Result, Violation},
+    ops::maintenance::{MaintenancePatch, MaintenanceView, maintenance_etag},
+};
+
+/// Paths of an account beside those of its settings.
+const OTHER_PATHS: &[&str] = &[
+    "name",
+    "password",
+    "password_set",
+    "agent_count",
+    "problem",
+    "create_time",
+    "update_time",
+    "etag",
+];
+
+pub(in crate::api) fn account((account, agents): MaintenanceView) -> v1::MaintenanceAccount {
+    let etag = maintenance_etag(&account);
+    v1::MaintenanceAccount {
+        name: name("maintenanceAccounts", &account.id),
+        display_name: account.settings.display_name,
+        kind: kind(account.settings.kind).into(),
+        endpoint: account.settings.endpoint,
+        username: account.settings.username,
+        password: String::new(),
+        password_set: account.password_set,
+        agent_count: i32::try_from(agents).unwrap_or(i32::MAX),
+        problem: account.problem,
+        create_time: time(account.created),
+        update_time: time(account.updated),
+        etag,
+    }
+}
+
+/// What a new account is to be. What is wrong in form is kept in the patch, for the operation to tell with the rest.
+pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> MaintenancePatch {
+    let account = account.unwrap_or_default();
+    let mut violations = Vec::new();
+    if !account.name.is_empty() {
+        violations.push(violation("maintenance_account.name", "must be empty: the service chooses it."));
+    }
+    patch(account, &Mask::All, violations)
+}
+
+/// Which account is to change, its etag as it was read, and what changes.
+///
+/// # Errors
+/// A violation when there is no account or its name is of another form.
+pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountRequest) -> Result<(String, String, MaintenancePatch)> {
+    let account = request.maintenance_account.unwrap_or_default();
+    let id = id("maintenanceAccounts", "maintenance_account.name", &account.name)?.to_owned();
+    let etag = account.etag.clone();
+    let known = [MaintenanceSettings::FIELDS, OTHER_PATHS].concat();
+    let (mask, violations) = Mask::new(request.update_mask, &known);
+    Ok((id, etag, patch(account, &mask, violations)))
+}
+
+fn patch(account: v1::MaintenanceAccount, mask: &Mask, mut violations: Vec<Violation>) -> MaintenancePatch {
+    let mut fields = Fields::new(mask);
+    let kind_wanted = mask.pick("kind", (), account.kind != 0).is_some();
+    let kind = requested_kind("maintenance_account.kind", account.kind, kind_wanted, &mut violations);
+    let password_given = !account.password.is_empty();
+    let password = mask.pick_by_name("password", Secret::new(account.password), password_given);
+    let wanted = MaintenanceSettings {
+        display_name: fields.text("display_name", account.display_name),
+        kind: fields.value("kind", kind, account.kind != 0),
+        endpoint: fields.text("endpoint", account.endpoint),
+        username: fields.text("username", account.username),
+    };
+    MaintenancePatch {
+        wanted,
+        fields: fields.picked,
+        password,
+        violations,
+    }
+}

@@ -1,0 +1,46 @@
+//! Maintenance accounts: logins that may act for many mailboxes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgentKind, Timestamp, fields::settings_fields};
+
+/// A login at a mailbox server that may act for many mailboxes. Its password is kept apart, see `ops::maintenance`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaintenanceAccount {
+    /// Chosen by the service: a ULID.
+    pub id: String,
+    /// What callers choose.
+    pub settings: MaintenanceSettings,
+    /// Whether a password is stored.
+    pub password_set: bool,
+    /// Why the login is not tried any more: the server refused it. Empty when it may be tried.
+    pub problem: String,
+    /// Counts the writes, from 1.
+    pub version: i64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// What callers choose of a maintenance account. Names are those of the proto file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceSettings {
+    /// What people call it.
+    pub display_name: String,
+    /// What kind of server it is for; never [`AgentKind::Smtp`].
+    pub kind: AgentKind,
+    /// Address of the service. Empty for Graph's own.
+    pub endpoint: String,
+    /// Login name. Possibly empty.
+    pub username: String,
+}
+
+settings_fields! {
+    MaintenanceSettings {
+        display_name,
+        endpoint,
+        kind,
+        username,
+    }
+}

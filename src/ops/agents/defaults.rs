@@ -1,0 +1,80 @@
+//! The agent that sends for a user when none is named.
+
+use super::{Agent, get};
+use crate::{
+    domain::{AuditAction, Caller, Error, Kind, Reason, Result, Scope},
+    ops::{Ops, audit::Changes},
+    store::{Writer, retrying},
+};
+
+/// Returns the id of a user's default agent; `None` when there is none.
+///
+/// # Errors
+/// As of `AgentService.GetDefaultAgent`.
+pub async fn default_of(ops: &Ops, caller: &Caller, user: &str) -> Result<Option<String>> {
+    if user != caller.user {
+        caller.need(Scope::AgentWrite)?;
+    }
+    let reader = ops.store.tenant(&caller.tenant);
+    if reader.user(user).await?.is_none() {
+        return Err(Error::not_found(format!("users/{user}")));
+    }
+    reader.default_agent(user).await
+}
+
+/// Makes an agent the default of a user; `None` leaves the user without one.
+///
+/// # Errors
+/// As of `AgentService.SetDefaultAgent`.
+pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&str>) -> Result<()> {
+    if user != caller.user {
+        caller.need(Scope::AgentWrite)?;
+    }
+    // One that the caller may not see does not exist for them.
+    if let Some(id) = agent {
+        get(ops, caller, id).await?;
+    }
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        if writer.user(user).await?.is_none() {
+            return Err(Error::not_found(format!("users/{user}")));
+        }
+        if let Some(id) = agent {
+            let found = writer.agent(id).await?.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
+            if found.owner_user != user {
+                return Err(of_another_user(&found, user));
+            }
+        }
+        let before = writer.default_agent(user).await?;
+        writer.set_default_agent(user, agent).await?;
+        record(ops, &mut writer, caller, user, before.as_deref(), agent).await?;
+        writer.commit().await
+    })
+    .await
+}
+
+/// Leaves the user whose default this agent is without one.
+///
+/// # Errors
+/// As the database's.
+pub(super) async fn clear(ops: &Ops, writer: &mut Writer, caller: &Caller, agent: &str) -> Result<()> {
+    match writer.clear_default_agent(agent).await? {
+        Some(user) => record(ops, writer, caller, &user, Some(agent), None).await,
+        None => Ok(()),
+    }
+}
+
+async fn record(ops: &Ops, writer: &mut Writer, caller: &Caller, user: &str, before: Option<&str>, after: Option<&str>) -> Result<()> {
+    let name = |agent: Option<&str>| agent.map_or_else(String::new, |id| format!("agents/{id}"));
+    let changes = Changes::default().value("agent", name(before), name(after));
+    let resource = format!("users/{user}/defaultAgent");
+    changes.record(ops, writer, caller, AuditAction::Updated, resource).await
+}
+
+fn of_another_user(agent: &Agent, user: &str) -> Error {
+    let resource = format!("agents/{}", agent.id);
+    let text = format!("{resource} belongs to another user, so users/{user} cannot send through it. Choose one of their own agents.");
+    Error::new(Kind::Precondition, Reason::AgentOfAnotherUser, text)
+        .with("resource", resource)
+        .with("user", format!("users/{user}"))
+}

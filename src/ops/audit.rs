@@ -1,0 +1,176 @@
+//! The audit log of settings: what changed, by whom.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Ops, page_limit};
+use crate::{
+    domain::{AuditAction, AuditEntry, Caller, FieldChange, Result, Scope},
+    store::{AuditFilter, Writer},
+};
+
+/// What the log shows of a secret's new value.
+const CHANGED: &str = "changed";
+/// The one field that not every administrator may see.
+const ARCHIVE: &str = "exchange.archive";
+
+/// Lists audit entries before the id `before`, newest first. The second value tells whether there may be more.
+///
+/// # Errors
+/// [`crate::domain::Kind::Denied`] without `tenant.admin`.
+pub async fn list(ops: &Ops, caller: &Caller, filter: &AuditFilter, before: &str, page_size: i32) -> Result<(Vec<AuditEntry>, bool)> {
+    caller.need(Scope::TenantAdmin)?;
+    let limit = page_limit(page_size)?;
+    let mut entries = ops.store.tenant(&caller.tenant).audit_entries(filter, before, limit).await?;
+    let more = entries.len() as u64 == limit;
+    if !caller.may(Scope::ArchiveConfigure) {
+        for entry in &mut entries {
+            entry.changes.retain(|change| change.field != ARCHIVE);
+        }
+    }
+    Ok((entries, more))
+}
+
+/// What changed of a resource, collected before it is written down.
+#[derive(Debug, Default)]
+pub(super) struct Changes(Vec<FieldChange>);
+
+impl Changes {
+    /// Adds the fields of settings that differ. `None` stands for a resource that is not there: then all that have a value differ.
+    pub(super) fn fields<T: Serialize>(mut self, fields: &[&str], before: Option<&T>, after: Option<&T>) -> Self {
+        let tree = |value: Option<&T>| value.map(|value| serde_json::to_value(value).expect("settings always have a JSON form"));
+        let (before, after) = (tree(before), tree(after));
+        for field in fields {
+            let pointer = format!("/{}", field.replace('.', "/"));
+            let (old, new) = (at(before.as_ref(), &pointer), at(after.as_ref(), &pointer));
+            let nothing = |text: &str| matches!(text, "" | "false" | "0" | "[]");
+            let (both, missing) = (before.is_some() && after.is_some(), if before.is_some() { &old } else { &new });
+            if old != new && (both || !nothing(missing)) {
+                self = self.value(field, old, new);
+            }
+        }
+        self
+    }
+
+    /// Adds a field if it differs.
+    pub(super) fn value(mut self, field: &str, old: impl Into<String>, new: impl Into<String>) -> Self {
+        let (old, new) = (old.into(), new.into());
+        if old != new {
+            let field = field.to_owned();
+            self.0.push(FieldChange { field, old, new });
+        }
+        self
+    }
+
+    /// Adds a secret that was set, replaced or erased.
+    pub(super) fn secret(self, field: &str, changed: bool) -> Self {
+        self.value(field, "", if changed { CHANGED } else { "" })
+    }
+
+    /// Writes them down; nothing when nothing changed.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(super) async fn record(
+        mut self,
+        ops: &Ops,
+        writer: &mut Writer,
+        caller: &Caller,
+        action: AuditAction,
+        resource: String,
+    ) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        self.0.sort_by(|one, other| one.field.cmp(&other.field));
+        let entry = AuditEntry {
+            id: ops.ids.next(),
+            time: ops.now(),
+            user: caller.user.clone(),
+            resource,
+            action,
+            changes: self.0,
+        };
+        writer.insert_audit_entry(&entry).await
+    }
+}
+
+fn at(tree: Option<&Value>, pointer: &str) -> String {
+    match tree.and_then(|tree| tree.pointer(pointer)) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AgentKind, AgentSettings, CaseReferenceFormat, TenantChoices};
+
+    fn of(changes: Changes) -> Vec<(String, String, String)> {
+        changes.0.into_iter().map(|change| (change.field, change.old, change.new)).collect()
+    }
+
+    #[test]
+    fn every_field_is_seen_to_change() {
+        let mut before = AgentSettings::default();
+        before.exchange.archive = true;
+        before.smtp.port = 25;
+        let mut after = before.clone();
+        after.kind = AgentKind::Smtp;
+        after.exchange.archive = false;
+        after.smtp.port = 587;
+        after.from_name = "Anna".to_owned();
+        let changes = Changes::default().fields(AgentSettings::FIELDS, Some(&before), Some(&after));
+        let row = |field: &str, old: &str, new: &str| (field.to_owned(), old.to_owned(), new.to_owned());
+        let expected = [
+            row("exchange.archive", "true", "false"),
+            row("from_name", "", "Anna"),
+            row("kind", "exchange_ews", "smtp"),
+            row("smtp.port", "25", "587"),
+        ];
+        assert_eq!(of(changes), expected);
+    }
+
+    #[test]
+    fn of_a_new_or_deleted_resource_only_what_has_a_value_is_told() {
+        let settings = AgentSettings {
+            from_name: "Anna".to_owned(),
+            ..AgentSettings::default()
+        };
+        let fields = |before, after| {
+            let changes = of(Changes::default().fields(AgentSettings::FIELDS, before, after));
+            changes.into_iter().map(|(field, _, _)| field).collect::<Vec<_>>()
+        };
+        let expected = ["exchange.connection_type", "from_name", "kind", "smtp.security"];
+        assert_eq!(fields(None, Some(&settings)), expected);
+        assert_eq!(fields(Some(&settings), None), expected);
+    }
+
+    #[test]
+    fn every_path_leads_to_a_field() {
+        let choices = TenantChoices {
+            case_reference_format: CaseReferenceFormat::Pattern("(x)".to_owned()),
+            ..TenantChoices::default()
+        };
+        let tree = serde_json::to_value(&choices).unwrap();
+        for field in TenantChoices::FIELDS {
+            assert!(tree.pointer(&format!("/{field}")).is_some(), "{field}");
+        }
+        let tree = serde_json::to_value(AgentSettings::default()).unwrap();
+        for field in AgentSettings::FIELDS {
+            assert!(tree.pointer(&format!("/{}", field.replace('.', "/"))).is_some(), "{field}");
+        }
+        let mut sorted = AgentSettings::FIELDS.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(sorted, AgentSettings::FIELDS);
+    }
+
+    #[test]
+    fn secrets_show_only_that_they_changed() {
+        assert_eq!(of(Changes::default().secret("exchange.password", false)), []);
+        let told = of(Changes::default().secret("exchange.password", true));
+        assert_eq!(told, [("exchange.password".to_owned(), String::new(), "changed".to_owned())]);
+    }
+}

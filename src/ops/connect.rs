@@ -1,0 +1,106 @@
+//! Opens agents' connections: which login, at which server, under which rules.
+
+use std::sync::Arc;
+
+use super::{
+    Ops,
+    agents::{self, logins},
+    mailbox::ReadError,
+    maintenance,
+};
+use crate::{
+    crypto::Secret,
+    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, TenantChoices},
+    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ProviderError},
+};
+
+/// An agent's mailbox, opened, with what its login came from.
+#[derive(Clone)]
+pub struct Opened {
+    /// The mailbox.
+    pub mailbox: Arc<dyn ExchangeMailbox>,
+    /// The maintenance account that it is opened through.
+    pub account: Option<MaintenanceAccount>,
+}
+
+/// Opens an agent's mailbox. Nothing is sent by this alone.
+///
+/// # Errors
+/// [`ErrorClass::LoginRequired`] when there is no login to try.
+pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
+    let account = account_of(ops, tenant, agent).await?;
+    let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
+    let mailbox = ops.connector.exchange(login)?;
+    Ok(Opened { mailbox, account })
+}
+
+/// The maintenance account that an agent connects through.
+pub(super) async fn account_of(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
+    if agent.settings.uses_maintenance_account() {
+        ops.store
+            .tenant(tenant)
+            .maintenance_account(&agent.settings.exchange.maintenance_account)
+            .await
+    } else {
+        Ok(None)
+    }
+}
+
+async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<ExchangeLogin, ReadError> {
+    let choices = choices_with_login(ops, tenant, agent, account).await?;
+    let exchange = &agent.settings.exchange;
+    let (endpoint, username, impersonate) = match account {
+        Some(account) => (&account.settings.endpoint, &account.settings.username, true),
+        None => (&exchange.endpoint, &exchange.username, false),
+    };
+    let endpoint = match (agent.settings.kind, endpoint.as_str()) {
+        (AgentKind::ExchangeGraph, "") => GRAPH_ENDPOINT.to_owned(),
+        (_, endpoint) => endpoint.to_owned(),
+    };
+    let mailbox = agent.mailbox_address();
+    Ok(ExchangeLogin {
+        endpoint,
+        mailbox: (impersonate || !mailbox.eq_ignore_ascii_case(username)).then(|| mailbox.to_owned()),
+        credentials: Credentials::Password {
+            username: username.clone(),
+            password: password(ops, tenant, agent, account).await?,
+        },
+        impersonate,
+        rules: endpoint_rules(&choices),
+    })
+}
+
+/// What the tenant chose, once it is clear that the agent has a login to try.
+async fn choices_with_login(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    account: Option<&MaintenanceAccount>,
+) -> Result<TenantChoices, ReadError> {
+    let choices = ops.store.tenant(tenant).settings().await?.choices;
+    match logins::missing(agent, account, choices.authentication_method) {
+        None => Ok(choices),
+        Some(problem) => Err(ProviderError::new(ErrorClass::LoginRequired, problem).into()),
+    }
+}
+
+/// The password of the agent's own login, or of its maintenance account's.
+async fn password(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<Secret> {
+    let reader = ops.store.tenant(tenant);
+    let (place, sealed) = match account {
+        Some(account) => (
+            maintenance::password_place(&account.id),
+            reader.maintenance_password(&account.id).await?,
+        ),
+        None => (agents::password_place(&agent.id), reader.agent_password(&agent.id).await?),
+    };
+    let sealed = sealed.ok_or_else(|| Error::stale(format!("agents/{}", agent.id)))?;
+    ops.vault.open(&ops.store, tenant, place, &sealed).await
+}
+
+fn endpoint_rules(choices: &TenantChoices) -> EndpointRules {
+    EndpointRules {
+        allow_private: choices.allow_private_networks,
+        trusted_certificates: choices.trusted_certificates.clone(),
+    }
+}

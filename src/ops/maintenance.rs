@@ -1,0 +1,284 @@
+//! Maintenance accounts: logins at a mailbox server that may act for many mailboxes.
+
+use super::{
+    Ops, Violations,
+    agents::{logins, rules},
+    audit::Changes,
+    is_plain, page_limit,
+    requests::RequestId,
+};
+use crate::{
+    crypto::{Place, Secret, etag},
+    domain::{
+        AgentKind, AuditAction, Caller, Error, Kind, MaintenanceAccount, MaintenanceSettings, Reason, Result, Scope, TenantChoices,
+        Violation,
+    },
+    store::{AgentFilter, retrying},
+};
+
+/// What a request wants to set.
+#[derive(Debug, Default)]
+pub struct MaintenancePatch {
+    /// Settings, of which only those named in `fields` count.
+    pub wanted: MaintenanceSettings,
+    /// Paths of the settings to take over, of [`MaintenanceSettings::FIELDS`].
+    pub fields: Vec<&'static str>,
+    /// Password; an empty one erases what is stored. `None` leaves it.
+    pub password: Option<Secret>,
+    /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
+    pub violations: Vec<Violation>,
+}
+
+impl MaintenancePatch {
+    fn new_password(&self) -> Option<&Secret> {
+        self.password.as_ref().filter(|password| !password.expose().is_empty())
+    }
+}
+
+/// A maintenance account with the number of agents that connect through it.
+pub type MaintenanceView = (MaintenanceAccount, u64);
+
+/// Creates a maintenance account.
+///
+/// # Errors
+/// As of `AgentService.CreateMaintenanceAccount`.
+pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request_id: &str) -> Result<MaintenanceView> {
+    caller.need(Scope::AgentWrite)?;
+    let now = ops.now();
+    let mut settings = MaintenanceSettings::default();
+    settings.take(&patch.fields, &patch.wanted);
+    let account = MaintenanceAccount {
+        id: ops.ids.next(),
+        settings,
+        password_set: patch.new_password().is_some(),
+        problem: String::new(),
+        version: 1,
+        created: now,
+        updated: now,
+    };
+    let settings = serde_json::to_vec(&account.settings).expect("plain data always has a JSON form");
+    let password = patch.new_password().map_or(&[][..], |password| password.expose().as_bytes());
+    let request = RequestId::new(ops, caller, "CreateMaintenanceAccount", request_id, &[&settings, password]).await?;
+    let sealed = seal(ops, &caller.tenant, &account.id, &patch).await?.flatten();
+    let earlier = retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        if let Some(earlier) = request.earlier(&writer).await? {
+            return Ok(Some(earlier));
+        }
+        let choices = writer.settings().await?.choices;
+        let mut violations = Violations(patch.violations.clone());
+        RequestId::check(&mut violations, request_id);
+        check(ops, &mut violations, None, &account, &patch, &choices);
+        violations.into_result()?;
+        request.remember(ops, &mut writer, &account.id).await?;
+        writer.insert_maintenance_account(&account, sealed.clone()).await?;
+        let changes = changes(None, Some(&account), account.password_set);
+        changes
+            .record(ops, &mut writer, caller, AuditAction::Created, name(&account.id))
+            .await?;
+        writer.commit().await?;
+        Ok(None)
+    })
+    .await?;
+    match earlier {
+        None => Ok((account, 0)),
+        Some(earlier) => get(ops, caller, &earlier).await,
+    }
+}
+
+/// Returns a maintenance account.
+///
+/// # Errors
+/// [`Kind::NotFound`].
+pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<MaintenanceView> {
+    caller.need(Scope::AgentWrite)?;
+    let reader = ops.store.tenant(&caller.tenant);
+    let account = reader.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
+    let agents = reader.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
+    Ok((account, agents))
+}
+
+/// Lists maintenance accounts behind the id `after`, oldest first. The second value tells whether there may be more.
+///
+/// # Errors
+/// As of `AgentService.ListMaintenanceAccounts`.
+pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<(Vec<MaintenanceView>, bool)> {
+    caller.need(Scope::AgentWrite)?;
+    let limit = page_limit(page_size)?;
+    let reader = ops.store.tenant(&caller.tenant);
+    let accounts = reader.maintenance_accounts(after, limit).await?;
+    let ids: Vec<String> = accounts.iter().map(|account| account.id.clone()).collect();
+    let agents = reader.maintenance_agents(&ids).await?;
+    let more = accounts.len() as u64 == limit;
+    Ok((accounts.into_iter().zip(agents).collect(), more))
+}
+
+/// Changes a maintenance account, for all agents that connect through it.
+///
+/// # Errors
+/// As of `AgentService.UpdateMaintenanceAccount`.
+pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, patch: MaintenancePatch) -> Result<MaintenanceView> {
+    caller.need(Scope::AgentWrite)?;
+    let now = ops.now();
+    let sealed = seal(ops, &caller.tenant, id, &patch).await?;
+    let view = retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let before = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
+        check_etag(&before, expected_etag)?;
+        let mut account = before.clone();
+        account.settings.take(&patch.fields, &patch.wanted);
+        account.version += 1;
+        account.updated = now;
+        // What the server refused may be right now: the next try tells.
+        account.problem.clear();
+        account.password_set = sealed.as_ref().map_or(before.password_set, Option::is_some);
+        let choices = writer.settings().await?.choices;
+        let mut violations = Violations(patch.violations.clone());
+        check(ops, &mut violations, Some(&before), &account, &patch, &choices);
+        violations.into_result()?;
+        writer.update_maintenance_account(&account, sealed.clone()).await?;
+        let through_it = AgentFilter {
+            maintenance_account: Some(id.to_owned()),
+            ..AgentFilter::default()
+        };
+        logins::reassess(&mut writer, &through_it, &choices, now).await?;
+        let changed_password = sealed.as_ref().is_some_and(|new| new.is_some() || before.password_set);
+        let changes = changes(Some(&before), Some(&account), changed_password);
+        changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
+        let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
+        writer.commit().await?;
+        Ok((account, agents))
+    })
+    .await?;
+    ops.agents_changed.notify_one();
+    Ok(view)
+}
+
+/// Removes a maintenance account with its credentials.
+///
+/// # Errors
+/// As of `AgentService.DeleteMaintenanceAccount`.
+pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
+    caller.need(Scope::AgentWrite)?;
+    retrying(|| async {
+        let mut writer = ops.store.begin(&caller.tenant).await?;
+        // An agent that is given this account at the same time either finds it gone or keeps it.
+        writer.lock_tenant().await?;
+        let account = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
+        check_etag(&account, expected_etag)?;
+        let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
+        if agents > 0 {
+            let text = format!("{} is used by {agents} agents. Connect them in another way first.", name(id));
+            return Err(Error::new(Kind::Precondition, Reason::MaintenanceAccountInUse, text)
+                .with("resource", name(id))
+                .with("agents", agents.to_string()));
+        }
+        writer.delete_maintenance_account(id).await?;
+        let changes = changes(Some(&account), None, account.password_set);
+        changes.record(ops, &mut writer, caller, AuditAction::Deleted, name(id)).await?;
+        writer.commit().await
+    })
+    .await
+}
+
+/// The account's etag.
+pub fn maintenance_etag(account: &MaintenanceAccount) -> String {
+    etag(&name(&account.id), account.version)
+}
+
+/// Where an account's password is kept.
+pub(super) fn password_place(account: &str) -> Place<'_> {
+    Place {
+        table: "maintenance_account",
+        row: account,
+        column: "password_sealed",
+    }
+}
+
+fn name(id: &str) -> String {
+    format!("maintenanceAccounts/{id}")
+}
+
+fn check_etag(account: &MaintenanceAccount, expected: &str) -> Result<()> {
+    if expected.is_empty() || expected == maintenance_etag(account) {
+        return Ok(());
+    }
+    Err(Error::stale(name(&account.id)))
+}
+
+fn check(
+    ops: &Ops,
+    violations: &mut Violations,
+    before: Option<&MaintenanceAccount>,
+    account: &MaintenanceAccount,
+    patch: &MaintenancePatch,
+    choices: &TenantChoices,
+) {
+    let method = choices.authentication_method;
+    let MaintenanceSettings {
+        display_name,
+        kind,
+        endpoint,
+        username,
+    } = &account.settings;
+    violations.check(
+        (1..=256).contains(&display_name.chars().count()) && is_plain(display_name),
+        "maintenance_account.display_name",
+        "is required: 1 to 256 characters without line breaks or other control characters.",
+    );
+    violations.check(
+        *kind != AgentKind::Smtp,
+        "maintenance_account.kind",
+        "must be EXCHANGE_EWS or EXCHANGE_GRAPH: nobody acts for others over SMTP.",
+    );
+    violations.check(
+        before.is_none_or(|before| before.settings.kind == *kind),
+        "maintenance_account.kind",
+        "cannot be changed. Create another account.",
+    );
+    let allow_http = ops.limits.allow_http;
+    let optional = *kind == AgentKind::ExchangeGraph && endpoint.is_empty();
+    let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
+    let judged = judged.then(|| rules::allowed(ops, choices));
+    if let Some(description) = rules::endpoint(*kind, endpoint, allow_http, judged).err().filter(|_| !optional) {
+        violations.check(false, "maintenance_account.endpoint", description);
+    }
+    let set = patch.fields.contains(&"username") && before.is_none_or(|before| before.settings.username != *username);
+    if let Err(description) = rules::username(*kind, method, username, set, true) {
+        violations.check(false, "maintenance_account.username", description);
+    }
+    const PASSWORD: &str = "maintenance_account.password";
+    if let Some(password) = patch.new_password() {
+        let refused = rules::password_refused(*kind, method);
+        violations.check(refused.is_none(), PASSWORD, refused.unwrap_or_default());
+        violations.check(
+            rules::is_password(password.expose()),
+            PASSWORD,
+            "must have at most 1024 bytes and no control characters.",
+        );
+    }
+    let moved = before.is_some_and(|before| rules::server_of_url(&before.settings.endpoint) != rules::server_of_url(endpoint));
+    violations.check(
+        !(moved && account.password_set && patch.password.is_none()),
+        PASSWORD,
+        "must be given again when the endpoint's server changes, so that it is never sent to a server it was not meant for.",
+    );
+}
+
+async fn seal(ops: &Ops, tenant: &str, account: &str, patch: &MaintenancePatch) -> Result<Option<Option<Vec<u8>>>> {
+    match (&patch.password, patch.new_password()) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Ok(Some(None)),
+        (Some(_), Some(password)) => Ok(Some(Some(
+            ops.vault.seal(&ops.store, tenant, password_place(account), password).await?,
+        ))),
+    }
+}
+
+/// What the audit log tells of a change.
+fn changes(before: Option<&MaintenanceAccount>, after: Option<&MaintenanceAccount>, changed_password: bool) -> Changes {
+    let settings = |account: Option<&MaintenanceAccount>| account.map(|account| account.settings.clone());
+    Changes::default()
+        .fields(MaintenanceSettings::FIELDS, settings(before).as_ref(), settings(after).as_ref())
+        .secret("password", changed_password)
+}

@@ -1,0 +1,183 @@
+//! Maintenance accounts.
+
+use std::collections::HashMap;
+
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::{
+    TenantStore, Writer,
+    entity::{agent, maintenance_account},
+    from_name, store_error, to_name,
+};
+use crate::domain::{Error, MaintenanceAccount, MaintenanceSettings, Result, Timestamp};
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds a maintenance account.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn maintenance_account(&self, id: &str) -> Result<Option<MaintenanceAccount>> {
+        let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        row.map(to_account).transpose()
+    }
+
+    /// A maintenance account's password, sealed. `None` when none is stored, or when there is no such account.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn maintenance_password(&self, id: &str) -> Result<Option<Vec<u8>>> {
+        let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.and_then(|row| row.password_sealed))
+    }
+
+    /// Lists maintenance accounts behind `after`, oldest first.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn maintenance_accounts(&self, after: &str, limit: u64) -> Result<Vec<MaintenanceAccount>> {
+        let rows = maintenance_account::Entity::find()
+            .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
+            .filter(maintenance_account::Column::Id.gt(after))
+            .order_by_asc(maintenance_account::Column::Id)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter().map(to_account).collect()
+    }
+
+    /// Counts the agents that connect through each of these accounts, in their order.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn maintenance_agents(&self, accounts: &[String]) -> Result<Vec<u64>> {
+        let rows: Vec<(String, i64)> = agent::Entity::find()
+            .select_only()
+            .column(agent::Column::MaintenanceAccount)
+            .column_as(agent::Column::Id.count(), "agents")
+            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .filter(agent::Column::MaintenanceAccount.is_in(accounts))
+            .group_by(agent::Column::MaintenanceAccount)
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let counts: HashMap<String, i64> = rows.into_iter().collect();
+        let count = |id| u64::try_from(counts.get(id).copied().unwrap_or(0)).unwrap_or(0);
+        Ok(accounts.iter().map(count).collect())
+    }
+}
+
+impl Writer {
+    /// Adds a maintenance account.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_maintenance_account(&mut self, account: &MaintenanceAccount, password: Option<Vec<u8>>) -> Result<()> {
+        let row = maintenance_account::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            id: Set(account.id.clone()),
+            password_sealed: Set(password),
+            create_time: Set(account.created.0),
+            ..columns(account)
+        };
+        maintenance_account::Entity::insert(row)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Writes a maintenance account, if its version is still `account.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Stale`] when the version is another.
+    pub async fn update_maintenance_account(&mut self, account: &MaintenanceAccount, password: Option<Option<Vec<u8>>>) -> Result<()> {
+        let row = maintenance_account::ActiveModel {
+            password_sealed: password.map_or(NotSet, Set),
+            ..columns(account)
+        };
+        let result = maintenance_account::Entity::update_many()
+            .set(row)
+            .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
+            .filter(maintenance_account::Column::Id.eq(&account.id))
+            .filter(maintenance_account::Column::Version.eq(account.version - 1))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        if result.rows_affected == 1 {
+            Ok(())
+        } else {
+            Err(Error::stale(format!("maintenanceAccounts/{}", account.id)))
+        }
+    }
+
+    /// Writes why a maintenance account's login is not tried any more, if the account is still of this version. Empty: it may be tried.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn set_maintenance_problem(&mut self, id: &str, version: i64, problem: &str) -> Result<()> {
+        let row = maintenance_account::ActiveModel {
+            problem: Set(problem.to_owned()),
+            ..Default::default()
+        };
+        maintenance_account::Entity::update_many()
+            .set(row)
+            .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
+            .filter(maintenance_account::Column::Id.eq(id))
+            .filter(maintenance_account::Column::Version.eq(version))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Removes a maintenance account with its credentials.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn delete_maintenance_account(&mut self, id: &str) -> Result<()> {
+        maintenance_account::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+/// What every write of an account writes.
+fn columns(account: &MaintenanceAccount) -> maintenance_account::ActiveModel {
+    maintenance_account::ActiveModel {
+        display_name: Set(account.settings.display_name.clone()),
+        kind: Set(to_name(&account.settings.kind)),
+        endpoint: Set(account.settings.endpoint.clone()),
+        username: Set(account.settings.username.clone()),
+        problem: Set(account.problem.clone()),
+        version: Set(account.version),
+        update_time: Set(account.updated.0),
+        ..Default::default()
+    }
+}
+
+fn to_account(row: maintenance_account::Model) -> Result<MaintenanceAccount> {
+    Ok(MaintenanceAccount {
+        settings: MaintenanceSettings {
+            kind: from_name(&row.kind, ("maintenance_account", "kind", &row.id))?,
+            display_name: row.display_name,
+            endpoint: row.endpoint,
+            username: row.username,
+        },
+        id: row.id,
+        password_set: row.password_sealed.is_some(),
+        problem: row.problem,
+        version: row.version,
+        created: Timestamp(row.create_time),
+        updated: Timestamp(row.update_time),
+    })
+}
