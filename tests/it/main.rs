@@ -4,6 +4,7 @@
 
 mod clients;
 mod harness;
+mod ntlm;
 mod peers;
 mod reliability;
 
