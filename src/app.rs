@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
@@ -13,7 +14,10 @@ use crate::{
     jobs::{mailboxes, retention},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{KeyedLocks, Keys, KeysError, Limits, Ops},
-    provider::{NetworkConnector, ews::Certificate},
+    provider::{
+        NetworkConnector, SmtpConfig,
+        net::{Network, NetworkConfig},
+    },
     store::{DatabaseLocation, Store},
     telemetry::Metrics,
 };
@@ -49,7 +53,7 @@ pub enum StartError {
         source: Box<crate::domain::Error>,
     },
     /// The file with further certificate authorities.
-    #[error("cannot read exchange.root_certificates_file {path}: {problem}")]
+    #[error("cannot read network.root_certificates_file {path}: {problem}")]
     Roots {
         /// The file.
         path: String,
@@ -179,17 +183,27 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         source,
     })?;
     let max_message_bytes = config.mail.max_message_size.0;
+    let root_certificates = config
+        .network
+        .root_certificates_file
+        .as_deref()
+        .map_or(Ok(Vec::new()), read_roots)?;
+    let network = Network::new(NetworkConfig {
+        allow_loopback: config.network.allow_loopback,
+        connect_timeout: config.network.connect_timeout,
+        root_certificates,
+    });
     let connector = NetworkConnector {
-        connect_timeout: config.exchange.connect_timeout,
+        network,
         request_timeout: config.exchange.request_timeout,
         max_message_bytes,
         requests_per_mailbox: config.exchange.requests_per_mailbox,
         fetch_batch: config.exchange.fetch_batch,
-        root_certificates: config
-            .exchange
-            .root_certificates_file
-            .as_deref()
-            .map_or(Ok(Vec::new()), read_roots)?,
+        smtp: SmtpConfig {
+            request_timeout: config.smtp.request_timeout,
+            delivery_timeout: config.smtp.delivery_timeout,
+            max_connections: config.smtp.max_connections,
+        },
     };
     Ok(Ops {
         store,
@@ -203,6 +217,7 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
             max_message_bytes,
             inline_bytes: config.blobs.inline_limit.as_usize(),
             allow_http: config.exchange.allow_http,
+            allow_loopback: config.network.allow_loopback,
             max_backoff: config.exchange.max_backoff,
             bookmark_interval: config.events.bookmark_interval,
         }),
@@ -242,13 +257,13 @@ fn make_folder(path: &Path) -> Result<(), StartError> {
     })
 }
 
-fn read_roots(path: &Path) -> Result<Vec<Certificate>, StartError> {
+fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let fault = |problem: String| StartError::Roots {
         path: path.display().to_string(),
         problem,
     };
-    let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
-    let roots = Certificate::from_pem_bundle(&pem).map_err(|error| fault(error.to_string()))?;
+    let roots = CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
+    let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|error| fault(error.to_string()))?;
     if roots.is_empty() {
         Err(fault("it has no certificate in PEM form".to_owned()))
     } else {

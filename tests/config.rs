@@ -28,16 +28,20 @@ const KEYS: &[&str] = &[
     "auth.audience",
     "auth.token_lifetime",
     "auth.clock_skew",
+    "network.allow_loopback",
+    "network.connect_timeout",
+    "network.root_certificates_file",
     "exchange.allow_http",
     "exchange.poll_interval",
     "exchange.push",
     "exchange.concurrent_mailboxes",
     "exchange.requests_per_mailbox",
     "exchange.fetch_batch",
-    "exchange.connect_timeout",
     "exchange.request_timeout",
     "exchange.max_backoff",
-    "exchange.root_certificates_file",
+    "smtp.request_timeout",
+    "smtp.delivery_timeout",
+    "smtp.max_connections",
     "mail.max_message_size",
     "events.keep",
     "events.bookmark_interval",
@@ -117,10 +121,18 @@ fn defaults_are_what_was_promised() {
     let exchange = &config.exchange;
     assert_eq!((exchange.allow_http, exchange.push), (false, true));
     assert_eq!((exchange.poll_interval, exchange.max_backoff), (seconds(60), seconds(900)));
-    assert_eq!((exchange.connect_timeout, exchange.request_timeout), (seconds(10), seconds(60)));
+    assert_eq!(
+        (config.network.connect_timeout, exchange.request_timeout),
+        (seconds(10), seconds(60))
+    );
     let limits = (exchange.concurrent_mailboxes, exchange.requests_per_mailbox, exchange.fetch_batch);
     assert_eq!(limits, (32, 4, 10));
-    assert_eq!(exchange.root_certificates_file, None);
+    assert_eq!(config.network.root_certificates_file, None);
+    assert!(!config.network.allow_loopback);
+
+    let smtp = &config.smtp;
+    assert_eq!((smtp.request_timeout, smtp.delivery_timeout), (seconds(60), seconds(600)));
+    assert_eq!(smtp.max_connections, 4);
 
     assert_eq!(config.mail.max_message_size, ByteSize(64 << 20));
     assert_eq!(
@@ -145,7 +157,7 @@ fn default_file_is_a_file_to_start_from() {
         })
         .collect();
     let config = load_all(&whole, &[], &[]).unwrap();
-    assert!(config.server.tls.is_some() && config.exchange.root_certificates_file.is_some() && config.telemetry.otlp_endpoint.is_some());
+    assert!(config.server.tls.is_some() && config.network.root_certificates_file.is_some() && config.telemetry.otlp_endpoint.is_some());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `[exchange]`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use super::reader::section;
 
@@ -19,13 +19,9 @@ section! {
         pub requests_per_mailbox: usize => within("1", "100"),
         /// Messages that one request fetches.
         pub fetch_batch: usize => within("1", "100"),
-        /// How long to wait for a connection.
-        pub connect_timeout: Duration => within("100ms", "10m"),
         /// How long to wait for an answer.
         pub request_timeout: Duration => within("100ms", "1h"),
         /// The longest rest of a mailbox that fails again and again.
         pub max_backoff: Duration => within("100ms", "1d"),
-        /// PEM file with certificates to trust beside those of the system.
-        pub root_certificates_file: Option<PathBuf> => like("/etc/mailagent/exchange-roots.pem"),
     }
 }

@@ -14,8 +14,10 @@ mod events;
 mod exchange;
 mod keys;
 mod mail;
+mod network;
 mod reader;
 mod server;
+mod smtp;
 mod source;
 mod telemetry;
 mod value;
@@ -35,7 +37,9 @@ pub use events::Events;
 pub use exchange::Exchange;
 pub use keys::Keys;
 pub use mail::Mail;
+pub use network::Network;
 pub use server::{AllowedOrigins, Server, Tls};
+pub use smtp::Smtp;
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use value::ByteSize;
 
@@ -59,8 +63,12 @@ pub struct Config {
     pub keys: Keys,
     /// Who may call.
     pub auth: Auth,
+    /// Connections to mailbox servers.
+    pub network: Network,
     /// Exchange servers, and how they are read.
     pub exchange: Exchange,
+    /// Servers that mail is sent over.
+    pub smtp: Smtp,
     /// What messages are accepted, by sweep and archive alike.
     pub mail: Mail,
     /// The event log.
@@ -150,7 +158,9 @@ impl Config {
         let blobs = Blobs::read(&mut reader, "blobs", Rule::default());
         let keys = Keys::read(&mut reader, "keys", Rule::default());
         let auth = Auth::read(&mut reader, "auth", Rule::default());
+        let network = Network::read(&mut reader, "network", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
+        let smtp = Smtp::read(&mut reader, "smtp", Rule::default());
         let mail = Mail::read(&mut reader, "mail", Rule::default());
         let events = Events::read(&mut reader, "events", Rule::default());
         let telemetry = Telemetry::read(&mut reader, "telemetry", Rule::default());
@@ -162,7 +172,9 @@ impl Config {
                 blobs: blobs?,
                 keys: keys?,
                 auth: auth?,
+                network: network?,
                 exchange: exchange?,
+                smtp: smtp?,
                 mail: mail?,
                 events: events?,
                 telemetry: telemetry?,

@@ -13,7 +13,7 @@ use crate::{
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
-        connect::{self, Opened},
+        connect::Opened,
         mailbox::{self, ReadError},
     },
     provider::{Folder, FolderRole, MailSource},
@@ -141,8 +141,12 @@ impl Reader {
             };
             match outcome {
                 Ok(()) => {
-                    self.wait(&agent, opened.as_ref().map(|opened| &*opened.mailbox), &mut folders)
-                        .await
+                    self.wait(
+                        &agent,
+                        opened.as_ref().map(|opened| &*opened.mailbox as &dyn MailSource),
+                        &mut folders,
+                    )
+                    .await
                 }
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
@@ -165,13 +169,7 @@ impl Reader {
     async fn read(&self, tenant: &str, agent: &Agent, kept: &mut Option<Opened>) -> Result<(), ReadError> {
         let opened = match kept {
             Some(opened) => opened.clone(),
-            None => match connect::open(&self.ops, tenant, agent).await {
-                Ok(opened) => kept.insert(opened).clone(),
-                Err(error) => {
-                    mailbox::record_health(&self.ops, tenant, agent, None, Some(&error)).await?;
-                    return Err(error);
-                }
-            },
+            None => kept.insert(mailbox::open(&self.ops, tenant, agent).await?).clone(),
         };
         let began = tokio::time::Instant::now();
         let result = mailbox::read(&self.ops, tenant, agent, &opened, &mut |_| {}).await;

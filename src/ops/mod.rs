@@ -1,8 +1,10 @@
 //! What the product does, one file or folder per area. The edge and the background jobs share behaviour only through here.
 
+mod accounts;
 pub mod agents;
 pub mod archive;
 pub mod audit;
+pub mod check;
 pub mod connect;
 pub mod directory;
 pub mod import;
@@ -73,6 +75,8 @@ pub struct Limits {
     pub inline_bytes: usize,
     /// Whether EWS endpoints may be plain http.
     pub allow_http: bool,
+    /// Whether servers may be on this machine itself.
+    pub allow_loopback: bool,
     /// Longest wait before a failing mailbox is tried again.
     pub max_backoff: Duration,
     /// Streams send a bookmark at least this often.
@@ -86,11 +90,12 @@ impl Ops {
     }
 }
 
-/// A lock for each key, kept only while somebody holds or awaits it.
+/// A lock for each key, kept only while somebody holds or awaits it, and what is known of logins that many mailboxes share.
 #[derive(Default)]
 pub(crate) struct KeyedLocks {
     // Held for a map look-up only.
     locks: Mutex<HashMap<(String, String), SharedLock>>,
+    logins: accounts::KnownLogins,
 }
 
 type SharedLock = Arc<tokio::sync::Mutex<()>>;
@@ -98,12 +103,18 @@ type SharedLock = Arc<tokio::sync::Mutex<()>>;
 impl KeyedLocks {
     /// Waits for the lock of a tenant's mailbox. Cancel safe.
     pub(crate) async fn lock(&self, tenant: &str, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-            locks.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
-        };
-        lock.lock_owned().await
+        self.find(tenant, id).lock_owned().await
+    }
+
+    /// The lock, if nobody has it.
+    pub(crate) fn try_lock(&self, tenant: &str, id: &str) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        self.find(tenant, id).try_lock_owned().ok()
+    }
+
+    fn find(&self, tenant: &str, id: &str) -> SharedLock {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
     }
 }
 

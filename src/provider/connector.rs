@@ -1,4 +1,4 @@
-//! Makes sources for mailboxes over the real network.
+//! Makes sources and sinks over the real network.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,14 +6,16 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, ErrorClass, ExchangeLogin, MailConnector, MailSource, ProviderError,
-    ews::{Certificate, EwsConfig, EwsSource, EwsTimeouts},
+    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, MailConnector, MailSink, ProviderError, SmtpLogin,
+    ews::{EwsConfig, EwsSource, EwsTimeouts},
+    net::Network,
+    smtp::{SmtpConfig, SmtpSink},
 };
 
 /// Connects to real servers, with the operator's limits.
 pub struct NetworkConnector {
-    /// For a connection, with its TLS handshake.
-    pub connect_timeout: Duration,
+    /// Makes the connections.
+    pub network: Network,
     /// For a whole request.
     pub request_timeout: Duration,
     /// Messages up to this size are loaded.
@@ -22,12 +24,12 @@ pub struct NetworkConnector {
     pub requests_per_mailbox: usize,
     /// Most messages in one request.
     pub fetch_batch: usize,
-    /// Authorities to trust beside the system's.
-    pub root_certificates: Vec<Certificate>,
+    /// How mail is sent.
+    pub smtp: SmtpConfig,
 }
 
 impl MailConnector for NetworkConnector {
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
         let endpoint = Url::parse(&login.endpoint).map_err(|error| ProviderError {
             source: Some(error.into()),
             ..ProviderError::new(
@@ -44,8 +46,8 @@ impl MailConnector for NetworkConnector {
         let password = Zeroizing::new(password.expose().clone());
         let config = EwsConfig {
             mailbox: login.mailbox,
+            impersonate: login.impersonate,
             timeouts: EwsTimeouts {
-                connect: self.connect_timeout,
                 request: self.request_timeout,
                 ..EwsTimeouts::default()
             },
@@ -53,9 +55,13 @@ impl MailConnector for NetworkConnector {
             max_response_bytes: self.max_message_bytes.saturating_mul(3).max(16 << 20),
             requests: self.requests_per_mailbox,
             batch: self.fetch_batch,
-            root_certificates: self.root_certificates.clone(),
-            ..EwsConfig::new(endpoint, username, password)
+            rules: login.rules,
+            ..EwsConfig::new(self.network.clone(), endpoint, username, password)
         };
         Ok(Arc::new(EwsSource::new(config)?))
+    }
+
+    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
+        Ok(Arc::new(SmtpSink::new(self.network.clone(), login, self.smtp)?))
     }
 }

@@ -3,7 +3,9 @@
 
 mod connector;
 pub mod ews;
+pub mod net;
 mod scrub;
+pub mod smtp;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -18,6 +20,7 @@ use crate::{
 
 pub use connector::NetworkConnector;
 pub use scrub::{Scrub, Scrubbed};
+pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
 /// A mailbox that messages are read from.
@@ -69,13 +72,24 @@ pub trait MailSink: Send + Sync {
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
 }
 
-/// Makes sources for mailboxes. Nothing is sent by this alone.
+/// An Exchange mailbox: read, and sent from.
+pub trait ExchangeMailbox: MailSource + MailSink {}
+
+impl<T: MailSource + MailSink> ExchangeMailbox for T {}
+
+/// Makes access to mailboxes. Nothing is sent by this alone.
 pub trait MailConnector: Send + Sync {
     /// Prepares access to an Exchange mailbox over EWS.
     ///
     /// # Errors
     /// When the address of the service or the login makes no sense.
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
+
+    /// Prepares sending over SMTP. What is returned keeps connections for a while; share it between messages.
+    ///
+    /// # Errors
+    /// When the server's name or the login makes no sense.
+    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError>;
 }
 
 /// How a login proves who it is.
@@ -262,6 +276,21 @@ impl ProviderError {
             server_reply: String::new(),
             certificate: None,
             source: None,
+        }
+    }
+
+    /// Adds what lies beneath.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// The same without what lies beneath, to be kept when the fault itself is handed on.
+    pub fn to_be_kept(&self) -> Self {
+        Self {
+            server_reply: self.server_reply.clone(),
+            ..Self::new(self.class, self.problem.clone())
         }
     }
 }

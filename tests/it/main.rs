@@ -10,6 +10,7 @@ mod reliability;
 mod agents;
 mod archive;
 mod auth;
+mod check;
 mod cli;
 mod corpus;
 mod demo_set;

@@ -205,11 +205,7 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
     };
     let smtp_password = hidden("smtp.password", passwords.smtp);
     let exchange_password = hidden("exchange.password", passwords.exchange);
-    // An empty one under the path of the other kind erases nothing.
-    let password = match (exchange_password, smtp_password) {
-        (Some(one), Some(other)) if one.1.expose().is_empty() => Some(other),
-        (one, other) => one.or(other),
-    };
+    let given = [exchange_password, smtp_password].into_iter().flatten().collect();
     let owner_given = !agent.owner_user.is_empty();
     let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
     let wanted = AgentSettings {
@@ -229,7 +225,7 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
         owner_user,
         wanted,
         fields: fields.picked,
-        password,
+        passwords: given,
         violations,
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod agent;
 pub(super) mod archive;
 pub(super) mod audit;
+pub(super) mod check;
 pub(super) mod directory;
 pub(super) mod maintenance;
 pub(super) mod settings;

@@ -31,7 +31,10 @@ use crate::{
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
     ops::{KeyedLocks, Keys, Limits, Ops},
-    provider::{ChangePage, ExchangeLogin, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSource, ProviderError},
+    provider::{
+        ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource,
+        OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
+    },
     store::{DatabaseLocation, Store},
     telemetry::Metrics,
 };
@@ -43,7 +46,11 @@ const MAIL: &[u8] = b"From: Eva <eva@customer.example>\r\nTo: support@mail.examp
 struct Mailbox;
 
 impl MailConnector for Mailbox {
-    fn exchange(&self, _: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
+    fn exchange(&self, _: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+        Ok(Arc::new(Self))
+    }
+
+    fn smtp(&self, _: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
         Ok(Arc::new(Self))
     }
 }
@@ -82,6 +89,23 @@ impl MailSource for Mailbox {
     }
 }
 
+#[async_trait]
+impl MailSink for Mailbox {
+    async fn send(&self, _: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        Ok(Sent {
+            server_reply: "250 2.0.0 Ok".to_owned(),
+        })
+    }
+
+    async fn check(&self, _: Option<&OutgoingMessage>, report: StageReport<'_>) {
+        report(Stage {
+            kind: StageKind::Resolve,
+            took: Duration::ZERO,
+            outcome: Ok(StageFacts::default()),
+        });
+    }
+}
+
 struct Harness {
     edge: Edge,
     issuer: LocalIssuer,
@@ -116,6 +140,7 @@ impl Harness {
                 max_message_bytes: 1 << 20,
                 inline_bytes: 1 << 18,
                 allow_http: false,
+                allow_loopback: false,
                 max_backoff: Duration::from_secs(60),
                 bookmark_interval: Duration::from_secs(15),
             }),

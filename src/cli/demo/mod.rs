@@ -98,6 +98,7 @@ fn demo_config(folder: &std::path::Path, log: &str) -> Result<Config, config::Co
         flag("data", &folder.to_string_lossy(), "--data"),
         // The simulated server speaks plain http, on this machine only.
         flag("exchange.allow_http", "true", "--allow-http"),
+        flag("network.allow_loopback", "true", "--allow-loopback"),
         flag("exchange.poll_interval", "5s", "--poll-interval"),
         flag("telemetry.log", log, "--log"),
     ];

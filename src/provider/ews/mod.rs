@@ -6,15 +6,16 @@
 //! | `requests`, `responses` | SOAP both ways |
 //! | `xml` | answers as a tree |
 //! | `fetch` | messages in batches |
+//! | `send` | messages the other way, and checks of a connection |
 //! | `watch`, `splitter` | notifications, and where their envelopes end |
-//! | `errors`, `codes`, `connection` | what faults mean, in words for an administrator |
+//! | `errors`, `codes` | what faults mean, in words for an administrator |
 
 mod codes;
-mod connection;
 mod errors;
 mod fetch;
 mod requests;
 mod responses;
+mod send;
 mod splitter;
 #[cfg(test)]
 mod tests;
@@ -25,12 +26,11 @@ mod xml;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-pub use reqwest::Certificate;
 use url::Url;
 use zeroize::Zeroizing;
 
 use self::{fetch::Memory, transport::Transport, watch::Watch};
-use super::{ChangePage, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError};
+use super::{ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
 
 /// How to reach and log in to a mailbox.
 pub struct EwsConfig {
@@ -41,8 +41,10 @@ pub struct EwsConfig {
     pub username: String,
     /// Its password.
     pub password: Zeroizing<String>,
-    /// Address of a shared mailbox to read instead of the login's own.
+    /// Address of a mailbox to read instead of the login's own.
     pub mailbox: Option<String>,
+    /// Whether the login is a maintenance account that acts for that mailbox (ExchangeImpersonation).
+    pub impersonate: bool,
     /// How long to wait for what.
     pub timeouts: EwsTimeouts,
     /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
@@ -51,15 +53,15 @@ pub struct EwsConfig {
     pub requests: usize,
     /// Most messages in one request for whole messages. 10 by default: more is slowed or fails half-way.
     pub batch: usize,
-    /// Authorities to trust beside the system's.
-    pub root_certificates: Vec<Certificate>,
+    /// Makes the connections.
+    pub network: Network,
+    /// What may be called.
+    pub rules: EndpointRules,
 }
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EwsTimeouts {
-    /// For a connection, with its TLS handshake. 15 s by default.
-    pub connect: Duration,
     /// For a whole request, up to the last byte of its answer. 5 min by default.
     pub request: Duration,
     /// For a sign of life in a notification stream; servers give one about every 45 s. 100 s by default.
@@ -69,7 +71,6 @@ pub struct EwsTimeouts {
 impl Default for EwsTimeouts {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(15),
             request: Duration::from_secs(300),
             stream: Duration::from_secs(100),
         }
@@ -78,17 +79,19 @@ impl Default for EwsTimeouts {
 
 impl EwsConfig {
     /// The login's own mailbox, with the default limits.
-    pub fn new(endpoint: Url, username: impl Into<String>, password: Zeroizing<String>) -> Self {
+    pub fn new(network: Network, endpoint: Url, username: impl Into<String>, password: Zeroizing<String>) -> Self {
         Self {
             endpoint,
             username: username.into(),
             password,
             mailbox: None,
+            impersonate: false,
             timeouts: EwsTimeouts::default(),
             max_response_bytes: 192 << 20,
             requests: 4,
             batch: 10,
-            root_certificates: Vec::new(),
+            network,
+            rules: EndpointRules::default(),
         }
     }
 }

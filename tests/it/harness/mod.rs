@@ -37,12 +37,13 @@ use mailagent::{
     telemetry::Metrics,
 };
 use mailagent_client::{Clients, connect};
+use sea_orm::{Database, DatabaseConnection};
 use tokio::net::TcpListener;
 
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
-    fill::{account, case, contact, customer, user},
+    fill::{account, case, contact, customer, password_of, user},
     mail::{Mail, raw},
     status::{metadata, reason, violations},
     streams::{download, events, take},
@@ -78,7 +79,7 @@ pub struct Harness {
     address: SocketAddr,
     // Dropped last: the service holds them open.
     folder: tempfile::TempDir,
-    _database: Option<PostgresDatabase>,
+    database: Option<PostgresDatabase>,
 }
 
 /// What a test may choose about its service.
@@ -128,7 +129,7 @@ impl Harness {
             running: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             folder,
-            _database: database,
+            database,
         };
         harness.start().await;
         harness
@@ -168,6 +169,15 @@ impl Harness {
     /// What the service does, without the edge.
     pub fn ops(&self) -> &Ops {
         &self.running.as_ref().expect("the service runs").ops
+    }
+
+    /// A connection of the test's own to the service's database.
+    pub async fn database(&self) -> DatabaseConnection {
+        let url = match &self.database {
+            Some(database) => database.url().to_owned(),
+            None => format!("sqlite:{}?mode=rwc", self.config.data_dir.join("mailagent.db").display()),
+        };
+        Database::connect(url).await.expect("the database answers")
     }
 
     /// Where it listens, as a URL.

@@ -323,6 +323,7 @@ impl Service {
             ("data", data.to_str().expect("temporary folders have plain names").to_owned()),
             ("server.listen", address.to_string()),
             ("exchange.allow_http", "true".to_owned()),
+            ("network.allow_loopback", "true".to_owned()),
             ("exchange.poll_interval", "200ms".to_owned()),
             ("exchange.max_backoff", "200ms".to_owned()),
             ("events.bookmark_interval", "100ms".to_owned()),

@@ -102,7 +102,8 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
         },
     );
     let endpoint = Url::parse("https://mail.example/").expect("it is a URL");
-    show("EwsConfig", &EwsConfig::new(endpoint, beacon, secret().into()));
+    let network = mailagent::provider::net::Network::new(mailagent::provider::net::NetworkConfig::default());
+    show("EwsConfig", &EwsConfig::new(network, endpoint, beacon, secret().into()));
 
     // The service's own messages are made by the same code.
     let exchange = v1::ExchangeSettings {

@@ -1007,6 +1007,59 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("mailagent.v1.AgentService", "DeleteAgent"));
             self.inner.unary(req, path, codec).await
         }
+        /// Tries the agent's connection stage by stage, sends nothing, and for Exchange opens the inbox. Each stage is told as it ends; the
+        /// stream ends behind the first that fails, or behind the last. A check that goes well ends the trouble that stopped the agent's work.
+        /// RESOURCE_EXHAUSTED when the agent is being checked already. Scope: `agent.use` for one's own, or `agent.write`.
+        pub async fn check_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckAgentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::CheckAgentResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/CheckAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mailagent.v1.AgentService", "CheckAgent"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The same, and sends a real message from the agent to the calling user's own address (the first that the directory has).
+        /// FAILED_PRECONDITION when the directory has none. Scope: `agent.use` for one's own, or `agent.write`.
+        pub async fn test_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestAgentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TestAgentResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.AgentService/TestAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mailagent.v1.AgentService", "TestAgent"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Returns how many agents may be triage agents, and how many are. Scope: `agent.read`, `agent.write`, `agent.use` or `tenant.admin`.
         pub async fn get_triage_allowance(
             &mut self,

@@ -2,17 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 use url::Url;
 
-use super::{Server, check, endpoint, file, source};
-use crate::provider::{
-    ErrorClass, MailSource,
-    ews::{Certificate, EwsConfig},
-};
+use super::{Server, check, endpoint, file, network, source};
+use crate::provider::{ErrorClass, MailSource, ews::EwsConfig};
 
 #[tokio::test]
 async fn a_broken_connection_is_put_into_words() {
@@ -59,22 +57,24 @@ async fn a_silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let hasty = |config: &mut EwsConfig| {
-        config.timeouts.connect = Duration::from_millis(150);
         config.timeouts.request = Duration::from_millis(150);
-        config.root_certificates.push(certificate("127.0.0.1").0);
+        config.network = network(vec![certificate("127.0.0.1").0], Duration::from_millis(150));
     };
     let error = source(endpoint("http", port), hasty).folders().await.unwrap_err();
-    check(&error, ErrorClass::Unreachable, "did not finish its answer within 0.15 s");
+    check(&error, ErrorClass::Unreachable, "did not finish its answer in time");
     let error = source(endpoint("https", port), hasty).folders().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "did not");
 }
 
 /// A self-signed certificate for this name, for the client, and its key with it for a server.
-fn certificate(name: &str) -> (Certificate, Arc<rustls::ServerConfig>) {
+fn certificate(name: &str) -> (CertificateDer<'static>, Arc<rustls::ServerConfig>) {
     certificate_with(name, |_| {})
 }
 
-fn certificate_with(name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> (Certificate, Arc<rustls::ServerConfig>) {
+fn certificate_with(
+    name: &str,
+    change: impl FnOnce(&mut rcgen::CertificateParams),
+) -> (CertificateDer<'static>, Arc<rustls::ServerConfig>) {
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
     change(&mut parameters);
     let key = rcgen::KeyPair::generate().unwrap();
@@ -85,7 +85,7 @@ fn certificate_with(name: &str, change: impl FnOnce(&mut rcgen::CertificateParam
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
         .unwrap();
-    (Certificate::from_der(certificate.der()).unwrap(), Arc::new(server))
+    (certificate.der().clone(), Arc::new(server))
 }
 
 /// A server behind TLS that gives out its folders.
@@ -118,7 +118,7 @@ async fn certificates_are_checked_and_their_faults_told_apart() {
     let (own, config) = certificate("127.0.0.1");
     let server = tls_server(config).await;
     // Some root is given each time, so that this works where the system has none.
-    let trusting = |certificate: Certificate| move |config: &mut EwsConfig| config.root_certificates.push(certificate);
+    let trusting = |root| move |config: &mut EwsConfig| config.network = network(vec![root], Duration::from_secs(5));
     let error = source(server.url.clone(), trusting(certificate("else").0))
         .folders()
         .await
@@ -154,7 +154,7 @@ async fn tls_and_plain_ports_are_not_mixed_up() {
     let plain = Server::raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     let (root, config) = certificate("127.0.0.1");
     let url = endpoint("https", plain.url.port().unwrap());
-    let error = source(url, |config| config.root_certificates.push(root))
+    let error = source(url, |config| config.network = network(vec![root], Duration::from_secs(5)))
         .folders()
         .await
         .unwrap_err();

@@ -17,6 +17,7 @@ mod streaming;
 use std::{
     fmt::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -26,6 +27,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header};
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -37,7 +39,10 @@ use zeroize::Zeroizing;
 use super::{EwsConfig, EwsSource};
 use crate::{
     domain::Timestamp,
-    provider::{ErrorClass, Fetched, Folder, FolderRole, ItemId, ProviderError},
+    provider::{
+        ErrorClass, Fetched, Folder, FolderRole, ItemId, ProviderError,
+        net::{Network, NetworkConfig},
+    },
 };
 
 /// A request as it arrived.
@@ -137,8 +142,18 @@ fn endpoint(scheme: &str, port: u16) -> Url {
     Url::parse(&format!("{scheme}://127.0.0.1:{port}/EWS/Exchange.asmx")).unwrap()
 }
 
+/// Connections that trust these authorities too.
+fn network(root_certificates: Vec<CertificateDer<'static>>, connect_timeout: Duration) -> Network {
+    Network::new(NetworkConfig {
+        allow_loopback: true,
+        connect_timeout,
+        root_certificates,
+    })
+}
+
 fn source(url: Url, change: impl FnOnce(&mut EwsConfig)) -> EwsSource {
-    let mut config = EwsConfig::new(url, "CORP\\crm", Zeroizing::new("pässword".to_owned()));
+    let network = network(Vec::new(), Duration::from_secs(5));
+    let mut config = EwsConfig::new(network, url, "CORP\\crm", Zeroizing::new("pässword".to_owned()));
     change(&mut config);
     EwsSource::new(config).unwrap()
 }

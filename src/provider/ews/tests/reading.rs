@@ -1,13 +1,13 @@
 //! Settings, folders, pages of changes, and what becomes of each message.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::header;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Call, Server, answer, check, endpoint, file, get_item, ids, inbox, item, plain, short, source, xml};
+use super::{Call, Server, answer, check, endpoint, file, get_item, ids, inbox, item, network, plain, short, source, xml};
 use crate::provider::{
     ErrorClass, MailSource,
     ews::{EwsConfig, EwsSource},
@@ -32,14 +32,24 @@ async fn folders_are_found_with_login_version_and_mailbox() {
 
 #[test]
 fn a_configuration_never_shows_its_password() {
-    let config = EwsConfig::new(endpoint("https", 443), "crm", Zeroizing::new("secret".to_owned()));
+    let config = EwsConfig::new(
+        network(Vec::new(), Duration::ZERO),
+        endpoint("https", 443),
+        "crm",
+        Zeroizing::new("secret".to_owned()),
+    );
     assert!(!format!("{config:?}").contains("secret"));
 }
 
 #[test]
 fn unusable_settings_are_refused() {
     let check = |url: &str, user: &str, class: ErrorClass| {
-        let config = EwsConfig::new(Url::parse(url).unwrap(), user, Zeroizing::new(String::new()));
+        let config = EwsConfig::new(
+            network(Vec::new(), Duration::ZERO),
+            Url::parse(url).unwrap(),
+            user,
+            Zeroizing::new(String::new()),
+        );
         assert_eq!(EwsSource::new(config).unwrap_err().class, class, "{url} {user}");
     };
     check("ftp://mail.corp.test/", "crm", ErrorClass::Unreachable);

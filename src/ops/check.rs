@@ -1,0 +1,128 @@
+//! Checks of an agent's connection, stage by stage, when a person asks for one.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Ops, agents, connect,
+    mailbox::{self, ReadError, Subject, Tried},
+};
+use crate::{
+    domain::{Agent, Caller, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
+    mime::{self, Draft},
+    provider::{MailSink, OutgoingMessage, ProviderError, Stage, StageKind, StageReport},
+};
+
+/// A check that is about to run. While it exists there is no other of the same agent in this process.
+pub struct Check {
+    tenant: String,
+    agent: Agent,
+    account: Option<MaintenanceAccount>,
+    sink: Result<Arc<dyn MailSink>, ProviderError>,
+    test: Option<OutgoingMessage>,
+    _turn: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// Prepares a check; with `send`, one that sends a message to the caller's own address. Nothing is tried yet.
+///
+/// # Errors
+/// As of `AgentService.CheckAgent` and `TestAgent`.
+pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result<Check> {
+    caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
+    let reader = ops.store.tenant(&caller.tenant);
+    let agent = agents::visible(caller, reader.agent(id).await?, id)?;
+    // A person who asks again and again must not lock the account.
+    let turn = ops.mailbox_locks.try_lock(&caller.tenant, &format!("check of {id}"));
+    let turn = turn.ok_or_else(|| under_way(id))?;
+    let test = match send {
+        true => Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?),
+        false => None,
+    };
+    let account = connect::account_of(ops, &caller.tenant, &agent).await?;
+    let sink = match connect::sink(ops, &caller.tenant, &agent, account.as_ref()).await {
+        Ok(sink) => Ok(sink),
+        Err(ReadError::Provider(fault)) => Err(fault),
+        Err(ReadError::Service(error)) => return Err(error),
+    };
+    Ok(Check {
+        tenant: caller.tenant.clone(),
+        agent,
+        account,
+        sink,
+        test,
+        _turn: turn,
+    })
+}
+
+impl Check {
+    /// Address that the message goes to. Empty when none is sent.
+    pub fn recipient(&self) -> &str {
+        let recipients = self.test.as_ref().map(|test| &test.recipients);
+        recipients.and_then(|recipients| recipients.first()).map_or("", String::as_str)
+    }
+
+    /// Goes through the stages, reports each as it ends, and writes down in the agent's health how it went. Dropped, it stops where it is.
+    ///
+    /// # Errors
+    /// As the database's, when all stages are over.
+    pub async fn run(self, ops: &Ops, report: StageReport<'_>) -> Result<()> {
+        let mut fault = None;
+        let mut note = |stage: Stage| {
+            if let Err(error) = &stage.outcome {
+                // What is wrong with one message is not wrong with the agent.
+                fault = (stage.kind != StageKind::Send).then(|| error.to_be_kept());
+            }
+            report(stage);
+        };
+        match self.sink {
+            Ok(sink) => sink.check(self.test.as_ref(), &mut note).await,
+            Err(missing) => note(Stage {
+                kind: StageKind::Authenticate,
+                took: Duration::ZERO,
+                outcome: Err(missing),
+            }),
+        }
+        let subject = Subject {
+            agent: &self.agent,
+            account: self.account.as_ref(),
+        };
+        let fault = fault.map(ReadError::Provider);
+        mailbox::record_health(ops, &self.tenant, subject, Tried::Check, fault.as_ref()).await
+    }
+}
+
+fn under_way(id: &str) -> Error {
+    let resource = format!("agents/{id}");
+    let text = format!("{resource} is being checked already. Wait until that is over.");
+    Error::new(Kind::Exhausted, Reason::CheckUnderWay, text).with("resource", resource)
+}
+
+/// The message that a person gets who tests an agent.
+fn test_message(ops: &Ops, caller: &Caller, agent: &Agent, user: Option<User>) -> Result<OutgoingMessage> {
+    let recipient = user.and_then(|user| user.addresses.into_iter().next()).ok_or_else(|| {
+        let resource = format!("users/{}", caller.user);
+        let text = format!("The directory has no e-mail address of {resource}, so there is nobody to send to. Add one to the user.");
+        Error::new(Kind::Precondition, Reason::UserWithoutAddress, text).with("resource", resource)
+    })?;
+    let settings = &agent.settings;
+    let id = ops.ids.next();
+    let domain = settings.from_address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let text = format!(
+        "This message was sent by mailagent to show that the mail agent of {} <{}> can send.\n\nNothing needs to be done about it.\n",
+        settings.from_name, settings.from_address
+    );
+    let mark = ops.sealer.bind("own-mail", &caller.tenant).seal(id.as_bytes());
+    let draft = Draft {
+        from: (&settings.from_name, &settings.from_address),
+        to: &[&recipient],
+        subject: "Test of a mail agent",
+        text: &text,
+        message_id: &format!("{id}@{domain}"),
+        date: ops.now(),
+        headers: &[(mime::OWN_MARK, &mark), ("Auto-Submitted", "auto-generated")],
+    };
+    Ok(OutgoingMessage {
+        sender: settings.from_address.clone(),
+        raw: mime::compose(&draft).into(),
+        recipients: vec![recipient],
+    })
+}

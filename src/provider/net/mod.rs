@@ -1,0 +1,313 @@
+//! Connections to servers that people name: which addresses may be called, which certificates are believed, and what went wrong.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `addresses` | which addresses may be called |
+//! | `resolve` | from names to such addresses, safe from names that change their meaning |
+//! | `trust` | which certificates are believed, and what they say |
+//! | `faults` | what faults of connections mean, in words for an administrator |
+//!
+//! Every connection goes through here, so the rules hold for all of them. What is not covered: what a server that may be called does on
+//! its own behalf, and proxies, which are never used.
+
+pub mod addresses;
+mod faults;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use reqwest::redirect;
+use rustls::{
+    ClientConfig,
+    client::danger::ServerCertVerifier,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use self::{addresses::Allowed, resolve::HttpNames, trust::Trust};
+use super::{CertificateFacts, EndpointRules, ErrorClass, ProviderError, Stage, StageFacts, StageKind, StageReport};
+
+pub use self::{
+    resolve::{Names, SystemNames},
+    trust::channel_binding,
+};
+
+/// What the operator decides about connections.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkConfig {
+    /// Whether this machine itself may be called.
+    pub allow_loopback: bool,
+    /// For a connection, and for its TLS handshake.
+    pub connect_timeout: Duration,
+    /// Authorities to trust beside the system's.
+    pub root_certificates: Vec<CertificateDer<'static>>,
+}
+
+/// Makes connections under the operator's and the tenants' rules. Cheap to clone.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+struct Inner {
+    allow_loopback: bool,
+    connect_timeout: Duration,
+    names: Arc<dyn Names>,
+    provider: Arc<CryptoProvider>,
+    /// One for all connections: the authorities take a lot of memory. An error where the system has none.
+    verifier: Result<Arc<dyn ServerCertVerifier>, rustls::Error>,
+}
+
+impl Network {
+    /// Prepares for connections.
+    pub fn new(config: NetworkConfig) -> Self {
+        Self::with_names(config, Arc::new(SystemNames))
+    }
+
+    /// The same with another name service.
+    pub fn with_names(config: NetworkConfig, names: Arc<dyn Names>) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(config.root_certificates, provider.clone());
+        Self(Arc::new(Inner {
+            allow_loopback: config.allow_loopback,
+            connect_timeout: config.connect_timeout,
+            names,
+            provider,
+            verifier: verifier.map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>),
+        }))
+    }
+
+    fn allowed(&self, rules: &EndpointRules) -> Allowed {
+        Allowed {
+            loopback: self.0.allow_loopback,
+            private: rules.allow_private,
+        }
+    }
+
+    /// The addresses of a server that may be called, in the order in which they are to be tried; at least one. Only these may be dialled:
+    /// asked again, the name may mean others.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Unreachable`] for an unknown name, [`ErrorClass::Refused`] when the rules refuse all its addresses.
+    pub async fn resolve(&self, host: &str, port: u16, rules: &EndpointRules) -> Result<Vec<SocketAddr>, ProviderError> {
+        let found = resolve::resolve(&*self.0.names, self.allowed(rules), host, port).await;
+        found.map_err(|error| faults::unresolved(host, error))
+    }
+
+    /// Judges a host that is an address itself, which an HTTP client does not resolve. Names pass: they are judged when they are resolved.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Refused`] when the rules refuse it.
+    pub fn judge_host(&self, host: &str, rules: &EndpointRules) -> Result<(), ProviderError> {
+        let Some(address) = addresses::literal(host) else { return Ok(()) };
+        let judged = addresses::judge(address, self.allowed(rules));
+        judged.map_err(|refusal| faults::unresolved(host, resolve::ResolveError::Refused(address, refusal)))
+    }
+
+    /// Connects to one of the addresses, tried in turn.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Unreachable`] with the fault of the last one.
+    pub async fn connect(&self, host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, ProviderError> {
+        let deadline = Instant::now() + self.0.connect_timeout;
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for (tried, address) in addresses.iter().enumerate() {
+            // A silent address leaves time for the ones behind it.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Small requests shall not wait for more. An error only means that they do.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(faults::unconnected(host, last))
+    }
+
+    /// Makes a TLS handshake (TLS 1.2 or 1.3) with the server of this name.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Unreachable`], with what the certificate says where it is not believed.
+    pub async fn tls<S>(&self, host: &str, stream: S, rules: &EndpointRules) -> Result<(TlsStream<S>, CertificateFacts), ProviderError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(host.trim_end_matches('.').trim_matches(['[', ']']).to_owned());
+        let name = name.map_err(|_| {
+            ProviderError::new(
+                ErrorClass::Unreachable,
+                format!("{host} is no name that a certificate can have. Check the address."),
+            )
+        })?;
+        let trust = self.trust(host, rules)?;
+        let connector = TlsConnector::from(Arc::new(self.client_config(trust.clone())));
+        let handshake = timeout(self.0.connect_timeout, connector.connect(name, stream)).await;
+        let stream = handshake
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| faults::no_handshake(host, error))?;
+        let (_, connection) = stream.get_ref();
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let facts = certificate.and_then(trust::facts).ok_or_else(|| {
+            ProviderError::new(
+                ErrorClass::Unreachable,
+                format!("The TLS certificate of {host} cannot be read. Replace it at the server."),
+            )
+        })?;
+        let facts = CertificateFacts {
+            tls_version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+                _ => String::new(),
+            },
+            trusted_by_fingerprint: trust.by_fingerprint.load(Ordering::Relaxed),
+            ..facts
+        };
+        Ok((stream, facts))
+    }
+
+    /// A builder for HTTP clients under the same rules: HTTP/1.1, no redirects, no proxies, the server's certificate with each response.
+    /// Hosts that are addresses must be judged by [`Network::judge_host`] beforehand.
+    ///
+    /// # Errors
+    /// When TLS is wanted and the system has no certificates of authorities.
+    pub fn http(&self, host: &str, tls: bool, rules: &EndpointRules) -> Result<reqwest::ClientBuilder, ProviderError> {
+        let names = HttpNames {
+            names: self.0.names.clone(),
+            allowed: self.allowed(rules),
+        };
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("mailagent/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.0.connect_timeout)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // The address is used as it stands: proxies out of the environment are for other programs.
+            .no_proxy()
+            .http1_only()
+            .tls_info(true)
+            .dns_resolver(names);
+        if tls {
+            let mut config = self.client_config(self.trust(host, rules)?);
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Ok(builder.tls_backend_preconfigured(config))
+        } else {
+            // Plain HTTP must work where the system has no certificates at all.
+            Ok(builder.tls_certs_only([]))
+        }
+    }
+
+    /// What a fault of an HTTP client of [`Network::http`] means.
+    pub fn fault(&self, host: &str, error: reqwest::Error) -> ProviderError {
+        faults::http(host, error)
+    }
+
+    /// Goes through the stages of a connection that is given up again: name, TCP and, with `tls`, the handshake. Returns whether all went
+    /// well.
+    pub async fn probe(&self, host: &str, port: u16, tls: bool, rules: &EndpointRules, report: StageReport<'_>) -> bool {
+        let Some(addresses) = stage(StageKind::Resolve, report, self.resolve(host, port, rules), |found| {
+            resolved(host, found)
+        })
+        .await
+        else {
+            return false;
+        };
+        let connected = stage(StageKind::Connect, report, self.connect(host, &addresses), |stream| {
+            connected(stream)
+        })
+        .await;
+        let Some(stream) = connected else { return false };
+        if !tls {
+            return true;
+        }
+        let handshake = stage(StageKind::Tls, report, self.tls(host, stream, rules), |(_, facts)| {
+            handshaken(host, facts)
+        })
+        .await;
+        handshake.is_some()
+    }
+
+    fn trust(&self, host: &str, rules: &EndpointRules) -> Result<Arc<Trust>, ProviderError> {
+        let platform = self.0.verifier.clone().map_err(|error| {
+            let text = format!("TLS cannot be set up for {host}. Install the system's certificates of authorities, and check network.root_certificates_file.");
+            ProviderError::new(ErrorClass::Unreachable, text).because(error)
+        })?;
+        Ok(Arc::new(Trust::new(platform, rules.trusted_certificates.clone())))
+    }
+
+    fn client_config(&self, trust: Arc<Trust>) -> ClientConfig {
+        ClientConfig::builder_with_provider(self.0.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("the provider has ciphers for both")
+            .dangerous()
+            .with_custom_certificate_verifier(trust)
+            .with_no_client_auth()
+    }
+}
+
+/// Runs a step of a check and reports it. `None` when it failed.
+pub async fn stage<T>(
+    kind: StageKind,
+    report: StageReport<'_>,
+    step: impl Future<Output = Result<T, ProviderError>>,
+    facts: impl FnOnce(&T) -> StageFacts,
+) -> Option<T> {
+    let began = Instant::now();
+    let result = step.await;
+    let took = began.elapsed();
+    let (outcome, value) = match result {
+        Ok(value) => (Ok(facts(&value)), Some(value)),
+        Err(error) => (Err(error), None),
+    };
+    report(Stage { kind, took, outcome });
+    value
+}
+
+/// What the stage [`StageKind::Resolve`] found.
+pub fn resolved(host: &str, addresses: &[SocketAddr]) -> StageFacts {
+    let shown: Vec<String> = addresses.iter().take(8).map(|address| address.ip().to_string()).collect();
+    StageFacts {
+        summary: format!("{host} has the address {}.", shown.join(", ")),
+        ..StageFacts::default()
+    }
+}
+
+/// What the stage [`StageKind::Connect`] found.
+pub fn connected(stream: &TcpStream) -> StageFacts {
+    let peer = stream.peer_addr().map_or_else(|_| "the server".to_owned(), |peer| peer.to_string());
+    StageFacts {
+        summary: format!("Connected to {peer}."),
+        ..StageFacts::default()
+    }
+}
+
+/// What the stage [`StageKind::Tls`] found.
+pub fn handshaken(host: &str, facts: &CertificateFacts) -> StageFacts {
+    let believed = if facts.trusted_by_fingerprint {
+        "is believed only because an administrator trusts its fingerprint"
+    } else {
+        "is good"
+    };
+    StageFacts {
+        summary: format!(
+            "{} with {host}; its certificate {believed}, until {}.",
+            facts.tls_version, facts.not_after
+        ),
+        server_reply: String::new(),
+        certificate: Some(facts.clone()),
+    }
+}
