@@ -60,14 +60,6 @@ impl Session {
                 .take(MAX_WORDS)
                 .collect();
         }
-        // Some servers repeat what they do not understand.
-        let initial = Zeroizing::new(initial_response(*mechanism, username, secret));
-        let encoded = Zeroizing::new(STANDARD.encode(secret));
-        for hidden in [secret.as_str(), encoded.as_str(), initial.as_str()] {
-            if !hidden.is_empty() && error.server_reply.contains(hidden) {
-                error.server_reply = error.server_reply.replace(hidden, "(secret)");
-            }
-        }
         Err(error)
     }
 
