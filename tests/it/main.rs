@@ -17,6 +17,7 @@ mod directory;
 mod edge;
 mod health;
 mod settings;
+mod smtp;
 mod sweep;
 mod tidy;
 mod watch;

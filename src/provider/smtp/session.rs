@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A server that says nothing for this long may want TLS from the first byte.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
 /// For goodbyes, and for the words of a server that broke off.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// A message is handed over in pieces of this size.

@@ -114,13 +114,12 @@ pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<
             Err(error) if bytes.is_empty() => return Err(Trouble::Closed(Some(error))),
             Err(_) => return Err(garbled(&bytes)),
         }
-        if bytes.ends_with(b"\n") {
-            if let Some(reply) = Reply::parse(&bytes) {
-                return Ok((reply, bytes));
-            }
+        if bytes.last() == Some(&b'\n') {
             let goes_on = bytes.get(line + 3) == Some(&b'-') && bytes[line..line + 3].iter().all(u8::is_ascii_digit);
             if !goes_on {
-                return Err(garbled(&bytes));
+                return Reply::parse(&bytes)
+                    .map(|reply| (reply, bytes.clone()))
+                    .ok_or_else(|| garbled(&bytes));
             }
             line = bytes.len();
         }
