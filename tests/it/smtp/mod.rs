@@ -67,6 +67,7 @@ struct Choices {
     port: u16,
     security: SmtpSecurity,
     roots: Vec<CertificateDer<'static>>,
+    connect_timeout: Duration,
     config: SmtpConfig,
 }
 
@@ -76,6 +77,7 @@ impl Choices {
             port,
             security,
             roots: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
             config: SmtpConfig {
                 request_timeout: Duration::from_secs(10),
                 delivery_timeout: Duration::from_secs(10),
@@ -99,7 +101,7 @@ impl Choices {
     fn sink(&self, credentials: Credentials) -> Arc<SmtpSink> {
         let network = Network::new(NetworkConfig {
             allow_loopback: true,
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: self.connect_timeout,
             root_certificates: self.roots.clone(),
         });
         let login = SmtpLogin {

@@ -47,7 +47,11 @@ async fn server(greeting: &'static [u8], answers: &'static [&'static str]) -> (u
 }
 
 fn quick(port: u16, security: SmtpSecurity) -> Choices {
-    Choices::new(port, security).waiting(Duration::from_millis(500))
+    let limit = Duration::from_millis(500);
+    Choices {
+        connect_timeout: limit,
+        ..Choices::new(port, security).waiting(limit)
+    }
 }
 
 #[tokio::test]
