@@ -6,7 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, ErrorClass, ExchangeLogin, MailConnector, MailSink, MailSource, ProviderError, SmtpLogin,
+    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, MailConnector, MailSink, ProviderError, SmtpLogin,
     ews::{EwsConfig, EwsSource, EwsTimeouts},
     net::Network,
     smtp::{SmtpConfig, SmtpSink},
@@ -29,7 +29,7 @@ pub struct NetworkConnector {
 }
 
 impl MailConnector for NetworkConnector {
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
         let endpoint = Url::parse(&login.endpoint).map_err(|error| ProviderError {
             source: Some(error.into()),
             ..ProviderError::new(
@@ -46,6 +46,7 @@ impl MailConnector for NetworkConnector {
         let password = Zeroizing::new(password.expose().clone());
         let config = EwsConfig {
             mailbox: login.mailbox,
+            impersonate: login.impersonate,
             timeouts: EwsTimeouts {
                 request: self.request_timeout,
                 ..EwsTimeouts::default()

@@ -4,6 +4,7 @@
 mod connector;
 pub mod ews;
 pub mod net;
+mod scrub;
 pub mod smtp;
 mod stage;
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use connector::NetworkConnector;
+pub use scrub::{Scrub, Scrubbed};
 pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
@@ -70,13 +72,18 @@ pub trait MailSink: Send + Sync {
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
 }
 
-/// Makes sources for mailboxes, and sinks. Nothing is called by this alone.
+/// An Exchange mailbox: read, and sent from.
+pub trait ExchangeMailbox: MailSource + MailSink {}
+
+impl<T: MailSource + MailSink> ExchangeMailbox for T {}
+
+/// Makes access to mailboxes. Nothing is sent by this alone.
 pub trait MailConnector: Send + Sync {
     /// Prepares access to an Exchange mailbox over EWS.
     ///
     /// # Errors
     /// When the address of the service or the login makes no sense.
-    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError>;
+    fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
 
     /// Prepares sending over SMTP. What is returned keeps connections for a while; share it between messages.
     ///

@@ -27,13 +27,13 @@ use super::{Edge, ServeError, serve};
 use crate::{
     blobs::MemoryStore,
     config::{self, Config},
-    crypto::{Claims, Ids, LOCAL_ISSUER, LocalIssuer, MasterKey},
+    crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
     ops::{KeyedLocks, Keys, Limits, Ops},
     provider::{
-        ChangePage, ExchangeLogin, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource, OutgoingMessage,
-        ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
+        ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource,
+        OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
     },
     store::{DatabaseLocation, Store},
     telemetry::Metrics,
@@ -46,7 +46,7 @@ const MAIL: &[u8] = b"From: Eva <eva@customer.example>\r\nTo: support@mail.examp
 struct Mailbox;
 
 impl MailConnector for Mailbox {
-    fn exchange(&self, _: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
+    fn exchange(&self, _: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
         Ok(Arc::new(Self))
     }
 
@@ -124,10 +124,12 @@ impl Harness {
         let issuer = LocalIssuer::load_or_create(&folder.path().join("issuer.pem")).unwrap();
         let clock = Arc::new(SystemClock);
         let lifecycle = Lifecycle::new();
-        let keys = Keys::new(MasterKey::from_bytes([7; 32]), clock.clone());
         let location = DatabaseLocation::Sqlite(folder.path().join("mailagent.db"));
+        let store = Store::open(&location, 4).await.unwrap();
+        let source = KeySource::File(folder.path().join("master.key"));
+        let keys = Keys::open(&store, source, clock.clone()).await.unwrap();
         let ops = Ops {
-            store: Store::open(&location, 4).await.unwrap(),
+            store,
             blobs: Arc::new(MemoryStore::new()),
             vault: keys.vault,
             sealer: keys.sealer,

@@ -2,13 +2,14 @@
 
 use url::Url;
 
-use super::AgentPatch;
+use super::{AgentPatch, password_path};
 use crate::{
     domain::{
-        Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
-        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
+        Agent, AgentKind, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount, Reason, Result,
+        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
     },
     ops::{Ops, Violations, directory::is_id, is_address, is_plain},
+    provider::net::addresses::{self, Allowed},
     store::Writer,
 };
 
@@ -26,33 +27,45 @@ impl Context<'_> {
         self.settings.choices.authentication_method
     }
 
+    /// Which addresses a server that the request names may have. One that was named before is judged when it is called.
+    fn judged<T: PartialEq>(&self, agent: &Agent, server: impl Fn(&Agent) -> T) -> Option<Allowed> {
+        self.changed(agent, server).then(|| allowed(self.ops, &self.settings.choices))
+    }
+
     /// Whether a value differs from what it was. Of a new agent all do.
     fn changed<T: PartialEq>(&self, after: &Agent, value: impl Fn(&Agent) -> T) -> bool {
         self.before.is_none_or(|before| value(before) != value(after))
     }
 }
 
-/// Judges an agent as it is to be, and returns its maintenance account.
+/// Judges an agent as it is to be, and returns its maintenance account. The transaction must be alone in the tenant, so that what this finds
+/// still holds at its end.
 ///
 /// # Errors
 /// As of `AgentService.CreateAgent` and `UpdateAgent`.
 pub(super) async fn check(
     context: &Context<'_>,
-    writer: &mut Writer,
+    writer: &Writer,
     mut violations: Violations,
     agent: &Agent,
     patch: &AgentPatch,
 ) -> Result<Option<MaintenanceAccount>> {
     common(&mut violations, agent);
     match agent.settings.kind {
-        AgentKind::Smtp => smtp(&mut violations, &agent.settings, patch),
+        AgentKind::Smtp => smtp(context, &mut violations, agent, patch),
         AgentKind::ExchangeEws | AgentKind::ExchangeGraph => exchange(context, &mut violations, agent, patch),
     }
     passwords(context, &mut violations, agent, patch);
     violations.into_result()?;
     rights(context, agent, patch)?;
-    if writer.user(&agent.owner_user).await?.is_none() {
-        return Err(Error::not_found(format!("users/{}", agent.owner_user)).with("field", "agent.owner_user"));
+    // The agent of a user who has left can still be paused, or given to somebody else.
+    if context.changed(agent, |agent| agent.owner_user.clone()) && writer.user(&agent.owner_user).await?.is_none() {
+        let resource = format!("users/{}", agent.owner_user);
+        return Err(absent(
+            "agent.owner_user",
+            resource,
+            "Choose a user of the directory, or write this one there first.",
+        ));
     }
     let account = maintenance_account(writer, agent).await?;
     tenant_allows(context, agent)?;
@@ -69,7 +82,7 @@ fn common(violations: &mut Violations, agent: &Agent) {
         "is required: the name of a user in the directory, `users/{user}`.",
     );
     violations.check(
-        (1..=256).contains(&settings.from_name.chars().count()) && is_plain(&settings.from_name),
+        is_display_name(&settings.from_name),
         "agent.from_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );
@@ -80,14 +93,15 @@ fn common(violations: &mut Violations, agent: &Agent) {
     );
 }
 
-fn smtp(violations: &mut Violations, settings: &AgentSettings, patch: &AgentPatch) {
+fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
+    let settings = &agent.settings;
     let smtp = &settings.smtp;
     violations.check(
         settings.exchange == ExchangeSettings::default(),
         "agent.exchange",
         "must be absent: the kind is SMTP, whose settings are in agent.smtp.",
     );
-    if let Err(description) = host(&smtp.host) {
+    if let Err(description) = host(&smtp.host, context.judged(agent, |agent| agent.settings.smtp.host.clone())) {
         violations.check(false, "agent.smtp.host", description);
     }
     let authentication = smtp.effective_authentication();
@@ -103,7 +117,7 @@ fn smtp(violations: &mut Violations, settings: &AgentSettings, patch: &AgentPatc
         ),
     };
     violations.check(fine, "agent.smtp.username", description);
-    if patch.new_password().is_some_and(|(field, _)| field == "smtp.password") {
+    if patch.new_password("smtp.password").is_some() {
         violations.check(
             authentication == SmtpAuthentication::Password,
             "agent.smtp.password",
@@ -112,11 +126,19 @@ fn smtp(violations: &mut Violations, settings: &AgentSettings, patch: &AgentPatc
     }
 }
 
-/// Judges the name or address of a server.
+/// Which addresses may be called for this tenant.
+pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
+    Allowed {
+        loopback: ops.limits.allow_loopback,
+        private: choices.allow_private_networks,
+    }
+}
+
+/// Judges the name or address of a server; an address also by `allowed`, names when they are called.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(in crate::ops) fn host(host: &str) -> Result<(), String> {
+pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label
@@ -127,10 +149,17 @@ pub(in crate::ops) fn host(host: &str) -> Result<(), String> {
     };
     let is_name = host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label);
     if is_name || host.parse::<std::net::IpAddr>().is_ok() {
-        Ok(())
+        may_be_called(host, allowed)
     } else {
         Err("is required: the name or IP address of the server, such as mail.example.com, without a port or scheme.".to_owned())
     }
+}
+
+fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
+    let (Some(allowed), Some(address)) = (allowed, addresses::literal(host)) else {
+        return Ok(());
+    };
+    addresses::judge(address, allowed).map_err(|refusal| format!("is not called: {address} {}", refusal.words()))
 }
 
 fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
@@ -148,7 +177,10 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
             Err("must be empty: the agent connects through a maintenance account, which has an endpoint of its own.".to_owned())
         }
         (AgentKind::ExchangeGraph, false, "") => Ok(()),
-        (kind, false, endpoint) => self::endpoint(kind, endpoint, context.ops.limits.allow_http),
+        (kind, false, endpoint) => {
+            let judged = context.judged(agent, |agent| agent.settings.exchange.endpoint.clone());
+            self::endpoint(kind, endpoint, context.ops.limits.allow_http, judged)
+        }
     };
     if let Err(description) = endpoint {
         violations.check(false, "agent.exchange.endpoint", description);
@@ -176,7 +208,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     if let Err(description) = username(settings.kind, context.method(), &exchange.username, set, !through_account) {
         violations.check(false, "agent.exchange.username", description);
     }
-    if patch.new_password().is_some_and(|(field, _)| field == "exchange.password") {
+    if patch.new_password("exchange.password").is_some() {
         let refused = password_refused(settings.kind, context.method())
             .or(through_account
                 .then_some("has no place here: the agent connects through a maintenance account. Change the password of that."));
@@ -184,11 +216,11 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     }
 }
 
-/// Judges the address of a service that is required.
+/// Judges the address of a service that is required; its host as [`host`] does.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool) -> Result<(), String> {
+pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool, allowed: Option<Allowed>) -> Result<(), String> {
     let example = match kind {
         AgentKind::ExchangeGraph => "the address of Microsoft Graph, such as https://graph.microsoft.com/v1.0",
         _ => "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx",
@@ -198,7 +230,8 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     }
     let url = Url::parse(endpoint)
         .ok()
-        .filter(|url| endpoint.len() <= 2048 && url.has_host())
+        // The parser passes over line breaks and cuts off what is around the URL.
+        .filter(|url| endpoint.len() <= 2048 && url.has_host() && !endpoint.contains(|c: char| c.is_control() || c == ' '))
         .ok_or_else(|| format!("must be {example}."))?;
     match url.scheme() {
         "https" => {}
@@ -212,7 +245,7 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     if url.fragment().is_some() || url.query().is_some() {
         return Err("must not have anything behind its path.".to_owned());
     }
-    Ok(())
+    may_be_called(url.host_str().unwrap_or_default(), allowed)
 }
 
 /// Judges the login name of an Exchange login. `set`: whether the request gives it another value; `required`: whether it is needed where
@@ -254,6 +287,11 @@ pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMe
     }
 }
 
+/// Whether people can read the text and it may stand in a header.
+pub(in crate::ops) fn is_display_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name)
+}
+
 fn is_username(username: &str) -> bool {
     (1..=256).contains(&username.chars().count()) && is_plain(username)
 }
@@ -264,12 +302,8 @@ pub(in crate::ops) fn is_password(password: &str) -> bool {
 }
 
 fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
-    let own = if agent.settings.kind == AgentKind::Smtp {
-        "smtp.password"
-    } else {
-        "exchange.password"
-    };
-    if let Some((field, password)) = patch.new_password() {
+    let own = password_path(agent.settings.kind);
+    for (field, password) in patch.new_passwords() {
         violations.check(
             is_password(password.expose()),
             format!("agent.{field}"),
@@ -281,7 +315,8 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
             "has no place here: it is for another kind of agent.",
         );
     }
-    let kept = patch.password.is_none() && agent.password_set;
+    let had = context.before.is_some_and(|before| before.password_set);
+    let kept = had && agent.password_set && patch.new_password(own).is_none();
     violations.check(
         !kept || !context.changed(agent, server_of),
         format!("agent.{own}"),
@@ -305,10 +340,10 @@ pub(in crate::ops) fn server_of_url(endpoint: &str) -> Option<(String, u16)> {
 
 fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()> {
     if agent.owner_user != context.caller.user {
-        context.caller.need(Scope::AgentWrite)?;
+        need(context.caller, Scope::AgentWrite, "agent.owner_user")?;
     }
     if patch.sets("exchange.archive") {
-        context.caller.need(Scope::ArchiveConfigure)?;
+        need(context.caller, Scope::ArchiveConfigure, "agent.exchange.archive")?;
     }
     // A maintenance account opens every mailbox: which one is not for the owner to choose.
     let opened = |agent: &Agent| {
@@ -321,21 +356,20 @@ fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()
         )
     };
     if agent.settings.uses_maintenance_account() && context.changed(agent, opened) {
-        context.caller.need(Scope::AgentWrite)?;
+        need(context.caller, Scope::AgentWrite, "agent.exchange.maintenance_account")?;
     }
     Ok(())
 }
 
-async fn maintenance_account(writer: &mut Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
+async fn maintenance_account(writer: &Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
     const FIELD: &str = "agent.exchange.maintenance_account";
     let id = &agent.settings.exchange.maintenance_account;
     if id.is_empty() {
         return Ok(None);
     }
-    // Nobody deletes it meanwhile.
-    writer.lock_tenant().await?;
     let Some(account) = writer.maintenance_account(id).await? else {
-        return Err(Error::not_found(format!("maintenanceAccounts/{id}")).with("field", FIELD));
+        let resource = format!("maintenanceAccounts/{id}");
+        return Err(absent(FIELD, resource, "Choose another account, or create one."));
     };
     if account.settings.kind != agent.settings.kind {
         return Err(Error::invalid_field(FIELD, "must be an account of the agent's kind."));
@@ -360,6 +394,22 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
         return Err(not_allowed(text, "agent.kind", "authentication_method"));
     }
     Ok(())
+}
+
+/// A field names something that is not there.
+pub(super) fn absent(field: &'static str, resource: String, remedy: &str) -> Error {
+    let text = format!("{field}: {resource} does not exist. {remedy}");
+    Error::new(Kind::NotFound, Reason::ResourceNotFound, text)
+        .with("resource", resource)
+        .with("field", field)
+}
+
+/// Fails unless the caller may set a field to what it is to be.
+fn need(caller: &Caller, scope: Scope, field: &'static str) -> Result<()> {
+    caller.need(scope).map_err(|mut error| {
+        error.public = format!("{field}: {}", error.public).into();
+        error.with("field", field)
+    })
 }
 
 fn not_allowed(text: &'static str, field: &str, setting: &str) -> Error {
@@ -401,13 +451,11 @@ fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
     needs("triage_options.case_reference_purge", purge, "triage", exchange.triage)
 }
 
-async fn triage(context: &Context<'_>, writer: &mut Writer, agent: &Agent) -> Result<()> {
+async fn triage(context: &Context<'_>, writer: &Writer, agent: &Agent) -> Result<()> {
     if !agent.settings.exchange.triage || !context.changed(agent, |agent| agent.settings.exchange.triage) {
         return Ok(());
     }
-    // Nobody else takes a licence until this one is taken.
-    writer.lock_tenant().await?;
-    let total = u64::from(writer.settings().await?.choices.triage_licence_count);
+    let total = u64::from(context.settings.choices.triage_licence_count);
     let used = writer.triage_agents().await?;
     if used < total {
         return Ok(());

@@ -63,6 +63,8 @@ pub(super) enum Meaning {
     Gone,
     /// The item cannot be given out.
     Broken,
+    /// The item is over a size limit.
+    TooLarge,
     /// The request is refused as such: a fault in this program, or a server that is too old.
     BadRequest,
     /// Not in the table.
@@ -79,6 +81,7 @@ impl Meaning {
             Self::LoginRequired => ErrorClass::LoginRequired,
             Self::Refused | Self::Denied => ErrorClass::Refused,
             Self::StateLost => ErrorClass::StateLost,
+            Self::TooLarge => ErrorClass::TooLarge,
             Self::Gone | Self::Broken | Self::BadRequest => ErrorClass::Malformed,
         }
     }
@@ -224,14 +227,18 @@ const CODES: &[Row] = &[
     (&["ErrorItemCorrupt"], Meaning::Broken, "The item is damaged at the server."),
     (
         &["ErrorMessageSizeExceeded"],
-        Meaning::Broken,
-        "The item is over the size limit of {host}.",
+        Meaning::TooLarge,
+        "The message is over the size limit of {host}. Make it smaller, or raise the limit there.",
     ),
     (&["ErrorInvalidIdMalformed"], Meaning::Broken, "{host} does not take the item's id."),
-    (&["ErrorInvalidRecipients"], Meaning::Broken, "{host} does not take the recipients."),
+    (
+        &["ErrorInvalidRecipients"],
+        Meaning::Refused,
+        "{host} does not take the recipients.",
+    ),
     (
         &["ErrorMailRecipientNotFound"],
-        Meaning::Broken,
+        Meaning::Refused,
         "{host} does not know a recipient.",
     ),
     (
@@ -366,10 +373,10 @@ mod tests {
             ("ErrorMimeContentConversionFailed", ErrorClass::Malformed, Hint::None),
             ("ErrorContentConversionFailed", ErrorClass::Malformed, Hint::None),
             ("ErrorItemCorrupt", ErrorClass::Malformed, Hint::None),
-            ("ErrorMessageSizeExceeded", ErrorClass::Malformed, Hint::None),
+            ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, Hint::None),
             ("ErrorInvalidIdMalformed", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidRecipients", ErrorClass::Malformed, Hint::None),
-            ("ErrorMailRecipientNotFound", ErrorClass::Malformed, Hint::None),
+            ("ErrorInvalidRecipients", ErrorClass::Refused, Hint::None),
+            ("ErrorMailRecipientNotFound", ErrorClass::Refused, Hint::None),
             ("ErrorAccountDisabled", ErrorClass::LoginRequired, Hint::None),
             ("ErrorPasswordExpired", ErrorClass::LoginRequired, Hint::None),
             ("ErrorPasswordChangeRequired", ErrorClass::LoginRequired, Hint::None),
@@ -407,7 +414,7 @@ mod tests {
             ("ErrorMimeContentConversionFailed", Meaning::Broken),
             ("ErrorContentConversionFailed", Meaning::Broken),
             ("ErrorItemCorrupt", Meaning::Broken),
-            ("ErrorMessageSizeExceeded", Meaning::Broken),
+            ("ErrorMessageSizeExceeded", Meaning::TooLarge),
             ("ErrorInternalServerError", Meaning::WaitAFewTimes),
             ("ErrorAccessDenied", Meaning::Denied),
         ] {

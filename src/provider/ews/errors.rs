@@ -14,11 +14,36 @@ const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Most characters kept of a server's own words.
 const MAX_REPLY: usize = 1024;
 
+/// Domains of Exchange Online: worldwide, US government, China.
+const CLOUD_DOMAINS: &[&str] = &["office365.com", "office.com", "outlook.com", "office365.us", "outlook.cn"];
+
+/// The way out of all that Exchange Online refuses over EWS. What it keeps is in the rules of the service.
+macro_rules! to_graph {
+    ($what:literal) => {
+        concat!(
+            $what,
+            " Change the agent's kind to EXCHANGE_GRAPH: the agent, its history and its position stay."
+        )
+    };
+}
+
+const CLOUD_SHUT_OFF: &str = to_graph!(
+    "Exchange Online refuses EWS: Microsoft shut it off in October 2026 for tenants that did not opt out, and shuts it off for all in April \
+     2027. Until then an administrator may allow it (EWSEnabled, with this program in the list)."
+);
+const CLOUD_IMPERSONATION: &str = to_graph!(
+    "Exchange Online lets no login act for other mailboxes any more: Microsoft ended ApplicationImpersonation in February 2025. There, the \
+     maintenance account is an application with an administrator's consent over Graph, limited to named mailboxes by RBAC for Applications."
+);
+const CLOUD_PASSWORD: &str = to_graph!("Exchange Online takes no passwords over EWS; it wants modern authentication (OAuth).");
+
 /// A fault, with what only this module's callers need to know about it.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// What can be done about it within the same call.
     pub hint: Hint,
+    /// Whether EWS itself answered, so that the login was good enough for that.
+    pub answered: bool,
     /// What everybody else is told.
     pub error: Box<ProviderError>,
 }
@@ -40,6 +65,7 @@ impl From<ProviderError> for Fault {
     fn from(error: ProviderError) -> Self {
         Self {
             hint: Hint::None,
+            answered: false,
             error: Box::new(error),
         }
     }
@@ -63,6 +89,7 @@ impl Judge {
     pub(super) fn fault(&self, class: ErrorClass, problem: &str, reply: &str) -> Fault {
         Fault {
             hint: Hint::None,
+            answered: false,
             error: Box::new(ProviderError {
                 server_reply: clean(reply),
                 ..ProviderError::new(class, problem.replace("{host}", &self.host))
@@ -96,8 +123,15 @@ impl Judge {
     /// An error that the server reports in its answer.
     pub(super) fn code(&self, error: &ServerError) -> Fault {
         let meaning = error.meaning();
-        let mut fault = self.fault(meaning.class(error.pause), error.words(), &error.reply());
+        let words = match error.code.as_str() {
+            "ErrorImpersonateUserDenied" | "ErrorImpersonationDenied" | "ErrorImpersonationFailed" if self.in_the_cloud() => {
+                CLOUD_IMPERSONATION
+            }
+            _ => error.words(),
+        };
+        let mut fault = self.fault(meaning.class(error.pause), words, &error.reply());
         fault.hint = meaning.hint();
+        fault.answered = true;
         fault
     }
 
@@ -127,16 +161,13 @@ impl Judge {
         let after = retry_after(headers);
         let (class, problem) = match code {
             300..=399 => return self.redirect(status, headers),
+            401 if self.in_the_cloud() => (ErrorClass::LoginRequired, CLOUD_PASSWORD),
             401 => (ErrorClass::LoginRequired, self.login_words(headers)),
             456 | 457 => (
                 ErrorClass::LoginRequired,
                 "The account is locked or disabled. Unlock it in the directory, then log in again.",
             ),
-            403 if self.in_the_cloud() => (
-                ErrorClass::Refused,
-                "Exchange Online refuses EWS. Microsoft shut it off for this tenant or this program: move the mailbox to Graph, or have \
-                 the tenant's administrator allow EWS (EWSEnabled) for it while that is still possible.",
-            ),
+            403 if self.in_the_cloud() => (ErrorClass::Refused, CLOUD_SHUT_OFF),
             403 => (
                 ErrorClass::Refused,
                 "The login is good, but {host} does not let it use EWS. Check EwsEnabled and EwsApplicationAccessPolicy of the mailbox and \
@@ -155,8 +186,8 @@ impl Judge {
                 "{host} waited too long for a request. It is asked again.",
             ),
             413 => (
-                ErrorClass::Malformed,
-                "{host} says that a request is too large. Raise the limits of its web server, or report this as a fault.",
+                ErrorClass::TooLarge,
+                "{host} says that a request is too large. Send less at once, or raise the limits of its web server.",
             ),
             429 => (ErrorClass::Retry { after }, "{host} asked for a pause. It is asked again after it."),
             440 => (
@@ -225,10 +256,14 @@ impl Judge {
         }
     }
 
-    fn in_the_cloud(&self) -> bool {
-        ["outlook.office365.com", "outlook.office.com"]
-            .iter()
-            .any(|host| self.host.eq_ignore_ascii_case(host))
+    /// Whether this is Exchange Online, of any of Microsoft's clouds.
+    pub(super) fn in_the_cloud(&self) -> bool {
+        let name = self.host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let within = |domain: &&str| {
+            name.strip_suffix(*domain)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        CLOUD_DOMAINS.iter().any(within)
     }
 }
 
@@ -358,7 +393,7 @@ mod tests {
             &[],
             "",
             ErrorClass::Refused,
-            "move the mailbox to Graph",
+            "shut it off in October 2026",
         );
         check_status(h, 404, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
         check_status(h, 405, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
@@ -391,7 +426,7 @@ mod tests {
         check_status(h, 400, &[], "", ErrorClass::Malformed, "does not take the request");
         check_status(h, 407, &[], "", ErrorClass::Unreachable, "proxy");
         check_status(h, 408, &[], "", later(None), "waited");
-        check_status(h, 413, &[], "", ErrorClass::Malformed, "too large");
+        check_status(h, 413, &[], "", ErrorClass::TooLarge, "too large");
         check_status(h, 429, &[("retry-after", "30")], "", later(Some(30)), "pause");
         check_status(h, 440, &[], "", ErrorClass::Unreachable, "form login");
         check_status(h, 500, &[], "<html>oops</html>", later(None), "event log");
@@ -400,6 +435,53 @@ mod tests {
         check_status(h, 504, &[], "", later(None), "load balancer");
         check_status(h, 507, &[], "", later(None), "event log");
         check_status(h, 204, &[], "", ErrorClass::Malformed, "does not take the request");
+    }
+
+    #[test]
+    fn exchange_online_is_told_by_its_name_and_leads_to_graph() {
+        let judge = |host: &str| Judge { host: host.into() };
+        for cloud in [
+            "outlook.office365.com",
+            "Outlook.Office.com:443",
+            "outlook.office365.us",
+            "partner.outlook.cn",
+        ] {
+            assert!(judge(cloud).in_the_cloud(), "{cloud}");
+        }
+        for own in ["mail.corp.test", "outlook.office365.com.corp.test", "notoffice365.com"] {
+            assert!(!judge(own).in_the_cloud(), "{own}");
+        }
+        let check = |fault: Fault, class: ErrorClass, words: &str| {
+            assert_eq!(fault.error.class, class);
+            assert!(fault.error.problem.contains(words), "{}", fault.error.problem);
+            let offer = "Change the agent's kind to EXCHANGE_GRAPH: the agent, its history and its position stay.";
+            assert!(fault.error.problem.ends_with(offer), "{}", fault.error.problem);
+        };
+        let online = judge("outlook.office365.com");
+        let none = HeaderMap::new();
+        check(
+            online.status(StatusCode::FORBIDDEN, &none, b""),
+            ErrorClass::Refused,
+            "for all in April 2027",
+        );
+        check(
+            online.status(StatusCode::UNAUTHORIZED, &none, b""),
+            ErrorClass::LoginRequired,
+            "takes no passwords",
+        );
+        for code in ["ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed"] {
+            let error = ServerError {
+                code: code.to_owned(),
+                ..ServerError::default()
+            };
+            check(
+                online.code(&error),
+                ErrorClass::Refused,
+                "ended ApplicationImpersonation in February 2025",
+            );
+            let on_premises = judge("mail.corp.test").code(&error);
+            assert!(!on_premises.error.problem.contains("GRAPH"), "{}", on_premises.error.problem);
+        }
     }
 
     #[test]

@@ -213,7 +213,13 @@ impl Fetch<'_> {
             | Meaning::Refused
             | Meaning::StateLost
             | Meaning::SubscriptionLost => Some(self.transport.judge.code(error)),
-            Meaning::WaitAFewTimes | Meaning::Denied | Meaning::Gone | Meaning::Broken | Meaning::BadRequest | Meaning::Unknown => None,
+            Meaning::WaitAFewTimes
+            | Meaning::Denied
+            | Meaning::Gone
+            | Meaning::Broken
+            | Meaning::TooLarge
+            | Meaning::BadRequest
+            | Meaning::Unknown => None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `requests`, `responses` | SOAP both ways |
 //! | `xml` | answers as a tree |
 //! | `fetch` | messages in batches |
+//! | `send` | messages the other way, and checks of a connection |
 //! | `watch`, `splitter` | notifications, and where their envelopes end |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 
@@ -14,6 +15,7 @@ mod errors;
 mod fetch;
 mod requests;
 mod responses;
+mod send;
 mod splitter;
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,10 @@ pub struct EwsConfig {
     pub username: String,
     /// Its password.
     pub password: Zeroizing<String>,
-    /// Address of a shared mailbox to read instead of the login's own.
+    /// Address of a mailbox to read instead of the login's own.
     pub mailbox: Option<String>,
+    /// Whether the login is a maintenance account that acts for that mailbox (ExchangeImpersonation).
+    pub impersonate: bool,
     /// How long to wait for what.
     pub timeouts: EwsTimeouts,
     /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
@@ -81,6 +85,7 @@ impl EwsConfig {
             username: username.into(),
             password,
             mailbox: None,
+            impersonate: false,
             timeouts: EwsTimeouts::default(),
             max_response_bytes: 192 << 20,
             requests: 4,

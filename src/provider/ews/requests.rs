@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use quick_xml::escape::escape;
 
 use crate::provider::{Folder, FolderRole, ItemId};
@@ -16,7 +17,7 @@ const HEAD: &str = concat!(
     r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/""#,
     r#" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages""#,
     r#" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">"#,
-    r#"<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/></s:Header><s:Body>"#,
+    r#"<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>"#,
 );
 const TAIL: &str = "</s:Body></s:Envelope>";
 
@@ -25,16 +26,32 @@ const TAIL: &str = "</s:Body></s:Envelope>";
 pub(super) struct Request {
     /// Name of the operation, as in `GetItem`.
     pub operation: &'static str,
-    /// The whole envelope.
-    pub envelope: String,
+    /// The operation's element.
+    content: String,
 }
 
 impl Request {
     fn new(operation: &'static str, content: &str) -> Self {
+        Self::with_attributes(operation, "", content)
+    }
+
+    /// `attributes` begin with a space.
+    fn with_attributes(operation: &'static str, attributes: &str, content: &str) -> Self {
         Self {
             operation,
-            envelope: format!("{HEAD}<m:{operation}>{content}</m:{operation}>{TAIL}"),
+            content: format!("<m:{operation}{attributes}>{content}</m:{operation}>"),
         }
+    }
+
+    /// The whole envelope. `impersonated` is the mailbox that a maintenance account acts for.
+    pub(super) fn envelope(&self, impersonated: Option<&str>) -> String {
+        let impersonation = impersonated.map_or_else(String::new, |address| {
+            format!(
+                "<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>{}</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>",
+                escape(address)
+            )
+        });
+        [HEAD, &impersonation, "</s:Header><s:Body>", &self.content, TAIL].concat()
     }
 }
 
@@ -46,11 +63,43 @@ pub(super) fn distinguished_id(role: FolderRole) -> &'static str {
     }
 }
 
+fn mailbox_element(address: &str) -> String {
+    format!("<t:Mailbox><t:EmailAddress>{}</t:EmailAddress></t:Mailbox>", escape(address))
+}
+
+/// Asks for the root of the login's own mailbox: little, but only for those who are logged in.
+pub(super) fn get_root() -> Request {
+    let content = concat!(
+        "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>",
+        r#"<m:FolderIds><t:DistinguishedFolderId Id="msgfolderroot"/></m:FolderIds>"#
+    );
+    Request::new("GetFolder", content)
+}
+
+/// Hands a message over to be sent, with a copy in Sent Items. `hidden` are recipients that no header of it names.
+pub(super) fn create_item(message: &[u8], hidden: &[&str], mailbox: Option<&str>) -> Request {
+    let hidden: String = hidden.iter().map(|address| mailbox_element(address)).collect();
+    let bcc = if hidden.is_empty() {
+        hidden
+    } else {
+        format!("<t:BccRecipients>{hidden}</t:BccRecipients>")
+    };
+    let content = format!(
+        concat!(
+            r#"<m:SavedItemFolderId><t:DistinguishedFolderId Id="{folder}">{mailbox}</t:DistinguishedFolderId></m:SavedItemFolderId>"#,
+            r#"<m:Items><t:Message><t:MimeContent CharacterSet="UTF-8">{mime}</t:MimeContent>{bcc}</t:Message></m:Items>"#
+        ),
+        folder = distinguished_id(FolderRole::Sent),
+        mailbox = mailbox.map_or_else(String::new, mailbox_element),
+        mime = STANDARD.encode(message),
+        bcc = bcc,
+    );
+    Request::with_attributes("CreateItem", r#" MessageDisposition="SendAndSaveCopy""#, &content)
+}
+
 /// Asks for the folders of these roles, of the login's own mailbox or of `mailbox`.
 pub(super) fn get_folders(roles: &[FolderRole], mailbox: Option<&str>) -> Request {
-    let mailbox = mailbox.map_or_else(String::new, |address| {
-        format!("<t:Mailbox><t:EmailAddress>{}</t:EmailAddress></t:Mailbox>", escape(address))
-    });
+    let mailbox = mailbox.map_or_else(String::new, mailbox_element);
     let mut content = concat!(
         "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
         r#"<t:FieldURI FieldURI="folder:TotalCount"/></t:AdditionalProperties></m:FolderShape><m:FolderIds>"#
@@ -152,10 +201,18 @@ mod tests {
                 walk(child, depth + 1, out);
             }
         }
-        let envelope = Element::parse(request.envelope.as_bytes()).unwrap();
+        let envelope = request.envelope(Some("a&b@corp.test"));
+        let envelope = Element::parse(envelope.as_bytes()).unwrap();
         assert!(envelope.is(Ns::Soap, "Envelope"));
         let version = envelope.children[0].child(Ns::Types, "RequestServerVersion").unwrap();
         assert_eq!(version.attribute("Version"), Some("Exchange2013_SP1"));
+        let sid = envelope.children[0]
+            .child(Ns::Types, "ExchangeImpersonation")
+            .and_then(|who| who.child(Ns::Types, "ConnectingSID"));
+        assert_eq!(
+            sid.and_then(|sid| sid.child_text(Ns::Types, "PrimarySmtpAddress")),
+            Some("a&b@corp.test")
+        );
         let mut out = Vec::new();
         let operation = &envelope.child(Ns::Soap, "Body").unwrap().children[0];
         assert!(operation.is(Ns::Messages, request.operation));
@@ -197,6 +254,16 @@ mod tests {
                 "Subscribe .StreamingSubscriptionRequest ..FolderIds ...FolderId ..EventTypes ...EventType ...EventType \
                  ...EventType ...EventType",
             ),
+            (get_root(), "GetFolder .FolderShape ..BaseShape .FolderIds ..DistinguishedFolderId"),
+            (
+                create_item(b"x", &["b&c@corp.test"], Some("a@corp.test")),
+                "CreateItem .SavedItemFolderId ..DistinguishedFolderId ...Mailbox ....EmailAddress .Items ..Message ...MimeContent \
+                 ...BccRecipients ....Mailbox .....EmailAddress",
+            ),
+            (
+                create_item(b"x", &[], None),
+                "CreateItem .SavedItemFolderId ..DistinguishedFolderId .Items ..Message ...MimeContent",
+            ),
             (
                 get_streaming_events("s"),
                 "GetStreamingEvents .SubscriptionIds ..SubscriptionId .ConnectionTimeout",
@@ -211,8 +278,9 @@ mod tests {
     fn ids_survive_escaping() {
         let id = ItemId("a<&\"'>".to_owned());
         let request = get_items([&id], false);
-        assert!(!request.envelope.contains("IncludeMimeContent"));
-        let envelope = Element::parse(request.envelope.as_bytes()).unwrap();
+        let envelope = request.envelope(None);
+        assert!(!envelope.contains("IncludeMimeContent") && !envelope.contains("Impersonation"));
+        let envelope = Element::parse(envelope.as_bytes()).unwrap();
         let operation = &envelope.child(Ns::Soap, "Body").unwrap().children[0];
         let item = &operation.child(Ns::Messages, "ItemIds").unwrap().children[0];
         assert_eq!(item.attribute("Id"), Some(id.0.as_str()));

@@ -100,6 +100,33 @@ fn read_one<T>(judge: &Judge, operation: &str, body: &[u8], one: impl Fn(&Elemen
     }
 }
 
+/// Whether the root of the mailbox was found.
+pub(super) fn root(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
+    read_one(judge, "GetFolder", body, |_| Ok(()))
+}
+
+/// Whether a message was taken over.
+pub(super) fn created(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
+    read_one(judge, "CreateItem", body, |_| Ok(()))
+}
+
+/// The version that the server says it has, such as `15.2.1544.4`.
+pub(super) fn version(body: &[u8]) -> Option<String> {
+    let envelope = Element::parse(body).ok()?;
+    let info = envelope
+        .child(Ns::Soap, "Header")?
+        .children
+        .iter()
+        .find(|child| child.name == "ServerVersionInfo")?;
+    let parts = ["MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber"];
+    let parts: Vec<&str> = parts
+        .iter()
+        .map_while(|part| info.attribute(part))
+        .filter(|part| part.parse::<u32>().is_ok())
+        .collect();
+    (parts.len() >= 2).then(|| parts.join("."))
+}
+
 /// The folders asked for, in that order. A Sent Items folder that does not exist is left out.
 pub(super) fn folders(judge: &Judge, roles: &[FolderRole], body: &[u8]) -> Result<Vec<Folder>, Fault> {
     let outcomes = read(judge, "GetFolder", body, |message| {

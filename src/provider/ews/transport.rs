@@ -18,7 +18,7 @@ use super::{
     errors::{self, Fault, Judge},
     requests::Request,
 };
-use crate::provider::{ErrorClass, ProviderError, net::Network};
+use crate::provider::{EndpointRules, ErrorClass, ProviderError, StageReport, net::Network};
 
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
@@ -31,11 +31,15 @@ pub(super) struct Transport {
     pub judge: Judge,
     pub timeouts: EwsTimeouts,
     network: Network,
+    rules: EndpointRules,
     http: Client,
     endpoint: Url,
     authorization: HeaderValue,
     anchor: Option<HeaderValue>,
+    /// A shared mailbox, which the login opens by its own rights.
     mailbox: Option<String>,
+    /// The mailbox that the login, a maintenance account, acts for.
+    impersonated: Option<String>,
     /// Cookies by name. They lead to the server behind a load balancer that knows the mailbox and its subscriptions. Locked only briefly.
     cookies: Mutex<BTreeMap<String, String>>,
     gate: Semaphore,
@@ -85,10 +89,12 @@ impl Transport {
             judge,
             timeouts: config.timeouts,
             network: config.network,
+            rules: config.rules,
             http,
             authorization: basic(&config.username, &config.password),
             anchor,
-            mailbox: config.mailbox,
+            mailbox: config.mailbox.clone().filter(|_| !config.impersonate),
+            impersonated: config.mailbox.filter(|_| config.impersonate),
             cookies: Mutex::default(),
             gate: Semaphore::new(config.requests.max(1)),
             max_response_bytes: config.max_response_bytes,
@@ -98,9 +104,14 @@ impl Transport {
 
     /// Sends a request and reads the whole answer, which is EWS's own but may report a fault.
     pub(super) async fn call(&self, request: Request) -> Result<Bytes, Fault> {
+        self.call_as(request, self.impersonated.as_deref()).await
+    }
+
+    /// The same on behalf of another mailbox, or of none.
+    pub(super) async fn call_as(&self, request: Request, impersonated: Option<&str>) -> Result<Bytes, Fault> {
         let _place = self.gate.acquire().await.expect("the gate is never closed");
         let operation = request.operation;
-        let sent = self.build(request).timeout(self.timeouts.request).send().await;
+        let sent = self.build(&request, impersonated).timeout(self.timeouts.request).send().await;
         let response = self.check(sent.map_err(|error| self.connection_fault(error))?).await?;
         let headers = response.headers().clone();
         let body = self.body(response, self.max_response_bytes).await?;
@@ -114,7 +125,10 @@ impl Transport {
     /// Sends a request whose answer has no end; there is no time limit on reading it.
     pub(super) async fn stream(&self, request: Request) -> Result<Response, Fault> {
         // Compression would hold pieces back.
-        let sent = self.build(request).header(header::ACCEPT_ENCODING, "identity").send();
+        let sent = self
+            .build(&request, self.impersonated.as_deref())
+            .header(header::ACCEPT_ENCODING, "identity")
+            .send();
         let sent = tokio::time::timeout(self.timeouts.stream, sent).await;
         let sent = sent.map_err(|_| {
             self.judge
@@ -127,6 +141,14 @@ impl Transport {
         Ok(response)
     }
 
+    /// Goes through the stages up to the TLS handshake, on a connection of its own.
+    pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
+        let host = self.endpoint.host_str().unwrap_or_default();
+        let tls = self.endpoint.scheme() == "https";
+        let port = self.endpoint.port_or_known_default().unwrap_or(443);
+        self.network.probe(host, port, tls, &self.rules, report).await
+    }
+
     /// The shared mailbox that is read instead of the login's own.
     pub(super) fn mailbox(&self) -> Option<&str> {
         self.mailbox.as_deref()
@@ -137,7 +159,7 @@ impl Transport {
         self.network.fault(&self.judge.host, error).into()
     }
 
-    fn build(&self, request: Request) -> RequestBuilder {
+    fn build(&self, request: &Request, impersonated: Option<&str>) -> RequestBuilder {
         let mut builder = self
             .http
             .post(self.endpoint.clone())
@@ -151,7 +173,7 @@ impl Transport {
         if let Some(cookies) = self.cookies() {
             builder = builder.header(header::COOKIE, cookies);
         }
-        builder.body(request.envelope)
+        builder.body(request.envelope(impersonated))
     }
 
     /// Keeps the cookies of an answer, and turns any status but 200 into a fault.

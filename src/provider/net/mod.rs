@@ -148,7 +148,7 @@ impl Network {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = ServerName::try_from(host.trim_end_matches('.').to_owned());
+        let name = ServerName::try_from(host.trim_end_matches('.').trim_matches(['[', ']']).to_owned());
         let name = name.map_err(|_| {
             ProviderError::new(
                 ErrorClass::Unreachable,

@@ -1,0 +1,110 @@
+//! Sending over EWS, and checks of a connection.
+
+use async_trait::async_trait;
+use mail_parser::MessageParser;
+
+use super::{EwsSource, errors::Fault, requests, responses};
+use crate::provider::{ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, net};
+
+#[async_trait]
+impl MailSink for EwsSource {
+    /// Exchange names no queue, so [`Sent::server_reply`] is its response code.
+    async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        let hidden = hidden_recipients(message);
+        let request = requests::create_item(&message.raw, &hidden, self.transport.mailbox());
+        let body = self.transport.call(request).await?;
+        responses::created(&self.transport.judge, &body)?;
+        Ok(Sent {
+            server_reply: "NoError".to_owned(),
+        })
+    }
+
+    async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
+        if !self.transport.probe(report).await
+            || net::stage(StageKind::Authenticate, report, self.log_in(), StageFacts::clone)
+                .await
+                .is_none()
+        {
+            return;
+        }
+        let opened = net::stage(StageKind::OpenInbox, report, self.open_inbox(), StageFacts::clone).await;
+        let Some(test) = test.filter(|_| opened.is_some()) else { return };
+        let handed_over = |sent: &Sent| StageFacts {
+            summary: format!("Handed over a message to {}.", test.recipients.join(", ")),
+            server_reply: sent.server_reply.clone(),
+            certificate: None,
+        };
+        net::stage(StageKind::Send, report, self.send(test), handed_over).await;
+    }
+}
+
+impl EwsSource {
+    /// Asks for something that only a login gets. Not on behalf of a mailbox: whether the login may act for one is another question.
+    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
+        let answer = self.transport.call_as(requests::get_root(), None).await;
+        let read = answer.map(|body| (responses::root(&self.transport.judge, &body), responses::version(&body)));
+        let (refused, version) = match read {
+            Ok((outcome, version)) => (outcome.err(), version),
+            Err(fault) => (Some(fault), None),
+        };
+        match refused {
+            // An error of EWS about the mailbox comes only after the login.
+            Some(fault) if !fault.answered || !is_about_the_mailbox(&fault) => return Err(fault.into()),
+            _ => {}
+        }
+        let server = version.map_or_else(String::new, |version| format!("; the server is Exchange {version}"));
+        Ok(StageFacts {
+            summary: format!("Logged in{server}."),
+            ..StageFacts::default()
+        })
+    }
+
+    async fn open_inbox(&self) -> Result<StageFacts, ProviderError> {
+        let request = requests::get_folders(&[FolderRole::Inbox], self.transport.mailbox());
+        let body = self.transport.call(request).await?;
+        let folders = responses::folders(&self.transport.judge, &[FolderRole::Inbox], &body)?;
+        let total = folders.first().and_then(|folder| folder.total);
+        Ok(StageFacts {
+            summary: match total {
+                Some(1) => "Opened the inbox, which has 1 message.".to_owned(),
+                Some(total) => format!("Opened the inbox, which has {total} messages."),
+                None => "Opened the inbox.".to_owned(),
+            },
+            ..StageFacts::default()
+        })
+    }
+}
+
+fn is_about_the_mailbox(fault: &Fault) -> bool {
+    matches!(fault.error.class, ErrorClass::Refused | ErrorClass::Malformed)
+}
+
+/// Recipients that neither To nor Cc names. Exchange takes the others from the message itself.
+fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
+    let headers = MessageParser::default().parse_headers(&message.raw[..]);
+    let named: Vec<String> = headers
+        .iter()
+        .flat_map(|headers| [headers.to(), headers.cc()])
+        .flatten()
+        .flat_map(|list| list.iter())
+        .filter_map(|address| address.address())
+        .map(str::to_lowercase)
+        .collect();
+    let recipients = message.recipients.iter().map(String::as_str);
+    recipients.filter(|recipient| !named.contains(&recipient.to_lowercase())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_recipients_that_no_header_names_are_hidden() {
+        let message = OutgoingMessage {
+            sender: "anna@corp.test".to_owned(),
+            recipients: ["Bert@corp.test", "cara@corp.test", "dora@corp.test"].map(str::to_owned).to_vec(),
+            raw: "To: Bert <bert@corp.test>\r\nCc: team: cara@corp.test;\r\nSubject: x\r\n\r\nTo: dora@corp.test\r\n".into(),
+        };
+        assert_eq!(hidden_recipients(&message), ["dora@corp.test"]);
+    }
+}
