@@ -17,7 +17,8 @@ use mailagent::{
     domain::{SmtpSecurity, Timestamp},
     mime::{Draft, compose},
     provider::{
-        Credentials, EndpointRules, ErrorClass, MailSink, OutgoingMessage, ProviderError, SmtpConfig, SmtpLogin, Stage, StageKind,
+        Credentials, EndpointRules, ErrorClass, MailSink, OutgoingMessage, ProviderError, Scrub, Scrubbed, SmtpConfig, SmtpLogin, Stage,
+        StageKind,
         net::{Network, NetworkConfig},
         smtp::SmtpSink,
     },
@@ -98,7 +99,7 @@ impl Choices {
         self
     }
 
-    fn sink(&self, credentials: Credentials) -> Arc<SmtpSink> {
+    fn sink(&self, credentials: Credentials) -> Scrubbed<SmtpSink> {
         let network = Network::new(NetworkConfig {
             allow_loopback: true,
             connect_timeout: self.connect_timeout,
@@ -111,7 +112,9 @@ impl Choices {
             credentials,
             rules: EndpointRules::default(),
         };
-        Arc::new(SmtpSink::new(network, login, self.config).unwrap())
+        // As the service does it.
+        let scrub = Scrub::new(&login.credentials);
+        Scrubbed::new(Arc::new(SmtpSink::new(network, login, self.config).unwrap()), scrub)
     }
 }
 
@@ -146,14 +149,14 @@ fn message(sender: &str, recipients: &[&str]) -> OutgoingMessage {
     }
 }
 
-async fn refused(sink: &SmtpSink, message: &OutgoingMessage) -> ProviderError {
+async fn refused(sink: &dyn MailSink, message: &OutgoingMessage) -> ProviderError {
     let error = sink.send(message).await.expect_err("the server refuses it");
     println!("{:?}: {} [{}]", error.class, error.problem, error.server_reply);
     assert!(!error.problem.is_empty() && !error.problem.contains(['{', '}']));
     error
 }
 
-async fn stages(sink: &SmtpSink, test: Option<&OutgoingMessage>) -> Vec<Stage> {
+async fn stages(sink: &dyn MailSink, test: Option<&OutgoingMessage>) -> Vec<Stage> {
     let mut stages = Vec::new();
     sink.check(test, &mut |stage| {
         println!("{stage:?}");
@@ -164,7 +167,7 @@ async fn stages(sink: &SmtpSink, test: Option<&OutgoingMessage>) -> Vec<Stage> {
 }
 
 /// The kinds of the stages, and the fault of the last.
-async fn failed(sink: &SmtpSink) -> (StageKind, ProviderError) {
+async fn failed(sink: &dyn MailSink) -> (StageKind, ProviderError) {
     let mut stages = stages(sink, None).await;
     let last = stages.pop().expect("there is a stage");
     assert!(stages.iter().all(|stage| stage.outcome.is_ok()), "{stages:?}");

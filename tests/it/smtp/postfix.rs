@@ -395,7 +395,7 @@ async fn a_check_of_postfix_goes_through_its_stages() {
     let greeting = &stages[2].outcome.as_ref().unwrap().server_reply;
     assert!(greeting.starts_with("250 mail.example.com PIPELINING SIZE 100000"), "{greeting}");
 
-    let (kind, error) = failed(&postfix.choices(SmtpSecurity::Tls).sink(password("anna", "wrong"))).await;
+    let (kind, error) = failed(&postfix.choices(SmtpSecurity::Tls).sink(password("anna", "wrong horse"))).await;
     assert_eq!(kind, StageKind::Authenticate);
     check(&error, ErrorClass::LoginRequired, "password is wrong", "535");
     let boss = message("boss@example.com", &["eva@example.com"]);

@@ -103,7 +103,7 @@ async fn logins_are_judged_by_what_the_server_says() {
         &error,
         ErrorClass::LoginRequired,
         "password is wrong",
-        "535 you said (secret) to me",
+        "535 you said [secret] to me",
     );
 
     let poor = Scripted::start(json!({ "authMethods": ["CRAM-MD5"] })).await;
