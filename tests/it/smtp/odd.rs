@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use mailagent::{
     domain::SmtpSecurity,
     provider::{
-        Credentials, EndpointRules, ErrorClass, SmtpConfig, SmtpLogin, StageKind,
+        Credentials, EndpointRules, ErrorClass, MailSink, SmtpConfig, SmtpLogin, StageKind,
         net::{Network, NetworkConfig},
         smtp::SmtpSink,
     },
@@ -221,4 +221,51 @@ async fn nothing_is_reached_where_nothing_listens_or_the_name_is_unknown() {
         let error = SmtpSink::new(network.clone(), login(host, credentials), config).err().unwrap();
         assert_eq!(error.class, class, "{host:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_asked_for_life_and_told_goodbye() {
+    const TAKEN: [&str; 7] = ["250 ok\r\n", "250 ok\r\n", "354 go\r\n", "", "", "", "250 2.0.0 taken\r\n"];
+    const ANSWERS: &[&str] = &[
+        "250-x\r\n250 SIZE\r\n",
+        TAKEN[0],
+        TAKEN[1],
+        TAKEN[2],
+        TAKEN[3],
+        TAKEN[4],
+        TAKEN[5],
+        TAKEN[6],
+        "250 alive\r\n",
+        TAKEN[0],
+        TAKEN[1],
+        TAKEN[2],
+        TAKEN[3],
+        TAKEN[4],
+        TAKEN[5],
+        TAKEN[6],
+        "221 bye\r\n",
+    ];
+    let (port, mut lines) = server(b"220 x\r\n", ANSWERS).await;
+    let sink = Choices::new(port, SmtpSecurity::None).sink(Credentials::None);
+    let mut message = message("a@mail.example", &["b@mail.example"]);
+    message.raw = "A: b\r\n\r\n.c\r\n".into();
+    for _ in 0..2 {
+        assert_eq!(sink.send(&message).await.unwrap().server_reply, "250 2.0.0 taken");
+    }
+    drop(sink);
+    let mut told = Vec::new();
+    for _ in ANSWERS {
+        told.push(lines.recv().await.unwrap());
+    }
+    let transaction = [
+        "MAIL FROM:<a@mail.example> SIZE=12",
+        "RCPT TO:<b@mail.example>",
+        "DATA",
+        "A: b",
+        "",
+        "..c",
+        ".",
+    ];
+    let expected = [&["EHLO [127.0.0.1]"][..], &transaction, &["NOOP"], &transaction, &["QUIT"]].concat();
+    assert_eq!(told, expected);
 }
