@@ -21,6 +21,7 @@ mod health;
 mod keys;
 mod secrets;
 mod settings;
+mod smtp;
 mod sweep;
 mod tidy;
 mod watch;
