@@ -135,6 +135,34 @@ async fn graph_waits_for_modern_authentication_and_for_a_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_changes_their_mind_while_mailboxes_are_read_leaves_no_agent_behind() {
+    on_both_engines(async |h| {
+        let client = h.seed().await;
+        h.exchange.add_maintenance_account("service", &password_of("service"));
+        let account = create_account(&client, account(h.exchange.endpoint().as_str()), "").await.unwrap();
+        let own = h.agent(&client, "anna@example.com").await;
+        h.exchange.add_mailbox("bert@example.com", "bert@example.com", "x");
+        let through = create(&client, agent_through(&account.name, "bert@example.com"), "").await.unwrap();
+        for handled in 1..=8 {
+            set_method(&client, AuthenticationMethod::Modern).await;
+            let states = [get(&client, &own.name).await, get(&client, &through.name).await];
+            let states = states.map(|agent| agent.unwrap().health.unwrap().state());
+            assert_eq!(states, [AuthenticationRequired; 2]);
+            set_method(&client, AuthenticationMethod::Basic).await;
+            for (address, agent) in [("anna@example.com", &own), ("bert@example.com", &through)] {
+                h.deliver(address, &Mail::new("eva@oak.example", "Re: CS-0000001"));
+                // Every other time in the middle of it.
+                if handled % 2 == 0 {
+                    h.handled(&client, &agent.name, handled).await;
+                }
+            }
+        }
+        assert_eq!(h.notes(&client).await.len(), 16);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_login_outlives_the_other_method() {
     let h = Harness::new().await;
     let client = h.seed().await;

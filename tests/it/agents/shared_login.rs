@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use mailagent_client::{
     Clients,
-    v1::{Agent, AgentFilter, AgentHealthState, MaintenanceAccount},
+    v1::{Agent, AgentFilter, AgentHealthState, ExchangeSettings, MaintenanceAccount},
 };
 
 use super::{
     add_users, agent_through, create, create_account, get, list,
     maintenance::{get_account, named},
-    password_stored, update_account, wait_for,
+    password_stored, update, update_account, wait_for,
 };
 use crate::harness::{Harness, Mail, account, on_both_engines, password_of};
 
@@ -159,6 +159,39 @@ async fn a_wrong_password_costs_one_login_however_many_agents_use_it() {
             .unwrap();
         all_read(h, &client, &agents, 2).await;
         h.handled(&client, &late.name, 0).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_password_counts_however_fast_it_is_corrected() {
+    on_both_engines(async |h| {
+        let (client, account, agents) = service(h).await;
+        let own = h.agent_with(&client, "dora@example.com", |settings| settings.archive = Some(false));
+        add_users(&client, &["dora"]).await;
+        let own = own.await;
+        let own_password = |password: String| Agent {
+            exchange: Some(ExchangeSettings {
+                password,
+                ..ExchangeSettings::default()
+            }),
+            ..super::named(&own)
+        };
+        for handled in 1..=6 {
+            update_account(&client, with_password(&account, "wrong"), None).await.unwrap();
+            update(&client, own_password("wrong".to_owned()), None).await.unwrap();
+            if handled % 2 == 0 {
+                all_wait(&client, &agents).await;
+                wait_for(&client, &own.name, AgentHealthState::AuthenticationRequired).await;
+            }
+            update(&client, own_password(password_of("dora@example.com")), None).await.unwrap();
+            update_account(&client, with_password(&account, &password_of("service")), None)
+                .await
+                .unwrap();
+            all_read(h, &client, &agents, handled).await;
+            h.deliver("dora@example.com", &Mail::new("eva@oak.example", "Re: CS-0000001"));
+            h.handled(&client, &own.name, handled).await;
+        }
     })
     .await;
 }
