@@ -9,6 +9,7 @@ pub mod connect;
 pub mod directory;
 pub mod import;
 mod intake;
+pub mod keys;
 pub mod mailbox;
 pub mod maintenance;
 mod requests;
@@ -27,14 +28,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     blobs::BlobStore,
-    crypto::{Ids, MasterKey, Sealer},
+    crypto::{Ids, Sealer},
     domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation},
     provider::MailConnector,
     store::Store,
     telemetry::Metrics,
 };
 
-pub use vault::Vault;
+pub use vault::{Keys, KeysError, Vault};
 
 /// Everything that operations work with. Cheap to clone.
 #[derive(Clone)]
@@ -86,24 +87,6 @@ impl Ops {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-}
-
-/// A master key and what is made from it.
-pub struct Keys {
-    /// Opens and seals secrets.
-    pub vault: Arc<Vault>,
-    /// Seals cursors and page tokens.
-    pub sealer: Sealer,
-}
-
-impl Keys {
-    /// Derives everything from the master key.
-    pub fn new(master: MasterKey, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            sealer: Sealer::new(&master),
-            vault: Arc::new(Vault::new(master, clock)),
-        }
     }
 }
 

@@ -30,7 +30,7 @@ use mailagent::{
     app::{Surroundings, open_issuer, start_in},
     config::Config,
     crypto::{Claims, LOCAL_ISSUER},
-    domain::{Clock, Scope},
+    domain::{Clock, Scope, SystemClock},
     lifecycle::Stopped,
     ops::Ops,
     sim::{MimeMode, ews::Exchange},
@@ -231,6 +231,25 @@ impl Harness {
         let issuer = open_issuer(&self.config.data_dir).expect("the service made the key");
         issuer.issue(&claims).expect("the claims can be signed")
     }
+}
+
+/// A token of the local issuer in a service's data folder, good from now on for an hour of the machine's clock: for services that run as
+/// processes of their own.
+pub fn local_token(data: &Path, tenant: &str, user: &str, scopes: &[Scope]) -> String {
+    let now = SystemClock.now();
+    let claims = Claims {
+        iss: LOCAL_ISSUER.to_owned(),
+        sub: user.to_owned(),
+        tenant: tenant.to_owned(),
+        scope: scopes.to_vec(),
+        aud: vec![Config::default().auth.audience],
+        exp: now.after(Duration::from_secs(3600)),
+        nbf: None,
+        iat: now,
+        jti: "test".to_owned(),
+    };
+    let issuer = open_issuer(data).expect("the key can be used");
+    issuer.issue(&claims).expect("the claims can be signed")
 }
 
 impl Drop for Harness {
