@@ -1,5 +1,8 @@
 //! The one place that builds everything and knows every concrete type.
 
+mod callers;
+mod files;
+
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -8,7 +11,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use crate::{
     api,
     blobs::FileStore,
-    config::{BlobsUrl, Config, DatabaseUrl},
+    config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
     crypto::{Ids, LocalIssuer, MasterKey},
     domain::{Clock, SystemClock},
     jobs::{mailboxes, retention},
@@ -22,6 +25,8 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use files::check_files;
+
 /// Name of the file with the master key in the data folder.
 const MASTER_KEY: &str = "master.key";
 /// Name of the file with the key of the local issuer in the data folder.
@@ -30,6 +35,9 @@ const ISSUER_KEY: &str = "issuer.pem";
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The files that settings name.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// A folder or file of its own.
     #[error("cannot use {path}")]
     Folder {
@@ -131,8 +139,9 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
         address: config.server.listen.to_string(),
         source,
     })?;
-    let verifier = open_issuer(&config.data_dir)?.verifier(config.auth.audience.clone());
+    check_files(&config)?;
     let ops = build_ops(&config, surroundings, &lifecycle).await?;
+    let callers = callers::build(&config, &lifecycle)?;
     let schedule = mailboxes::Schedule {
         poll_interval: config.exchange.poll_interval,
         push: config.exchange.push,
@@ -146,7 +155,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
     let edge = api::Edge {
         ops: ops.clone(),
-        verifier: Arc::new(verifier),
+        callers: Arc::new(callers),
         server: config.server.clone(),
         lifecycle: lifecycle.clone(),
     };

@@ -11,7 +11,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigErrors, Flag};
+use crate::{
+    app::StartError,
+    config::{self, Config, ConfigErrors, Flag},
+};
 
 /// Joins a CRM to real mailboxes: mail about a case becomes a note on it, all mail is kept with its customer, and both are streamed.
 #[derive(Parser, Debug)]
@@ -78,6 +81,14 @@ fn parse_id(text: &str) -> Result<String, String> {
     }
 }
 
+/// What is wrong with the settings, if it is that.
+fn config_errors(error: &anyhow::Error) -> Option<&ConfigErrors> {
+    match error.downcast_ref::<StartError>() {
+        Some(StartError::Config(errors)) => Some(errors),
+        _ => error.downcast_ref(),
+    }
+}
+
 type CommandResult = anyhow::Result<ExitCode>;
 
 /// Runs the command that the arguments name.
@@ -109,7 +120,7 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match result {
         Ok(code) => code,
-        Err(error) => match error.downcast_ref::<ConfigErrors>() {
+        Err(error) => match config_errors(&error) {
             Some(errors) => {
                 eprintln!("{errors}");
                 ExitCode::from(2)

@@ -22,7 +22,7 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
-pub use auth::Auth;
+pub use auth::{Auth, Id, Identity, IssuerUrl, Scopes, Service};
 pub use blobs::{Blobs, BlobsUrl};
 pub use database::{Database, DatabaseUrl, PostgresUrl};
 pub use errors::{ConfigErrors, Fault, Place};
@@ -30,7 +30,7 @@ pub use events::Events;
 pub use exchange::Exchange;
 pub use mail::Mail;
 pub use network::Network;
-pub use server::{AllowedOrigins, Server, Tls};
+pub use server::{AllowedOrigins, ClientCertificate, Server, Tls};
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use value::ByteSize;
 
@@ -137,6 +137,9 @@ impl Config {
         let mail = Mail::read(&mut reader, "mail", Rule::default());
         let events = Events::read(&mut reader, "events", Rule::default());
         let telemetry = Telemetry::read(&mut reader, "telemetry", Rule::default());
+        if let (Some(auth), Some(server)) = (&auth, &server) {
+            auth.check(server, &mut reader);
+        }
         reader.finish(|| {
             Some(Self {
                 data_dir: data_dir?,

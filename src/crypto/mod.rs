@@ -19,7 +19,10 @@ mod secret;
 pub use envelope::{DataKey, OpenError, Place};
 pub use etag::etag;
 pub use ids::Ids;
-pub use jwt::{Claims, LOCAL_ISSUER, LocalIssuer, MAX_TOKEN_BYTES, TokenError, Verifier};
+pub use jwt::{
+    ClaimNames, Claims, IssuerKeys, KeySet, KeySetError, KeySource, KeySourceError, KeyTimes, LOCAL_ISSUER, LocalIssuer, MAX_KEY_SET_BYTES,
+    MAX_TOKEN_BYTES, TokenError, Verifier,
+};
 pub use keyfile::KeyFileError;
 pub use master::{KeyId, MasterKey};
 pub use seal::{BoundSealer, MAX_SEALED_BYTES, SealError, Sealer};

@@ -4,6 +4,7 @@
 mod connector;
 pub mod ews;
 pub mod net;
+pub mod openid;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
