@@ -12,13 +12,13 @@ use crate::{
     api,
     blobs::FileStore,
     config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
-    crypto::{Ids, LocalIssuer, MasterKey},
+    crypto::{Ids, LocalIssuer},
     domain::{Clock, SystemClock},
     jobs::{mailboxes, retention},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
-    ops::{KeyedLocks, Keys, Limits, Ops},
+    ops::{KeyedLocks, Keys, KeysError, Limits, Ops},
     provider::{
-        NetworkConnector,
+        NetworkConnector, SmtpConfig,
         net::{Network, NetworkConfig},
     },
     store::{DatabaseLocation, Store},
@@ -27,8 +27,6 @@ use crate::{
 
 pub use files::check_files;
 
-/// Name of the file with the master key in the data folder.
-const MASTER_KEY: &str = "master.key";
 /// Name of the file with the key of the local issuer in the data folder.
 const ISSUER_KEY: &str = "issuer.pem";
 
@@ -50,6 +48,9 @@ pub enum StartError {
     /// A key file.
     #[error("cannot use a key file")]
     Key(#[from] crate::crypto::KeyFileError),
+    /// The master key.
+    #[error("cannot use the master key (keys.master)")]
+    Keys(#[from] KeysError),
     /// The database.
     #[error("cannot open the database {location}")]
     Database {
@@ -183,20 +184,8 @@ pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
 /// As [`start`].
 pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
-    let master = MasterKey::load_or_create(&config.data_dir.join(MASTER_KEY))?;
-    let keys = Keys::new(master, surroundings.clock.clone());
-    let (location, shown) = match &config.database.url {
-        DatabaseUrl::Sqlite(path) => {
-            path.parent().map_or(Ok(()), make_folder)?;
-            (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
-        }
-        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().to_owned()), url.to_string()),
-    };
-    let opened = Store::open(&location, config.database.max_connections).await;
-    let store = opened.map_err(|source| StartError::Database {
-        location: shown,
-        source: Box::new(source),
-    })?;
+    let store = open_store(config).await?;
+    let keys = Keys::open(&store, config.keys.master.clone(), surroundings.clock.clone()).await?;
     let BlobsUrl::File(folder) = config.blobs.url.clone();
     let blobs = FileStore::open(&folder).map_err(|source| StartError::Folder {
         path: folder.display().to_string(),
@@ -219,6 +208,11 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         max_message_bytes,
         requests_per_mailbox: config.exchange.requests_per_mailbox,
         fetch_batch: config.exchange.fetch_batch,
+        smtp: SmtpConfig {
+            request_timeout: config.smtp.request_timeout,
+            delivery_timeout: config.smtp.delivery_timeout,
+            max_connections: config.smtp.max_connections,
+        },
     };
     Ok(Ops {
         store,
@@ -240,6 +234,25 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         stopping: lifecycle.soft().clone(),
         mailbox_locks: Arc::new(KeyedLocks::default()),
         agents_changed: Arc::new(Notify::new()),
+    })
+}
+
+/// Opens the database and brings it up to date.
+///
+/// # Errors
+/// When its folder cannot be made, or it cannot be reached or refuses.
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    let (location, shown) = match &config.database.url {
+        DatabaseUrl::Sqlite(path) => {
+            path.parent().map_or(Ok(()), make_folder)?;
+            (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
+        }
+        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().into()), url.to_string()),
+    };
+    let opened = Store::open(&location, config.database.max_connections).await;
+    opened.map_err(|source| StartError::Database {
+        location: shown,
+        source: Box::new(source),
     })
 }
 

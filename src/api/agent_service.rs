@@ -1,5 +1,7 @@
 //! `AgentService`.
 
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -9,15 +11,26 @@ use super::{
         agent::agent,
         maintenance::{account, changed_account, new_account},
     },
+    follow::Answers,
     page::Pages,
     v1::{self, agent_service_server::AgentService},
 };
-use crate::ops::{Ops, agents, maintenance};
+use crate::{
+    domain::Error,
+    ops::{
+        Ops, agents,
+        check::{self, Check},
+        maintenance,
+    },
+};
 
 pub(super) struct Agents(pub(super) Ops);
 
 #[tonic::async_trait]
 impl AgentService for Agents {
+    type CheckAgentStream = Answers<v1::CheckAgentResponse>;
+    type TestAgentStream = Answers<v1::TestAgentResponse>;
+
     async fn create_agent(&self, request: Request<v1::CreateAgentRequest>) -> Result<Response<v1::Agent>, Status> {
         let (call, request) = Call::of(request)?;
         let patch = convert::agent::new_agent(request.agent);
@@ -67,6 +80,37 @@ impl AgentService for Agents {
             agents::delete(&self.0, call.caller(), id, &request.etag).await
         };
         call.answer(deleted.await)
+    }
+
+    async fn check_agent(&self, request: Request<v1::CheckAgentRequest>) -> Result<Response<Self::CheckAgentStream>, Status> {
+        let (call, request) = Call::of(request)?;
+        let prepared = async {
+            let id = convert::id("agents", "name", &request.name)?;
+            check::prepare(&self.0, call.caller(), id, false).await
+        };
+        let stages = prepared.await.map(|check| stages(call.clone(), self.0.clone(), check));
+        call.answer(stages.map(|stages| {
+            let answer = |stage| v1::CheckAgentResponse { stage: Some(stage) };
+            stages.map(move |stage| stage.map(answer)).boxed()
+        }))
+    }
+
+    async fn test_agent(&self, request: Request<v1::TestAgentRequest>) -> Result<Response<Self::TestAgentStream>, Status> {
+        let (call, request) = Call::of(request)?;
+        let prepared = async {
+            let id = convert::id("agents", "name", &request.name)?;
+            check::prepare(&self.0, call.caller(), id, true).await
+        };
+        call.answer(prepared.await.map(|check| {
+            let recipient = check.recipient().to_owned();
+            let answer = move |stage| v1::TestAgentResponse {
+                stage: Some(stage),
+                recipient: recipient.clone(),
+            };
+            stages(call.clone(), self.0.clone(), check)
+                .map(move |stage| stage.map(&answer))
+                .boxed()
+        }))
     }
 
     async fn get_triage_allowance(&self, request: Request<v1::GetTriageAllowanceRequest>) -> Result<Response<v1::TriageAllowance>, Status> {
@@ -161,5 +205,32 @@ impl AgentService for Agents {
             maintenance::delete(&self.0, call.caller(), id, &request.etag).await
         };
         call.answer(deleted.await)
+    }
+}
+
+/// Runs a check and sends each stage as it ends. A caller who goes away ends it; so does a stop of the service.
+fn stages(call: Call, ops: Ops, check: Check) -> impl Stream<Item = Result<v1::CheckStage, Status>> + Send {
+    async_stream::stream! {
+        let (sender, mut ended) = mpsc::unbounded_channel();
+        let mut report = move |stage| {
+            // The receiver lives as long as the check.
+            let _ = sender.send(stage);
+        };
+        let run = async { check.run(&ops, &mut report).await };
+        tokio::pin!(run);
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(stage) = ended.recv() => yield Ok(convert::check::stage(stage)),
+                result = &mut run => break result,
+                () = ops.stopping.cancelled() => break Err(Error::shutting_down()),
+            }
+        };
+        while let Ok(stage) = ended.try_recv() {
+            yield Ok(convert::check::stage(stage));
+        }
+        if let Err(error) = result {
+            yield Err(call.fail(&error));
+        }
     }
 }

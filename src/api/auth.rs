@@ -63,6 +63,8 @@ methods! {
         "ListAgents" unary [AgentRead AgentWrite AgentUse];
         "UpdateAgent" unary [AgentWrite AgentUse];
         "DeleteAgent" unary [AgentWrite AgentUse];
+        "CheckAgent" stream [AgentUse AgentWrite];
+        "TestAgent" stream [AgentUse AgentWrite];
         "GetTriageAllowance" unary [AgentRead AgentWrite AgentUse TenantAdmin];
         "SetDefaultAgent" unary [AgentUse AgentWrite];
         "GetDefaultAgent" unary [AgentRead AgentUse AgentWrite];

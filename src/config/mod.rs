@@ -12,15 +12,22 @@ mod database;
 mod errors;
 mod events;
 mod exchange;
+mod keys;
 mod mail;
 mod network;
 mod reader;
 mod server;
+mod smtp;
 mod source;
 mod telemetry;
 mod value;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroize;
 
 pub use auth::{Auth, Id, Identity, IssuerUrl, Scopes, Service};
 pub use blobs::{Blobs, BlobsUrl};
@@ -28,9 +35,11 @@ pub use database::{Database, DatabaseUrl, PostgresUrl};
 pub use errors::{ConfigErrors, Fault, Place};
 pub use events::Events;
 pub use exchange::Exchange;
+pub use keys::Keys;
 pub use mail::Mail;
 pub use network::Network;
 pub use server::{AllowedOrigins, ClientCertificate, Server, Tls};
+pub use smtp::Smtp;
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use value::ByteSize;
 
@@ -50,12 +59,16 @@ pub struct Config {
     pub database: Database,
     /// Where the bytes of messages lie.
     pub blobs: Blobs,
+    /// Keys of secrets at rest.
+    pub keys: Keys,
     /// Who may call.
     pub auth: Auth,
     /// Connections to mailbox servers.
     pub network: Network,
     /// Exchange servers, and how they are read.
     pub exchange: Exchange,
+    /// Servers that mail is sent over.
+    pub smtp: Smtp,
     /// What messages are accepted, by sweep and archive alike.
     pub mail: Mail,
     /// The event log.
@@ -64,8 +77,8 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// A setting given on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting given on the command line. Its value is not printed and erased in the end, as it may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Flag {
     /// Dotted key of the setting, such as `server.listen`.
     pub key: &'static str,
@@ -73,6 +86,18 @@ pub struct Flag {
     pub value: String,
     /// What the person typed, such as `--listen`. Only for messages.
     pub name: &'static str,
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flag({})", self.name)
+    }
 }
 
 /// Reads the settings of a process: defaults, then `file`, then `environment`, then `flags`.
@@ -95,12 +120,12 @@ pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     Config::read(reader)
 }
 
-/// The variables of the process that begin with `MAILAGENT_`. Bytes that are not UTF-8 become replacement characters, so that the
+/// The variables of the process that begin with `MAILAGENT_`, but for the one that may hold the master key. Bytes that are not UTF-8 become replacement characters, so that the
 /// value is refused with its name instead of ending the process.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
+        .filter(|(name, _)| name.to_string_lossy().starts_with(source::PREFIX) && name != source::MASTER_KEY_VARIABLE)
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(source::PREFIX))
         .collect()
 }
 
@@ -131,9 +156,11 @@ impl Config {
         let server = Server::read(&mut reader, "server", Rule::default());
         let database = Database::read(&mut reader, "database", Rule::default());
         let blobs = Blobs::read(&mut reader, "blobs", Rule::default());
+        let keys = Keys::read(&mut reader, "keys", Rule::default());
         let auth = Auth::read(&mut reader, "auth", Rule::default());
         let network = Network::read(&mut reader, "network", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
+        let smtp = Smtp::read(&mut reader, "smtp", Rule::default());
         let mail = Mail::read(&mut reader, "mail", Rule::default());
         let events = Events::read(&mut reader, "events", Rule::default());
         let telemetry = Telemetry::read(&mut reader, "telemetry", Rule::default());
@@ -146,9 +173,11 @@ impl Config {
                 server: server?,
                 database: database?,
                 blobs: blobs?,
+                keys: keys?,
                 auth: auth?,
                 network: network?,
                 exchange: exchange?,
+                smtp: smtp?,
                 mail: mail?,
                 events: events?,
                 telemetry: telemetry?,

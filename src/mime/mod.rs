@@ -3,6 +3,7 @@
 mod address;
 mod auth_results;
 mod automatic;
+mod compose;
 mod content;
 mod decode;
 mod entity;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{AutomaticKind, Mailbox, Timestamp};
 
+pub use compose::{Draft, compose};
 pub use subject::normalise_subject;
 
 /// What the service needs to know of a message, read in one pass.

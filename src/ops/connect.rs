@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, TenantChoices},
-    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ProviderError},
+    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    provider::{
+        Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, MailSink, ProviderError, Scrub, Scrubbed, SmtpLogin,
+    },
 };
 
 /// An agent's mailbox, opened, with what its login came from.
@@ -30,8 +32,57 @@ pub struct Opened {
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
     let account = account_of(ops, tenant, agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
-    let mailbox = ops.connector.exchange(login)?;
+    let mailbox = exchange(ops, login)?;
     Ok(Opened { mailbox, account })
+}
+
+/// What an agent sends through, whatever its kind. Nothing is sent by this alone.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn sink(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    account: Option<&MaintenanceAccount>,
+) -> Result<Arc<dyn MailSink>, ReadError> {
+    match agent.settings.kind {
+        AgentKind::Smtp => {
+            let login = smtp_login(ops, tenant, agent).await?;
+            let scrub = Scrub::new(&login.credentials);
+            Ok(Arc::new(Scrubbed::new(ops.connector.smtp(login)?, scrub)))
+        }
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => Ok(exchange(ops, exchange_login(ops, tenant, agent, account).await?)?),
+    }
+}
+
+fn exchange(ops: &Ops, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+    let scrub = Scrub::new(&login.credentials);
+    Ok(Arc::new(Scrubbed::new(ops.connector.exchange(login)?, scrub)))
+}
+
+async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin, ReadError> {
+    let choices = choices_with_login(ops, tenant, agent, None).await?;
+    let smtp = &agent.settings.smtp;
+    if smtp.security == SmtpSecurity::None && !choices.allow_unencrypted_smtp {
+        let text = "The tenant no longer allows SMTP without TLS. Choose STARTTLS or TLS for this agent (smtp.security).";
+        return Err(ProviderError::new(ErrorClass::Refused, text).into());
+    }
+    let credentials = match smtp.effective_authentication() {
+        SmtpAuthentication::None => Credentials::None,
+        // Those of OAuth end above for want of a login.
+        SmtpAuthentication::Password | SmtpAuthentication::Oauth => Credentials::Password {
+            username: smtp.username.clone(),
+            password: password(ops, tenant, agent, None).await?,
+        },
+    };
+    Ok(SmtpLogin {
+        host: smtp.host.clone(),
+        port: smtp.effective_port(),
+        security: smtp.security,
+        credentials,
+        rules: endpoint_rules(&choices),
+    })
 }
 
 /// The maintenance account that an agent connects through.
@@ -90,10 +141,14 @@ async fn password(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&Maint
     let (place, sealed) = match account {
         Some(account) => (
             maintenance::password_place(&account.id),
-            reader.maintenance_password(&account.id).await?,
+            reader.maintenance_password(&account.id, account.version).await?,
         ),
-        None => (agents::password_place(&agent.id), reader.agent_password(&agent.id).await?),
+        None => (
+            agents::password_place(&agent.id),
+            reader.agent_password(&agent.id, agent.version).await?,
+        ),
     };
+    // It was there a moment ago: the agent or the account was changed since.
     let sealed = sealed.ok_or_else(|| Error::stale(format!("agents/{}", agent.id)))?;
     ops.vault.open(&ops.store, tenant, place, &sealed).await
 }

@@ -1,4 +1,4 @@
-//! Makes sources for mailboxes over the real network.
+//! Makes sources and sinks over the real network.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,9 +6,10 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, MailConnector, ProviderError,
+    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, MailConnector, MailSink, ProviderError, SmtpLogin,
     ews::{EwsConfig, EwsSource, EwsTimeouts},
     net::Network,
+    smtp::{SmtpConfig, SmtpSink},
 };
 
 /// Connects to real servers, with the operator's limits.
@@ -23,6 +24,8 @@ pub struct NetworkConnector {
     pub requests_per_mailbox: usize,
     /// Most messages in one request.
     pub fetch_batch: usize,
+    /// How mail is sent.
+    pub smtp: SmtpConfig,
 }
 
 impl MailConnector for NetworkConnector {
@@ -56,5 +59,9 @@ impl MailConnector for NetworkConnector {
             ..EwsConfig::new(self.network.clone(), endpoint, username, password)
         };
         Ok(Arc::new(EwsSource::new(config)?))
+    }
+
+    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
+        Ok(Arc::new(SmtpSink::new(self.network.clone(), login, self.smtp)?))
     }
 }

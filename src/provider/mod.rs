@@ -5,6 +5,8 @@ mod connector;
 pub mod ews;
 pub mod net;
 pub mod openid;
+mod scrub;
+pub mod smtp;
 mod stage;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -18,6 +20,8 @@ use crate::{
 };
 
 pub use connector::NetworkConnector;
+pub use scrub::{Scrub, Scrubbed};
+pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
 /// A mailbox that messages are read from.
@@ -81,6 +85,12 @@ pub trait MailConnector: Send + Sync {
     /// # Errors
     /// When the address of the service or the login makes no sense.
     fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
+
+    /// Prepares sending over SMTP. What is returned keeps connections for a while; share it between messages.
+    ///
+    /// # Errors
+    /// When the server's name or the login makes no sense.
+    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError>;
 }
 
 /// How a login proves who it is.

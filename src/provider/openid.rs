@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{EndpointRules, ProviderError, net::Network};
-use crate::crypto::{KeySet, KeySource, KeySourceError, MAX_KEY_SET_BYTES};
+use crate::crypto::{KeySet, MAX_KEY_SET_BYTES, PublishedKeys, PublishedKeysError};
 
 /// Where the keys of an issuer are.
 pub struct OpenIdKeys {
@@ -47,11 +47,11 @@ impl OpenIdKeys {
     }
 
     /// Where the issuer says that its keys are.
-    async fn discover(&self, page: &Url) -> Result<Url, KeySourceError> {
+    async fn discover(&self, page: &Url) -> Result<Url, PublishedKeysError> {
         let document = self.get(page).await?;
         let document: Discovery = serde_json::from_slice(&document).map_err(|error| {
             let problem = format!("{page} is no discovery document of an OpenID issuer: it needs `issuer` and `jwks_uri`");
-            KeySourceError::new(problem).because(error)
+            PublishedKeysError::new(problem).because(error)
         })?;
         // Else it would speak for somebody else (§4.3).
         if document.issuer != self.issuer {
@@ -60,16 +60,16 @@ impl OpenIdKeys {
                 shortened(&document.issuer),
                 self.issuer
             );
-            return Err(KeySourceError::new(problem));
+            return Err(PublishedKeysError::new(problem));
         }
         let url = Url::parse(&document.jwks_uri).ok().filter(|url| may_be_fetched(url, page));
         url.ok_or_else(|| {
             let said = shortened(&document.jwks_uri);
-            KeySourceError::new(format!("{page} says that its keys are at {said:?}, which is no https URL"))
+            PublishedKeysError::new(format!("{page} says that its keys are at {said:?}, which is no https URL"))
         })
     }
 
-    async fn get(&self, url: &Url) -> Result<Bytes, KeySourceError> {
+    async fn get(&self, url: &Url) -> Result<Bytes, PublishedKeysError> {
         let host = url.host_str().unwrap_or_default();
         // The operator named the issuer, and mail servers' rules are for tenants.
         let rules = EndpointRules {
@@ -85,12 +85,15 @@ impl OpenIdKeys {
             .header(header::ACCEPT, "application/json, application/jwk-set+json");
         let mut response = request.send().await.map_err(fault)?;
         if response.status() != StatusCode::OK {
-            return Err(KeySourceError::new(format!("{url} answers with {}, not 200", response.status())));
+            return Err(PublishedKeysError::new(format!(
+                "{url} answers with {}, not 200",
+                response.status()
+            )));
         }
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(fault)? {
             if body.len() + piece.len() > MAX_KEY_SET_BYTES {
-                return Err(KeySourceError::new(format!("{url} has more than {MAX_KEY_SET_BYTES} bytes")));
+                return Err(PublishedKeysError::new(format!("{url} has more than {MAX_KEY_SET_BYTES} bytes")));
             }
             body.extend_from_slice(&piece);
         }
@@ -99,15 +102,15 @@ impl OpenIdKeys {
 }
 
 #[async_trait]
-impl KeySource for OpenIdKeys {
-    async fn fetch(&self) -> Result<KeySet, KeySourceError> {
+impl PublishedKeys for OpenIdKeys {
+    async fn fetch(&self) -> Result<KeySet, PublishedKeysError> {
         // Asked for each time, since an issuer may move its keys.
         let url = match &self.place {
             Place::Discovery(page) => self.discover(page).await?,
             Place::KeySet(url) => url.clone(),
         };
         let json = self.get(&url).await?;
-        KeySet::parse(&json).map_err(|error| KeySourceError::new(format!("{url} cannot be used")).because(error))
+        KeySet::parse(&json).map_err(|error| PublishedKeysError::new(format!("{url} cannot be used")).because(error))
     }
 }
 
@@ -122,8 +125,8 @@ fn may_be_fetched(url: &Url, page: &Url) -> bool {
     url.scheme() == "https" || url.scheme() == "http" && loopback && page.scheme() == "http"
 }
 
-fn unreachable(error: ProviderError) -> KeySourceError {
-    let fault = KeySourceError::new(error.problem);
+fn unreachable(error: ProviderError) -> PublishedKeysError {
+    let fault = PublishedKeysError::new(error.problem);
     match error.source {
         Some(source) => fault.because(source),
         None => fault,

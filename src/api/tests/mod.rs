@@ -27,11 +27,14 @@ use super::{Callers, Edge, ServeError, serve};
 use crate::{
     blobs::MemoryStore,
     config::{self, Config},
-    crypto::{Claims, Ids, LOCAL_ISSUER, LocalIssuer, MasterKey, Verifier},
+    crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
     ops::{KeyedLocks, Keys, Limits, Ops},
-    provider::{ChangePage, ExchangeLogin, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSource, ProviderError},
+    provider::{
+        ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource,
+        OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
+    },
     store::{DatabaseLocation, Store},
     telemetry::Metrics,
 };
@@ -43,7 +46,11 @@ const MAIL: &[u8] = b"From: Eva <eva@customer.example>\r\nTo: support@mail.examp
 struct Mailbox;
 
 impl MailConnector for Mailbox {
-    fn exchange(&self, _: ExchangeLogin) -> Result<Arc<dyn MailSource>, ProviderError> {
+    fn exchange(&self, _: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+        Ok(Arc::new(Self))
+    }
+
+    fn smtp(&self, _: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
         Ok(Arc::new(Self))
     }
 }
@@ -82,6 +89,23 @@ impl MailSource for Mailbox {
     }
 }
 
+#[async_trait]
+impl MailSink for Mailbox {
+    async fn send(&self, _: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        Ok(Sent {
+            server_reply: "250 2.0.0 Ok".to_owned(),
+        })
+    }
+
+    async fn check(&self, _: Option<&OutgoingMessage>, report: StageReport<'_>) {
+        report(Stage {
+            kind: StageKind::Resolve,
+            took: Duration::ZERO,
+            outcome: Ok(StageFacts::default()),
+        });
+    }
+}
+
 struct Harness {
     edge: Edge,
     issuer: LocalIssuer,
@@ -100,10 +124,12 @@ impl Harness {
         let issuer = LocalIssuer::load_or_create(&folder.path().join("issuer.pem")).unwrap();
         let clock = Arc::new(SystemClock);
         let lifecycle = Lifecycle::new();
-        let keys = Keys::new(MasterKey::from_bytes([7; 32]), clock.clone());
         let location = DatabaseLocation::Sqlite(folder.path().join("mailagent.db"));
+        let store = Store::open(&location, 4).await.unwrap();
+        let source = KeySource::File(folder.path().join("master.key"));
+        let keys = Keys::open(&store, source, clock.clone()).await.unwrap();
         let ops = Ops {
-            store: Store::open(&location, 4).await.unwrap(),
+            store,
             blobs: Arc::new(MemoryStore::new()),
             vault: keys.vault,
             sealer: keys.sealer,

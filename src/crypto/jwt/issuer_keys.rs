@@ -33,18 +33,18 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// Where the keys of an issuer are.
 #[async_trait]
-pub trait KeySource: Send + Sync {
+pub trait PublishedKeys: Send + Sync {
     /// Fetches the keys that the issuer publishes now. Called once at a time, and dropped when it takes more than ten seconds.
     ///
     /// # Errors
     /// When they cannot be had, or make no sense.
-    async fn fetch(&self) -> Result<KeySet, KeySourceError>;
+    async fn fetch(&self) -> Result<KeySet, PublishedKeysError>;
 }
 
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
-pub struct KeySourceError {
+pub struct PublishedKeysError {
     /// What is wrong and what to do, for the log.
     pub problem: String,
     /// What lies beneath.
@@ -52,7 +52,7 @@ pub struct KeySourceError {
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl KeySourceError {
+impl PublishedKeysError {
     /// A fault in plain words.
     pub fn new(problem: impl Into<String>) -> Self {
         Self {
@@ -82,7 +82,7 @@ pub struct KeyTimes {
 
 /// The keys of an issuer, as far as they are known.
 pub struct IssuerKeys {
-    source: Box<dyn KeySource>,
+    source: Box<dyn PublishedKeys>,
     times: KeyTimes,
     // Held for a look-up, never across an await.
     state: RwLock<State>,
@@ -114,7 +114,7 @@ enum Last {
 
 impl IssuerKeys {
     /// Knows no keys, and will not before [`IssuerKeys::run`].
-    pub fn new(source: Box<dyn KeySource>, times: KeyTimes) -> Self {
+    pub fn new(source: Box<dyn PublishedKeys>, times: KeyTimes) -> Self {
         Self {
             source,
             times,
@@ -136,7 +136,8 @@ impl IssuerKeys {
                 fetched = timeout(FETCH_TIMEOUT, self.source.fetch()) => fetched,
                 () = stop.cancelled() => break,
             };
-            let fetched = fetched.unwrap_or_else(|_| Err(KeySourceError::new(format!("the issuer took longer than {FETCH_TIMEOUT:?}"))));
+            let fetched =
+                fetched.unwrap_or_else(|_| Err(PublishedKeysError::new(format!("the issuer took longer than {FETCH_TIMEOUT:?}"))));
             failures = if fetched.is_ok() { 0 } else { failures + 1 };
             let at = Instant::now();
             self.take(fetched, at);
@@ -214,7 +215,7 @@ impl IssuerKeys {
         }
     }
 
-    fn take(&self, fetched: Result<KeySet, KeySourceError>, at: Instant) {
+    fn take(&self, fetched: Result<KeySet, PublishedKeysError>, at: Instant) {
         let mut state = self.write();
         let well = fetched.is_ok();
         match fetched {

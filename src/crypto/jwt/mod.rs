@@ -22,7 +22,7 @@ mod verifier;
 use std::{borrow::Cow, time::Duration};
 
 pub use claims::{ClaimNames, Claims};
-pub use issuer_keys::{IssuerKeys, KeySource, KeySourceError, KeyTimes};
+pub use issuer_keys::{IssuerKeys, KeyTimes, PublishedKeys, PublishedKeysError};
 pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 pub use local::{LOCAL_ISSUER, LocalIssuer};
 pub use verifier::Verifier;

@@ -107,6 +107,16 @@ fn agents(h: &Harness, theirs: &Theirs) -> Vec<Row> {
             }),
         ),
         (
+            "AgentService/CheckAgent",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::CheckAgentRequest { name: name(&theirs.agent) }),
+        ),
+        (
+            "AgentService/TestAgent",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::TestAgentRequest { name: name(&theirs.agent) }),
+        ),
+        (
             "AgentService/GetTriageAllowance",
             &[AgentRead, AgentWrite, AgentUse, TenantAdmin],
             own(&v1::GetTriageAllowanceRequest {}),

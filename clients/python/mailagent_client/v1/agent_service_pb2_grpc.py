@@ -63,6 +63,16 @@ class AgentServiceStub:
                 request_serializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteAgentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.CheckAgent = channel.unary_stream(
+                '/mailagent.v1.AgentService/CheckAgent',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.CheckAgentRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.CheckAgentResponse.FromString,
+                _registered_method=True)
+        self.TestAgent = channel.unary_stream(
+                '/mailagent.v1.AgentService/TestAgent',
+                request_serializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentResponse.FromString,
+                _registered_method=True)
         self.GetTriageAllowance = channel.unary_unary(
                 '/mailagent.v1.AgentService/GetTriageAllowance',
                 request_serializer=mailagent_dot_v1_dot_agent__service__pb2.GetTriageAllowanceRequest.SerializeToString,
@@ -155,6 +165,23 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAgent(self, request, context):
+        """Tries the agent's connection stage by stage, sends nothing, and for Exchange opens the inbox. Each stage is told as it ends; the
+        stream ends behind the first that fails, or behind the last. A check that goes well ends the trouble that stopped the agent's work.
+        RESOURCE_EXHAUSTED when the agent is being checked already. Scope: `agent.use` for one's own, or `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestAgent(self, request, context):
+        """The same, and sends a real message from the agent to the calling user's own address (the first that the directory has).
+        FAILED_PRECONDITION when the directory has none. Scope: `agent.use` for one's own, or `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTriageAllowance(self, request, context):
         """Returns how many agents may be triage agents, and how many are. Scope: `agent.read`, `agent.write`, `agent.use` or `tenant.admin`.
         """
@@ -241,6 +268,16 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.DeleteAgent,
                     request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteAgentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'CheckAgent': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckAgent,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.CheckAgentRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.CheckAgentResponse.SerializeToString,
+            ),
+            'TestAgent': grpc.unary_stream_rpc_method_handler(
+                    servicer.TestAgent,
+                    request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentResponse.SerializeToString,
             ),
             'GetTriageAllowance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTriageAllowance,
@@ -421,6 +458,60 @@ class AgentService:
             '/mailagent.v1.AgentService/DeleteAgent',
             mailagent_dot_v1_dot_agent__service__pb2.DeleteAgentRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mailagent.v1.AgentService/CheckAgent',
+            mailagent_dot_v1_dot_agent__service__pb2.CheckAgentRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.CheckAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mailagent.v1.AgentService/TestAgent',
+            mailagent_dot_v1_dot_agent__service__pb2.TestAgentRequest.SerializeToString,
+            mailagent_dot_v1_dot_agent__service__pb2.TestAgentResponse.FromString,
             options,
             channel_credentials,
             insecure,

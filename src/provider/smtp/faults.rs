@@ -1,0 +1,147 @@
+//! Turns what a server does, or does not do, into faults in words that name it.
+
+use std::sync::Arc;
+
+use super::{
+    codes::{self, Step},
+    wire::{Reply, Trouble, clean},
+};
+use crate::{
+    domain::SmtpSecurity,
+    provider::{ErrorClass, ProviderError},
+};
+
+/// Names a server in faults.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    /// The server's name or address.
+    pub host: Arc<str>,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: SmtpSecurity,
+}
+
+impl Judge {
+    /// A fault in the given words; `{host}` and `{port}` stand for the server's.
+    pub(super) fn fault(&self, class: ErrorClass, problem: &str) -> ProviderError {
+        let problem = problem.replace("{host}", &self.host).replace("{port}", &self.port.to_string());
+        ProviderError::new(class, problem)
+    }
+
+    /// A reply that is not the one hoped for. `who` is the address or the login that it is about.
+    pub(super) fn reply(&self, step: Step, who: &str, reply: &Reply) -> ProviderError {
+        let Some((verdict, problem)) = codes::meaning(step, reply) else {
+            return ProviderError {
+                server_reply: reply.words(),
+                ..self.fault(
+                    ErrorClass::Malformed,
+                    "{host} gave an answer that does not belong to the question. Check that nothing between here and the server changes \
+                     what it sends.",
+                )
+            };
+        };
+        let who = if who.is_empty() { "in use" } else { who };
+        ProviderError {
+            server_reply: reply.words(),
+            ..self.fault(verdict.class(), &problem.replace("{who}", &clean(who)))
+        }
+    }
+
+    /// A reply that did not come.
+    pub(super) fn trouble(&self, step: Step, trouble: Trouble) -> ProviderError {
+        let greeting = step == Step::Greeting;
+        match trouble {
+            Trouble::Silent if greeting => self.fault(
+                ErrorClass::Unreachable,
+                &format!(
+                    "{{host}} took the connection on port {{port}}, but did not greet in time. Check that this is the port of its mail \
+                     service{}.",
+                    self.tls_hint()
+                ),
+            ),
+            Trouble::Silent => self.fault(
+                ErrorClass::Unreachable,
+                "{host} did not answer in time. It may be overloaded, or the network slow. It is tried again.",
+            ),
+            Trouble::Closed(source) => {
+                let problem = if greeting {
+                    format!(
+                        "{{host}} closed the connection on port {{port}} without a word. It may not let this machine in; check the port{}.",
+                        self.tls_hint()
+                    )
+                } else {
+                    "{host} closed the connection in the middle. It is tried again; if this stays, look at the server's log.".to_owned()
+                };
+                ProviderError {
+                    source: source.map(Into::into),
+                    ..self.fault(ErrorClass::Unreachable, &problem)
+                }
+            }
+            Trouble::Garbled(beginning) => {
+                let problem = if greeting {
+                    "What answers on port {port} of {host} is no SMTP server. Check the server's name and port."
+                } else {
+                    "{host} gave an answer that is no SMTP. Check that nothing between here and the server changes what it sends."
+                };
+                let class = if greeting { ErrorClass::Unreachable } else { ErrorClass::Malformed };
+                ProviderError {
+                    server_reply: beginning,
+                    ..self.fault(class, problem)
+                }
+            }
+        }
+    }
+
+    /// A server that wants TLS from the first byte where it was spoken plain to.
+    pub(super) fn wants_tls(&self) -> ProviderError {
+        self.fault(
+            ErrorClass::Unreachable,
+            "Port {port} of {host} wants security TLS: it waits for encryption from the first byte. Choose TLS instead of STARTTLS or none.",
+        )
+    }
+
+    /// A server that greets in plain text where TLS was spoken to it.
+    pub(super) fn speaks_plain(&self, greeting: &str) -> ProviderError {
+        ProviderError {
+            server_reply: clean(greeting),
+            ..self.fault(
+                ErrorClass::Unreachable,
+                "Port {port} of {host} begins in plain text, not in TLS. Choose security STARTTLS for this port, or the port that wants TLS \
+                 (usually 465).",
+            )
+        }
+    }
+
+    /// After the message was handed over whole, and before the server answered.
+    pub(super) fn unknown_end(&self, trouble: Trouble) -> ProviderError {
+        let how = match trouble {
+            Trouble::Silent => "did not answer in time",
+            Trouble::Closed(_) => "closed the connection",
+            Trouble::Garbled(_) => "gave an answer that makes no sense",
+        };
+        let (source, server_reply) = match trouble {
+            Trouble::Closed(Some(error)) => (Some(error.into()), String::new()),
+            Trouble::Garbled(words) => (None, words),
+            _ => (None, String::new()),
+        };
+        ProviderError {
+            source,
+            server_reply,
+            ..self.fault(
+                ErrorClass::Unreachable,
+                &format!(
+                    "{{host}} {how} after it had got the whole message: it is not known whether it was sent. Look into the sent messages or \
+                     the server's log before you send it again."
+                ),
+            )
+        }
+    }
+
+    fn tls_hint(&self) -> &'static str {
+        match (self.security, self.port) {
+            (SmtpSecurity::StartTls | SmtpSecurity::None, 465) => "; port 465 wants security TLS",
+            _ => "",
+        }
+    }
+}

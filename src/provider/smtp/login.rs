@@ -1,0 +1,198 @@
+//! Logins (RFC 4954): PLAIN (RFC 4616), LOGIN, and XOAUTH2, which the big providers take.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+use super::{
+    codes::Step,
+    faults::Judge,
+    session::Session,
+    wire::{MAX_WORDS, Reply, Trouble, clean},
+};
+use crate::provider::{Credentials, ErrorClass, ProviderError};
+
+/// How a login goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mechanism {
+    Plain,
+    Login,
+    Xoauth2,
+}
+
+impl Mechanism {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::Xoauth2 => "XOAUTH2",
+        }
+    }
+}
+
+impl Session {
+    /// Logs in, if there is a login. Returns the server's answer to it.
+    ///
+    /// # Errors
+    /// [`ErrorClass::LoginRequired`] when the login is refused; see there for the rest.
+    pub(super) async fn log_in(&mut self, credentials: &Credentials) -> Result<Option<Reply>, ProviderError> {
+        let (step, username, secret, wanted): (_, _, _, &[Mechanism]) = match credentials {
+            Credentials::None => return Ok(None),
+            Credentials::Password { username, password } => (Step::Password, username, password, &[Mechanism::Plain, Mechanism::Login]),
+            Credentials::Token { username, token } => (Step::Token, username, token, &[Mechanism::Xoauth2]),
+        };
+        let offered = &self.offers.mechanisms;
+        let Some(mechanism) = wanted
+            .iter()
+            .find(|mechanism| offered.iter().any(|offer| offer == mechanism.name()))
+        else {
+            return Err(self.nothing_in_common(step));
+        };
+        let secret = secret.expose();
+        let answer = self.exchange(*mechanism, username, secret).await;
+        let (reply, challenge) = answer.map_err(|trouble| self.judge.trouble(step, trouble))?;
+        if reply.code == 235 {
+            return Ok(Some(reply));
+        }
+        let mut error = self.judge.reply(step, username, &reply);
+        if !challenge.is_empty() {
+            error.server_reply = clean(&format!("{} {challenge}", error.server_reply))
+                .chars()
+                .take(MAX_WORDS)
+                .collect();
+        }
+        // Some servers repeat what they do not understand.
+        let initial = Zeroizing::new(initial_response(*mechanism, username, secret));
+        let encoded = Zeroizing::new(STANDARD.encode(secret));
+        for hidden in [secret.as_str(), encoded.as_str(), initial.as_str()] {
+            if !hidden.is_empty() && error.server_reply.contains(hidden) {
+                error.server_reply = error.server_reply.replace(hidden, "(secret)");
+            }
+        }
+        Err(error)
+    }
+
+    fn nothing_in_common(&self, step: Step) -> ProviderError {
+        let offered = &self.offers.mechanisms;
+        let problem = if offered.is_empty() {
+            "{host} offers no login on port {port}. Use the port for sending with a login (usually 587 with STARTTLS or 465 with TLS), or \
+             leave the login empty."
+                .to_owned()
+        } else if step == Step::Token {
+            format!(
+                "{{host}} does not take access tokens (XOAUTH2); it offers {}. Use a user name and a password, or switch modern \
+                 authentication on at the server.",
+                offered.join(", ")
+            )
+        } else {
+            format!(
+                "{{host}} takes no passwords in a way known here (PLAIN, LOGIN); it offers {}. Switch one of them on at the server, or use \
+                 modern authentication (OAuth).",
+                offered.join(", ")
+            )
+        };
+        ProviderError {
+            server_reply: self.hello.words(),
+            ..self.judge.fault(ErrorClass::LoginRequired, &problem)
+        }
+    }
+
+    /// Goes through the exchange. Returns the last reply, and the words of a challenge that told of an error before it.
+    async fn exchange(&mut self, mechanism: Mechanism, username: &str, secret: &str) -> Result<(Reply, String), Trouble> {
+        let name = mechanism.name();
+        if mechanism == Mechanism::Login {
+            let mut reply = self.command("AUTH LOGIN").await?;
+            // The challenges ask for name and password, in any words.
+            for value in [username, secret] {
+                if reply.code != 334 {
+                    return Ok((reply, String::new()));
+                }
+                let line = Zeroizing::new(STANDARD.encode(value));
+                reply = self.command(&line).await?;
+            }
+            return self.give_up_on_challenge(reply).await;
+        }
+        let response = Zeroizing::new(initial_response(mechanism, username, secret));
+        let line = Zeroizing::new(format!("AUTH {name} {}", *response));
+        let reply = self.command(&line).await?;
+        if mechanism == Mechanism::Xoauth2 && reply.code == 334 {
+            // An error comes as a challenge; the empty answer to it brings the reply proper.
+            let challenge = challenge_words(&reply);
+            let reply = self.command("").await?;
+            return Ok((reply, challenge));
+        }
+        self.give_up_on_challenge(reply).await
+    }
+
+    /// Ends an exchange in which the server asks for more than there is.
+    async fn give_up_on_challenge(&mut self, reply: Reply) -> Result<(Reply, String), Trouble> {
+        if reply.code != 334 {
+            return Ok((reply, String::new()));
+        }
+        let challenge = challenge_words(&reply);
+        Ok((self.command("*").await?, challenge))
+    }
+}
+
+/// What goes along with AUTH, in Base64.
+fn initial_response(mechanism: Mechanism, username: &str, secret: &str) -> String {
+    let text = Zeroizing::new(match mechanism {
+        Mechanism::Plain | Mechanism::Login => format!("\0{username}\0{secret}"),
+        Mechanism::Xoauth2 => format!("user={username}\x01auth=Bearer {secret}\x01\x01"),
+    });
+    STANDARD.encode(text.as_bytes())
+}
+
+/// What a challenge says, out of its Base64.
+fn challenge_words(reply: &Reply) -> String {
+    let text = reply.lines.join("");
+    match STANDARD.decode(text.trim()) {
+        Ok(bytes) => clean(&String::from_utf8_lossy(&bytes)),
+        Err(_) => clean(&text),
+    }
+}
+
+/// Refuses logins that cannot go over the wire as they are.
+pub(super) fn check(judge: &Judge, credentials: &Credentials) -> Result<(), ProviderError> {
+    let (username, secret) = match credentials {
+        Credentials::None => return Ok(()),
+        Credentials::Password { username, password } => (username, password),
+        Credentials::Token { username, token } => (username, token),
+    };
+    let ends = |c: char| c == '\0' || c == '\x01';
+    if username.is_empty() || secret.expose().is_empty() || username.contains(ends) || secret.expose().contains(ends) {
+        return Err(judge.fault(
+            ErrorClass::LoginRequired,
+            "The login for {host} is not complete, or holds characters that cannot be in one. Enter user name and password anew.",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_as_specified() {
+        // RFC 4954 section 4.1 has this example.
+        assert_eq!(initial_response(Mechanism::Plain, "test", "1234"), "AHRlc3QAMTIzNA==");
+        assert_eq!(
+            initial_response(
+                Mechanism::Xoauth2,
+                "someuser@example.com",
+                "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+            ),
+            "dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRXVZMjl0Q2cBAQ=="
+        );
+    }
+
+    #[test]
+    fn challenges_are_read_also_when_they_are_none() {
+        let reply = |text: &str| Reply {
+            code: 334,
+            lines: vec![text.to_owned()],
+        };
+        assert_eq!(challenge_words(&reply("eyJzdGF0dXMiOiI0MDEifQ==")), r#"{"status":"401"}"#);
+        assert_eq!(challenge_words(&reply("no base64!")), "no base64!");
+    }
+}

@@ -1,0 +1,74 @@
+//! Idle connections. Each lies in a task of its own, which says goodbye when its time is over or the pool is gone.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+
+use super::session::Session;
+
+/// How long a connection may lie idle: below what servers allow, and before firewalls forget it.
+const IDLE: Duration = Duration::from_secs(30);
+/// How old a connection may become.
+const AGE: Duration = Duration::from_secs(10 * 60);
+
+/// A connection in use.
+pub(super) struct Pooled {
+    /// The connection.
+    pub session: Session,
+    /// When it was made.
+    pub since: Instant,
+}
+
+/// Asks a task for the connection that lies in it.
+type Parked = oneshot::Sender<oneshot::Sender<Pooled>>;
+
+/// Idle connections to a server. Dropped, they all end.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<Parked>>);
+
+impl Pool {
+    /// The idle connection used last that still answers.
+    pub(super) async fn take(&self) -> Option<Pooled> {
+        loop {
+            let parked = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let (give, given) = oneshot::channel();
+            if parked.send(give).is_err() {
+                continue;
+            }
+            if let Ok(mut pooled) = given.await
+                && pooled.session.alive().await
+            {
+                return Some(pooled);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next message, unless it is old or there are `most` already.
+    pub(super) fn put(&self, pooled: Pooled, most: usize) {
+        let (parked, asked) = oneshot::channel::<oneshot::Sender<Pooled>>();
+        {
+            let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|parked| !parked.is_closed());
+            if pooled.since.elapsed() < AGE && idle.len() < most {
+                idle.push(parked);
+            }
+        }
+        tokio::spawn(async move {
+            let pooled = match timeout(IDLE, asked).await {
+                // Whoever asked may have gone.
+                Ok(Ok(give)) => match give.send(pooled) {
+                    Ok(()) => return,
+                    Err(pooled) => pooled,
+                },
+                _ => pooled,
+            };
+            pooled.session.quit().await;
+        });
+    }
+}
