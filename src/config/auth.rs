@@ -66,6 +66,13 @@ impl Auth {
 
     /// Looks for settings that do not go together.
     pub(super) fn check(&self, server: &Server, reader: &mut Reader) {
+        if self.issuer.as_ref().is_some_and(|issuer| issuer.url().query().is_some()) {
+            reader.wrong(
+                "auth.issuer",
+                "has a query, and issuers have none",
+                "write it as in the `iss` claim of its tokens",
+            );
+        }
         if self.jwks_url.is_some() && self.issuer.is_none() {
             reader.needs("auth.jwks_url", "auth.issuer");
         }
@@ -131,7 +138,7 @@ impl Value for IssuerUrl {
         };
         match url.scheme() {
             _ if !url.username().is_empty() || url.password().is_some() => Err("has a login, and issuers take none".to_owned()),
-            _ if url.query().is_some() || url.fragment().is_some() => Err("has a query or a fragment, and issuers have none".to_owned()),
+            _ if url.fragment().is_some() => Err("has a fragment, which is never sent".to_owned()),
             "https" => Ok(Self {
                 text: text.to_owned(),
                 url,
