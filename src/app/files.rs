@@ -19,13 +19,8 @@ pub fn check_files(config: &Config) -> Result<(), ConfigErrors> {
     if let Some(tls) = &config.server.tls {
         let chain = certificates("server.tls.certificate_file", &tls.certificate_file);
         let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| {
-            let problem = unreadable(&error, "no private key");
-            fault(
-                "server.tls.key_file",
-                &tls.key_file,
-                problem,
-                "a key is like openssl genpkey makes it, without a password",
-            )
+            let advice = "a key is like openssl genpkey makes it, without a password";
+            unreadable("server.tls.key_file", &tls.key_file, &error, "no private key", advice)
         });
         match (chain, key) {
             (Ok(chain), Ok(key)) => faults.extend(fit(&tls.key_file, chain, key)),
@@ -51,7 +46,7 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     match read {
         Ok(certificates) if certificates.is_empty() => Err(fault(key, path, "has no certificate in PEM form".to_owned(), advice)),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(fault(key, path, unreadable(&error, "no certificate"), advice)),
+        Err(error) => Err(unreadable(key, path, &error, "no certificate", advice)),
     }
 }
 
@@ -90,12 +85,12 @@ fn authority(key: &str, path: &Path, authorities: Vec<CertificateDer<'static>>) 
     })
 }
 
-fn unreadable(error: &pem::Error, nothing: &str) -> String {
+fn unreadable(key: &str, path: &Path, error: &pem::Error, nothing: &str, advice: &str) -> Fault {
     match error {
-        pem::Error::Io(error) => format!("cannot be read: {error}"),
-        pem::Error::NoItemsFound => format!("has {nothing} in PEM form"),
-        // What a file has that may be a key is not repeated.
-        _ => "is no PEM file".to_owned(),
+        pem::Error::Io(error) => fault(key, path, format!("cannot be read: {error}"), ""),
+        pem::Error::NoItemsFound => fault(key, path, format!("has {nothing} in PEM form"), advice),
+        // What is in a file that may be a key is not repeated.
+        _ => fault(key, path, "is no PEM file".to_owned(), advice),
     }
 }
 
