@@ -14,7 +14,8 @@ use crate::{
     ops::{
         Ops,
         connect::Opened,
-        mailbox::{self, ReadError, Subject, Tried},
+        health::{self, Subject, Tried},
+        mailbox::{self, ReadError},
     },
     provider::{ErrorClass, Folder, FolderRole, ProviderError},
     store::SystemAgent,
@@ -241,7 +242,7 @@ impl Reader {
             account: opened.account.as_ref(),
         };
         let fault = ReadError::Provider(refused);
-        if let Err(error) = mailbox::record_health(&self.ops, tenant, subject, Tried::Read, Some(&fault)).await {
+        if let Err(error) = health::record(&self.ops, tenant, subject, Tried::Read, Some(&fault)).await {
             tracing::warn!(agent = %agent.id, error = error.chain(), "writing down a refused login failed");
         }
     }

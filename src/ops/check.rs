@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Ops, agents, connect,
-    mailbox::{self, ReadError, Subject, Tried},
+    health::{self, Subject, Tried},
+    mailbox::ReadError,
 };
 use crate::{
     domain::{Agent, Caller, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
@@ -82,7 +83,7 @@ impl Check {
                     took: Duration::ZERO,
                     outcome: Err(missing),
                 });
-                return mailbox::record_unopened(ops, &self.tenant, &self.agent, &fault).await;
+                return health::record_unopened(ops, &self.tenant, &self.agent, &fault).await;
             }
         }
         let subject = Subject {
@@ -90,7 +91,7 @@ impl Check {
             account: self.account.as_ref(),
         };
         let fault = fault.map(ReadError::Provider);
-        mailbox::record_health(ops, &self.tenant, subject, Tried::Check, fault.as_ref()).await
+        health::record(ops, &self.tenant, subject, Tried::Check, fault.as_ref()).await
     }
 }
 

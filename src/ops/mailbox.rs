@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 
 use super::{
     Ops, accounts,
-    agents::logins,
     connect::{self, Opened},
+    health::{self, Subject, Tried},
     intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
 };
 use crate::{
-    domain::{Agent, AgentHealth, AgentKind, Error, HealthState, MaintenanceAccount, OutcomeResult, Result, Timestamp},
+    domain::{Agent, Error, OutcomeResult, Result},
     provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
-    store::{AgentFilter, FolderPosition, MailboxItem, retrying},
+    store::{FolderPosition, MailboxItem},
 };
 
 /// Messages that are fetched at once.
@@ -74,7 +74,7 @@ pub async fn read(
         Ok(folders) => read_folders(ops, tenant, agent, &*opened.mailbox, folders, &mut progress, report).await,
         Err(error) => Err(error.into()),
     };
-    record_health(ops, tenant, subject, Tried::Read, result.as_ref().err()).await?;
+    health::record(ops, tenant, subject, Tried::Read, result.as_ref().err()).await?;
     // Only now does the next one see whether the account's login was refused.
     drop(turn);
     result.map(|()| progress)
@@ -289,210 +289,15 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, Read
     match connect::open(ops, tenant, agent).await {
         Ok(opened) => Ok(opened),
         Err(error) => {
-            record_unopened(ops, tenant, agent, &error).await?;
+            health::record_unopened(ops, tenant, agent, &error).await?;
             Err(error)
         }
     }
 }
 
-/// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
-///
-/// # Errors
-/// As the database's.
-pub(super) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
-    if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
-        let subject = Subject { agent, account: None };
-        return record_health(ops, tenant, subject, Tried::Read, Some(fault)).await;
-    }
-    retrying(|| async {
-        let mut writer = ops.store.begin_alone(tenant).await?;
-        if let Some(agent) = writer.agent(&agent.id).await? {
-            let choices = writer.settings().await?.choices;
-            logins::note_missing(&mut writer, &agent, &choices, ops.now()).await?;
-        }
-        writer.commit().await
-    })
-    .await
-}
-
-/// Whose health is written down, and through which account the mailbox was opened.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The agent as it was when its connection was opened.
-    pub agent: &'a Agent,
-    /// The maintenance account, likewise.
-    pub account: Option<&'a MaintenanceAccount>,
-}
-
-/// What was tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tried {
-    /// To read the mailbox to its end.
-    Read,
-    /// To log in, and to open the inbox where there is one.
-    Check,
-}
-
-/// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
-/// with an agent or an account that was changed meanwhile: that is tried anew. A refused login of a maintenance account stops all agents
-/// that connect through it.
-///
-/// # Errors
-/// As the database's.
-pub async fn record_health(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, fault: Option<&ReadError>) -> Result<()> {
-    let Subject { agent, account } = subject;
-    let fault = match fault {
-        None => None,
-        Some(ReadError::Provider(fault)) => Some(fault),
-        Some(ReadError::Service(_)) => return Ok(()),
-    };
-    let refused = fault.filter(|fault| fault.class == ErrorClass::LoginRequired);
-    if let (Some(account), Some(_)) = (account, refused) {
-        ops.mailbox_locks.logins.forget(tenant, &account.id);
-    }
-    retrying(|| async {
-        let mut writer = ops.store.begin_alone(tenant).await?;
-        let Some(agent) = writer.agent(&agent.id).await?.filter(|now| now.version == agent.version) else {
-            return Ok(());
-        };
-        if let Some(tried) = account {
-            let now = writer.maintenance_account(&tried.id).await?;
-            if now.is_none_or(|now| now.version != tried.version) {
-                return Ok(());
-            }
-        }
-        let choices = writer.settings().await?.choices;
-        let mut missing = logins::missing_now(&writer, &agent, &choices).await?;
-        if let (Some(account), Some(fault), None) = (account, refused, &missing) {
-            // The same password for each of its mailboxes would lock the account.
-            let name = &account.settings.display_name;
-            let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
-            writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
-            logins::reassess(&mut writer, &AgentFilter::through(&account.id), &choices, ops.now()).await?;
-            missing = Some(problem);
-        }
-        let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;
-        let before = before.pop().unwrap_or_default();
-        let mut after = match missing {
-            None => health_after(&before, fault, ops.now(), ops.limits.max_backoff),
-            // Whatever came of it, the login is not to be used any more; the health says why.
-            Some(_) => before.clone(),
-        };
-        if let Some(fault) = refused {
-            after.server_reply.clone_from(&fault.server_reply);
-        }
-        if agent.settings.kind == AgentKind::Smtp {
-            // There is nothing to read, so nothing is tried by itself.
-            after.retry_at = None;
-        } else if tried == Tried::Check {
-            after.last_success = before.last_success;
-        }
-        writer.set_agent_health(&agent.id, &after).await?;
-        writer.commit().await
-    })
-    .await
-}
-
-/// The health that follows from how it went.
-fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timestamp, max_backoff: std::time::Duration) -> AgentHealth {
-    let counts = AgentHealth {
-        handled: before.handled,
-        matched: before.matched,
-        set_aside: before.set_aside,
-        last_success: before.last_success,
-        ..AgentHealth::default()
-    };
-    let Some(fault) = fault else {
-        return AgentHealth {
-            last_success: Some(now),
-            ..counts
-        };
-    };
-    let state = match fault.class {
-        ErrorClass::LoginRequired => HealthState::AuthenticationRequired,
-        ErrorClass::Unreachable => HealthState::Unreachable,
-        ErrorClass::Retry { .. } | ErrorClass::Refused | ErrorClass::TooLarge | ErrorClass::StateLost | ErrorClass::Malformed => {
-            HealthState::Degraded
-        }
-    };
-    let failures = before.failures.saturating_add(1);
-    let wait = match fault.class {
-        // A further try with the same password could lock the account.
-        ErrorClass::LoginRequired => None,
-        ErrorClass::Retry { after: Some(after) } => Some(after.min(max_backoff)),
-        ErrorClass::Refused => Some(max_backoff),
-        _ => Some(back_off(failures, max_backoff)),
-    };
-    AgentHealth {
-        state,
-        problem: fault.problem.clone(),
-        server_reply: fault.server_reply.clone(),
-        problem_since: before.problem_since.or(Some(now)),
-        retry_at: wait.map(|wait| now.after(wait)),
-        failures,
-        ..counts
-    }
-}
-
-/// 5 s, doubled with each further failure, with up to a quarter more so that mailboxes of one server do not return together.
-fn back_off(failures: i32, max: std::time::Duration) -> std::time::Duration {
-    let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or(0);
-    let wait = std::time::Duration::from_secs(5)
-        .saturating_mul(2u32.saturating_pow(doublings))
-        .min(max);
-    wait.mul_f64(1.0 + fastrand::f64() / 4.0)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    fn fault(class: ErrorClass) -> ProviderError {
-        ProviderError::new(class, "problem")
-    }
-
-    #[test]
-    fn health_follows_the_class_of_the_fault() {
-        let now = Timestamp::from_seconds(1000);
-        let max = Duration::from_secs(900);
-        let check = |class, state, waits: Option<std::ops::Range<i64>>| {
-            let health = health_after(&AgentHealth::default(), Some(&fault(class)), now, max);
-            let wait = health.retry_at.map(|at| at.seconds() - 1000);
-            assert_eq!(health.state, state, "{class:?}");
-            assert_eq!(health.problem_since, Some(now), "{class:?}");
-            assert_eq!(wait.is_some(), waits.is_some(), "{class:?}");
-            assert!(
-                waits.is_none_or(|waits| waits.contains(&wait.unwrap_or_default())),
-                "{class:?}: {wait:?}"
-            );
-        };
-        check(ErrorClass::LoginRequired, HealthState::AuthenticationRequired, None);
-        check(ErrorClass::Unreachable, HealthState::Unreachable, Some(5..8));
-        check(ErrorClass::Retry { after: None }, HealthState::Degraded, Some(5..8));
-        check(
-            ErrorClass::Retry {
-                after: Some(Duration::from_secs(77)),
-            },
-            HealthState::Degraded,
-            Some(77..78),
-        );
-        check(ErrorClass::Refused, HealthState::Degraded, Some(900..901));
-        let well = health_after(
-            &health_after(&AgentHealth::default(), Some(&fault(ErrorClass::Unreachable)), now, max),
-            None,
-            now,
-            max,
-        );
-        assert_eq!(
-            well,
-            AgentHealth {
-                last_success: Some(now),
-                ..AgentHealth::default()
-            }
-        );
-    }
 
     #[test]
     fn chunks_are_bounded_by_number_and_by_weight() {
@@ -506,13 +311,5 @@ mod tests {
         check(&[1; 45], &[20, 20, 5]);
         check(&[5 << 20, 5 << 20, 1, 60 << 20, 1], &[1, 2, 1, 1]);
         check(&[1, 1 << 30, 1], &[3]);
-    }
-
-    #[test]
-    fn back_off_doubles_up_to_its_limit() {
-        let max = Duration::from_secs(60);
-        assert!((5.0..6.3).contains(&back_off(1, max).as_secs_f64()));
-        assert!((20.0..25.1).contains(&back_off(3, max).as_secs_f64()));
-        assert!((60.0..75.1).contains(&back_off(i32::MAX, max).as_secs_f64()));
     }
 }

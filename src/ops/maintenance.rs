@@ -2,7 +2,7 @@
 
 use super::{
     Ops, Violations,
-    agents::{logins, rules},
+    agents::{logins, values},
     audit::Changes,
     page_limit,
     requests::RequestId,
@@ -225,7 +225,7 @@ fn check(
         username,
     } = &account.settings;
     violations.check(
-        rules::is_display_name(display_name),
+        values::is_display_name(display_name),
         "maintenance_account.display_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );
@@ -241,25 +241,26 @@ fn check(
     let allow_http = ops.limits.allow_http;
     let optional = *kind == AgentKind::ExchangeGraph && endpoint.is_empty();
     let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
-    let judged = judged.then(|| rules::allowed(ops, choices));
-    if let Some(description) = rules::endpoint(*kind, endpoint, allow_http, judged).err().filter(|_| !optional) {
+    let judged = judged.then(|| values::allowed(ops, choices));
+    if let Some(description) = values::endpoint(*kind, endpoint, allow_http, judged).err().filter(|_| !optional) {
         violations.check(false, "maintenance_account.endpoint", description);
     }
     let set = patch.fields.contains(&"username") && before.is_none_or(|before| before.settings.username != *username);
-    if let Err(description) = rules::username(*kind, method, username, set, true) {
+    let required = before.is_none_or(|before| before.settings.username != *username);
+    if let Err(description) = values::username(*kind, method, username, set, required) {
         violations.check(false, "maintenance_account.username", description);
     }
     const PASSWORD: &str = "maintenance_account.password";
     if let Some(password) = patch.new_password() {
-        let refused = rules::password_refused(*kind, method);
+        let refused = values::password_refused(*kind, method);
         violations.check(refused.is_none(), PASSWORD, refused.unwrap_or_default());
         violations.check(
-            rules::is_password(password.expose()),
+            values::is_password(password.expose()),
             PASSWORD,
             "must have at most 1024 bytes and no control characters.",
         );
     }
-    let moved = before.is_some_and(|before| rules::server_of_url(&before.settings.endpoint) != rules::server_of_url(endpoint));
+    let moved = before.is_some_and(|before| values::server_of_url(&before.settings.endpoint) != values::server_of_url(endpoint));
     violations.check(
         !(moved && account.password_set && patch.password.is_none()),
         PASSWORD,

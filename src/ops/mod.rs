@@ -7,6 +7,7 @@ pub mod audit;
 pub mod check;
 pub mod connect;
 pub mod directory;
+pub mod health;
 pub mod import;
 mod intake;
 pub mod keys;

@@ -2,7 +2,7 @@
 
 use super::{
     Ops, Violations,
-    agents::{logins, rules},
+    agents::{logins, values},
     audit::Changes,
 };
 use crate::{
@@ -165,7 +165,7 @@ fn check_certificates(violations: &mut Violations, certificates: &[TrustedCertif
     const FIELD: &str = "tenant_settings.trusted_certificates";
     violations.check(certificates.len() <= 100, FIELD, "must be at most 100.");
     for (index, certificate) in certificates.iter().enumerate() {
-        if let Err(description) = rules::host(&certificate.host, None) {
+        if let Err(description) = values::host(&certificate.host, None) {
             violations.check(false, format!("{FIELD}[{index}].host"), description);
         }
         let fingerprint = &certificate.sha256_fingerprint;

@@ -2,13 +2,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `rules` | what an agent's settings may be |
+//! | `rules` | what an agent's settings may be together |
+//! | `values` | what single values may be |
 //! | `logins` | whether there is a login to try |
 //! | `defaults` | the agent that sends for a user when none is named |
 
 mod defaults;
 pub(super) mod logins;
-pub(super) mod rules;
+mod rules;
+pub(super) mod values;
 
 use self::rules::Context;
 use super::{Ops, Violations, audit::Changes, page_limit, requests::RequestId};

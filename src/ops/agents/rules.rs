@@ -1,15 +1,13 @@
 //! What an agent's settings may be. What is wrong in itself is told all at once; what depends on other things comes after that, one by one.
 
-use url::Url;
-
-use super::{AgentPatch, password_path};
+use super::{AgentPatch, password_path, values};
 use crate::{
     domain::{
         Agent, AgentKind, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount, Reason, Result,
-        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantChoices, TenantSettings,
+        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
     },
-    ops::{Ops, Violations, directory::is_id, is_address, is_plain},
-    provider::net::addresses::{self, Allowed},
+    ops::{Ops, Violations, directory::is_id, is_address},
+    provider::net::addresses::Allowed,
     store::Writer,
 };
 
@@ -29,7 +27,8 @@ impl Context<'_> {
 
     /// Which addresses a server that the request names may have. One that was named before is judged when it is called.
     fn judged<T: PartialEq>(&self, agent: &Agent, server: impl Fn(&Agent) -> T) -> Option<Allowed> {
-        self.changed(agent, server).then(|| allowed(self.ops, &self.settings.choices))
+        self.changed(agent, server)
+            .then(|| values::allowed(self.ops, &self.settings.choices))
     }
 
     /// Whether a value differs from what it was. Of a new agent all do.
@@ -82,7 +81,7 @@ fn common(violations: &mut Violations, agent: &Agent) {
         "is required: the name of a user in the directory, `users/{user}`.",
     );
     violations.check(
-        is_display_name(&settings.from_name),
+        values::is_display_name(&settings.from_name),
         "agent.from_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );
@@ -101,18 +100,18 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
         "agent.exchange",
         "must be absent: the kind is SMTP, whose settings are in agent.smtp.",
     );
-    if let Err(description) = host(&smtp.host, context.judged(agent, |agent| agent.settings.smtp.host.clone())) {
+    if let Err(description) = values::host(&smtp.host, context.judged(agent, |agent| agent.settings.smtp.host.clone())) {
         violations.check(false, "agent.smtp.host", description);
     }
     let authentication = smtp.effective_authentication();
     let (fine, description) = match authentication {
         SmtpAuthentication::None => (smtp.username.is_empty(), "must be empty: agent.smtp.authentication is NONE."),
         SmtpAuthentication::Password => (
-            is_username(&smtp.username),
+            values::is_username(&smtp.username),
             "is required: 1 to 256 characters without control characters, such as anna@example.com.",
         ),
         SmtpAuthentication::Oauth => (
-            smtp.username.is_empty() || is_username(&smtp.username),
+            smtp.username.is_empty() || values::is_username(&smtp.username),
             "must be empty for the agent's from_address, or have 1 to 256 characters without control characters.",
         ),
     };
@@ -124,42 +123,6 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
             "has no place here: agent.smtp.authentication is not PASSWORD.",
         );
     }
-}
-
-/// Which addresses may be called for this tenant.
-pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
-    Allowed {
-        loopback: ops.limits.allow_loopback,
-        private: choices.allow_private_networks,
-    }
-}
-
-/// Judges the name or address of a server; an address also by `allowed`, names when they are called.
-///
-/// # Errors
-/// What is wrong with it.
-pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let is_name = host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label);
-    if is_name || host.parse::<std::net::IpAddr>().is_ok() {
-        may_be_called(host, allowed)
-    } else {
-        Err("is required: the name or IP address of the server, such as mail.example.com, without a port or scheme.".to_owned())
-    }
-}
-
-fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
-    let (Some(allowed), Some(address)) = (allowed, addresses::literal(host)) else {
-        return Ok(());
-    };
-    addresses::judge(address, allowed).map_err(|refusal| format!("is not called: {address} {}", refusal.words()))
 }
 
 fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
@@ -179,7 +142,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
         (AgentKind::ExchangeGraph, false, "") => Ok(()),
         (kind, false, endpoint) => {
             let judged = context.judged(agent, |agent| agent.settings.exchange.endpoint.clone());
-            self::endpoint(kind, endpoint, context.ops.limits.allow_http, judged)
+            values::endpoint(kind, endpoint, context.ops.limits.allow_http, judged)
         }
     };
     if let Err(description) = endpoint {
@@ -205,107 +168,28 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
         );
     }
     let set = patch.sets("exchange.username") && context.changed(agent, |agent| agent.settings.exchange.username.clone());
-    if let Err(description) = username(settings.kind, context.method(), &exchange.username, set, !through_account) {
+    // One that came to be without a login under the other method can still be changed in other ways.
+    let login = |agent: &Agent| {
+        let settings = &agent.settings;
+        (settings.kind, settings.exchange.connection_type, settings.exchange.username.clone())
+    };
+    let required = !through_account && context.changed(agent, login);
+    if let Err(description) = values::username(settings.kind, context.method(), &exchange.username, set, required) {
         violations.check(false, "agent.exchange.username", description);
     }
     if patch.new_password("exchange.password").is_some() {
-        let refused = password_refused(settings.kind, context.method())
+        let refused = values::password_refused(settings.kind, context.method())
             .or(through_account
                 .then_some("has no place here: the agent connects through a maintenance account. Change the password of that."));
         violations.check(refused.is_none(), "agent.exchange.password", refused.unwrap_or_default());
     }
 }
 
-/// Judges the address of a service that is required; its host as [`host`] does.
-///
-/// # Errors
-/// What is wrong with it.
-pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool, allowed: Option<Allowed>) -> Result<(), String> {
-    let example = match kind {
-        AgentKind::ExchangeGraph => "the address of Microsoft Graph, such as https://graph.microsoft.com/v1.0",
-        _ => "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx",
-    };
-    if endpoint.is_empty() {
-        return Err(format!("is required: {example}."));
-    }
-    let url = Url::parse(endpoint)
-        .ok()
-        // The parser passes over line breaks and cuts off what is around the URL.
-        .filter(|url| endpoint.len() <= 2048 && url.has_host() && !endpoint.contains(|c: char| c.is_control() || c == ' '))
-        .ok_or_else(|| format!("must be {example}."))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if allow_http => {}
-        "http" => return Err("must be https: over plain http the password could be read on the way.".to_owned()),
-        other => return Err(format!("must be https, not {other}.")),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not have a user name or password in it; they have fields of their own.".to_owned());
-    }
-    if url.fragment().is_some() || url.query().is_some() {
-        return Err("must not have anything behind its path.".to_owned());
-    }
-    may_be_called(url.host_str().unwrap_or_default(), allowed)
-}
-
-/// Judges the login name of an Exchange login. `set`: whether the request gives it another value; `required`: whether it is needed where
-/// passwords are used at all.
-///
-/// # Errors
-/// What is wrong with it.
-pub(in crate::ops) fn username(
-    kind: AgentKind,
-    method: AuthenticationMethod,
-    username: &str,
-    set: bool,
-    required: bool,
-) -> Result<(), &'static str> {
-    let by_password = kind == AgentKind::ExchangeEws && method == AuthenticationMethod::Basic;
-    if !by_password {
-        // One of earlier times may stay, for the way back.
-        return match kind {
-            _ if username.is_empty() || !set => Ok(()),
-            AgentKind::ExchangeGraph => Err("has no place here: people log in to Microsoft Graph at the provider."),
-            _ => Err("has no place here: the tenant's authentication method is MODERN, so people log in at the provider."),
-        };
-    }
-    if (username.is_empty() && !required) || (is_username(username) && !username.contains(':')) {
-        Ok(())
-    } else {
-        Err("is required: 1 to 256 characters without `:` and control characters, such as CORP\\anna or anna@example.com.")
-    }
-}
-
-/// Why an Exchange login has no password.
-pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMethod) -> Option<&'static str> {
-    match (kind, method) {
-        (AgentKind::ExchangeGraph, _) => Some("has no place here: people log in to Microsoft Graph at the provider."),
-        (_, AuthenticationMethod::Modern) => {
-            Some("has no place here: the tenant's authentication method is MODERN, so people log in at the provider.")
-        }
-        (_, AuthenticationMethod::Basic) => None,
-    }
-}
-
-/// Whether people can read the text and it may stand in a header.
-pub(in crate::ops) fn is_display_name(name: &str) -> bool {
-    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name)
-}
-
-fn is_username(username: &str) -> bool {
-    (1..=256).contains(&username.chars().count()) && is_plain(username)
-}
-
-/// Whether a password has a form that can be used.
-pub(in crate::ops) fn is_password(password: &str) -> bool {
-    password.len() <= 1024 && is_plain(password)
-}
-
 fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
     let own = password_path(agent.settings.kind);
     for (field, password) in patch.new_passwords() {
         violations.check(
-            is_password(password.expose()),
+            values::is_password(password.expose()),
             format!("agent.{field}"),
             "must have at most 1024 bytes and no control characters.",
         );
@@ -328,14 +212,8 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
 fn server_of(agent: &Agent) -> Option<(String, u16)> {
     match agent.settings.kind {
         AgentKind::Smtp => Some((agent.settings.smtp.host.to_lowercase(), agent.settings.smtp.effective_port())),
-        _ => server_of_url(&agent.settings.exchange.endpoint),
+        _ => values::server_of_url(&agent.settings.exchange.endpoint),
     }
-}
-
-/// Name and port of a URL's server.
-pub(in crate::ops) fn server_of_url(endpoint: &str) -> Option<(String, u16)> {
-    let url = Url::parse(endpoint).ok()?;
-    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
 }
 
 fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()> {

@@ -3,11 +3,12 @@
 use mailagent::domain::Scope;
 use mailagent_client::{
     Clients,
-    v1::{AgentHealthState, AuthenticationMethod, ExchangeSettings, TenantSettings, TrustedCertificate},
+    v1::{Agent, AgentHealthState, AuthenticationMethod, ExchangeSettings, MaintenanceAccount, TenantSettings, TrustedCertificate},
 };
 
 use super::{
-    agent_through, change_settings, create, create_account, exchange, get, graph_agent, named, set_method, smtp_agent, update, wait_for,
+    agent_through, change_settings, create, create_account, exchange, get, graph_agent, named, set_method, smtp_agent, update,
+    update_account, wait_for,
 };
 use crate::harness::{Engine, Harness, Mail, account, metadata, on_both_engines, password_of, violations};
 
@@ -160,6 +161,38 @@ async fn who_changes_their_mind_while_mailboxes_are_read_leaves_no_agent_behind(
         assert_eq!(h.notes(&client).await.len(), 16);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_came_without_a_login_can_be_changed_under_the_other_method() {
+    let h = Harness::new().await;
+    let client = h.seed().await;
+    set_method(&client, AuthenticationMethod::Modern).await;
+    let mut wanted = h.agent_for("anna@example.com");
+    exchange(&mut wanted).username.clear();
+    exchange(&mut wanted).password.clear();
+    let made = create(&client, wanted, "").await.unwrap();
+    let mut theirs = account(h.exchange.endpoint().as_str());
+    theirs.username.clear();
+    theirs.password.clear();
+    let theirs = create_account(&client, theirs, "").await.unwrap();
+    set_method(&client, AuthenticationMethod::Basic).await;
+    let health = get(&client, &made.name).await.unwrap().health.unwrap();
+    assert_eq!(
+        health.problem,
+        "No login is stored. Set exchange.username and exchange.password of this agent."
+    );
+    let paused = Agent {
+        disabled: true,
+        ..get(&client, &made.name).await.unwrap()
+    };
+    assert!(update(&client, paused, Some(&["*"])).await.unwrap().disabled);
+    let renamed = MaintenanceAccount {
+        display_name: "Berlin".to_owned(),
+        ..theirs
+    };
+    let renamed = update_account(&client, renamed, Some(&["*"])).await.unwrap();
+    assert_eq!((renamed.display_name.as_str(), renamed.username.as_str()), ("Berlin", ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

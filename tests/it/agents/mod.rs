@@ -5,7 +5,7 @@
 //! | `basics` | create, read, list, change, delete |
 //! | `rights` | who may see and change what |
 //! | `secrets` | passwords stay secret |
-//! | `rules`, `rules_smtp` | what every setting may be |
+//! | `rules`, `rules_exchange`, `rules_smtp` | what every setting may be |
 //! | `moves` | what becomes of settings and passwords when the kind or the server changes |
 //! | `maintenance`, `maintenance_rules`, `maintenance_rights` | maintenance accounts |
 //! | `shared_login` | agents that connect through one account |
@@ -26,6 +26,7 @@ mod methods;
 mod moves;
 mod rights;
 mod rules;
+mod rules_exchange;
 mod rules_smtp;
 mod secrets;
 mod shared_login;

@@ -195,7 +195,8 @@ async fn passwords_do_not_follow_to_another_server() {
         .await
         .unwrap();
 
-    let changes: [(&str, fn(&mut SmtpSettings)); 2] = [
+    type Change = (&'static str, fn(&mut SmtpSettings));
+    let changes: [Change; 2] = [
         ("another host", |smtp| smtp.host = "other.example.com".to_owned()),
         ("another port", |smtp| smtp.port = 2526),
     ];

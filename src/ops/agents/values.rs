@@ -1,0 +1,137 @@
+//! What single values may be, wherever they are set: servers, addresses of services, logins, names.
+
+use url::Url;
+
+use crate::{
+    domain::{AgentKind, AuthenticationMethod, TenantChoices},
+    ops::{Ops, is_plain},
+    provider::net::addresses::{self, Allowed},
+};
+
+/// Which addresses may be called for this tenant.
+pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
+    Allowed {
+        loopback: ops.limits.allow_loopback,
+        private: choices.allow_private_networks,
+    }
+}
+
+/// Judges the name or address of a server; an address also by `allowed`, names when they are called.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_name = host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label);
+    if is_name || host.parse::<std::net::IpAddr>().is_ok() {
+        may_be_called(host, allowed)
+    } else {
+        Err("is required: the name or IP address of the server, such as mail.example.com, without a port or scheme.".to_owned())
+    }
+}
+
+fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
+    let (Some(allowed), Some(address)) = (allowed, addresses::literal(host)) else {
+        return Ok(());
+    };
+    addresses::judge(address, allowed).map_err(|refusal| format!("is not called: {address} {}", refusal.words()))
+}
+
+/// Judges the address of a service that is required; its host as [`host`] does.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool, allowed: Option<Allowed>) -> Result<(), String> {
+    let example = match kind {
+        AgentKind::ExchangeGraph => "the address of Microsoft Graph, such as https://graph.microsoft.com/v1.0",
+        _ => "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx",
+    };
+    if endpoint.is_empty() {
+        return Err(format!("is required: {example}."));
+    }
+    let url = Url::parse(endpoint)
+        .ok()
+        // The parser passes over line breaks and cuts off what is around the URL.
+        .filter(|url| endpoint.len() <= 2048 && url.has_host() && !endpoint.contains(|c: char| c.is_control() || c == ' '))
+        .ok_or_else(|| format!("must be {example}."))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_http => {}
+        "http" => return Err("must be https: over plain http the password could be read on the way.".to_owned()),
+        other => return Err(format!("must be https, not {other}.")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not have a user name or password in it; they have fields of their own.".to_owned());
+    }
+    if url.fragment().is_some() || url.query().is_some() {
+        return Err("must not have anything behind its path.".to_owned());
+    }
+    may_be_called(url.host_str().unwrap_or_default(), allowed)
+}
+
+/// Judges the login name of an Exchange login. `set`: whether the request gives it another value; `required`: whether it is needed where
+/// passwords are used at all.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::ops) fn username(
+    kind: AgentKind,
+    method: AuthenticationMethod,
+    username: &str,
+    set: bool,
+    required: bool,
+) -> Result<(), &'static str> {
+    let by_password = kind == AgentKind::ExchangeEws && method == AuthenticationMethod::Basic;
+    if !by_password {
+        // One of earlier times may stay, for the way back.
+        return match kind {
+            _ if username.is_empty() || !set => Ok(()),
+            AgentKind::ExchangeGraph => Err("has no place here: people log in to Microsoft Graph at the provider."),
+            _ => Err("has no place here: the tenant's authentication method is MODERN, so people log in at the provider."),
+        };
+    }
+    if (username.is_empty() && !required) || (is_username(username) && !username.contains(':')) {
+        Ok(())
+    } else {
+        Err("is required: 1 to 256 characters without `:` and control characters, such as CORP\\anna or anna@example.com.")
+    }
+}
+
+/// Why an Exchange login has no password.
+pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMethod) -> Option<&'static str> {
+    match (kind, method) {
+        (AgentKind::ExchangeGraph, _) => Some("has no place here: people log in to Microsoft Graph at the provider."),
+        (_, AuthenticationMethod::Modern) => {
+            Some("has no place here: the tenant's authentication method is MODERN, so people log in at the provider.")
+        }
+        (_, AuthenticationMethod::Basic) => None,
+    }
+}
+
+/// Whether people can read the text and it may stand in a header.
+pub(in crate::ops) fn is_display_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name)
+}
+
+/// Whether a login name has a form that can be used.
+pub(super) fn is_username(username: &str) -> bool {
+    (1..=256).contains(&username.chars().count()) && is_plain(username)
+}
+
+/// Whether a password has a form that can be used.
+pub(in crate::ops) fn is_password(password: &str) -> bool {
+    password.len() <= 1024 && is_plain(password)
+}
+
+/// Name and port of a URL's server.
+pub(in crate::ops) fn server_of_url(endpoint: &str) -> Option<(String, u16)> {
+    let url = Url::parse(endpoint).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+}
