@@ -56,14 +56,17 @@ fn fit(path: &Path, certificates: Vec<CertificateDer<'static>>, key: PrivateKeyD
     let builder = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?;
-    let error = builder.with_no_client_auth().with_single_cert(certificates, key).err()?;
-    let problem = format!("does not go with server.tls.certificate_file: {error}");
-    Some(fault(
-        "server.tls.key_file",
-        path,
-        problem,
-        "use the key that the certificate was made with",
-    ))
+    let (problem, advice) = match builder.with_no_client_auth().with_single_cert(certificates, key).err()? {
+        rustls::Error::InconsistentKeys(_) => (
+            "is not the key of the certificate in server.tls.certificate_file".to_owned(),
+            "use the key that the certificate was made with",
+        ),
+        error => (
+            format!("cannot be used with the certificate in server.tls.certificate_file: {error}"),
+            "",
+        ),
+    };
+    Some(fault("server.tls.key_file", path, problem, advice))
 }
 
 /// Whether callers' certificates can be held against these.

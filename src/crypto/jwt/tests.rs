@@ -195,6 +195,11 @@ fn the_algorithm_is_pinned() {
     let token = issuer.issue(&claims()).unwrap();
     let (_, rest) = token.split_once('.').unwrap();
     let body = rest.split_once('.').unwrap().0;
+    // The newer name of the same way (RFC 9864).
+    let header = URL_SAFE_NO_PAD.encode(json!({"alg": "Ed25519", "kid": issuer.header.kid}).to_string());
+    let message = format!("{header}.{body}");
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &issuer.private, Algorithm::EdDSA).unwrap();
+    assert!(verify(&verifier, &format!("{message}.{signature}"), NOW).is_ok());
     for algorithm in ["none", "None", "RS256", "ES256", "eddsa"] {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": algorithm, "kid": issuer.header.kid}).to_string());
         for forged in [format!("{header}.{body}."), format!("{header}.{rest}")] {
