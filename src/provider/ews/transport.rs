@@ -239,7 +239,6 @@ impl Transport {
 
 fn client(config: &EwsConfig) -> Result<Client, ProviderError> {
     let host = config.endpoint.host_str().unwrap_or_default();
-    config.network.judge_host(host, &config.rules)?;
     let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
     // One request per connection at a time, each with its own flow: what Exchange is used to.
     let client = builder.pool_max_idle_per_host(config.requests).build();
