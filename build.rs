@@ -4,6 +4,9 @@ use std::{env, error::Error, path::PathBuf};
 
 use prost::Message;
 
+#[path = "clients/codegen/src/hide.rs"]
+mod hide;
+
 const PROTOS: &[&str] = &[
     "proto/mailagent/v1/agent_service.proto",
     "proto/mailagent/v1/archive_service.proto",
@@ -20,9 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("descriptor.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_client(false)
+        .skip_debug(hide::messages(&descriptors))
         .bytes("mailagent.v1.DownloadMessageResponse.data")
         .bytes("mailagent.v1.DownloadAttachmentResponse.data")
         .bytes("mailagent.v1.DownloadNoteMessageResponse.data")
-        .compile_fds(descriptors)?;
-    Ok(())
+        .compile_fds(descriptors.clone())?;
+    hide::append(&descriptors, "mailagent.v1", &out.join("mailagent.v1.rs"))
 }

@@ -12,11 +12,11 @@ use crate::{
     api,
     blobs::FileStore,
     config::{BlobsUrl, Config, DatabaseUrl},
-    crypto::{Ids, LocalIssuer, MasterKey},
+    crypto::{Ids, LocalIssuer},
     domain::{Clock, SystemClock},
     jobs::{mailboxes, retention},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
-    ops::{KeyedLocks, Keys, Limits, Ops},
+    ops::{KeyedLocks, Keys, KeysError, Limits, Ops},
     provider::{
         NetworkConnector, SmtpConfig,
         net::{Network, NetworkConfig},
@@ -25,8 +25,6 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Name of the file with the master key in the data folder.
-const MASTER_KEY: &str = "master.key";
 /// Name of the file with the key of the local issuer in the data folder.
 const ISSUER_KEY: &str = "issuer.pem";
 
@@ -45,6 +43,9 @@ pub enum StartError {
     /// A key file.
     #[error("cannot use a key file")]
     Key(#[from] crate::crypto::KeyFileError),
+    /// The master key.
+    #[error("cannot use the master key (keys.master)")]
+    Keys(#[from] KeysError),
     /// The database.
     #[error("cannot open the database {location}")]
     Database {
@@ -177,20 +178,8 @@ pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
 /// As [`start`].
 pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
-    let master = MasterKey::load_or_create(&config.data_dir.join(MASTER_KEY))?;
-    let keys = Keys::new(master, surroundings.clock.clone());
-    let (location, shown) = match &config.database.url {
-        DatabaseUrl::Sqlite(path) => {
-            path.parent().map_or(Ok(()), make_folder)?;
-            (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
-        }
-        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().to_owned()), url.to_string()),
-    };
-    let opened = Store::open(&location, config.database.max_connections).await;
-    let store = opened.map_err(|source| StartError::Database {
-        location: shown,
-        source: Box::new(source),
-    })?;
+    let store = open_store(config).await?;
+    let keys = Keys::open(&store, config.keys.master.clone(), surroundings.clock.clone()).await?;
     let BlobsUrl::File(folder) = config.blobs.url.clone();
     let blobs = FileStore::open(&folder).map_err(|source| StartError::Folder {
         path: folder.display().to_string(),
@@ -239,6 +228,25 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         stopping: lifecycle.soft().clone(),
         mailbox_locks: Arc::new(KeyedLocks::default()),
         agents_changed: Arc::new(Notify::new()),
+    })
+}
+
+/// Opens the database and brings it up to date.
+///
+/// # Errors
+/// When its folder cannot be made, or it cannot be reached or refuses.
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    let (location, shown) = match &config.database.url {
+        DatabaseUrl::Sqlite(path) => {
+            path.parent().map_or(Ok(()), make_folder)?;
+            (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
+        }
+        DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().into()), url.to_string()),
+    };
+    let opened = Store::open(&location, config.database.max_connections).await;
+    opened.map_err(|source| StartError::Database {
+        location: shown,
+        source: Box::new(source),
     })
 }
 

@@ -4,7 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use proptest::prelude::*;
 
-use mailagent::config::{AllowedOrigins, BlobsUrl, ByteSize, Config, DEFAULT_FILE, DatabaseUrl, Flag, LogFormat, load};
+use mailagent::{
+    config::{AllowedOrigins, BlobsUrl, ByteSize, Config, DEFAULT_FILE, DatabaseUrl, Flag, LogFormat, load},
+    crypto::KeySource,
+};
 
 /// Every setting.
 const KEYS: &[&str] = &[
@@ -21,6 +24,7 @@ const KEYS: &[&str] = &[
     "database.max_connections",
     "blobs.url",
     "blobs.inline_limit",
+    "keys.master",
     "auth.audience",
     "auth.token_lifetime",
     "auth.clock_skew",
@@ -109,6 +113,7 @@ fn defaults_are_what_was_promised() {
     assert_eq!(config.blobs.url, BlobsUrl::File("./data/blobs".into()));
     assert_eq!(config.blobs.inline_limit, ByteSize(256 << 10));
 
+    assert_eq!(config.keys.master, KeySource::File("./data/master.key".into()));
     let auth = &config.auth;
     assert_eq!(auth.audience, "mailagent");
     assert_eq!((auth.token_lifetime, auth.clock_skew), (seconds(8 * 3600), seconds(60)));
@@ -297,6 +302,39 @@ fn databases_that_cannot_work_are_refused_with_the_reason() {
 }
 
 #[test]
+fn master_keys_come_from_three_kinds_of_places() {
+    let source = |text: &str| {
+        load_all("", &[("MAILAGENT_DATA", "/d"), ("MAILAGENT_KEYS__MASTER", text)], &[])
+            .unwrap()
+            .keys
+            .master
+    };
+    let words = |words: &[&str]| KeySource::Command(words.iter().map(|word| (*word).to_owned()).collect());
+    assert_eq!(source("file:/etc/master.key"), KeySource::File("/etc/master.key".into()));
+    assert_eq!(source("file:{data}/m"), KeySource::File("/d/m".into()));
+    assert_eq!(source("env:MAIL_KEY_2"), KeySource::Env("MAIL_KEY_2".to_owned()));
+    assert_eq!(
+        source("env:MAILAGENT_MASTER_KEY"),
+        KeySource::Env("MAILAGENT_MASTER_KEY".to_owned())
+    );
+    assert_eq!(source("command:/bin/vault"), words(&["/bin/vault"]));
+    assert_eq!(source("command:/bin/vault  read 'a b'"), words(&["/bin/vault", "read", "'a", "b'"]));
+    // It is no setting, so it is not taken for a wrong one.
+    load_all("", &[("MAILAGENT_MASTER_KEY", "hunter2")], &[]).unwrap();
+
+    for (name, value) in [
+        ("bare", "hunter2hunter2"),
+        ("nothing", "file:"),
+        ("variable", "env:2ND-KEY"),
+        ("setting", "env:MAILAGENT_KEYS__MASTER"),
+        ("no_program", "command: "),
+        ("program", "command:vault read -token=hunter2"),
+    ] {
+        check_fault(&format!("keys_{name}"), &format!("[keys]\nmaster = \"{value}\""), &[], &[]);
+    }
+}
+
+#[test]
 fn passwords_are_never_shown() {
     // As a fault, wherever the URL was put by mistake.
     let secret = "postgres://mail:hunter2@db/mail";
@@ -311,6 +349,7 @@ fn passwords_are_never_shown() {
         ("MAILAGENT_DATABASE__MAX_CONNECTIONS", secret),
         ("MAILAGENT_EXCHANGE__PUSH", secret),
         ("MAILAGENT_BLOBS__URL", secret),
+        ("MAILAGENT_KEYS__MASTER", secret),
         ("MAILAGENT_TELEMETRY__LOG", secret),
         ("MAILAGENT_TELEMETRY__LOG_FORMAT", secret),
         ("MAILAGENT_TELEMETRY__OTLP_ENDPOINT", "http://mail:hunter2@collector"),

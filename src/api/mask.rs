@@ -26,7 +26,7 @@ impl Mask {
         }
         let unknown = paths.iter().filter(|path| !known.contains(&path.as_str())).map(|path| Violation {
             field: "update_mask".to_owned(),
-            description: format!("has the unknown path {:?}. Known are: {}.", shorten(path), known.join(", ")),
+            description: format!("has the unknown path {}. Known are: {}.", shown(path), known.join(", ")),
         });
         let unknown = unknown.collect();
         (Self::Paths(paths), unknown)
@@ -109,9 +109,13 @@ fn contains(masked: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Enough of a path to know it again.
-fn shorten(path: &str) -> String {
-    path.chars().take(64).collect()
+/// Enough of a path to know it again. What cannot be one may be anything, also what nobody should see.
+fn shown(path: &str) -> String {
+    if path.chars().all(|c| c.is_ascii_alphanumeric() || "_.*".contains(c)) {
+        format!("{:?}", path.chars().take(64).collect::<String>())
+    } else {
+        "(not shown, as it has other characters than paths have)".to_owned()
+    }
 }
 
 #[cfg(test)]

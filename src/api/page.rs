@@ -102,7 +102,10 @@ mod tests {
             case: case.to_owned(),
             agent: String::new(),
         };
-        Pages::with(Sealer::new(&MasterKey::from_bytes([1; 32])).bind(method, tenant), &filter)
+        Pages::with(
+            Sealer::new(&MasterKey::from_bytes([1; 32]).first_sealing_key()).bind(method, tenant),
+            &filter,
+        )
     }
 
     #[test]

@@ -49,11 +49,10 @@ impl SettingsService for Settings {
             let pages = Pages::new(&self.0, "ListAuditEntries", &call.caller().tenant, &wanted);
             let before: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = convert::audit::filter(wanted)?;
-            let (found, more) = audit::list(&self.0, call.caller(), &filter, &before, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|entry| entry.id.clone());
+            let (found, next) = audit::list(&self.0, call.caller(), &filter, &before, request.page_size).await?;
             Ok(v1::ListAuditEntriesResponse {
                 audit_entries: found.into_iter().map(convert::audit::entry).collect(),
-                next_page_token: pages.next(last),
+                next_page_token: pages.next(next),
             })
         };
         call.answer(page.await)

@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod demo;
+mod keys;
 mod migrate;
 mod serve;
 mod simulate;
@@ -11,7 +12,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigErrors, Flag};
+use crate::{
+    config::{self, Config, ConfigErrors, Flag},
+    crypto::Secret,
+};
 
 /// Joins a CRM to real mailboxes: mail about a case becomes a note on it, all mail is kept with its customer, and both are streamed.
 #[derive(Parser, Debug)]
@@ -31,6 +35,9 @@ enum Command {
     Token(token::TokenArgs),
     /// Brings the database up to date and ends (serve does so too)
     Migrate(migrate::MigrateArgs),
+    /// Works on the master keys, under which every stored secret lies
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Works on the archive
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
@@ -50,7 +57,7 @@ struct Settings {
     data: Option<String>,
     /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: a file in the data folder]
     #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    database: Option<Secret>,
     /// What is logged: error, warn, info, debug or trace, or a filter such as info,mailagent=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -58,11 +65,11 @@ struct Settings {
 
 impl Settings {
     fn load(&self, more: &[Flag]) -> Result<Config, ConfigErrors> {
-        let flag = |key, value: &Option<String>, name| value.clone().map(|value| Flag { key, value, name });
+        let flag = |key, value: Option<&String>, name| value.cloned().map(|value| Flag { key, value, name });
         let own = [
-            flag("data", &self.data, "--data"),
-            flag("database.url", &self.database, "--database"),
-            flag("telemetry.log", &self.log, "--log"),
+            flag("data", self.data.as_ref(), "--data"),
+            flag("database.url", self.database.as_ref().map(Secret::expose), "--database"),
+            flag("telemetry.log", self.log.as_ref(), "--log"),
         ];
         let flags: Vec<Flag> = own.into_iter().flatten().chain(more.iter().cloned()).collect();
         config::load(self.config.as_deref(), config::environment(), &flags)
@@ -101,6 +108,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Keys(command) => keys::run(command).await,
             Command::Archive(command) => archive::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,
         }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CommandResult;
 use crate::{
+    crypto::Secret,
     domain::{Clock, SystemClock},
     lifecycle::shutdown_signals,
     mailfile,
@@ -27,7 +28,7 @@ pub struct SimulateArgs {
     address: String,
     /// Its password
     #[arg(long, value_name = "PASSWORD", default_value = "simulated")]
-    password: String,
+    password: Secret,
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -45,7 +46,7 @@ pub(super) async fn run(args: SimulateArgs) -> CommandResult {
         .start()
         .await
         .context("cannot listen")?;
-    exchange.add_mailbox(&args.address, &args.address, &args.password);
+    exchange.add_mailbox(&args.address, &args.address, args.password.expose());
     let mut count = 0;
     for message in mailfile::open(&args.mail)? {
         exchange.deliver(&args.address, FolderKind::Inbox, message?.raw, SystemClock.now());

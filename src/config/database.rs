@@ -6,6 +6,7 @@ use std::{
 };
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{reader::section, source::Raw, value::Value};
 
@@ -30,12 +31,24 @@ pub enum DatabaseUrl {
 
 /// The URL of a PostgreSQL database. Shown without its user, password and parameters.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl(Url);
+pub struct PostgresUrl {
+    whole: Zeroizing<String>,
+    shown: String,
+}
 
 impl PostgresUrl {
     /// The URL with its password, for the connection.
     pub fn expose(&self) -> &str {
-        self.0.as_str()
+        &self.whole
+    }
+
+    fn new(url: Url) -> Self {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let shown = format!("postgres://{}{port}{}", url.host_str().unwrap_or_default(), url.path());
+        Self {
+            shown,
+            whole: Zeroizing::new(url.into()),
+        }
     }
 }
 
@@ -48,7 +61,9 @@ impl Value for DatabaseUrl {
         // What cannot be read is not shown: it may well be a password with a sign that needs escaping.
         match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "postgres" | "postgresql") => Err("begins with neither sqlite: nor postgres://".to_owned()),
-            Ok(url) if url.host().is_some() || url.query_pairs().any(|(name, _)| name == "host") => Ok(Self::Postgres(PostgresUrl(url))),
+            Ok(url) if url.host().is_some() || url.query_pairs().any(|(name, _)| name == "host") => {
+                Ok(Self::Postgres(PostgresUrl::new(url)))
+            }
             Ok(_) => Err("has no host".to_owned()),
             Err(error) if text.starts_with("postgres") => Err(format!(
                 "is not a URL: {error} (signs like @ : / # in a password are written as %40 %3A %2F %23)"
@@ -92,11 +107,7 @@ impl fmt::Debug for DatabaseUrl {
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "postgres://{}", self.0.host_str().unwrap_or_default())?;
-        if let Some(port) = self.0.port() {
-            write!(f, ":{port}")?;
-        }
-        f.write_str(self.0.path())
+        f.write_str(&self.shown)
     }
 }
 

@@ -12,6 +12,7 @@ mod database;
 mod errors;
 mod events;
 mod exchange;
+mod keys;
 mod mail;
 mod network;
 mod reader;
@@ -21,7 +22,12 @@ mod source;
 mod telemetry;
 mod value;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroize;
 
 pub use auth::Auth;
 pub use blobs::{Blobs, BlobsUrl};
@@ -29,6 +35,7 @@ pub use database::{Database, DatabaseUrl, PostgresUrl};
 pub use errors::{ConfigErrors, Fault, Place};
 pub use events::Events;
 pub use exchange::Exchange;
+pub use keys::Keys;
 pub use mail::Mail;
 pub use network::Network;
 pub use server::{AllowedOrigins, Server, Tls};
@@ -52,6 +59,8 @@ pub struct Config {
     pub database: Database,
     /// Where the bytes of messages lie.
     pub blobs: Blobs,
+    /// Keys of secrets at rest.
+    pub keys: Keys,
     /// Who may call.
     pub auth: Auth,
     /// Connections to mailbox servers.
@@ -68,8 +77,8 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// A setting given on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting given on the command line. Its value is not printed and erased in the end, as it may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Flag {
     /// Dotted key of the setting, such as `server.listen`.
     pub key: &'static str,
@@ -77,6 +86,18 @@ pub struct Flag {
     pub value: String,
     /// What the person typed, such as `--listen`. Only for messages.
     pub name: &'static str,
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flag({})", self.name)
+    }
 }
 
 /// Reads the settings of a process: defaults, then `file`, then `environment`, then `flags`.
@@ -99,12 +120,12 @@ pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     Config::read(reader)
 }
 
-/// The variables of the process that begin with `MAILAGENT_`. Bytes that are not UTF-8 become replacement characters, so that the
+/// The variables of the process that begin with `MAILAGENT_`, but for the one that may hold the master key. Bytes that are not UTF-8 become replacement characters, so that the
 /// value is refused with its name instead of ending the process.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
+        .filter(|(name, _)| name.to_string_lossy().starts_with(source::PREFIX) && name != source::MASTER_KEY_VARIABLE)
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(source::PREFIX))
         .collect()
 }
 
@@ -135,6 +156,7 @@ impl Config {
         let server = Server::read(&mut reader, "server", Rule::default());
         let database = Database::read(&mut reader, "database", Rule::default());
         let blobs = Blobs::read(&mut reader, "blobs", Rule::default());
+        let keys = Keys::read(&mut reader, "keys", Rule::default());
         let auth = Auth::read(&mut reader, "auth", Rule::default());
         let network = Network::read(&mut reader, "network", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
@@ -148,6 +170,7 @@ impl Config {
                 server: server?,
                 database: database?,
                 blobs: blobs?,
+                keys: keys?,
                 auth: auth?,
                 network: network?,
                 exchange: exchange?,

@@ -154,7 +154,7 @@ impl Reader {
     /// The example of a setting, written as it would be at `place`.
     fn example<T: Value>(&self, key: &str, rule: Rule, place: &Place) -> String {
         let default = || self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
-        let Some(value) = rule.example.map(|text| Raw::Text(text.to_owned())).or_else(default) else {
+        let Some(value) = rule.example.map(|text| Raw::Text(text.to_owned().into())).or_else(default) else {
             return String::new();
         };
         let name = key.rsplit('.').next().unwrap_or(key);
@@ -207,7 +207,7 @@ impl Reader {
 fn checked<T: Value>(raw: &Raw, rule: Rule) -> Result<T, String> {
     let value = T::parse(raw)?;
     if let Some((least, greatest)) = rule.bounds {
-        let bound = |text: &str| T::parse(&Raw::Bare(text.to_owned())).map(|bound| bound.magnitude());
+        let bound = |text: &str| T::parse(&Raw::Bare(text.to_owned().into())).map(|bound| bound.magnitude());
         if value.magnitude() < bound(least)? {
             return Err(format!("{} is too little, {least} is the least", raw.shown()));
         }

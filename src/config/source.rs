@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use toml_edit::{Document, Item, TableLike, Value as Toml};
+use zeroize::Zeroizing;
 
 use super::{
     DEFAULT_FILE, Flag,
@@ -12,6 +13,9 @@ use super::{
 /// What the names of variables begin with.
 pub(super) const PREFIX: &str = "MAILAGENT_";
 
+/// The variable with this prefix that may hold the master key. It is no setting, and is not read with them.
+pub(super) const MASTER_KEY_VARIABLE: &str = "MAILAGENT_MASTER_KEY";
+
 /// A setting or the head of a section, as found in a source.
 pub(super) struct Entry {
     pub(super) key: String,
@@ -19,13 +23,13 @@ pub(super) struct Entry {
     pub(super) value: Raw,
 }
 
-/// A value before its setting gives it a meaning.
-#[derive(Clone, Debug, PartialEq)]
+/// A value before its setting gives it a meaning. Any text may be a secret, until its setting says that it is none.
+#[derive(Clone, PartialEq)]
 pub(super) enum Raw {
     /// From a variable or a flag, where nothing tells text from numbers.
-    Bare(String),
+    Bare(Zeroizing<String>),
     /// Text in quotes.
-    Text(String),
+    Text(Zeroizing<String>),
     /// A whole number.
     Integer(i64),
     /// `true` or `false`.
@@ -46,7 +50,8 @@ pub(super) fn embedded() -> Vec<Entry> {
 /// The settings in a file.
 pub(super) fn file(path: &Path) -> Result<Vec<Entry>, Fault> {
     let place = |line| Place::File { path: path.into(), line };
-    let text = std::fs::read_to_string(path).map_err(|error| Fault::of_source(place(0), format!("cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| Fault::of_source(place(0), format!("cannot be read: {error}")))?;
     parse(&text, &place)
 }
 
@@ -60,7 +65,7 @@ pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>)
             (!value.is_empty() && !is_foreign(rest)).then_some(Entry {
                 key,
                 place: Place::Variable(name),
-                value: Raw::Bare(value),
+                value: Raw::Bare(value.into()),
             })
         })
         .collect();
@@ -75,7 +80,7 @@ pub(super) fn flags(flags: &[Flag]) -> Vec<Entry> {
         .map(|flag| Entry {
             key: flag.key.to_owned(),
             place: Place::Flag(flag.name.to_owned()),
-            value: Raw::Bare(flag.value.clone()),
+            value: Raw::Bare(flag.value.clone().into()),
         })
         .collect()
 }
@@ -83,7 +88,7 @@ pub(super) fn flags(flags: &[Flag]) -> Vec<Entry> {
 /// Whether `MAILAGENT_{rest}` is none of our settings. In a cluster with a service named `mailagent` every container is given
 /// `MAILAGENT_PORT`, `MAILAGENT_SERVICE_HOST` and more.
 fn is_foreign(rest: &str) -> bool {
-    matches!(rest, "CONFIG" | "CORPUS" | "PORT" | "SERVICE_HOST" | "SERVICE_PORT")
+    matches!(rest, "CONFIG" | "CORPUS" | "MASTER_KEY" | "PORT" | "SERVICE_HOST" | "SERVICE_PORT")
         || ["TEST_", "PORT_", "SERVICE_PORT_"].iter().any(|prefix| rest.starts_with(prefix))
 }
 
@@ -125,7 +130,7 @@ fn flatten(table: &dyn TableLike, above: &str, place: &dyn Fn(usize) -> Place, e
 
 fn raw(value: &Toml) -> Raw {
     match value {
-        Toml::String(text) => Raw::Text(text.value().clone()),
+        Toml::String(text) => Raw::Text(text.value().clone().into()),
         Toml::Integer(number) => Raw::Integer(*number.value()),
         Toml::Boolean(boolean) => Raw::Boolean(*boolean.value()),
         Toml::Array(values) => Raw::List(values.iter().map(raw).collect()),

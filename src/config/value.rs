@@ -42,7 +42,7 @@ impl Raw {
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Bare(text) | Self::Text(text) if text.contains('@') || text.len() > 60 => "the value".to_owned(),
-            Self::Bare(text) | Self::Text(text) => format!("{text:?}"),
+            Self::Bare(text) | Self::Text(text) => format!("{:?}", text.as_str()),
             other => other.to_toml(),
         }
     }
@@ -50,7 +50,7 @@ impl Raw {
     /// The value as it is written in a file.
     pub(super) fn to_toml(&self) -> String {
         match self {
-            Self::Bare(text) | Self::Text(text) => format!("\"{text}\""),
+            Self::Bare(text) | Self::Text(text) => format!("\"{}\"", text.as_str()),
             Self::Integer(number) => number.to_string(),
             Self::Boolean(boolean) => boolean.to_string(),
             Self::List(values) => format!("[{}]", join(values, Self::to_toml)),
@@ -62,7 +62,7 @@ impl Raw {
     /// The value as it is written in a variable or a flag.
     pub(super) fn to_bare(&self) -> String {
         match self {
-            Self::Bare(text) | Self::Text(text) => text.clone(),
+            Self::Bare(text) | Self::Text(text) => text.to_string(),
             Self::List(values) => join(values, Self::to_bare).replace(", ", ","),
             other => other.to_toml(),
         }
@@ -72,7 +72,7 @@ impl Raw {
     pub(super) fn parts(&self) -> Vec<Raw> {
         match self {
             Self::List(values) => values.clone(),
-            Self::Bare(text) => text.split(',').map(|part| Self::Bare(part.to_owned())).collect(),
+            Self::Bare(text) => text.split(',').map(|part| Self::Bare(part.to_owned().into())).collect(),
             other => vec![other.clone()],
         }
     }
@@ -112,8 +112,8 @@ impl Value for bool {
     fn parse(raw: &Raw) -> Result<Self, String> {
         match raw {
             Raw::Boolean(boolean) => Ok(*boolean),
-            Raw::Bare(text) if text == "true" => Ok(true),
-            Raw::Bare(text) if text == "false" => Ok(false),
+            Raw::Bare(text) if text.as_str() == "true" => Ok(true),
+            Raw::Bare(text) if text.as_str() == "false" => Ok(false),
             other => Err(format!("{} is neither true nor false", other.shown())),
         }
     }

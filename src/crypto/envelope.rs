@@ -6,7 +6,7 @@
 
 use aws_lc_rs::{
     aead::{self, AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
+    constant_time, hmac,
 };
 use zeroize::Zeroize;
 
@@ -36,14 +36,9 @@ pub enum OpenError {
     /// They are of a version that this release does not know.
     #[error("the sealed value has the unknown version {0}; a newer release may have written it")]
     Version(u8),
-    /// They were wrapped by another master key.
-    #[error("the data key was wrapped by the master key {found}, but {expected} is in use")]
-    OtherMasterKey {
-        /// The master key that was tried.
-        expected: KeyId,
-        /// The one that is needed.
-        found: KeyId,
-    },
+    /// They were wrapped by a master key that is not at hand.
+    #[error("the data key was wrapped by the master key {0}, which is not at hand")]
+    UnknownMasterKey(KeyId),
     /// They were changed, cut, sealed with another data key, or belong to another row, column or tenant.
     #[error("the sealed value is damaged or belongs elsewhere")]
     Damaged,
@@ -91,7 +86,16 @@ impl DataKey {
         context.sign().as_ref().to_vec()
     }
 
-    fn of(bytes: Secret<[u8; 32]>) -> Self {
+    /// Whether both are the same key. Takes as long when they are not.
+    pub fn same_as(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.bytes.expose(), other.bytes.expose()).is_ok()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        self.bytes.expose()
+    }
+
+    pub(super) fn of(bytes: Secret<[u8; 32]>) -> Self {
         let key = aead_key(&bytes);
         Self { bytes, key }
     }
@@ -114,14 +118,11 @@ impl MasterKey {
     /// The data key that was wrapped for this tenant.
     ///
     /// # Errors
-    /// [`OpenError`]; [`OpenError::OtherMasterKey`] names the key that is needed.
+    /// [`OpenError`]; [`OpenError::UnknownMasterKey`] names the key that is needed.
     pub fn unwrap(&self, wrapped: &[u8], tenant: &str) -> Result<DataKey, OpenError> {
         let found = wrapped_by(wrapped)?;
         if found != self.id() {
-            return Err(OpenError::OtherMasterKey {
-                expected: self.id(),
-                found,
-            });
+            return Err(OpenError::UnknownMasterKey(found));
         }
         let (head, sealed) = wrapped.split_at(1 + KEY_ID_LEN);
         let bytes = open(&self.wrapping_key(), head, sealed, tenant.as_bytes())?;
@@ -138,7 +139,7 @@ impl MasterKey {
 ///
 /// # Errors
 /// [`OpenError::Version`] and [`OpenError::Damaged`].
-fn wrapped_by(wrapped: &[u8]) -> Result<KeyId, OpenError> {
+pub fn wrapped_by(wrapped: &[u8]) -> Result<KeyId, OpenError> {
     let (&version, rest) = wrapped.split_first().ok_or(OpenError::Damaged)?;
     if version != VERSION {
         return Err(OpenError::Version(version));
@@ -247,13 +248,7 @@ mod tests {
 
         let other = MasterKey::from_bytes([4; 32]);
         let error = other.unwrap(&wrapped, "acme").unwrap_err();
-        assert_eq!(
-            error,
-            OpenError::OtherMasterKey {
-                expected: other.id(),
-                found: master.id()
-            }
-        );
+        assert_eq!(error, OpenError::UnknownMasterKey(master.id()));
         for bit in 0..wrapped.len() * 8 {
             let mut changed = wrapped.clone();
             changed[bit / 8] ^= 1 << (bit % 8);

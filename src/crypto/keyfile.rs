@@ -19,10 +19,16 @@ pub enum KeyFileError {
     Io {
         /// Where the file is.
         path: PathBuf,
-        /// What was tried: `made` or `read`.
+        /// What was tried: `made`, `read`, `changed` or `locked`.
         action: &'static str,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another process has locked it.
+    #[error("the key file {} is being changed by another process. Wait until that has ended", path.display())]
+    Busy {
+        /// Where the file is.
+        path: PathBuf,
     },
     /// Others than its owner and group can read or change it.
     #[error("the key file {} is open to other users (mode {mode:04o}). Make it private with `chmod 600`, and replace the key if they may have read it", path.display())]
@@ -60,7 +66,75 @@ pub(super) fn load_or_create(path: &Path, make: impl FnOnce() -> Secret<Vec<u8>>
     load(path)
 }
 
-fn load(path: &Path) -> Result<Secret<Vec<u8>>, KeyFileError> {
+/// Puts `content` in the place of what the file at `path` holds. Whoever reads it meanwhile finds the one or the other whole, also
+/// after a crash. Owner and mode stay. Where `path` is a symbolic link, its target is replaced.
+///
+/// The content is first written beside the file under a name with `.new`, and `staged` is called then.
+pub(super) fn replace(path: &Path, content: &[u8], staged: impl FnOnce()) -> Result<(), KeyFileError> {
+    let replacing = || {
+        let path = fs::canonicalize(path)?;
+        let beside = beside(&path, ".new");
+        // Left by a process that was killed before it could put it in its place.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&beside)?;
+        file.write_all(content)?;
+        keep_owner(&file, &fs::metadata(&path)?)?;
+        file.sync_all()?;
+        staged();
+        fs::rename(&beside, &path)?;
+        sync_folder(&path)
+    };
+    replacing().map_err(|source| KeyFileError::Io {
+        path: path.to_owned(),
+        action: "changed",
+        source,
+    })
+}
+
+/// Gives a file the owner and mode of another: a service must still be able to read what an administrator has replaced.
+fn keep_owner(file: &fs::File, before: &fs::Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+            std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()))?;
+        }
+    }
+    file.set_permissions(before.permissions())
+}
+
+/// Keeps other processes from changing the file at `path`, until what is returned is dropped or the process ends. The lock is a file of
+/// its own with `.lock` behind its name, which stays.
+pub(super) fn lock(path: &Path) -> Result<fs::File, KeyFileError> {
+    let failed = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        action: "locked",
+        source,
+    };
+    let beside = beside(&fs::canonicalize(path).map_err(failed)?, ".lock");
+    let file = fs::OpenOptions::new().create(true).append(true).open(beside).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(KeyFileError::Busy { path: path.to_owned() }),
+        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+pub(super) fn load(path: &Path) -> Result<Secret<Vec<u8>>, KeyFileError> {
     let failed = |source| KeyFileError::Io {
         path: path.to_owned(),
         action: "read",
@@ -89,11 +163,22 @@ fn load(path: &Path) -> Result<Secret<Vec<u8>>, KeyFileError> {
     Ok(content)
 }
 
-fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Makes what was renamed in the file's folder durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::File::open(folder_of(path))?.sync_all()?;
+    Ok(())
+}
+
+fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -110,9 +195,7 @@ fn create(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.error),
     }
-    #[cfg(unix)]
-    fs::File::open(folder)?.sync_all()?;
-    Ok(())
+    sync_folder(path)
 }
 
 #[cfg(test)]
@@ -172,6 +255,48 @@ mod tests {
             mode(accepted);
             assert_eq!(load_or_create(&path, fixed("two")).unwrap().expose(), b"one");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn is_replaced_whole_with_its_owner_and_mode() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let read = || load(&path).unwrap().expose().clone();
+        load_or_create(&path, fixed("one")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        // What a process left that was killed, and who reads at the worst moment.
+        fs::write(dir.path().join("key.new"), "rubbish, and longer than the key").unwrap();
+        let mut between = Vec::new();
+        replace(&path, b"two", || between = read()).unwrap();
+        assert_eq!((between.as_slice(), read().as_slice()), (&b"one"[..], &b"two"[..]));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o440);
+
+        // Only root may give files away, and must not take them by this.
+        let owned = std::os::unix::fs::chown(&path, Some(1), Some(1)).is_ok();
+        let link = dir.path().join("link");
+        symlink("key", &link).unwrap();
+        replace(&link, b"three", || {}).unwrap();
+        assert_eq!(read(), b"three");
+        assert_eq!(fs::metadata(&path).unwrap().uid() == 1, owned);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside it");
+
+        let missing = replace(&dir.path().join("missing"), b"four", || panic!("it is not there")).unwrap_err();
+        assert!(missing.to_string().ends_with("missing cannot be changed"), "{missing}");
+    }
+
+    #[test]
+    fn is_locked_for_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        assert!(matches!(lock(&path), Err(KeyFileError::Io { action: "locked", .. })));
+        load_or_create(&path, fixed("one")).unwrap();
+        let held = lock(&path).unwrap();
+        assert!(matches!(lock(&path), Err(KeyFileError::Busy { .. })));
+        drop(held);
+        lock(&path).unwrap();
     }
 
     #[test]

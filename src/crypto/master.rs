@@ -1,15 +1,12 @@
 //! The master key.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 use aws_lc_rs::hkdf;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroize;
 
-use super::{KeyFileError, Secret, keyfile};
-
-/// What a key file must hold, as `openssl rand -base64 32` prints it.
-const EXPECTED: &str = "32 random bytes in base64";
+use super::{DataKey, Secret};
 
 /// The key of the installation, shared by its replicas. It encrypts nothing itself: keys for each use are derived from it by
 /// HKDF-SHA256 (RFC 5869) with a label, so that none can be turned into another.
@@ -20,31 +17,11 @@ pub struct MasterKey {
 }
 
 /// Tells master keys apart without giving anything away: 8 bytes derived from the key, shown as 16 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 8]);
 
 impl MasterKey {
-    /// The key in the file at `path` (base64, white space around it allowed); a new random one when there is no file.
-    ///
-    /// The file is made atomically with mode 0600, and processes that race for it end with the same key.
-    ///
-    /// # Errors
-    /// [`KeyFileError`] when the file cannot be read or made, is open to other users, or holds no key.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
-        let content = keyfile::load_or_create(path, || {
-            let mut text = vec![0; 45];
-            let written = STANDARD.encode_slice(Secret::<[u8; 32]>::new(random()).expose(), &mut text);
-            debug_assert_eq!(written, Ok(44), "32 bytes take 44 characters");
-            text[44] = b'\n';
-            Secret::new(text)
-        })?;
-        Self::from_text(content.expose()).ok_or_else(|| KeyFileError::Damaged {
-            path: path.to_owned(),
-            expected: EXPECTED,
-        })
-    }
-
-    /// A new random key that is nowhere stored.
+    /// A new random key.
     pub fn generate() -> Self {
         Self::of(Secret::new(random()))
     }
@@ -71,6 +48,19 @@ impl MasterKey {
         self.id
     }
 
+    /// Appends the key in base64 to `text`, 44 characters. The text should have room for it, since a buffer that grows leaves copies.
+    pub(super) fn append_to(&self, text: &mut Vec<u8>) {
+        let from = text.len();
+        text.resize(from + TEXT_LEN, 0);
+        let written = STANDARD.encode_slice(self.bytes.expose(), &mut text[from..]);
+        debug_assert_eq!(written, Ok(TEXT_LEN), "32 bytes take 44 characters");
+    }
+
+    /// The key that sealed positions before they had one of their own: an installation that begins with it goes on accepting them.
+    pub fn first_sealing_key(&self) -> DataKey {
+        DataKey::of(self.derive("sealed positions"))
+    }
+
     /// A key for one use. Different labels give independent keys.
     pub(super) fn derive(&self, label: &str) -> Secret<[u8; 32]> {
         Secret::new(derive(&self.bytes, label))
@@ -81,6 +71,9 @@ impl MasterKey {
         Self { bytes, id }
     }
 }
+
+/// Length of a key in base64.
+pub(super) const TEXT_LEN: usize = 44;
 
 struct Length(usize);
 
@@ -131,17 +124,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comes_back_from_its_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("master.key");
-        let made = MasterKey::load_or_create(&path).unwrap();
-        let again = MasterKey::load_or_create(&path).unwrap();
-        assert_eq!(made.id(), again.id());
-        assert_eq!(made.derive("x").expose(), again.derive("x").expose());
-        assert_ne!(made.id(), MasterKey::load_or_create(&dir.path().join("other")).unwrap().id());
-    }
-
-    #[test]
     fn refuses_anything_that_is_no_key() {
         let key = STANDARD.encode([7; 32]);
         for good in [key.clone(), format!("{key}\n"), format!("  {key}\r\n")] {
@@ -154,14 +136,9 @@ mod tests {
         for bad in ["", "\n", &key[1..], &key[..40], &long, "not a key at all", &key.repeat(2)] {
             assert!(MasterKey::from_text(bad.as_bytes()).is_none(), "{bad:?}");
         }
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("key");
-        keyfile::load_or_create(&path, || Secret::new(b"rubbish".to_vec())).unwrap();
-        let error = MasterKey::load_or_create(&path).unwrap_err();
-        assert!(
-            error.to_string().contains("damaged: it must hold 32 random bytes in base64"),
-            "{error}"
-        );
+        let mut written = Vec::new();
+        MasterKey::from_bytes([7; 32]).append_to(&mut written);
+        assert_eq!(written, key.as_bytes());
     }
 
     #[test]

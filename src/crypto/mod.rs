@@ -1,8 +1,9 @@
 //! Secrets, keys, sealed positions, tokens and ids.
 //!
-//! The master key is a file of its own. Everything else is derived from it ([`Sealer`]) or wrapped by it ([`DataKey`]), so replicas
-//! that share it accept each other's cursors and page tokens and read each other's secrets. The local issuer of tokens has a key
-//! of its own ([`LocalIssuer`]).
+//! The master key comes from outside ([`KeySource`]) and does one thing: it wraps data keys ([`DataKey`]), one for each tenant and one for
+//! sealed positions ([`Sealer`]), which lie in the database. So it can be replaced while everything that was sealed stays good, and
+//! replicas that share it accept each other's cursors and page tokens and read each other's secrets. The local issuer of tokens has a
+//! key of its own ([`LocalIssuer`]).
 //!
 //! Invariants: no secret is printed ([`Secret`] shows `[secret]`), no key lies in a file that others can read, every stored or
 //! handed out text begins with a version, and nothing here reads a clock or panics on any input.
@@ -13,14 +14,18 @@ mod ids;
 mod jwt;
 mod keyfile;
 mod master;
+mod ring;
 mod seal;
 mod secret;
+mod source;
 
-pub use envelope::{DataKey, OpenError, Place};
+pub use envelope::{DataKey, OpenError, Place, wrapped_by};
 pub use etag::etag;
 pub use ids::Ids;
 pub use jwt::{Claims, LOCAL_ISSUER, LocalIssuer, MAX_TOKEN_BYTES, TokenError, Verifier};
 pub use keyfile::KeyFileError;
 pub use master::{KeyId, MasterKey};
+pub use ring::{KeyRing, RingError};
 pub use seal::{BoundSealer, MAX_SEALED_BYTES, SealError, Sealer};
 pub use secret::Secret;
+pub use source::{KeySource, KeySourceError, KeySourceLock, MissingMasterKey};

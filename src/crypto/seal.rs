@@ -6,7 +6,7 @@
 use aws_lc_rs::{constant_time, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::MasterKey;
+use super::DataKey;
 
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
@@ -32,47 +32,36 @@ pub enum SealError {
     Foreign,
 }
 
-/// Seals positions with a key derived from the master key, so all replicas that share it accept each other's.
+/// Seals positions with a key of the installation, so all replicas accept each other's.
 #[derive(Clone)]
 pub struct Sealer {
-    /// The first seals; all open.
-    roots: Vec<hmac::Key>,
+    root: hmac::Key,
 }
 
 /// A [`Sealer`] for one purpose and tenant, which is faster: make one for each stream.
 #[derive(Clone)]
 pub struct BoundSealer {
-    current: hmac::Key,
-    previous: Vec<hmac::Key>,
+    key: hmac::Key,
 }
 
 impl Sealer {
-    /// A sealer with this master key.
-    pub fn new(master: &MasterKey) -> Self {
-        Self { roots: vec![root(master)] }
-    }
-
-    /// Also accepts what was sealed with an earlier master key, so that positions survive its rotation.
-    #[must_use]
-    pub fn accepting(mut self, earlier: &MasterKey) -> Self {
-        self.roots.push(root(earlier));
-        self
+    /// A sealer with this key, which must be used for nothing else. Positions live as long as it, so it must outlive master keys.
+    pub fn new(key: &DataKey) -> Self {
+        Self {
+            root: hmac::Key::new(hmac::HMAC_SHA256, key.bytes()),
+        }
     }
 
     /// The sealer for one purpose (a constant, such as `watch.matches`) and tenant.
     pub fn bind(&self, purpose: &str, tenant: &str) -> BoundSealer {
-        let mut keys = self.roots.iter().map(|root| {
-            let mut context = hmac::Context::with_key(root);
-            context.update(&[VERSION]);
-            // The length first, so that no two pairs of purpose and tenant read alike.
-            context.update(&(purpose.len() as u64).to_be_bytes());
-            context.update(purpose.as_bytes());
-            context.update(tenant.as_bytes());
-            hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
-        });
+        let mut context = hmac::Context::with_key(&self.root);
+        context.update(&[VERSION]);
+        // The length first, so that no two pairs of purpose and tenant read alike.
+        context.update(&(purpose.len() as u64).to_be_bytes());
+        context.update(purpose.as_bytes());
+        context.update(tenant.as_bytes());
         BoundSealer {
-            current: keys.next().expect("there is always one root"),
-            previous: keys.collect(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref()),
         }
     }
 
@@ -94,7 +83,7 @@ impl BoundSealer {
     /// The text for a payload: the same for the same payload. About a third longer than the payload, plus 23 characters. Payloads beyond
     /// some 3,000 bytes give texts that are longer than [`MAX_SEALED_BYTES`] and do not open.
     pub fn seal(&self, payload: &[u8]) -> String {
-        let tag = hmac::sign(&self.current, payload);
+        let tag = hmac::sign(&self.key, payload);
         let mut small = [0; HEAD_LEN + SMALL];
         let mut large = Vec::new();
         let sealed = if payload.len() <= SMALL {
@@ -124,17 +113,11 @@ impl BoundSealer {
         if version != VERSION {
             return Err(SealError::Version(version));
         }
-        let fits = |key| constant_time::verify_slices_are_equal(&hmac::sign(key, payload).as_ref()[..TAG_LEN], tag).is_ok();
-        if !fits(&self.current) && !self.previous.iter().any(fits) {
-            return Err(SealError::Foreign);
-        }
+        let expected = hmac::sign(&self.key, payload);
+        constant_time::verify_slices_are_equal(&expected.as_ref()[..TAG_LEN], tag).map_err(|_| SealError::Foreign)?;
         sealed.drain(..HEAD_LEN);
         Ok(sealed)
     }
-}
-
-fn root(master: &MasterKey) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, master.derive("sealed positions").expose())
 }
 
 impl std::fmt::Debug for Sealer {
@@ -154,9 +137,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crypto::MasterKey;
 
     fn sealer(byte: u8) -> Sealer {
-        Sealer::new(&MasterKey::from_bytes([byte; 32]))
+        Sealer::new(&MasterKey::from_bytes([byte; 32]).first_sealing_key())
     }
 
     #[test]
@@ -164,23 +148,12 @@ mod tests {
         let here = sealer(1);
         let text = here.seal("watch", "acme", b"0123456789abcdef");
         assert_eq!(text.len(), 44);
-        // A replica with the same master key.
+        // A replica with the same key.
         assert_eq!(sealer(1).open("watch", "acme", &text).unwrap(), b"0123456789abcdef");
         for (purpose, tenant) in [("list", "acme"), ("watch", "other"), ("watchacme", ""), ("watch", ""), ("", "acme")] {
             assert_eq!(here.open(purpose, tenant, &text), Err(SealError::Foreign), "{purpose} {tenant}");
         }
         assert_eq!(sealer(2).open("watch", "acme", &text), Err(SealError::Foreign));
-    }
-
-    #[test]
-    fn earlier_master_keys_still_open() {
-        let earlier = MasterKey::from_bytes([1; 32]);
-        let text = Sealer::new(&earlier).seal("watch", "acme", b"7");
-        let rotated = sealer(2).accepting(&earlier);
-        assert_eq!(rotated.open("watch", "acme", &text).unwrap(), b"7");
-        let new = rotated.seal("watch", "acme", b"7");
-        assert_ne!(new, text);
-        assert_eq!(sealer(2).open("watch", "acme", &new).unwrap(), b"7");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
-        connect::{self, Opened},
-        mailbox::{self, ReadError, Subject, Tried},
+        connect::Opened,
+        mailbox::{self, ReadError},
     },
     provider::{Folder, FolderRole, MailSource},
     store::SystemAgent,
@@ -169,14 +169,7 @@ impl Reader {
     async fn read(&self, tenant: &str, agent: &Agent, kept: &mut Option<Opened>) -> Result<(), ReadError> {
         let opened = match kept {
             Some(opened) => opened.clone(),
-            None => match connect::open(&self.ops, tenant, agent).await {
-                Ok(opened) => kept.insert(opened).clone(),
-                Err(error) => {
-                    let subject = Subject { agent, account: None };
-                    mailbox::record_health(&self.ops, tenant, subject, Tried::Read, Some(&error)).await?;
-                    return Err(error);
-                }
-            },
+            None => kept.insert(mailbox::open(&self.ops, tenant, agent).await?).clone(),
         };
         let began = tokio::time::Instant::now();
         let result = mailbox::read(&self.ops, tenant, agent, &opened, &mut |_| {}).await;

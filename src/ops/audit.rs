@@ -14,21 +14,31 @@ const CHANGED: &str = "changed";
 /// The one field that not every administrator may see.
 const ARCHIVE: &str = "exchange.archive";
 
-/// Lists audit entries before the id `before`, newest first. The second value tells whether there may be more.
+/// Lists audit entries before the id `before`, newest first. The second value is the id before which the next page begins; `None` at the
+/// end.
 ///
 /// # Errors
 /// [`crate::domain::Kind::Denied`] without `tenant.admin`.
-pub async fn list(ops: &Ops, caller: &Caller, filter: &AuditFilter, before: &str, page_size: i32) -> Result<(Vec<AuditEntry>, bool)> {
+pub async fn list(
+    ops: &Ops,
+    caller: &Caller,
+    filter: &AuditFilter,
+    before: &str,
+    page_size: i32,
+) -> Result<(Vec<AuditEntry>, Option<String>)> {
     caller.need(Scope::TenantAdmin)?;
     let limit = page_limit(page_size)?;
     let mut entries = ops.store.tenant(&caller.tenant).audit_entries(filter, before, limit).await?;
-    let more = entries.len() as u64 == limit;
+    let last = entries.last().filter(|_| entries.len() as u64 == limit);
+    let next = last.map(|entry| entry.id.clone());
     if !caller.may(Scope::ArchiveConfigure) {
         for entry in &mut entries {
             entry.changes.retain(|change| change.field != ARCHIVE);
         }
+        // An entry without a change would still tell who switched the archive of which agent, and when.
+        entries.retain(|entry| !entry.changes.is_empty());
     }
-    Ok((entries, more))
+    Ok((entries, next))
 }
 
 /// What changed of a resource, collected before it is written down.
@@ -36,20 +46,26 @@ pub async fn list(ops: &Ops, caller: &Caller, filter: &AuditFilter, before: &str
 pub(super) struct Changes(Vec<FieldChange>);
 
 impl Changes {
-    /// Adds the fields of settings that differ. `None` stands for a resource that is not there: then all that have a value differ.
+    /// Adds the fields of settings that differ. Where one side does not have a field, be it that there is no such resource (`None`) or that
+    /// its kind has no such field, it differs if the other side has a value.
     pub(super) fn fields<T: Serialize>(mut self, fields: &[&str], before: Option<&T>, after: Option<&T>) -> Self {
         let tree = |value: Option<&T>| value.map(|value| serde_json::to_value(value).expect("settings always have a JSON form"));
         let (before, after) = (tree(before), tree(after));
         for field in fields {
             let pointer = format!("/{}", field.replace('.', "/"));
-            let (old, new) = (at(before.as_ref(), &pointer), at(after.as_ref(), &pointer));
-            let nothing = |text: &str| matches!(text, "" | "false" | "0" | "[]");
-            let (both, missing) = (before.is_some() && after.is_some(), if before.is_some() { &old } else { &new });
-            if old != new && (both || !nothing(missing)) {
-                self = self.value(field, old, new);
-            }
+            let at = |tree: &Option<Value>| tree.as_ref()?.pointer(&pointer).cloned();
+            let text = |value: Option<Value>| value.as_ref().map_or_else(String::new, text_of);
+            self = match (at(&before), at(&after)) {
+                (None, Some(value)) | (Some(value), None) if is_nothing(&value) => self,
+                (old, new) => self.value(field, text(old), text(new)),
+            };
         }
         self
+    }
+
+    /// Whether nothing changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Adds a field if it differs.
@@ -95,12 +111,18 @@ impl Changes {
     }
 }
 
-fn at(tree: Option<&Value>, pointer: &str) -> String {
-    match tree.and_then(|tree| tree.pointer(pointer)) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+/// A field's value as the log shows it.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
+}
+
+/// Whether a field has the value of one that was never set.
+fn is_nothing(value: &Value) -> bool {
+    matches!(text_of(value).as_str(), "" | "false" | "0" | "[]")
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use super::{
 use crate::{
     crypto::Secret,
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
-    provider::{Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, MailSink, ProviderError, SmtpLogin},
+    provider::{
+        Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, MailSink, ProviderError, Scrub, Scrubbed, SmtpLogin,
+    },
 };
 
 /// An agent's mailbox, opened, with what its login came from.
@@ -30,7 +32,7 @@ pub struct Opened {
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
     let account = account_of(ops, tenant, agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
-    let mailbox = ops.connector.exchange(login)?;
+    let mailbox = exchange(ops, login)?;
     Ok(Opened { mailbox, account })
 }
 
@@ -45,12 +47,18 @@ pub(super) async fn sink(
     account: Option<&MaintenanceAccount>,
 ) -> Result<Arc<dyn MailSink>, ReadError> {
     match agent.settings.kind {
-        AgentKind::Smtp => Ok(ops.connector.smtp(smtp_login(ops, tenant, agent).await?)?),
-        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => {
-            let login = exchange_login(ops, tenant, agent, account).await?;
-            Ok(ops.connector.exchange(login)?)
+        AgentKind::Smtp => {
+            let login = smtp_login(ops, tenant, agent).await?;
+            let scrub = Scrub::new(&login.credentials);
+            Ok(Arc::new(Scrubbed::new(ops.connector.smtp(login)?, scrub)))
         }
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => Ok(exchange(ops, exchange_login(ops, tenant, agent, account).await?)?),
     }
+}
+
+fn exchange(ops: &Ops, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+    let scrub = Scrub::new(&login.credentials);
+    Ok(Arc::new(Scrubbed::new(ops.connector.exchange(login)?, scrub)))
 }
 
 async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin, ReadError> {
@@ -133,10 +141,14 @@ async fn password(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&Maint
     let (place, sealed) = match account {
         Some(account) => (
             maintenance::password_place(&account.id),
-            reader.maintenance_password(&account.id).await?,
+            reader.maintenance_password(&account.id, account.version).await?,
         ),
-        None => (agents::password_place(&agent.id), reader.agent_password(&agent.id).await?),
+        None => (
+            agents::password_place(&agent.id),
+            reader.agent_password(&agent.id, agent.version).await?,
+        ),
     };
+    // It was there a moment ago: the agent or the account was changed since.
     let sealed = sealed.ok_or_else(|| Error::stale(format!("agents/{}", agent.id)))?;
     ops.vault.open(&ops.store, tenant, place, &sealed).await
 }

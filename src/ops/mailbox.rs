@@ -9,14 +9,15 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::{
-    Ops,
-    connect::Opened,
+    Ops, accounts,
+    agents::logins,
+    connect::{self, Opened},
     intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
 };
 use crate::{
     domain::{Agent, AgentHealth, AgentKind, Error, HealthState, MaintenanceAccount, OutcomeResult, Result, Timestamp},
     provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
-    store::{FolderPosition, MailboxItem, retrying},
+    store::{AgentFilter, FolderPosition, MailboxItem, retrying},
 };
 
 /// Messages that are fetched at once.
@@ -64,12 +65,18 @@ pub async fn read(
 ) -> Result<Progress, ReadError> {
     let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
     let mut progress = Progress::default();
-    let result = read_folders(ops, tenant, agent, &*opened.mailbox, &mut progress, report).await;
     let subject = Subject {
         agent,
         account: opened.account.as_ref(),
     };
+    let mut turn = accounts::turn(ops, tenant, subject.account).await?;
+    let result = match turn.log_in(&*opened.mailbox).await {
+        Ok(folders) => read_folders(ops, tenant, agent, &*opened.mailbox, folders, &mut progress, report).await,
+        Err(error) => Err(error.into()),
+    };
     record_health(ops, tenant, subject, Tried::Read, result.as_ref().err()).await?;
+    // Only now does the next one see whether the account's login was refused.
+    drop(turn);
     result.map(|()| progress)
 }
 
@@ -78,10 +85,11 @@ async fn read_folders(
     tenant: &str,
     agent: &Agent,
     source: &dyn MailSource,
+    folders: Vec<Folder>,
     progress: &mut Progress,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), ReadError> {
-    for folder in source.folders().await? {
+    for folder in folders {
         let sweep = agent.settings.exchange.case_sweep && folder.role == FolderRole::Inbox;
         if !sweep && !agent.settings.exchange.archive {
             continue;
@@ -273,6 +281,40 @@ async fn fetch(
     Ok(items)
 }
 
+/// Opens an agent's mailbox, see [`connect::open`], or keeps in its health why not.
+///
+/// # Errors
+/// As [`connect::open`]'s, and the database's.
+pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
+    match connect::open(ops, tenant, agent).await {
+        Ok(opened) => Ok(opened),
+        Err(error) => {
+            record_unopened(ops, tenant, agent, &error).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
+///
+/// # Errors
+/// As the database's.
+async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
+    if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
+        let subject = Subject { agent, account: None };
+        return record_health(ops, tenant, subject, Tried::Read, Some(fault)).await;
+    }
+    retrying(|| async {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        if let Some(agent) = writer.agent(&agent.id).await? {
+            let choices = writer.settings().await?.choices;
+            logins::note_missing(&mut writer, &agent, &choices, ops.now()).await?;
+        }
+        writer.commit().await
+    })
+    .await
+}
+
 /// Whose health is written down, and through which account the mailbox was opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -292,7 +334,8 @@ pub enum Tried {
 }
 
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
-/// with an agent or an account that was changed meanwhile: that is tried anew.
+/// with an agent or an account that was changed meanwhile: that is tried anew. A refused login of a maintenance account stops all agents
+/// that connect through it.
 ///
 /// # Errors
 /// As the database's.
@@ -303,32 +346,41 @@ pub async fn record_health(ops: &Ops, tenant: &str, subject: Subject<'_>, tried:
         Some(ReadError::Provider(fault)) => Some(fault),
         Some(ReadError::Service(_)) => return Ok(()),
     };
+    let refused = fault.filter(|fault| fault.class == ErrorClass::LoginRequired);
+    if let (Some(account), Some(_)) = (account, refused) {
+        ops.mailbox_locks.logins.forget(tenant, &account.id);
+    }
     retrying(|| async {
-        let mut writer = ops.store.begin(tenant).await?;
-        if writer.agent(&agent.id).await?.is_none_or(|now| now.version != agent.version) {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        let Some(agent) = writer.agent(&agent.id).await?.filter(|now| now.version == agent.version) else {
             return Ok(());
-        }
-        if let Some(account) = account {
-            if writer
-                .maintenance_account(&account.id)
-                .await?
-                .is_none_or(|now| now.version != account.version)
-            {
+        };
+        if let Some(tried) = account {
+            let now = writer.maintenance_account(&tried.id).await?;
+            if now.is_none_or(|now| now.version != tried.version) {
                 return Ok(());
             }
-            if let Some(fault) = fault.filter(|fault| fault.class == ErrorClass::LoginRequired && account.problem.is_empty()) {
-                // The same password for each of its mailboxes would lock the account.
-                let name = &account.settings.display_name;
-                let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
-                writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
-            }
         }
-        let before = writer
-            .agent_health(std::slice::from_ref(&agent.id))
-            .await?
-            .pop()
-            .unwrap_or_default();
-        let mut after = health_after(&before, fault, ops.now(), ops.limits.max_backoff);
+        let choices = writer.settings().await?.choices;
+        let mut missing = logins::missing_now(&writer, &agent, &choices).await?;
+        if let (Some(account), Some(fault), None) = (account, refused, &missing) {
+            // The same password for each of its mailboxes would lock the account.
+            let name = &account.settings.display_name;
+            let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
+            writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
+            logins::reassess(&mut writer, &AgentFilter::through(&account.id), &choices, ops.now()).await?;
+            missing = Some(problem);
+        }
+        let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;
+        let before = before.pop().unwrap_or_default();
+        let mut after = match missing {
+            None => health_after(&before, fault, ops.now(), ops.limits.max_backoff),
+            // Whatever came of it, the login is not to be used any more; the health says why.
+            Some(_) => before.clone(),
+        };
+        if let Some(fault) = refused {
+            after.server_reply.clone_from(&fault.server_reply);
+        }
         if agent.settings.kind == AgentKind::Smtp {
             // There is nothing to read, so nothing is tried by itself.
             after.retry_at = None;

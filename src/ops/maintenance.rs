@@ -4,7 +4,7 @@ use super::{
     Ops, Violations,
     agents::{logins, rules},
     audit::Changes,
-    is_plain, page_limit,
+    page_limit,
     requests::RequestId,
 };
 use crate::{
@@ -61,7 +61,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
     let request = RequestId::new(ops, caller, "CreateMaintenanceAccount", request_id, &[&settings, password]).await?;
     let sealed = seal(ops, &caller.tenant, &account.id, &patch).await?.flatten();
     let earlier = retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         if let Some(earlier) = request.earlier(&writer).await? {
             return Ok(Some(earlier));
         }
@@ -72,8 +72,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
         violations.into_result()?;
         request.remember(ops, &mut writer, &account.id).await?;
         writer.insert_maintenance_account(&account, sealed.clone()).await?;
-        let changes = changes(None, Some(&account), account.password_set);
-        changes
+        changes(None, Some(&account), account.password_set)
             .record(ops, &mut writer, caller, AuditAction::Created, name(&account.id))
             .await?;
         writer.commit().await?;
@@ -113,7 +112,8 @@ pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Re
     Ok((accounts.into_iter().zip(agents).collect(), more))
 }
 
-/// Changes a maintenance account, for all agents that connect through it.
+/// Changes a maintenance account, for all agents that connect through it. Where nothing changes, neither its version does; what a person
+/// fixed at the server is tried at once even so.
 ///
 /// # Errors
 /// As of `AgentService.UpdateMaintenanceAccount`.
@@ -122,13 +122,11 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     let now = ops.now();
     let sealed = seal(ops, &caller.tenant, id, &patch).await?;
     let view = retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let before = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
         check_etag(&before, expected_etag)?;
         let mut account = before.clone();
         account.settings.take(&patch.fields, &patch.wanted);
-        account.version += 1;
-        account.updated = now;
         // What the server refused may be right now: the next try tells.
         account.problem.clear();
         account.password_set = sealed.as_ref().map_or(before.password_set, Option::is_some);
@@ -136,15 +134,17 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         let mut violations = Violations(patch.violations.clone());
         check(ops, &mut violations, Some(&before), &account, &patch, &choices);
         violations.into_result()?;
-        writer.update_maintenance_account(&account, sealed.clone()).await?;
-        let through_it = AgentFilter {
-            maintenance_account: Some(id.to_owned()),
-            ..AgentFilter::default()
-        };
-        logins::reassess(&mut writer, &through_it, &choices, now).await?;
         let changed_password = sealed.as_ref().is_some_and(|new| new.is_some() || before.password_set);
         let changes = changes(Some(&before), Some(&account), changed_password);
-        changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
+        if changes.is_empty() {
+            writer.set_maintenance_problem(id, account.version, "").await?;
+        } else {
+            account.version += 1;
+            account.updated = now;
+            writer.update_maintenance_account(&account, sealed.clone()).await?;
+            changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
+        }
+        logins::reassess(&mut writer, &AgentFilter::through(id), &choices, now).await?;
         let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
         writer.commit().await?;
         Ok((account, agents))
@@ -161,21 +161,24 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
 pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
     caller.need(Scope::AgentWrite)?;
     retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
         // An agent that is given this account at the same time either finds it gone or keeps it.
-        writer.lock_tenant().await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let account = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
         check_etag(&account, expected_etag)?;
         let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
         if agents > 0 {
-            let text = format!("{} is used by {agents} agents. Connect them in another way first.", name(id));
+            let text = format!(
+                "{} cannot be deleted while agents connect through it ({agents} now). Connect them in another way first.",
+                name(id)
+            );
             return Err(Error::new(Kind::Precondition, Reason::MaintenanceAccountInUse, text)
                 .with("resource", name(id))
                 .with("agents", agents.to_string()));
         }
         writer.delete_maintenance_account(id).await?;
-        let changes = changes(Some(&account), None, account.password_set);
-        changes.record(ops, &mut writer, caller, AuditAction::Deleted, name(id)).await?;
+        changes(Some(&account), None, account.password_set)
+            .record(ops, &mut writer, caller, AuditAction::Deleted, name(id))
+            .await?;
         writer.commit().await
     })
     .await
@@ -222,7 +225,7 @@ fn check(
         username,
     } = &account.settings;
     violations.check(
-        (1..=256).contains(&display_name.chars().count()) && is_plain(display_name),
+        rules::is_display_name(display_name),
         "maintenance_account.display_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );

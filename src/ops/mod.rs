@@ -1,5 +1,6 @@
 //! What the product does, one file or folder per area. The edge and the background jobs share behaviour only through here.
 
+mod accounts;
 pub mod agents;
 pub mod archive;
 pub mod audit;
@@ -8,6 +9,7 @@ pub mod connect;
 pub mod directory;
 pub mod import;
 mod intake;
+pub mod keys;
 pub mod mailbox;
 pub mod maintenance;
 mod requests;
@@ -26,14 +28,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     blobs::BlobStore,
-    crypto::{Ids, MasterKey, Sealer},
+    crypto::{Ids, Sealer},
     domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation},
     provider::MailConnector,
     store::Store,
     telemetry::Metrics,
 };
 
-pub use vault::Vault;
+pub use vault::{Keys, KeysError, Vault};
 
 /// Everything that operations work with. Cheap to clone.
 #[derive(Clone)]
@@ -88,29 +90,12 @@ impl Ops {
     }
 }
 
-/// A master key and what is made from it.
-pub struct Keys {
-    /// Opens and seals secrets.
-    pub vault: Arc<Vault>,
-    /// Seals cursors and page tokens.
-    pub sealer: Sealer,
-}
-
-impl Keys {
-    /// Derives everything from the master key.
-    pub fn new(master: MasterKey, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            sealer: Sealer::new(&master),
-            vault: Arc::new(Vault::new(master, clock)),
-        }
-    }
-}
-
-/// A lock for each key, kept only while somebody holds or awaits it.
+/// A lock for each key, kept only while somebody holds or awaits it, and what is known of logins that many mailboxes share.
 #[derive(Default)]
 pub(crate) struct KeyedLocks {
     // Held for a map look-up only.
     locks: Mutex<HashMap<(String, String), SharedLock>>,
+    logins: accounts::KnownLogins,
 }
 
 type SharedLock = Arc<tokio::sync::Mutex<()>>;

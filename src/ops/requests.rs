@@ -6,6 +6,11 @@ use crate::{
     store::{NewRequest, Writer},
 };
 
+/// Whether an id has the right form; an empty one says that there is none.
+fn is_well_formed(id: &str) -> bool {
+    id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// The request id of a create. One without an id protects from nothing.
 pub(super) struct RequestId {
     method: &'static str,
@@ -17,7 +22,7 @@ impl RequestId {
     /// Tells about a request id of a wrong form.
     pub(super) fn check(violations: &mut Violations, id: &str) {
         violations.check(
-            id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic()),
+            is_well_formed(id),
             "request_id",
             "must have 1 to 64 printable ASCII characters, best a UUID.",
         );
@@ -45,7 +50,8 @@ impl RequestId {
     /// # Errors
     /// REQUEST_ID_REUSED when it was another request.
     pub(super) async fn earlier(&self, writer: &Writer) -> Result<Option<String>> {
-        if self.id.is_empty() {
+        // One of a wrong form made nothing, and databases do not take all characters.
+        if self.id.is_empty() || !is_well_formed(&self.id) {
             return Ok(None);
         }
         match writer.request(self.method, &self.id).await? {

@@ -37,7 +37,8 @@ pub async fn get(ops: &Ops, caller: &Caller) -> Result<TenantSettings> {
     ops.store.tenant(&caller.tenant).settings().await
 }
 
-/// Changes the tenant's settings. Agents whose login that touches are tried anew, or wait for one.
+/// Changes the tenant's settings. Agents whose login that touches are tried anew, or wait for one. Where nothing changes, neither the
+/// settings' version does.
 ///
 /// # Errors
 /// As of `SettingsService.UpdateTenantSettings`.
@@ -47,17 +48,19 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
     normalise(&mut patch.wanted);
     check(&patch)?;
     let settings = retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
-        // Nobody takes a triage licence meanwhile.
-        writer.lock_tenant().await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let mut settings = writer.settings().await?;
         if !expected_etag.is_empty() && expected_etag != settings_etag(&settings) {
             return Err(Error::stale(NAME));
         }
         let before = settings.choices.clone();
         settings.choices.take(&patch.fields, &patch.wanted);
-        settings.version += 1;
         let after = &settings.choices;
+        let changes = Changes::default().fields(TenantChoices::FIELDS, Some(&before), Some(after));
+        if changes.is_empty() {
+            return Ok(settings);
+        }
+        settings.version += 1;
         if after.triage_licence_count < before.triage_licence_count {
             check_licences(after.triage_licence_count, writer.triage_agents().await?)?;
         }
@@ -65,7 +68,6 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
         if before.authentication_method != after.authentication_method {
             logins::reassess(&mut writer, &AgentFilter::default(), after, now).await?;
         }
-        let changes = Changes::default().fields(TenantChoices::FIELDS, Some(&before), Some(after));
         changes
             .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
             .await?;
@@ -100,7 +102,7 @@ pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<Ten
     caller.need(Scope::TenantAdmin)?;
     let now = ops.now();
     retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let mut settings = writer.settings().await?;
         if settings.acknowledged.is_some() {
             return Ok(settings);
@@ -108,8 +110,9 @@ pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<Ten
         settings.acknowledged = Some((caller.user.clone(), now));
         settings.version += 1;
         writer.put_settings(&settings).await?;
-        let changes = Changes::default().value("storage_acknowledgement", "", "true");
-        changes
+        let accepted = serde_json::json!({ "user": format!("users/{}", caller.user), "acknowledge_time": now.to_string() });
+        Changes::default()
+            .value("storage_acknowledgement", "", accepted.to_string())
             .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
             .await?;
         writer.commit().await?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{
     Ops,
     archive::Download,
-    connect::{self, Opened},
-    mailbox::{self, Progress, ReadError, Subject, Tried},
+    connect::Opened,
+    mailbox::{self, Progress, ReadError},
     page_limit,
     watch::{Cursors, Followed, follow_events},
 };
@@ -191,7 +191,7 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
         let text = format!("agents/{id} is disabled, or does neither sweep nor archive.");
         return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with("resource", format!("agents/{id}")));
     }
-    let opened = connect::open(ops, &caller.tenant, &agent).await;
+    let opened = mailbox::open(ops, &caller.tenant, &agent).await;
     Ok((agent, opened))
 }
 
@@ -206,12 +206,5 @@ pub async fn run_sweep(
     opened: Result<Opened, ReadError>,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Progress, ReadError> {
-    match opened {
-        Ok(opened) => mailbox::read(ops, tenant, agent, &opened, report).await,
-        Err(error) => {
-            let subject = Subject { agent, account: None };
-            mailbox::record_health(ops, tenant, subject, Tried::Read, Some(&error)).await?;
-            Err(error)
-        }
-    }
+    mailbox::read(ops, tenant, agent, &opened?, report).await
 }

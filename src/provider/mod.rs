@@ -4,6 +4,7 @@
 mod connector;
 pub mod ews;
 pub mod net;
+mod scrub;
 pub mod smtp;
 mod stage;
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use connector::NetworkConnector;
+pub use scrub::{Scrub, Scrubbed};
 pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 

@@ -42,12 +42,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
         row.map(to_agent).transpose()
     }
 
-    /// The agent's password, sealed. `None` when none is stored, or when there is no such agent.
+    /// The password of this version of an agent, sealed: never that for a server it was moved to meanwhile. `None` when none is stored, or
+    /// when there is no such agent of this version.
     ///
     /// # Errors
     /// As the database's.
-    pub async fn agent_password(&self, id: &str) -> Result<Option<Vec<u8>>> {
+    pub async fn agent_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
         let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .filter(agent::Column::Version.eq(version))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
@@ -185,6 +187,16 @@ pub struct AgentFilter {
     pub kind: Option<AgentKind>,
     /// Only those that connect through this maintenance account.
     pub maintenance_account: Option<String>,
+}
+
+impl AgentFilter {
+    /// Those that connect through this maintenance account.
+    pub fn through(account: &str) -> Self {
+        Self {
+            maintenance_account: Some(account.to_owned()),
+            ..Self::default()
+        }
+    }
 }
 
 /// Chooses agents by how their work goes.

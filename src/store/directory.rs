@@ -280,8 +280,9 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Writer {
-    /// Lets no other transaction write this tenant's mail or directory until this one ends, so that a contact and a message that
-    /// arrive at the same time find each other. SQLite has one writer anyway.
+    /// Lets no other transaction write this tenant's mail, directory, settings or agents until this one ends: a contact and a message that
+    /// arrive at the same time find each other, and what one change is judged by is not changed by another meanwhile. Take it before any
+    /// row is written, lest two transactions wait for each other. SQLite has one writer anyway.
     ///
     /// # Errors
     /// As the database's.

@@ -24,12 +24,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
         row.map(to_account).transpose()
     }
 
-    /// A maintenance account's password, sealed. `None` when none is stored, or when there is no such account.
+    /// The password of this version of a maintenance account, sealed: never that for a server it was moved to meanwhile. `None` when none is
+    /// stored, or when there is no such account of this version.
     ///
     /// # Errors
     /// As the database's.
-    pub async fn maintenance_password(&self, id: &str) -> Result<Option<Vec<u8>>> {
+    pub async fn maintenance_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
         let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            .filter(maintenance_account::Column::Version.eq(version))
             .one(&self.conn)
             .await
             .map_err(store_error)?;

@@ -10,6 +10,7 @@ mod blobs;
 mod directory;
 mod entity;
 mod events;
+mod keys;
 mod mailboxes;
 mod maintenance;
 mod messages;
@@ -26,13 +27,17 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 use sea_orm_migration::MigratorTrait;
 
-use crate::domain::{Error, Result};
+use crate::{
+    crypto::Secret,
+    domain::{Error, Result},
+};
 
 pub use agents::{AgentFilter, HealthFilter, NewRequest};
 pub use audit::AuditFilter;
 pub use blobs::{BlobRow, NewBlob};
 pub use directory::KnownAddress;
 pub use events::EventPage;
+pub use keys::{INSTALLATION, Rewrapping, WrappedKey};
 pub use mailboxes::{FolderPosition, MailboxItem};
 pub use messages::{KnownMessage, MessageAfter, NewMessage, SearchWords};
 pub use notes::OutcomeFilter;
@@ -45,8 +50,8 @@ pub use tx::retrying;
 pub enum DatabaseLocation {
     /// A SQLite file, made when missing.
     Sqlite(PathBuf),
-    /// A `postgres://` URL.
-    Postgres(String),
+    /// A `postgres://` URL with its password.
+    Postgres(Secret),
 }
 
 /// The database. Cheap to clone.
@@ -95,7 +100,7 @@ impl Store {
     pub async fn open(location: &DatabaseLocation, max_connections: u32) -> Result<Self> {
         let (read, write) = match location {
             DatabaseLocation::Sqlite(path) => open_sqlite(path, max_connections).await,
-            DatabaseLocation::Postgres(url) => open_postgres(url, max_connections).await,
+            DatabaseLocation::Postgres(url) => open_postgres(url.expose(), max_connections).await,
         }
         .map_err(Error::store_unavailable)?;
         migrate(&write).await.map_err(Error::store_unavailable)?;

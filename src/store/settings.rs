@@ -1,12 +1,8 @@
-//! What holds for a whole tenant, and its data key.
+//! What holds for a whole tenant.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
 
-use super::{
-    TenantStore, Writer, corrupt,
-    entity::{tenant_key, tenant_settings},
-    store_error, to_json,
-};
+use super::{TenantStore, Writer, corrupt, entity::tenant_settings, store_error, to_json};
 use crate::domain::{Error, Result, TenantSettings, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
@@ -25,18 +21,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
             acknowledged: row.acknowledged_by.zip(row.acknowledged_time.map(Timestamp)),
             version: row.version,
         })
-    }
-
-    /// The tenant's data key, wrapped. `None` for a tenant that has none yet.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn data_key(&self) -> Result<Option<Vec<u8>>> {
-        let row = tenant_key::Entity::find_by_id(self.tenant.to_string())
-            .one(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(row.map(|row| row.wrapped))
     }
 }
 
@@ -75,23 +59,5 @@ impl Writer {
             result.rows_affected == 1
         };
         if written { Ok(()) } else { Err(Error::stale("tenantSettings")) }
-    }
-
-    /// Stores the tenant's data key, unless it has one.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn insert_data_key(&mut self, wrapped: Vec<u8>, now: Timestamp) -> Result<()> {
-        let row = tenant_key::ActiveModel {
-            tenant_id: Set(self.tenant.to_string()),
-            wrapped: Set(wrapped),
-            create_time: Set(now.0),
-        };
-        tenant_key::Entity::insert_many([row])
-            .on_conflict(OnConflict::column(tenant_key::Column::TenantId).do_nothing().to_owned())
-            .exec_without_returning(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
     }
 }

@@ -35,6 +35,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// As [`Store::begin`], for what must not run beside other changes of the tenant's settings, agents and mail: see
+    /// [`Writer::lock_tenant`].
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
+    pub async fn begin_alone(&self, tenant: &str) -> Result<Writer> {
+        let mut writer = self.begin(tenant).await?;
+        writer.lock_tenant().await?;
+        Ok(writer)
+    }
+}
+
 impl Writer {
     /// Makes everything durable and wakes the streams that wait for it.
     ///

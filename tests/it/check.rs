@@ -340,8 +340,7 @@ async fn who_may_check_what() {
     let anna = h.client_as(TENANT, "anna", &[Scope::AgentUse]).await;
     check(&anna, &agent.name).await.unwrap();
     // Nobody to send to.
-    let users = vec![user("anna", &[])];
-    let mut nobody = users[0].clone();
+    let mut nobody = user("anna", &[]);
     nobody.revision = 2;
     let request = mailagent_client::v1::BatchUpsertUsersRequest { users: vec![nobody] };
     client.clone().directory.batch_upsert_users(request).await.unwrap();

@@ -21,7 +21,7 @@ use tonic::Code;
 use crate::harness::{Mail, PATIENCE, eventually, take};
 
 /// The program, with none of the settings that the surroundings may have.
-fn mailagent(folder: &Path) -> Command {
+pub fn mailagent(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mailagent"));
     let settings = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAILAGENT_"));
     for (name, _) in settings {
@@ -31,16 +31,18 @@ fn mailagent(folder: &Path) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Output {
+/// Runs the program to its end.
+pub fn run(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Output {
     mailagent(folder).args(arguments).output().expect("the program starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+/// What it printed.
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("it is UTF-8")
 }
 
 /// Compares with a golden file; `UPDATE_EXPECT=1` takes the new text over.
-fn expect_file(name: &str, shown: &str) {
+pub fn expect_file(name: &str, shown: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&path, shown).expect("the golden file can be written");
@@ -53,7 +55,19 @@ fn expect_file(name: &str, shown: &str) {
 fn every_command_explains_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut shown = String::new();
-    for command in ["", "serve", "demo", "token", "migrate", "archive", "archive import"] {
+    for command in [
+        "",
+        "serve",
+        "demo",
+        "token",
+        "migrate",
+        "keys",
+        "keys rotate",
+        "keys list",
+        "keys prune",
+        "archive",
+        "archive import",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = run(folder.path(), &arguments);
         assert!(output.status.success(), "{command}");

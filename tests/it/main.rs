@@ -17,6 +17,8 @@ mod demo_set;
 mod directory;
 mod edge;
 mod health;
+mod keys;
+mod secrets;
 mod settings;
 mod sweep;
 mod tidy;

@@ -154,12 +154,13 @@ fn agent_health(health: AgentHealth, disabled: bool) -> v1::AgentHealth {
 
 /// What a new agent is to be. What is wrong in form is kept in the patch, for the operation to tell with the rest.
 pub(in crate::api) fn new_agent(agent: Option<v1::Agent>) -> AgentPatch {
-    let agent = agent.unwrap_or_default();
+    let mut agent = agent.unwrap_or_default();
     let mut violations = Vec::new();
     if !agent.name.is_empty() {
         violations.push(violation("agent.name", "must be empty: the service chooses it."));
     }
-    patch(agent, &Mask::All, violations)
+    let passwords = Passwords::take(&mut agent);
+    patch(agent, passwords, &Mask::All, violations)
 }
 
 /// Which agent is to change, its etag as it was read, and what changes.
@@ -167,30 +168,44 @@ pub(in crate::api) fn new_agent(agent: Option<v1::Agent>) -> AgentPatch {
 /// # Errors
 /// A violation when there is no agent or its name is of another form.
 pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<(String, String, AgentPatch)> {
-    let agent = request.agent.unwrap_or_default();
+    let mut agent = request.agent.unwrap_or_default();
+    let passwords = Passwords::take(&mut agent);
     let id = id("agents", "agent.name", &agent.name)?.to_owned();
     let etag = agent.etag.clone();
     let known = [AgentSettings::FIELDS, OTHER_PATHS].concat();
     let (mask, violations) = Mask::new(request.update_mask, &known);
-    Ok((id, etag, patch(agent, &mask, violations)))
+    Ok((id, etag, patch(agent, passwords, &mask, violations)))
 }
 
-fn patch(agent: v1::Agent, mask: &Mask, mut violations: Vec<Violation>) -> AgentPatch {
+/// The passwords of a request. They are taken out of it first, so that they are erased whatever becomes of the rest.
+struct Passwords {
+    smtp: Secret,
+    exchange: Secret,
+}
+
+impl Passwords {
+    fn take(agent: &mut v1::Agent) -> Self {
+        let smtp = agent.smtp.as_mut().map(|smtp| std::mem::take(&mut smtp.password));
+        let exchange = agent.exchange.as_mut().map(|exchange| std::mem::take(&mut exchange.password));
+        Self {
+            smtp: smtp.unwrap_or_default().into(),
+            exchange: exchange.unwrap_or_default().into(),
+        }
+    }
+}
+
+fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Vec<Violation>) -> AgentPatch {
     let mut fields = Fields::new(mask);
     let kind_wanted = mask.pick("kind", (), agent.kind != 0).is_some();
-    let mut exchange = agent.exchange.unwrap_or_default();
-    let mut smtp = agent.smtp.unwrap_or_default();
-    let hidden = |path: &'static str, password: String| {
-        let given = !password.is_empty();
-        mask.pick_by_name(path, (path, Secret::new(password)), given)
+    let exchange = agent.exchange.unwrap_or_default();
+    let smtp = agent.smtp.unwrap_or_default();
+    let hidden = |path: &'static str, password: Secret| {
+        let given = !password.expose().is_empty();
+        mask.pick_by_name(path, (path, password), given)
     };
-    let smtp_password = hidden("smtp.password", std::mem::take(&mut smtp.password));
-    let exchange_password = hidden("exchange.password", std::mem::take(&mut exchange.password));
-    // An empty one under the path of the other kind erases nothing.
-    let password = match (exchange_password, smtp_password) {
-        (Some(one), Some(other)) if one.1.expose().is_empty() => Some(other),
-        (one, other) => one.or(other),
-    };
+    let smtp_password = hidden("smtp.password", passwords.smtp);
+    let exchange_password = hidden("exchange.password", passwords.exchange);
+    let given = [exchange_password, smtp_password].into_iter().flatten().collect();
     let owner_given = !agent.owner_user.is_empty();
     let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
     let wanted = AgentSettings {
@@ -210,7 +225,7 @@ fn patch(agent: v1::Agent, mask: &Mask, mut violations: Vec<Violation>) -> Agent
         owner_user,
         wanted,
         fields: fields.picked,
-        password,
+        passwords: given,
         violations,
     }
 }

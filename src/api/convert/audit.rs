@@ -3,7 +3,7 @@
 use super::{from_time, name, optional_id, time};
 use crate::{
     api::v1,
-    domain::{AuditAction, AuditEntry, Result},
+    domain::{AuditAction, AuditEntry, Error, Result},
     store::AuditFilter,
 };
 
@@ -33,6 +33,10 @@ pub(in crate::api) fn entry(entry: AuditEntry) -> v1::AuditEntry {
 /// # Errors
 /// A violation for a name of another form or a time out of range.
 pub(in crate::api) fn filter(filter: v1::AuditFilter) -> Result<AuditFilter> {
+    if !filter.resource.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let description = "must be a resource's name, such as agents/{agent}, users/{user}/defaultAgent or tenantSettings.";
+        return Err(Error::invalid_field("filter.resource", description));
+    }
     Ok(AuditFilter {
         user: optional_id("users", "filter.user", &filter.user)?,
         start: from_time("filter.start_time", filter.start_time)?,

@@ -46,12 +46,13 @@ pub(in crate::api) fn account((account, agents): MaintenanceView) -> v1::Mainten
 
 /// What a new account is to be. What is wrong in form is kept in the patch, for the operation to tell with the rest.
 pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> MaintenancePatch {
-    let account = account.unwrap_or_default();
+    let mut account = account.unwrap_or_default();
+    let password = take_password(&mut account);
     let mut violations = Vec::new();
     if !account.name.is_empty() {
         violations.push(violation("maintenance_account.name", "must be empty: the service chooses it."));
     }
-    patch(account, &Mask::All, violations)
+    patch(account, password, &Mask::All, violations)
 }
 
 /// Which account is to change, its etag as it was read, and what changes.
@@ -59,20 +60,26 @@ pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> Ma
 /// # Errors
 /// A violation when there is no account or its name is of another form.
 pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountRequest) -> Result<(String, String, MaintenancePatch)> {
-    let account = request.maintenance_account.unwrap_or_default();
+    let mut account = request.maintenance_account.unwrap_or_default();
+    let password = take_password(&mut account);
     let id = id("maintenanceAccounts", "maintenance_account.name", &account.name)?.to_owned();
     let etag = account.etag.clone();
     let known = [MaintenanceSettings::FIELDS, OTHER_PATHS].concat();
     let (mask, violations) = Mask::new(request.update_mask, &known);
-    Ok((id, etag, patch(account, &mask, violations)))
+    Ok((id, etag, patch(account, password, &mask, violations)))
 }
 
-fn patch(account: v1::MaintenanceAccount, mask: &Mask, mut violations: Vec<Violation>) -> MaintenancePatch {
+/// The password of a request. It is taken out first, so that it is erased whatever becomes of the rest.
+fn take_password(account: &mut v1::MaintenanceAccount) -> Secret {
+    std::mem::take(&mut account.password).into()
+}
+
+fn patch(account: v1::MaintenanceAccount, password: Secret, mask: &Mask, mut violations: Vec<Violation>) -> MaintenancePatch {
     let mut fields = Fields::new(mask);
     let kind_wanted = mask.pick("kind", (), account.kind != 0).is_some();
     let kind = requested_kind("maintenance_account.kind", account.kind, kind_wanted, &mut violations);
-    let password_given = !account.password.is_empty();
-    let password = mask.pick_by_name("password", Secret::new(account.password), password_given);
+    let password_given = !password.expose().is_empty();
+    let password = mask.pick_by_name("password", password, password_given);
     let wanted = MaintenanceSettings {
         display_name: fields.text("display_name", account.display_name),
         kind: fields.value("kind", kind, account.kind != 0),

@@ -27,7 +27,7 @@ use super::{Edge, ServeError, serve};
 use crate::{
     blobs::MemoryStore,
     config::{self, Config},
-    crypto::{Claims, Ids, LOCAL_ISSUER, LocalIssuer, MasterKey},
+    crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
     ops::{KeyedLocks, Keys, Limits, Ops},
@@ -124,10 +124,12 @@ impl Harness {
         let issuer = LocalIssuer::load_or_create(&folder.path().join("issuer.pem")).unwrap();
         let clock = Arc::new(SystemClock);
         let lifecycle = Lifecycle::new();
-        let keys = Keys::new(MasterKey::from_bytes([7; 32]), clock.clone());
         let location = DatabaseLocation::Sqlite(folder.path().join("mailagent.db"));
+        let store = Store::open(&location, 4).await.unwrap();
+        let source = KeySource::File(folder.path().join("master.key"));
+        let keys = Keys::open(&store, source, clock.clone()).await.unwrap();
         let ops = Ops {
-            store: Store::open(&location, 4).await.unwrap(),
+            store,
             blobs: Arc::new(MemoryStore::new()),
             vault: keys.vault,
             sealer: keys.sealer,

@@ -1,6 +1,6 @@
 //! The agent that sends for a user when none is named.
 
-use super::{Agent, get};
+use super::{Agent, rules::absent, visible};
 use crate::{
     domain::{AuditAction, Caller, Error, Kind, Reason, Result, Scope},
     ops::{Ops, audit::Changes},
@@ -12,9 +12,7 @@ use crate::{
 /// # Errors
 /// As of `AgentService.GetDefaultAgent`.
 pub async fn default_of(ops: &Ops, caller: &Caller, user: &str) -> Result<Option<String>> {
-    if user != caller.user {
-        caller.need(Scope::AgentWrite)?;
-    }
+    may(caller, user, &[Scope::AgentRead, Scope::AgentUse, Scope::AgentWrite])?;
     let reader = ops.store.tenant(&caller.tenant);
     if reader.user(user).await?.is_none() {
         return Err(Error::not_found(format!("users/{user}")));
@@ -27,20 +25,16 @@ pub async fn default_of(ops: &Ops, caller: &Caller, user: &str) -> Result<Option
 /// # Errors
 /// As of `AgentService.SetDefaultAgent`.
 pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&str>) -> Result<()> {
-    if user != caller.user {
-        caller.need(Scope::AgentWrite)?;
-    }
-    // One that the caller may not see does not exist for them.
-    if let Some(id) = agent {
-        get(ops, caller, id).await?;
-    }
+    may(caller, user, &[Scope::AgentUse, Scope::AgentWrite])?;
     retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         if writer.user(user).await?.is_none() {
-            return Err(Error::not_found(format!("users/{user}")));
+            let remedy = "Choose a user of the directory, or write this one there first.";
+            return Err(absent("default_agent.name", format!("users/{user}"), remedy));
         }
         if let Some(id) = agent {
-            let found = writer.agent(id).await?.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
+            let found = visible(caller, writer.agent(id).await?, id);
+            let found = found.map_err(|_| absent("default_agent.agent", format!("agents/{id}"), "Choose another agent."))?;
             if found.owner_user != user {
                 return Err(of_another_user(&found, user));
             }
@@ -61,6 +55,15 @@ pub(super) async fn clear(ops: &Ops, writer: &mut Writer, caller: &Caller, agent
     match writer.clear_default_agent(agent).await? {
         Some(user) => record(ops, writer, caller, &user, Some(agent), None).await,
         None => Ok(()),
+    }
+}
+
+/// Whether the caller may deal with this user's default agent: with any of `own` if it is their own.
+fn may(caller: &Caller, user: &str, own: &[Scope]) -> Result<()> {
+    if user == caller.user {
+        caller.need_any(own)
+    } else {
+        caller.need(Scope::AgentWrite)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether an agent has a login to try, and what its health is when that changes.
 
+use std::collections::HashMap;
+
 use crate::{
     domain::{
         Agent, AgentHealth, AgentKind, AuthenticationMethod, HealthState, MaintenanceAccount, Result, SmtpAuthentication, TenantChoices,
@@ -22,6 +24,11 @@ pub(in crate::ops) fn missing(agent: &Agent, account: Option<&MaintenanceAccount
             }
             SmtpAuthentication::Oauth => Some(nobody.to_owned()),
         },
+        AgentKind::ExchangeGraph if method == AuthenticationMethod::Basic => Some(
+            "Microsoft Graph takes modern authentication only, and the tenant's authentication method is BASIC. Have an administrator set it to \
+             MODERN, or change the kind of this agent."
+                .to_owned(),
+        ),
         AgentKind::ExchangeGraph => Some(nobody.to_owned()),
         AgentKind::ExchangeEws if method == AuthenticationMethod::Modern => Some(format!(
             "{nobody} The tenant uses modern authentication, so passwords are not used."
@@ -75,26 +82,63 @@ pub(super) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: T
 /// As the database's.
 pub(in crate::ops) async fn reassess(writer: &mut Writer, filter: &AgentFilter, choices: &TenantChoices, now: Timestamp) -> Result<()> {
     let mut after = String::new();
+    let mut accounts = HashMap::new();
     loop {
         let agents = writer.agents(&after, filter, PAGE).await?;
         let Some(last) = agents.last() else { return Ok(()) };
         after.clone_from(&last.id);
         let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
         let health = writer.agent_health(&ids).await?;
-        for (agent, before) in agents
-            .iter()
-            .zip(&health)
-            .filter(|(agent, _)| agent.settings.kind != AgentKind::Smtp)
-        {
-            let account = match agent.settings.exchange.maintenance_account.as_str() {
-                "" => None,
-                id => writer.maintenance_account(id).await?,
-            };
-            let missing = missing(agent, account.as_ref(), choices.authentication_method);
+        for (agent, before) in agents.iter().zip(&health) {
+            if agent.settings.kind == AgentKind::Smtp {
+                continue;
+            }
+            let id = &agent.settings.exchange.maintenance_account;
+            if !accounts.contains_key(id) {
+                accounts.insert(id.clone(), account_of(writer, agent).await?);
+            }
+            let account = accounts.get(id).and_then(Option::as_ref);
+            let missing = missing(agent, account, choices.authentication_method);
             let fresh = fresh_health(before, missing, now);
             if fresh.state != before.state || fresh.problem != before.problem || before.retry_at.is_some() {
                 writer.set_agent_health(&agent.id, &fresh).await?;
             }
         }
+    }
+}
+
+/// Writes down what an agent's login lacks now, if it lacks anything that its health does not tell already.
+///
+/// # Errors
+/// As the database's.
+pub(in crate::ops) async fn note_missing(writer: &mut Writer, agent: &Agent, choices: &TenantChoices, now: Timestamp) -> Result<()> {
+    let Some(problem) = missing_now(writer, agent, choices).await? else {
+        return Ok(());
+    };
+    let before = writer
+        .agent_health(std::slice::from_ref(&agent.id))
+        .await?
+        .pop()
+        .unwrap_or_default();
+    if before.problem != problem {
+        let health = fresh_health(&before, Some(problem), now);
+        writer.set_agent_health(&agent.id, &health).await?;
+    }
+    Ok(())
+}
+
+/// As [`missing`], with the maintenance account as it is now.
+///
+/// # Errors
+/// As the database's.
+pub(in crate::ops) async fn missing_now(writer: &Writer, agent: &Agent, choices: &TenantChoices) -> Result<Option<String>> {
+    let account = account_of(writer, agent).await?;
+    Ok(missing(agent, account.as_ref(), choices.authentication_method))
+}
+
+async fn account_of(writer: &Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
+    match agent.settings.exchange.maintenance_account.as_str() {
+        "" => Ok(None),
+        id => writer.maintenance_account(id).await,
     }
 }

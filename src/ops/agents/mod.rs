@@ -14,7 +14,10 @@ use self::rules::Context;
 use super::{Ops, Violations, audit::Changes, page_limit, requests::RequestId};
 use crate::{
     crypto::{Place, Secret, etag},
-    domain::{Agent, AgentHealth, AgentKind, AgentSettings, AuditAction, Caller, ConnectionType, Error, Result, Scope, Violation},
+    domain::{
+        Agent, AgentHealth, AgentKind, AgentSettings, AuditAction, Caller, ConnectionType, Error, Result, Scope, SmtpAuthentication,
+        Violation,
+    },
     store::{AgentFilter, retrying},
 };
 
@@ -29,8 +32,9 @@ pub struct AgentPatch {
     pub wanted: AgentSettings,
     /// Paths of the settings to take over, of [`AgentSettings::FIELDS`]. `exchange.archive` needs the scope `archive.configure`.
     pub fields: Vec<&'static str>,
-    /// Password and the path that it was given under; an empty one erases what is stored. `None` leaves it.
-    pub password: Option<(&'static str, Secret)>,
+    /// Passwords and the paths that they were given under. An empty one erases what is stored, if the agent is of the kind that the path is
+    /// for. None leaves it.
+    pub passwords: Vec<(&'static str, Secret)>,
     /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
     pub violations: Vec<Violation>,
 }
@@ -38,15 +42,11 @@ pub struct AgentPatch {
 impl AgentPatch {
     /// All of a new agent, with the password of its own login.
     pub fn all(owner_user: &str, wanted: AgentSettings, password: Secret) -> Self {
-        let field = match wanted.kind {
-            AgentKind::Smtp => "smtp.password",
-            AgentKind::ExchangeEws | AgentKind::ExchangeGraph => "exchange.password",
-        };
         Self {
             owner_user: Some(owner_user.to_owned()),
+            passwords: vec![(password_path(wanted.kind), password)],
             wanted,
             fields: AgentSettings::FIELDS.to_vec(),
-            password: Some((field, password)),
             violations: Vec::new(),
         }
     }
@@ -56,10 +56,30 @@ impl AgentPatch {
         self.fields.contains(&field)
     }
 
-    /// A password that is set rather than erased, with the path that it was given under.
-    fn new_password(&self) -> Option<(&'static str, &Secret)> {
-        let (field, password) = self.password.as_ref()?;
-        (!password.expose().is_empty()).then_some((*field, password))
+    /// Passwords that are set rather than erased, with the paths that they were given under.
+    fn new_passwords(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        let given = self.passwords.iter().map(|(path, password)| (*path, password));
+        given.filter(|(_, password)| !password.expose().is_empty())
+    }
+
+    /// The password that is set under this path.
+    fn new_password(&self, path: &str) -> Option<&Secret> {
+        self.new_passwords().find(|(given, _)| *given == path).map(|(_, password)| password)
+    }
+
+    /// Whether the request erases the password under this path.
+    fn erases_password(&self, path: &str) -> bool {
+        self.passwords
+            .iter()
+            .any(|(given, password)| *given == path && password.expose().is_empty())
+    }
+}
+
+/// The path of the password of an agent of this kind.
+fn password_path(kind: AgentKind) -> &'static str {
+    match kind {
+        AgentKind::Smtp => "smtp.password",
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => "exchange.password",
     }
 }
 
@@ -79,18 +99,19 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         id: ops.ids.next(),
         owner_user: patch.owner_user.clone().unwrap_or_default(),
         settings,
-        password_set: patch.new_password().is_some(),
+        password_set: patch.new_passwords().next().is_some(),
         version: 1,
         created: now,
         updated: now,
     };
     let settings = serde_json::to_vec(&agent.settings).expect("plain data always has a JSON form");
-    let password = patch.new_password().map_or(&[][..], |(_, password)| password.expose().as_bytes());
+    let password = patch.new_passwords().next();
+    let password = password.map_or(&[][..], |(_, password)| password.expose().as_bytes());
     let parts = [agent.owner_user.as_bytes(), &settings, password];
     let request = RequestId::new(ops, caller, "CreateAgent", request_id, &parts).await?;
-    let sealed = seal(ops, &caller.tenant, &agent.id, &patch).await?.flatten();
+    let sealed = seal(ops, &caller.tenant, &agent.id, &patch).await?;
     let created = retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         if let Some(earlier) = request.earlier(&writer).await? {
             return Ok(Err(earlier));
         }
@@ -103,13 +124,12 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         };
         let mut violations = Violations(patch.violations.clone());
         RequestId::check(&mut violations, request_id);
-        let account = rules::check(&context, &mut writer, violations, &agent, &patch).await?;
+        let account = rules::check(&context, &writer, violations, &agent, &patch).await?;
         request.remember(ops, &mut writer, &agent.id).await?;
         let missing = logins::missing(&agent, account.as_ref(), choices.choices.authentication_method);
         let health = logins::fresh_health(&AgentHealth::default(), missing, now);
         writer.insert_agent(&agent, sealed.clone(), &health).await?;
-        let changes = changes(None, Some(&agent), agent.password_set);
-        changes
+        changes(None, Some(&agent), agent.password_set)
             .record(ops, &mut writer, caller, AuditAction::Created, name(&agent.id))
             .await?;
         writer.commit().await?;
@@ -157,7 +177,7 @@ pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &s
     Ok((agents.into_iter().zip(health).collect(), more))
 }
 
-/// Changes an agent's settings.
+/// Changes an agent's settings. Where nothing changes, neither its version does; what a person fixed elsewhere is tried at once even so.
 ///
 /// # Errors
 /// As of `AgentService.UpdateAgent`.
@@ -166,7 +186,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     let now = ops.now();
     let sealed = seal(ops, &caller.tenant, id, &patch).await?;
     let view = retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let before = visible(caller, writer.agent(id).await?, id)?;
         check_etag(&before, expected_etag)?;
         let mut agent = before.clone();
@@ -174,12 +194,9 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             agent.owner_user.clone_from(owner);
         }
         apply(&mut agent.settings, &patch);
-        agent.version += 1;
-        agent.updated = now;
         // What belongs to another kind or to nobody's login is wiped.
-        let wiped = before.password_set && sealed.is_none() && !keeps_password(&before.settings, &agent.settings);
-        let password = if wiped { Some(None) } else { sealed.clone() };
-        agent.password_set = password.as_ref().map_or(before.password_set, Option::is_some);
+        let wiped = patch.erases_password(password_path(agent.settings.kind)) || !keeps_password(&before.settings, &agent.settings);
+        agent.password_set = sealed.is_some() || (before.password_set && !wiped);
 
         let choices = writer.settings().await?;
         let context = Context {
@@ -189,23 +206,25 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             before: Some(&before),
         };
         let violations = Violations(patch.violations.clone());
-        let account = rules::check(&context, &mut writer, violations, &agent, &patch).await?;
-        let changed_password = password.as_ref().is_some_and(|new| new.is_some() || before.password_set);
-        writer.update_agent(&agent, password).await?;
-        if before.owner_user != agent.owner_user {
-            defaults::clear(ops, &mut writer, caller, id).await?;
-        }
-        let moved = before.settings.kind != agent.settings.kind;
-        if moved || (agent.settings.exchange.archive && !before.settings.exchange.archive) {
-            // What is in the mailbox already is archived too.
-            writer.forget_positions(id).await?;
+        let account = rules::check(&context, &writer, violations, &agent, &patch).await?;
+        let changes = changes(Some(&before), Some(&agent), sealed.is_some() || (before.password_set && wiped));
+        if !changes.is_empty() {
+            agent.version += 1;
+            agent.updated = now;
+            let password = if wiped { Some(sealed.clone()) } else { sealed.clone().map(Some) };
+            writer.update_agent(&agent, password).await?;
+            if before.owner_user != agent.owner_user {
+                defaults::clear(ops, &mut writer, caller, id).await?;
+            }
+            if reads_anew(&before, &agent) {
+                writer.forget_positions(id).await?;
+            }
+            changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
         }
         let health = writer.agent_health(&[id.to_owned()]).await?.pop().unwrap_or_default();
         let missing = logins::missing(&agent, account.as_ref(), choices.choices.authentication_method);
         let health = logins::fresh_health(&health, missing, now);
         writer.set_agent_health(id, &health).await?;
-        let changes = changes(Some(&before), Some(&agent), changed_password);
-        changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
         writer.commit().await?;
         Ok((agent, health))
     })
@@ -221,13 +240,14 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
 pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     retrying(|| async {
-        let mut writer = ops.store.begin(&caller.tenant).await?;
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let agent = visible(caller, writer.agent(id).await?, id)?;
         check_etag(&agent, expected_etag)?;
         defaults::clear(ops, &mut writer, caller, id).await?;
         writer.delete_agent(id).await?;
-        let changes = changes(Some(&agent), None, agent.password_set);
-        changes.record(ops, &mut writer, caller, AuditAction::Deleted, name(id)).await?;
+        changes(Some(&agent), None, agent.password_set)
+            .record(ops, &mut writer, caller, AuditAction::Deleted, name(id))
+            .await?;
         writer.commit().await
     })
     .await?;
@@ -307,32 +327,49 @@ fn apply(settings: &mut AgentSettings, patch: &AgentPatch) {
 
 /// Whether a stored password is still for the agent's own login at a server of the same kind.
 fn keeps_password(before: &AgentSettings, after: &AgentSettings) -> bool {
-    before.kind == after.kind && !after.uses_maintenance_account()
+    before.kind == after.kind
+        && match after.kind {
+            AgentKind::Smtp => after.smtp.effective_authentication() == SmtpAuthentication::Password,
+            AgentKind::ExchangeEws | AgentKind::ExchangeGraph => !after.uses_maintenance_account(),
+        }
 }
 
-/// Seals the password of a request: `None` when it says nothing about one, `Some(None)` when it erases it.
-async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Result<Option<Option<Vec<u8>>>> {
-    match (&patch.password, patch.new_password()) {
-        (None, _) => Ok(None),
-        (Some(_), None) => Ok(Some(None)),
-        (Some(_), Some((_, password))) => Ok(Some(Some(
-            ops.vault.seal(&ops.store, tenant, password_place(agent), password).await?,
-        ))),
+/// Whether the mailbox is to be read from its beginning: it is another one, or what it holds already is archived from now on. Messages that
+/// were handled are known again.
+fn reads_anew(before: &Agent, after: &Agent) -> bool {
+    before.settings.kind != after.settings.kind
+        || !before.mailbox_address().eq_ignore_ascii_case(after.mailbox_address())
+        || (after.settings.exchange.archive && !before.settings.exchange.archive)
+}
+
+/// Seals the password that a request sets. The rules see to it that it is for the agent's kind, and the only one.
+async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Result<Option<Vec<u8>>> {
+    match patch.new_passwords().next() {
+        None => Ok(None),
+        Some((_, password)) => Ok(Some(ops.vault.seal(&ops.store, tenant, password_place(agent), password).await?)),
     }
 }
 
 /// What the audit log tells of a change.
 fn changes(before: Option<&Agent>, after: Option<&Agent>, changed_password: bool) -> Changes {
     let owner = |agent: Option<&Agent>| agent.map_or_else(String::new, |agent| format!("users/{}", agent.owner_user));
-    let settings = |agent: Option<&Agent>| agent.map(|agent| agent.settings.clone());
-    let kind = after.or(before).map(|agent| agent.settings.kind);
-    let password = if kind == Some(AgentKind::Smtp) {
-        "smtp.password"
-    } else {
-        "exchange.password"
-    };
+    let (settings_before, settings_after) = (before.map(own_settings), after.map(own_settings));
+    let kind = after.or(before).map_or_else(AgentKind::default, |agent| agent.settings.kind);
     Changes::default()
-        .fields(AgentSettings::FIELDS, settings(before).as_ref(), settings(after).as_ref())
+        .fields(AgentSettings::FIELDS, settings_before.as_ref(), settings_after.as_ref())
         .value("owner_user", owner(before), owner(after))
-        .secret(password, changed_password)
+        .secret(password_path(kind), changed_password)
+}
+
+/// An agent's settings without those of the other kind, which it does not have.
+fn own_settings(agent: &Agent) -> serde_json::Value {
+    let mut settings = serde_json::to_value(&agent.settings).expect("plain data always has a JSON form");
+    let other = match agent.settings.kind {
+        AgentKind::Smtp => "exchange",
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => "smtp",
+    };
+    if let Some(fields) = settings.as_object_mut() {
+        fields.remove(other);
+    }
+    settings
 }

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::AgentPatch;
+use super::{AgentPatch, password_path};
 use crate::{
     domain::{
         Agent, AgentKind, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount, Reason, Result,
@@ -38,13 +38,14 @@ impl Context<'_> {
     }
 }
 
-/// Judges an agent as it is to be, and returns its maintenance account.
+/// Judges an agent as it is to be, and returns its maintenance account. The transaction must be alone in the tenant, so that what this finds
+/// still holds at its end.
 ///
 /// # Errors
 /// As of `AgentService.CreateAgent` and `UpdateAgent`.
 pub(super) async fn check(
     context: &Context<'_>,
-    writer: &mut Writer,
+    writer: &Writer,
     mut violations: Violations,
     agent: &Agent,
     patch: &AgentPatch,
@@ -57,8 +58,14 @@ pub(super) async fn check(
     passwords(context, &mut violations, agent, patch);
     violations.into_result()?;
     rights(context, agent, patch)?;
-    if writer.user(&agent.owner_user).await?.is_none() {
-        return Err(Error::not_found(format!("users/{}", agent.owner_user)).with("field", "agent.owner_user"));
+    // The agent of a user who has left can still be paused, or given to somebody else.
+    if context.changed(agent, |agent| agent.owner_user.clone()) && writer.user(&agent.owner_user).await?.is_none() {
+        let resource = format!("users/{}", agent.owner_user);
+        return Err(absent(
+            "agent.owner_user",
+            resource,
+            "Choose a user of the directory, or write this one there first.",
+        ));
     }
     let account = maintenance_account(writer, agent).await?;
     tenant_allows(context, agent)?;
@@ -75,7 +82,7 @@ fn common(violations: &mut Violations, agent: &Agent) {
         "is required: the name of a user in the directory, `users/{user}`.",
     );
     violations.check(
-        (1..=256).contains(&settings.from_name.chars().count()) && is_plain(&settings.from_name),
+        is_display_name(&settings.from_name),
         "agent.from_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );
@@ -110,7 +117,7 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
         ),
     };
     violations.check(fine, "agent.smtp.username", description);
-    if patch.new_password().is_some_and(|(field, _)| field == "smtp.password") {
+    if patch.new_password("smtp.password").is_some() {
         violations.check(
             authentication == SmtpAuthentication::Password,
             "agent.smtp.password",
@@ -201,7 +208,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     if let Err(description) = username(settings.kind, context.method(), &exchange.username, set, !through_account) {
         violations.check(false, "agent.exchange.username", description);
     }
-    if patch.new_password().is_some_and(|(field, _)| field == "exchange.password") {
+    if patch.new_password("exchange.password").is_some() {
         let refused = password_refused(settings.kind, context.method())
             .or(through_account
                 .then_some("has no place here: the agent connects through a maintenance account. Change the password of that."));
@@ -223,7 +230,8 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     }
     let url = Url::parse(endpoint)
         .ok()
-        .filter(|url| endpoint.len() <= 2048 && url.has_host())
+        // The parser passes over line breaks and cuts off what is around the URL.
+        .filter(|url| endpoint.len() <= 2048 && url.has_host() && !endpoint.contains(|c: char| c.is_control() || c == ' '))
         .ok_or_else(|| format!("must be {example}."))?;
     match url.scheme() {
         "https" => {}
@@ -279,6 +287,11 @@ pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMe
     }
 }
 
+/// Whether people can read the text and it may stand in a header.
+pub(in crate::ops) fn is_display_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name)
+}
+
 fn is_username(username: &str) -> bool {
     (1..=256).contains(&username.chars().count()) && is_plain(username)
 }
@@ -289,12 +302,8 @@ pub(in crate::ops) fn is_password(password: &str) -> bool {
 }
 
 fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
-    let own = if agent.settings.kind == AgentKind::Smtp {
-        "smtp.password"
-    } else {
-        "exchange.password"
-    };
-    if let Some((field, password)) = patch.new_password() {
+    let own = password_path(agent.settings.kind);
+    for (field, password) in patch.new_passwords() {
         violations.check(
             is_password(password.expose()),
             format!("agent.{field}"),
@@ -306,7 +315,8 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
             "has no place here: it is for another kind of agent.",
         );
     }
-    let kept = patch.password.is_none() && agent.password_set;
+    let had = context.before.is_some_and(|before| before.password_set);
+    let kept = had && agent.password_set && patch.new_password(own).is_none();
     violations.check(
         !kept || !context.changed(agent, server_of),
         format!("agent.{own}"),
@@ -330,10 +340,10 @@ pub(in crate::ops) fn server_of_url(endpoint: &str) -> Option<(String, u16)> {
 
 fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()> {
     if agent.owner_user != context.caller.user {
-        context.caller.need(Scope::AgentWrite)?;
+        need(context.caller, Scope::AgentWrite, "agent.owner_user")?;
     }
     if patch.sets("exchange.archive") {
-        context.caller.need(Scope::ArchiveConfigure)?;
+        need(context.caller, Scope::ArchiveConfigure, "agent.exchange.archive")?;
     }
     // A maintenance account opens every mailbox: which one is not for the owner to choose.
     let opened = |agent: &Agent| {
@@ -346,21 +356,20 @@ fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()
         )
     };
     if agent.settings.uses_maintenance_account() && context.changed(agent, opened) {
-        context.caller.need(Scope::AgentWrite)?;
+        need(context.caller, Scope::AgentWrite, "agent.exchange.maintenance_account")?;
     }
     Ok(())
 }
 
-async fn maintenance_account(writer: &mut Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
+async fn maintenance_account(writer: &Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
     const FIELD: &str = "agent.exchange.maintenance_account";
     let id = &agent.settings.exchange.maintenance_account;
     if id.is_empty() {
         return Ok(None);
     }
-    // Nobody deletes it meanwhile.
-    writer.lock_tenant().await?;
     let Some(account) = writer.maintenance_account(id).await? else {
-        return Err(Error::not_found(format!("maintenanceAccounts/{id}")).with("field", FIELD));
+        let resource = format!("maintenanceAccounts/{id}");
+        return Err(absent(FIELD, resource, "Choose another account, or create one."));
     };
     if account.settings.kind != agent.settings.kind {
         return Err(Error::invalid_field(FIELD, "must be an account of the agent's kind."));
@@ -385,6 +394,22 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
         return Err(not_allowed(text, "agent.kind", "authentication_method"));
     }
     Ok(())
+}
+
+/// A field names something that is not there.
+pub(super) fn absent(field: &'static str, resource: String, remedy: &str) -> Error {
+    let text = format!("{field}: {resource} does not exist. {remedy}");
+    Error::new(Kind::NotFound, Reason::ResourceNotFound, text)
+        .with("resource", resource)
+        .with("field", field)
+}
+
+/// Fails unless the caller may set a field to what it is to be.
+fn need(caller: &Caller, scope: Scope, field: &'static str) -> Result<()> {
+    caller.need(scope).map_err(|mut error| {
+        error.public = format!("{field}: {}", error.public).into();
+        error.with("field", field)
+    })
 }
 
 fn not_allowed(text: &'static str, field: &str, setting: &str) -> Error {
@@ -426,13 +451,11 @@ fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
     needs("triage_options.case_reference_purge", purge, "triage", exchange.triage)
 }
 
-async fn triage(context: &Context<'_>, writer: &mut Writer, agent: &Agent) -> Result<()> {
+async fn triage(context: &Context<'_>, writer: &Writer, agent: &Agent) -> Result<()> {
     if !agent.settings.exchange.triage || !context.changed(agent, |agent| agent.settings.exchange.triage) {
         return Ok(());
     }
-    // Nobody else takes a licence until this one is taken.
-    writer.lock_tenant().await?;
-    let total = u64::from(writer.settings().await?.choices.triage_licence_count);
+    let total = u64::from(context.settings.choices.triage_licence_count);
     let used = writer.triage_agents().await?;
     if used < total {
         return Ok(());

@@ -62,7 +62,7 @@ pub struct BatchResult {
 pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchResult> {
     let result = retrying(|| async {
         let now = ops.now();
-        let mut writer = ops.store.begin(tenant).await?;
+        let mut writer = ops.store.begin_alone(tenant).await?;
         let position = writer
             .move_position(
                 &batch.agent.id,
@@ -72,7 +72,6 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
                 now,
             )
             .await?;
-        writer.lock_tenant().await?;
         let agent = writer.agent(&batch.agent.id).await?.filter(Agent::is_active);
         let agent = agent.ok_or_else(|| Error::stale(format!("agents/{}", batch.agent.id)))?;
         let mut result = Work::begin(ops, &mut writer, Some((&agent, batch.folder)), batch.items, now)
@@ -97,8 +96,7 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
 /// [`crate::domain::Kind::Unavailable`] when the database is away.
 pub async fn commit_import(ops: &Ops, tenant: &str, items: &[Item]) -> Result<BatchResult> {
     let result = retrying(|| async {
-        let mut writer = ops.store.begin(tenant).await?;
-        writer.lock_tenant().await?;
+        let mut writer = ops.store.begin_alone(tenant).await?;
         let result = Work::begin(ops, &mut writer, None, items, ops.now()).await?.finish().await?;
         writer.commit().await?;
         Ok(result)

@@ -373,10 +373,10 @@ mod tests {
             ("ErrorMimeContentConversionFailed", ErrorClass::Malformed, Hint::None),
             ("ErrorContentConversionFailed", ErrorClass::Malformed, Hint::None),
             ("ErrorItemCorrupt", ErrorClass::Malformed, Hint::None),
-            ("ErrorMessageSizeExceeded", ErrorClass::Malformed, Hint::None),
+            ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, Hint::None),
             ("ErrorInvalidIdMalformed", ErrorClass::Malformed, Hint::None),
-            ("ErrorInvalidRecipients", ErrorClass::Malformed, Hint::None),
-            ("ErrorMailRecipientNotFound", ErrorClass::Malformed, Hint::None),
+            ("ErrorInvalidRecipients", ErrorClass::Refused, Hint::None),
+            ("ErrorMailRecipientNotFound", ErrorClass::Refused, Hint::None),
             ("ErrorAccountDisabled", ErrorClass::LoginRequired, Hint::None),
             ("ErrorPasswordExpired", ErrorClass::LoginRequired, Hint::None),
             ("ErrorPasswordChangeRequired", ErrorClass::LoginRequired, Hint::None),
@@ -411,10 +411,10 @@ mod tests {
     fn an_item_is_gone_broken_or_waited_for() {
         for (code, meaning) in [
             ("ErrorItemNotFound", Meaning::Gone),
-            ("ErrorMimeContentConversionFailed", Meaning::Refused),
+            ("ErrorMimeContentConversionFailed", Meaning::Broken),
             ("ErrorContentConversionFailed", Meaning::Broken),
             ("ErrorItemCorrupt", Meaning::Broken),
-            ("ErrorMessageSizeExceeded", Meaning::Broken),
+            ("ErrorMessageSizeExceeded", Meaning::TooLarge),
             ("ErrorInternalServerError", Meaning::WaitAFewTimes),
             ("ErrorAccessDenied", Meaning::Denied),
         ] {

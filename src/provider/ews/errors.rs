@@ -263,7 +263,7 @@ impl Judge {
             name.strip_suffix(*domain)
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        CLOUD_DOMAINS.iter().any(|domain| within(domain))
+        CLOUD_DOMAINS.iter().any(within)
     }
 }
 
@@ -435,6 +435,53 @@ mod tests {
         check_status(h, 504, &[], "", later(None), "load balancer");
         check_status(h, 507, &[], "", later(None), "event log");
         check_status(h, 204, &[], "", ErrorClass::Malformed, "does not take the request");
+    }
+
+    #[test]
+    fn exchange_online_is_told_by_its_name_and_leads_to_graph() {
+        let judge = |host: &str| Judge { host: host.into() };
+        for cloud in [
+            "outlook.office365.com",
+            "Outlook.Office.com:443",
+            "outlook.office365.us",
+            "partner.outlook.cn",
+        ] {
+            assert!(judge(cloud).in_the_cloud(), "{cloud}");
+        }
+        for own in ["mail.corp.test", "outlook.office365.com.corp.test", "notoffice365.com"] {
+            assert!(!judge(own).in_the_cloud(), "{own}");
+        }
+        let check = |fault: Fault, class: ErrorClass, words: &str| {
+            assert_eq!(fault.error.class, class);
+            assert!(fault.error.problem.contains(words), "{}", fault.error.problem);
+            let offer = "Change the agent's kind to EXCHANGE_GRAPH: the agent, its history and its position stay.";
+            assert!(fault.error.problem.ends_with(offer), "{}", fault.error.problem);
+        };
+        let online = judge("outlook.office365.com");
+        let none = HeaderMap::new();
+        check(
+            online.status(StatusCode::FORBIDDEN, &none, b""),
+            ErrorClass::Refused,
+            "for all in April 2027",
+        );
+        check(
+            online.status(StatusCode::UNAUTHORIZED, &none, b""),
+            ErrorClass::LoginRequired,
+            "takes no passwords",
+        );
+        for code in ["ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed"] {
+            let error = ServerError {
+                code: code.to_owned(),
+                ..ServerError::default()
+            };
+            check(
+                online.code(&error),
+                ErrorClass::Refused,
+                "ended ApplicationImpersonation in February 2025",
+            );
+            let on_premises = judge("mail.corp.test").code(&error);
+            assert!(!on_premises.error.problem.contains("GRAPH"), "{}", on_premises.error.problem);
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl EwsSource {
     /// Asks for something that only a login gets. Not on behalf of a mailbox: whether the login may act for one is another question.
     async fn log_in(&self) -> Result<StageFacts, ProviderError> {
         let answer = self.transport.call_as(requests::get_root(), None).await;
-        let read = answer.and_then(|body| Ok((responses::root(&self.transport.judge, &body), responses::version(&body))));
+        let read = answer.map(|body| (responses::root(&self.transport.judge, &body), responses::version(&body)));
         let (refused, version) = match read {
             Ok((outcome, version)) => (outcome.err(), version),
             Err(fault) => (Some(fault), None),

@@ -30,19 +30,20 @@ use mailagent::{
     app::{Surroundings, open_issuer, start_in},
     config::Config,
     crypto::{Claims, LOCAL_ISSUER},
-    domain::{Clock, Scope},
+    domain::{Clock, Scope, SystemClock},
     lifecycle::Stopped,
     ops::Ops,
     sim::{MimeMode, ews::Exchange},
     telemetry::Metrics,
 };
 use mailagent_client::{Clients, connect};
+use sea_orm::{Database, DatabaseConnection};
 use tokio::net::TcpListener;
 
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
-    fill::{account, case, contact, customer, user},
+    fill::{account, case, contact, customer, password_of, user},
     mail::{Mail, raw},
     status::{metadata, reason, violations},
     streams::{download, events, take},
@@ -78,7 +79,7 @@ pub struct Harness {
     address: SocketAddr,
     // Dropped last: the service holds them open.
     folder: tempfile::TempDir,
-    _database: Option<PostgresDatabase>,
+    database: Option<PostgresDatabase>,
 }
 
 /// What a test may choose about its service.
@@ -128,7 +129,7 @@ impl Harness {
             running: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             folder,
-            _database: database,
+            database,
         };
         harness.start().await;
         harness
@@ -168,6 +169,15 @@ impl Harness {
     /// What the service does, without the edge.
     pub fn ops(&self) -> &Ops {
         &self.running.as_ref().expect("the service runs").ops
+    }
+
+    /// A connection of the test's own to the service's database.
+    pub async fn database(&self) -> DatabaseConnection {
+        let url = match &self.database {
+            Some(database) => database.url().to_owned(),
+            None => format!("sqlite:{}?mode=rwc", self.config.data_dir.join("mailagent.db").display()),
+        };
+        Database::connect(url).await.expect("the database answers")
     }
 
     /// Where it listens, as a URL.
@@ -221,6 +231,25 @@ impl Harness {
         let issuer = open_issuer(&self.config.data_dir).expect("the service made the key");
         issuer.issue(&claims).expect("the claims can be signed")
     }
+}
+
+/// A token of the local issuer in a service's data folder, good from now on for an hour of the machine's clock: for services that run as
+/// processes of their own.
+pub fn local_token(data: &Path, tenant: &str, user: &str, scopes: &[Scope]) -> String {
+    let now = SystemClock.now();
+    let claims = Claims {
+        iss: LOCAL_ISSUER.to_owned(),
+        sub: user.to_owned(),
+        tenant: tenant.to_owned(),
+        scope: scopes.to_vec(),
+        aud: vec![Config::default().auth.audience],
+        exp: now.after(Duration::from_secs(3600)),
+        nbf: None,
+        iat: now,
+        jti: "test".to_owned(),
+    };
+    let issuer = open_issuer(data).expect("the key can be used");
+    issuer.issue(&claims).expect("the claims can be signed")
 }
 
 impl Drop for Harness {

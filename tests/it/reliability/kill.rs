@@ -12,7 +12,6 @@ use std::{
 use mailagent::{
     app::{self, Surroundings},
     config::{self, Config, Flag},
-    crypto::{Claims, LOCAL_ISSUER},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
     ops::Ops,
@@ -30,7 +29,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::StreamExt;
 
 use super::sample::{self, Sample};
-use crate::harness::{Engine, PATIENCE, PostgresDatabase, TENANT, USER, eventually};
+use crate::harness::{Engine, PATIENCE, PostgresDatabase, TENANT, USER, eventually, local_token};
 
 /// The mailbox that is swept.
 const MAILBOX: &str = "service@example.com";
@@ -350,20 +349,7 @@ impl Service {
     }
 
     fn token(&self) -> String {
-        let now = SystemClock.now();
-        let claims = Claims {
-            iss: LOCAL_ISSUER.to_owned(),
-            sub: USER.to_owned(),
-            tenant: TENANT.to_owned(),
-            scope: Scope::ALL.to_vec(),
-            aud: vec![self.config.auth.audience.clone()],
-            exp: now.after(Duration::from_secs(3600)),
-            nbf: None,
-            iat: now,
-            jti: "test".to_owned(),
-        };
-        let issuer = app::open_issuer(&self.data).expect("the key can be used");
-        issuer.issue(&claims).expect("the claims can be signed")
+        local_token(&self.data, TENANT, USER, Scope::ALL)
     }
 
     async fn open(&self) -> Ops {

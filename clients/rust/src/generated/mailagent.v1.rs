@@ -45,6 +45,7 @@ pub struct Agent {
 }
 /// Settings of an SMTP server (RFC 5321), over which the agent sends. There is nothing to read.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct SmtpSettings {
     /// Name or IP address of the server, such as `mail.example.com`, at most 253 characters. Addresses of this machine, of the link and of
     /// cloud metadata are refused; those of private networks unless the tenant allows them.
@@ -72,6 +73,7 @@ pub struct SmtpSettings {
 }
 /// Settings of a mailbox on a Microsoft Exchange server.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ExchangeSettings {
     /// EWS: URL of the service, say `<https://mail.example.com/EWS/Exchange.asmx`;> required with USER_CREDENTIALS. Graph: empty for
     /// `<https://graph.microsoft.com/v1.0`,> else the address of a national cloud. INVALID_ARGUMENT with MAINTENANCE_ACCOUNT, whose own address
@@ -141,6 +143,7 @@ pub struct SweepOptions {
 /// A login at a mailbox server that may act for many mailboxes, so that their users need not log in. Its password is changed in one place for
 /// all agents that connect through it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct MaintenanceAccount {
     /// Resource name, `maintenanceAccounts/{maintenance_account}`. The service chooses the last part (26 characters, sortable by creation).
     #[prost(string, tag = "1")]
@@ -4150,5 +4153,55 @@ pub mod sweep_service_client {
                 .insert(GrpcMethod::new("mailagent.v1.SweepService", "SweepAgent"));
             self.inner.server_streaming(req, path, codec).await
         }
+    }
+}
+impl ::core::fmt::Debug for SmtpSettings {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SmtpSettings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("security", &self.security)
+            .field("authentication", &self.authentication)
+            .field("username", &self.username)
+            .field("password", &if self.password.is_empty() { "" } else { "[secret]" })
+            .field("password_set", &self.password_set)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for ExchangeSettings {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ExchangeSettings")
+            .field("endpoint", &self.endpoint)
+            .field("mailbox", &self.mailbox)
+            .field("username", &self.username)
+            .field("password", &if self.password.is_empty() { "" } else { "[secret]" })
+            .field("password_set", &self.password_set)
+            .field("case_sweep", &self.case_sweep)
+            .field("archive", &self.archive)
+            .field("sweep_options", &self.sweep_options)
+            .field("triage", &self.triage)
+            .field("calendar", &self.calendar)
+            .field("connection_type", &self.connection_type)
+            .field("maintenance_account", &self.maintenance_account)
+            .field("triage_options", &self.triage_options)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for MaintenanceAccount {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("MaintenanceAccount")
+            .field("name", &self.name)
+            .field("display_name", &self.display_name)
+            .field("kind", &self.kind)
+            .field("endpoint", &self.endpoint)
+            .field("username", &self.username)
+            .field("password", &if self.password.is_empty() { "" } else { "[secret]" })
+            .field("password_set", &self.password_set)
+            .field("agent_count", &self.agent_count)
+            .field("problem", &self.problem)
+            .field("create_time", &self.create_time)
+            .field("update_time", &self.update_time)
+            .field("etag", &self.etag)
+            .finish()
     }
 }

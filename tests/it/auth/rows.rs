@@ -1,21 +1,15 @@
-//! Who may call what, for every method of the service.
+//! What every method needs and what it tells other tenants.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use mailagent::{
-    api::DESCRIPTORS,
-    domain::Scope::{self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin},
+use mailagent::domain::Scope::{
+    self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin,
 };
 use mailagent_client::v1;
 use prost::Message;
-use prost_types::FileDescriptorSet;
-use reqwest::header::{HeaderMap, HeaderValue};
-use tonic::Code;
 
-use crate::harness::{Harness, Mail, TENANT, contact, frame, metadata, on_both_engines, reason};
+use crate::harness::{Harness, account, case, contact, customer, user};
 
 /// What a caller of another tenant gets who asks for things of the first one.
-enum Foreign {
+pub enum Foreign {
     /// NOT_FOUND.
     NotFound(Vec<u8>),
     /// An answer, of whose fields none is set.
@@ -29,15 +23,24 @@ enum Foreign {
 use Foreign::{NotFound, Nothing, Own, Refused};
 
 /// Names of things of the first tenant.
-struct Theirs {
-    agent: String,
-    account: String,
-    outcome: String,
-    note: String,
-    message: String,
-    matches: String,
-    changes: String,
-    messages: String,
+pub struct Theirs {
+    pub agent: String,
+    pub account: String,
+    pub outcome: String,
+    pub note: String,
+    pub message: String,
+    pub matches: String,
+    pub changes: String,
+    pub messages: String,
+}
+
+/// A method, the scopes of which one is needed, and what another tenant gets.
+pub type Row = (&'static str, &'static [Scope], Foreign);
+
+/// A row for every method.
+pub fn rows(h: &Harness, theirs: &Theirs) -> Vec<Row> {
+    let services = [agents(h, theirs), sweep(theirs), archive(theirs), directory(theirs), settings()];
+    services.into_iter().flatten().collect()
 }
 
 fn not_found(message: &impl Message) -> Foreign {
@@ -56,25 +59,15 @@ fn own(message: &impl Message) -> Foreign {
     Own(message.encode_to_vec())
 }
 
-/// A row for every method: the scopes of which one is needed, and what another tenant gets.
-fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Foreign)> {
-    let name = |name: &str| name.to_owned();
-    let filter = |agent: &str| {
-        Some(v1::MessageFilter {
-            agent: name(agent),
-            ..Default::default()
-        })
-    };
+fn name(name: &str) -> String {
+    name.to_owned()
+}
+
+fn agents(h: &Harness, theirs: &Theirs) -> Vec<Row> {
     let agent = v1::Agent {
         name: name(&theirs.agent),
         from_name: name("Mine"),
         ..Default::default()
-    };
-    let deletion = |name: &str| {
-        vec![v1::Deletion {
-            name: name.to_owned(),
-            revision: 9,
-        }]
     };
     let mut created = h.agent_for("anna@example.com");
     created.exchange.as_mut().expect("it has them").sweep_options = None;
@@ -149,7 +142,7 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             "AgentService/CreateMaintenanceAccount",
             &[AgentWrite],
             own(&v1::CreateMaintenanceAccountRequest {
-                maintenance_account: Some(crate::harness::account("https://mail.other.example/EWS/Exchange.asmx")),
+                maintenance_account: Some(account("https://mail.other.example/EWS/Exchange.asmx")),
                 ..Default::default()
             }),
         ),
@@ -185,6 +178,11 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
                 ..Default::default()
             }),
         ),
+    ]
+}
+
+fn sweep(theirs: &Theirs) -> Vec<Row> {
+    vec![
         (
             "SweepService/ListOutcomes",
             &[SweepRead],
@@ -230,6 +228,17 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             &[SweepRun],
             not_found(&v1::SweepAgentRequest { name: name(&theirs.agent) }),
         ),
+    ]
+}
+
+fn archive(theirs: &Theirs) -> Vec<Row> {
+    let filter = |agent: &str| {
+        Some(v1::MessageFilter {
+            agent: name(agent),
+            ..Default::default()
+        })
+    };
+    vec![
         (
             "ArchiveService/ListMessages",
             &[ArchiveRead],
@@ -283,11 +292,22 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             &[ArchiveRead],
             nothing(&v1::GetArchiveStatisticsRequest {}),
         ),
+    ]
+}
+
+fn directory(theirs: &Theirs) -> Vec<Row> {
+    let deletion = |name: &str| {
+        vec![v1::Deletion {
+            name: name.to_owned(),
+            revision: 9,
+        }]
+    };
+    vec![
         (
             "DirectoryService/BatchUpsertUsers",
             &[DirectoryWrite],
             own(&v1::BatchUpsertUsersRequest {
-                users: vec![crate::harness::user("bert", &[])],
+                users: vec![user("bert", &[])],
             }),
         ),
         (
@@ -318,14 +338,14 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             "DirectoryService/BatchUpsertCases",
             &[DirectoryWrite],
             not_found(&v1::BatchUpsertCasesRequest {
-                cases: vec![crate::harness::case("x", "X", "oak")],
+                cases: vec![case("x", "X", "oak")],
             }),
         ),
         (
             "DirectoryService/BatchUpsertCustomers",
             &[DirectoryWrite],
             own(&v1::BatchUpsertCustomersRequest {
-                customers: vec![crate::harness::customer("mine")],
+                customers: vec![customer("mine")],
             }),
         ),
         (
@@ -392,6 +412,11 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
                 cursor: name(&theirs.changes),
             }),
         ),
+    ]
+}
+
+fn settings() -> Vec<Row> {
+    vec![
         (
             "SettingsService/GetTenantSettings",
             &[TenantAdmin],
@@ -419,261 +444,4 @@ fn rows(h: &Harness, theirs: &Theirs) -> Vec<(&'static str, &'static [Scope], Fo
             own(&v1::ListAuditEntriesRequest::default()),
         ),
     ]
-}
-
-/// Every method of the product, with whether it streams its answer.
-fn methods() -> BTreeMap<String, bool> {
-    let mut methods = BTreeMap::new();
-    for file in FileDescriptorSet::decode(DESCRIPTORS).unwrap().file {
-        for service in file.service.iter().filter(|_| file.package() == "mailagent.v1") {
-            for method in &service.method {
-                methods.insert(format!("{}/{}", service.name(), method.name()), method.server_streaming());
-            }
-        }
-    }
-    methods
-}
-
-async fn fill(h: &Harness) -> Theirs {
-    let mut client = h.seed().await;
-    let agent = h.agent(&client, "anna@example.com").await.name;
-    let (_, outcome) = h.sweep_one(&client, &Mail::new("eva@oak.example", "CS-0000001")).await;
-    let cursor = "LATEST".to_owned();
-    let request = v1::WatchMatchesRequest {
-        cursor: cursor.clone(),
-        filter: None,
-    };
-    let matches = client
-        .sweep
-        .watch_matches(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .message()
-        .await
-        .unwrap()
-        .unwrap()
-        .cursor;
-    let request = v1::StreamMessagesRequest {
-        cursor: cursor.clone(),
-        filter: None,
-    };
-    let messages = client
-        .archive
-        .stream_messages(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .message()
-        .await
-        .unwrap()
-        .unwrap()
-        .cursor;
-    let request = v1::WatchChangesRequest { cursor };
-    let changes = client
-        .directory
-        .watch_changes(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .message()
-        .await
-        .unwrap()
-        .unwrap()
-        .cursor;
-    let request = v1::CreateMaintenanceAccountRequest {
-        maintenance_account: Some(crate::harness::account(h.exchange.endpoint().as_str())),
-        ..Default::default()
-    };
-    let account = client.agents.create_maintenance_account(request).await.unwrap().into_inner().name;
-    Theirs {
-        agent,
-        account,
-        outcome: outcome.name,
-        note: outcome.note,
-        message: outcome.message,
-        matches,
-        changes,
-        messages,
-    }
-}
-
-/// Everything that the first tenant has and callers can read.
-async fn everything(h: &Harness) -> String {
-    let mut client = h.client().await;
-    let mut all = String::new();
-    all += &format!("{:?}", h.outcomes(&client).await);
-    all += &format!("{:?}", h.notes(&client).await);
-    all += &format!(
-        "{:?}",
-        client
-            .archive
-            .list_messages(v1::ListMessagesRequest::default())
-            .await
-            .unwrap()
-            .into_inner()
-    );
-    all += &format!(
-        "{:?}",
-        client
-            .directory
-            .list_users(v1::ListUsersRequest::default())
-            .await
-            .unwrap()
-            .into_inner()
-    );
-    all += &format!(
-        "{:?}",
-        client
-            .directory
-            .list_customers(v1::ListCustomersRequest::default())
-            .await
-            .unwrap()
-            .into_inner()
-    );
-    all += &format!(
-        "{:?}",
-        client
-            .directory
-            .list_contacts(v1::ListContactsRequest::default())
-            .await
-            .unwrap()
-            .into_inner()
-    );
-    all += &format!(
-        "{:?}",
-        client
-            .directory
-            .list_cases(v1::ListCasesRequest::default())
-            .await
-            .unwrap()
-            .into_inner()
-    );
-    all += &format!(
-        "{:?}",
-        client
-            .settings
-            .get_tenant_settings(v1::GetTenantSettingsRequest {})
-            .await
-            .unwrap()
-            .into_inner()
-    );
-    let agents = client
-        .agents
-        .list_agents(v1::ListAgentsRequest::default())
-        .await
-        .unwrap()
-        .into_inner()
-        .agents;
-    all + &format!("{:?}", agents.into_iter().map(|agent| (agent.name, agent.etag)).collect::<Vec<_>>())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_method_asks_who_calls() {
-    on_both_engines(async |h| {
-        let theirs = fill(h).await;
-        let rows = rows(h, &theirs);
-        let mut named: Vec<&str> = rows.iter().map(|(method, ..)| *method).collect();
-        named.sort_unstable();
-        let described = methods();
-        assert_eq!(
-            named,
-            described.keys().map(String::as_str).collect::<Vec<_>>(),
-            "every method needs a row above"
-        );
-        let before = everything(h).await;
-        for (method, scopes, foreign) in rows {
-            let path = format!("mailagent.v1.{method}");
-            let (NotFound(request) | Nothing(request) | Refused(request) | Own(request)) = &foreign;
-            let call = async |token: &str| h.call(&path, token, request, HeaderMap::new()).await;
-            let status = call("").await.expect_err("no token");
-            assert_eq!(
-                (status.code(), reason(&status).as_str()),
-                (Code::Unauthenticated, "TOKEN_INVALID"),
-                "{method}"
-            );
-
-            let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|scope| !scopes.contains(scope)).collect();
-            for wrong in [&others[..], &[]] {
-                let status = call(&h.token(TENANT, "anna", wrong)).await.expect_err("another scope");
-                assert_eq!(
-                    (status.code(), reason(&status).as_str()),
-                    (Code::PermissionDenied, "SCOPE_MISSING"),
-                    "{method}"
-                );
-                let wanted: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-                assert_eq!(metadata(&status, "scope"), wanted.join(" "), "{method}");
-                assert!(wanted.iter().all(|scope| status.message().contains(scope)), "{method}: {status:?}");
-            }
-            for scope in scopes {
-                // `archive` in the new agent needs a scope of its own.
-                let token = h.token("other", "anna", &[*scope, Scope::ArchiveConfigure]);
-                let answer = call(&token).await;
-                match (&foreign, answer) {
-                    (NotFound(_), Err(status)) => assert_eq!(status.code(), Code::NotFound, "{method}: {status:?}"),
-                    (Refused(_), Err(status)) => assert_eq!(status.code(), Code::InvalidArgument, "{method}: {status:?}"),
-                    (Nothing(_), Ok(answer)) => assert_eq!(&answer.bytes().await.unwrap()[..], frame(&[]), "{method}"),
-                    (Own(_), Ok(answer)) => assert!(answer.bytes().await.unwrap().len() >= 5, "{method}"),
-                    (_, answer) => panic!("{method}: {answer:?}"),
-                }
-            }
-        }
-        assert_eq!(everything(h).await, before, "the first tenant's things are as they were");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_good_tokens_are_taken() {
-    let h = Harness::new().await;
-    let claims = h.claims(TENANT, "anna", Scope::ALL);
-    let good = h.sign(claims.clone());
-    let hour = Duration::from_secs(3600);
-    let other = Harness::new().await;
-    let mut expired = claims.clone();
-    expired.exp = claims.iat.before(hour);
-    let mut early = claims.clone();
-    early.nbf = Some(claims.iat.after(hour));
-    let mut audience = claims;
-    audience.aud = vec!["another".to_owned()];
-    let mut changed = good.clone().into_bytes();
-    let middle = changed.len() / 2;
-    changed[middle] = if changed[middle] == b'A' { b'B' } else { b'A' };
-    let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm5hIn0.";
-    let rows = [
-        (h.sign(expired), "has expired"),
-        (h.sign(early), "not valid yet"),
-        (h.sign(audience), "another audience"),
-        (other.token(TENANT, "anna", Scope::ALL), "signature"),
-        (String::from_utf8(changed).unwrap(), ""),
-        (unsigned.to_owned(), ""),
-        ("garbage".to_owned(), "malformed"),
-        ("x".repeat(9_000), "too long"),
-    ];
-    let settings = "mailagent.v1.SettingsService/GetTenantSettings";
-    for (token, says) in rows {
-        let status = h.call(settings, &token, &[], HeaderMap::new()).await.expect_err(says);
-        assert_eq!(
-            (status.code(), reason(&status).as_str()),
-            (Code::Unauthenticated, "TOKEN_INVALID"),
-            "{says}"
-        );
-        assert!(status.message().contains(says), "{says}: {status:?}");
-        assert!(
-            token.len() < 20 || !format!("{status:?}").contains(&token[..20]),
-            "no part of the token is told"
-        );
-    }
-    for value in ["", "Bearer", "Basic YTpi", good.as_str()] {
-        let headers = HeaderMap::from_iter([("authorization".parse().unwrap(), HeaderValue::from_str(value).unwrap())]);
-        let status = h.call(settings, "", &[], headers).await.expect_err(value);
-        assert_eq!(status.code(), Code::Unauthenticated, "{value}");
-    }
-    h.call(settings, &good, &[], HeaderMap::new()).await.unwrap();
-    h.clock.advance(Duration::from_secs(366 * 24 * 3600));
-    assert_eq!(
-        h.call(settings, &good, &[], HeaderMap::new()).await.unwrap_err().code(),
-        Code::Unauthenticated,
-        "a year later"
-    );
 }

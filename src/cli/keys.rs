@@ -1,0 +1,226 @@
+//! `mailagent keys`.
+
+use std::{fmt::Write, process::ExitCode, sync::Arc};
+
+use clap::{Args, Subcommand};
+
+use super::{CommandResult, Settings};
+use crate::{
+    app,
+    crypto::{KeyId, KeyRing, KeySource},
+    domain::SystemClock,
+    ops::{
+        KeysError,
+        keys::{self, Census, Occasion, Rotation},
+    },
+    store::{INSTALLATION, Store},
+};
+
+/// Most names of tenants that are shown.
+const MAX_NAMES: usize = 20;
+
+/// Works on the master keys, under which every stored secret lies.
+#[derive(Subcommand, Debug)]
+pub enum KeysCommand {
+    /// Changes to a new master key, while services run, and proves that every data key has moved
+    #[command(long_about = ROTATE)]
+    Rotate(KeysArgs),
+    /// Shows the master keys and how many data keys are under each
+    List(KeysArgs),
+    /// Removes former master keys from the key file once nothing is under them
+    Prune(PruneArgs),
+}
+
+const ROTATE: &str = "Changes to a new master key, while services run, and proves that every data key has moved.
+
+Every tenant has a data key, which the master key wraps. A rotation re-wraps all data keys under a new master key; the secrets \
+themselves, cursors and page tokens stay as they are. A key file is given the new master key in front of the former ones. A variable or \
+a program must give it first: put it in front of the former one for every replica, then run this.
+
+A rotation that was cut off is finished by running this again, without another new key. At the end each re-wrapped key has been read \
+back and opened with the new master key alone; the exit code is 1 if any data key is still under another one.";
+
+/// Where the keys are.
+#[derive(Args, Debug)]
+pub struct KeysArgs {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Removes former master keys.
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Removes them; without it, it only says what would be removed
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn run(command: KeysCommand) -> CommandResult {
+    let (KeysCommand::Rotate(KeysArgs { settings })
+    | KeysCommand::List(KeysArgs { settings })
+    | KeysCommand::Prune(PruneArgs { settings, .. })) = &command;
+    let config = settings.load(&[])?;
+    let source = &config.keys.master;
+    // Before a database is made where there is none.
+    source.load().await?;
+    let store = app::open_store(&config).await?;
+    let done = match &command {
+        KeysCommand::Rotate(_) => rotate(&store, source).await,
+        KeysCommand::List(_) => list(&store, source).await,
+        KeysCommand::Prune(args) => prune(&store, source, args.yes).await,
+    };
+    store.close().await;
+    let (text, good) = done?;
+    print!("{text}");
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is printed, and whether all is well.
+type Said = (String, bool);
+
+async fn rotate(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
+    let rotation = keys::rotate(store, source, Arc::new(SystemClock), &mut |_| {}).await?;
+    Ok((report(&rotation), rotation.complete()))
+}
+
+fn report(rotation: &Rotation) -> String {
+    let Rotation {
+        source,
+        ring,
+        before,
+        after,
+        ..
+    } = rotation;
+    let current = rotation.current();
+    let mut text = match rotation.occasion {
+        Occasion::Made => format!("The new master key {current} is made, and is in {source} in front of the former ones.\n"),
+        Occasion::Unfinished => format!(
+            "Not under {current}, the first master key in {source}: {} of {} data keys. A rotation was not finished, or that key is new \
+             there. This run went on with it and made no other one.\n",
+            before.total - before.count(current),
+            before.total
+        ),
+        Occasion::Done => format!(
+            "All data keys were under {current} already, the first master key in {source}. For another rotation put a new one in front \
+             of it there, for every replica.\n"
+        ),
+    };
+    text += "\nMaster key                  Data keys before  Data keys now\n";
+    for (id, name) in named(ring, &[before, after]) {
+        let _ = writeln!(text, "{id} {name:<10} {:16}  {:13}", before.count(id), after.count(id));
+    }
+    let _ = writeln!(
+        text,
+        "\nData keys re-wrapped: {}. Of these read back, opened with {current} alone and found to be what they were: {}.",
+        rotation.moved, rotation.proven
+    );
+    if rotation.complete() {
+        let _ = writeln!(
+            text,
+            "All {} data keys open with {current} alone: the installation's own and those of tenants ({}). None is left under another key.",
+            after.total,
+            after.total.saturating_sub(1)
+        );
+        if ring.len() > 1 {
+            text += "Former master keys still open backups from before. `mailagent keys prune` removes them.\n";
+        }
+        return text;
+    }
+    for owner in rotation.changed.iter().take(MAX_NAMES) {
+        let _ = writeln!(text, "WRONG: the data key of {} is not what it was.", name_of(owner));
+    }
+    text += &closed(after, &format!("with {current} alone"));
+    text += "THE ROTATION IS NOT COMPLETE. Mend what is named above, from a backup perhaps, then run this again.\n";
+    text
+}
+
+async fn list(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
+    let (ring, census) = keys::list(store, source).await?;
+    let mut text = format!("The master keys of {source}, the current one first:\n\nMaster key                  Data keys\n");
+    for (id, name) in named(&ring.ids(), &[&census]) {
+        let _ = writeln!(text, "{id} {name:<10} {:9}", census.count(id));
+    }
+    text.push('\n');
+    text += &closed(&census, "with these keys");
+    text += &advice(&ring, &census);
+    Ok((text, census.closed.is_empty()))
+}
+
+fn advice(ring: &KeyRing, census: &Census) -> String {
+    let current = ring.current().id();
+    if !census.closed.is_empty() {
+        format!("Closed: {} of {} data keys.\n", census.closed.len(), census.total)
+    } else if census.count(current) < census.total {
+        format!("A rotation to {current} is not finished: run `mailagent keys rotate`.\n")
+    } else {
+        format!("All {} data keys open, and are under the current master key.\n", census.total)
+    }
+}
+
+async fn prune(store: &Store, source: &KeySource, yes: bool) -> Result<Said, KeysError> {
+    let pruning = keys::prune(store, source, yes).await?;
+    let former: Vec<String> = pruning.former.iter().map(KeyId::to_string).collect();
+    let former = former.join(", ");
+    if pruning.former.is_empty() {
+        return Ok((format!("There is no former master key in {source}.\n"), true));
+    }
+    if pruning.elsewhere > 0 {
+        let text = format!(
+            "Nothing was removed. Not under {} yet: {} of {} data keys. Run `mailagent keys rotate` first.\n",
+            pruning.current, pruning.elsewhere, pruning.total
+        );
+        return Ok((text, false));
+    }
+    if pruning.removed {
+        let text = format!("Removed from {source}: {former}. Backups of the database that need what was removed do not open any more.\n");
+        return Ok((text, true));
+    }
+    let mut text = format!(
+        "Nothing in the database is under {former}. Once that is removed, backups of the database from before the rotation cannot be \
+         opened; all else goes on, cursors and page tokens too.\n"
+    );
+    text += &if yes {
+        format!("Nothing was removed: {source} cannot be changed from here. Remove all keys but the first there.\n")
+    } else {
+        "Nothing was removed yet: say `mailagent keys prune --yes` to do it.\n".to_owned()
+    };
+    Ok((text, !yes))
+}
+
+/// The master keys with what they are: those at hand, then others that are needed.
+fn named(ring: &[KeyId], censuses: &[&Census]) -> Vec<(KeyId, &'static str)> {
+    let mut named: Vec<(KeyId, &str)> = Vec::new();
+    let at_hand = ring.iter().enumerate();
+    named.extend(at_hand.map(|(index, id)| (*id, if index == 0 { "(current)" } else { "(former)" })));
+    let needed = censuses.iter().flat_map(|census| census.under.keys());
+    for id in needed {
+        if named.iter().all(|(known, _)| known != id) {
+            named.push((*id, "(MISSING)"));
+        }
+    }
+    named
+}
+
+/// One line for each data key that does not open.
+fn closed(census: &Census, with: &str) -> String {
+    let mut text = String::new();
+    for (owner, error) in census.closed.iter().take(MAX_NAMES) {
+        let _ = writeln!(text, "WRONG: the data key of {} does not open {with}: {error}.", name_of(owner));
+    }
+    match census.closed.len().saturating_sub(MAX_NAMES) {
+        0 => {}
+        more => {
+            let _ = writeln!(text, "WRONG: {more} more do not open.");
+        }
+    }
+    text
+}
+
+fn name_of(owner: &str) -> String {
+    match owner {
+        INSTALLATION => "the installation".to_owned(),
+        tenant => format!("the tenant {tenant}"),
+    }
+}

@@ -1,0 +1,195 @@
+//! The real program with a collector of its traces, and a mailbox server that repeats what it was told.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, body::Bytes, extract::State, http::Uri};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::task::JoinHandle;
+
+use super::evidence::Evidence;
+use crate::{
+    cli::mailagent,
+    harness::{PATIENCE, eventually, http1},
+};
+
+/// Settings of a service, as `section.key` and value.
+pub type Settings = Vec<(&'static str, String)>;
+
+/// The program with these settings in its environment.
+pub fn program(folder: &Path, settings: &Settings) -> Command {
+    let mut command = mailagent(folder);
+    for (key, value) in settings {
+        command.env(format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__")), value);
+    }
+    command
+}
+
+/// An address that nobody listens at now.
+pub fn free_address() -> SocketAddr {
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    free.local_addr().expect("it has an address")
+}
+
+/// A running service. Dropped, it is killed, also when the test panics.
+pub struct Service {
+    child: Child,
+    readers: Vec<std::thread::JoinHandle<()>>,
+    said: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Service {
+    /// Starts the service and waits until it takes connections.
+    pub async fn start(folder: &Path, settings: &Settings, address: SocketAddr) -> Self {
+        let mut command = program(folder, settings);
+        command.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let said: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let follow = |mut pipe: Box<dyn std::io::Read + Send>| {
+            let said = said.clone();
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                    said.lock().expect("nobody panics with it").extend_from_slice(&buffer[..count]);
+                }
+            })
+        };
+        let readers = vec![
+            follow(Box::new(child.stdout.take().expect("it is piped"))),
+            follow(Box::new(child.stderr.take().expect("it is piped"))),
+        ];
+        let mut service = Self { child, readers, said };
+        // It listens before it has read its keys, and answers when all is there.
+        let answered = eventually(PATIENCE, "the service answers", async || {
+            let ended = service.child.try_wait().expect("it can be asked");
+            let answer = http1().get(format!("http://{address}/readyz")).send().await;
+            match (ended, answer) {
+                (Some(ended), _) => Ok(Err(ended)),
+                (None, Ok(answer)) if answer.status() == 200 => Ok(Ok(())),
+                (None, answer) => Err(format!("{answer:?}")),
+            }
+        })
+        .await;
+        assert!(answered.is_ok(), "it does not start: {answered:?}\n{}", service.log());
+        service
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().expect("nobody panics with it")).into_owned()
+    }
+
+    /// Ends it by SIGTERM, which must go well. All that it said is evidence.
+    pub fn stop(mut self, evidence: &Evidence, label: &str) {
+        let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill runs").success());
+        let ended = self.child.wait().expect("it can be waited for");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("it reads to the end");
+        }
+        evidence.add("log", label, std::mem::take(&mut *self.said.lock().expect("nobody panics with it")));
+        assert_eq!(ended.code(), Some(0), "the service ended badly");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // An error says that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Takes traces and metrics, as evidence.
+pub struct Collector {
+    pub url: String,
+    serving: JoinHandle<()>,
+}
+
+impl Collector {
+    pub async fn start(evidence: &Arc<Evidence>) -> Self {
+        // What a collector answers that took everything is an empty message.
+        async fn export(
+            State(evidence): State<Arc<Evidence>>,
+            uri: Uri,
+            body: Bytes,
+        ) -> ([(&'static str, &'static str); 1], axum::body::Body) {
+            let channel = if uri.path().contains(".trace.") { "traces" } else { "metrics" };
+            evidence.add(channel, uri.path(), body);
+            ([("content-type", "application/grpc")], axum::body::Body::from(vec![0; 5]))
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("it has an address"));
+        let app = Router::new().fallback(export).with_state(evidence.clone());
+        let serving = tokio::spawn(async move {
+            // It ends when it is aborted.
+            let _ = axum::serve(listener, app).await;
+        });
+        Self { url, serving }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// A server that refuses every request and repeats the login in all its words, as careless or malicious ones do.
+pub struct EchoServer {
+    pub url: String,
+    serving: JoinHandle<()>,
+}
+
+impl EchoServer {
+    pub async fn start() -> Self {
+        use axum::{
+            extract::Request,
+            http::StatusCode,
+            response::{IntoResponse, Response},
+        };
+        async fn refuse(request: Request) -> Response {
+            let given = request
+                .headers()
+                .get("authorization")
+                .map_or("", |value| value.to_str().unwrap_or_default());
+            let decoded = given
+                .strip_prefix("Basic ")
+                .and_then(|text| STANDARD.decode(text).ok())
+                .unwrap_or_default();
+            let decoded = String::from_utf8_lossy(&decoded).into_owned();
+            let password = decoded.split_once(':').map_or("", |(_, password)| password);
+            let fault = format!("{given} {decoded} {password}").replace('&', "&amp;").replace('<', "&lt;");
+            let body = format!(
+                "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault><faultcode>s:Server</faultcode>\
+                 <faultstring>{fault}</faultstring></s:Fault></s:Body></s:Envelope>"
+            );
+            let mut response = (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [("content-type", "text/xml; charset=utf-8")],
+                body,
+            )
+                .into_response();
+            if let Ok(value) = given.parse() {
+                response.headers_mut().insert("x-diagnostics", value);
+            }
+            response
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}/EWS/Exchange.asmx", listener.local_addr().expect("it has an address"));
+        let serving = tokio::spawn(async move {
+            // It ends when it is aborted.
+            let _ = axum::serve(listener, Router::new().fallback(refuse)).await;
+        });
+        Self { url, serving }
+    }
+}
+
+impl Drop for EchoServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
