@@ -5,7 +5,10 @@ mod files;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
@@ -274,8 +277,37 @@ fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let roots = CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
     let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|error| fault(error.to_string()))?;
     if roots.is_empty() {
-        Err(fault("it has no certificate in PEM form".to_owned()))
-    } else {
-        Ok(roots)
+        return Err(fault("it has no certificate in PEM form".to_owned()));
+    }
+    let mut store = RootCertStore::empty();
+    for (index, root) in roots.iter().enumerate() {
+        let added = store.add(root.clone());
+        added.map_err(|error| fault(format!("its certificate {} cannot stand for an authority: {error}", index + 1)))?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_authorities_are_looked_at_when_the_service_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read_roots(&path).map_err(|error| error.to_string())
+        };
+        let good = rcgen::generate_simple_self_signed(vec!["mail.example.com".to_owned()])
+            .unwrap()
+            .cert
+            .pem();
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(read(&good).unwrap().len(), 1);
+        let problem = read(&(good + bad)).unwrap_err();
+        assert!(problem.contains("certificate 2 cannot stand for an authority"), "{problem}");
+        let problem = read("nothing").unwrap_err();
+        assert!(problem.contains("no certificate in PEM form"), "{problem}");
     }
 }

@@ -38,7 +38,7 @@ pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), S
 }
 
 fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
-    let (Some(allowed), Some(address)) = (allowed, addresses::literal(host)) else {
+    let (Some(allowed), Some(address)) = (allowed, addresses::known(host)) else {
         return Ok(());
     };
     addresses::judge(address, allowed).map_err(|refusal| format!("is not called: {address} {}", refusal.words()))

@@ -353,7 +353,6 @@ impl Transport {
 /// A client that keeps so many connections. Each has one request at a time, with its own flow: what Exchange is used to.
 fn client(config: &EwsConfig) -> Result<Client, ProviderError> {
     let host = config.endpoint.host_str().unwrap_or_default();
-    config.network.judge_host(host, &config.rules)?;
     let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
     let client = builder.pool_max_idle_per_host(config.requests).build();
     client.map_err(|error| config.network.fault(host, error))

@@ -66,10 +66,11 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// The same for IPv6: Amazon, Google.
-const METADATA_V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+/// The same for IPv6, where private addresses are used: Google, Oracle, Scaleway. Amazon's are told by their prefix.
+const METADATA_V6: [Ipv6Addr; 3] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
 ];
 
 /// What an IPv4 address is, by the registry of special-purpose addresses (RFC 6890). `None` for a public one.
@@ -98,6 +99,8 @@ fn v6_kind(address: Ipv6Addr) -> Option<Refusal> {
     let [first, second, ..] = address.segments();
     match first {
         _ if address == Ipv6Addr::LOCALHOST => Some(Refusal::Loopback),
+        // Amazon's: metadata at ::254, the credentials of containers at ::23, and more.
+        0xfd00 if second == 0xec2 => Some(Refusal::LinkOrMetadata),
         0xfc00..=0xfdff => Some(Refusal::Private),
         0xfe80..=0xfeff => Some(Refusal::LinkOrMetadata),
         // Protocol assignments with Teredo and ORCHID, documentation.
@@ -135,6 +138,17 @@ pub fn literal(host: &str) -> Option<IpAddr> {
         url::Host::Ipv6(address) => Some(address.into()),
         url::Host::Domain(_) => None,
     }
+}
+
+/// The address that a host has without asking anybody: an address itself, as [`literal`] takes it, or a name of this machine (RFC 6761
+/// §6.3, and what systems list beside it). `None` for any other name.
+pub fn known(host: &str) -> Option<IpAddr> {
+    literal(host).or_else(|| {
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let own = name.rsplit('.').next() == Some("localhost")
+            || ["localhost.localdomain", "ip6-localhost", "ip6-loopback"].contains(&name.as_str());
+        own.then_some(Ipv4Addr::LOCALHOST.into())
+    })
 }
 
 #[cfg(test)]
@@ -203,8 +217,12 @@ mod tests {
             "168.63.129.16",
             "100.100.100.200",
             "192.0.0.192",
+            "169.254.170.2",
             "fd00:ec2::254",
+            "fd00:ec2::23",
             "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2852039166",
@@ -243,6 +261,7 @@ mod tests {
         for never in [
             "169.254.169.254",
             "fd00:ec2::254",
+            "fd00:ec2::23",
             "100.100.100.200",
             "0.0.0.0",
             "fe80::1",
@@ -259,7 +278,87 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_this_machine_are_known() {
+        for own in ["localhost", "LocalHost.", "mail.localhost", "localhost.localdomain", "ip6-loopback"] {
+            assert_eq!(known(own), Some(Ipv4Addr::LOCALHOST.into()), "{own}");
+        }
+        assert_eq!(known("0x7f.1"), Some(Ipv4Addr::LOCALHOST.into()));
+        for other in ["mail.example.com", "localhost.example.com", "notlocalhost", ""] {
+            assert_eq!(known(other), None, "{other}");
+        }
+    }
+
+    /// Ranges that are refused whatever is allowed, by their first address and the bits that stay.
+    const NEVER: [([u8; 4], u32); 14] = [
+        ([0, 0, 0, 0], 8),
+        ([169, 254, 0, 0], 16),
+        ([100, 100, 100, 200], 32),
+        ([168, 63, 129, 16], 32),
+        ([192, 0, 0, 0], 24),
+        ([192, 0, 2, 0], 24),
+        ([192, 88, 99, 0], 24),
+        ([198, 18, 0, 0], 15),
+        ([198, 51, 100, 0], 24),
+        ([203, 0, 113, 0], 24),
+        ([224, 0, 0, 0], 4),
+        ([240, 0, 0, 0], 4),
+        ([255, 255, 255, 255], 32),
+        ([127, 0, 0, 0], 8),
+    ];
+
+    /// One of the ways to write an IPv4 address that some program takes for it.
+    fn written(address: Ipv4Addr, form: u8, noise: u16) -> String {
+        let number = u32::from(address);
+        let [a, b, c, d] = address.octets();
+        let (high, low) = (number >> 16, number & 0xffff);
+        let wide = |text: String| {
+            text.chars()
+                .map(|c| c.to_digit(10).map_or(c, |digit| char::from_u32(0xff10 + digit).unwrap()))
+                .collect()
+        };
+        match form {
+            0 => format!("{number}"),
+            1 => format!("{number:#X}"),
+            2 => format!("0{number:o}"),
+            3 => format!("{a:#x}.{}", number & 0xff_ffff),
+            4 => format!("{a}.0{b:o}.{low}"),
+            5 => format!("{a}.{b:#x}.0{c:o}.{d:#x}"),
+            6 => format!("{address}."),
+            7 => wide(address.to_string()),
+            8 => format!("[::ffff:{address}]"),
+            9 => format!("::FFFF:{high:X}:{low:X}"),
+            10 => format!("0:0:0:0:0:ffff:{high:04x}:{low:04x}"),
+            11 => format!("::{high:x}:{low:x}"),
+            12 => format!("64:ff9b::{address}"),
+            13 => format!("64:ff9b:1:{noise:x}::{high:x}:{low:x}"),
+            14 => format!("::ffff:0:{high:x}:{low:x}"),
+            15 => format!("[2002:{high:x}:{low:x}:{noise:x}::{noise:x}]"),
+            // Teredo has the server's address plain and the client's turned over.
+            16 => format!("2001:0:{high:x}:{low:x}:0:{noise:x}:808:808"),
+            17 => format!("2001:0:808:808:0:{noise:x}:{:x}:{:x}", !high & 0xffff, !low & 0xffff),
+            _ => address.to_string(),
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_form_of_a_refused_address_passes(range in prop::sample::select(&NEVER[..]), bits: u32, form in 0_u8..19, noise: u16) {
+            let (first, stay) = range;
+            let address = Ipv4Addr::from(u32::from_be_bytes(first) | (bits & u32::MAX.checked_shr(stay).unwrap_or(0)));
+            let text = written(address, form, noise);
+            let found = known(&text);
+            prop_assert!(found.is_some(), "{} is taken for a name", text);
+            let allowed = Allowed { loopback: false, private: true };
+            prop_assert!(judge(found.unwrap(), allowed).is_err(), "{} passes as {:?}", text, found);
+            // The same within the URL of a service.
+            if let Ok(url) = url::Url::parse(&format!("https://{text}:444/EWS/Exchange.asmx")) {
+                let host = url.host_str().unwrap().to_owned();
+                let found = known(&host);
+                prop_assert!(found.is_some() && judge(found.unwrap(), allowed).is_err(), "{} passes as {}", text, host);
+            }
+        }
+
         #[test]
         fn no_form_hides_an_address(octets in any::<[u8; 4]>(), form in 0..6) {
             let v4 = Ipv4Addr::from(octets);

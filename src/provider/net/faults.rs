@@ -7,6 +7,9 @@ use rustls::{CertificateError, InvalidMessage};
 use super::{resolve::ResolveError, trust};
 use crate::provider::{CertificateFacts, ErrorClass, ProviderError};
 
+/// Most names of a certificate within a sentence.
+const SHOWN: usize = 10;
+
 /// What went wrong with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
@@ -19,9 +22,11 @@ enum Cause {
     CertificateTime,
     CertificateName,
     CertificateRevoked,
+    CertificateKey,
     CertificateOther,
     NotTls,
     TlsVersion,
+    TlsClosed,
     TlsOther,
     Broken,
     Damaged,
@@ -48,11 +53,17 @@ impl Cause {
                 "The TLS certificate of {host} is for another name. Use a name in the certificate, or get one for this name."
             }
             Self::CertificateRevoked => "The TLS certificate of {host} has been revoked. Replace it at the server.",
+            Self::CertificateKey => {
+                "{host} shows a TLS certificate whose key it does not have. Somebody may be posing as that server; nothing was sent to it."
+            }
             Self::CertificateOther => "The TLS certificate of {host} is not usable. Replace it at the server.",
             Self::NotTls => {
                 "{host} does not speak TLS on this port. Check the port and the security: what is listening there speaks in the clear at first."
             }
             Self::TlsVersion => "{host} and this service have no TLS version or cipher in common. Allow TLS 1.2 or newer at the server.",
+            Self::TlsClosed => {
+                "{host} closed the connection during the TLS handshake. Check that TLS is spoken on this port, and what stands between here and the server."
+            }
             Self::TlsOther => "The TLS connection to {host} failed. Look at the server's TLS settings.",
             Self::Broken => {
                 "{host} closed the connection in the middle. It is tried again; if this stays, check what stands between here and the server."
@@ -105,7 +116,10 @@ pub(super) fn no_handshake(host: &str, error: io::Error) -> ProviderError {
     let cause = match (tls, error.kind()) {
         (Some(tls), _) => tls_cause(tls),
         (None, io::ErrorKind::TimedOut) => Cause::NotTls,
-        (None, kind) => io_cause(kind).unwrap_or(Cause::TlsOther),
+        (None, kind) => match io_cause(kind) {
+            Some(Cause::Broken) => Cause::TlsClosed,
+            cause => cause.unwrap_or(Cause::TlsOther),
+        },
     };
     fault(host, cause, &error).because(error)
 }
@@ -150,6 +164,11 @@ fn certificate_words(cause: Cause, facts: &CertificateFacts) -> String {
         ),
         Cause::CertificateTime => format!(" It is good from {} to {}.", facts.not_before, facts.not_after),
         Cause::CertificateName if facts.names.is_empty() => format!(" It names no server at all; its subject is {}.", facts.subject),
+        Cause::CertificateName if facts.names.len() > SHOWN => format!(
+            " It is for {} and {} more.",
+            facts.names[..SHOWN].join(", "),
+            facts.names.len() - SHOWN
+        ),
         Cause::CertificateName => format!(" It is for {}.", facts.names.join(", ")),
         _ => String::new(),
     }
@@ -170,8 +189,11 @@ fn http_cause(error: &reqwest::Error) -> Cause {
         };
     }
     let io = chain(error).filter_map(|inner| inner.downcast_ref::<io::Error>());
-    if let Some(cause) = io.filter_map(|io| io_cause(io.kind())).next() {
-        return cause;
+    match io.filter_map(|io| io_cause(io.kind())).next() {
+        // While connecting nothing is read but the handshake.
+        Some(Cause::Broken) if error.is_connect() => return Cause::TlsClosed,
+        Some(cause) => return cause,
+        None => {}
     }
     if error.is_connect() {
         Cause::Other
@@ -185,7 +207,12 @@ fn http_cause(error: &reqwest::Error) -> Cause {
 fn io_cause(kind: io::ErrorKind) -> Option<Cause> {
     match kind {
         io::ErrorKind::ConnectionRefused => Some(Cause::Refused),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Some(Cause::NoRoute),
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::AddrNotAvailable
+        // A firewall of this machine says it so.
+        | io::ErrorKind::PermissionDenied => Some(Cause::NoRoute),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
             Some(Cause::Broken)
         }
@@ -197,12 +224,17 @@ fn io_cause(kind: io::ErrorKind) -> Option<Cause> {
 
 fn tls_cause(error: &rustls::Error) -> Cause {
     if let Some(refused) = trust::Refused::of(error) {
-        return tls_cause(&refused.cause);
+        return match &refused.cause {
+            rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Cause::CertificateIssuer,
+            cause => tls_cause(cause),
+        };
     }
     match error {
+        // Of the handshake: those of a certificate come with what it says.
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Cause::CertificateKey,
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             // A self-signed certificate that is an authority's own cannot stand for a server; this comes as `Other`.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_) => Cause::CertificateIssuer,
+            CertificateError::UnknownIssuer | CertificateError::Other(_) => Cause::CertificateIssuer,
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
@@ -247,6 +279,7 @@ mod tests {
         assert_eq!(certificate(CertificateError::NotValidForName), Cause::CertificateName);
         assert_eq!(certificate(CertificateError::Revoked), Cause::CertificateRevoked);
         assert_eq!(certificate(CertificateError::BadEncoding), Cause::CertificateOther);
+        assert_eq!(certificate(CertificateError::BadSignature), Cause::CertificateKey);
         assert_eq!(
             tls_cause(&rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
             Cause::NotTls

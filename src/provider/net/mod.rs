@@ -7,8 +7,19 @@
 //! | `trust` | which certificates are believed, and what they say |
 //! | `faults` | what faults of connections mean, in words for an administrator |
 //!
-//! Every connection goes through here, so the rules hold for all of them. What is not covered: what a server that may be called does on
-//! its own behalf, and proxies, which are never used.
+//! Every connection goes through here, so the rules hold for all of them:
+//!
+//! - A name is looked up for each new connection, all its addresses are judged, and one of those is dialled. A name that means something
+//!   else between check and use (DNS rebinding) gains nothing, as nobody asks again.
+//! - Links, metadata of clouds and whatever is no address of a single server are never called, also not within IPv6 addresses; this machine
+//!   and private networks only when allowed.
+//! - Nothing is sent on to another server: redirects are not followed, proxies not used.
+//! - TLS 1.2 or 1.3, each time by a whole handshake, so that every connection's certificate is judged. One that an administrator named is
+//!   believed for its host alone, if the server has its key, and told to be so.
+//!
+//! What is not covered: what else can be reached within networks that may be called, such as other services of a private network, or this
+//! machine by an address other than loopback; a network's own NAT64 prefix, which looks like any public address; what a server that may
+//! be called does on its own behalf.
 
 pub mod addresses;
 mod faults;
@@ -27,7 +38,7 @@ use std::{
 use reqwest::redirect;
 use rustls::{
     ClientConfig,
-    client::danger::ServerCertVerifier,
+    client::{Resumption, danger::ServerCertVerifier},
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName},
 };
@@ -151,7 +162,10 @@ impl Network {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = ServerName::try_from(host.trim_end_matches('.').trim_matches(['[', ']']).to_owned());
+        let name = match addresses::literal(host) {
+            Some(address) => Ok(ServerName::IpAddress(address.into())),
+            None => ServerName::try_from(host.trim_end_matches('.').to_owned()),
+        };
         let name = name.map_err(|_| {
             ProviderError::new(
                 ErrorClass::Unreachable,
@@ -184,12 +198,14 @@ impl Network {
         Ok((stream, facts))
     }
 
-    /// A builder for HTTP clients under the same rules: HTTP/1.1, no redirects, no proxies.
-    /// Hosts that are addresses must be judged by [`Network::judge_host`] beforehand.
+    /// A builder for clients of an HTTP server under the same rules: HTTP/1.1, no redirects, no proxies. Such a client may call `host` only:
+    /// an address in place of another name would not be judged.
     ///
     /// # Errors
-    /// When TLS is wanted and the system has no certificates of authorities.
+    /// [`ErrorClass::Refused`] when `host` is an address that the rules refuse; when TLS is wanted and the system has no certificates of
+    /// authorities.
     pub fn http(&self, host: &str, tls: bool, rules: &EndpointRules) -> Result<reqwest::ClientBuilder, ProviderError> {
+        self.judge_host(host, rules)?;
         let names = HttpNames {
             names: self.0.names.clone(),
             allowed: self.allowed(rules),
@@ -257,12 +273,15 @@ impl Network {
     }
 
     fn client_config(&self, trust: Arc<Trust>) -> ClientConfig {
-        ClientConfig::builder_with_provider(self.0.provider.clone())
+        let mut config = ClientConfig::builder_with_provider(self.0.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("the provider has ciphers for both")
             .dangerous()
             .with_custom_certificate_verifier(trust)
-            .with_no_client_auth()
+            .with_no_client_auth();
+        // A resumed session would not be judged: its certificate may have expired meanwhile. Nor does every mailbox need room for sessions.
+        config.resumption = Resumption::disabled();
+        config
     }
 }
 

@@ -1,4 +1,6 @@
-//! Connections to real sockets on this machine, and names that mean what a test wants.
+//! Connections to real sockets on this machine, and names that mean what a test wants. Servers that mean no good are in `hostile`.
+
+mod hostile;
 
 use std::{
     collections::VecDeque,
@@ -52,18 +54,27 @@ fn check(error: &ProviderError, class: ErrorClass, words: &str) {
     assert!(error.class == class && error.problem.contains(words), "{error:?}");
 }
 
-/// A certificate that is its own authority, and a server that shows it. The server answers every connection with `hello`.
+/// A certificate that is its own authority, and a server that shows it.
 async fn server(name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> (CertificateDer<'static>, u16) {
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
     change(&mut parameters);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    let config = server_config()
+        .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+        .unwrap();
+    (certificate.der().clone(), serve(config).await)
+}
+
+fn server_config() -> rustls::ConfigBuilder<rustls::ServerConfig, rustls::server::WantsServerCert> {
+    rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
-        .unwrap();
+}
+
+/// A server that answers every connection with `hello`, over HTTP.
+async fn serve(config: rustls::ServerConfig) -> u16 {
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -78,7 +89,7 @@ async fn server(name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) 
             }
         }
     });
-    (certificate.der().clone(), port)
+    port
 }
 
 async fn probe(network: &Network, host: &str, port: u16, rules: &EndpointRules) -> Vec<Stage> {

@@ -17,6 +17,7 @@ use rustls::{
 };
 use x509_parser::{prelude::*, signature_algorithm::SignatureAlgorithm};
 
+use super::addresses;
 use crate::{
     domain::{Timestamp, TrustedCertificate},
     provider::CertificateFacts,
@@ -45,12 +46,17 @@ impl Trust {
 
     fn is_named(&self, host: &ServerName<'_>, certificate: &CertificateDer<'_>) -> bool {
         let host = host.to_str();
-        let mut known = self
-            .named
-            .iter()
-            .filter(|known| known.host.trim_end_matches('.').eq_ignore_ascii_case(host.trim_end_matches('.')));
+        let mut known = self.named.iter().filter(|known| same_host(&known.host, &host));
         let shown = fingerprint(certificate);
         known.any(|known| known.sha256_fingerprint == shown)
+    }
+}
+
+/// Whether two texts name the same host; an address has many forms.
+fn same_host(one: &str, other: &str) -> bool {
+    match (addresses::literal(one), addresses::literal(other)) {
+        (None, None) => one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.')),
+        (one, other) => one == other,
     }
 }
 
@@ -73,7 +79,9 @@ impl ServerCertVerifier for Trust {
             .platform
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Err(cause) = verified else { return verified };
-        if self.is_named(server_name, end_entity) {
+        // What its issuer took back is not trusted by anybody's word.
+        let revoked = matches!(cause, rustls::Error::InvalidCertificate(CertificateError::Revoked));
+        if !revoked && self.is_named(server_name, end_entity) {
             self.by_fingerprint.store(true, Ordering::Relaxed);
             return Ok(ServerCertVerified::assertion());
         }
@@ -154,8 +162,8 @@ pub(super) fn facts(certificate: &CertificateDer<'_>) -> Option<CertificateFacts
             _ => None,
         });
     Some(CertificateFacts {
-        subject: clean(&parsed.subject().to_string()),
-        issuer: clean(&parsed.issuer().to_string()),
+        subject: distinguished_name(parsed.subject()),
+        issuer: distinguished_name(parsed.issuer()),
         names: names.take(NAMES).collect(),
         not_before: Timestamp::from_seconds(validity.not_before.timestamp()),
         not_after: Timestamp::from_seconds(validity.not_after.timestamp()),
@@ -165,6 +173,54 @@ pub(super) fn facts(certificate: &CertificateDer<'_>) -> Option<CertificateFacts
     })
 }
 
+/// A distinguished name in the form of RFC 4514: the last part first, special characters behind a backslash.
+fn distinguished_name(name: &X509Name<'_>) -> String {
+    let part = |part: &AttributeTypeAndValue<'_>| {
+        let oid = part.attr_type();
+        match (short(oid), part.as_str()) {
+            (Some(short), Ok(value)) => format!("{short}={}", escaped(value)),
+            _ => format!("{}=#{}", oid.to_id_string(), hex(part.as_slice())),
+        }
+    };
+    let mut parts: Vec<String> = name
+        .iter_rdn()
+        .map(|parts| parts.iter().map(part).collect::<Vec<_>>().join("+"))
+        .collect();
+    parts.reverse();
+    clean(&parts.join(","))
+}
+
+/// The short names of RFC 4514, section 3, and that of e-mail addresses, which everybody writes so.
+fn short(oid: &oid_registry::Oid<'_>) -> Option<&'static str> {
+    [
+        (oid_registry::OID_X509_COMMON_NAME, "CN"),
+        (oid_registry::OID_X509_LOCALITY_NAME, "L"),
+        (oid_registry::OID_X509_STATE_OR_PROVINCE_NAME, "ST"),
+        (oid_registry::OID_X509_ORGANIZATION_NAME, "O"),
+        (oid_registry::OID_X509_ORGANIZATIONAL_UNIT, "OU"),
+        (oid_registry::OID_X509_COUNTRY_NAME, "C"),
+        (oid_registry::OID_X509_STREET_ADDRESS, "STREET"),
+        (oid_registry::OID_DOMAIN_COMPONENT, "DC"),
+        (oid_registry::OID_USERID, "UID"),
+        (oid_registry::OID_PKCS9_EMAIL_ADDRESS, "emailAddress"),
+    ]
+    .into_iter()
+    .find_map(|(known, short)| (known == *oid).then_some(short))
+}
+
+fn escaped(value: &str) -> String {
+    let last = value.chars().count().saturating_sub(1);
+    let mut out = String::with_capacity(value.len());
+    for (index, c) in value.chars().enumerate() {
+        let at_edge = (index == 0 && matches!(c, ' ' | '#')) || (index == last && c == ' ');
+        if at_edge || matches!(c, '"' | '+' | ',' | ';' | '<' | '>' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Text of a foreign certificate, fit to be shown.
 fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(256).collect()
@@ -172,7 +228,11 @@ fn clean(text: &str) -> String {
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let hash = digest::digest(&digest::SHA256, certificate);
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The `tls-server-end-point` channel binding of a server's certificate in DER (RFC 5929 §4.1): its hash by the hash function of its
@@ -185,10 +245,71 @@ pub fn channel_binding(certificate: &[u8]) -> Vec<u8> {
         _ => algorithm.algorithm.to_id_string(),
     });
     let hash = match oid.as_deref().unwrap_or_default() {
-        // RSA and ECDSA with SHA-384, and SHA-384 itself as a parameter of PSS; likewise SHA-512.
+        // RSA and ECDSA with SHA-384, and SHA-384 itself as a parameter of PSS; likewise the others.
+        "1.2.840.113549.1.1.14" | "1.2.840.10045.4.3.1" | "2.16.840.1.101.3.4.2.4" => &digest::SHA224,
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" | "2.16.840.1.101.3.4.2.2" => &digest::SHA384,
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" | "2.16.840.1.101.3.4.2.3" => &digest::SHA512,
         _ => &digest::SHA256,
     };
     digest::digest(hash, certificate).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_told_apart_in_all_their_forms() {
+        for (one, other) in [
+            ("mail.example.com", "Mail.Example.com."),
+            ("::1", "[::1]"),
+            ("::1", "0:0:0:0:0:0:0:1"),
+            ("127.0.0.1", "127.1"),
+        ] {
+            assert!(same_host(one, other) && same_host(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("mail.example.com", "example.com"),
+            ("mail.example.com", "mail.example.co"),
+            ("localhost", "127.0.0.1"),
+            ("127.0.0.1", "127.0.0.2"),
+        ] {
+            assert!(!same_host(one, other) && !same_host(other, one), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn names_are_written_as_in_rfc_4514() {
+        let mut parameters = rcgen::CertificateParams::new(vec!["mail.example.com".to_owned(), "192.0.2.7".to_owned()]).unwrap();
+        let mut name = rcgen::DistinguishedName::new();
+        name.push(rcgen::DnType::CountryName, "DE");
+        name.push(rcgen::DnType::OrganizationName, "Oak, CN=bank.example \u{7}+ Sons");
+        name.push(rcgen::DnType::CustomDnType(vec![1, 2, 3, 4]), "odd");
+        name.push(rcgen::DnType::CommonName, "#mail ");
+        parameters.distinguished_name = name;
+        let certificate = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        let facts = facts(certificate.der()).unwrap();
+        // What is within a value cannot pose as another one.
+        assert_eq!(facts.subject, r"CN=\#mail\ ,1.2.3.4=#6f6464,O=Oak\, CN=bank.example \+ Sons,C=DE");
+        assert_eq!(facts.issuer, facts.subject);
+        assert_eq!(facts.names, ["mail.example.com", "192.0.2.7"]);
+        assert_eq!(super::facts(&CertificateDer::from(&b"no certificate"[..])), None);
+    }
+
+    #[test]
+    fn bindings_are_hashed_like_the_certificate_is_signed() {
+        for (algorithm, length) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, 32),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, 48),
+            // Defined by no standard: what others do.
+            (&rcgen::PKCS_ED25519, 32),
+        ] {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()])
+                .unwrap()
+                .self_signed(&key)
+                .unwrap();
+            assert_eq!(channel_binding(certificate.der()).len(), length, "{algorithm:?}");
+        }
+    }
 }
