@@ -57,8 +57,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut stages = agents.test_agent(TestAgentRequest { name: agent.name }).await?.into_inner();
     while let Some(answer) = stages.message().await? {
         let Some(stage) = answer.stage else { continue };
-        let mark = if stage.state() == CheckStageState::Passed { "ok    " } else { "FAILED" };
-        println!("{mark} {:<14} {} {}", stage.kind().as_str_name().trim_start_matches("CHECK_STAGE_KIND_"), stage.summary, stage.server_reply);
+        let mark = if stage.state() == CheckStageState::Passed {
+            "ok    "
+        } else {
+            "FAILED"
+        };
+        println!(
+            "{mark} {:<14} {} {}",
+            stage.kind().as_str_name().trim_start_matches("CHECK_STAGE_KIND_"),
+            stage.summary,
+            stage.server_reply
+        );
     }
     Ok(())
 }
