@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust, as far as it is missing: PostgreSQL and Chromium (Debian packages), Python packages in .venv,
+# Installs what the tests need beside Rust, as far as it is missing: PostgreSQL, Chromium, Postfix and Dovecot (Debian packages), Python packages in .venv,
 # npm packages beside what uses them, cargo's tools in build/tools. Nothing is done twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,11 +9,20 @@ die() { echo "$*" >&2; exit 1; }
 # --- Programs ---
 
 packages=()
+# Where Debian has servers; not everybody looks there.
+PATH=$PATH:/usr/sbin
 has() { command -v "$1" >/dev/null; }
 has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
 has "${MAILAGENT_TEST_CHROMIUM:-/usr/bin/chromium}" || packages+=(chromium)
 has cc || packages+=(build-essential)
 has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+servers=()
+has postconf || servers+=(postfix)
+has dovecot || servers+=(dovecot-core)
+if ! has postconf && has exim4; then
+    die "The tests need Postfix, which cannot be installed beside Exim. Run them in a container, or replace Exim (apt-get install postfix)."
+fi
+packages+=("${servers[@]}")
 if [ ${#packages[@]} -gt 0 ]; then
     echo "installing Debian packages: ${packages[*]}"
     as_root=()
@@ -22,8 +31,21 @@ if [ ${#packages[@]} -gt 0 ]; then
         as_root=(sudo)
     fi
     has apt-get || die "Missing: ${packages[*]} (names as in Debian). There is no apt-get here: install them in your system's way."
+    # Only the programs are wanted: nothing of theirs shall run as a service, now or later.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '"${as_root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+    fi
+    if [ ${#servers[@]} -gt 0 ]; then
+        echo 'postfix postfix/main_mailer_type select No configuration' | "${as_root[@]}" debconf-set-selections
+    fi
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    if [ ${#servers[@]} -gt 0 ] && has systemctl; then
+        "${as_root[@]}" systemctl disable --quiet postfix dovecot 2>/dev/null || true
+    fi
 fi
 has node && has npm || die "Missing: Node.js 20 or newer, with npm. Install it from https://nodejs.org or your system's packages."
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || die "Node.js 20 or newer is needed; here is $(node --version)."

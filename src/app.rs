@@ -1,5 +1,8 @@
 //! The one place that builds everything and knows every concrete type.
 
+mod callers;
+mod files;
+
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -8,7 +11,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use crate::{
     api,
     blobs::FileStore,
-    config::{BlobsUrl, Config, DatabaseUrl},
+    config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
     crypto::{Ids, LocalIssuer},
     domain::{Clock, SystemClock},
     jobs::{mailboxes, retention},
@@ -22,12 +25,17 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use files::check_files;
+
 /// Name of the file with the key of the local issuer in the data folder.
 const ISSUER_KEY: &str = "issuer.pem";
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The files that settings name.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// A folder or file of its own.
     #[error("cannot use {path}")]
     Folder {
@@ -132,8 +140,9 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
         address: config.server.listen.to_string(),
         source,
     })?;
-    let verifier = open_issuer(&config.data_dir)?.verifier(config.auth.audience.clone());
+    check_files(&config)?;
     let ops = build_ops(&config, surroundings, &lifecycle).await?;
+    let callers = callers::build(&config, &lifecycle)?;
     let schedule = mailboxes::Schedule {
         poll_interval: config.exchange.poll_interval,
         push: config.exchange.push,
@@ -147,7 +156,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
     let edge = api::Edge {
         ops: ops.clone(),
-        verifier: Arc::new(verifier),
+        callers: Arc::new(callers),
         server: config.server.clone(),
         lifecycle: lifecycle.clone(),
     };

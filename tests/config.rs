@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use mailagent::{
     config::{AllowedOrigins, BlobsUrl, ByteSize, Config, DEFAULT_FILE, DatabaseUrl, Flag, LogFormat, load},
     crypto::KeySource,
+    domain::Scope,
 };
 
 /// Every setting.
@@ -20,14 +21,29 @@ const KEYS: &[&str] = &[
     "server.max_streams_per_caller",
     "server.tls.certificate_file",
     "server.tls.key_file",
+    "server.tls.client_ca_file",
+    "server.tls.client_certificate",
     "database.url",
     "database.max_connections",
     "blobs.url",
     "blobs.inline_limit",
     "keys.master",
+    "auth.issuer",
+    "auth.jwks_url",
     "auth.audience",
-    "auth.token_lifetime",
     "auth.clock_skew",
+    "auth.tenant_claim",
+    "auth.user_claim",
+    "auth.scope_claim",
+    "auth.key_refresh_interval",
+    "auth.unknown_key_pause",
+    "auth.key_lifetime",
+    "auth.local_issuer",
+    "auth.token_lifetime",
+    "auth.services.0.identity",
+    "auth.services.0.tenant",
+    "auth.services.0.user",
+    "auth.services.0.scopes",
     "network.allow_loopback",
     "network.connect_timeout",
     "network.root_certificates_file",
@@ -117,6 +133,13 @@ fn defaults_are_what_was_promised() {
     let auth = &config.auth;
     assert_eq!(auth.audience, "mailagent");
     assert_eq!((auth.token_lifetime, auth.clock_skew), (seconds(8 * 3600), seconds(60)));
+    assert_eq!((&auth.issuer, &auth.jwks_url, auth.local_issuer), (&None, &None, None));
+    assert!(auth.takes_local_tokens());
+    let claims = [&auth.tenant_claim, &auth.user_claim, &auth.scope_claim];
+    assert_eq!(claims, ["tenant", "sub", "scope"]);
+    let times = [auth.key_refresh_interval, auth.key_lifetime, auth.unknown_key_pause];
+    assert_eq!(times, [600, 86_400, 10].map(seconds));
+    assert!(auth.services.is_empty());
 
     let exchange = &config.exchange;
     assert_eq!((exchange.allow_http, exchange.push), (false, true));
@@ -165,7 +188,10 @@ fn default_file_has_every_setting_and_no_other() {
     let mut section = String::new();
     let mut found = Vec::new();
     for line in DEFAULT_FILE.lines().map(|line| line.strip_prefix('#').unwrap_or(line)) {
-        if let Some(name) = line.strip_prefix('[') {
+        if let Some(name) = line.strip_prefix("[[") {
+            // The first of a list.
+            section = name.replace("]]", ".0.");
+        } else if let Some(name) = line.strip_prefix('[') {
             section = name.replace(']', ".");
         } else if let Some((name, _)) = line.split_once(" = ")
             && !name.contains(' ')
@@ -284,6 +310,99 @@ fn a_file_that_is_not_there_is_refused() {
 fn a_certificate_needs_its_key() {
     check_fault("tls_without_key", "[server.tls]\ncertificate_file = \"a.crt\"", &[], &[]);
     check_fault("tls_without_certificate", "", &[("MAILAGENT_SERVER__TLS__KEY_FILE", "a.key")], &[]);
+}
+
+#[test]
+fn certificates_of_callers_need_all_that_belongs_to_them() {
+    check_fault("client_ca_without_tls", "[server.tls]\nclient_ca_file = \"clients.crt\"", &[], &[]);
+    let tls = "[server.tls]\ncertificate_file = \"a.crt\"\nkey_file = \"a.key\"\n";
+    check_fault("client_ca_missing", &format!("{tls}client_certificate = \"required\""), &[], &[]);
+    check_fault("client_certificate", &format!("{tls}client_certificate = \"perhaps\""), &[], &[]);
+    let service = "[[auth.services]]\nidentity = \"crm\"\ntenant = \"a\"\nuser = \"b\"\nscopes = \"agent.read\"";
+    check_fault("services_without_client_ca", &format!("{tls}{service}"), &[], &[]);
+}
+
+/// Where callers' certificates are looked at.
+const CHECKED: &str = "[server.tls]\ncertificate_file = \"a.crt\"\nkey_file = \"a.key\"\nclient_ca_file = \"c.crt\"\n";
+
+#[test]
+fn faults_of_services_are_told_each_at_its_place() {
+    let file = format!(
+        r#"{CHECKED}
+[[auth.services]]
+identity = "spiffe://example.com/crm"
+tenant = "acme"
+user = "crm"
+scopes = ["directory.read"]
+
+[[auth.services]]
+identity = "*.example.com"
+tenant = "a b"
+scopes = ["directory.reed"]
+scope = "x"
+
+[[auth.services]]
+identity = "spiffe://example.com/crm"
+tenant = "other"
+user = "crm"
+scopes = []
+
+[[auth.services]]
+"#
+    );
+    check_fault("services", &file, &[("MAILAGENT_AUTH__SERVICES__7__USER", "x")], &[]);
+    check_fault("services_no_list", "[auth]\nservices = \"crm\"", &[], &[]);
+    let twice = "[[auth.services]]\nidentity = \"CRM.example\"\ntenant = \"a\"\nuser = \"b\"\nscopes = \"agent.read\"\n";
+    let again = twice.replace("CRM", "crm");
+    check_fault("services_twice", &format!("{CHECKED}{twice}{again}"), &[], &[]);
+    check_fault("section_as_list", "[[server]]\nlisten = \"127.0.0.1:1\"", &[], &[]);
+}
+
+#[test]
+fn services_are_read_in_every_form() {
+    let one = "identity = \"spiffe://example.com/crm\"\ntenant = \"acme\"\nuser = \"crm\"\nscopes = [\"agent.read\", \"agent.use\"]\n";
+    let two = "identity = \"Billing.example.com\"\ntenant = \"acme\"\nuser = \"billing\"\nscopes = \"sweep.read\"\n";
+    let list = load_all(&format!("{CHECKED}[[auth.services]]\n{one}[[auth.services]]\n{two}"), &[], &[]).unwrap();
+    let inline = |text: &str| format!("{{ {} }}", text.trim().replace('\n', ", "));
+    let inline = format!("auth.services = [{}, {}]\n{CHECKED}", inline(one), inline(two));
+    assert_eq!(load_all(&inline, &[], &[]).unwrap().auth, list.auth);
+    let variables = [
+        ("MAILAGENT_AUTH__SERVICES__0__TENANT", "acme"),
+        ("MAILAGENT_AUTH__SERVICES__0__IDENTITY", "spiffe://example.com/crm"),
+        ("MAILAGENT_AUTH__SERVICES__0__USER", "crm"),
+        ("MAILAGENT_AUTH__SERVICES__0__SCOPES", "agent.read,agent.use"),
+    ];
+    let first = load_all(CHECKED, &variables, &[]).unwrap().auth.services;
+    assert_eq!(first, list.auth.services[..1]);
+    assert_eq!(list.auth.services[1].identity.as_str(), "billing.example.com");
+    assert_eq!(list.auth.services[0].scopes.as_slice(), [Scope::AgentRead, Scope::AgentUse]);
+}
+
+#[test]
+fn issuers_that_cannot_be_trusted_are_refused() {
+    for (name, lines) in [
+        ("url", "issuer = \"login\""),
+        ("http", "issuer = \"http://login.example.com\""),
+        ("scheme", "issuer = \"ldap://127.0.0.1\""),
+        ("login", "issuer = \"https://user:hunter2@login.example.com\""),
+        ("query", "issuer = \"https://login.example.com?tenant=7\""),
+        ("jwks_alone", "jwks_url = \"https://login.example.com/jwks\""),
+        ("nobody", "local_issuer = false"),
+        ("times", "key_refresh_interval = \"1h\"\nkey_lifetime = \"30m\""),
+    ] {
+        check_fault(&format!("issuer_{name}"), &format!("[auth]\n{lines}"), &[], &[]);
+    }
+    for (url, more, local) in [
+        ("https://login.example.com", "", false),
+        ("https://login.example.com/realms/crm/", "local_issuer = true", true),
+        ("http://127.0.0.1:8080", "", false),
+        ("http://localhost:8080/x", "", false),
+        ("http://[::1]:8080", "", false),
+    ] {
+        let auth = load_all(&format!("[auth]\nissuer = \"{url}\"\n{more}"), &[], &[]).unwrap().auth;
+        assert_eq!(auth.issuer.as_ref().unwrap().as_str(), url);
+        assert_eq!(auth.takes_local_tokens(), local, "{url}");
+    }
 }
 
 #[test]

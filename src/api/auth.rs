@@ -5,15 +5,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use http::{HeaderMap, header};
-
-use crate::{
-    crypto::Verifier,
-    domain::{
-        Caller, Error, Kind, Reason, Result,
-        Scope::{self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin},
-        Timestamp,
-    },
+use crate::domain::Scope::{
+    self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin,
 };
 
 /// A method of the port.
@@ -137,35 +130,6 @@ pub(super) fn method(path: &str) -> Option<&'static Method> {
     BY_NAME.get(path.strip_prefix('/')?).copied()
 }
 
-/// Who calls, by the token in the headers of the request.
-///
-/// # Errors
-/// [`Kind::Unauthenticated`]. The text has no part of the token.
-pub(super) fn authenticate(headers: &HeaderMap, verifier: &Verifier, now: Timestamp) -> Result<Caller> {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .ok_or_else(|| token_invalid("there is no token. Send one as `authorization: Bearer TOKEN`"))?;
-    let token = value.to_str().ok().and_then(bearer);
-    let token = token.ok_or_else(|| token_invalid("the header `authorization` is not of the form `Bearer TOKEN`"))?;
-    let claims = verifier.verify(token, now).map_err(|error| token_invalid(&error.to_string()))?;
-    Ok(Caller {
-        tenant: claims.tenant.clone(),
-        user: claims.sub.clone(),
-        scopes: claims.scope.clone(),
-    })
-}
-
-/// The token of a header's value (RFC 6750 §2.1). The scheme's case does not matter (RFC 9110 §11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
-}
-
-fn token_invalid(problem: &str) -> Error {
-    let text = format!("The caller is not known: {problem}.");
-    Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with("problem", problem)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -214,14 +178,5 @@ mod tests {
         ] {
             assert_eq!(method(path), None, "{path}");
         }
-    }
-
-    #[test]
-    fn tokens_are_found_in_the_header() {
-        assert_eq!(bearer("Bearer a.b.c"), Some("a.b.c"));
-        assert_eq!(bearer("bearer  a.b.c "), Some("a.b.c"));
-        assert_eq!(bearer("Basic YTpi"), None);
-        assert_eq!(bearer("a.b.c"), None);
-        assert_eq!(bearer("Bearer"), None);
     }
 }

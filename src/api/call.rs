@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use tracing::Span;
 
 use super::status::to_status;
-use crate::domain::{Caller, Error, Kind, Result};
+use crate::domain::{Caller, Error, Kind, Reason, Result};
 
 /// A call under way. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -14,14 +14,14 @@ pub(super) struct Call(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    caller: Caller,
+    caller: Arc<Caller>,
     request_id: Arc<str>,
     span: Span,
 }
 
 impl Call {
     /// A call of a known caller. What goes wrong in it is logged within `span`.
-    pub(super) fn new(caller: Caller, request_id: Arc<str>, span: Span) -> Self {
+    pub(super) fn new(caller: Arc<Caller>, request_id: Arc<str>, span: Span) -> Self {
         Self(Arc::new(Inner { caller, request_id, span }))
     }
 
@@ -61,6 +61,8 @@ impl Call {
 /// The status of what went wrong, which is logged if it is ours to mend.
 pub(super) fn fail(error: &Error, request_id: &str) -> Status {
     match error.kind {
+        // Logged where the issuer was asked, once for all callers.
+        _ if error.reason == Reason::IssuerUnavailable => {}
         Kind::Internal => tracing::error!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
         Kind::Unavailable { .. } => tracing::warn!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
         Kind::Invalid

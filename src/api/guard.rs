@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName};
 use opentelemetry::propagation::Extractor;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -20,12 +20,12 @@ use super::{
     Edge,
     auth::{self, Access, Method},
     call::{Call, fail},
+    callers::Callers,
     http::unimplemented,
     request_id::RequestId,
     streams::{Measure, Permit, StreamBody, Streams, code_of},
 };
 use crate::{
-    crypto::Verifier,
     domain::{Caller, Error, Kind, Reason, Result},
     ops::Ops,
 };
@@ -36,7 +36,7 @@ pub(super) struct Guard(Arc<Inner>);
 
 struct Inner {
     ops: Ops,
-    verifier: Arc<Verifier>,
+    callers: Arc<Callers>,
     call_timeout: Duration,
     streams: Streams,
     draining: CancellationToken,
@@ -47,18 +47,19 @@ impl Guard {
     pub(super) fn new(edge: &Edge, draining: CancellationToken) -> Self {
         Self(Arc::new(Inner {
             ops: edge.ops.clone(),
-            verifier: edge.verifier.clone(),
+            callers: edge.callers.clone(),
             call_timeout: edge.server.call_timeout,
             streams: Streams::new(edge.server.max_streams_per_caller),
             draining,
         }))
     }
 
-    fn caller(&self, method: &Method, request: &Request) -> Result<Option<Caller>> {
+    async fn caller(&self, method: &Method, headers: &HeaderMap, connection: &Extensions) -> Result<Option<Arc<Caller>>> {
         let Access::AnyOf(scopes) = method.access else {
             return Ok(None);
         };
-        let caller = auth::authenticate(request.headers(), &self.0.verifier, self.0.ops.now())?;
+        let (callers, now) = (&self.0.callers, self.0.ops.now());
+        let caller = callers.identify(headers, connection, now).await?;
         caller.need_any(scopes)?;
         Ok(Some(caller))
     }
@@ -72,7 +73,7 @@ impl Guard {
         id: &Arc<str>,
         span: &Span,
     ) -> Result<(Response, Option<Permit>)> {
-        let caller = self.caller(method, &request)?;
+        let caller = self.caller(method, request.headers(), request.extensions()).await?;
         let mut permit = None;
         if let Some(caller) = caller {
             span.record("tenant", &caller.tenant);

@@ -3,13 +3,15 @@
 //! Nothing is decided here but who may call what: services decode a request, call one operation of [`crate::ops`] and encode what it
 //! gives. What is wrong with a call becomes a status in `status.rs` alone.
 //!
-//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, then `guard.rs` with the caller's rights
-//! (`auth.rs`), limits, the span and the measures, then its service. A path without a row in the table of `auth.rs` reaches none.
+//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, then `guard.rs` with who calls (`callers.rs`,
+//! `certificate.rs`), the caller's rights (`auth.rs`), limits, the span and the measures, then its service. A path without a row in the table of `auth.rs` reaches none.
 
 mod agent_service;
 mod archive_service;
 mod auth;
 mod call;
+mod callers;
+mod certificate;
 mod convert;
 mod directory_service;
 mod follow;
@@ -32,13 +34,18 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     codec::CompressionEncoding,
     service::Routes,
-    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
+    transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 use tonic_health::ServingStatus;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::{config, crypto::Verifier, lifecycle::Lifecycle, ops::Ops};
+pub use self::callers::Callers;
+use crate::{
+    config::{self, ClientCertificate},
+    lifecycle::Lifecycle,
+    ops::Ops,
+};
 
 /// Messages and services of the protobuf package `mailagent.v1`, for the server.
 pub mod v1 {
@@ -48,6 +55,8 @@ pub mod v1 {
 /// The descriptors of `mailagent.v1` and of all that it imports: an encoded `google.protobuf.FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
 
+/// How long a peer may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -61,7 +70,7 @@ pub struct Edge {
     /// What the product does. Its `stopping` must be the soft token of `lifecycle`.
     pub ops: Ops,
     /// Says who calls.
-    pub verifier: Arc<Verifier>,
+    pub callers: Arc<Callers>,
     /// Limits of the port, and its certificate.
     pub server: config::Server,
     /// Ends the edge, and runs what outlives a call.
@@ -115,7 +124,7 @@ pub async fn serve(edge: Edge, listener: TcpListener) -> Result<(), ServeError> 
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(per_connection.saturating_add(200));
     if let Some(tls) = &edge.server.tls {
-        server = server.tls_config(ServerTlsConfig::new().identity(identity(tls).await?))?;
+        server = server.tls_config(tls_config(tls).await?)?;
     }
     let (soft, hard) = (edge.lifecycle.soft().clone(), edge.lifecycle.hard().clone());
     let stop = async move {
@@ -203,7 +212,7 @@ fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
         .layer(axum::middleware::from_fn_with_state(edge.ops.ids.clone(), request_id::layer))
 }
 
-async fn identity(tls: &config::Tls) -> Result<Identity, ServeError> {
+async fn tls_config(tls: &config::Tls) -> Result<ServerTlsConfig, ServeError> {
     let read = async |path: &PathBuf| {
         let bytes = tokio::fs::read(path).await;
         bytes.map_err(|source| ServeError::CertificateFile {
@@ -211,5 +220,12 @@ async fn identity(tls: &config::Tls) -> Result<Identity, ServeError> {
             source,
         })
     };
-    Ok(Identity::from_pem(read(&tls.certificate_file).await?, read(&tls.key_file).await?))
+    let identity = Identity::from_pem(read(&tls.certificate_file).await?, read(&tls.key_file).await?);
+    let config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
+    let Some(authorities) = &tls.client_ca_file else {
+        return Ok(config);
+    };
+    Ok(config
+        .client_ca_root(Certificate::from_pem(read(authorities).await?))
+        .client_auth_optional(tls.client_certificate == ClientCertificate::Optional))
 }

@@ -13,6 +13,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    app::StartError,
     config::{self, Config, ConfigErrors, Flag},
     crypto::Secret,
 };
@@ -85,6 +86,14 @@ fn parse_id(text: &str) -> Result<String, String> {
     }
 }
 
+/// What is wrong with the settings, if it is that.
+fn config_errors(error: &anyhow::Error) -> Option<&ConfigErrors> {
+    match error.downcast_ref::<StartError>() {
+        Some(StartError::Config(errors)) => Some(errors),
+        _ => error.downcast_ref(),
+    }
+}
+
 type CommandResult = anyhow::Result<ExitCode>;
 
 /// Runs the command that the arguments name.
@@ -117,7 +126,7 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     match result {
         Ok(code) => code,
-        Err(error) => match error.downcast_ref::<ConfigErrors>() {
+        Err(error) => match config_errors(&error) {
             Some(errors) => {
                 eprintln!("{errors}");
                 ExitCode::from(2)

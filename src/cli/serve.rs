@@ -34,6 +34,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         name: "--listen",
     });
     let config = args.settings.load(listen.as_slice())?;
+    app::check_files(&config)?;
     if args.check {
         println!("The settings are fine.");
         return Ok(ExitCode::SUCCESS);

@@ -39,8 +39,7 @@ fn parse_scope(text: &str) -> Result<ScopeChoice, String> {
     if text == "all" {
         return Ok(ScopeChoice::All);
     }
-    let nearest = || Scope::ALL.iter().min_by_key(|scope| strsim::levenshtein(scope.as_str(), text));
-    Scope::parse(text).map(ScopeChoice::One).ok_or_else(|| match nearest() {
+    Scope::parse(text).map(ScopeChoice::One).ok_or_else(|| match Scope::nearest(text) {
         Some(scope) => format!("there is no such scope; did you mean {scope}?"),
         None => "there is no such scope".to_owned(),
     })
@@ -61,6 +60,16 @@ pub(super) fn run(args: &TokenArgs) -> CommandResult {
 
 /// Makes a token of the data folder's issuer, valid from now on for the configured time.
 pub(super) fn issue(config: &Config, tenant: &str, user: &str, scope: Vec<Scope>) -> anyhow::Result<String> {
+    if !config.auth.takes_local_tokens() {
+        let instead = match &config.auth.issuer {
+            Some(issuer) => format!("Get one from the issuer {}, or set", issuer.as_str()),
+            None => "Set".to_owned(),
+        };
+        return Err(anyhow!(
+            "the local issuer is off, so the service would not take a token of it. {instead} auth.local_issuer = true for the service and \
+             this command alike"
+        ));
+    }
     let issuer = app::open_issuer(&config.data_dir)?;
     let now = SystemClock.now();
     let claims = Claims {

@@ -44,7 +44,7 @@ pub enum Place {
 
 impl ConfigErrors {
     /// Orders `faults` by their place. `None` when there are none.
-    pub(super) fn of(mut faults: Vec<Fault>) -> Option<Self> {
+    pub(crate) fn of(mut faults: Vec<Fault>) -> Option<Self> {
         faults.sort_by(|a, b| a.place.cmp(&b.place));
         (!faults.is_empty()).then_some(Self(faults))
     }

@@ -29,7 +29,7 @@ use std::{
 
 use zeroize::Zeroize;
 
-pub use auth::Auth;
+pub use auth::{Auth, Id, Identity, IssuerUrl, Scopes, Service};
 pub use blobs::{Blobs, BlobsUrl};
 pub use database::{Database, DatabaseUrl, PostgresUrl};
 pub use errors::{ConfigErrors, Fault, Place};
@@ -38,7 +38,7 @@ pub use exchange::Exchange;
 pub use keys::Keys;
 pub use mail::Mail;
 pub use network::Network;
-pub use server::{AllowedOrigins, Server, Tls};
+pub use server::{AllowedOrigins, ClientCertificate, Server, Tls};
 pub use smtp::Smtp;
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use value::ByteSize;
@@ -164,6 +164,9 @@ impl Config {
         let mail = Mail::read(&mut reader, "mail", Rule::default());
         let events = Events::read(&mut reader, "events", Rule::default());
         let telemetry = Telemetry::read(&mut reader, "telemetry", Rule::default());
+        if let (Some(auth), Some(server)) = (&auth, &server) {
+            auth.check(server, &mut reader);
+        }
         reader.finish(|| {
             Some(Self {
                 data_dir: data_dir?,

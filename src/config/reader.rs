@@ -73,7 +73,22 @@ pub(super) trait Field: Sized {
 
 impl<T: Value> Field for T {
     fn read(reader: &mut Reader, key: &str, rule: Rule) -> Option<Self> {
-        reader.value(key, rule)
+        let value = reader.value(key, rule);
+        if value.is_none() {
+            reader.missing::<T>(key, rule);
+        }
+        value
+    }
+}
+
+/// A list of sections: `[[section.list]]` in a file, `MAILAGENT_SECTION__LIST__0__FIELD` as a variable. Each has its number for a name.
+impl<T: Field> Field for Vec<T> {
+    fn read(reader: &mut Reader, key: &str, _: Rule) -> Option<Self> {
+        let indexes = reader.list(key);
+        let read = |index| T::read(reader, &format!("{key}.{index}"), Rule::default());
+        // All are read, so that the faults of all are told.
+        let all: Vec<Option<T>> = indexes.into_iter().map(read).collect();
+        all.into_iter().collect()
     }
 }
 
@@ -91,6 +106,7 @@ pub(super) struct Reader {
     entries: Vec<Entry>,
     keys: BTreeSet<String>,
     sections: BTreeSet<String>,
+    lists: BTreeSet<String>,
     faults: Vec<Fault>,
 }
 
@@ -101,6 +117,7 @@ impl Reader {
             entries: defaults,
             keys: BTreeSet::new(),
             sections: BTreeSet::new(),
+            lists: BTreeSet::new(),
             faults: Vec::new(),
         }
     }
@@ -126,6 +143,48 @@ impl Reader {
             problem: "is of no use alone".to_owned(),
             advice: format!("set {other} too"),
         });
+    }
+
+    /// Records what is wrong with the value of `key` beside others, wherever it was given last.
+    pub(super) fn wrong(&mut self, key: &str, problem: &str, advice: &str) {
+        let last = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.key == key || is_below(&entry.key, key));
+        let place = last.map_or(Place::Default { line: 0 }, |entry| entry.place.clone());
+        self.faults.push(Fault {
+            place,
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+            advice: advice.to_owned(),
+        });
+    }
+
+    /// Records that no source has `key`, which has no default either: a setting of a section in a list.
+    fn missing<T: Value>(&mut self, key: &str, rule: Rule) {
+        let given = |entry: &&Entry| entry.key == key;
+        let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+        let within = |entry: &&Entry| entry.key == section || is_below(&entry.key, section);
+        if self.entries.iter().any(|entry| given(&entry)) {
+            return;
+        }
+        let Some(place) = self.entries.iter().find(within).map(|entry| entry.place.clone()) else {
+            return;
+        };
+        self.faults.push(Fault {
+            advice: self.example::<T>(key, rule, &place),
+            place,
+            key: key.to_owned(),
+            problem: "is missing".to_owned(),
+        });
+    }
+
+    /// Makes a list of sections known, and gives the numbers of those that some source has.
+    fn list(&mut self, key: &str) -> BTreeSet<usize> {
+        self.lists.insert(key.to_owned());
+        let number = |entry: &Entry| entry.key.strip_prefix(key)?.strip_prefix('.')?.split('.').next()?.parse().ok();
+        self.entries.iter().filter_map(number).collect()
     }
 
     /// Makes a section known.
@@ -160,7 +219,7 @@ impl Reader {
         let name = key.rsplit('.').next().unwrap_or(key);
         match place {
             Place::Default { .. } | Place::File { .. } => format!("example: {name} = {}", value.to_toml()),
-            Place::Variable(variable) => format!("example: {variable}={}", value.to_bare()),
+            Place::Variable(_) => format!("example: {}={}", named(key, place), value.to_bare()),
             Place::Flag(flag) => format!("example: {flag} {}", value.to_bare()),
         }
     }
@@ -175,8 +234,19 @@ impl Reader {
             }
             let (problem, advice) = match (self.sections.contains(&entry.key), &entry.value) {
                 (true, Raw::Section) => continue,
-                (true, _) => ("is a section, not a setting".to_owned(), format!("example: [{}]", entry.key)),
-                (false, Raw::Section) => {
+                (true, _) => {
+                    unknown.push(&entry.key);
+                    ("is a section, not a setting".to_owned(), format!("example: [{}]", entry.key))
+                }
+                (false, Raw::Sections) if self.lists.contains(&entry.key) => continue,
+                (false, _) if self.lists.contains(&entry.key) => {
+                    unknown.push(&entry.key);
+                    (
+                        "is a list of sections, not a setting".to_owned(),
+                        format!("example: [[{}]]", entry.key),
+                    )
+                }
+                (false, Raw::Section | Raw::Sections) => {
                     unknown.push(&entry.key);
                     (
                         "there is no such section".to_owned(),

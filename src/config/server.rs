@@ -37,28 +37,66 @@ pub struct Tls {
     pub certificate_file: PathBuf,
     /// PEM file with the private key.
     pub key_file: PathBuf,
+    /// PEM file with the authorities whose certificates callers may show; none is asked for without it.
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether every caller must show a certificate.
+    pub client_certificate: ClientCertificate,
+}
+
+/// Whether callers must show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// They may; without one, a token says who calls.
+    Optional,
+    /// No connection is taken without one.
+    Required,
+}
+
+impl Value for ClientCertificate {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        match raw.text()? {
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err(format!("{} is neither \"optional\" nor \"required\"", raw.shown())),
+        }
+    }
 }
 
 impl Field for Option<Tls> {
     fn read(reader: &mut Reader, key: &str, _: Rule) -> Option<Self> {
         reader.section(key);
-        let (certificate_key, key_key) = (format!("{key}.certificate_file"), format!("{key}.key_file"));
-        let certificate: Option<PathBuf> = Field::read(reader, &certificate_key, Rule::default().like("/etc/mailagent/tls.crt"))?;
-        let key: Option<PathBuf> = Field::read(reader, &key_key, Rule::default().like("/etc/mailagent/tls.key"))?;
+        let keys = ["certificate_file", "key_file", "client_ca_file", "client_certificate"].map(|name| format!("{key}.{name}"));
+        let [certificate_key, key_key, client_key, demand_key] = &keys;
+        let like = |example| Rule::default().like(example);
+        let certificate: Option<PathBuf> = Field::read(reader, certificate_key, like("/etc/mailagent/tls.crt"))?;
+        let key: Option<PathBuf> = Field::read(reader, key_key, like("/etc/mailagent/tls.key"))?;
+        let client_ca_file: Option<PathBuf> = Field::read(reader, client_key, like("/etc/mailagent/clients.crt"))?;
+        let demand: Option<ClientCertificate> = Field::read(reader, demand_key, like("required"))?;
+        let client_certificate = demand.unwrap_or(ClientCertificate::Optional);
+        if client_certificate == ClientCertificate::Required && client_ca_file.is_none() {
+            reader.needs(demand_key, client_key);
+        }
         match (certificate, key) {
             (Some(certificate_file), Some(key_file)) => Some(Some(Tls {
                 certificate_file,
                 key_file,
+                client_ca_file,
+                client_certificate,
             })),
             (Some(_), None) => {
-                reader.needs(&certificate_key, &key_key);
+                reader.needs(certificate_key, key_key);
                 None
             }
             (None, Some(_)) => {
-                reader.needs(&key_key, &certificate_key);
+                reader.needs(key_key, certificate_key);
                 None
             }
-            (None, None) => Some(None),
+            (None, None) => {
+                if client_ca_file.is_some() {
+                    reader.needs(client_key, certificate_key);
+                }
+                Some(None)
+            }
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) enum Raw {
     List(Vec<Raw>),
     /// The head of a section.
     Section,
+    /// The head of a list of sections.
+    Sections,
     /// What no setting takes, by its name in TOML.
     Other(&'static str),
 }
@@ -112,19 +114,48 @@ fn flatten(table: &dyn TableLike, above: &str, place: &dyn Fn(usize) -> Place, e
             format!("{above}.{name}")
         };
         let offset = table.key(name).and_then(|key| key.span()).map_or(0, |span| span.start);
-        let inner = item.as_table_like();
+        let list = sections(item);
         entries.push(Entry {
             key: key.clone(),
             place: place(offset),
             value: match item {
+                _ if list.is_some() => Raw::Sections,
                 Item::Value(value) => raw(value),
-                Item::Table(_) | Item::None => Raw::Section,
-                Item::ArrayOfTables(_) => Raw::Other("a list of sections"),
+                Item::Table(_) | Item::None | Item::ArrayOfTables(_) => Raw::Section,
             },
         });
-        if let Some(inner) = inner {
+        if let Some(inner) = item.as_table_like() {
             flatten(inner, &key, place, entries);
         }
+        for (index, (inner, start)) in list.into_iter().flatten().enumerate() {
+            let key = format!("{key}.{index}");
+            entries.push(Entry {
+                key: key.clone(),
+                place: place(start.unwrap_or(offset)),
+                value: Raw::Section,
+            });
+            flatten(inner, &key, place, entries);
+        }
+    }
+}
+
+/// The sections of a list of them, each with where it begins; `None` for everything else.
+fn sections(item: &Item) -> Option<Vec<(&dyn TableLike, Option<usize>)>> {
+    match item {
+        Item::ArrayOfTables(tables) => {
+            let each = tables
+                .iter()
+                .map(|table| (table as &dyn TableLike, table.span().map(|span| span.start)));
+            Some(each.collect())
+        }
+        Item::Value(Toml::Array(values)) if !values.is_empty() => {
+            let each = values.iter().map(|value| {
+                let table = value.as_inline_table()?;
+                Some((table as &dyn TableLike, table.span().map(|span| span.start)))
+            });
+            each.collect()
+        }
+        _ => None,
     }
 }
 

@@ -55,6 +55,7 @@ impl Raw {
             Self::Boolean(boolean) => boolean.to_string(),
             Self::List(values) => format!("[{}]", join(values, Self::to_toml)),
             Self::Section => "a section".to_owned(),
+            Self::Sections => "a list of sections".to_owned(),
             Self::Other(kind) => (*kind).to_owned(),
         }
     }

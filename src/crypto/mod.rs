@@ -22,7 +22,10 @@ mod source;
 pub use envelope::{DataKey, OpenError, Place, wrapped_by};
 pub use etag::etag;
 pub use ids::Ids;
-pub use jwt::{Claims, LOCAL_ISSUER, LocalIssuer, MAX_TOKEN_BYTES, TokenError, Verifier};
+pub use jwt::{
+    ClaimNames, Claims, IssuerKeys, KeySet, KeySetError, KeyTimes, LOCAL_ISSUER, LocalIssuer, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES,
+    PublishedKeys, PublishedKeysError, TokenError, Verifier,
+};
 pub use keyfile::KeyFileError;
 pub use master::{KeyId, MasterKey};
 pub use ring::{KeyRing, RingError};

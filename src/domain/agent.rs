@@ -224,6 +224,7 @@ impl Agent {
 pub enum SmtpSecurity {
     /// TLS after STARTTLS (RFC 3207), which the server must offer; port 587 by default.
     #[default]
+    #[serde(rename = "starttls")]
     StartTls,
     /// TLS from the first byte (RFC 8314); port 465 by default.
     Tls,

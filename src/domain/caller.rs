@@ -2,6 +2,11 @@
 
 use super::{Error, Kind, Reason, Result, Scope};
 
+/// Whether the text may be an id of the CRM: the name of a tenant, a user or another thing of it.
+pub fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 /// Somebody who calls, as their credentials say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -36,7 +41,7 @@ impl Caller {
             return Ok(());
         }
         let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-        let text = format!("This needs the scope {}, which the token does not have.", names.join(" or "));
+        let text = format!("This needs the scope {}, which the caller does not have.", names.join(" or "));
         Err(Error::new(Kind::Denied, Reason::ScopeMissing, text).with("scope", names.join(" ")))
     }
 }

@@ -114,6 +114,8 @@ reasons! {
     AgentOfAnotherUser = "AGENT_OF_ANOTHER_USER",
     UserWithoutAddress = "USER_WITHOUT_ADDRESS",
     CheckUnderWay = "CHECK_UNDER_WAY",
+    CertificateInvalid = "CERTIFICATE_INVALID",
+    IssuerUnavailable = "ISSUER_UNAVAILABLE",
 }
 
 impl Error {

@@ -22,7 +22,7 @@ pub use agent::{
     SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions,
 };
 pub use audit::{AuditAction, AuditEntry, FieldChange};
-pub use caller::Caller;
+pub use caller::{Caller, is_id};
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation, error_chain};

@@ -48,6 +48,13 @@ impl Scope {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|scope| scope.as_str() == name)
     }
+
+    /// The scope whose name is most like a misspelt one; `None` when none is near.
+    pub fn nearest(name: &str) -> Option<Self> {
+        let distance = |scope: &Self| strsim::damerau_levenshtein(scope.as_str(), name);
+        let nearest = Self::ALL.iter().copied().min_by_key(distance)?;
+        (distance(&nearest) <= 1 + name.len() / 3).then_some(nearest)
+    }
 }
 
 impl fmt::Display for Scope {
@@ -69,5 +76,8 @@ mod tests {
         for unknown in ["", "agent", "agent.read ", "Agent.Read"] {
             assert_eq!(Scope::parse(unknown), None, "{unknown:?}");
         }
+        assert_eq!(Scope::nearest("directory.reed"), Some(Scope::DirectoryRead));
+        assert_eq!(Scope::nearest("agents.write"), Some(Scope::AgentWrite));
+        assert_eq!(Scope::nearest("everything"), None);
     }
 }

@@ -14,9 +14,9 @@ use crate::{
     ops::{
         Ops,
         connect::Opened,
-        mailbox::{self, ReadError},
+        mailbox::{self, ReadError, Subject, Tried},
     },
-    provider::{Folder, FolderRole, MailSource},
+    provider::{ErrorClass, Folder, FolderRole, ProviderError},
     store::SystemAgent,
 };
 
@@ -140,14 +140,7 @@ impl Reader {
                 self.read(&tenant, &agent, &mut opened).await
             };
             match outcome {
-                Ok(()) => {
-                    self.wait(
-                        &agent,
-                        opened.as_ref().map(|opened| &*opened.mailbox as &dyn MailSource),
-                        &mut folders,
-                    )
-                    .await
-                }
+                Ok(()) => self.wait(&tenant, &agent, opened.as_ref(), &mut folders).await,
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
                     // before, and how much it can be asked for at once. Broken connections it replaces by itself.
@@ -216,11 +209,12 @@ impl Reader {
         }
     }
 
-    async fn wait(&self, agent: &Agent, source: Option<&dyn MailSource>, folders: &mut Vec<Folder>) {
+    async fn wait(&self, tenant: &str, agent: &Agent, opened: Option<&Opened>, folders: &mut Vec<Folder>) {
         let poll = self.schedule.poll_interval;
-        let Some(source) = source.filter(|_| self.schedule.push) else {
+        let Some(opened) = opened.filter(|_| self.schedule.push) else {
             return tokio::time::sleep(poll).await;
         };
+        let source = &opened.mailbox;
         let began = tokio::time::Instant::now();
         let waited = async {
             if folders.is_empty() {
@@ -230,9 +224,25 @@ impl Reader {
             source.wait(folders, poll).await
         };
         if let Err(error) = waited.await {
+            if error.class == ErrorClass::LoginRequired {
+                // Every further try could lock the account, this agent's and those of others who use it.
+                return self.stop_trying(tenant, agent, opened, error).await;
+            }
             // Push is a comfort: without it the mailbox is polled.
             tracing::debug!(agent = %agent.id, error = %error_chain(&error), "the server does not push");
             tokio::time::sleep(poll.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    /// Writes down that the login is refused.
+    async fn stop_trying(&self, tenant: &str, agent: &Agent, opened: &Opened, refused: ProviderError) {
+        let subject = Subject {
+            agent,
+            account: opened.account.as_ref(),
+        };
+        let fault = ReadError::Provider(refused);
+        if let Err(error) = mailbox::record_health(&self.ops, tenant, subject, Tried::Read, Some(&fault)).await {
+            tracing::warn!(agent = %agent.id, error = error.chain(), "writing down a refused login failed");
         }
     }
 

@@ -75,11 +75,15 @@ impl Check {
         };
         match self.sink {
             Ok(sink) => sink.check(self.test.as_ref(), &mut note).await,
-            Err(missing) => note(Stage {
-                kind: StageKind::Authenticate,
-                took: Duration::ZERO,
-                outcome: Err(missing),
-            }),
+            Err(missing) => {
+                let fault = ReadError::Provider(missing.to_be_kept());
+                note(Stage {
+                    kind: StageKind::Authenticate,
+                    took: Duration::ZERO,
+                    outcome: Err(missing),
+                });
+                return mailbox::record_unopened(ops, &self.tenant, &self.agent, &fault).await;
+            }
         }
         let subject = Subject {
             agent: &self.agent,

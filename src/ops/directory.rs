@@ -11,10 +11,7 @@ use crate::{
 /// Most records of one batch.
 const BATCH_LIMIT: usize = 1000;
 
-/// Whether the text may be an id of the CRM.
-pub fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-}
+pub use crate::domain::is_id;
 
 /// Writes users. See `DirectoryService`.
 ///

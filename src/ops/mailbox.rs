@@ -299,7 +299,7 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, Read
 ///
 /// # Errors
 /// As the database's.
-async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
+pub(super) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
     if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
         let subject = Subject { agent, account: None };
         return record_health(ops, tenant, subject, Tried::Read, Some(fault)).await;

@@ -229,16 +229,15 @@ fn check(
         "maintenance_account.display_name",
         "is required: 1 to 256 characters without line breaks or other control characters.",
     );
-    violations.check(
-        *kind != AgentKind::Smtp,
-        "maintenance_account.kind",
-        "must be EXCHANGE_EWS or EXCHANGE_GRAPH: nobody acts for others over SMTP.",
-    );
-    violations.check(
-        before.is_none_or(|before| before.settings.kind == *kind),
-        "maintenance_account.kind",
-        "cannot be changed. Create another account.",
-    );
+    let refused = match before {
+        Some(before) if before.settings.kind != *kind => Some("cannot be changed. Create another account."),
+        None if *kind == AgentKind::Smtp => Some("must be EXCHANGE_EWS or EXCHANGE_GRAPH: nobody acts for others over SMTP."),
+        _ => None,
+    };
+    if let Some(description) = refused {
+        // What the rest may be depends on the kind.
+        return violations.check(false, "maintenance_account.kind", description);
+    }
     let allow_http = ops.limits.allow_http;
     let optional = *kind == AgentKind::ExchangeGraph && endpoint.is_empty();
     let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);

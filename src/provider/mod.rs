@@ -4,6 +4,7 @@
 mod connector;
 pub mod ews;
 pub mod net;
+pub mod openid;
 mod scrub;
 pub mod smtp;
 mod stage;

@@ -17,6 +17,8 @@ use crate::crypto::Secret;
 const HIDDEN: &str = "[secret]";
 /// Shorter secrets, and shorter beginnings of one at the end of a text that was cut, are taken for chance.
 const SHORTEST: usize = 4;
+/// The same for the beginning of one in base64.
+const SHORTEST_BASE64: usize = 8;
 
 /// Knows a login in the forms in which it goes to servers.
 pub struct Scrub {
@@ -56,16 +58,16 @@ impl Scrub {
         let mut text = text.to_owned();
         for form in &self.plain {
             text = text.replace(form.expose().as_str(), HIDDEN);
-            let beginnings = (SHORTEST..form.expose().len())
-                .rev()
-                .filter_map(|length| form.expose().get(..length));
-            if let Some(cut) = beginnings.into_iter().find(|beginning| text.ends_with(beginning)) {
-                text.truncate(text.len() - cut.len());
-                text.push_str(HIDDEN);
+            if let Some(at) = cut_off(&text, form.expose(), SHORTEST) {
+                text.replace_range(at.., HIDDEN);
             }
         }
         for form in &self.base64 {
-            while let Some(at) = text.find(form.expose().as_str()) {
+            let found = |text: &str| {
+                text.find(form.expose().as_str())
+                    .or_else(|| cut_off(text, form.expose(), SHORTEST_BASE64))
+            };
+            while let Some(at) = found(&text) {
                 // All of it: user names and other parts of the login stand in the same run.
                 let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
                 let from = text[..at].trim_end_matches(is_base64).len();
@@ -98,6 +100,13 @@ impl Scrub {
             ..stage
         }
     }
+}
+
+/// Where the beginning of a form stands at the end of a text, which was cut in the middle of it.
+fn cut_off(text: &str, form: &str, shortest: usize) -> Option<usize> {
+    let mut beginnings = (shortest..form.len()).rev().filter_map(|length| form.get(..length));
+    let cut = beginnings.find(|beginning| text.ends_with(beginning))?;
+    Some(text.len() - cut.len())
 }
 
 /// What base64 shows of a text behind so many other bytes, whatever comes behind it.
@@ -190,6 +199,10 @@ mod tests {
                 "Basic [secret] is refused".to_owned(),
             ),
             (format!("535 {}", base64(&format!("\0anna\0{password}"))), "535 [secret]".to_owned()),
+            (
+                format!("cut off: {}", &base64(&format!("anna:{password}"))[..20]),
+                "cut off: [secret]".to_owned(),
+            ),
             (base64(password), HIDDEN.to_owned()),
             (
                 base64(&format!("user=anna\u{1}auth=Bearer {password}\u{1}\u{1}")),

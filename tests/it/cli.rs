@@ -82,6 +82,64 @@ fn every_command_explains_itself() {
 }
 
 #[test]
+fn files_that_settings_name_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    for (name, content) in [
+        ("tls.crt", made.cert.pem()),
+        ("tls.key", made.signing_key.serialize_pem()),
+        ("other.key", other),
+        ("empty.crt", String::new()),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let check = |certificate: &str, key: &str, clients: &str, roots: &str| {
+        let mut command = mailagent(folder.path());
+        command.args(["serve", "--check"]);
+        for (name, value) in [
+            ("SERVER__TLS__CERTIFICATE_FILE", certificate),
+            ("SERVER__TLS__KEY_FILE", key),
+            ("SERVER__TLS__CLIENT_CA_FILE", clients),
+            ("NETWORK__ROOT_CERTIFICATES_FILE", roots),
+        ] {
+            command.env(format!("MAILAGENT_{name}"), value);
+        }
+        let output = command.output().unwrap();
+        format!(
+            "{}\n{}{}",
+            output.status.code().unwrap(),
+            text(&output.stdout),
+            text(&output.stderr)
+        )
+    };
+    let shown = [
+        check("tls.crt", "tls.key", "tls.crt", "tls.crt"),
+        check("tls.crt", "other.key", "empty.crt", "nowhere.crt"),
+        check("nowhere.crt", "tls.crt", "tls.key", ""),
+    ];
+    expect_file("serve_files.txt", &shown.join("\n"));
+}
+
+#[test]
+fn a_local_issuer_that_is_off_makes_no_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = mailagent(folder.path());
+    command.args(["token", "--tenant", "acme", "--user", "anna", "--scope", "all"]);
+    command.env("MAILAGENT_AUTH__ISSUER", "https://login.example.com");
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("the local issuer is off") && said.contains("https://login.example.com") && said.contains("auth.local_issuer = true"),
+        "{said}"
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no key was made");
+    let output = command.env("MAILAGENT_AUTH__LOCAL_ISSUER", "true").output().unwrap();
+    assert!(output.status.success() && text(&output.stdout).starts_with("eyJ"), "{output:?}");
+}
+
+#[test]
 fn wrong_settings_are_told_all_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = "[server]\nlisten = \"localhost\"\nlisten_on = \"x\"\n\n[exchnge]\npoll_interval = \"often\"\n\n[exchange]\npoll_interval = \"1ms\"\n";

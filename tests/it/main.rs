@@ -4,6 +4,7 @@
 
 mod clients;
 mod harness;
+mod ntlm;
 mod peers;
 mod reliability;
 
@@ -20,6 +21,7 @@ mod health;
 mod keys;
 mod secrets;
 mod settings;
+mod smtp;
 mod sweep;
 mod tidy;
 mod watch;

@@ -187,6 +187,8 @@ async fn the_port_speaks_tls_when_it_has_a_certificate() {
     let tls = config::Tls {
         certificate_file: certificate_file.clone(),
         key_file: key_file.clone(),
+        client_ca_file: None,
+        client_certificate: config::ClientCertificate::Optional,
     };
     let without_files = Harness::with(|server| server.tls = Some(tls.clone())).await;
     let error = without_files.serving.await.unwrap().unwrap_err();

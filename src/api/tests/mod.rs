@@ -23,11 +23,11 @@ use tokio::{
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt;
 
-use super::{Edge, ServeError, serve};
+use super::{Callers, Edge, ServeError, serve};
 use crate::{
     blobs::MemoryStore,
     config::{self, Config},
-    crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer},
+    crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
     ops::{KeyedLocks, Keys, Limits, Ops},
@@ -151,9 +151,10 @@ impl Harness {
         };
         let mut server = Config::default().server;
         change(&mut server);
+        let tokens = Verifier::new("mailagent", Duration::from_secs(30)).with_local(&issuer);
         let edge = Edge {
             ops,
-            verifier: Arc::new(issuer.verifier("mailagent")),
+            callers: Arc::new(Callers::new(tokens, &[])),
             server,
             lifecycle,
         };

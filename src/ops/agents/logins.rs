@@ -68,8 +68,8 @@ pub(super) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: T
         None => counts,
         Some(problem) => AgentHealth {
             state: HealthState::AuthenticationRequired,
+            problem_since: before.problem_since.filter(|_| before.problem == problem).or(Some(now)),
             problem,
-            problem_since: Some(now),
             ..counts
         },
     }

@@ -262,8 +262,16 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
 pub async fn triage_allowance(ops: &Ops, caller: &Caller) -> Result<(u64, u64)> {
     caller.need_any(&[Scope::AgentRead, Scope::AgentWrite, Scope::AgentUse, Scope::TenantAdmin])?;
     let reader = ops.store.tenant(&caller.tenant);
-    let total = reader.settings().await?.choices.triage_licence_count;
-    Ok((total.into(), reader.triage_agents().await?))
+    let mut settings = reader.settings().await?;
+    loop {
+        let used = reader.triage_agents().await?;
+        let now = reader.settings().await?;
+        // Otherwise the two numbers may be of different times, and more seem in use than there are.
+        if now.version == settings.version {
+            return Ok((now.choices.triage_licence_count.into(), used));
+        }
+        settings = now;
+    }
 }
 
 /// The agent's etag.
@@ -361,9 +369,14 @@ fn changes(before: Option<&Agent>, after: Option<&Agent>, changed_password: bool
         .secret(password_path(kind), changed_password)
 }
 
-/// An agent's settings without those of the other kind, which it does not have.
+/// An agent's settings as callers see them: without those of the other kind, which it does not have, and with the name of its account.
 fn own_settings(agent: &Agent) -> serde_json::Value {
-    let mut settings = serde_json::to_value(&agent.settings).expect("plain data always has a JSON form");
+    let mut named = agent.settings.clone();
+    let account = &mut named.exchange.maintenance_account;
+    if !account.is_empty() {
+        account.insert_str(0, "maintenanceAccounts/");
+    }
+    let mut settings = serde_json::to_value(&named).expect("plain data always has a JSON form");
     let other = match agent.settings.kind {
         AgentKind::Smtp => "exchange",
         AgentKind::ExchangeEws | AgentKind::ExchangeGraph => "smtp",

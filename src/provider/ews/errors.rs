@@ -6,7 +6,11 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, StatusCode, header};
 use time::{PrimitiveDateTime, macros::format_description};
 
-use super::{codes::ServerError, responses};
+use super::{
+    codes::ServerError,
+    ntlm::{self, Scheme},
+    responses,
+};
 use crate::provider::{ErrorClass, ProviderError};
 
 /// Longest pause that a server may ask for.
@@ -243,26 +247,17 @@ impl Judge {
     }
 
     fn login_words(&self, headers: &HeaderMap) -> &'static str {
-        let mut offers = headers
-            .get_all(header::WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|offer| offer.to_str().ok())
-            .peekable();
-        let silent = offers.peek().is_none();
-        let basic = offers.any(|offer| {
-            // Several offers may share a line.
-            offer.split(',').any(|part| {
-                part.split_whitespace()
-                    .next()
-                    .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
-            })
-        });
-        if basic || silent {
+        let basic = ntlm::offers_basic(headers);
+        if Scheme::offered(headers).is_some() && !basic {
+            "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that the \
+             account is neither locked nor limited to other ways of logging in. If they are right, look for a proxy that opens TLS in between: \
+             with Extended Protection the server refuses logins that did not come straight over its own certificate."
+        } else if basic || !headers.contains_key(header::WWW_AUTHENTICATE) {
             "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that \
              the account is neither locked nor limited to other ways of logging in."
         } else {
-            "{host} takes no login by user name and password (basic authentication) at this address. Turn it on for the EWS virtual \
-             directory, over TLS."
+            "{host} takes no login by user name and password at this address. Turn on Windows or basic authentication for the EWS virtual \
+             directory."
         }
     }
 
@@ -384,7 +379,7 @@ mod tests {
             &[("www-authenticate", "Negotiate, NTLM")],
             "",
             ErrorClass::LoginRequired,
-            "basic authentication",
+            "Extended Protection",
         );
         check_status(
             h,

@@ -1,8 +1,9 @@
-//! Mailboxes on an Exchange server, read over Exchange Web Services (EWS) with basic authentication.
+//! Mailboxes on an Exchange server, read over Exchange Web Services (EWS), logged in to by Basic, NTLM or Negotiate, whatever the server offers.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `transport` | requests over HTTP: login, cookies, limits |
+//! | `ntlm`, `lanes` | logging in by NTLM, and the connections that stay logged in |
 //! | `requests`, `responses` | SOAP both ways |
 //! | `xml` | answers as a tree |
 //! | `fetch` | messages in batches |
@@ -13,6 +14,8 @@
 mod codes;
 mod errors;
 mod fetch;
+mod lanes;
+mod ntlm;
 mod requests;
 mod responses;
 mod send;

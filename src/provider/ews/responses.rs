@@ -102,7 +102,8 @@ fn read_one<T>(judge: &Judge, operation: &str, body: &[u8], one: impl Fn(&Elemen
 
 /// Whether the root of the mailbox was found.
 pub(super) fn root(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
-    read_one(judge, "GetFolder", body, |_| Ok(()))
+    let outcome = read(judge, "GetFolder", body, |_| Ok(()))?.into_iter().next();
+    outcome.unwrap_or(Ok(())).map_err(|error| judge.code(&error))
 }
 
 /// Whether a message was taken over.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 use super::{
     EwsConfig, EwsTimeouts,
     errors::{self, Fault, Judge},
+    lanes::{Lane, Lanes, SendError, Server},
+    ntlm::{self, Handshake, Scheme},
     requests::Request,
 };
 use crate::provider::{EndpointRules, ErrorClass, ProviderError, StageReport, net::Network};
@@ -24,6 +26,15 @@ use crate::provider::{EndpointRules, ErrorClass, ProviderError, StageReport, net
 const FAULT_BYTES: u64 = 256 * 1024;
 /// Most cookies kept, and the longest, in bytes.
 const COOKIES: (usize, usize) = (32, 4096);
+
+/// Logins that are begun for one request, when connections are closed in the middle.
+const HANDSHAKES: usize = 3;
+
+/// An answer without an end, with the lane that it keeps busy.
+pub(super) struct LongAnswer {
+    pub(super) response: Response,
+    _lane: Option<Lane>,
+}
 
 /// The connection of one login to one server.
 pub(super) struct Transport {
@@ -34,7 +45,13 @@ pub(super) struct Transport {
     rules: EndpointRules,
     http: Client,
     endpoint: Url,
+    username: String,
+    password: Zeroizing<String>,
+    /// The password by basic authentication.
     authorization: HeaderValue,
+    /// How to log in where the server does not take that. Settled by its first answer.
+    scheme: OnceLock<Scheme>,
+    lanes: Lanes,
     anchor: Option<HeaderValue>,
     /// A shared mailbox, which the login opens by its own rights.
     mailbox: Option<String>,
@@ -92,6 +109,10 @@ impl Transport {
             rules: config.rules,
             http,
             authorization: basic(&config.username, &config.password),
+            username: config.username,
+            password: config.password,
+            scheme: OnceLock::new(),
+            lanes: Lanes::default(),
             anchor,
             mailbox: config.mailbox.clone().filter(|_| !config.impersonate),
             impersonated: config.mailbox.filter(|_| config.impersonate),
@@ -111,10 +132,18 @@ impl Transport {
     pub(super) async fn call_as(&self, request: Request, impersonated: Option<&str>) -> Result<Bytes, Fault> {
         let _place = self.gate.acquire().await.expect("the gate is never closed");
         let operation = request.operation;
-        let sent = self.build(&request, impersonated).timeout(self.timeouts.request).send().await;
-        let response = self.check(sent.map_err(|error| self.connection_fault(error))?).await?;
-        let headers = response.headers().clone();
-        let body = self.body(response, self.max_response_bytes).await?;
+        let make = |client: &Client| self.build(client, &request, impersonated).timeout(self.timeouts.request);
+        let answer = async {
+            let (response, _lane) = self.send(&make).await?;
+            let response = self.check(response).await?;
+            let headers = response.headers().clone();
+            Ok((headers, self.body(response, self.max_response_bytes).await?))
+        };
+        let answer = tokio::time::timeout(self.timeouts.request, answer).await;
+        let (headers, body) = answer.unwrap_or_else(|_| {
+            let words = "{host} did not finish its answer in time. It may be overloaded, or the network slow.";
+            Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
+        })?;
         tracing::debug!(host = %self.judge.host, operation, bytes = body.len(), "exchange server answered");
         if errors::is_web_page(&headers, &body) {
             return Err(self.judge.web_page(&body));
@@ -123,22 +152,108 @@ impl Transport {
     }
 
     /// Sends a request whose answer has no end; there is no time limit on reading it.
-    pub(super) async fn stream(&self, request: Request) -> Result<Response, Fault> {
+    pub(super) async fn stream(&self, request: Request) -> Result<LongAnswer, Fault> {
         // Compression would hold pieces back.
-        let sent = self
-            .build(&request, self.impersonated.as_deref())
-            .header(header::ACCEPT_ENCODING, "identity")
-            .send();
-        let sent = tokio::time::timeout(self.timeouts.stream, sent).await;
-        let sent = sent.map_err(|_| {
-            self.judge
-                .fault(ErrorClass::Unreachable, "{host} did not begin its answer in time.", "")
+        let make = |client: &Client| {
+            let request = self.build(client, &request, self.impersonated.as_deref());
+            request.header(header::ACCEPT_ENCODING, "identity")
+        };
+        let sent = tokio::time::timeout(self.timeouts.stream, self.send(&make)).await;
+        let (response, lane) = sent.unwrap_or_else(|_| {
+            let words = "{host} did not begin its answer in time.";
+            Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
         })?;
-        let response = self.check(sent.map_err(|error| self.connection_fault(error))?).await?;
+        let response = self.check(response).await?;
         if errors::is_web_page(response.headers(), b"") {
             return Err(self.judge.web_page(b""));
         }
-        Ok(response)
+        Ok(LongAnswer { response, _lane: lane })
+    }
+
+    /// Sends a request with the login that the server takes: the password by basic authentication, and where that is not offered, by NTLM
+    /// or Negotiate. A password that is refused is not tried in another way, which could lock the account. The lane is to be kept until the
+    /// answer is read.
+    async fn send(&self, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<(Response, Option<Lane>), Fault> {
+        if let Some(scheme) = self.scheme.get() {
+            return self.send_logged_in(*scheme, make).await;
+        }
+        let request = make(&self.http).header(header::AUTHORIZATION, self.authorization.clone());
+        let response = request.send().await.map_err(|error| self.connection_fault(error))?;
+        let offered = Scheme::offered(response.headers());
+        match offered.filter(|_| response.status() == StatusCode::UNAUTHORIZED && !ntlm::offers_basic(response.headers())) {
+            Some(scheme) => {
+                drop(response);
+                self.send_logged_in(*self.scheme.get_or_init(|| scheme), make).await
+            }
+            None => Ok((response, None)),
+        }
+    }
+
+    /// Sends a request on a connection that is logged in, or logs it in first.
+    async fn send_logged_in(
+        &self,
+        scheme: Scheme,
+        make: &(dyn Fn(&Client) -> RequestBuilder + Sync),
+    ) -> Result<(Response, Option<Lane>), Fault> {
+        let server = Server {
+            network: &self.network,
+            endpoint: &self.endpoint,
+            rules: &self.rules,
+        };
+        let request =
+            |builder: RequestBuilder| server.prepare(builder.build().map_err(|error| self.network.fault(&self.judge.host, error))?);
+        let mut lane = self.lanes.take();
+        for _ in 0..HANDSHAKES {
+            let connection = lane.open(&server).await?;
+            if connection.logged_in {
+                match connection.send(request(make(&self.http))?).await {
+                    Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
+                        // The server has forgotten who is there.
+                        connection.logged_in = false;
+                        self.body(response, FAULT_BYTES).await?;
+                    }
+                    Ok(response) => return Ok((response, Some(lane))),
+                    Err(SendError::NotSent) => {
+                        lane.connection = None;
+                        continue;
+                    }
+                    Err(SendError::Broken(error)) => return Err(server.fault(error).into()),
+                }
+            }
+            let connection = lane.open(&server).await?;
+            let handshake = Handshake::begin(scheme);
+            let first = self.http.post(self.endpoint.clone()).header(header::CONTENT_LENGTH, 0);
+            let first = request(first.header(header::AUTHORIZATION, handshake.first()))?;
+            let challenged = match connection.send(first).await {
+                Ok(challenged) if challenged.status() == StatusCode::UNAUTHORIZED => challenged,
+                Ok(other) => return Ok((other, Some(lane))),
+                Err(_) => {
+                    lane.connection = None;
+                    continue;
+                }
+            };
+            let headers = challenged.headers().clone();
+            // Read to its end, as the next request has to wait for that.
+            self.body(challenged, FAULT_BYTES).await?;
+            let host = self.endpoint.host_str().unwrap_or_default();
+            let proof = handshake.second(&headers, &self.username, &self.password, host, connection.binding.as_deref());
+            let Some(proof) = proof else {
+                return Err(self.judge.status(StatusCode::UNAUTHORIZED, &headers, b""));
+            };
+            let second = request(make(&self.http).header(header::AUTHORIZATION, proof))?;
+            match connection.send(second).await {
+                Ok(response) => {
+                    connection.logged_in = response.status() != StatusCode::UNAUTHORIZED;
+                    return Ok((response, Some(lane)));
+                }
+                // Closed in between: the challenge is gone with it.
+                Err(SendError::NotSent) => lane.connection = None,
+                Err(SendError::Broken(error)) => return Err(server.fault(error).into()),
+            }
+        }
+        let words = "{host} closes its connections in the middle of logging in. Check what stands between here and the server: NTLM needs \
+                     connections that are kept.";
+        Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
     }
 
     /// Goes through the stages up to the TLS handshake, on a connection of its own.
@@ -159,13 +274,11 @@ impl Transport {
         self.network.fault(&self.judge.host, error).into()
     }
 
-    fn build(&self, request: &Request, impersonated: Option<&str>) -> RequestBuilder {
-        let mut builder = self
-            .http
+    fn build(&self, client: &Client, request: &Request, impersonated: Option<&str>) -> RequestBuilder {
+        let mut builder = client
             .post(self.endpoint.clone())
             .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
             .header(header::ACCEPT, "text/xml")
-            .header(header::AUTHORIZATION, self.authorization.clone())
             .header(HeaderName::from_static("x-preferserveraffinity"), "true");
         if let Some(anchor) = &self.anchor {
             builder = builder.header(HeaderName::from_static("x-anchormailbox"), anchor.clone());
@@ -237,11 +350,11 @@ impl Transport {
     }
 }
 
+/// A client that keeps so many connections. Each has one request at a time, with its own flow: what Exchange is used to.
 fn client(config: &EwsConfig) -> Result<Client, ProviderError> {
     let host = config.endpoint.host_str().unwrap_or_default();
     config.network.judge_host(host, &config.rules)?;
     let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
-    // One request per connection at a time, each with its own flow: what Exchange is used to.
     let client = builder.pool_max_idle_per_host(config.requests).build();
     client.map_err(|error| config.network.fault(host, error))
 }

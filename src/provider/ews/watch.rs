@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
     requests, responses,
     responses::Signal,
     splitter::Splitter,
-    transport::Transport,
+    transport::{LongAnswer, Transport},
 };
 use crate::provider::{ErrorClass, Folder};
 
@@ -41,7 +40,7 @@ struct Subscription {
 }
 
 struct Stream {
-    response: Response,
+    answer: LongAnswer,
     splitter: Splitter,
     since: Instant,
 }
@@ -143,7 +142,7 @@ async fn subscribe(transport: &Transport, folders: &[Folder], wanted: &[String])
 
 async fn open(transport: &Transport, subscription: &str) -> Result<Stream, Fault> {
     Ok(Stream {
-        response: transport.stream(requests::get_streaming_events(subscription)).await?,
+        answer: transport.stream(requests::get_streaming_events(subscription)).await?,
         splitter: Splitter::new(MAX_ENVELOPE),
         since: Instant::now(),
     })
@@ -162,7 +161,7 @@ async fn next(transport: &Transport, stream: &mut Stream) -> Result<Signal, Faul
                     return Err(fault);
                 }
             }
-            match stream.response.chunk().await {
+            match stream.answer.response.chunk().await {
                 Ok(Some(piece)) => stream.splitter.push(&piece),
                 Ok(None) => return Ok(Signal::Closed),
                 Err(error) => return Err(transport.connection_fault(error)),

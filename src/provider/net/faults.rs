@@ -92,6 +92,13 @@ pub(super) fn unconnected(host: &str, error: io::Error) -> ProviderError {
     fault(host, cause, &error).because(error)
 }
 
+/// What it means that a connection broke that was there.
+pub(super) fn broken(host: &str, error: impl Error + Send + Sync + 'static) -> ProviderError {
+    let io = chain(&error).filter_map(|inner| inner.downcast_ref::<io::Error>());
+    let cause = io.filter_map(|io| io_cause(io.kind())).next().unwrap_or(Cause::NoAnswer);
+    fault(host, cause, &error).because(error)
+}
+
 /// What a TLS handshake that failed means.
 pub(super) fn no_handshake(host: &str, error: io::Error) -> ProviderError {
     let tls = chain(&error).find_map(|inner| inner.downcast_ref::<rustls::Error>());

@@ -46,6 +46,9 @@ pub use self::{
     trust::channel_binding,
 };
 
+/// What servers are told about this program.
+pub const USER_AGENT: &str = concat!("mailagent/", env!("CARGO_PKG_VERSION"));
+
 /// What the operator decides about connections.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkConfig {
@@ -181,7 +184,7 @@ impl Network {
         Ok((stream, facts))
     }
 
-    /// A builder for HTTP clients under the same rules: HTTP/1.1, no redirects, no proxies, the server's certificate with each response.
+    /// A builder for HTTP clients under the same rules: HTTP/1.1, no redirects, no proxies.
     /// Hosts that are addresses must be judged by [`Network::judge_host`] beforehand.
     ///
     /// # Errors
@@ -192,14 +195,13 @@ impl Network {
             allowed: self.allowed(rules),
         };
         let builder = reqwest::Client::builder()
-            .user_agent(concat!("mailagent/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .connect_timeout(self.0.connect_timeout)
             .redirect(redirect::Policy::none())
             .referer(false)
             // The address is used as it stands: proxies out of the environment are for other programs.
             .no_proxy()
             .http1_only()
-            .tls_info(true)
             .dns_resolver(names);
         if tls {
             let mut config = self.client_config(self.trust(host, rules)?);
@@ -209,6 +211,11 @@ impl Network {
             // Plain HTTP must work where the system has no certificates at all.
             Ok(builder.tls_certs_only([]))
         }
+    }
+
+    /// What it means that a connection of one's own broke.
+    pub fn broken(&self, host: &str, error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {
+        faults::broken(host, error)
     }
 
     /// What a fault of an HTTP client of [`Network::http`] means.

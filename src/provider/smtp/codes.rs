@@ -63,6 +63,15 @@ struct Row {
 
 const LOGIN: &[Step] = &[Step::Password, Step::Token];
 const ANY: &[Step] = &[];
+const ALL_BUT_START_TLS: &[Step] = &[
+    Step::Greeting,
+    Step::Hello,
+    Step::Password,
+    Step::Token,
+    Step::Sender,
+    Step::Recipient,
+    Step::Message,
+];
 const ALL_CODES: (u16, u16) = (200, 599);
 
 const fn row(steps: &'static [Step], codes: (u16, u16), verdict: Verdict, problem: &'static str) -> Row {
@@ -141,7 +150,7 @@ const TABLE: &[Row] = &[
     .enhanced(&["5.7.57"]),
     // Encryption is missing.
     row(
-        ANY,
+        ALL_BUT_START_TLS,
         (500, 599),
         Verdict::Login,
         "{host} wants encryption before anything else. Choose security STARTTLS (port 587) or TLS (port 465).",
@@ -323,7 +332,15 @@ const TABLE: &[Row] = &[
         "{host} does not pass on mail to {who} for this login (relaying denied). Enter a user name and a password, or use the server that \
          is meant for sending.",
     )
-    .words(&["relay"]),
+    .words(&[
+        "relay access denied",
+        "relaying denied",
+        "relay denied",
+        "unable to relay",
+        "relaying not",
+        "relay not",
+        "not permitted to relay",
+    ]),
     row(
         &[Step::Recipient],
         (500, 599),
@@ -523,6 +540,24 @@ mod tests {
         ),
         (Step::Message, "550 5.7.1 spam", Verdict::Refused, "what it holds"),
         (Step::Hello, "550 5.7.1 bad name", Verdict::Refused, "what it was asked"),
+        (
+            Step::StartTls,
+            "502 5.5.1 STARTTLS not available",
+            Verdict::Unreachable,
+            "although it offers",
+        ),
+        (
+            Step::Recipient,
+            "550 5.1.1 <bob@relay.example> User unknown",
+            Verdict::Refused,
+            "the recipient bob@x.example",
+        ),
+        (
+            Step::Recipient,
+            "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+            Verdict::Refused,
+            "relaying denied",
+        ),
     ];
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     codes::Step,
     faults::Judge,
     session::Session,
-    wire::{MAX_WORDS, Reply, Trouble, clean},
+    wire::{Reply, Trouble, clean},
 };
 use crate::provider::{Credentials, ErrorClass, ProviderError};
 
@@ -30,7 +30,8 @@ impl Mechanism {
 }
 
 impl Session {
-    /// Logs in, if there is a login. Returns the server's answer to it.
+    /// Logs in, if there is a login. Returns the server's answer to it. Careless servers repeat the login in it: see
+    /// [`Scrub`](crate::provider::Scrub).
     ///
     /// # Errors
     /// [`ErrorClass::LoginRequired`] when the login is refused; see there for the rest.
@@ -55,18 +56,7 @@ impl Session {
         }
         let mut error = self.judge.reply(step, username, &reply);
         if !challenge.is_empty() {
-            error.server_reply = clean(&format!("{} {challenge}", error.server_reply))
-                .chars()
-                .take(MAX_WORDS)
-                .collect();
-        }
-        // Some servers repeat what they do not understand.
-        let initial = Zeroizing::new(initial_response(*mechanism, username, secret));
-        let encoded = Zeroizing::new(STANDARD.encode(secret));
-        for hidden in [secret.as_str(), encoded.as_str(), initial.as_str()] {
-            if !hidden.is_empty() && error.server_reply.contains(hidden) {
-                error.server_reply = error.server_reply.replace(hidden, "(secret)");
-            }
+            error.server_reply = clean(&format!("{} {challenge}", error.server_reply));
         }
         Err(error)
     }

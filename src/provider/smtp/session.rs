@@ -7,11 +7,7 @@ use std::{
 };
 
 use lettre::transport::smtp::{client::AsyncSmtpConnection, extension::ClientId};
-use tokio::{
-    net::TcpStream,
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 
 use super::{
     SmtpConfig,
@@ -26,7 +22,7 @@ use crate::{
 };
 
 /// A server that says nothing for this long may want TLS from the first byte.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
 /// For goodbyes, and for the words of a server that broke off.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// A message is handed over in pieces of this size.
@@ -95,7 +91,7 @@ fn accepted_greeting(judge: &Judge, reply: Result<(Reply, Vec<u8>), Trouble>) ->
     }
 }
 
-/// Waits for the greeting of a server that should speak plain. One that says nothing is tried by TLS over a second connection.
+/// Waits for the greeting of a server that should speak plain. One that says nothing is tried by TLS over a second connection meanwhile.
 async fn greet(
     network: &Network,
     judge: &Judge,
@@ -104,24 +100,40 @@ async fn greet(
     stream: &mut Tapped<TcpStream>,
     peer: SocketAddr,
 ) -> Result<Vec<u8>, ProviderError> {
-    let began = Instant::now();
-    let reading = read_reply(stream);
+    let reading = limited(config.request_timeout, read_reply(stream));
     tokio::pin!(reading);
-    let early = timeout(SILENCE.min(config.request_timeout), &mut reading).await;
-    let reply = match early {
+    let reply = match timeout(SILENCE.min(config.request_timeout / 2), &mut reading).await {
         Ok(reply) => reply,
         Err(_) => {
-            if let Ok(second) = network.connect(&judge.host, &[peer]).await {
-                match network.tls(&judge.host, second, rules).await {
-                    Ok(_) => return Err(judge.wants_tls()),
-                    Err(error) if error.certificate.is_some() => return Err(judge.wants_tls()),
-                    Err(_) => {}
+            let probing = wants_tls(network, judge, rules, peer);
+            tokio::pin!(probing);
+            tokio::select! {
+                reply = &mut reading => match reply {
+                    Err(Trouble::Silent) if probing.await => return Err(judge.wants_tls()),
+                    reply => reply,
+                },
+                wants_tls = &mut probing => {
+                    if wants_tls {
+                        return Err(judge.wants_tls());
+                    }
+                    reading.await
                 }
             }
-            limited(config.request_timeout.saturating_sub(began.elapsed()), reading).await
         }
     };
     accepted_greeting(judge, reply)
+}
+
+/// Whether the server speaks TLS from the first byte.
+async fn wants_tls(network: &Network, judge: &Judge, rules: &EndpointRules, peer: SocketAddr) -> bool {
+    let Ok(stream) = network.connect(&judge.host, &[peer]).await else {
+        return false;
+    };
+    match network.tls(&judge.host, stream, rules).await {
+        Ok(_) => true,
+        // It shows one, believed or not.
+        Err(error) => error.certificate.is_some(),
+    }
 }
 
 /// Says EHLO and STARTTLS over the plain connection.

@@ -69,7 +69,10 @@ impl Reply {
         for (at, line) in self.lines.iter().enumerate() {
             // The code comes again with each line.
             let line = match enhanced {
-                Some(code) if at > 0 => line.strip_prefix(code).unwrap_or(line),
+                Some(code) if at > 0 => line
+                    .strip_prefix(code)
+                    .filter(|rest| rest.is_empty() || rest.starts_with(' '))
+                    .unwrap_or(line),
                 _ => line,
             };
             words.push(' ');
@@ -114,13 +117,12 @@ pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<
             Err(error) if bytes.is_empty() => return Err(Trouble::Closed(Some(error))),
             Err(_) => return Err(garbled(&bytes)),
         }
-        if bytes.ends_with(b"\n") {
-            if let Some(reply) = Reply::parse(&bytes) {
-                return Ok((reply, bytes));
-            }
+        if bytes.last() == Some(&b'\n') {
             let goes_on = bytes.get(line + 3) == Some(&b'-') && bytes[line..line + 3].iter().all(u8::is_ascii_digit);
             if !goes_on {
-                return Err(garbled(&bytes));
+                return Reply::parse(&bytes)
+                    .map(|reply| (reply, bytes.clone()))
+                    .ok_or_else(|| garbled(&bytes));
             }
             line = bytes.len();
         }
@@ -261,6 +263,11 @@ mod tests {
             (b"250\r\n", 250, "250"),
             (b"250-one\r\n250-two\r\n250 three\r\n421 x\r\n", 250, "250 one two three"),
             (b"550-5.7.1 no\r\n550-5.7.1 not\r\n550 5.7.1 ever\r\n", 550, "550 5.7.1 no not ever"),
+            (
+                b"550-5.7.1 one\r\n550-5.7.1\r\n550 5.7.139 another\r\n",
+                550,
+                "550 5.7.1 one  5.7.139 another",
+            ),
             (b"571 4.7.1 other class\n", 571, "571 4.7.1 other class"),
             (b"550 gr\xfc\xdfe\x1b[1m\x00\r\n", 550, "550 gr\u{fc}\u{df}e [1m"),
         ] {

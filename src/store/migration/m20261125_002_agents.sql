@@ -1,7 +1,7 @@
 ALTER TABLE agent ADD COLUMN campaign_compatible BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE agent ADD COLUMN smtp_host TEXT NOT NULL DEFAULT '';
 ALTER TABLE agent ADD COLUMN smtp_port INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE agent ADD COLUMN smtp_security TEXT NOT NULL DEFAULT 'start_tls';
+ALTER TABLE agent ADD COLUMN smtp_security TEXT NOT NULL DEFAULT 'starttls';
 ALTER TABLE agent ADD COLUMN smtp_authentication TEXT;
 ALTER TABLE agent ADD COLUMN connection_type TEXT NOT NULL DEFAULT 'user_credentials';
 ALTER TABLE agent ADD COLUMN maintenance_account TEXT NOT NULL DEFAULT '';

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use mailagent::domain::Scope;
-use mailagent_client::v1::{
-    Agent, AgentFilter, AgentHealthState, AgentKind, ConnectionType, ExchangeSettings, ListAgentsRequest, TriageOptions,
-};
+use mailagent_client::v1::{Agent, AgentFilter, AgentHealthState, ConnectionType, ListAgentsRequest, TriageOptions};
 use tonic::Code;
 
 use super::{create, delete, exchange, get, list, update};

@@ -7,7 +7,8 @@
 //! | `secrets` | passwords stay secret |
 //! | `rules`, `rules_smtp` | what every setting may be |
 //! | `moves` | what becomes of settings and passwords when the kind or the server changes |
-//! | `maintenance`, `shared_login` | maintenance accounts, and agents that connect through them |
+//! | `maintenance`, `maintenance_rules`, `maintenance_rights` | maintenance accounts |
+//! | `shared_login` | agents that connect through one account |
 //! | `methods` | BASIC and MODERN |
 //! | `triage` | triage licences |
 //! | `defaults` | the agent that sends when none is named |
@@ -19,6 +20,8 @@ mod audit_fields;
 mod basics;
 mod defaults;
 mod maintenance;
+mod maintenance_rights;
+mod maintenance_rules;
 mod methods;
 mod moves;
 mod rights;

@@ -3,17 +3,15 @@
 use mailagent::domain::Scope;
 use mailagent_client::{
     Clients,
-    v1::{
-        Agent, AgentKind, AuthenticationMethod, ConnectionType, ExchangeSettings, SmtpSettings, SweepOptions, TenantSettings, TriageOptions,
-    },
+    v1::{Agent, AgentKind, AuthenticationMethod, ConnectionType, ExchangeSettings, SmtpSettings, SweepOptions, TriageOptions},
 };
 use tonic::Code;
 
 use super::{
-    Refusal, add_users, assert_refused, create, create_account, delete, exchange, get, graph_agent, needs, set_method, smtp, smtp_agent,
-    unknown, update, wrong,
+    Refusal, add_users, assert_refused, create, create_account, delete, exchange, get, graph_agent, needs, set_method, unknown, update,
+    wrong,
 };
-use crate::harness::{Choices, Engine, Harness, account, metadata, reason, violations};
+use crate::harness::{Choices, Engine, Harness, account};
 
 /// A change of a valid agent, what it is, and how it is refused.
 pub(super) type Row = (&'static str, Box<dyn Fn(&mut Agent)>, Refusal<'static>);

@@ -7,7 +7,7 @@ use mailagent_client::v1::{
 use tonic::Code;
 
 use super::{
-    Refusal, add_users, assert_refused, change_settings, create, delete, exchange, get, named, needs, password_stored,
+    add_users, assert_refused, change_settings, create, delete, exchange, get, named, needs,
     rules::{Row, bad, check_all, ews_agent, strict},
     smtp, smtp_agent, unknown, update, wrong,
 };

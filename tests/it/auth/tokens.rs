@@ -29,7 +29,7 @@ async fn only_good_tokens_are_taken() {
         (h.sign(expired), "has expired"),
         (h.sign(early), "not valid yet"),
         (h.sign(audience), "another audience"),
-        (other.token(TENANT, "anna", Scope::ALL), "signature"),
+        (other.token(TENANT, "anna", Scope::ALL), "does not publish"),
         (String::from_utf8(changed).unwrap(), ""),
         (unsigned.to_owned(), ""),
         ("garbage".to_owned(), "malformed"),

@@ -1,8 +1,8 @@
 //! Every method of the service is called by who may not.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use mailagent::{api::DESCRIPTORS, domain::Scope};
+use mailagent::{api::DESCRIPTORS, app::open_issuer, domain::Scope};
 use mailagent_client::v1;
 use prost::Message;
 use prost_types::FileDescriptorSet;
@@ -176,16 +176,31 @@ async fn every_method_asks_who_calls() {
             "every method needs a row above"
         );
         let before = everything(h).await;
+        let claims = h.claims(TENANT, "anna", Scope::ALL);
+        let (mut late, mut elsewhere) = (claims.clone(), claims.clone());
+        late.exp = claims.iat.before(Duration::from_secs(3600));
+        elsewhere.aud = vec!["another".to_owned()];
+        let (expired, audience) = (h.sign(late), h.sign(elsewhere));
+        let stranger = tempfile::tempdir().unwrap();
+        let key = open_issuer(stranger.path()).unwrap().issue(&claims).unwrap();
         for (method, scopes, foreign) in rows {
             let path = format!("mailagent.v1.{method}");
             let (NotFound(request) | Nothing(request) | Refused(request) | Own(request)) = &foreign;
             let call = async |token: &str| h.call(&path, token, request, HeaderMap::new()).await;
-            let status = call("").await.expect_err("no token");
-            assert_eq!(
-                (status.code(), reason(&status).as_str()),
-                (Code::Unauthenticated, "TOKEN_INVALID"),
-                "{method}"
-            );
+            // Nobody, and who is somebody no longer, for another service, or not by our key; from a browser as well.
+            let by_web = async |token: &str| h.call_web(&path, token, request).await.map(|_| ());
+            for (who, refusal) in [
+                ("nobody", call("").await.map(|_| ())),
+                ("expired", call(&expired).await.map(|_| ())),
+                ("another audience", call(&audience).await.map(|_| ())),
+                ("another key", call(&key).await.map(|_| ())),
+                ("nobody in a browser", by_web("").await),
+                ("expired in a browser", by_web(&expired).await),
+            ] {
+                let status = refusal.expect_err(who);
+                let told = (status.code(), reason(&status));
+                assert_eq!(told, (Code::Unauthenticated, "TOKEN_INVALID".to_owned()), "{method}: {who}");
+            }
 
             let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|scope| !scopes.contains(scope)).collect();
             for wrong in [&others[..], &[]] {

@@ -94,7 +94,8 @@ fn demo_files() -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).expect("the demo's mail is there");
         entries.map(|entry| entry.expect("it can be listed").path()).collect()
     };
-    let folders = below(&root).into_iter().flat_map(|mailbox| below(&mailbox));
+    let mailboxes = below(&root).into_iter().filter(|path| path.is_dir());
+    let folders = mailboxes.flat_map(|mailbox| below(&mailbox));
     let mut files: Vec<PathBuf> = folders.flat_map(|folder| below(&folder)).collect();
     files.sort();
     files

@@ -7,7 +7,7 @@
 //! | `evidence` | the channels, each with something that must be found there |
 //! | `tour` | what the service is taken through. To add a kind of secret: take it from [`plant::Planted`] where it is used |
 //! | `wire` | calls whose answers are evidence, and requests with a secret in every field |
-//! | `service` | the program, a collector of traces, a server that repeats passwords |
+//! | `service` | the program, a collector of traces, servers that repeat passwords |
 //! | `print` | what `Debug` shows of everything that holds a secret |
 
 mod evidence;
@@ -62,6 +62,7 @@ async fn whole_tour(engine: Engine, log_format: &str) {
         ("data", data.to_str().expect("it is plain").to_owned()),
         ("server.listen", address.to_string()),
         ("exchange.allow_http", "true".to_owned()),
+        ("network.allow_loopback", "true".to_owned()),
         ("exchange.poll_interval", "200ms".to_owned()),
         ("exchange.max_backoff", "200ms".to_owned()),
         ("events.bookmark_interval", "200ms".to_owned()),

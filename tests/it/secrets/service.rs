@@ -138,13 +138,16 @@ impl Drop for Collector {
     }
 }
 
-/// A server that refuses every request and repeats the login in all its words, as careless or malicious ones do.
-pub struct EchoServer {
+/// Servers that refuse every login and repeat it in all their words, as careless and malicious ones do.
+pub struct EchoServers {
+    /// Where one speaks EWS.
     pub url: String,
-    serving: JoinHandle<()>,
+    /// Where one speaks SMTP.
+    pub smtp: SocketAddr,
+    serving: Vec<JoinHandle<()>>,
 }
 
-impl EchoServer {
+impl EchoServers {
     pub async fn start() -> Self {
         use axum::{
             extract::Request,
@@ -180,16 +183,50 @@ impl EchoServer {
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}/EWS/Exchange.asmx", listener.local_addr().expect("it has an address"));
-        let serving = tokio::spawn(async move {
+        let ews = tokio::spawn(async move {
             // It ends when it is aborted.
             let _ = axum::serve(listener, Router::new().fallback(refuse)).await;
         });
-        Self { url, serving }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has an address");
+        let smtp = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client that goes away ends it.
+                tokio::spawn(async move { drop(refuse_smtp(stream).await) });
+            }
+        });
+        Self {
+            url,
+            smtp: address,
+            serving: vec![ews, smtp],
+        }
     }
 }
 
-impl Drop for EchoServer {
+/// Speaks SMTP (RFC 5321) as far as a login, which it repeats.
+async fn refuse_smtp(mut stream: tokio::net::TcpStream) -> std::io::Result<()> {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let (reader, mut writer) = stream.split();
+    let mut lines = BufReader::new(reader).lines();
+    writer.write_all(b"220 echo.example ESMTP\r\n").await?;
+    while let Some(line) = lines.next_line().await? {
+        let answer = match line.split(' ').next().unwrap_or_default().to_ascii_uppercase().as_str() {
+            "EHLO" => "250-echo.example\r\n250 AUTH PLAIN LOGIN XOAUTH2\r\n".to_owned(),
+            "QUIT" => return writer.write_all(b"221 bye\r\n").await,
+            _ => {
+                let given = line.rsplit(' ').next().unwrap_or_default();
+                let decoded = STANDARD.decode(given).unwrap_or_default();
+                let decoded = String::from_utf8_lossy(&decoded).replace('\0', " ");
+                format!("535-5.7.8 no login by {line}\r\n535 5.7.8 nor by {decoded}\r\n")
+            }
+        };
+        writer.write_all(answer.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+impl Drop for EchoServers {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving.iter().for_each(JoinHandle::abort);
     }
 }

@@ -16,11 +16,12 @@ use mailagent_client::{
     EARLIEST,
     v1::{
         AcknowledgeStorageTermsRequest, Agent, AgentKind, BatchUpsertCasesRequest, BatchUpsertContactsRequest, BatchUpsertCustomersRequest,
-        BatchUpsertUsersRequest, Case, ConnectionType, CreateAgentRequest, CreateMaintenanceAccountRequest, Customer, DeleteAgentRequest,
-        ExchangeSettings, GetAgentRequest, ListAgentsRequest, ListAgentsResponse, ListAuditEntriesRequest, ListAuditEntriesResponse,
-        ListNotesRequest, ListNotesResponse, MaintenanceAccount, SmtpSettings, StreamMessagesRequest, StreamMessagesResponse,
-        SweepAgentRequest, SweepOptions, TenantSettings, UpdateAgentRequest, UpdateMaintenanceAccountRequest, UpdateTenantSettingsRequest,
-        WatchChangesRequest, WatchChangesResponse, WatchMatchesRequest, WatchMatchesResponse,
+        BatchUpsertUsersRequest, Case, CheckAgentRequest, ConnectionType, CreateAgentRequest, CreateMaintenanceAccountRequest, Customer,
+        DeleteAgentRequest, ExchangeSettings, GetAgentRequest, ListAgentsRequest, ListAgentsResponse, ListAuditEntriesRequest,
+        ListAuditEntriesResponse, ListNotesRequest, ListNotesResponse, MaintenanceAccount, SmtpAuthentication, SmtpSecurity, SmtpSettings,
+        StreamMessagesRequest, StreamMessagesResponse, SweepAgentRequest, SweepOptions, TenantSettings, TestAgentRequest,
+        UpdateAgentRequest, UpdateMaintenanceAccountRequest, UpdateTenantSettingsRequest, WatchChangesRequest, WatchChangesResponse,
+        WatchMatchesRequest, WatchMatchesResponse,
     },
 };
 use prost::Message;
@@ -30,7 +31,7 @@ use tonic::{Code, Status};
 use super::{
     evidence::Evidence,
     plant::Planted,
-    service::EchoServer,
+    service::EchoServers,
     token,
     wire::{Caller, filled_requests},
 };
@@ -45,7 +46,7 @@ pub struct Tour {
     evidence: Arc<Evidence>,
     caller: Caller,
     exchange: Exchange,
-    echo: EchoServer,
+    echo: EchoServers,
     /// The password of anna's mailbox, once it was changed.
     password: String,
 }
@@ -62,7 +63,7 @@ impl Tour {
             planted: planted.clone(),
             evidence: evidence.clone(),
             exchange: Exchange::builder().start().await.expect("a port is free"),
-            echo: EchoServer::start().await,
+            echo: EchoServers::start().await,
             password: planted.secret("right password"),
         }
     }
@@ -231,7 +232,9 @@ impl Tour {
             from_address: "anna@example.com".to_owned(),
             smtp: Some(SmtpSettings {
                 host: "127.0.0.1".to_owned(),
-                port: 1,
+                port: self.echo.smtp.port().into(),
+                security: SmtpSecurity::None.into(),
+                authentication: SmtpAuthentication::Password.into(),
                 username: self.beacon.clone(),
                 password: self.planted.secret("SMTP password"),
                 ..SmtpSettings::default()
@@ -328,11 +331,22 @@ impl Tour {
                 () = pause => {}
             }
         }
+        let mut repeated = 0;
         for agent in self.all_agents().await {
-            let request = SweepAgentRequest { name: agent.name };
+            let request = SweepAgentRequest { name: agent.name.clone() };
             // Some of them cannot.
             let _ = self.caller.raw("SweepService/SweepAgent", request.encode_to_vec(), |_| false).await;
+            let request = CheckAgentRequest { name: agent.name.clone() };
+            let stages = self.caller.raw("AgentService/CheckAgent", request.encode_to_vec(), |_| false).await;
+            let stages = stages.expect("the check begins").concat();
+            repeated += usize::from(String::from_utf8_lossy(&stages).contains("[secret]"));
+            let request = TestAgentRequest { name: agent.name };
+            let _ = self.caller.raw("AgentService/TestAgent", request.encode_to_vec(), |_| false).await;
         }
+        assert_eq!(
+            repeated, 2,
+            "the servers that repeat logins are the only ones with something to hide"
+        );
     }
 
     async fn all_agents(&self) -> Vec<Agent> {

@@ -2956,6 +2956,11 @@ pub enum ErrorReason {
     UserWithoutAddress = 26,
     /// RESOURCE_EXHAUSTED. The agent is being checked already. Retry when that is over. Metadata: `resource`.
     CheckUnderWay = 27,
+    /// UNAUTHENTICATED. There is no token, and the certificate of the connection stands for no service. Metadata: `identity` (the names in
+    /// it), `problem`.
+    CertificateInvalid = 28,
+    /// UNAVAILABLE. The keys of the issuer of tokens cannot be had just now. Retry a little later.
+    IssuerUnavailable = 29,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2994,6 +2999,8 @@ impl ErrorReason {
             Self::AgentOfAnotherUser => "ERROR_REASON_AGENT_OF_ANOTHER_USER",
             Self::UserWithoutAddress => "ERROR_REASON_USER_WITHOUT_ADDRESS",
             Self::CheckUnderWay => "ERROR_REASON_CHECK_UNDER_WAY",
+            Self::CertificateInvalid => "ERROR_REASON_CERTIFICATE_INVALID",
+            Self::IssuerUnavailable => "ERROR_REASON_ISSUER_UNAVAILABLE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3031,6 +3038,8 @@ impl ErrorReason {
             "ERROR_REASON_AGENT_OF_ANOTHER_USER" => Some(Self::AgentOfAnotherUser),
             "ERROR_REASON_USER_WITHOUT_ADDRESS" => Some(Self::UserWithoutAddress),
             "ERROR_REASON_CHECK_UNDER_WAY" => Some(Self::CheckUnderWay),
+            "ERROR_REASON_CERTIFICATE_INVALID" => Some(Self::CertificateInvalid),
+            "ERROR_REASON_ISSUER_UNAVAILABLE" => Some(Self::IssuerUnavailable),
             _ => None,
         }
     }

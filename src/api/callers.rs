@@ -1,0 +1,81 @@
+//! Who calls: by the token in the headers of a request, and without one by the certificate of the connection.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Extensions, HeaderMap, header};
+
+use super::certificate::Services;
+use crate::{
+    config,
+    crypto::{TokenError, Verifier},
+    domain::{Caller, Error, Kind, Reason, Result, Timestamp},
+};
+
+/// Knows callers by their tokens and certificates.
+#[derive(Debug)]
+pub struct Callers {
+    tokens: Verifier,
+    services: Services,
+}
+
+impl Callers {
+    /// Knows those whose tokens are believed, and these services by their certificates.
+    pub fn new(tokens: Verifier, services: &[config::Service]) -> Self {
+        Self {
+            tokens,
+            services: Services::new(services),
+        }
+    }
+
+    /// Who sent a request with these headers, over a connection with these properties. A token decides, even a bad one: a service that
+    /// calls for a user is that user.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`], and [`Kind::Unavailable`] when the keys of the issuer of tokens cannot be had. No text has any part of the
+    /// token.
+    pub(super) async fn identify(&self, headers: &HeaderMap, connection: &Extensions, now: Timestamp) -> Result<Arc<Caller>> {
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            let service = self.services.by_certificate(connection, now);
+            return service.unwrap_or_else(|| Err(token_invalid("there is no token. Send one as `authorization: Bearer TOKEN`")));
+        };
+        let token = value.to_str().ok().and_then(bearer);
+        let token = token.ok_or_else(|| token_invalid("the header `authorization` is not of the form `Bearer TOKEN`"))?;
+        match self.tokens.verify(token, now).await {
+            Ok(caller) => Ok(caller),
+            Err(TokenError::KeysAway { retry_after }) => Err(issuer_unavailable(retry_after)),
+            Err(error) => Err(token_invalid(&error.to_string())),
+        }
+    }
+}
+
+/// The token of a header's value (RFC 6750 §2.1). The scheme's case does not matter (RFC 9110 §11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+fn token_invalid(problem: &str) -> Error {
+    let text = format!("The caller is not known: {problem}.");
+    Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with("problem", problem)
+}
+
+/// Whether a token is good cannot be told just now.
+pub(super) fn issuer_unavailable(retry_after: Duration) -> Error {
+    let text =
+        "The keys of the issuer of tokens cannot be had just now, so nobody can tell whether this one is good. Retry a little later.";
+    Error::new(Kind::Unavailable { retry_after }, Reason::IssuerUnavailable, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_in_the_header() {
+        assert_eq!(bearer("Bearer a.b.c"), Some("a.b.c"));
+        assert_eq!(bearer("bearer  a.b.c "), Some("a.b.c"));
+        assert_eq!(bearer("Basic YTpi"), None);
+        assert_eq!(bearer("a.b.c"), None);
+        assert_eq!(bearer("Bearer"), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Access tokens: JSON Web Tokens (RFC 7519) of the installation's own issuer and of an OpenID issuer.
+//!
+//! The time always comes from the caller, but for the age of an issuer's keys, which needs no clock. How a token is checked is pinned by
+//! its issuer's key (RFC 8725 §3.1): a token cannot choose it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `claims` | what a token says, and where |
+//! | `issuer_keys` | the keys of an OpenID issuer: fetched, kept, followed when they change |
+//! | `key_set` | JSON Web Key Sets (RFC 7517) |
+//! | `local` | the installation's own issuer |
+//! | `verifier` | which tokens are believed |
+
+mod claims;
+mod issuer_keys;
+mod key_set;
+mod local;
+#[cfg(test)]
+mod tests;
+mod verifier;
+
+use std::{borrow::Cow, time::Duration};
+
+pub use claims::{ClaimNames, Claims};
+pub use issuer_keys::{IssuerKeys, KeyTimes, PublishedKeys, PublishedKeysError};
+pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
+pub use local::{LOCAL_ISSUER, LocalIssuer};
+pub use verifier::Verifier;
+
+/// Longest token that is looked at, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Why a token is not accepted, or not made. The texts never have any part of the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It is longer than [`MAX_TOKEN_BYTES`].
+    #[error("the token is too long")]
+    TooLong,
+    /// It is no JSON Web Token, or has what this service does not know but would have to.
+    #[error("the token is malformed")]
+    Malformed,
+    /// It lacks a claim, or the claim is of another kind.
+    #[error("the claim `{0}` of the token is missing or malformed")]
+    Missing(Cow<'static, str>),
+    /// It is not made to call services: `typ` says something else (RFC 8725 §3.11).
+    #[error("the token is no access token: its `typ` says that it is for something else")]
+    Type,
+    /// It is of use only together with a key of its holder (RFC 7800).
+    #[error("the token is bound to a key of its holder (claim `cnf`), which this service does not check; get one that is not")]
+    Bound,
+    /// Its `alg` is not one that its key is for.
+    #[error("the token is not signed in a way that the keys of its issuer are for")]
+    Algorithm,
+    /// Its key is none of its issuer's.
+    #[error("the token is signed with a key that its issuer does not publish")]
+    UnknownKey,
+    /// The keys of its issuer are not known, so nothing can be said of it.
+    #[error("the keys of the issuer of tokens cannot be had just now")]
+    KeysAway {
+        /// When it may be worth trying again.
+        retry_after: Duration,
+    },
+    /// The signature is wrong: made with another key, or changed.
+    #[error("the signature of the token is wrong")]
+    Signature,
+    /// Another issuer made it.
+    #[error("the token is of another issuer")]
+    Issuer,
+    /// It was made for another service.
+    #[error("the token is for another audience")]
+    Audience,
+    /// It is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// A claim has a value that it must not have.
+    #[error("the claim `{0}` of the token must have 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'")]
+    Claim(Cow<'static, str>),
+    /// It cannot be signed.
+    #[error("the token cannot be signed")]
+    Signing,
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}

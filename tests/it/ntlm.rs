@@ -1,0 +1,195 @@
+//! Logging in by NTLM and Negotiate with channel bindings, judged by pyspnego; requests_ntlm shows that it insists on them.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use mailagent::{
+    domain::TrustedCertificate,
+    provider::{
+        EndpointRules, ErrorClass, MailSink, MailSource, Stage, StageKind,
+        ews::{EwsConfig, EwsSource},
+        net::{Network, NetworkConfig},
+    },
+};
+
+const USER: &str = "CORP\\crm";
+const PASSWORD: &str = "pässword <1>";
+
+/// A server in a process of its own. Dropped, it ends.
+struct Server {
+    child: Child,
+    lines: Option<BufReader<std::process::ChildStdout>>,
+    port: u16,
+    folder: tempfile::TempDir,
+    fingerprint: String,
+}
+
+fn python() -> PathBuf {
+    let python = std::env::var_os("MAILAGENT_TEST_PYTHON");
+    python.map_or_else(
+        || panic!("MAILAGENT_TEST_PYTHON is not set: this test needs software of others; run `make test`, which installs it"),
+        PathBuf::from,
+    )
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
+impl Server {
+    fn start(scheme: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let pem = folder.path().join("server.pem");
+        std::fs::write(&pem, certificate.pem() + &key.serialize_pem()).unwrap();
+        std::fs::write(folder.path().join("users"), format!("CORP:crm:{PASSWORD}\n")).unwrap();
+        let mut child = Command::new(python())
+            .arg(peers().join("ntlm_server.py"))
+            .arg(&pem)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wire/ews/folders.xml"))
+            .arg(scheme)
+            .env("NTLM_USER_FILE", folder.path().join("users"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut port = String::new();
+        lines.read_line(&mut port).unwrap();
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.der());
+        Self {
+            child,
+            lines: Some(lines),
+            port: port.trim().parse().expect("it tells its port"),
+            folder,
+            fingerprint: hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("https://localhost:{}/EWS/Exchange.asmx", self.port)
+    }
+
+    fn source(&self, username: &str, password: &str) -> EwsSource {
+        let network = Network::new(NetworkConfig {
+            allow_loopback: true,
+            connect_timeout: Duration::from_secs(5),
+            root_certificates: Vec::new(),
+        });
+        let config = EwsConfig {
+            rules: EndpointRules {
+                allow_private: false,
+                trusted_certificates: vec![TrustedCertificate {
+                    host: "localhost".to_owned(),
+                    sha256_fingerprint: self.fingerprint.clone(),
+                }],
+            },
+            ..EwsConfig::new(network, self.url().parse().unwrap(), username, password.to_owned().into())
+        };
+        EwsSource::new(config).unwrap()
+    }
+
+    /// Ends it, and returns a line for each request: who made it, and whether the connection was logged in before.
+    fn end(mut self) -> Vec<String> {
+        drop(self.child.stdin.take());
+        let mut said = String::new();
+        self.lines.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        said.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Also when the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_are_bound_to_the_connection() {
+    for scheme in ["NTLM", "Negotiate"] {
+        let server = Server::start(scheme);
+        let source = server.source(USER, PASSWORD);
+        for _ in 0..3 {
+            assert_eq!(source.folders().await.unwrap().len(), 2, "{scheme}");
+        }
+        let said = server.end();
+        // Basic is tried and not offered; then two messages on one connection, which stays logged in.
+        let user = "CORP\\crm";
+        let expected = [
+            "- new",
+            "- new",
+            &format!("{user} new"),
+            &format!("{user} again"),
+            &format!("{user} again"),
+        ];
+        assert_eq!(said, expected, "{scheme}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_at_once_have_connections_of_their_own() {
+    let server = Server::start("NTLM");
+    let source = server.source(USER, PASSWORD);
+    for _ in 0..3 {
+        let all = futures::future::join_all((0..8).map(|_| source.folders())).await;
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
+    }
+    let said = server.end();
+    let logins = said.iter().filter(|line| *line == "CORP\\crm new").count();
+    assert!((1..=4).contains(&logins), "{said:?}");
+    assert_eq!(said.iter().filter(|line| line.starts_with("CORP")).count(), 24);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_tried_once() {
+    for scheme in ["NTLM", "Negotiate"] {
+        let server = Server::start(scheme);
+        let error = server.source(USER, "wrong").folders().await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::LoginRequired, "{scheme}: {error:?}");
+        assert!(error.problem.contains("refuses the user name or the password"), "{}", error.problem);
+        assert!(error.problem.contains("Extended Protection"), "{}", error.problem);
+        assert_eq!(server.end(), ["- new", "- new", "- new"], "{scheme}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_shows_the_certificate_and_the_login() {
+    let server = Server::start("NTLM");
+    let source = server.source(USER, PASSWORD);
+    let mut stages: Vec<Stage> = Vec::new();
+    source.check(None, &mut |stage| stages.push(stage)).await;
+    let kinds: Vec<StageKind> = stages.iter().map(|stage| stage.kind).collect();
+    let all = [StageKind::Resolve, StageKind::Connect, StageKind::Tls, StageKind::Authenticate];
+    assert_eq!(kinds[..4], all, "{stages:#?}");
+    assert!(stages[..4].iter().all(|stage| stage.outcome.is_ok()), "{stages:#?}");
+    let certificate = stages[2].outcome.as_ref().unwrap().certificate.as_ref().unwrap();
+    assert!(certificate.trusted_by_fingerprint);
+    assert_eq!(certificate.sha256_fingerprint, server.fingerprint);
+}
+
+/// The judge insists on channel bindings: otherwise the tests above would prove nothing.
+#[test]
+fn the_judge_insists_on_channel_bindings() {
+    let server = Server::start("NTLM");
+    let status = |bindings: &str| {
+        let output = Command::new(python())
+            .arg(peers().join("ntlm_client.py"))
+            .arg(server.url())
+            .arg(server.folder.path().join("server.pem"))
+            .args([USER, PASSWORD, bindings])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!((status("with").as_str(), status("without").as_str()), ("200", "401"));
+}
