@@ -18,8 +18,15 @@ const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Most characters kept of a server's own words.
 const MAX_REPLY: usize = 1024;
 
-/// Domains of Exchange Online: worldwide, US government, China.
-const CLOUD_DOMAINS: &[&str] = &["office365.com", "office.com", "outlook.com", "office365.us", "outlook.cn"];
+/// Domains of Exchange Online: worldwide, US government and its Department of Defense, China.
+const CLOUD_DOMAINS: &[&str] = &[
+    "office365.com",
+    "office.com",
+    "outlook.com",
+    "office365.us",
+    "webmail.apps.mil",
+    "outlook.cn",
+];
 
 /// The way out of all that Exchange Online refuses over EWS. What it keeps is in the rules of the service.
 macro_rules! to_graph {
@@ -152,8 +159,11 @@ impl Judge {
     /// An answer with any HTTP status but 200, with the beginning of its body.
     pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
         let code = status.as_u16();
-        // Faults come with 500, and now and then with another one; they say more than the status.
+        // Faults come with 500, and now and then with another one; they say more than the status. But where EWS is shut off, what a
+        // fault says about rights leads astray.
+        let shut_off = code == 403 && self.in_the_cloud();
         if code >= 400
+            && !shut_off
             && let Some(error) = responses::soap_fault(body)
         {
             let error = ServerError {
@@ -171,7 +181,7 @@ impl Judge {
                 ErrorClass::LoginRequired,
                 "The account is locked or disabled. Unlock it in the directory, then log in again.",
             ),
-            403 if self.in_the_cloud() => (ErrorClass::Refused, CLOUD_SHUT_OFF),
+            403 if shut_off => (ErrorClass::Refused, CLOUD_SHUT_OFF),
             403 => (
                 ErrorClass::Refused,
                 "The login is good, but {host} does not let it use EWS. Check EwsEnabled and EwsApplicationAccessPolicy of the mailbox and \
@@ -439,6 +449,7 @@ mod tests {
             "outlook.office365.com",
             "Outlook.Office.com:443",
             "outlook.office365.us",
+            "webmail.apps.mil",
             "partner.outlook.cn",
         ] {
             assert!(judge(cloud).in_the_cloud(), "{cloud}");

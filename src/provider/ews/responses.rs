@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    provider::{ChangePage, Folder, FolderRole, ItemId},
+    provider::{ChangePage, ErrorClass, Folder, FolderRole, ItemId},
 };
 
 /// A server's fault in an answer that is nothing but one; `None` for anything else.
@@ -141,7 +141,7 @@ pub(super) fn folders(judge: &Judge, roles: &[FolderRole], body: &[u8]) -> Resul
     })?;
     // One error may stand for all that was asked.
     if let [Err(error)] = outcomes.as_slice() {
-        return Err(judge.code(error));
+        return Err(no_folder(judge, error));
     }
     if outcomes.len() != roles.len() {
         return Err(judge.malformed("has not one response per folder"));
@@ -153,10 +153,25 @@ pub(super) fn folders(judge: &Judge, roles: &[FolderRole], body: &[u8]) -> Resul
             Err(error) if role == FolderRole::Sent && error.code == "ErrorFolderNotFound" => {
                 tracing::warn!(host = %judge.host, "the mailbox has no Sent Items folder");
             }
-            Err(error) => return Err(judge.code(&error)),
+            Err(error) => return Err(no_folder(judge, &error)),
         }
     }
     Ok(folders)
+}
+
+/// Why a folder that every mailbox has is not given out. Exchange denies that it exists where the login has no right to see it.
+fn no_folder(judge: &Judge, error: &ServerError) -> Fault {
+    if !matches!(error.code.as_str(), "ErrorFolderNotFound" | "ErrorItemNotFound") {
+        return judge.code(error);
+    }
+    Fault {
+        answered: true,
+        ..judge.fault(
+            ErrorClass::Refused,
+            "{host} does not show the folders of this mailbox to the login. Give it full access, or read access to Inbox and Sent Items.",
+            &error.reply(),
+        )
+    }
 }
 
 /// A page of changes, and the sizes of its messages in bytes as far as the server tells them.

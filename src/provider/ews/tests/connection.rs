@@ -67,11 +67,11 @@ async fn a_silent_server_times_out() {
 }
 
 /// A self-signed certificate for this name, for the client, and its key with it for a server.
-fn certificate(name: &str) -> (CertificateDer<'static>, Arc<rustls::ServerConfig>) {
+pub(super) fn certificate(name: &str) -> (CertificateDer<'static>, Arc<rustls::ServerConfig>) {
     certificate_with(name, |_| {})
 }
 
-fn certificate_with(
+pub(super) fn certificate_with(
     name: &str,
     change: impl FnOnce(&mut rcgen::CertificateParams),
 ) -> (CertificateDer<'static>, Arc<rustls::ServerConfig>) {
@@ -89,7 +89,7 @@ fn certificate_with(
 }
 
 /// A server behind TLS that gives out its folders.
-async fn tls_server(config: Arc<rustls::ServerConfig>) -> Server {
+pub(super) async fn tls_server(config: Arc<rustls::ServerConfig>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = endpoint("https", listener.local_addr().unwrap().port());
     let task = tokio::spawn(async move {

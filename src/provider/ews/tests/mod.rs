@@ -6,8 +6,12 @@
 //! | `limits` | sizes of answers, requests at once |
 //! | `faults` | what servers answer instead |
 //! | `connection` | connections that fail, TLS |
+//! | `acting` | acting for mailboxes, sending |
+//! | `checking` | checks of a connection |
 //! | `streaming` | notifications |
 
+mod acting;
+mod checking;
 mod connection;
 mod faults;
 mod limits;

@@ -1,0 +1,178 @@
+//! Acting for mailboxes, and sending.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::StatusCode;
+
+use super::{Call, Server, answer, between, check, file, ids, inbox, source, xml};
+use crate::provider::{ErrorClass, MailSink, MailSource, OutgoingMessage, ProviderError, ews::EwsSource};
+
+const ADDRESS: &str = "anna&co@corp.test";
+
+/// Answers whatever is asked.
+fn obliging(call: &Call) -> Response {
+    match call.operation.split(' ').next() {
+        Some("GetFolder") => xml(file("folders")),
+        Some("SyncFolderItems") => xml(file("changes")),
+        Some("GetItem") => super::get_item(call, super::plain),
+        Some("Subscribe") => xml(file("subscribed")),
+        Some("GetStreamingEvents") => xml(file("stream")),
+        Some("CreateItem") => xml(answer("CreateItem", &[("NoError", "<Items/>".to_owned())])),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn message() -> OutgoingMessage {
+    OutgoingMessage {
+        sender: ADDRESS.to_owned(),
+        recipients: vec!["bert@corp.test".to_owned(), "d&d@corp.test".to_owned()],
+        raw: "From: anna&co@corp.test\r\nTo: Bert <BERT@corp.test>\r\nSubject: \u{fc}\r\n\r\nx\r\n".into(),
+    }
+}
+
+fn for_mailbox(server: &Server, impersonate: bool) -> EwsSource {
+    source(server.url.clone(), |config| {
+        config.mailbox = Some(ADDRESS.to_owned());
+        config.impersonate = impersonate;
+    })
+}
+
+#[tokio::test]
+async fn every_request_names_the_mailbox_that_it_acts_for() {
+    for impersonate in [true, false] {
+        let server = Server::start(|_, call| obliging(call)).await;
+        let source = for_mailbox(&server, impersonate);
+        source.folders().await.unwrap();
+        source.changes(&inbox(), None).await.unwrap();
+        source.fetch(&ids(["a"]), 1000).await.unwrap();
+        source.send(&message()).await.unwrap();
+        source.wait(&[inbox()], Duration::from_secs(5)).await.unwrap();
+        let operations = server.operations();
+        for operation in ["GetFolder", "SyncFolderItems", "GetItem", "Subscribe", "GetStreamingEvents"] {
+            assert!(operations.iter().any(|seen| seen == operation), "{operation}: {operations:?}");
+        }
+        for call in server.calls() {
+            assert_eq!(call.headers["x-anchormailbox"], ADDRESS, "{}", call.operation);
+            let header = between(&call.body, "<s:Header>", "</s:Header>");
+            let sid = "<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>anna&amp;co@corp.test</t:PrimarySmtpAddress>\
+                       </t:ConnectingSID></t:ExchangeImpersonation>";
+            // The header comes in the order of the schema: the version before.
+            assert_eq!(header.ends_with(&format!("/>{sid}")), impersonate, "{}: {header}", call.operation);
+            assert_eq!(header.contains("Impersonation"), impersonate, "{}", call.operation);
+            // Who acts for a mailbox is at home in it; who has rights to it names it beside the folder.
+            let beside_folder = matches!(call.operation.split(' ').next(), Some("GetFolder" | "CreateItem"));
+            let named = call
+                .body
+                .contains("<t:Mailbox><t:EmailAddress>anna&amp;co@corp.test</t:EmailAddress></t:Mailbox>");
+            assert_eq!(named, beside_folder && !impersonate, "{}", call.operation);
+        }
+    }
+}
+
+/// A code in each of the shapes in which servers tell it: in the response, as a fault with a status of its own, and as a bare fault.
+fn shapes(operation: &str, code: &str) -> [Response; 3] {
+    let fault = file("fault-plain").replace("ErrorSchemaValidation", code);
+    let one = answer(operation, &[(code, "<Items/>".to_owned())]);
+    [
+        xml(one),
+        (StatusCode::INTERNAL_SERVER_ERROR, fault.clone()).into_response(),
+        xml(fault),
+    ]
+}
+
+/// What comes of a call when the server answers with this code, in each shape.
+async fn refusals(operation: &'static str, code: &'static str) -> Vec<ProviderError> {
+    let server = Server::start(move |number, _| {
+        let [a, b, c] = shapes(operation, code);
+        [a, b, c].into_iter().nth(number).unwrap()
+    })
+    .await;
+    let source = for_mailbox(&server, true);
+    let mut errors = Vec::new();
+    for _ in 0..3 {
+        errors.push(match operation {
+            "CreateItem" => source.send(&message()).await.unwrap_err(),
+            _ => source.folders().await.unwrap_err(),
+        });
+    }
+    errors
+}
+
+#[tokio::test]
+async fn refusals_to_act_for_a_mailbox_are_told_apart() {
+    let mut told = Vec::new();
+    for (code, words) in [
+        ("ErrorImpersonateUserDenied", "Give it the role ApplicationImpersonation"),
+        (
+            "ErrorImpersonationFailed",
+            "Check the mailbox's address and the role ApplicationImpersonation",
+        ),
+        ("ErrorNonExistentMailbox", "has no mailbox of this address"),
+        ("ErrorAccessDenied", "The login may not read this mailbox"),
+    ] {
+        for error in refusals("GetFolder", code).await {
+            check(&error, ErrorClass::Refused, words);
+            assert!(error.server_reply.starts_with(code), "{error:?}");
+            told.push(error.problem);
+        }
+    }
+    told.dedup();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for (status, class, words) in [
+        (StatusCode::UNAUTHORIZED, ErrorClass::LoginRequired, "the user name or the password"),
+        (StatusCode::FORBIDDEN, ErrorClass::Refused, "The login is good, but"),
+    ] {
+        let server = Server::start(move |_, _| status.into_response()).await;
+        check(&for_mailbox(&server, true).folders().await.unwrap_err(), class, words);
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_handed_over_with_its_hidden_recipients() {
+    let server = Server::start(|_, call| obliging(call)).await;
+    let sent = server.source().send(&message()).await.unwrap();
+    assert_eq!(sent.server_reply, "NoError");
+    let calls = server.calls();
+    let [call] = calls.as_slice() else { panic!("{calls:?}") };
+    assert!(
+        call.body.contains(r#"<m:CreateItem MessageDisposition="SendAndSaveCopy">"#),
+        "{}",
+        call.body
+    );
+    assert!(
+        call.body
+            .contains(r#"<t:DistinguishedFolderId Id="sentitems"></t:DistinguishedFolderId>"#)
+    );
+    let mime = between(&call.body, "<t:MimeContent CharacterSet=\"UTF-8\">", "<");
+    assert_eq!(STANDARD.decode(mime).unwrap(), message().raw);
+    assert_eq!(
+        between(&call.body, "</t:MimeContent>", "</t:Message>"),
+        "<t:BccRecipients><t:Mailbox><t:EmailAddress>d&amp;d@corp.test</t:EmailAddress></t:Mailbox></t:BccRecipients>"
+    );
+}
+
+#[tokio::test]
+async fn refusals_of_a_message_are_told_apart() {
+    for (code, class, words) in [
+        ("ErrorSendAsDenied", ErrorClass::Refused, "Give it the right Send As"),
+        ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, "over the size limit"),
+        ("ErrorQuotaExceeded", ErrorClass::Refused, "The mailbox is full"),
+        ("ErrorInvalidRecipients", ErrorClass::Refused, "does not take the recipients"),
+        ("ErrorServerBusy", ErrorClass::Retry { after: None }, "asked for a pause"),
+        ("ErrorImpersonateUserDenied", ErrorClass::Refused, "ApplicationImpersonation"),
+    ] {
+        for error in refusals("CreateItem", code).await {
+            check(&error, class, words);
+            assert!(error.server_reply.starts_with(code), "{error:?}");
+        }
+    }
+    let server = Server::start(|_, _| StatusCode::PAYLOAD_TOO_LARGE.into_response()).await;
+    let error = server.source().send(&message()).await.unwrap_err();
+    check(&error, ErrorClass::TooLarge, "too large");
+    // Whether it was sent is not known, and it is not sent a second time.
+    let server = Server::start(|_, _| Response::builder().header("content-length", "9").body("x".into()).unwrap()).await;
+    let error = server.source().send(&message()).await.unwrap_err();
+    assert_eq!((error.class, server.calls().len()), (ErrorClass::Unreachable, 1), "{error:?}");
+}
