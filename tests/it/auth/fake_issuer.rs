@@ -13,7 +13,7 @@ use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
         RsaPublicKeyComponents,
     },
 };
@@ -23,14 +23,21 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::get,
+    serve::Listener,
 };
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A key that tokens are signed with.
 pub struct SigningKey {
@@ -140,12 +147,36 @@ impl FakeIssuer {
         issuer
     }
 
+    /// An issuer on `localhost` whose port speaks TLS with this certificate.
+    pub async fn start_with_tls(keys: &[&SigningKey], made: &CertifiedKey<KeyPair>) -> Self {
+        let mut issuer = Self::named(keys, |address| format!("https://localhost:{}", address.port())).await;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = config
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TlsListener {
+            tcp: TcpListener::bind(issuer.address).await.unwrap(),
+            acceptor: Arc::new(config).into(),
+        };
+        issuer.serve(listener);
+        issuer
+    }
+
     /// An issuer that nobody can reach yet.
     pub async fn away(keys: &[&SigningKey]) -> Self {
+        Self::named(keys, |address| format!("http://{address}")).await
+    }
+
+    async fn named(keys: &[&SigningKey], origin: impl Fn(SocketAddr) -> String) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Shared {
-            name: format!("http://{address}/realms/test"),
+            name: format!("{}/realms/test", origin(address)),
             keys: Mutex::default(),
             mood: Mutex::new(Mood::Well),
             fetches: AtomicUsize::new(0),
@@ -162,6 +193,10 @@ impl FakeIssuer {
     /// Can be reached from now on.
     pub async fn arrive(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
+        self.serve(listener);
+    }
+
+    fn serve<L: Listener<Addr = SocketAddr>>(&mut self, listener: L) {
         let app = Router::new()
             .route("/realms/test/.well-known/openid-configuration", get(discovery))
             .route("/realms/test/keys", get(keys))
@@ -205,6 +240,31 @@ impl FakeIssuer {
     /// How often it was asked for its keys.
     pub fn fetches(&self) -> usize {
         self.shared.fetches.load(Ordering::SeqCst)
+    }
+}
+
+/// A port that speaks TLS.
+struct TlsListener {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = self.tcp.accept().await.unwrap();
+            // Who does not believe the certificate goes away.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
     }
 }
 

@@ -363,6 +363,31 @@ async fn a_service_starts_without_its_issuer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_come_from_whom_the_operator_trusts_only() {
+    let key = SigningKey::new("1", Algorithm::ES256);
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let issuer = FakeIssuer::start_with_tls(&[&key], &made).await;
+    let token = key.sign(&claims(&issuer));
+    let h = service(&issuer, "").await;
+    is_away(&call(&h, &token).await.unwrap_err());
+    assert_eq!(issuer.fetches(), 0);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roots.pem");
+    std::fs::write(&path, made.cert.pem()).unwrap();
+    let h = service_with(&issuer, "", |config| config.network.root_certificates_file = Some(path)).await;
+    call(&h, &token).await.unwrap();
+    // The same issuer, but its keys where anybody could put others.
+    issuer.be(Mood::KeysAt("http://127.0.0.1:1/keys".to_owned()));
+    let h = service_with(&issuer, "", {
+        let roots = h.config.network.root_certificates_file.clone();
+        |config| config.network.root_certificates_file = roots
+    })
+    .await;
+    is_away(&call(&h, &token).await.unwrap_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_that_make_no_sense_change_nothing() {
     let key = SigningKey::new("1", Algorithm::ES256);
     let issuer = FakeIssuer::start(&[&key]).await;
