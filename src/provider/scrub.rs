@@ -78,10 +78,9 @@ impl Scrub {
         text
     }
 
-    /// The error without the login.
+    /// The error without the login in the server's words. Its other words are ours, and a common word for a password would spoil them.
     pub fn error(&self, error: ProviderError) -> ProviderError {
         ProviderError {
-            problem: self.text(&error.problem),
             server_reply: self.text(&error.server_reply),
             ..error
         }
@@ -91,7 +90,6 @@ impl Scrub {
         Stage {
             outcome: match stage.outcome {
                 Ok(facts) => Ok(super::StageFacts {
-                    summary: self.text(&facts.summary),
                     server_reply: self.text(&facts.server_reply),
                     ..facts
                 }),
@@ -240,13 +238,13 @@ mod tests {
 
         async fn check(&self, _: Option<&OutgoingMessage>, report: StageReport<'_>) {
             let facts = StageFacts {
-                summary: "hunter2".to_owned(),
+                summary: "Logged in.".to_owned(),
                 server_reply: "hunter2".to_owned(),
                 certificate: None,
             };
             let error = ProviderError {
                 server_reply: "535 hunter2".to_owned(),
-                ..ProviderError::new(ErrorClass::LoginRequired, "no hunter2")
+                ..ProviderError::new(ErrorClass::LoginRequired, "The login is refused.")
             };
             for outcome in [Ok(facts), Err(error)] {
                 report(Stage {
