@@ -159,11 +159,11 @@ async fn masks_choose_what_changes() {
     assert!(changed.exchange.as_ref().unwrap().password_set);
     // Output-only paths change nothing; unknown ones are named, all of them.
     update(&client, named(&|_| ()), Some(&["health", "create_time"])).await.unwrap();
-    let refused = update(&client, named(&|_| ()), Some(&["from_nam", "exchange.colour"]))
+    let refused = update(&client, named(&|_| ()), Some(&["from_title", "exchange.colour"]))
         .await
         .unwrap_err();
     assert_eq!(violations(&refused), ["update_mask", "update_mask"]);
-    assert!(format!("{refused:?}").contains("from_nam"), "{refused:?}");
+    assert!(format!("{refused:?}").contains("from_title"), "{refused:?}");
     // The password: erased by its own path only.
     let erased = update(&client, named(&|_| ()), Some(&["exchange.password"])).await.unwrap();
     assert!(!erased.exchange.as_ref().unwrap().password_set);

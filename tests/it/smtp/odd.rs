@@ -106,10 +106,10 @@ async fn what_is_no_smtp_server_is_told_so() {
             "SSH-2.0-OpenSSH_9.2",
         ),
         (
-            b"554 5.7.1 \xfcble Adresse\r\n",
+            b"554 5.7.1 \xfcble Sender\r\n",
             ErrorClass::Refused,
             "from this machine",
-            "554 5.7.1 \u{fc}ble Adresse",
+            "554 5.7.1 \u{fc}ble Sender",
         ),
         (
             b"421 4.3.2 later\r\n",
