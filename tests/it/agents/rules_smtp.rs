@@ -7,7 +7,7 @@ use mailagent_client::v1::{
 use tonic::Code;
 
 use super::{
-    add_users, assert_refused, change_settings, create, delete, exchange, get, named, needs,
+    assert_refused, change_settings, create, delete, exchange, get, named, needs,
     rules::{Row, bad, check_all, ews_agent, strict},
     smtp, smtp_agent, unknown, update, wrong,
 };
@@ -139,7 +139,6 @@ async fn every_setting_of_smtp_has_its_rule() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_makes_sense_is_taken() {
     let (h, client) = strict().await;
-    add_users(&client, &["jörg".replace('ö', "oe").as_str()]).await;
     let smtp_with = |change: fn(&mut SmtpSettings)| {
         let mut agent = smtp_agent();
         change(smtp(&mut agent));
