@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use time::{PrimitiveDateTime, macros::format_description};
 
 use super::{
-    codes::ServerError,
+    codes::{Meaning, ServerError},
     ntlm::{self, Scheme},
     responses,
 };
@@ -55,6 +55,8 @@ pub(super) struct Fault {
     pub hint: Hint,
     /// Whether EWS itself answered, so that the login was good enough for that.
     pub answered: bool,
+    /// Whether the server may have done what it was asked all the same.
+    pub unclear: bool,
     /// What everybody else is told.
     pub error: Box<ProviderError>,
 }
@@ -77,6 +79,7 @@ impl From<ProviderError> for Fault {
         Self {
             hint: Hint::None,
             answered: false,
+            unclear: false,
             error: Box::new(error),
         }
     }
@@ -101,6 +104,7 @@ impl Judge {
         Fault {
             hint: Hint::None,
             answered: false,
+            unclear: false,
             error: Box::new(ProviderError {
                 server_reply: clean(reply),
                 ..ProviderError::new(class, problem.replace("{host}", &self.host))
@@ -110,14 +114,13 @@ impl Judge {
 
     /// An answer that makes no sense.
     pub(super) fn malformed(&self, what: &str) -> Fault {
-        self.fault(
-            ErrorClass::Malformed,
-            &format!(
-                "The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report \
-                 this as a fault."
-            ),
-            "",
-        )
+        let words = format!(
+            "The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report this as \
+             a fault."
+        );
+        let mut fault = self.fault(ErrorClass::Malformed, &words, "");
+        fault.unclear = true;
+        fault
     }
 
     /// An answer over a size limit, in bytes.
@@ -128,6 +131,7 @@ impl Judge {
             "",
         );
         fault.hint = Hint::AnswerTooLarge;
+        fault.unclear = true;
         fault
     }
 
@@ -143,6 +147,7 @@ impl Judge {
         let mut fault = self.fault(meaning.class(error.pause), words, &error.reply());
         fault.hint = meaning.hint();
         fault.answered = true;
+        fault.unclear = matches!(meaning, Meaning::WaitAndAskForLess | Meaning::WaitAFewTimes);
         fault
     }
 
@@ -225,7 +230,10 @@ impl Judge {
                 "{host} does not take the request. Check the address, and what stands between here and the server.",
             ),
         };
-        self.fault(class, problem, &format!("HTTP {status}: {}", page_words(body)))
+        let mut fault = self.fault(class, problem, &format!("HTTP {status}: {}", page_words(body)));
+        // A busy server or a full one did nothing; one that broke, or the proxy before it, may have.
+        fault.unclear = code >= 500 && code != 503;
+        fault
     }
 
     fn redirect(&self, status: StatusCode, headers: &HeaderMap) -> Fault {
@@ -488,6 +496,32 @@ mod tests {
             let on_premises = judge("mail.corp.test").code(&error);
             assert!(!on_premises.error.problem.contains("GRAPH"), "{}", on_premises.error.problem);
         }
+    }
+
+    #[test]
+    fn what_may_have_been_done_all_the_same_is_unclear() {
+        let judge = Judge {
+            host: "mail.corp.test".into(),
+        };
+        let status = |code: u16| judge.status(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), b"").unclear;
+        assert!([500, 502, 504].into_iter().all(status));
+        assert!(![400, 401, 403, 404, 413, 429, 503].into_iter().any(status));
+        let code = |code: &str| {
+            let code = code.to_owned();
+            judge
+                .code(&ServerError {
+                    code,
+                    ..ServerError::default()
+                })
+                .unclear
+        };
+        assert!(["ErrorTimeoutExpired", "ErrorInternalServerError"].into_iter().all(code));
+        assert!(
+            !["ErrorServerBusy", "ErrorSendAsDenied", "ErrorMessageSizeExceeded"]
+                .into_iter()
+                .any(code)
+        );
+        assert!(judge.malformed("ends early").unclear && judge.too_large(1).unclear);
     }
 
     #[test]

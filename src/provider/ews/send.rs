@@ -8,15 +8,26 @@ use crate::provider::{ErrorClass, FolderRole, MailSink, OutgoingMessage, Provide
 
 #[async_trait]
 impl MailSink for EwsSource {
-    /// Exchange names no queue, so [`Sent::server_reply`] is its response code.
+    /// Exchange sends to all that To and Cc name, and to the recipients that no header names. It names no queue, so
+    /// [`Sent::server_reply`] is its response code.
     async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
         let hidden = hidden_recipients(message);
         let request = requests::create_item(&message.raw, &hidden, self.transport.mailbox());
-        let body = self.transport.call(request).await?;
-        responses::created(&self.transport.judge, &body)?;
-        Ok(Sent {
-            server_reply: "NoError".to_owned(),
-        })
+        let sent = self.transport.call(request).await;
+        match sent.and_then(|body| responses::created(&self.transport.judge, &body)) {
+            Ok(()) => Ok(Sent {
+                server_reply: "NoError".to_owned(),
+            }),
+            Err(fault) if fault.unclear => Err(ProviderError {
+                class: ErrorClass::Unreachable,
+                problem: format!(
+                    "{} It is not known whether the message was sent: look into Sent Items before it is sent again.",
+                    fault.error.problem
+                ),
+                ..*fault.error
+            }),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {

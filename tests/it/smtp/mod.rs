@@ -3,6 +3,7 @@
 //!
 //! Both are installed by `make test`; Postfix needs root.
 
+mod agent;
 mod odd;
 mod postfix;
 mod scripted;

@@ -35,7 +35,7 @@ local_recipient_maps =
 default_transport = error:none
 virtual_mailbox_domains = example.com
 virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = inline:{bob@example.com=bob/, eva@example.com=eva/, none@example.com=none/}
+virtual_mailbox_maps = inline:{bob@example.com=bob/, eva@example.com=eva/, none@example.com=none/, tester@example.com=tester/}
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 virtual_mailbox_limit = 0
@@ -103,11 +103,11 @@ service auth {
 }
 ";
 
-struct Postfix {
+pub(super) struct Postfix {
     certificate: Pair,
     /// What the ports with other certificates show.
     others: [Pair; 2],
-    starttls: u16,
+    pub(super) starttls: u16,
     tls: u16,
     /// Takes AUTH LOGIN only, and says nothing of sizes.
     login: u16,
@@ -132,7 +132,7 @@ fn id(arguments: &[&str]) -> u32 {
 
 impl Postfix {
     /// The one that is running, or a new one. It stops with the last test that uses it.
-    async fn running() -> Arc<Self> {
+    pub(super) async fn running() -> Arc<Self> {
         static RUNNING: Mutex<Weak<Postfix>> = Mutex::const_new(Weak::new());
         let mut running = RUNNING.lock().await;
         if let Some(postfix) = running.upgrade() {
@@ -245,7 +245,7 @@ impl Postfix {
     }
 
     /// Messages that were delivered, without the fields that Postfix put on top, with CRLF.
-    async fn delivered(&self, mailbox: &str, count: usize) -> Vec<String> {
+    pub(super) async fn delivered(&self, mailbox: &str, count: usize) -> Vec<String> {
         let new = self.folder.path().join("mail").join(mailbox).join("new");
         eventually(PATIENCE, "the messages are delivered", async || {
             let files: Vec<_> = list(&new);
