@@ -42,6 +42,11 @@ fn peers() -> PathBuf {
 
 impl Server {
     fn start(scheme: &str) -> Self {
+        Self::start_with(scheme, None)
+    }
+
+    /// `mode` is one of those of ntlm_server.py.
+    fn start_with(scheme: &str, mode: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -54,6 +59,7 @@ impl Server {
             .arg(&pem)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wire/ews/folders.xml"))
             .arg(scheme)
+            .args(mode)
             .env("NTLM_USER_FILE", folder.path().join("users"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -122,7 +128,7 @@ async fn logins_are_bound_to_the_connection() {
             assert_eq!(source.folders().await.unwrap().len(), 2, "{scheme}");
         }
         let said = server.end();
-        // Basic is tried and not offered; then two messages on one connection, which stays logged in.
+        // First it is asked how to log in; then two messages on one connection, which stays logged in.
         let user = "CORP\\crm";
         let expected = [
             "- new",
@@ -159,6 +165,57 @@ async fn a_wrong_password_is_tried_once() {
         assert!(error.problem.contains("Extended Protection"), "{}", error.problem);
         assert_eq!(server.end(), ["- new", "- new", "- new"], "{scheme}");
     }
+}
+
+/// The password goes neither in the clear to a server that takes something better, nor there when it was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_does_not_travel_where_ntlm_is_offered() {
+    for password in [PASSWORD, "wrong"] {
+        let server = Server::start_with("NTLM", Some("basic"));
+        let good = server.source(USER, password).folders().await.is_ok();
+        assert_eq!(good, password == PASSWORD);
+        let last = if good { "CORP\\crm new" } else { "- new" };
+        assert_eq!(server.end(), ["- new", "- new", last]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_through_another_certificate_are_refused_and_the_proxy_is_named() {
+    let server = Server::start_with("Negotiate", Some("proxied"));
+    let error = server.source(USER, PASSWORD).folders().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::LoginRequired, "{error:?}");
+    assert!(error.problem.contains("a proxy that opens TLS"), "{}", error.problem);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connection_is_logged_in_anew() {
+    let server = Server::start_with("NTLM", Some("closing"));
+    let source = server.source(USER, PASSWORD);
+    for _ in 0..3 {
+        source.folders().await.unwrap();
+    }
+    let user = "CORP\\crm new";
+    assert_eq!(server.end(), ["- new", "- new", user, "- new", user, "- new", user]);
+
+    // Not for ever where connections do not last through a login.
+    let server = Server::start_with("NTLM", Some("cutting"));
+    let error = server.source(USER, PASSWORD).folders().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unreachable, "{error:?}");
+    assert!(error.problem.contains("in the middle of logging in"), "{}", error.problem);
+    assert_eq!(server.end(), ["- new"; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_given_up_leave_nothing_behind() {
+    let server = Server::start("NTLM");
+    let source = server.source(USER, PASSWORD);
+    for round in 0..60 {
+        let _ = tokio::time::timeout(Duration::from_micros(250 * round), source.folders()).await;
+    }
+    let all = futures::future::join_all((0..8).map(|_| source.folders())).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    let said = server.end();
+    assert!(said.iter().all(|line| !line.starts_with("basic")), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,15 @@
 Channel bindings (Extended Protection) are required: a login that did not come over this very certificate is refused, like a wrong password.
 Whoever is logged in gets the same canned answer to everything.
 
-    python ntlm_server.py CERTIFICATE_AND_KEY.pem ANSWER.xml NTLM|Negotiate
+    python ntlm_server.py CERTIFICATE_AND_KEY.pem ANSWER.xml NTLM|Negotiate [closing|cutting|proxied|basic]
 
-It prints its port, then a line for each request: the user, or `-`, and whether the connection was logged in before. It ends when its
-standard input does. The credentials are in the file that NTLM_USER_FILE names, as DOMAIN:user:password.
+    closing  closes each connection after an answer to somebody who is logged in
+    cutting  closes each connection after its challenge
+    proxied  takes logins only over another certificate, as behind a proxy that opens TLS
+    basic    offers basic authentication beside, and refuses it
+
+It prints its port, then a line for each request: the user, `-`, or `basic` for a password in the clear, and whether the connection was
+logged in before. It ends when its standard input does. The credentials are in the file that NTLM_USER_FILE names, as DOMAIN:user:password.
 """
 
 import base64
@@ -21,13 +26,16 @@ from spnego.channel_bindings import GssChannelBindings
 
 
 def main() -> None:
-    certificate, answer, scheme = sys.argv[1:]
+    certificate, answer, scheme, *more = sys.argv[1:]
+    mode = more[0] if more else ""
     with open(answer, "rb") as file:
         body = file.read()
     with open(certificate, encoding="ascii") as file:
         pem = file.read()
     end = "-----END CERTIFICATE-----"
     der = ssl.PEM_cert_to_DER_cert(pem[: pem.index(end) + len(end)])
+    if mode == "proxied":
+        der = der[::-1]
     bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + hashlib.sha256(der).digest())
     protocol = "ntlm" if scheme == "NTLM" else "negotiate"
 
@@ -37,23 +45,32 @@ def main() -> None:
         context = None
         user = None
 
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except (ConnectionError, ssl.SSLError):
+                # The client gave up.
+                pass
+
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             before = self.user is not None
-            offer = scheme
+            offers = [scheme, 'Basic realm="mail"'] if mode == "basic" else [scheme]
             given = self.headers.get("Authorization", "")
             if given.startswith(scheme + " "):
                 try:
-                    offer = self.step(base64.b64decode(given[len(scheme) + 1 :]))
+                    offers = [self.step(base64.b64decode(given[len(scheme) + 1 :]))]
+                    self.close_connection = mode == "cutting" or (mode == "closing" and bool(self.user))
                 except spnego.exceptions.SpnegoError:
                     self.context = None
             # In one piece: other connections print as well.
-            sys.stdout.write(f"{self.user or '-'} {'again' if before else 'new'}\n")
+            who = "basic" if given.startswith("Basic ") else self.user or "-"
+            sys.stdout.write(f"{who} {'again' if before else 'new'}\n")
             sys.stdout.flush()
             if self.user:
                 self.answer(200, body)
             else:
-                self.answer(401, b"", offer)
+                self.answer(401, b"", offers)
 
         def step(self, token: bytes) -> str:
             if self.context is None:
@@ -66,10 +83,12 @@ def main() -> None:
                 return scheme
             return scheme + " " + base64.b64encode(out).decode()
 
-        def answer(self, status: int, content: bytes, offer: str = "") -> None:
+        def answer(self, status: int, content: bytes, offers: list[str] = []) -> None:
             self.send_response(status)
-            if offer:
+            for offer in offers:
                 self.send_header("WWW-Authenticate", offer)
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.send_header("Content-Type", "text/xml; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -256,7 +256,7 @@ impl Judge {
 
     fn login_words(&self, headers: &HeaderMap) -> &'static str {
         let basic = ntlm::offers_basic(headers);
-        if Scheme::offered(headers).is_some() && !basic {
+        if Scheme::offered(headers).is_some() {
             "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that the \
              account is neither locked nor limited to other ways of logging in. If they are right, look for a proxy that opens TLS in between: \
              with Extended Protection the server refuses logins that did not come straight over its own certificate."

@@ -75,12 +75,9 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        // One that is busy still, as its answer was not read to the end, is of no use to others.
-        if let Some(connection) = self
-            .connection
-            .take()
-            .filter(|connection| connection.sender.is_ready() || !connection.sender.is_closed())
-        {
+        // One whose answer was not read to the end is closed by its task, soon rather than now: who takes it finds out by
+        // [`SendError::NotSent`].
+        if let Some(connection) = self.connection.take().filter(|connection| !connection.sender.is_closed()) {
             self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -30,6 +30,39 @@ const COOKIES: (usize, usize) = (32, 4096);
 /// Logins that are begun for one request, when connections are closed in the middle.
 const HANDSHAKES: usize = 3;
 
+/// How a server is logged in to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By the password with each request (RFC 7617).
+    Basic,
+    /// By a proof that binds a connection.
+    Bound(Scheme),
+}
+
+impl Way {
+    /// The best of those that an answer offers: one in which the password itself does not travel, if there is one.
+    fn offered(headers: &HeaderMap) -> Option<Self> {
+        let basic = || ntlm::offers_basic(headers).then_some(Self::Basic);
+        Scheme::offered(headers).map(Self::Bound).or_else(basic)
+    }
+
+    fn is_offered(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Basic => ntlm::offers_basic(headers),
+            Self::Bound(scheme) => scheme.is_offered(headers),
+        }
+    }
+}
+
+/// An answer to a request that was sent with a login.
+struct Answer {
+    response: Response,
+    /// What it keeps busy until it is read.
+    lane: Option<Lane>,
+    /// Whether the server has judged the password.
+    judged: bool,
+}
+
 /// An answer without an end, with the lane that it keeps busy.
 pub(super) struct LongAnswer {
     pub(super) response: Response,
@@ -49,8 +82,8 @@ pub(super) struct Transport {
     password: Zeroizing<String>,
     /// The password by basic authentication.
     authorization: HeaderValue,
-    /// How to log in where the server does not take that. Settled by its first answer.
-    scheme: OnceLock<Scheme>,
+    /// How to log in, once the server has told. Locked only briefly.
+    way: Mutex<Option<Way>>,
     lanes: Lanes,
     anchor: Option<HeaderValue>,
     /// A shared mailbox, which the login opens by its own rights.
@@ -111,7 +144,7 @@ impl Transport {
             authorization: basic(&config.username, &config.password),
             username: config.username,
             password: config.password,
-            scheme: OnceLock::new(),
+            way: Mutex::default(),
             lanes: Lanes::default(),
             anchor,
             mailbox: config.mailbox.clone().filter(|_| !config.impersonate),
@@ -170,31 +203,78 @@ impl Transport {
         Ok(LongAnswer { response, _lane: lane })
     }
 
-    /// Sends a request with the login that the server takes: the password by basic authentication, and where that is not offered, by NTLM
-    /// or Negotiate. A password that is refused is not tried in another way, which could lock the account. The lane is to be kept until the
-    /// answer is read.
+    /// Sends a request with the login that the server takes. A password that is refused is not tried in another way, which could lock the
+    /// account. The lane is to be kept until the answer is read.
     async fn send(&self, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<(Response, Option<Lane>), Fault> {
-        if let Some(scheme) = self.scheme.get() {
-            return self.send_logged_in(*scheme, make).await;
+        let known = *self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        let way = match known {
+            Some(way) => way,
+            None => match self.ask().await? {
+                Ok(way) => way,
+                Err(response) => return Ok((response, None)),
+            },
+        };
+        let answer = self.send_by(way, make).await?;
+        if known.is_none() && answer.response.status() != StatusCode::UNAUTHORIZED {
+            self.remember(way);
         }
-        let request = make(&self.http).header(header::AUTHORIZATION, self.authorization.clone());
-        let response = request.send().await.map_err(|error| self.connection_fault(error))?;
-        let offered = Scheme::offered(response.headers());
-        match offered.filter(|_| response.status() == StatusCode::UNAUTHORIZED && !ntlm::offers_basic(response.headers())) {
-            Some(scheme) => {
-                drop(response);
-                self.send_logged_in(*self.scheme.get_or_init(|| scheme), make).await
+        let headers = answer.response.headers();
+        let changed = answer.response.status() == StatusCode::UNAUTHORIZED && !answer.judged && !way.is_offered(headers);
+        // The server was set up anew since it was asked.
+        let Some(way) = Way::offered(headers).filter(|_| changed) else {
+            return Ok((answer.response, answer.lane));
+        };
+        drop(answer);
+        self.remember(way);
+        let answer = self.send_by(way, make).await?;
+        Ok((answer.response, answer.lane))
+    }
+
+    fn remember(&self, way: Way) {
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+    }
+
+    /// Asks how to log in, by a request without a login, so that no password goes to a server that takes something better. The error is an
+    /// answer that says what is wrong without one.
+    async fn ask(&self) -> Result<Result<Way, Response>, Fault> {
+        let asked = self.http.post(self.endpoint.clone()).timeout(self.timeouts.request).send().await;
+        let response = asked.map_err(|error| self.connection_fault(error))?;
+        match response.status().as_u16() {
+            401 => {
+                let way = Way::offered(response.headers());
+                // Read to its end, so that the connection can be used again; it does not matter whether it can.
+                let _ = self.body(response, FAULT_BYTES).await;
+                if let Some(way) = way {
+                    self.remember(way);
+                }
+                Ok(Ok(way.unwrap_or(Way::Basic)))
             }
-            None => Ok((response, None)),
+            // It takes requests of everybody, or stumbles over one without content: the real one will show.
+            200..=299 | 400 | 405 | 411 | 415 | 500 | 501 => Ok(Ok(Way::Basic)),
+            _ => Ok(Err(response)),
         }
     }
 
+    async fn send_by(&self, way: Way, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<Answer, Fault> {
+        let scheme = match way {
+            Way::Bound(scheme) => scheme,
+            Way::Basic => {
+                let request = make(&self.http).header(header::AUTHORIZATION, self.authorization.clone());
+                let response = request.send().await.map_err(|error| self.connection_fault(error))?;
+                // Where basic authentication is not offered, what it carries is not looked at.
+                let judged = response.status() != StatusCode::UNAUTHORIZED || Way::Basic.is_offered(response.headers());
+                return Ok(Answer {
+                    response,
+                    lane: None,
+                    judged,
+                });
+            }
+        };
+        self.send_logged_in(scheme, make).await
+    }
+
     /// Sends a request on a connection that is logged in, or logs it in first.
-    async fn send_logged_in(
-        &self,
-        scheme: Scheme,
-        make: &(dyn Fn(&Client) -> RequestBuilder + Sync),
-    ) -> Result<(Response, Option<Lane>), Fault> {
+    async fn send_logged_in(&self, scheme: Scheme, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<Answer, Fault> {
         let server = Server {
             network: &self.network,
             endpoint: &self.endpoint,
@@ -202,6 +282,11 @@ impl Transport {
         };
         let request =
             |builder: RequestBuilder| server.prepare(builder.build().map_err(|error| self.network.fault(&self.judge.host, error))?);
+        let answer = |response, lane, judged| Answer {
+            response,
+            lane: Some(lane),
+            judged,
+        };
         let mut lane = self.lanes.take();
         for _ in 0..HANDSHAKES {
             let connection = lane.open(&server).await?;
@@ -212,7 +297,7 @@ impl Transport {
                         connection.logged_in = false;
                         self.body(response, FAULT_BYTES).await?;
                     }
-                    Ok(response) => return Ok((response, Some(lane))),
+                    Ok(response) => return Ok(answer(response, lane, true)),
                     Err(SendError::NotSent) => {
                         lane.connection = None;
                         continue;
@@ -226,25 +311,30 @@ impl Transport {
             let first = request(first.header(header::AUTHORIZATION, handshake.first()))?;
             let challenged = match connection.send(first).await {
                 Ok(challenged) if challenged.status() == StatusCode::UNAUTHORIZED => challenged,
-                Ok(other) => return Ok((other, Some(lane))),
+                // Not the answer to the request, which was never sent.
+                Ok(other) if other.status().is_success() => {
+                    let words = "{host} answered the beginning of a login as if it were a request, though it asks for one. Check that \
+                                 anonymous access is off for the EWS address, and what stands between here and the server.";
+                    return Err(self.judge.fault(ErrorClass::Malformed, words, &format!("HTTP {}", other.status())));
+                }
+                Ok(other) => return Ok(answer(other, lane, false)),
                 Err(_) => {
                     lane.connection = None;
                     continue;
                 }
             };
-            let headers = challenged.headers().clone();
+            let (host, binding) = (self.endpoint.host_str().unwrap_or_default(), connection.binding.as_deref());
+            let proof = handshake.second(challenged.headers(), &self.username, &self.password, host, binding);
+            let Some(proof) = proof else {
+                return Ok(answer(challenged, lane, false));
+            };
             // Read to its end, as the next request has to wait for that.
             self.body(challenged, FAULT_BYTES).await?;
-            let host = self.endpoint.host_str().unwrap_or_default();
-            let proof = handshake.second(&headers, &self.username, &self.password, host, connection.binding.as_deref());
-            let Some(proof) = proof else {
-                return Err(self.judge.status(StatusCode::UNAUTHORIZED, &headers, b""));
-            };
             let second = request(make(&self.http).header(header::AUTHORIZATION, proof))?;
             match connection.send(second).await {
                 Ok(response) => {
                     connection.logged_in = response.status() != StatusCode::UNAUTHORIZED;
-                    return Ok((response, Some(lane)));
+                    return Ok(answer(response, lane, true));
                 }
                 // Closed in between: the challenge is gone with it.
                 Err(SendError::NotSent) => lane.connection = None,

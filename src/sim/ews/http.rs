@@ -50,6 +50,7 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectI
         faulty: false,
     };
     let affinity = request.headers().get("x-preferserveraffinity").is_some();
+    let asks = !request.headers().contains_key(header::AUTHORIZATION);
     let outcome = answer(&shared, request, &mut seen).await;
     let (status, mut response) = match outcome {
         Outcome::Answer(response) => (Some(response.status().as_u16()), response),
@@ -61,6 +62,10 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectI
     if affinity {
         let cookie = HeaderValue::from_static("X-BackEndOverrideCookie=simulator~1; path=/; HttpOnly");
         response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    // Without a login, a client only asks how to log in.
+    if asks {
+        return response;
     }
     lock(&shared.record).push(Request {
         operation: seen.operation,

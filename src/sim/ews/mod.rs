@@ -509,7 +509,8 @@ impl Exchange {
         lock(&self.0.shared.script).clear();
     }
 
-    /// The requests so far, in the order of their answers; the last 100,000.
+    /// The requests so far, in the order of their answers; the last 100,000. Those without a login, which only ask how to log in, are left
+    /// out.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.0.shared.record).requests()
     }

@@ -209,7 +209,10 @@ fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
 }
 
 fn utf16(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    // At once as long as it can become: growing would leave pieces of passwords behind.
+    let mut out = Vec::with_capacity(text.len() * 2);
+    out.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    out
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

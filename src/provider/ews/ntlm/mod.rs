@@ -23,14 +23,12 @@ pub(super) enum Scheme {
 impl Scheme {
     /// The one to take of what an answer with the status 401 offers. `None` when it offers neither.
     pub(super) fn offered(headers: &HeaderMap) -> Option<Self> {
-        let offers = |wanted: &str| schemes(headers).any(|(scheme, _)| scheme.eq_ignore_ascii_case(wanted));
-        if offers("NTLM") {
-            Some(Self::Ntlm)
-        } else if offers("Negotiate") {
-            Some(Self::Negotiate)
-        } else {
-            None
-        }
+        [Self::Ntlm, Self::Negotiate].into_iter().find(|scheme| scheme.is_offered(headers))
+    }
+
+    /// Whether an answer offers this one.
+    pub(super) fn is_offered(self, headers: &HeaderMap) -> bool {
+        schemes(headers).any(|(scheme, _)| scheme.eq_ignore_ascii_case(self.name()))
     }
 
     fn name(self) -> &'static str {

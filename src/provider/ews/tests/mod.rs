@@ -6,6 +6,7 @@
 //! | `limits` | sizes of answers, requests at once |
 //! | `faults` | what servers answer instead |
 //! | `connection` | connections that fail, TLS |
+//! | `login` | how it is logged in, and what is not sent before that |
 //! | `acting` | acting for mailboxes, sending |
 //! | `checking` | checks of a connection |
 //! | `streaming` | notifications |
@@ -15,6 +16,7 @@ mod checking;
 mod connection;
 mod faults;
 mod limits;
+mod login;
 mod reading;
 mod streaming;
 
@@ -30,7 +32,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -78,6 +80,12 @@ impl Server {
         let seen = calls.clone();
         let script = Arc::new(script);
         let app = Router::new().fallback(move |headers: HeaderMap, body: String| {
+            // Without a login, a client only asks how to log in.
+            if !headers.contains_key(header::AUTHORIZATION) {
+                assert!(body.is_empty(), "nothing is said before the login");
+                let offer = (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"mail\"")]);
+                return futures::future::Either::Left(async move { offer.into_response() });
+            }
             let call = Call {
                 operation: between(&body, "<s:Body><m:", ">").to_owned(),
                 ids: body
@@ -94,7 +102,7 @@ impl Server {
                 seen.len() - 1
             };
             let script = script.clone();
-            async move { script(number, &call) }
+            futures::future::Either::Right(async move { script(number, &call) })
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = endpoint("http", listener.local_addr().unwrap().port());
