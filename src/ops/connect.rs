@@ -108,6 +108,10 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         (AgentKind::ExchangeGraph, "") => GRAPH_ENDPOINT.to_owned(),
         (_, endpoint) => endpoint.to_owned(),
     };
+    if endpoint.starts_with("http:") && !ops.limits.allow_http {
+        let text = "The operator does not allow endpoints without TLS any more. Set an https endpoint.";
+        return Err(ProviderError::new(ErrorClass::Refused, text).into());
+    }
     let mailbox = agent.mailbox_address();
     Ok(ExchangeLogin {
         endpoint,

@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(created) => created.into_inner(),
         Err(refused) => {
             // Every wrong field at once, with what would be right.
-            for wrong in refused.get_details_bad_request().unwrap_or_default().field_violations {
+            for wrong in refused.get_details_bad_request().iter().flat_map(|bad| &bad.field_violations) {
                 eprintln!("{} {}", wrong.field, wrong.description);
             }
             return Err(refused.into());
