@@ -289,3 +289,17 @@ pub struct AgentHealth {
     /// Of these, messages that were set aside.
     pub set_aside: i64,
 }
+
+impl AgentHealth {
+    /// The counts and the last success alone, as if nothing were wrong.
+    #[must_use]
+    pub fn without_trouble(&self) -> Self {
+        Self {
+            last_success: self.last_success,
+            handled: self.handled,
+            matched: self.matched,
+            set_aside: self.set_aside,
+            ..Self::default()
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result
         true => Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?),
         false => None,
     };
-    let account = connect::account_of(ops, &caller.tenant, &agent).await?;
+    let account = reader.account_of(&agent).await?;
     let sink = match connect::sink(ops, &caller.tenant, &agent, account.as_ref()).await {
         Ok(sink) => Ok(sink),
         Err(ReadError::Provider(fault)) => Err(fault),

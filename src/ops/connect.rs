@@ -30,7 +30,7 @@ pub struct Opened {
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when there is no login to try.
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
-    let account = account_of(ops, tenant, agent).await?;
+    let account = ops.store.tenant(tenant).account_of(agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
     let mailbox = exchange(ops, login)?;
     Ok(Opened { mailbox, account })
@@ -83,18 +83,6 @@ async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin,
         credentials,
         rules: endpoint_rules(&choices),
     })
-}
-
-/// The maintenance account that an agent connects through.
-pub(super) async fn account_of(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
-    if agent.settings.uses_maintenance_account() {
-        ops.store
-            .tenant(tenant)
-            .maintenance_account(&agent.settings.exchange.maintenance_account)
-            .await
-    } else {
-        Ok(None)
-    }
 }
 
 async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<ExchangeLogin, ReadError> {

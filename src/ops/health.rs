@@ -107,13 +107,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
 
 /// The health that follows from how it went.
 fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timestamp, max_backoff: std::time::Duration) -> AgentHealth {
-    let counts = AgentHealth {
-        handled: before.handled,
-        matched: before.matched,
-        set_aside: before.set_aside,
-        last_success: before.last_success,
-        ..AgentHealth::default()
-    };
+    let counts = before.without_trouble();
     let Some(fault) = fault else {
         return AgentHealth {
             last_success: Some(now),

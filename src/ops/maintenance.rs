@@ -4,7 +4,7 @@ use super::{
     Ops, Violations,
     agents::{logins, values},
     audit::Changes,
-    page_limit,
+    check_etag, page_limit,
     requests::RequestId,
 };
 use crate::{
@@ -124,7 +124,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     let view = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let before = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
-        check_etag(&before, expected_etag)?;
+        check_etag(&name(id), &maintenance_etag(&before), expected_etag)?;
         let mut account = before.clone();
         account.settings.take(&patch.fields, &patch.wanted);
         // What the server refused may be right now: the next try tells.
@@ -164,7 +164,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
         // An agent that is given this account at the same time either finds it gone or keeps it.
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let account = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
-        check_etag(&account, expected_etag)?;
+        check_etag(&name(id), &maintenance_etag(&account), expected_etag)?;
         let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
         if agents > 0 {
             let text = format!(
@@ -200,13 +200,6 @@ pub(super) fn password_place(account: &str) -> Place<'_> {
 
 fn name(id: &str) -> String {
     format!("maintenanceAccounts/{id}")
-}
-
-fn check_etag(account: &MaintenanceAccount, expected: &str) -> Result<()> {
-    if expected.is_empty() || expected == maintenance_etag(account) {
-        return Ok(());
-    }
-    Err(Error::stale(name(&account.id)))
 }
 
 fn check(
@@ -245,8 +238,8 @@ fn check(
     if let Some(description) = values::endpoint(*kind, endpoint, allow_http, judged).err().filter(|_| !optional) {
         violations.check(false, "maintenance_account.endpoint", description);
     }
-    let set = patch.fields.contains(&"username") && before.is_none_or(|before| before.settings.username != *username);
     let required = before.is_none_or(|before| before.settings.username != *username);
+    let set = patch.fields.contains(&"username") && required;
     if let Err(description) = values::username(*kind, method, username, set, required) {
         violations.check(false, "maintenance_account.username", description);
     }

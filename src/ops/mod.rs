@@ -151,6 +151,14 @@ pub(crate) fn is_address(text: &str) -> bool {
     text.len() <= 320 && is_plain(text) && email_address::EmailAddress::parse_with_options(text, options).is_ok()
 }
 
+/// Fails when a request carries another etag than the resource has now. An empty one is not checked.
+pub(crate) fn check_etag(resource: &str, now: &str, expected: &str) -> Result<()> {
+    if expected.is_empty() || expected == now {
+        return Ok(());
+    }
+    Err(Error::stale(resource))
+}
+
 /// A sender of a list page: how many, and where it goes on.
 pub(crate) fn page_limit(page_size: i32) -> Result<u64> {
     match page_size {

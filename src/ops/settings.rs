@@ -4,6 +4,7 @@ use super::{
     Ops, Violations,
     agents::{logins, values},
     audit::Changes,
+    check_etag,
 };
 use crate::{
     crypto::etag,
@@ -50,9 +51,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
     let settings = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let mut settings = writer.settings().await?;
-        if !expected_etag.is_empty() && expected_etag != settings_etag(&settings) {
-            return Err(Error::stale(NAME));
-        }
+        check_etag(NAME, &settings_etag(&settings), expected_etag)?;
         let before = settings.choices.clone();
         settings.choices.take(&patch.fields, &patch.wanted);
         let after = &settings.choices;

@@ -9,7 +9,7 @@ use super::{
     entity::{agent, maintenance_account},
     from_name, store_error, to_name,
 };
-use crate::domain::{Error, MaintenanceAccount, MaintenanceSettings, Result, Timestamp};
+use crate::domain::{Agent, Error, MaintenanceAccount, MaintenanceSettings, Result, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a maintenance account.
@@ -22,6 +22,18 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .await
             .map_err(store_error)?;
         row.map(to_account).transpose()
+    }
+
+    /// The maintenance account that an agent connects through. `None` when it connects by itself, or when the account does not exist.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn account_of(&self, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
+        if agent.settings.uses_maintenance_account() {
+            self.maintenance_account(&agent.settings.exchange.maintenance_account).await
+        } else {
+            Ok(None)
+        }
     }
 
     /// The password of this version of a maintenance account, sealed: never that for a server it was moved to meanwhile. `None` when none is

@@ -57,20 +57,13 @@ fn missing_at(account: Option<&MaintenanceAccount>) -> Option<String> {
 /// The health of an agent whose login or settings changed: what was wrong may be right now, so the next try tells, unless there is no
 /// login to try.
 pub(super) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: Timestamp) -> AgentHealth {
-    let counts = AgentHealth {
-        last_success: before.last_success,
-        handled: before.handled,
-        matched: before.matched,
-        set_aside: before.set_aside,
-        ..AgentHealth::default()
-    };
     match missing {
-        None => counts,
+        None => before.without_trouble(),
         Some(problem) => AgentHealth {
             state: HealthState::AuthenticationRequired,
             problem_since: before.problem_since.filter(|_| before.problem == problem).or(Some(now)),
             problem,
-            ..counts
+            ..before.without_trouble()
         },
     }
 }
@@ -95,7 +88,7 @@ pub(in crate::ops) async fn reassess(writer: &mut Writer, filter: &AgentFilter, 
             }
             let id = &agent.settings.exchange.maintenance_account;
             if !accounts.contains_key(id) {
-                accounts.insert(id.clone(), account_of(writer, agent).await?);
+                accounts.insert(id.clone(), writer.account_of(agent).await?);
             }
             let account = accounts.get(id).and_then(Option::as_ref);
             let missing = missing(agent, account, choices.authentication_method);
@@ -132,13 +125,6 @@ pub(in crate::ops) async fn note_missing(writer: &mut Writer, agent: &Agent, cho
 /// # Errors
 /// As the database's.
 pub(in crate::ops) async fn missing_now(writer: &Writer, agent: &Agent, choices: &TenantChoices) -> Result<Option<String>> {
-    let account = account_of(writer, agent).await?;
+    let account = writer.account_of(agent).await?;
     Ok(missing(agent, account.as_ref(), choices.authentication_method))
-}
-
-async fn account_of(writer: &Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
-    match agent.settings.exchange.maintenance_account.as_str() {
-        "" => Ok(None),
-        id => writer.maintenance_account(id).await,
-    }
 }

@@ -13,7 +13,7 @@ mod rules;
 pub(super) mod values;
 
 use self::rules::Context;
-use super::{Ops, Violations, audit::Changes, page_limit, requests::RequestId};
+use super::{Ops, Violations, audit::Changes, check_etag, page_limit, requests::RequestId};
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
@@ -190,7 +190,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     let view = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let before = visible(caller, writer.agent(id).await?, id)?;
-        check_etag(&before, expected_etag)?;
+        check_etag(&name(id), &agent_etag(&before), expected_etag)?;
         let mut agent = before.clone();
         if let Some(owner) = &patch.owner_user {
             agent.owner_user.clone_from(owner);
@@ -244,7 +244,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let agent = visible(caller, writer.agent(id).await?, id)?;
-        check_etag(&agent, expected_etag)?;
+        check_etag(&name(id), &agent_etag(&agent), expected_etag)?;
         defaults::clear(ops, &mut writer, caller, id).await?;
         writer.delete_agent(id).await?;
         changes(Some(&agent), None, agent.password_set)
@@ -302,13 +302,6 @@ pub(super) fn password_place(agent: &str) -> Place<'_> {
 
 fn name(id: &str) -> String {
     format!("agents/{id}")
-}
-
-fn check_etag(agent: &Agent, expected: &str) -> Result<()> {
-    if expected.is_empty() || expected == agent_etag(agent) {
-        return Ok(());
-    }
-    Err(Error::stale(name(&agent.id)))
 }
 
 /// Takes over what the request sets. A new kind or connection type clears what it has no place for, unless the request sets it.

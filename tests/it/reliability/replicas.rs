@@ -14,7 +14,7 @@ use mailagent::{
 use tokio::{net::TcpListener, runtime::Runtime, time::sleep};
 
 use super::sample::{self, Sample, admin};
-use crate::harness::{Engine, Harness, PATIENCE, TestClock, eventually};
+use crate::harness::{Choices, Engine, Harness, PATIENCE, TestClock, eventually};
 
 const MAILBOX: &str = "service@example.com";
 /// How soon another replica must have a dead one's mailboxes.
@@ -105,7 +105,12 @@ async fn all_handled(h: &Harness) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_sweep_one_mailbox_into_one_note_each() {
-    let h = Harness::on(Engine::Postgres).await;
+    let h = Harness::with(Choices {
+        // The server takes four requests at once, and up to four readers come at the same time.
+        configure: Box::new(|config| config.exchange.requests_per_mailbox = 1),
+        ..Choices::of(Engine::Postgres)
+    })
+    .await;
     sample::fill(h.ops()).await;
     let samples = sample::samples(300, "two", 21);
     deliver(&h.exchange, &samples[..200], &h);
