@@ -12,6 +12,7 @@ const PROTOS: &[&str] = &[
     "proto/mailagent/v1/archive_service.proto",
     "proto/mailagent/v1/directory_service.proto",
     "proto/mailagent/v1/error_reason.proto",
+    "proto/mailagent/v1/login.proto",
     "proto/mailagent/v1/settings_service.proto",
     "proto/mailagent/v1/sweep_service.proto",
 ];

@@ -2,6 +2,7 @@
 
 mod callers;
 mod files;
+mod logins;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
@@ -17,7 +18,7 @@ use crate::{
     config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
     crypto::{Ids, LocalIssuer},
     domain::{Clock, SystemClock},
-    jobs::{mailboxes, retention},
+    jobs::{mailboxes, retention, tokens},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{KeyedLocks, Keys, KeysError, Limits, Ops},
     provider::{
@@ -144,7 +145,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
         source,
     })?;
     check_files(&config)?;
-    let ops = build_ops(&config, surroundings, &lifecycle).await?;
+    let ops = build_ops_at(address, &config, surroundings, &lifecycle).await?;
     let callers = callers::build(&config, &lifecycle)?;
     let schedule = mailboxes::Schedule {
         poll_interval: config.exchange.poll_interval,
@@ -157,6 +158,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     };
     lifecycle.spawn("mailboxes", OnError::Stop, mailboxes::run(ops.clone(), lifecycle.clone(), schedule));
     lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
+    lifecycle.spawn("logins", OnError::Log, tokens::run(ops.clone(), config.oauth.check_interval));
     let edge = api::Edge {
         ops: ops.clone(),
         callers: Arc::new(callers),
@@ -186,6 +188,11 @@ pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
 /// # Errors
 /// As [`start`].
 pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
+    build_ops_at(config.server.listen, config, surroundings, lifecycle).await
+}
+
+/// The same for a service that listens on this address.
+async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
     let store = open_store(config).await?;
     let keys = Keys::open(&store, config.keys.master.clone(), surroundings.clock.clone()).await?;
@@ -237,6 +244,9 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
         stopping: lifecycle.soft().clone(),
         mailbox_locks: Arc::new(KeyedLocks::default()),
         agents_changed: Arc::new(Notify::new()),
+        logins: Arc::new(logins::build(config, address)?),
+        logins_changed: Arc::new(Notify::new()),
+        lifecycle: lifecycle.clone(),
     })
 }
 

@@ -44,6 +44,28 @@ const KEYS: &[&str] = &[
     "auth.services.0.tenant",
     "auth.services.0.user",
     "auth.services.0.scopes",
+    "oauth.public_url",
+    "oauth.redirect_urls",
+    "oauth.request_timeout",
+    "oauth.check_interval",
+    "oauth.providers.0.name",
+    "oauth.providers.0.preset",
+    "oauth.providers.0.client_id",
+    "oauth.providers.0.client_secret",
+    "oauth.providers.0.client_secret_file",
+    "oauth.providers.0.client_secret_expires",
+    "oauth.providers.0.certificate_file",
+    "oauth.providers.0.certificate_key_file",
+    "oauth.providers.0.authority",
+    "oauth.providers.0.directory",
+    "oauth.providers.0.graph_url",
+    "oauth.providers.0.issuer",
+    "oauth.providers.0.graph_scopes",
+    "oauth.providers.0.ews_scopes",
+    "oauth.providers.0.smtp_scopes",
+    "oauth.providers.0.hosts",
+    "oauth.providers.0.login_lifetime",
+    "oauth.providers.0.login_slides",
     "network.allow_loopback",
     "network.connect_timeout",
     "network.root_certificates_file",
@@ -150,6 +172,12 @@ fn defaults_are_what_was_promised() {
     );
     let limits = (exchange.concurrent_mailboxes, exchange.requests_per_mailbox, exchange.fetch_batch);
     assert_eq!(limits, (32, 4, 10));
+    let oauth = &config.oauth;
+    assert_eq!(
+        (&oauth.public_url, oauth.redirect_urls.0.len(), oauth.providers.len()),
+        (&None, 0, 0)
+    );
+    assert_eq!((oauth.request_timeout, oauth.check_interval), (seconds(30), seconds(10)));
     assert_eq!(config.network.root_certificates_file, None);
     assert!(!config.network.allow_loopback);
 
@@ -187,7 +215,7 @@ fn default_file_is_a_file_to_start_from() {
 fn default_file_has_every_setting_and_no_other() {
     let mut section = String::new();
     let mut found = Vec::new();
-    for line in DEFAULT_FILE.lines().map(|line| line.strip_prefix('#').unwrap_or(line)) {
+    for line in DEFAULT_FILE.lines().map(|line| line.trim_start_matches('#')) {
         if let Some(name) = line.strip_prefix("[[") {
             // The first of a list.
             section = name.replace("]]", ".0.");

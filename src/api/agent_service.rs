@@ -11,7 +11,7 @@ use super::{
         agent::agent,
         maintenance::{account, changed_account, new_account},
     },
-    follow::Answers,
+    follow::{self, Answers},
     page::Pages,
     v1::{self, agent_service_server::AgentService},
 };
@@ -20,7 +20,9 @@ use crate::{
     ops::{
         Ops, agents,
         check::{self, Check},
+        login::{self, Completer},
         maintenance,
+        watch::Cursors,
     },
 };
 
@@ -30,6 +32,7 @@ pub(super) struct Agents(pub(super) Ops);
 impl AgentService for Agents {
     type CheckAgentStream = Answers<v1::CheckAgentResponse>;
     type TestAgentStream = Answers<v1::TestAgentResponse>;
+    type WatchTokensStream = Answers<v1::WatchTokensResponse>;
 
     async fn create_agent(&self, request: Request<v1::CreateAgentRequest>) -> Result<Response<v1::Agent>, Status> {
         let (call, request) = Call::of(request)?;
@@ -55,7 +58,7 @@ impl AgentService for Agents {
             let after: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = convert::agent::filter(&wanted)?;
             let (found, more) = agents::list(&self.0, call.caller(), filter, &after, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|(agent, _)| agent.id.clone());
+            let last = found.last().filter(|_| more).map(|view| view.agent.id.clone());
             Ok(v1::ListAgentsResponse {
                 agents: found.into_iter().map(|view| agent(view, call.caller())).collect(),
                 next_page_token: pages.next(last),
@@ -111,6 +114,96 @@ impl AgentService for Agents {
                 .map(move |stage| stage.map(&answer))
                 .boxed()
         }))
+    }
+
+    async fn begin_login(&self, request: Request<v1::BeginLoginRequest>) -> Result<Response<v1::BeginLoginResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let begun = async {
+            let source = convert::login::source(&request.name)?;
+            login::begin(&self.0, call.caller(), &source, &request.provider, &request.redirect_url).await
+        };
+        call.answer(begun.await.map(|begun| v1::BeginLoginResponse {
+            authorization_url: begun.url,
+            account: begun.account,
+            expire_time: convert::time(begun.expires),
+        }))
+    }
+
+    async fn complete_login(&self, request: Request<v1::CompleteLoginRequest>) -> Result<Response<v1::CompleteLoginResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let completed = async {
+            let (state, answered) = convert::login::answered(request)?;
+            login::complete(&self.0, Completer::Caller(call.caller()), &state, answered).await
+        };
+        call.answer(completed.await.map(|view| v1::CompleteLoginResponse {
+            name: view.source.to_string(),
+            authentication: Some(convert::login::authentication(view)),
+        }))
+    }
+
+    async fn revoke_login(&self, request: Request<v1::RevokeLoginRequest>) -> Result<Response<v1::RevokeLoginResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let revoked = async {
+            let source = convert::login::source(&request.name)?;
+            login::revoke(&self.0, call.caller(), &source).await
+        };
+        call.answer(revoked.await.map(|told_to_provider| v1::RevokeLoginResponse { told_to_provider }))
+    }
+
+    async fn watch_tokens(&self, request: Request<v1::WatchTokensRequest>) -> Result<Response<Self::WatchTokensStream>, Status> {
+        let (call, request) = Call::of(request)?;
+        let opened = async {
+            let filter = convert::login::token_filter(request.filter.unwrap_or_default())?;
+            let cursors = Cursors::new(&self.0, "WatchTokens", &call.caller().tenant);
+            let events = login::tell::watch(&self.0, call.caller(), cursors.clone(), &request.cursor, filter).await?;
+            let active = self.0.metrics.stream_opened("mailagent.v1.AgentService/WatchTokens");
+            Ok(follow::watch(call.clone(), active, cursors, events, |cursor, entry| {
+                v1::WatchTokensResponse {
+                    cursor,
+                    event: entry.map(convert::login::event),
+                }
+            }))
+        };
+        call.answer(opened.await)
+    }
+
+    async fn begin_admin_consent(
+        &self,
+        request: Request<v1::BeginAdminConsentRequest>,
+    ) -> Result<Response<v1::BeginAdminConsentResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let begun = login::begin_consent(&self.0, call.caller(), &request.domain, &request.provider).await;
+        call.answer(begun.map(|(consent_url, expires)| v1::BeginAdminConsentResponse {
+            consent_url,
+            expire_time: convert::time(expires),
+        }))
+    }
+
+    async fn list_admin_consents(
+        &self,
+        request: Request<v1::ListAdminConsentsRequest>,
+    ) -> Result<Response<v1::ListAdminConsentsResponse>, Status> {
+        let (call, request) = Call::of(request)?;
+        let page = async {
+            let pages = Pages::new(&self.0, "ListAdminConsents", &call.caller().tenant, &());
+            let after: String = pages.open(&request.page_token)?.unwrap_or_default();
+            let (found, more) = login::list_consents(&self.0, call.caller(), &after, request.page_size).await?;
+            let last = found.last().filter(|_| more).map(|consent| consent.domain.clone());
+            Ok(v1::ListAdminConsentsResponse {
+                admin_consents: found.into_iter().map(convert::login::consent).collect(),
+                next_page_token: pages.next(last),
+            })
+        };
+        call.answer(page.await)
+    }
+
+    async fn revoke_admin_consent(&self, request: Request<v1::RevokeAdminConsentRequest>) -> Result<Response<()>, Status> {
+        let (call, request) = Call::of(request)?;
+        let revoked = async {
+            let domain = convert::login::consent_domain(&request.name)?;
+            login::revoke_consent(&self.0, call.caller(), &domain).await
+        };
+        call.answer(revoked.await)
     }
 
     async fn get_triage_allowance(&self, request: Request<v1::GetTriageAllowanceRequest>) -> Result<Response<v1::TriageAllowance>, Status> {
@@ -177,7 +270,7 @@ impl AgentService for Agents {
             let pages = Pages::new(&self.0, "ListMaintenanceAccounts", &call.caller().tenant, &());
             let after: String = pages.open(&request.page_token)?.unwrap_or_default();
             let (found, more) = maintenance::list(&self.0, call.caller(), &after, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|(account, _)| account.id.clone());
+            let last = found.last().filter(|_| more).map(|view| view.account.id.clone());
             Ok(v1::ListMaintenanceAccountsResponse {
                 maintenance_accounts: found.into_iter().map(account).collect(),
                 next_page_token: pages.next(last),

@@ -65,6 +65,13 @@ methods! {
         "DeleteAgent" unary [AgentWrite AgentUse];
         "CheckAgent" stream [AgentUse AgentWrite];
         "TestAgent" stream [AgentUse AgentWrite];
+        "BeginLogin" unary [AgentUse AgentWrite];
+        "CompleteLogin" unary [AgentUse AgentWrite];
+        "RevokeLogin" unary [AgentUse AgentWrite];
+        "WatchTokens" stream [AgentRead AgentUse AgentWrite];
+        "BeginAdminConsent" unary [TenantAdmin];
+        "ListAdminConsents" unary [TenantAdmin AgentWrite];
+        "RevokeAdminConsent" unary [TenantAdmin];
         "GetTriageAllowance" unary [AgentRead AgentWrite AgentUse TenantAdmin];
         "SetDefaultAgent" unary [AgentUse AgentWrite];
         "GetDefaultAgent" unary [AgentRead AgentUse AgentWrite];

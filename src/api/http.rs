@@ -9,13 +9,14 @@ use axum::{
 use http::{StatusCode, header};
 use tonic::Status;
 
-use super::Edge;
+use super::{Edge, callback};
+use crate::ops::login::CALLBACK;
 
 const FRONT: &str = concat!(
     "mailagent ",
     env!("CARGO_PKG_VERSION"),
     "\n\nThis port speaks gRPC and grpc-web, package mailagent.v1; server reflection lists the services.\n",
-    "/healthz says whether the process lives, /readyz whether it can do its work.\n"
+    "/healthz says whether the process lives, /readyz whether it can do its work; /oauth/callback is where login providers send people back to.\n"
 );
 
 /// The plain pages.
@@ -24,6 +25,7 @@ pub(super) fn routes(edge: &Edge) -> Router {
         .route("/", get(|| async { FRONT }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(edge.clone()))
+        .route(CALLBACK, get(callback::callback).with_state(edge.clone()))
 }
 
 async fn ready(State(edge): State<Edge>) -> Response {

@@ -10,6 +10,7 @@ mod agent_service;
 mod archive_service;
 mod auth;
 mod call;
+mod callback;
 mod callers;
 mod certificate;
 mod convert;

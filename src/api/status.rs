@@ -217,6 +217,30 @@ mod tests {
             Reason::CertificateInvalid => {
                 crate::api::certificate::refused("no service in `auth.services` has its identity", "spiffe://example.com/crm")
             }
+            Reason::LoginNotUsed => error(Kind::Precondition, "agents/01J is not logged in to by a person.").with("resource", "agents/01J"),
+            Reason::LoginProviderMissing => error(Kind::Precondition, "There is no login provider \"contoso\" for this.")
+                .with("provider", "contoso")
+                .with("available", "microsoft"),
+            Reason::LoginProviderForeign => error(Kind::Precondition, "Tokens of microsoft may not be sent to mail.example.com.")
+                .with("provider", "microsoft")
+                .with("host", "mail.example.com")
+                .with("allowed", "outlook.office365.com"),
+            Reason::LoginStateInvalid => error(Kind::Invalid, "state: the login was completed already."),
+            Reason::LoginAccountMismatch => error(Kind::Precondition, "The account ben@example.com logged in.")
+                .with("wanted", "anna@example.com")
+                .with("account", "ben@example.com"),
+            Reason::LoginScopesMissing => error(Kind::Precondition, "microsoft did not grant all.").with("missing", "Mail.Send"),
+            Reason::LoginRefused => error(Kind::Precondition, "microsoft refused the login.").with("providerReply", "access_denied"),
+            Reason::LoginProviderUnavailable => error(
+                Kind::Unavailable {
+                    retry_after: Duration::from_secs(5),
+                },
+                "microsoft is busy.",
+            )
+            .with("provider", "microsoft"),
+            Reason::DirectoryTaken => {
+                error(Kind::Precondition, "The directory consented for another tenant.").with("domain", "example.com")
+            }
             Reason::IssuerUnavailable => crate::api::callers::issuer_unavailable(Duration::from_secs(7)),
         }
     }

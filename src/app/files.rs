@@ -8,6 +8,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
+use super::logins;
 use crate::config::{Config, ConfigErrors, Fault, Place};
 
 /// Looks at the certificates and keys that the settings name. Changes nothing.
@@ -37,6 +38,7 @@ pub fn check_files(config: &Config) -> Result<(), ConfigErrors> {
     if let Some(path) = &config.network.root_certificates_file {
         faults.extend(certificates("network.root_certificates_file", path).err());
     }
+    faults.extend(logins::check_files(config));
     ConfigErrors::of(faults).map_or(Ok(()), Err)
 }
 
@@ -97,7 +99,8 @@ fn unreadable(key: &str, path: &Path, error: &pem::Error, nothing: &str, advice:
     }
 }
 
-fn fault(key: &str, path: &Path, problem: String, advice: &str) -> Fault {
+/// What is wrong with a file that a setting names.
+pub(super) fn fault(key: &str, path: &Path, problem: String, advice: &str) -> Fault {
     Fault {
         place: Place::File {
             path: path.to_owned(),

@@ -1,13 +1,14 @@
 //! `[auth]`.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::{
     Server,
     reader::{Reader, section},
     source::Raw,
+    url::TlsUrl,
     value::Value,
 };
 use crate::domain::{Scope, is_id};
@@ -16,9 +17,9 @@ section! {
     /// Who may call.
     pub struct Auth {
         /// The OpenID issuer whose tokens are taken; none without it.
-        pub issuer: Option<IssuerUrl> => like("https://login.example.com"),
+        pub issuer: Option<TlsUrl> => like("https://login.example.com"),
         /// Where the issuer's keys are, when it is not to be asked for that.
-        pub jwks_url: Option<IssuerUrl> => like("https://login.example.com/jwks.json"),
+        pub jwks_url: Option<TlsUrl> => like("https://login.example.com/jwks.json"),
         /// What the `aud` claim of a token must name.
         pub audience: String,
         /// By how much the clocks of the issuer and this machine may differ.
@@ -104,58 +105,6 @@ impl Auth {
                 "set auth.issuer, or leave the local issuer on",
             );
         }
-    }
-}
-
-/// The URL of an issuer or of its keys: `https`, or `http` on this machine itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IssuerUrl {
-    text: String,
-    url: Url,
-}
-
-impl IssuerUrl {
-    /// As it was written: issuers are compared letter by letter (RFC 8414 §2).
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The URL.
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-}
-
-impl Value for IssuerUrl {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        let text = raw.text()?;
-        let url = Url::parse(text).map_err(|error| format!("{} is no URL: {error}", raw.shown()))?;
-        let loopback = match url.host() {
-            None => return Err(format!("{} is no https URL", raw.shown())),
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-        };
-        match url.scheme() {
-            _ if !url.username().is_empty() || url.password().is_some() => Err("has a login, and issuers take none".to_owned()),
-            _ if url.fragment().is_some() => Err("has a fragment, which is never sent".to_owned()),
-            "https" => Ok(Self {
-                text: text.to_owned(),
-                url,
-            }),
-            "http" if loopback => Ok(Self {
-                text: text.to_owned(),
-                url,
-            }),
-            "http" => Err("has no TLS, so anybody in between could say who may call: use https".to_owned()),
-            _ => Err(format!("{} is no https URL", raw.shown())),
-        }
-    }
-}
-
-impl fmt::Debug for IssuerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 

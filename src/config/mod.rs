@@ -15,11 +15,13 @@ mod exchange;
 mod keys;
 mod mail;
 mod network;
+mod oauth;
 mod reader;
 mod server;
 mod smtp;
 mod source;
 mod telemetry;
+mod url;
 mod value;
 
 use std::{
@@ -29,7 +31,7 @@ use std::{
 
 use zeroize::Zeroize;
 
-pub use auth::{Auth, Id, Identity, IssuerUrl, Scopes, Service};
+pub use auth::{Auth, Id, Identity, Scopes, Service};
 pub use blobs::{Blobs, BlobsUrl};
 pub use database::{Database, DatabaseUrl, PostgresUrl};
 pub use errors::{ConfigErrors, Fault, Place};
@@ -38,9 +40,11 @@ pub use exchange::Exchange;
 pub use keys::Keys;
 pub use mail::Mail;
 pub use network::Network;
+pub use oauth::{Date, Hosts, LoginProvider, OAuth, PresetName, SecretText, Urls, Words};
 pub use server::{AllowedOrigins, ClientCertificate, Server, Tls};
 pub use smtp::Smtp;
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
+pub use url::TlsUrl;
 pub use value::ByteSize;
 
 use reader::{Field, Reader, Rule};
@@ -63,6 +67,8 @@ pub struct Config {
     pub keys: Keys,
     /// Who may call.
     pub auth: Auth,
+    /// Where people log in to their mailboxes.
+    pub oauth: OAuth,
     /// Connections to mailbox servers.
     pub network: Network,
     /// Exchange servers, and how they are read.
@@ -158,6 +164,7 @@ impl Config {
         let blobs = Blobs::read(&mut reader, "blobs", Rule::default());
         let keys = Keys::read(&mut reader, "keys", Rule::default());
         let auth = Auth::read(&mut reader, "auth", Rule::default());
+        let oauth = OAuth::read(&mut reader, "oauth", Rule::default());
         let network = Network::read(&mut reader, "network", Rule::default());
         let exchange = Exchange::read(&mut reader, "exchange", Rule::default());
         let smtp = Smtp::read(&mut reader, "smtp", Rule::default());
@@ -167,6 +174,9 @@ impl Config {
         if let (Some(auth), Some(server)) = (&auth, &server) {
             auth.check(server, &mut reader);
         }
+        if let (Some(oauth), Some(server)) = (&oauth, &server) {
+            oauth.check(server, &mut reader);
+        }
         reader.finish(|| {
             Some(Self {
                 data_dir: data_dir?,
@@ -175,6 +185,7 @@ impl Config {
                 blobs: blobs?,
                 keys: keys?,
                 auth: auth?,
+                oauth: oauth?,
                 network: network?,
                 exchange: exchange?,
                 smtp: smtp?,

@@ -116,6 +116,15 @@ reasons! {
     CheckUnderWay = "CHECK_UNDER_WAY",
     CertificateInvalid = "CERTIFICATE_INVALID",
     IssuerUnavailable = "ISSUER_UNAVAILABLE",
+    LoginNotUsed = "LOGIN_NOT_USED",
+    LoginProviderMissing = "LOGIN_PROVIDER_MISSING",
+    LoginProviderForeign = "LOGIN_PROVIDER_FOREIGN",
+    LoginStateInvalid = "LOGIN_STATE_INVALID",
+    LoginAccountMismatch = "LOGIN_ACCOUNT_MISMATCH",
+    LoginScopesMissing = "LOGIN_SCOPES_MISSING",
+    LoginRefused = "LOGIN_REFUSED",
+    LoginProviderUnavailable = "LOGIN_PROVIDER_UNAVAILABLE",
+    DirectoryTaken = "DIRECTORY_TAKEN",
 }
 
 impl Error {

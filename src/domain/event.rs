@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Contact, Note, Timestamp};
+use super::{Contact, Note, Timestamp, TokenEvent};
 
 /// Something that subscribers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum EventKind {
     Matched(Box<Note>),
     /// A contact was made for an unknown sender.
     ContactCreated(Contact),
+    /// Something happened to a login.
+    Token(Box<TokenEvent>),
 }
 
 impl EventKind {
@@ -33,6 +35,7 @@ impl EventKind {
         match self {
             Self::Matched(_) => "matched",
             Self::ContactCreated(_) => "contact_created",
+            Self::Token(_) => "token",
         }
     }
 }

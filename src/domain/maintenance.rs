@@ -34,6 +34,8 @@ pub struct MaintenanceSettings {
     pub endpoint: String,
     /// Login name. Possibly empty.
     pub username: String,
+    /// Address of the account that logs in by OAuth. Possibly empty.
+    pub login_address: String,
 }
 
 settings_fields! {
@@ -41,6 +43,7 @@ settings_fields! {
         display_name,
         endpoint,
         kind,
+        login_address,
         username,
     }
 }

@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod event;
 mod fields;
+mod login;
 mod mail;
 mod maintenance;
 mod message;
@@ -27,6 +28,7 @@ pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError,
 pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation, error_chain};
 pub use event::{Event, EventKind};
+pub use login::{Login, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};
 pub use mail::{AutomaticKind, Direction, Mailbox};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageFilter};

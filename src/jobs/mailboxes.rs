@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Agent, HealthState, Kind, Result, error_chain},
+    domain::{Agent, HealthState, Kind, Result, Timestamp, error_chain},
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
@@ -216,7 +216,7 @@ impl Reader {
             return tokio::time::sleep(poll).await;
         };
         let source = &opened.mailbox;
-        let began = tokio::time::Instant::now();
+        let (began, since) = (tokio::time::Instant::now(), self.ops.now());
         let waited = async {
             if folders.is_empty() {
                 *folders = source.folders().await?;
@@ -227,7 +227,7 @@ impl Reader {
         if let Err(error) = waited.await {
             if error.class == ErrorClass::LoginRequired {
                 // Every further try could lock the account, this agent's and those of others who use it.
-                return self.stop_trying(tenant, agent, opened, error).await;
+                return self.stop_trying(tenant, agent, opened, (since, error)).await;
             }
             // Push is a comfort: without it the mailbox is polled.
             tracing::debug!(agent = %agent.id, error = %error_chain(&error), "the server does not push");
@@ -236,10 +236,11 @@ impl Reader {
     }
 
     /// Writes down that the login is refused.
-    async fn stop_trying(&self, tenant: &str, agent: &Agent, opened: &Opened, refused: ProviderError) {
+    async fn stop_trying(&self, tenant: &str, agent: &Agent, opened: &Opened, (since, refused): (Timestamp, ProviderError)) {
         let subject = Subject {
             agent,
             account: opened.account.as_ref(),
+            since,
         };
         let fault = ReadError::Provider(refused);
         if let Err(error) = health::record(&self.ops, tenant, subject, Tried::Read, Some(&fault)).await {

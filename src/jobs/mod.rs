@@ -2,3 +2,4 @@
 
 pub mod mailboxes;
 pub mod retention;
+pub mod tokens;

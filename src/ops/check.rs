@@ -74,6 +74,7 @@ impl Check {
             }
             report(stage);
         };
+        let since = ops.now();
         match self.sink {
             Ok(sink) => sink.check(self.test.as_ref(), &mut note).await,
             Err(missing) => {
@@ -89,6 +90,7 @@ impl Check {
         let subject = Subject {
             agent: &self.agent,
             account: self.account.as_ref(),
+            since,
         };
         let fault = fault.map(ReadError::Provider);
         health::record(ops, &self.tenant, subject, Tried::Check, fault.as_ref()).await

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use super::{
     Ops,
-    agents::{self, logins},
+    agents::{
+        self,
+        logins::{self, Basis},
+    },
+    login::{host_of_agent, tokens::LoginTokens},
     mailbox::ReadError,
     maintenance,
 };
 use crate::{
     crypto::Secret,
-    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    domain::{Agent, AgentKind, Error, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
     provider::{
         Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, MailSink, ProviderError, Scrub, Scrubbed, SmtpLogin,
     },
@@ -62,16 +66,17 @@ fn exchange(ops: &Ops, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>,
 }
 
 async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin, ReadError> {
-    let choices = choices_with_login(ops, tenant, agent, None).await?;
+    let (choices, login) = choices_with_login(ops, tenant, agent, None).await?;
     let smtp = &agent.settings.smtp;
     if smtp.security == SmtpSecurity::None && !choices.allow_unencrypted_smtp {
         let text = "The tenant no longer allows SMTP without TLS. Choose STARTTLS or TLS for this agent (smtp.security).";
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
     }
-    let credentials = match smtp.effective_authentication() {
-        SmtpAuthentication::None => Credentials::None,
-        // Those of OAuth end above for want of a login.
-        SmtpAuthentication::Password | SmtpAuthentication::Oauth => Credentials::Password {
+    let credentials = match (login, smtp.effective_authentication()) {
+        (Some(login), _) => by_tokens(ops, tenant, &login, &host_of_agent(agent, None))?,
+        (None, SmtpAuthentication::None) => Credentials::None,
+        // Those of OAuth without a login end above.
+        (None, SmtpAuthentication::Password | SmtpAuthentication::Oauth) => Credentials::Password {
             username: smtp.username.clone(),
             password: password(ops, tenant, agent, None).await?,
         },
@@ -86,43 +91,76 @@ async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin,
 }
 
 async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<ExchangeLogin, ReadError> {
-    let choices = choices_with_login(ops, tenant, agent, account).await?;
+    let (choices, login) = choices_with_login(ops, tenant, agent, account).await?;
+    if agent.settings.kind == AgentKind::ExchangeGraph {
+        let text = "The login is good, but this version does not open mailboxes over Microsoft Graph yet.";
+        return Err(ProviderError::new(ErrorClass::Refused, text).into());
+    }
     let exchange = &agent.settings.exchange;
     let (endpoint, username, impersonate) = match account {
         Some(account) => (&account.settings.endpoint, &account.settings.username, true),
         None => (&exchange.endpoint, &exchange.username, false),
     };
-    let endpoint = match (agent.settings.kind, endpoint.as_str()) {
-        (AgentKind::ExchangeGraph, "") => GRAPH_ENDPOINT.to_owned(),
-        (_, endpoint) => endpoint.to_owned(),
-    };
     if endpoint.starts_with("http:") && !ops.limits.allow_http {
         let text = "The operator does not allow endpoints without TLS any more. Set an https endpoint.";
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
     }
+    let (username, credentials) = match login {
+        Some(login) => {
+            let credentials = by_tokens(ops, tenant, &login, &host_of_agent(agent, account))?;
+            (login.account, credentials)
+        }
+        None => {
+            let password = password(ops, tenant, agent, account).await?;
+            let username = username.clone();
+            (username.clone(), Credentials::Password { username, password })
+        }
+    };
     let mailbox = agent.mailbox_address();
     Ok(ExchangeLogin {
-        endpoint,
-        mailbox: (impersonate || !mailbox.eq_ignore_ascii_case(username)).then(|| mailbox.to_owned()),
-        credentials: Credentials::Password {
-            username: username.clone(),
-            password: password(ops, tenant, agent, account).await?,
-        },
+        endpoint: endpoint.clone(),
+        mailbox: (impersonate || !mailbox.eq_ignore_ascii_case(&username)).then(|| mailbox.to_owned()),
+        credentials,
         impersonate,
         rules: endpoint_rules(&choices),
     })
 }
 
-/// What the tenant chose, once it is clear that the agent has a login to try.
+/// The access tokens of a login, for a server that they may be sent to.
+fn by_tokens(ops: &Ops, tenant: &str, login: &Login, host: &str) -> Result<Credentials, ProviderError> {
+    let provider = ops.logins.providers.get(&login.provider);
+    if let Some(provider) = provider.filter(|provider| !provider.may_be_sent_to(host)) {
+        let text = format!(
+            "Tokens of {} may be sent to {} only, not to {host}. Have the operator add the server (oauth.providers, hosts), or log in elsewhere.",
+            provider.name(),
+            provider.settings().hosts.join(", ")
+        );
+        return Err(ProviderError::new(ErrorClass::Refused, text));
+    }
+    Ok(Credentials::Token {
+        username: login.account.clone(),
+        tokens: LoginTokens::new(ops, tenant, login.source.clone()),
+    })
+}
+
+/// What the tenant chose, and the login by OAuth where one is used, once it is clear that the agent has a login to try.
 async fn choices_with_login(
     ops: &Ops,
     tenant: &str,
     agent: &Agent,
     account: Option<&MaintenanceAccount>,
-) -> Result<TenantChoices, ReadError> {
-    let choices = ops.store.tenant(tenant).settings().await?.choices;
-    match logins::missing(agent, account, choices.authentication_method) {
-        None => Ok(choices),
+) -> Result<(TenantChoices, Option<Login>), ReadError> {
+    let reader = ops.store.tenant(tenant);
+    let choices = reader.settings().await?.choices;
+    let method = choices.authentication_method;
+    let login = reader.login_of(agent, method).await?;
+    let basis = Basis {
+        account,
+        login: login.as_ref(),
+        method,
+    };
+    match logins::missing(agent, basis) {
+        None => Ok((choices, login)),
         Some(problem) => Err(ProviderError::new(ErrorClass::LoginRequired, problem).into()),
     }
 }

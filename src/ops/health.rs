@@ -13,7 +13,11 @@ use crate::{
 /// As the database's.
 pub(super) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
     if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
-        let subject = Subject { agent, account: None };
+        let subject = Subject {
+            agent,
+            account: None,
+            since: ops.now(),
+        };
         return record(ops, tenant, subject, Tried::Read, Some(fault)).await;
     }
     retrying(|| async {
@@ -34,6 +38,8 @@ pub struct Subject<'a> {
     pub agent: &'a Agent,
     /// The maintenance account, likewise.
     pub account: Option<&'a MaintenanceAccount>,
+    /// When it began.
+    pub since: Timestamp,
 }
 
 /// What was tried.
@@ -52,7 +58,7 @@ pub enum Tried {
 /// # Errors
 /// As the database's.
 pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, fault: Option<&ReadError>) -> Result<()> {
-    let Subject { agent, account } = subject;
+    let Subject { agent, account, since } = subject;
     let fault = match fault {
         None => None,
         Some(ReadError::Provider(fault)) => Some(fault),
@@ -74,7 +80,14 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
             }
         }
         let choices = writer.settings().await?.choices;
+        let login = writer.login_of(&agent, choices.authentication_method).await?;
+        if refused.is_some() && login.is_some_and(|login| login.made > since) {
+            // Somebody logged in meanwhile.
+            return Ok(());
+        }
         let mut missing = logins::missing_now(&writer, &agent, &choices).await?;
+        // That of Graph is consents, one for each domain.
+        let account = account.filter(|account| account.settings.kind == AgentKind::ExchangeEws);
         if let (Some(account), Some(fault), None) = (account, refused, &missing) {
             // The same password for each of its mailboxes would lock the account.
             let name = &account.settings.display_name;

@@ -68,6 +68,7 @@ pub async fn read(
     let subject = Subject {
         agent,
         account: opened.account.as_ref(),
+        since: ops.now(),
     };
     let mut turn = accounts::turn(ops, tenant, subject.account).await?;
     let result = match turn.log_in(&*opened.mailbox).await {

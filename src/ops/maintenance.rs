@@ -4,16 +4,18 @@ use super::{
     Ops, Violations,
     agents::{logins, values},
     audit::Changes,
-    check_etag, page_limit,
+    check_etag, is_address,
+    login::{self, AuthenticationView},
+    page_limit,
     requests::RequestId,
 };
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentKind, AuditAction, Caller, Error, Kind, MaintenanceAccount, MaintenanceSettings, Reason, Result, Scope, TenantChoices,
-        Violation,
+        AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, LoginSource, MaintenanceAccount, MaintenanceSettings, Reason,
+        Result, Scope, TenantChoices, Violation,
     },
-    store::{AgentFilter, retrying},
+    store::{AgentFilter, Connection, TenantStore, retrying},
 };
 
 /// What a request wants to set.
@@ -35,8 +37,16 @@ impl MaintenancePatch {
     }
 }
 
-/// A maintenance account with the number of agents that connect through it.
-pub type MaintenanceView = (MaintenanceAccount, u64);
+/// A maintenance account with what is known of it.
+#[derive(Clone, Debug)]
+pub struct MaintenanceView {
+    /// The account.
+    pub account: MaintenanceAccount,
+    /// Agents that connect through it.
+    pub agents: u64,
+    /// Its login by OAuth. `None` where none is used.
+    pub authentication: Option<AuthenticationView>,
+}
 
 /// Creates a maintenance account.
 ///
@@ -79,10 +89,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
         Ok(None)
     })
     .await?;
-    match earlier {
-        None => Ok((account, 0)),
-        Some(earlier) => get(ops, caller, &earlier).await,
-    }
+    get(ops, caller, &earlier.unwrap_or(account.id)).await
 }
 
 /// Returns a maintenance account.
@@ -93,8 +100,31 @@ pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<MaintenanceView
     caller.need(Scope::AgentWrite)?;
     let reader = ops.store.tenant(&caller.tenant);
     let account = reader.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
-    let agents = reader.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
-    Ok((account, agents))
+    let mut views = views(ops, &reader, vec![account]).await?;
+    views.pop().ok_or_else(|| Error::not_found(name(id)))
+}
+
+/// Accounts with what is known of them.
+async fn views<C: Connection>(ops: &Ops, store: &TenantStore<C>, accounts: Vec<MaintenanceAccount>) -> Result<Vec<MaintenanceView>> {
+    let ids: Vec<String> = accounts.iter().map(|account| account.id.clone()).collect();
+    let agents = store.maintenance_agents(&ids).await?;
+    let modern = store.settings().await?.choices.authentication_method == AuthenticationMethod::Modern;
+    let source = |account: &MaintenanceAccount| LoginSource::MaintenanceAccount(account.id.clone());
+    let sources: Vec<LoginSource> = accounts.iter().map(source).collect();
+    let logins = if modern { store.logins(&sources).await? } else { Vec::new() };
+    let view = |(account, agents): (MaintenanceAccount, u64)| {
+        let kind = account.settings.kind;
+        let authentication = (modern && kind == AgentKind::ExchangeEws).then(|| {
+            let login = logins.iter().find(|login| login.source == source(&account)).cloned();
+            login::view_of(ops, source(&account), kind.into(), login)
+        });
+        MaintenanceView {
+            account,
+            agents,
+            authentication,
+        }
+    };
+    Ok(accounts.into_iter().zip(agents).map(view).collect())
 }
 
 /// Lists maintenance accounts behind the id `after`, oldest first. The second value tells whether there may be more.
@@ -106,10 +136,8 @@ pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Re
     let limit = page_limit(page_size)?;
     let reader = ops.store.tenant(&caller.tenant);
     let accounts = reader.maintenance_accounts(after, limit).await?;
-    let ids: Vec<String> = accounts.iter().map(|account| account.id.clone()).collect();
-    let agents = reader.maintenance_agents(&ids).await?;
     let more = accounts.len() as u64 == limit;
-    Ok((accounts.into_iter().zip(agents).collect(), more))
+    Ok((views(ops, &reader, accounts).await?, more))
 }
 
 /// Changes a maintenance account, for all agents that connect through it. Where nothing changes, neither its version does; what a person
@@ -142,14 +170,18 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             account.version += 1;
             account.updated = now;
             writer.update_maintenance_account(&account, sealed.clone()).await?;
+            if !keeps_login(&before, &account) {
+                login::end(ops, &mut writer, caller, &LoginSource::MaintenanceAccount(id.to_owned())).await?;
+            }
             changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
         }
         logins::reassess(&mut writer, &AgentFilter::through(id), &choices, now).await?;
-        let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
+        let view = views(ops, &writer, vec![account]).await?.pop();
         writer.commit().await?;
-        Ok((account, agents))
+        view.ok_or_else(|| Error::not_found(name(id)))
     })
     .await?;
+    ops.logins_changed.notify_one();
     ops.agents_changed.notify_one();
     Ok(view)
 }
@@ -175,6 +207,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
                 .with("resource", name(id))
                 .with("agents", agents.to_string()));
         }
+        login::end(ops, &mut writer, caller, &LoginSource::MaintenanceAccount(id.to_owned())).await?;
         writer.delete_maintenance_account(id).await?;
         changes(Some(&account), None, account.password_set)
             .record(ops, &mut writer, caller, AuditAction::Deleted, name(id))
@@ -216,6 +249,7 @@ fn check(
         kind,
         endpoint,
         username,
+        login_address,
     } = &account.settings;
     violations.check(
         values::is_display_name(display_name),
@@ -243,6 +277,11 @@ fn check(
     if let Err(description) = values::username(*kind, method, username, set, required) {
         violations.check(false, "maintenance_account.username", description);
     }
+    violations.check(
+        login_address.is_empty() || (is_address(login_address) && *kind == AgentKind::ExchangeEws),
+        "maintenance_account.login_address",
+        "must be empty or, for EXCHANGE_EWS, one e-mail address, such as crm-service@example.com.",
+    );
     const PASSWORD: &str = "maintenance_account.password";
     if let Some(password) = patch.new_password() {
         let refused = values::password_refused(*kind, method);
@@ -259,6 +298,13 @@ fn check(
         PASSWORD,
         "must be given again when the endpoint's server changes, so that it is never sent to a server it was not meant for.",
     );
+}
+
+/// Whether the account's login is still for the same account, and its tokens for the same server.
+fn keeps_login(before: &MaintenanceAccount, after: &MaintenanceAccount) -> bool {
+    let (before, after) = (&before.settings, &after.settings);
+    before.login_address.eq_ignore_ascii_case(&after.login_address)
+        && values::server_of_url(&before.endpoint) == values::server_of_url(&after.endpoint)
 }
 
 async fn seal(ops: &Ops, tenant: &str, account: &str, patch: &MaintenancePatch) -> Result<Option<Option<Vec<u8>>>> {

@@ -11,6 +11,7 @@ pub mod health;
 pub mod import;
 mod intake;
 pub mod keys;
+pub mod login;
 pub mod mailbox;
 pub mod maintenance;
 mod requests;
@@ -31,6 +32,7 @@ use crate::{
     blobs::BlobStore,
     crypto::{Ids, Sealer},
     domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation},
+    lifecycle::Lifecycle,
     provider::MailConnector,
     store::Store,
     telemetry::Metrics,
@@ -65,6 +67,12 @@ pub struct Ops {
     pub(crate) mailbox_locks: Arc<KeyedLocks>,
     /// Wakes the job that reads mailboxes, after an agent was changed.
     pub agents_changed: Arc<tokio::sync::Notify>,
+    /// Where people log in, and what the operator decided about that.
+    pub logins: Arc<login::Logins>,
+    /// Wakes the job that keeps logins, after one was given up.
+    pub logins_changed: Arc<tokio::sync::Notify>,
+    /// Runs what must come to its end although the call that began it is given up.
+    pub(crate) lifecycle: Lifecycle,
 }
 
 /// What the operator decided.

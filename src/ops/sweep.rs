@@ -173,6 +173,7 @@ pub async fn watch_changes(
         let made = match what {
             EventKind::Matched(note) => Made::Note(note.id),
             EventKind::ContactCreated(contact) => Made::Contact(contact),
+            EventKind::Token(_) => return None,
         };
         Some(Change { event_id, time, made })
     };

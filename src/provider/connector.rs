@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, MailConnector, MailSink, ProviderError, SmtpLogin,
-    ews::{EwsConfig, EwsSource, EwsTimeouts},
+    ews::{EwsConfig, EwsProof, EwsSource, EwsTimeouts},
     net::Network,
     smtp::{SmtpConfig, SmtpSink},
 };
@@ -37,13 +37,14 @@ impl MailConnector for NetworkConnector {
                 "The endpoint is not a URL. Correct exchange.endpoint of this agent.",
             )
         })?;
-        let Credentials::Password { username, password } = login.credentials else {
-            return Err(ProviderError::new(
-                ErrorClass::LoginRequired,
-                "Exchange is logged in to by user name and password only.",
-            ));
+        let (username, proof) = match login.credentials {
+            Credentials::Password { username, password } => (username, EwsProof::Password(Zeroizing::new(password.expose().clone()))),
+            Credentials::Token { username, tokens } => (username, EwsProof::Tokens(tokens)),
+            Credentials::None => {
+                let text = "Exchange wants a login. Set one for this agent.";
+                return Err(ProviderError::new(ErrorClass::LoginRequired, text));
+            }
         };
-        let password = Zeroizing::new(password.expose().clone());
         let config = EwsConfig {
             mailbox: login.mailbox,
             impersonate: login.impersonate,
@@ -56,7 +57,8 @@ impl MailConnector for NetworkConnector {
             requests: self.requests_per_mailbox,
             batch: self.fetch_batch,
             rules: login.rules,
-            ..EwsConfig::new(self.network.clone(), endpoint, username, password)
+            proof,
+            ..EwsConfig::new(self.network.clone(), endpoint, username, Zeroizing::default())
         };
         Ok(Arc::new(EwsSource::new(config)?))
     }

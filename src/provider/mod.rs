@@ -4,10 +4,12 @@
 mod connector;
 pub mod ews;
 pub mod net;
+pub mod oauth;
 pub mod openid;
 mod scrub;
 pub mod smtp;
 mod stage;
+pub mod web;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -109,9 +111,28 @@ pub enum Credentials {
     Token {
         /// Login name; the address of the mailbox as a rule.
         username: String,
-        /// The access token.
-        token: Secret,
+        /// Where access tokens come from.
+        tokens: Arc<dyn AccessTokens>,
     },
+}
+
+/// The access tokens of a login, one after the other, as each is good for a short time.
+#[async_trait]
+pub trait AccessTokens: fmt::Debug + Send + Sync {
+    /// The token to use now.
+    ///
+    /// # Errors
+    /// [`ErrorClass::LoginRequired`] when somebody has to log in; other classes when the login provider cannot give one now.
+    async fn current(&self) -> Result<Secret, ProviderError>;
+
+    /// The token to use after a server refused one that seemed to be good: another one, if need be from the login provider.
+    ///
+    /// # Errors
+    /// As [`AccessTokens::current`].
+    async fn instead_of(&self, refused: &Secret) -> Result<Secret, ProviderError>;
+
+    /// Tokens that were given out lately, to be taken out of what servers say.
+    fn given(&self) -> Vec<Secret>;
 }
 
 /// What it takes to open an Exchange mailbox.
@@ -322,4 +343,19 @@ pub enum ErrorClass {
     StateLost,
     /// The server's answer makes no sense, or breaks a limit.
     Malformed,
+}
+
+impl ErrorClass {
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retry",
+            Self::Unreachable => "unreachable",
+            Self::LoginRequired => "login_required",
+            Self::Refused => "refused",
+            Self::TooLarge => "too_large",
+            Self::StateLost => "state_lost",
+            Self::Malformed => "malformed",
+        }
+    }
 }

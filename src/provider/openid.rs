@@ -2,18 +2,23 @@
 //!
 //! What is fetched is small, comes over TLS unless it comes from this machine, and follows no redirects: it decides who may call.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::{EndpointRules, ProviderError, net::Network};
+use super::{ProviderError, net::Network, web::Web};
 use crate::crypto::{KeySet, MAX_KEY_SET_BYTES, PublishedKeys, PublishedKeysError};
+
+/// How long a document may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the keys of an issuer are.
 pub struct OpenIdKeys {
-    network: Network,
+    web: Web,
     issuer: String,
     place: Place,
 }
@@ -40,7 +45,7 @@ impl OpenIdKeys {
             page
         };
         Self {
-            network,
+            web: Web::new(network, TIMEOUT),
             issuer: issuer.to_owned(),
             place: key_set.map_or_else(|| Place::Discovery(discovery()), Place::KeySet),
         }
@@ -70,34 +75,14 @@ impl OpenIdKeys {
     }
 
     async fn get(&self, url: &Url) -> Result<Bytes, PublishedKeysError> {
-        let host = url.host_str().unwrap_or_default();
-        // The operator named the issuer, and mail servers' rules are for tenants.
-        let rules = EndpointRules {
-            allow_private: true,
-            ..EndpointRules::default()
-        };
-        self.network.judge_host(host, &rules).map_err(unreachable)?;
-        let client = self.network.http(host, url.scheme() == "https", &rules).map_err(unreachable)?;
-        let client = client.build().map_err(|error| unreachable(self.network.fault(host, error)))?;
-        let fault = |error| unreachable(self.network.fault(host, error));
-        let request = client
-            .get(url.clone())
-            .header(header::ACCEPT, "application/json, application/jwk-set+json");
-        let mut response = request.send().await.map_err(fault)?;
-        if response.status() != StatusCode::OK {
-            return Err(PublishedKeysError::new(format!(
-                "{url} answers with {}, not 200",
-                response.status()
-            )));
+        let answer = self.web.get(url, None).await.map_err(unreachable)?;
+        if answer.status != StatusCode::OK {
+            return Err(PublishedKeysError::new(format!("{url} answers with {}, not 200", answer.status)));
         }
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(fault)? {
-            if body.len() + piece.len() > MAX_KEY_SET_BYTES {
-                return Err(PublishedKeysError::new(format!("{url} has more than {MAX_KEY_SET_BYTES} bytes")));
-            }
-            body.extend_from_slice(&piece);
+        if answer.body.len() > MAX_KEY_SET_BYTES {
+            return Err(PublishedKeysError::new(format!("{url} has more than {MAX_KEY_SET_BYTES} bytes")));
         }
-        Ok(body.into())
+        Ok(answer.body)
     }
 }
 

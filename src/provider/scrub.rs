@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, Stage, StageReport,
+    AccessTokens, ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, Stage,
+    StageReport,
 };
 use crate::crypto::Secret;
 
@@ -26,35 +27,58 @@ pub struct Scrub {
     plain: Vec<Secret>,
     /// What base64 shows of it, for each of the three places that it can have in a group of bytes.
     base64: Vec<Secret>,
+    /// Where further secrets come from.
+    tokens: Option<Arc<dyn AccessTokens>>,
 }
 
 impl Scrub {
-    /// For this login.
+    /// For this login. Of one by tokens, those that were given out by the time a text is scrubbed.
     pub fn new(credentials: &Credentials) -> Self {
-        let secret = match credentials {
-            Credentials::None => "",
-            Credentials::Password { password, .. } => password.expose(),
-            Credentials::Token { token, .. } => token.expose(),
-        };
-        if secret.len() < SHORTEST {
-            return Self {
-                plain: Vec::new(),
-                base64: Vec::new(),
-            };
+        match credentials {
+            Credentials::None => Self::of(&[]),
+            Credentials::Password { password, .. } => Self::of(&[password]),
+            Credentials::Token { tokens, .. } => Self {
+                tokens: Some(tokens.clone()),
+                ..Self::of(&[])
+            },
         }
-        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let escaped = quick_xml::escape::escape(secret).into_owned();
-        let mut plain: Vec<Secret> = vec![Secret::from(secret), encoded.into(), escaped.into()];
+    }
+
+    /// For these secrets.
+    pub fn of(secrets: &[&Secret]) -> Self {
+        let (mut plain, mut base64) = (Vec::new(), Vec::new());
+        for secret in secrets
+            .iter()
+            .map(|secret| secret.expose().as_str())
+            .filter(|secret| secret.len() >= SHORTEST)
+        {
+            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let escaped = quick_xml::escape::escape(secret).into_owned();
+            plain.extend([Secret::from(secret), encoded.into(), escaped.into()]);
+            base64.extend((0..3).filter_map(|before| in_base64(secret, before)));
+        }
         // The longest first: one may be part of another.
         plain.sort_by_key(|form| std::cmp::Reverse(form.expose().len()));
         Self {
             plain,
-            base64: (0..3).filter_map(|before| in_base64(secret, before)).collect(),
+            base64,
+            tokens: None,
         }
     }
 
     /// The text without the login.
     pub fn text(&self, text: &str) -> String {
+        let text = self.without_known(text);
+        match &self.tokens {
+            None => text,
+            Some(tokens) => {
+                let given = tokens.given();
+                Self::of(&given.iter().collect::<Vec<_>>()).without_known(&text)
+            }
+        }
+    }
+
+    fn without_known(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for form in &self.plain {
             text = text.replace(form.expose().as_str(), HIDDEN);
@@ -219,11 +243,34 @@ mod tests {
         for scrub in [scrub(""), scrub("abc"), Scrub::new(&Credentials::None)] {
             assert_eq!(scrub.text("abc abcabc YWJj"), "abc abcabc YWJj");
         }
-        let token = Credentials::Token {
+    }
+
+    #[derive(Debug)]
+    struct Tokens;
+
+    #[async_trait]
+    impl AccessTokens for Tokens {
+        async fn current(&self) -> Result<Secret, ProviderError> {
+            Ok("ya29.token".into())
+        }
+
+        async fn instead_of(&self, _: &Secret) -> Result<Secret, ProviderError> {
+            self.current().await
+        }
+
+        fn given(&self) -> Vec<Secret> {
+            vec!["ya29.token".into(), "ya29.before".into()]
+        }
+    }
+
+    #[test]
+    fn tokens_that_were_given_out_are_taken_out() {
+        let credentials = Credentials::Token {
             username: "anna".to_owned(),
-            token: "ya29.token".into(),
+            tokens: Arc::new(Tokens),
         };
-        assert_eq!(Scrub::new(&token).text("no ya29.token"), "no [secret]");
+        let scrub = Scrub::new(&credentials);
+        assert_eq!(scrub.text("no ya29.token, nor ya29.before"), "no [secret], nor [secret]");
     }
 
     struct Careless;

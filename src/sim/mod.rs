@@ -1,9 +1,11 @@
-//! Simulated mailbox servers, for `demo`, the tests and the benchmarks. They speak the wire protocol of the real thing, enforce its
+//! Simulated mailbox servers, and the identity platform that goes with them, for `demo`, the tests and the benchmarks. They speak the wire protocol of the real thing, enforce its
 //! limits, and fail on demand. Independent clients judge them (`tests/peers`), so that they do not merely agree with our own client.
 //!
 //! Nothing here is used by the service itself. Servers listen on the loopback interface only.
 
+pub mod entra;
 pub mod ews;
+mod listener;
 mod rebuild;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -11,6 +11,7 @@ mod directory;
 mod entity;
 mod events;
 mod keys;
+mod logins;
 mod mailboxes;
 mod maintenance;
 mod messages;
@@ -38,6 +39,7 @@ pub use blobs::{BlobRow, NewBlob};
 pub use directory::KnownAddress;
 pub use events::EventPage;
 pub use keys::{INSTALLATION, Rewrapping, WrappedKey};
+pub use logins::{LoginAttempt, LoginLease, Revocation, SealedTokens};
 pub use mailboxes::{FolderPosition, MailboxItem};
 pub use messages::{KnownMessage, MessageAfter, NewMessage, SearchWords};
 pub use notes::OutcomeFilter;
@@ -85,6 +87,11 @@ impl<C: Clone> Clone for TenantStore<C> {
         }
     }
 }
+
+/// What a tenant's data is read over: a connection or a transaction.
+pub trait Connection: ConnectionTrait {}
+
+impl<C: ConnectionTrait> Connection for C {}
 
 /// Reads a tenant's data. Each call sees what is committed by then.
 pub type Reader = TenantStore<DatabaseConnection>;

@@ -25,6 +25,7 @@ pub struct Metrics {
     archive_messages: Counter<u64>,
     archive_size: Counter<u64>,
     mailbox_duration: Histogram<f64>,
+    token_refresh_duration: Histogram<f64>,
     watch_streams: UpDownCounter<i64>,
     watch_events: Counter<u64>,
 }
@@ -49,6 +50,7 @@ impl Metrics {
             archive_messages: count(names::ARCHIVE_MESSAGES, "{message}"),
             archive_size: count(names::ARCHIVE_SIZE, "By"),
             mailbox_duration: seconds(names::MAILBOX_DURATION, &LONG),
+            token_refresh_duration: seconds(names::TOKEN_REFRESH_DURATION, &SHORT),
             watch_streams: meter.i64_up_down_counter(names::WATCH_STREAMS).with_unit("{stream}").build(),
             watch_events: count(names::WATCH_EVENTS, "{event}"),
         }
@@ -106,6 +108,12 @@ impl Metrics {
     pub fn mailbox_activated(&self, error: Option<&'static str>, took: Duration) {
         let attributes: Vec<_> = failure(error).into_iter().collect();
         self.mailbox_duration.record(took.as_secs_f64(), &attributes);
+    }
+
+    /// A renewal of an access token ended.
+    pub fn token_refreshed(&self, error: Option<&'static str>, took: Duration) {
+        let attributes: Vec<_> = failure(error).into_iter().collect();
+        self.token_refresh_duration.record(took.as_secs_f64(), &attributes);
     }
 
     /// An event stream of `method` was opened. It counts as open until the returned value is dropped.

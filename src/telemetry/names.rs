@@ -24,6 +24,8 @@ pub const ARCHIVE_MESSAGES: &str = "mailagent.archive.messages";
 pub const ARCHIVE_SIZE: &str = "mailagent.archive.size";
 /// Seconds that one look at a mailbox took; [`ERROR_TYPE`] when it failed.
 pub const MAILBOX_DURATION: &str = "mailagent.mailbox.activation.duration";
+/// Seconds that one renewal of an access token took; [`ERROR_TYPE`] when it failed.
+pub const TOKEN_REFRESH_DURATION: &str = "mailagent.token.refresh.duration";
 /// Event streams that are open, by [`RPC_METHOD`].
 pub const WATCH_STREAMS: &str = "mailagent.watch.stream.active";
 /// Events that were delivered, by [`RPC_METHOD`]. Bookmarks do not count.

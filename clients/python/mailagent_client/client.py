@@ -116,6 +116,10 @@ class Clients:
         """
         return self._resume(request, self.sweep.WatchMatches, "match")
 
+    def watch_tokens(self, request: v1.WatchTokensRequest) -> Iterator[Delivery[v1.TokenEvent]]:
+        """Follows what happens to the logins of agents and maintenance accounts, as `watch_matches` does."""
+        return self._resume(request, self.agents.WatchTokens, "event")
+
     def stream_messages(self, request: v1.StreamMessagesRequest) -> Iterator[Delivery[v1.Message]]:
         """Follows the archive's messages, first the old ones, then the new ones, as `watch_matches` does."""
         return self._resume(request, self.archive.StreamMessages, "message")

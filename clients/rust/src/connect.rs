@@ -14,9 +14,10 @@ use tonic::{
 
 use crate::{
     v1::{
-        Change, Match, Message, StreamMessagesRequest, WatchChangesRequest, WatchMatchesRequest, agent_service_client::AgentServiceClient,
-        archive_service_client::ArchiveServiceClient, directory_service_client::DirectoryServiceClient,
-        settings_service_client::SettingsServiceClient, sweep_service_client::SweepServiceClient,
+        Change, Match, Message, StreamMessagesRequest, TokenEvent, WatchChangesRequest, WatchMatchesRequest, WatchTokensRequest,
+        agent_service_client::AgentServiceClient, archive_service_client::ArchiveServiceClient,
+        directory_service_client::DirectoryServiceClient, settings_service_client::SettingsServiceClient,
+        sweep_service_client::SweepServiceClient,
     },
     watch::{Backoff, Delivery, Watch, resume},
 };
@@ -178,6 +179,23 @@ impl Clients {
             |response| Delivery {
                 cursor: response.cursor,
                 event: response.r#match,
+            },
+        )
+    }
+
+    /// Follows what happens to the logins of agents and maintenance accounts, see [`Watch`].
+    pub fn watch_tokens(&self, request: WatchTokensRequest) -> Watch<TokenEvent> {
+        let client = self.agents.clone();
+        resume(
+            self.backoff,
+            request.cursor.clone(),
+            move |cursor| {
+                let (mut client, request) = (client.clone(), WatchTokensRequest { cursor, ..request.clone() });
+                async move { client.watch_tokens(request).await.map(tonic::Response::into_inner) }
+            },
+            |response| Delivery {
+                cursor: response.cursor,
+                event: response.event,
             },
         )
     }

@@ -7,6 +7,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { AgentService } from "./gen/mailagent/v1/agent_service_pb.js";
 import { ArchiveService, type Message, type StreamMessagesRequestSchema } from "./gen/mailagent/v1/archive_service_pb.js";
 import { type Change, DirectoryService, type WatchChangesRequestSchema } from "./gen/mailagent/v1/directory_service_pb.js";
+import { type TokenEvent, type WatchTokensRequestSchema } from "./gen/mailagent/v1/login_pb.js";
 import { SettingsService } from "./gen/mailagent/v1/settings_service_pb.js";
 import { type Match, SweepService, type WatchMatchesRequestSchema } from "./gen/mailagent/v1/sweep_service_pb.js";
 import { type Delivery, watch, type WatchOptions } from "./watch.js";
@@ -17,6 +18,7 @@ export * from "./gen/mailagent/v1/agent_service_pb.js";
 export * from "./gen/mailagent/v1/archive_service_pb.js";
 export * from "./gen/mailagent/v1/directory_service_pb.js";
 export * from "./gen/mailagent/v1/error_reason_pb.js";
+export * from "./gen/mailagent/v1/login_pb.js";
 export * from "./gen/mailagent/v1/settings_service_pb.js";
 export * from "./gen/mailagent/v1/sweep_service_pb.js";
 export * from "./gen/mailagent/v1/types_pb.js";
@@ -46,6 +48,8 @@ export interface Clients {
   sweep: Client<typeof SweepService>;
   /** Follows the matches of messages with cases, see `watch`. */
   watchMatches(request: MessageInitShape<typeof WatchMatchesRequestSchema>, options?: WatchOptions): AsyncGenerator<Delivery<Match>>;
+  /** Follows what happens to the logins of agents and maintenance accounts, see `watch`. */
+  watchTokens(request: MessageInitShape<typeof WatchTokensRequestSchema>, options?: WatchOptions): AsyncGenerator<Delivery<TokenEvent>>;
   /** Follows the archive's messages, first the old ones, then the new ones, see `watch`. */
   streamMessages(request: MessageInitShape<typeof StreamMessagesRequestSchema>, options?: WatchOptions): AsyncGenerator<Delivery<Message>>;
   /** Follows what the service makes for the CRM to copy, see `watch`. */
@@ -55,11 +59,12 @@ export interface Clients {
 /** Makes the clients. Nothing is sent before the first call. */
 export function createClients({ baseUrl, token, fetch }: ClientOptions): Clients {
   const transport = createGrpcWebTransport({ baseUrl, interceptors: [bearer(token)], ...(fetch && { fetch }) });
+  const agents = createClient(AgentService, transport);
   const archive = createClient(ArchiveService, transport);
   const directory = createClient(DirectoryService, transport);
   const sweep = createClient(SweepService, transport);
   return {
-    agents: createClient(AgentService, transport),
+    agents,
     archive,
     directory,
     settings: createClient(SettingsService, transport),
@@ -69,6 +74,13 @@ export function createClients({ baseUrl, token, fetch }: ClientOptions): Clients
         request.cursor ?? "",
         (cursor, signal) => sweep.watchMatches({ ...request, cursor }, { signal }),
         (response) => response.match,
+        options,
+      ),
+    watchTokens: (request, options) =>
+      watch(
+        request.cursor ?? "",
+        (cursor, signal) => agents.watchTokens({ ...request, cursor }, { signal }),
+        (response) => response.event,
         options,
       ),
     streamMessages: (request, options) =>

@@ -1,6 +1,6 @@
 //! Agents.
 
-use super::{id, name, optional_id, optional_name, time, unchecked_id, unknown_value, violation};
+use super::{id, login, name, optional_id, optional_name, time, unchecked_id, unknown_value, violation};
 use crate::{
     api::{
         mask::{Fields, Mask},
@@ -28,13 +28,19 @@ const OTHER_PATHS: &[&str] = &[
     "exchange.sweep_options",
     "exchange.triage_options",
     "health",
+    "authentication",
     "create_time",
     "update_time",
     "etag",
 ];
 
 /// An agent as this caller may see it.
-pub(in crate::api) fn agent((agent, health): AgentView, caller: &Caller) -> v1::Agent {
+pub(in crate::api) fn agent(view: AgentView, caller: &Caller) -> v1::Agent {
+    let AgentView {
+        agent,
+        health,
+        authentication,
+    } = view;
     let etag = agent_etag(&agent);
     let password_set = agent.password_set;
     let settings = agent.settings;
@@ -50,6 +56,7 @@ pub(in crate::api) fn agent((agent, health): AgentView, caller: &Caller) -> v1::
         smtp: is_smtp.then(|| smtp(settings.smtp, password_set)),
         exchange: (!is_smtp).then(|| exchange(settings.exchange, password_set, caller)),
         health: Some(agent_health(health, settings.disabled)),
+        authentication: authentication.map(login::authentication),
         create_time: time(agent.created),
         update_time: time(agent.updated),
         etag,

@@ -2,7 +2,7 @@
 
 use super::{
     agent::{kind, requested_kind},
-    id, name, time, violation,
+    id, login, name, time, violation,
 };
 use crate::{
     api::{
@@ -20,13 +20,19 @@ const OTHER_PATHS: &[&str] = &[
     "password",
     "password_set",
     "agent_count",
+    "authentication",
     "problem",
     "create_time",
     "update_time",
     "etag",
 ];
 
-pub(in crate::api) fn account((account, agents): MaintenanceView) -> v1::MaintenanceAccount {
+pub(in crate::api) fn account(view: MaintenanceView) -> v1::MaintenanceAccount {
+    let MaintenanceView {
+        account,
+        agents,
+        authentication,
+    } = view;
     let etag = maintenance_etag(&account);
     v1::MaintenanceAccount {
         name: name("maintenanceAccounts", &account.id),
@@ -38,6 +44,8 @@ pub(in crate::api) fn account((account, agents): MaintenanceView) -> v1::Mainten
         password_set: account.password_set,
         agent_count: i32::try_from(agents).unwrap_or(i32::MAX),
         problem: account.problem,
+        login_address: account.settings.login_address,
+        authentication: authentication.map(login::authentication),
         create_time: time(account.created),
         update_time: time(account.updated),
         etag,
@@ -85,6 +93,7 @@ fn patch(account: v1::MaintenanceAccount, password: Secret, mask: &Mask, mut vio
         kind: fields.value("kind", kind, account.kind != 0),
         endpoint: fields.text("endpoint", account.endpoint),
         username: fields.text("username", account.username),
+        login_address: fields.text("login_address", account.login_address),
     };
     MaintenancePatch {
         wanted,

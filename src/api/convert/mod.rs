@@ -5,6 +5,7 @@ pub(super) mod archive;
 pub(super) mod audit;
 pub(super) mod check;
 pub(super) mod directory;
+pub(super) mod login;
 pub(super) mod maintenance;
 pub(super) mod settings;
 pub(super) mod sweep;

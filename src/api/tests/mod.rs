@@ -148,6 +148,9 @@ impl Harness {
             stopping: lifecycle.soft().clone(),
             mailbox_locks: Arc::new(KeyedLocks::default()),
             agents_changed: Arc::default(),
+            logins: Arc::default(),
+            logins_changed: Arc::default(),
+            lifecycle: lifecycle.clone(),
         };
         let mut server = Config::default().server;
         change(&mut server);

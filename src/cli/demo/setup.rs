@@ -242,8 +242,8 @@ pub(super) async fn create_agents(ops: &Ops, admin: &Caller, exchange: &Exchange
             ..AgentSettings::default()
         };
         let patch = AgentPatch::all(&mailbox.owner, settings, Secret::new(password));
-        let (agent, _) = agents::create(ops, admin, patch, "").await?;
-        agents.insert(mailbox.address.clone(), agent.id);
+        let view = agents::create(ops, admin, patch, "").await?;
+        agents.insert(mailbox.address.clone(), view.agent.id);
     }
     Ok(agents)
 }

@@ -36,7 +36,7 @@ pub(super) async fn wait_until_handled(
         let mut handled = 0;
         let mut missing = 0;
         for (address, id) in agents {
-            let (_, health) = agents::get(ops, admin, id).await?;
+            let health = agents::get(ops, admin, id).await?.health;
             let done = u64::try_from(health.handled).unwrap_or(0);
             handled += done;
             missing += expected.get(address).copied().unwrap_or(0).saturating_sub(done);
@@ -48,7 +48,7 @@ pub(super) async fn wait_until_handled(
             last = (handled, Instant::now());
         } else if last.1.elapsed() > patience {
             for (address, id) in agents {
-                let (_, health) = agents::get(ops, admin, id).await?;
+                let health = agents::get(ops, admin, id).await?.health;
                 if !health.problem.is_empty() {
                     print_line(&format!("{address}: {} {}", health.problem, health.server_reply));
                 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::{
     domain::{
-        Agent, AgentHealth, AgentKind, AuthenticationMethod, HealthState, MaintenanceAccount, Result, SmtpAuthentication, TenantChoices,
-        Timestamp,
+        Agent, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginSource, LoginState, MaintenanceAccount, Result,
+        SmtpAuthentication, TenantChoices, Timestamp, domain_of,
     },
     store::{AgentFilter, Writer},
 };
@@ -13,37 +13,66 @@ use crate::{
 /// Agents that are looked at at once.
 const PAGE: u64 = 500;
 
+/// What decides whether an agent has a login to try.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) struct Basis<'a> {
+    /// The maintenance account that it connects through.
+    pub account: Option<&'a MaintenanceAccount>,
+    /// The login by OAuth that opens its mailbox.
+    pub login: Option<&'a Login>,
+    /// The tenant's authentication method.
+    pub method: AuthenticationMethod,
+}
+
 /// Why there is no login to try, and what to do about it; `None` when there is one.
-pub(in crate::ops) fn missing(agent: &Agent, account: Option<&MaintenanceAccount>, method: AuthenticationMethod) -> Option<String> {
+pub(in crate::ops) fn missing(agent: &Agent, basis: Basis<'_>) -> Option<String> {
+    let Basis { account, login, method } = basis;
+    let by_oauth = |nobody: &str| match login {
+        None => Some(nobody.to_owned()),
+        Some(login) if login.state == LoginState::Active => None,
+        Some(login) => Some(login.problem.clone()),
+    };
     let nobody = "Nobody has logged in to this mailbox yet.";
-    match agent.settings.kind {
-        AgentKind::Smtp => match agent.settings.smtp.effective_authentication() {
+    let through_account = agent.settings.uses_maintenance_account();
+    if through_account && account.is_none() {
+        return Some("Its maintenance account does not exist. Set exchange.maintenance_account of this agent.".to_owned());
+    }
+    match (agent.settings.kind, method) {
+        (AgentKind::Smtp, _) => match agent.settings.smtp.effective_authentication() {
             SmtpAuthentication::None => None,
             SmtpAuthentication::Password => {
                 (!agent.password_set).then(|| "No password is stored. Set smtp.password of this agent.".to_owned())
             }
-            SmtpAuthentication::Oauth => Some(nobody.to_owned()),
+            SmtpAuthentication::Oauth => by_oauth(nobody),
         },
-        AgentKind::ExchangeGraph if method == AuthenticationMethod::Basic => Some(
+        (AgentKind::ExchangeGraph, AuthenticationMethod::Basic) => Some(
             "Microsoft Graph takes modern authentication only, and the tenant's authentication method is BASIC. Have an administrator set it to \
              MODERN, or change the kind of this agent."
                 .to_owned(),
         ),
-        AgentKind::ExchangeGraph => Some(nobody.to_owned()),
-        AgentKind::ExchangeEws if method == AuthenticationMethod::Modern => Some(format!(
-            "{nobody} The tenant uses modern authentication, so passwords are not used."
-        )),
-        AgentKind::ExchangeEws if agent.settings.uses_maintenance_account() => missing_at(account),
-        AgentKind::ExchangeEws if agent.settings.exchange.username.is_empty() => {
-            Some("No login is stored. Set exchange.username and exchange.password of this agent.".to_owned())
+        (AgentKind::ExchangeGraph, AuthenticationMethod::Modern) if through_account => {
+            let domain = domain_of(agent.mailbox_address());
+            by_oauth(&format!("No administrator of {domain} has consented that this service may open its mailboxes."))
         }
-        AgentKind::ExchangeEws => (!agent.password_set).then(|| "No password is stored. Set exchange.password of this agent.".to_owned()),
+        (AgentKind::ExchangeGraph, AuthenticationMethod::Modern) => by_oauth(nobody),
+        (AgentKind::ExchangeEws, AuthenticationMethod::Modern) => match account {
+            Some(account) if !account.problem.is_empty() => Some(account.problem.clone()),
+            Some(account) => {
+                let name = &account.settings.display_name;
+                by_oauth(&format!("Nobody has logged in to the maintenance account {name} yet."))
+            }
+            None => by_oauth(&format!("{nobody} The tenant uses modern authentication, so passwords are not used.")),
+        },
+        (AgentKind::ExchangeEws, AuthenticationMethod::Basic) => missing_password(agent, account),
     }
 }
 
-fn missing_at(account: Option<&MaintenanceAccount>) -> Option<String> {
+fn missing_password(agent: &Agent, account: Option<&MaintenanceAccount>) -> Option<String> {
     let Some(account) = account else {
-        return Some("Its maintenance account does not exist. Set exchange.maintenance_account of this agent.".to_owned());
+        if agent.settings.exchange.username.is_empty() {
+            return Some("No login is stored. Set exchange.username and exchange.password of this agent.".to_owned());
+        }
+        return (!agent.password_set).then(|| "No password is stored. Set exchange.password of this agent.".to_owned());
     };
     let name = &account.settings.display_name;
     if !account.password_set || account.settings.username.is_empty() {
@@ -74,30 +103,80 @@ pub(super) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: T
 /// # Errors
 /// As the database's.
 pub(in crate::ops) async fn reassess(writer: &mut Writer, filter: &AgentFilter, choices: &TenantChoices, now: Timestamp) -> Result<()> {
+    reassess_those(writer, filter, choices, now, &|agent| agent.settings.kind != AgentKind::Smtp).await
+}
+
+/// Gives the agents that a login opens the health that follows from it.
+///
+/// # Errors
+/// As the database's.
+pub(in crate::ops) async fn reassess_source(
+    writer: &mut Writer,
+    source: &LoginSource,
+    choices: &TenantChoices,
+    now: Timestamp,
+) -> Result<()> {
+    let filter = match source {
+        LoginSource::Agent(id) => {
+            let Some(agent) = writer.agent(id).await? else { return Ok(()) };
+            return reassess_all(writer, &[agent], choices, now).await;
+        }
+        LoginSource::MaintenanceAccount(id) => AgentFilter::through(id),
+        LoginSource::AdminConsent(_) => AgentFilter {
+            kind: Some(AgentKind::ExchangeGraph),
+            ..AgentFilter::default()
+        },
+    };
+    let method = choices.authentication_method;
+    reassess_those(writer, &filter, choices, now, &|agent| {
+        LoginSource::of(agent, method).as_ref() == Some(source)
+    })
+    .await
+}
+
+async fn reassess_those(
+    writer: &mut Writer,
+    filter: &AgentFilter,
+    choices: &TenantChoices,
+    now: Timestamp,
+    is_meant: &(dyn Fn(&Agent) -> bool + Sync),
+) -> Result<()> {
     let mut after = String::new();
-    let mut accounts = HashMap::new();
     loop {
-        let agents = writer.agents(&after, filter, PAGE).await?;
+        let mut agents = writer.agents(&after, filter, PAGE).await?;
         let Some(last) = agents.last() else { return Ok(()) };
         after.clone_from(&last.id);
-        let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
-        let health = writer.agent_health(&ids).await?;
-        for (agent, before) in agents.iter().zip(&health) {
-            if agent.settings.kind == AgentKind::Smtp {
-                continue;
-            }
-            let id = &agent.settings.exchange.maintenance_account;
-            if !accounts.contains_key(id) {
-                accounts.insert(id.clone(), writer.account_of(agent).await?);
-            }
-            let account = accounts.get(id).and_then(Option::as_ref);
-            let missing = missing(agent, account, choices.authentication_method);
-            let fresh = fresh_health(before, missing, now);
-            if fresh.state != before.state || fresh.problem != before.problem || before.retry_at.is_some() {
-                writer.set_agent_health(&agent.id, &fresh).await?;
-            }
+        agents.retain(is_meant);
+        reassess_all(writer, &agents, choices, now).await?;
+    }
+}
+
+async fn reassess_all(writer: &mut Writer, agents: &[Agent], choices: &TenantChoices, now: Timestamp) -> Result<()> {
+    let method = choices.authentication_method;
+    let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
+    let health = writer.agent_health(&ids).await?;
+    let mut sources: Vec<LoginSource> = agents.iter().filter_map(|agent| LoginSource::of(agent, method)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let logins = writer.logins(&sources).await?;
+    let mut accounts = HashMap::new();
+    for (agent, before) in agents.iter().zip(&health) {
+        let id = &agent.settings.exchange.maintenance_account;
+        if !accounts.contains_key(id) {
+            accounts.insert(id.clone(), writer.account_of(agent).await?);
+        }
+        let source = LoginSource::of(agent, method);
+        let basis = Basis {
+            account: accounts.get(id).and_then(Option::as_ref),
+            login: logins.iter().find(|login| Some(&login.source) == source.as_ref()),
+            method,
+        };
+        let fresh = fresh_health(before, missing(agent, basis), now);
+        if fresh.state != before.state || fresh.problem != before.problem || before.retry_at.is_some() {
+            writer.set_agent_health(&agent.id, &fresh).await?;
         }
     }
+    Ok(())
 }
 
 /// Writes down what an agent's login lacks now, if it lacks anything that its health does not tell already.
@@ -120,11 +199,17 @@ pub(in crate::ops) async fn note_missing(writer: &mut Writer, agent: &Agent, cho
     Ok(())
 }
 
-/// As [`missing`], with the maintenance account as it is now.
+/// As [`missing`], with everything as it is now.
 ///
 /// # Errors
 /// As the database's.
 pub(in crate::ops) async fn missing_now(writer: &Writer, agent: &Agent, choices: &TenantChoices) -> Result<Option<String>> {
     let account = writer.account_of(agent).await?;
-    Ok(missing(agent, account.as_ref(), choices.authentication_method))
+    let login = writer.login_of(agent, choices.authentication_method).await?;
+    let basis = Basis {
+        account: account.as_ref(),
+        login: login.as_ref(),
+        method: choices.authentication_method,
+    };
+    Ok(missing(agent, basis))
 }

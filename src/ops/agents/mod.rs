@@ -12,15 +12,22 @@ pub(super) mod logins;
 mod rules;
 pub(super) mod values;
 
-use self::rules::Context;
-use super::{Ops, Violations, audit::Changes, check_etag, page_limit, requests::RequestId};
+use self::{logins::Basis, rules::Context};
+use super::{
+    Ops, Violations,
+    audit::Changes,
+    check_etag,
+    login::{self, AuthenticationView},
+    page_limit,
+    requests::RequestId,
+};
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        Agent, AgentHealth, AgentKind, AgentSettings, AuditAction, Caller, ConnectionType, Error, Result, Scope, SmtpAuthentication,
-        Violation,
+        Agent, AgentHealth, AgentKind, AgentSettings, AuditAction, AuthenticationMethod, Caller, ConnectionType, Error, Login, LoginSource,
+        Result, Scope, SmtpAuthentication, Violation,
     },
-    store::{AgentFilter, retrying},
+    store::{AgentFilter, Reader, Writer, retrying},
 };
 
 pub use defaults::{default_of, set_default};
@@ -85,8 +92,16 @@ fn password_path(kind: AgentKind) -> &'static str {
     }
 }
 
-/// An agent with its health.
-pub type AgentView = (Agent, AgentHealth);
+/// An agent with what is known of its work.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    /// The agent.
+    pub agent: Agent,
+    /// How its work goes.
+    pub health: AgentHealth,
+    /// The login by OAuth that opens its mailbox. `None` where none is used.
+    pub authentication: Option<AuthenticationView>,
+}
 
 /// Creates an agent and starts its work.
 ///
@@ -128,20 +143,31 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         RequestId::check(&mut violations, request_id);
         let account = rules::check(&context, &writer, violations, &agent, &patch).await?;
         request.remember(ops, &mut writer, &agent.id).await?;
-        let missing = logins::missing(&agent, account.as_ref(), choices.choices.authentication_method);
-        let health = logins::fresh_health(&AgentHealth::default(), missing, now);
+        let method = choices.choices.authentication_method;
+        // There may be a consent for its domain, or the login of its account.
+        let login = writer.login_of(&agent, method).await?;
+        let basis = Basis {
+            account: account.as_ref(),
+            login: login.as_ref(),
+            method,
+        };
+        let health = logins::fresh_health(&AgentHealth::default(), logins::missing(&agent, basis), now);
         writer.insert_agent(&agent, sealed.clone(), &health).await?;
         changes(None, Some(&agent), agent.password_set)
             .record(ops, &mut writer, caller, AuditAction::Created, name(&agent.id))
             .await?;
         writer.commit().await?;
-        Ok(Ok(health))
+        Ok(Ok((health, authentication(ops, &agent, method, login))))
     })
     .await?;
     match created {
-        Ok(health) => {
+        Ok((health, authentication)) => {
             ops.agents_changed.notify_one();
-            Ok((agent, health))
+            Ok(AgentView {
+                agent,
+                health,
+                authentication,
+            })
         }
         // The same request came before: what it made is the answer, as it is now.
         Err(earlier) => get(ops, caller, &earlier).await,
@@ -155,8 +181,40 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<AgentView> {
     let reader = ops.store.tenant(&caller.tenant);
     let agent = visible(caller, reader.agent(id).await?, id)?;
-    let health = reader.agent_health(&[id.to_owned()]).await?.pop().unwrap_or_default();
-    Ok((agent, health))
+    let mut views = views(ops, &reader, vec![agent]).await?;
+    views.pop().ok_or_else(|| Error::not_found(name(id)))
+}
+
+/// Agents with what is known of their work.
+async fn views(ops: &Ops, reader: &Reader, agents: Vec<Agent>) -> Result<Vec<AgentView>> {
+    let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
+    let authentication = async {
+        // Those with passwords only need not ask for the tenant's method.
+        if agents
+            .iter()
+            .all(|agent| agent.settings.kind == AgentKind::Smtp && !by_oauth(agent))
+        {
+            return Ok(agents.iter().map(|_| None).collect());
+        }
+        let method = reader.settings().await?.choices.authentication_method;
+        login::views_of(ops, reader, &agents, method).await
+    };
+    let (health, authentication) = tokio::try_join!(reader.agent_health(&ids), authentication)?;
+    let view = |((agent, health), authentication)| AgentView {
+        agent,
+        health,
+        authentication,
+    };
+    Ok(agents.into_iter().zip(health).zip(authentication).map(view).collect())
+}
+
+fn by_oauth(agent: &Agent) -> bool {
+    agent.settings.smtp.effective_authentication() == SmtpAuthentication::Oauth
+}
+
+fn authentication(ops: &Ops, agent: &Agent, method: AuthenticationMethod, login: Option<Login>) -> Option<AuthenticationView> {
+    let source = LoginSource::of(agent, method)?;
+    Some(login::view_of(ops, source, agent.settings.kind.into(), login))
 }
 
 /// Lists agents behind the id `after`, oldest first. The second value tells whether there may be more.
@@ -173,10 +231,8 @@ pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &s
     }
     let reader = ops.store.tenant(&caller.tenant);
     let agents = reader.agents(after, &filter, limit).await?;
-    let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
-    let health = reader.agent_health(&ids).await?;
     let more = agents.len() as u64 == limit;
-    Ok((agents.into_iter().zip(health).collect(), more))
+    Ok((views(ops, &reader, agents).await?, more))
 }
 
 /// Changes an agent's settings. Where nothing changes, neither its version does; what a person fixed elsewhere is tried at once even so.
@@ -215,6 +271,9 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             agent.updated = now;
             let password = if wiped { Some(sealed.clone()) } else { sealed.clone().map(Some) };
             writer.update_agent(&agent, password).await?;
+            if !keeps_login(&before, &agent) {
+                end_login(ops, &mut writer, caller, id).await?;
+            }
             if before.owner_user != agent.owner_user {
                 defaults::clear(ops, &mut writer, caller, id).await?;
             }
@@ -224,13 +283,24 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
         }
         let health = writer.agent_health(&[id.to_owned()]).await?.pop().unwrap_or_default();
-        let missing = logins::missing(&agent, account.as_ref(), choices.choices.authentication_method);
-        let health = logins::fresh_health(&health, missing, now);
+        let method = choices.choices.authentication_method;
+        let login = writer.login_of(&agent, method).await?;
+        let basis = Basis {
+            account: account.as_ref(),
+            login: login.as_ref(),
+            method,
+        };
+        let health = logins::fresh_health(&health, logins::missing(&agent, basis), now);
         writer.set_agent_health(id, &health).await?;
         writer.commit().await?;
-        Ok((agent, health))
+        Ok(AgentView {
+            authentication: authentication(ops, &agent, method, login),
+            agent,
+            health,
+        })
     })
     .await?;
+    ops.logins_changed.notify_one();
     ops.agents_changed.notify_one();
     Ok(view)
 }
@@ -246,6 +316,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
         let agent = visible(caller, writer.agent(id).await?, id)?;
         check_etag(&name(id), &agent_etag(&agent), expected_etag)?;
         defaults::clear(ops, &mut writer, caller, id).await?;
+        end_login(ops, &mut writer, caller, id).await?;
         writer.delete_agent(id).await?;
         changes(Some(&agent), None, agent.password_set)
             .record(ops, &mut writer, caller, AuditAction::Deleted, name(id))
@@ -253,6 +324,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
         writer.commit().await
     })
     .await?;
+    ops.logins_changed.notify_one();
     ops.agents_changed.notify_one();
     Ok(())
 }
@@ -335,6 +407,27 @@ fn keeps_password(before: &AgentSettings, after: &AgentSettings) -> bool {
             AgentKind::Smtp => after.smtp.effective_authentication() == SmtpAuthentication::Password,
             AgentKind::ExchangeEws | AgentKind::ExchangeGraph => !after.uses_maintenance_account(),
         }
+}
+
+/// Whether an agent's own login is still for the same account, and its tokens for the same server.
+fn keeps_login(before: &Agent, after: &Agent) -> bool {
+    let meant = |agent: &Agent| {
+        let settings = &agent.settings;
+        let names = [&settings.from_address, &settings.exchange.mailbox, &settings.smtp.username];
+        let smtp = settings.smtp.effective_authentication();
+        (
+            settings.kind,
+            smtp,
+            settings.uses_maintenance_account(),
+            names.map(|name| name.to_lowercase()),
+        )
+    };
+    meant(before) == meant(after) && login::host_of_agent(before, None) == login::host_of_agent(after, None)
+}
+
+/// Ends an agent's own login, if there is one.
+async fn end_login(ops: &Ops, writer: &mut Writer, caller: &Caller, id: &str) -> Result<()> {
+    login::end(ops, writer, caller, &LoginSource::Agent(id.to_owned())).await
 }
 
 /// Whether the mailbox is to be read from its beginning: it is another one, or what it holds already is archived from now on. Messages that

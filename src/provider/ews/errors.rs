@@ -151,6 +151,32 @@ impl Judge {
         fault
     }
 
+    /// An access token that the server does not take, though the login is good as far as its provider says.
+    pub(super) fn token_refused(&self, headers: &HeaderMap) -> Fault {
+        let offers = text(headers, header::WWW_AUTHENTICATE).unwrap_or_default();
+        let words = if offers.to_ascii_lowercase().contains("bearer") {
+            "{host} refuses the access token. Check that the login provider's tokens are for this server (the scopes in the operator's \
+             settings), and that the account may use EWS by modern authentication; then log in again."
+        } else {
+            "{host} takes no access tokens at this address. Turn on OAuth for the EWS virtual directory (OAuthAuthentication), or have the \
+             tenant's authentication method set to BASIC."
+        };
+        self.fault(
+            ErrorClass::LoginRequired,
+            words,
+            &format!("HTTP 401 Unauthorized, WWW-Authenticate: {offers}"),
+        )
+    }
+
+    /// An access token that cannot be sent.
+    pub(super) fn malformed_token(&self) -> Fault {
+        self.fault(
+            ErrorClass::Malformed,
+            "The login provider gave an access token for {host} that no header can carry. Have the operator check the provider.",
+            "",
+        )
+    }
+
     /// A web page where an EWS answer should be.
     pub(super) fn web_page(&self, body: &[u8]) -> Fault {
         self.fault(

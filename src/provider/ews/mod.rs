@@ -1,4 +1,5 @@
-//! Mailboxes on an Exchange server, read over Exchange Web Services (EWS), logged in to by Basic, NTLM or Negotiate, whatever the server offers.
+//! Mailboxes on an Exchange server, read over Exchange Web Services (EWS), logged in to by Basic, NTLM or Negotiate, whatever
+//! the server offers, or by access tokens.
 //!
 //! | module | holds |
 //! |---|---|
@@ -26,14 +27,14 @@ mod transport;
 mod watch;
 mod xml;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use url::Url;
 use zeroize::Zeroizing;
 
 use self::{fetch::Memory, transport::Transport, watch::Watch};
-use super::{ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
+use super::{AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
 
 /// How to reach and log in to a mailbox.
 pub struct EwsConfig {
@@ -42,8 +43,8 @@ pub struct EwsConfig {
     pub endpoint: Url,
     /// User name of the login: `DOMAIN\user`, `user@domain` or `user`. Without a colon.
     pub username: String,
-    /// Its password.
-    pub password: Zeroizing<String>,
+    /// Proves the login.
+    pub proof: EwsProof,
     /// Address of a mailbox to read instead of the login's own.
     pub mailbox: Option<String>,
     /// Whether the login is a maintenance account that acts for that mailbox (ExchangeImpersonation).
@@ -60,6 +61,14 @@ pub struct EwsConfig {
     pub network: Network,
     /// What may be called.
     pub rules: EndpointRules,
+}
+
+/// What proves a login.
+pub enum EwsProof {
+    /// A password, by Basic, NTLM or Negotiate.
+    Password(Zeroizing<String>),
+    /// Access tokens, as bearer tokens.
+    Tokens(Arc<dyn AccessTokens>),
 }
 
 /// How long to wait for what.
@@ -86,7 +95,7 @@ impl EwsConfig {
         Self {
             endpoint,
             username: username.into(),
-            password,
+            proof: EwsProof::Password(password),
             mailbox: None,
             impersonate: false,
             timeouts: EwsTimeouts::default(),

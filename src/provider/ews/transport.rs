@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,13 +14,16 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    EwsConfig, EwsTimeouts,
+    EwsConfig, EwsProof, EwsTimeouts,
     errors::{self, Fault, Judge},
     lanes::{Lane, Lanes, SendError, Server},
     ntlm::{self, Handshake, Scheme},
     requests::Request,
 };
-use crate::provider::{EndpointRules, ErrorClass, ProviderError, StageReport, net::Network};
+use crate::{
+    crypto::Secret,
+    provider::{AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport, net::Network},
+};
 
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
@@ -69,6 +72,17 @@ pub(super) struct LongAnswer {
     _lane: Option<Lane>,
 }
 
+/// What proves the login.
+enum Login {
+    Password {
+        username: String,
+        password: Zeroizing<String>,
+        /// Both by basic authentication.
+        authorization: HeaderValue,
+    },
+    Tokens(Arc<dyn AccessTokens>),
+}
+
 /// The connection of one login to one server.
 pub(super) struct Transport {
     /// Puts faults into words.
@@ -78,10 +92,7 @@ pub(super) struct Transport {
     rules: EndpointRules,
     http: Client,
     endpoint: Url,
-    username: String,
-    password: Zeroizing<String>,
-    /// The password by basic authentication.
-    authorization: HeaderValue,
+    login: Login,
     /// How to log in, once the server has told. Locked only briefly.
     way: Mutex<Option<Way>>,
     lanes: Lanes,
@@ -141,9 +152,14 @@ impl Transport {
             network: config.network,
             rules: config.rules,
             http,
-            authorization: basic(&config.username, &config.password),
-            username: config.username,
-            password: config.password,
+            login: match config.proof {
+                EwsProof::Password(password) => Login::Password {
+                    authorization: basic(&config.username, &password),
+                    username: config.username,
+                    password,
+                },
+                EwsProof::Tokens(tokens) => Login::Tokens(tokens),
+            },
             way: Mutex::default(),
             lanes: Lanes::default(),
             anchor,
@@ -206,6 +222,9 @@ impl Transport {
     /// Sends a request with the login that the server takes. A password that is refused is not tried in another way, which could lock the
     /// account. The lane is to be kept until the answer is read.
     async fn send(&self, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<(Response, Option<Lane>), Fault> {
+        if let Login::Tokens(tokens) = &self.login {
+            return Ok((self.send_with_token(&**tokens, make).await?, None));
+        }
         let known = *self.way.lock().unwrap_or_else(PoisonError::into_inner);
         let way = match known {
             Some(way) => way,
@@ -228,6 +247,33 @@ impl Transport {
         self.remember(way);
         let answer = self.send_by(way, make).await?;
         Ok((answer.response, answer.lane))
+    }
+
+    /// Sends a request with the access token of the moment; when that is refused before its time, once more with another one.
+    async fn send_with_token(
+        &self,
+        tokens: &dyn AccessTokens,
+        make: &(dyn Fn(&Client) -> RequestBuilder + Sync),
+    ) -> Result<Response, Fault> {
+        let send = async |token: &Secret| {
+            let value = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let mut value = HeaderValue::from_str(&value).map_err(|_| self.judge.malformed_token())?;
+            value.set_sensitive(true);
+            let request = make(&self.http).header(header::AUTHORIZATION, value);
+            request.send().await.map_err(|error| self.connection_fault(error))
+        };
+        let token = tokens.current().await?;
+        let response = send(&token).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let other = tokens.instead_of(&token).await?;
+        if other.expose() == token.expose() {
+            return Ok(response);
+        }
+        // Read to its end, so that the connection can be used again; it does not matter whether it can.
+        let _ = self.body(response, FAULT_BYTES).await;
+        send(&other).await
     }
 
     fn remember(&self, way: Way) {
@@ -256,10 +302,18 @@ impl Transport {
     }
 
     async fn send_by(&self, way: Way, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<Answer, Fault> {
+        let Login::Password {
+            username,
+            password,
+            authorization,
+        } = &self.login
+        else {
+            unreachable!("tokens go another way");
+        };
         let scheme = match way {
             Way::Bound(scheme) => scheme,
             Way::Basic => {
-                let request = make(&self.http).header(header::AUTHORIZATION, self.authorization.clone());
+                let request = make(&self.http).header(header::AUTHORIZATION, authorization.clone());
                 let response = request.send().await.map_err(|error| self.connection_fault(error))?;
                 // Where basic authentication is not offered, what it carries is not looked at.
                 let judged = response.status() != StatusCode::UNAUTHORIZED || Way::Basic.is_offered(response.headers());
@@ -270,11 +324,16 @@ impl Transport {
                 });
             }
         };
-        self.send_logged_in(scheme, make).await
+        self.send_logged_in(scheme, (username, password), make).await
     }
 
     /// Sends a request on a connection that is logged in, or logs it in first.
-    async fn send_logged_in(&self, scheme: Scheme, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<Answer, Fault> {
+    async fn send_logged_in(
+        &self,
+        scheme: Scheme,
+        (username, password): (&str, &str),
+        make: &(dyn Fn(&Client) -> RequestBuilder + Sync),
+    ) -> Result<Answer, Fault> {
         let server = Server {
             network: &self.network,
             endpoint: &self.endpoint,
@@ -324,7 +383,7 @@ impl Transport {
                 }
             };
             let (host, binding) = (self.endpoint.host_str().unwrap_or_default(), connection.binding.as_deref());
-            let proof = handshake.second(challenged.headers(), &self.username, &self.password, host, binding);
+            let proof = handshake.second(challenged.headers(), username, password, host, binding);
             let Some(proof) = proof else {
                 return Ok(answer(challenged, lane, false));
             };
@@ -389,6 +448,9 @@ impl Transport {
         let headers = response.headers().clone();
         // The status says enough when the rest does not arrive.
         let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();
+        if status == StatusCode::UNAUTHORIZED && matches!(self.login, Login::Tokens(_)) {
+            return Err(self.judge.token_refused(&headers));
+        }
         Err(self.judge.status(status, &headers, &body))
     }
 

@@ -9,7 +9,10 @@ use super::{
     session::Session,
     wire::{Reply, Trouble, clean},
 };
-use crate::provider::{Credentials, ErrorClass, ProviderError};
+use crate::{
+    crypto::Secret,
+    provider::{Credentials, ErrorClass, ProviderError},
+};
 
 /// How a login goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +39,31 @@ impl Session {
     /// # Errors
     /// [`ErrorClass::LoginRequired`] when the login is refused; see there for the rest.
     pub(super) async fn log_in(&mut self, credentials: &Credentials) -> Result<Option<Reply>, ProviderError> {
-        let (step, username, secret, wanted): (_, _, _, &[Mechanism]) = match credentials {
-            Credentials::None => return Ok(None),
-            Credentials::Password { username, password } => (Step::Password, username, password, &[Mechanism::Plain, Mechanism::Login]),
-            Credentials::Token { username, token } => (Step::Token, username, token, &[Mechanism::Xoauth2]),
+        match credentials {
+            Credentials::None => Ok(None),
+            Credentials::Password { username, password } => self.log_in_with(Step::Password, username, password).await.map(Some),
+            Credentials::Token { username, tokens } => {
+                let token = tokens.current().await?;
+                check_one(&self.judge, username, &token)?;
+                match self.log_in_with(Step::Token, username, &token).await {
+                    Err(error) if error.class == ErrorClass::LoginRequired => {
+                        // It may have been withdrawn before its time: another one tells whether the login itself is refused.
+                        let other = tokens.instead_of(&token).await?;
+                        if other.expose() == token.expose() {
+                            return Err(error);
+                        }
+                        self.log_in_with(Step::Token, username, &other).await.map(Some)
+                    }
+                    answer => answer.map(Some),
+                }
+            }
+        }
+    }
+
+    async fn log_in_with(&mut self, step: Step, username: &str, secret: &Secret) -> Result<Reply, ProviderError> {
+        let wanted: &[Mechanism] = match step {
+            Step::Token => &[Mechanism::Xoauth2],
+            _ => &[Mechanism::Plain, Mechanism::Login],
         };
         let offered = &self.offers.mechanisms;
         let Some(mechanism) = wanted
@@ -52,7 +76,7 @@ impl Session {
         let answer = self.exchange(*mechanism, username, secret).await;
         let (reply, challenge) = answer.map_err(|trouble| self.judge.trouble(step, trouble))?;
         if reply.code == 235 {
-            return Ok(Some(reply));
+            return Ok(reply);
         }
         let mut error = self.judge.reply(step, username, &reply);
         if !challenge.is_empty() {
@@ -143,11 +167,15 @@ fn challenge_words(reply: &Reply) -> String {
 
 /// Refuses logins that cannot go over the wire as they are.
 pub(super) fn check(judge: &Judge, credentials: &Credentials) -> Result<(), ProviderError> {
-    let (username, secret) = match credentials {
-        Credentials::None => return Ok(()),
-        Credentials::Password { username, password } => (username, password),
-        Credentials::Token { username, token } => (username, token),
-    };
+    match credentials {
+        Credentials::None => Ok(()),
+        Credentials::Password { username, password } => check_one(judge, username, password),
+        // The token is judged when there is one.
+        Credentials::Token { username, .. } => check_one(judge, username, &"token".into()),
+    }
+}
+
+fn check_one(judge: &Judge, username: &str, secret: &Secret) -> Result<(), ProviderError> {
     let ends = |c: char| c == '\0' || c == '\x01';
     if username.is_empty() || secret.expose().is_empty() || username.contains(ends) || secret.expose().contains(ends) {
         return Err(judge.fault(

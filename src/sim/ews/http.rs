@@ -12,10 +12,9 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
+use super::super::listener::Switch;
 use super::{
-    FaultKind, Request, Shared,
-    listener::Switch,
-    lock,
+    FaultKind, Request, Shared, lock,
     operations::{Answer, Call, Failure},
     schema, streaming,
     xml::{self, Element},
@@ -99,7 +98,7 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
     }
     match authenticate(shared, &request) {
         Some(login) => seen.login = login,
-        None => return unauthorized().into(),
+        None => return unauthorized(shared).into(),
     }
     if request.method() != Method::POST {
         return plain(StatusCode::METHOD_NOT_ALLOWED).into();
@@ -133,7 +132,7 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
     match struck {
         Some(FaultKind::SoapFaultBusy { backoff }) => return fault(&Failure::busy(backoff)).into(),
         Some(FaultKind::SoapFault(code)) => return fault(&Failure::new(code, "A fault as scripted.")).into(),
-        Some(FaultKind::Http { status: 401, .. }) => return unauthorized().into(),
+        Some(FaultKind::Http { status: 401, .. }) => return unauthorized(shared).into(),
         Some(FaultKind::Http { status, retry_after }) => return refused(status, retry_after).into(),
         Some(FaultKind::DropBeforeAnswer) => return Outcome::Cut,
         Some(FaultKind::Garbage) => return ok("text/xml; charset=utf-8", Body::from(&b"\x00\xff<\x1b]]>garbage"[..])).into(),
@@ -217,10 +216,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-/// The login of a request whose password is right.
+/// The login of a request whose password or access token is right.
 fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, credentials) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        let login = shared.tokens.as_ref()?(credentials.trim())?.to_lowercase();
+        return shared.world().logins.contains_key(&login).then_some(login);
+    }
+    if shared.bearer_only {
+        return None;
+    }
     let decoded = STANDARD.decode(credentials.trim()).ok()?;
     let (login, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let login = login.to_lowercase();
@@ -275,10 +281,21 @@ fn ok(content_type: &'static str, body: Body) -> Response {
     response
 }
 
-fn unauthorized() -> Response {
+fn unauthorized(shared: &Shared) -> Response {
     let mut response = plain(StatusCode::UNAUTHORIZED);
-    let challenge = HeaderValue::from_static("Basic realm=\"127.0.0.1\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    let mut offer = |challenge| {
+        let challenge = HeaderValue::from_static(challenge);
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    };
+    if shared.tokens.is_some() {
+        offer(
+            "Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\", trusted_issuers=\"00000001-0000-0000-c000-000000000000@*\", \
+             token_types=\"app_asserted_user_v1 service_asserted_app_v1\", error=\"invalid_token\"",
+        );
+    }
+    if !shared.bearer_only {
+        offer("Basic realm=\"127.0.0.1\"");
+    }
     response
 }
 

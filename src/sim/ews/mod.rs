@@ -20,7 +20,6 @@ mod folders;
 mod http;
 mod ids;
 mod items;
-mod listener;
 mod operations;
 mod properties;
 mod raw;
@@ -63,10 +62,12 @@ pub use self::{
 use self::{
     faults::{Record, Script},
     ids::Ids,
-    listener::{Door, Switch, Wrap},
     world::{Flags, World},
 };
-use super::MimeMode;
+use super::{
+    MimeMode,
+    listener::{self, Door, Switch, Wrap},
+};
 use crate::domain::{Clock, SystemClock, Timestamp};
 
 /// What Exchange allows. The defaults are its own.
@@ -112,7 +113,12 @@ pub struct Builder {
     minute: Duration,
     wrap: Option<Wrap>,
     clock: Arc<dyn Clock>,
+    tokens: Option<Tokens>,
+    bearer_only: bool,
 }
+
+/// Tells which login an access token stands for. `None`: it is not good.
+pub type Tokens = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,6 +182,20 @@ impl Builder {
         self
     }
 
+    /// Takes access tokens too (RFC 6750): one logs in as the login that it stands for, with the same rights as by its password.
+    #[must_use]
+    pub fn tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Takes access tokens and nothing else.
+    #[must_use]
+    pub fn bearer_only(mut self) -> Self {
+        self.bearer_only = true;
+        self
+    }
+
     /// Serves `https`: `accept` is called with each connection and makes the handshake, such as `tokio_rustls::TlsAcceptor::accept`.
     /// The server itself needs no TLS library then.
     #[must_use]
@@ -208,6 +228,8 @@ impl Builder {
             heartbeat: self.heartbeat,
             minute: self.minute,
             clock: self.clock,
+            tokens: self.tokens,
+            bearer_only: self.bearer_only,
             started: Instant::now(),
             message_ids: AtomicU64::new(0),
             world: Mutex::default(),
@@ -241,6 +263,8 @@ struct Shared {
     heartbeat: Duration,
     minute: Duration,
     clock: Arc<dyn Clock>,
+    tokens: Option<Tokens>,
+    bearer_only: bool,
     started: Instant,
     /// Message-IDs made so far.
     message_ids: AtomicU64,
@@ -322,6 +346,8 @@ impl Exchange {
             minute: Duration::from_secs(60),
             wrap: None,
             clock: Arc::new(SystemClock),
+            tokens: None,
+            bearer_only: false,
         }
     }
 

@@ -13,6 +13,7 @@ pub struct Model {
     pub kind: String,
     pub endpoint: String,
     pub username: String,
+    pub login_address: String,
     pub password_sealed: Option<Vec<u8>>,
     pub problem: String,
     pub version: i64,

@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261123_001_main_job;
 mod m20261125_002_agents;
+mod m20261125_003_logins;
 
 pub struct Migrator;
 
@@ -12,6 +13,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_001_main_job::Migration),
             Box::new(m20261125_002_agents::Migration),
+            Box::new(m20261125_003_logins::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! What every field of a maintenance account may be.
 
-use mailagent_client::v1::{AgentKind, AuthenticationMethod, MaintenanceAccount};
+use mailagent_client::v1::{AgentKind, AuthenticationMethod, AuthenticationState, MaintenanceAccount};
 
 use super::{
     Refusal, assert_refused, create_account,
@@ -158,6 +158,8 @@ async fn logins_depend_on_the_kind_and_on_the_method() {
     };
     check(&ews, "the tenant's authentication method is MODERN").await;
     // What is stored stays, and may be written back.
-    let written = update_account(&client, made.clone(), Some(&["*"])).await.unwrap();
+    let mut written = update_account(&client, made.clone(), Some(&["*"])).await.unwrap();
+    let login = written.authentication.take().expect("under MODERN it has a login, or lacks one");
+    assert_eq!((login.state(), &login.source), (AuthenticationState::None, &made.name));
     assert_eq!(written, made);
 }

@@ -146,6 +146,7 @@ async fn an_agent_that_was_read_can_be_written_back() {
             let after = get(&client, &before.name).await.unwrap();
             let settings = |agent: &Agent| Agent {
                 health: None,
+                authentication: None,
                 ..agent.clone()
             };
             assert_eq!(settings(&after), settings(before), "nothing is lost, nothing changed");

@@ -29,6 +29,8 @@ pub struct Theirs {
     pub outcome: String,
     pub note: String,
     pub message: String,
+    pub login_state: String,
+    pub tokens: String,
     pub matches: String,
     pub changes: String,
     pub messages: String,
@@ -115,6 +117,56 @@ fn agents(h: &Harness, theirs: &Theirs) -> Vec<Row> {
             "AgentService/TestAgent",
             &[AgentUse, AgentWrite],
             not_found(&v1::TestAgentRequest { name: name(&theirs.agent) }),
+        ),
+        (
+            "AgentService/BeginLogin",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::BeginLoginRequest {
+                name: name(&theirs.agent),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/CompleteLogin",
+            &[AgentUse, AgentWrite],
+            refused(&v1::CompleteLoginRequest {
+                state: name(&theirs.login_state),
+                authorization_code: name("code"),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/RevokeLogin",
+            &[AgentUse, AgentWrite],
+            not_found(&v1::RevokeLoginRequest { name: name(&theirs.agent) }),
+        ),
+        (
+            "AgentService/WatchTokens",
+            &[AgentRead, AgentUse, AgentWrite],
+            refused(&v1::WatchTokensRequest {
+                cursor: name(&theirs.tokens),
+                filter: None,
+            }),
+        ),
+        (
+            "AgentService/BeginAdminConsent",
+            &[TenantAdmin],
+            own(&v1::BeginAdminConsentRequest {
+                domain: name("example.com"),
+                ..Default::default()
+            }),
+        ),
+        (
+            "AgentService/ListAdminConsents",
+            &[TenantAdmin, AgentWrite],
+            nothing(&v1::ListAdminConsentsRequest::default()),
+        ),
+        (
+            "AgentService/RevokeAdminConsent",
+            &[TenantAdmin],
+            not_found(&v1::RevokeAdminConsentRequest {
+                name: name("adminConsents/example.com"),
+            }),
         ),
         (
             "AgentService/GetTriageAllowance",

@@ -230,7 +230,7 @@ pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> Stri
         ..AgentSettings::default()
     };
     let patch = AgentPatch::all(USER, settings, Secret::new("password".to_owned()));
-    let (agent, _) = agents::create(ops, &admin(), patch, "").await.expect("the agent is created");
+    let agent = agents::create(ops, &admin(), patch, "").await.expect("the agent is created").agent;
     agent.id
 }
 

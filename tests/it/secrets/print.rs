@@ -1,12 +1,12 @@
 //! What `Debug` shows of everything that holds a secret: it ends up in panics, in assertions, and in logs by mistake.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use mailagent::{
     app,
     config::{self, Flag},
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
-    provider::{Credentials, EndpointRules, ExchangeLogin, SmtpLogin, ews::EwsConfig},
+    provider::{AccessTokens, Credentials, EndpointRules, ExchangeLogin, ProviderError, SmtpLogin, ews::EwsConfig},
     store::DatabaseLocation,
 };
 use mailagent_client::{Auth, v1};
@@ -71,6 +71,21 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
     );
     show("DatabaseLocation", &DatabaseLocation::Postgres(url.into()));
 
+    /// A login with one access token.
+    #[derive(Debug)]
+    struct Tokens(Secret);
+    #[tonic::async_trait]
+    impl AccessTokens for Tokens {
+        async fn current(&self) -> Result<Secret, ProviderError> {
+            Ok(self.0.clone())
+        }
+        async fn instead_of(&self, _: &Secret) -> Result<Secret, ProviderError> {
+            Ok(self.0.clone())
+        }
+        fn given(&self) -> Vec<Secret> {
+            vec![self.0.clone()]
+        }
+    }
     let credentials = || Credentials::Password {
         username: beacon.to_owned(),
         password: secret().into(),
@@ -80,7 +95,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
         "Credentials with a token",
         &Credentials::Token {
             username: beacon.to_owned(),
-            token: secret().into(),
+            tokens: Arc::new(Tokens(secret().into())),
         },
     );
     let rules = EndpointRules::default;

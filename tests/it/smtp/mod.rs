@@ -15,11 +15,12 @@ use std::{
 };
 
 use mailagent::{
+    crypto::Secret,
     domain::{SmtpSecurity, Timestamp},
     mime::{Draft, compose},
     provider::{
-        Credentials, EndpointRules, ErrorClass, MailSink, OutgoingMessage, ProviderError, Scrub, Scrubbed, SmtpConfig, SmtpLogin, Stage,
-        StageKind,
+        AccessTokens, Credentials, EndpointRules, ErrorClass, MailSink, OutgoingMessage, ProviderError, Scrub, Scrubbed, SmtpConfig,
+        SmtpLogin, Stage, StageKind,
         net::{Network, NetworkConfig},
         smtp::SmtpSink,
     },
@@ -129,7 +130,26 @@ fn password(username: &str, password: &str) -> Credentials {
 fn token(username: &str, token: &str) -> Credentials {
     Credentials::Token {
         username: username.to_owned(),
-        token: token.to_owned().into(),
+        tokens: Arc::new(OneToken(token.to_owned())),
+    }
+}
+
+/// A login with one access token and no other.
+#[derive(Debug)]
+struct OneToken(String);
+
+#[tonic::async_trait]
+impl AccessTokens for OneToken {
+    async fn current(&self) -> Result<Secret, ProviderError> {
+        Ok(self.0.as_str().into())
+    }
+
+    async fn instead_of(&self, _: &Secret) -> Result<Secret, ProviderError> {
+        self.current().await
+    }
+
+    fn given(&self) -> Vec<Secret> {
+        vec![self.0.as_str().into()]
     }
 }
 

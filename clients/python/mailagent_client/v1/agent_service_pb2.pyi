@@ -5,6 +5,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from mailagent_client.v1 import login_pb2 as _login_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -115,7 +116,7 @@ AGENT_HEALTH_STATE_UNREACHABLE: AgentHealthState
 AGENT_HEALTH_STATE_DISABLED: AgentHealthState
 
 class Agent(_message.Message):
-    __slots__ = ("name", "owner_user", "kind", "from_name", "from_address", "disabled", "exchange", "health", "create_time", "update_time", "etag", "campaign_compatible", "smtp")
+    __slots__ = ("name", "owner_user", "kind", "from_name", "from_address", "disabled", "exchange", "health", "create_time", "update_time", "etag", "campaign_compatible", "smtp", "authentication")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_USER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +130,7 @@ class Agent(_message.Message):
     ETAG_FIELD_NUMBER: _ClassVar[int]
     CAMPAIGN_COMPATIBLE_FIELD_NUMBER: _ClassVar[int]
     SMTP_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner_user: str
     kind: AgentKind
@@ -142,7 +144,8 @@ class Agent(_message.Message):
     etag: str
     campaign_compatible: bool
     smtp: SmtpSettings
-    def __init__(self, name: _Optional[str] = ..., owner_user: _Optional[str] = ..., kind: _Optional[_Union[AgentKind, str]] = ..., from_name: _Optional[str] = ..., from_address: _Optional[str] = ..., disabled: _Optional[bool] = ..., exchange: _Optional[_Union[ExchangeSettings, _Mapping]] = ..., health: _Optional[_Union[AgentHealth, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., campaign_compatible: _Optional[bool] = ..., smtp: _Optional[_Union[SmtpSettings, _Mapping]] = ...) -> None: ...
+    authentication: _login_pb2.Authentication
+    def __init__(self, name: _Optional[str] = ..., owner_user: _Optional[str] = ..., kind: _Optional[_Union[AgentKind, str]] = ..., from_name: _Optional[str] = ..., from_address: _Optional[str] = ..., disabled: _Optional[bool] = ..., exchange: _Optional[_Union[ExchangeSettings, _Mapping]] = ..., health: _Optional[_Union[AgentHealth, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., campaign_compatible: _Optional[bool] = ..., smtp: _Optional[_Union[SmtpSettings, _Mapping]] = ..., authentication: _Optional[_Union[_login_pb2.Authentication, _Mapping]] = ...) -> None: ...
 
 class SmtpSettings(_message.Message):
     __slots__ = ("host", "port", "security", "authentication", "username", "password", "password_set")
@@ -207,7 +210,7 @@ class SweepOptions(_message.Message):
     def __init__(self, create_non_matching_contacts: _Optional[bool] = ..., keep_full_message: _Optional[bool] = ...) -> None: ...
 
 class MaintenanceAccount(_message.Message):
-    __slots__ = ("name", "display_name", "kind", "endpoint", "username", "password", "password_set", "agent_count", "problem", "create_time", "update_time", "etag")
+    __slots__ = ("name", "display_name", "kind", "endpoint", "username", "password", "password_set", "agent_count", "problem", "create_time", "update_time", "etag", "login_address", "authentication")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +223,8 @@ class MaintenanceAccount(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     kind: AgentKind
@@ -232,7 +237,9 @@ class MaintenanceAccount(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[AgentKind, str]] = ..., endpoint: _Optional[str] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., password_set: _Optional[bool] = ..., agent_count: _Optional[int] = ..., problem: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    login_address: str
+    authentication: _login_pb2.Authentication
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., kind: _Optional[_Union[AgentKind, str]] = ..., endpoint: _Optional[str] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., password_set: _Optional[bool] = ..., agent_count: _Optional[int] = ..., problem: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., login_address: _Optional[str] = ..., authentication: _Optional[_Union[_login_pb2.Authentication, _Mapping]] = ...) -> None: ...
 
 class TriageAllowance(_message.Message):
     __slots__ = ("name", "total_count", "used_count")

@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from mailagent_client.v1 import agent_service_pb2 as mailagent_dot_v1_dot_agent__service__pb2
+from mailagent_client.v1 import login_pb2 as mailagent_dot_v1_dot_login__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -73,6 +74,26 @@ class AgentServiceStub:
                 request_serializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentRequest.SerializeToString,
                 response_deserializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentResponse.FromString,
                 _registered_method=True)
+        self.BeginLogin = channel.unary_unary(
+                '/mailagent.v1.AgentService/BeginLogin',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.BeginLoginRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_login__pb2.BeginLoginResponse.FromString,
+                _registered_method=True)
+        self.CompleteLogin = channel.unary_unary(
+                '/mailagent.v1.AgentService/CompleteLogin',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.CompleteLoginRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_login__pb2.CompleteLoginResponse.FromString,
+                _registered_method=True)
+        self.RevokeLogin = channel.unary_unary(
+                '/mailagent.v1.AgentService/RevokeLogin',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.RevokeLoginRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_login__pb2.RevokeLoginResponse.FromString,
+                _registered_method=True)
+        self.WatchTokens = channel.unary_stream(
+                '/mailagent.v1.AgentService/WatchTokens',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.WatchTokensRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_login__pb2.WatchTokensResponse.FromString,
+                _registered_method=True)
         self.GetTriageAllowance = channel.unary_unary(
                 '/mailagent.v1.AgentService/GetTriageAllowance',
                 request_serializer=mailagent_dot_v1_dot_agent__service__pb2.GetTriageAllowanceRequest.SerializeToString,
@@ -111,6 +132,21 @@ class AgentServiceStub:
         self.DeleteMaintenanceAccount = channel.unary_unary(
                 '/mailagent.v1.AgentService/DeleteMaintenanceAccount',
                 request_serializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteMaintenanceAccountRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.BeginAdminConsent = channel.unary_unary(
+                '/mailagent.v1.AgentService/BeginAdminConsent',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.BeginAdminConsentRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_login__pb2.BeginAdminConsentResponse.FromString,
+                _registered_method=True)
+        self.ListAdminConsents = channel.unary_unary(
+                '/mailagent.v1.AgentService/ListAdminConsents',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.ListAdminConsentsRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_login__pb2.ListAdminConsentsResponse.FromString,
+                _registered_method=True)
+        self.RevokeAdminConsent = channel.unary_unary(
+                '/mailagent.v1.AgentService/RevokeAdminConsent',
+                request_serializer=mailagent_dot_v1_dot_login__pb2.RevokeAdminConsentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
 
@@ -182,6 +218,43 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BeginLogin(self, request, context):
+        """Begins a login by OAuth 2.0 (authorisation code with PKCE) of an agent's mailbox or of a maintenance account. The caller opens the
+        address in a browser; the provider sends it back to the service's own page, or to the front end, which calls CompleteLogin.
+        FAILED_PRECONDITION where no such login is used, when the operator has set up no provider for it, and when the tokens of the provider
+        may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for an agent of one's own, or
+        `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteLogin(self, request, context):
+        """Completes a login whose result the front end received: by the same user, within 10 minutes, once. From then on the agent's work goes on
+        where it stopped. FAILED_PRECONDITION when another account logged in than the one asked for, when scopes were not granted (named in the
+        details), or when the provider refused; nothing is stored then. INVALID_ARGUMENT when the state is not one of this caller's, was used or
+        is too old. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeLogin(self, request, context):
+        """Ends a login: wipes its tokens and tells the provider, where that takes it. The work that needs it stops at once. Does nothing when there
+        is none. Scope: as BeginLogin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchTokens(self, request, context):
+        """Tells of logins that end soon, ended, were renewed or are refused, of admin consents, and of the operator's secrets that end soon. Without
+        `agent.write`, of the logins of one's own agents only. Scope: `agent.read`, `agent.use` or `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTriageAllowance(self, request, context):
         """Returns how many agents may be triage agents, and how many are. Scope: `agent.read`, `agent.write`, `agent.use` or `tenant.admin`.
         """
@@ -241,6 +314,29 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BeginAdminConsent(self, request, context):
+        """Begins an admin consent for an e-mail domain. FAILED_PRECONDITION when the operator has set up no provider for it. A consent that is
+        there is renewed. Scope: `tenant.admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAdminConsents(self, request, context):
+        """Lists admin consents, by domain. Scope: `tenant.admin` or `agent.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeAdminConsent(self, request, context):
+        """Gives an admin consent up: its agents stop at once. The provider takes no such call, so an administrator of the directory removes the
+        application there too. Scope: `tenant.admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -278,6 +374,26 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.TestAgent,
                     request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentRequest.FromString,
                     response_serializer=mailagent_dot_v1_dot_agent__service__pb2.TestAgentResponse.SerializeToString,
+            ),
+            'BeginLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginLogin,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.BeginLoginRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_login__pb2.BeginLoginResponse.SerializeToString,
+            ),
+            'CompleteLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteLogin,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.CompleteLoginRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_login__pb2.CompleteLoginResponse.SerializeToString,
+            ),
+            'RevokeLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeLogin,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.RevokeLoginRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_login__pb2.RevokeLoginResponse.SerializeToString,
+            ),
+            'WatchTokens': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTokens,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.WatchTokensRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_login__pb2.WatchTokensResponse.SerializeToString,
             ),
             'GetTriageAllowance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTriageAllowance,
@@ -317,6 +433,21 @@ def add_AgentServiceServicer_to_server(servicer, server):
             'DeleteMaintenanceAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteMaintenanceAccount,
                     request_deserializer=mailagent_dot_v1_dot_agent__service__pb2.DeleteMaintenanceAccountRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'BeginAdminConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginAdminConsent,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.BeginAdminConsentRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_login__pb2.BeginAdminConsentResponse.SerializeToString,
+            ),
+            'ListAdminConsents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAdminConsents,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.ListAdminConsentsRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_login__pb2.ListAdminConsentsResponse.SerializeToString,
+            ),
+            'RevokeAdminConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeAdminConsent,
+                    request_deserializer=mailagent_dot_v1_dot_login__pb2.RevokeAdminConsentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
@@ -512,6 +643,114 @@ class AgentService:
             '/mailagent.v1.AgentService/TestAgent',
             mailagent_dot_v1_dot_agent__service__pb2.TestAgentRequest.SerializeToString,
             mailagent_dot_v1_dot_agent__service__pb2.TestAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/BeginLogin',
+            mailagent_dot_v1_dot_login__pb2.BeginLoginRequest.SerializeToString,
+            mailagent_dot_v1_dot_login__pb2.BeginLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/CompleteLogin',
+            mailagent_dot_v1_dot_login__pb2.CompleteLoginRequest.SerializeToString,
+            mailagent_dot_v1_dot_login__pb2.CompleteLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/RevokeLogin',
+            mailagent_dot_v1_dot_login__pb2.RevokeLoginRequest.SerializeToString,
+            mailagent_dot_v1_dot_login__pb2.RevokeLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mailagent.v1.AgentService/WatchTokens',
+            mailagent_dot_v1_dot_login__pb2.WatchTokensRequest.SerializeToString,
+            mailagent_dot_v1_dot_login__pb2.WatchTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -727,6 +966,87 @@ class AgentService:
             target,
             '/mailagent.v1.AgentService/DeleteMaintenanceAccount',
             mailagent_dot_v1_dot_agent__service__pb2.DeleteMaintenanceAccountRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginAdminConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/BeginAdminConsent',
+            mailagent_dot_v1_dot_login__pb2.BeginAdminConsentRequest.SerializeToString,
+            mailagent_dot_v1_dot_login__pb2.BeginAdminConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAdminConsents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/ListAdminConsents',
+            mailagent_dot_v1_dot_login__pb2.ListAdminConsentsRequest.SerializeToString,
+            mailagent_dot_v1_dot_login__pb2.ListAdminConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeAdminConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mailagent.v1.AgentService/RevokeAdminConsent',
+            mailagent_dot_v1_dot_login__pb2.RevokeAdminConsentRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -1,4 +1,4 @@
-//! Connections that can be cut at any moment, by a scripted fault or when the server stops; optionally wrapped in TLS.
+//! Connections of simulated servers that can be cut at any moment, by a scripted fault or when the server stops; optionally wrapped in TLS.
 
 use std::{
     fmt, io,

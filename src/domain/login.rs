@@ -1,0 +1,323 @@
+//! Logins by OAuth 2.0: whose they are, how long they live, and when people are warned.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Agent, AgentKind, AuthenticationMethod, SmtpAuthentication, Timestamp};
+
+/// How long before a login or a secret ends people are told, each once for each life; the longest first.
+pub const THRESHOLDS: [Duration; 5] = [days(14), days(7), days(3), days(1), Duration::from_secs(3600)];
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 3600)
+}
+
+/// Whose login it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LoginSource {
+    /// An agent's own, by the agent's id.
+    Agent(String),
+    /// A maintenance account's, by its id.
+    MaintenanceAccount(String),
+    /// That of this service itself, for the mailboxes of an e-mail domain.
+    AdminConsent(String),
+}
+
+impl LoginSource {
+    /// Which login opens an agent's mailbox. `None` where no login by OAuth is used.
+    pub fn of(agent: &Agent, method: AuthenticationMethod) -> Option<Self> {
+        let settings = &agent.settings;
+        let own = || Self::Agent(agent.id.clone());
+        match settings.kind {
+            AgentKind::Smtp => (settings.smtp.effective_authentication() == SmtpAuthentication::Oauth).then(own),
+            _ if method == AuthenticationMethod::Basic => None,
+            _ if !settings.uses_maintenance_account() => Some(own()),
+            AgentKind::ExchangeEws => Some(Self::MaintenanceAccount(settings.exchange.maintenance_account.clone())),
+            AgentKind::ExchangeGraph => Some(Self::AdminConsent(domain_of(agent.mailbox_address()))),
+        }
+    }
+
+    /// The reverse of its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (collection, id) = text.split_once('/')?;
+        let id = id.to_owned();
+        match collection {
+            _ if id.is_empty() || id.contains('/') => None,
+            "agents" => Some(Self::Agent(id)),
+            "maintenanceAccounts" => Some(Self::MaintenanceAccount(id)),
+            "adminConsents" => Some(Self::AdminConsent(id)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for LoginSource {
+    /// The resource's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(id) => write!(f, "agents/{id}"),
+            Self::MaintenanceAccount(id) => write!(f, "maintenanceAccounts/{id}"),
+            Self::AdminConsent(domain) => write!(f, "adminConsents/{domain}"),
+        }
+    }
+}
+
+/// The domain of an address in lower case.
+pub fn domain_of(address: &str) -> String {
+    address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase()
+}
+
+/// What a login is for: tokens are for one kind of server (resource) each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginUse {
+    /// Microsoft Graph.
+    Graph,
+    /// Exchange Web Services.
+    Ews,
+    /// Sending over SMTP.
+    Smtp,
+}
+
+impl From<AgentKind> for LoginUse {
+    fn from(kind: AgentKind) -> Self {
+        match kind {
+            AgentKind::Smtp => Self::Smtp,
+            AgentKind::ExchangeEws => Self::Ews,
+            AgentKind::ExchangeGraph => Self::Graph,
+        }
+    }
+}
+
+/// Whether a login is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginState {
+    /// As far as is known.
+    #[default]
+    Active,
+    /// Its time is over.
+    Expired,
+    /// The provider refused it.
+    Required,
+}
+
+/// A login, without its tokens, which are kept apart: see `ops::tokens`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// A ULID. Another with each login.
+    pub id: String,
+    /// Whose it is.
+    pub source: LoginSource,
+    /// What it is for.
+    pub usage: LoginUse,
+    /// Name of the provider in the operator's settings.
+    pub provider: String,
+    /// Who logged in, as the provider names the account; of an admin consent, the directory's id.
+    pub account: String,
+    /// CRM's id of the user who began it.
+    pub user: String,
+    /// Whether it is good.
+    pub state: LoginState,
+    /// Why somebody has to log in again. Empty when it is good.
+    pub problem: String,
+    /// The provider's own words.
+    pub provider_reply: String,
+    /// When it was made.
+    pub made: Timestamp,
+    /// Since when its present life counts.
+    pub renewed: Timestamp,
+    /// When its present life ends. `None` for one without an end.
+    pub expires: Option<Timestamp>,
+    /// The lowest threshold that was told in this life.
+    pub warned: Option<Duration>,
+    /// When the access token ends. `None` without one.
+    pub access_expires: Option<Timestamp>,
+    /// When the access token is to be renewed, or renewing it is to be tried again.
+    pub renew_at: Timestamp,
+    /// Renewals that failed in a row.
+    pub failures: i32,
+    /// Since when renewing fails, and why. `None` when it works.
+    pub failing: Option<(Timestamp, String)>,
+    /// Counts the writes of its tokens, from 1.
+    pub version: i64,
+}
+
+impl Login {
+    /// Whole length of its present life.
+    pub fn life(&self) -> Option<Duration> {
+        Some(self.expires?.since(self.renewed))
+    }
+
+    /// What is left of its life, as a span and as a fraction of the whole.
+    pub fn left(&self, now: Timestamp) -> Option<(Duration, f64)> {
+        let left = self.expires?.since(now);
+        let life = self.life()?;
+        let fraction = if life.is_zero() {
+            0.0
+        } else {
+            left.as_secs_f64() / life.as_secs_f64()
+        };
+        Some((left, fraction.min(1.0)))
+    }
+
+    /// When the next threshold is passed, or, behind the last, its life ends. `None` when that was told, and for one without an end.
+    pub fn next_warning(&self) -> Option<Timestamp> {
+        let expires = self.expires.filter(|_| self.state == LoginState::Active)?;
+        Some(next_threshold(self.life()?, self.warned).map_or(expires, |threshold| expires.before(threshold)))
+    }
+
+    /// The lowest threshold that was passed by now and not told.
+    pub fn passed(&self, now: Timestamp) -> Option<Duration> {
+        passed(self.life()?, self.expires?.since(now), self.warned)
+    }
+}
+
+/// The lowest threshold below `life` that `left` has passed, if it is lower than what was told. Those above the whole life were never ahead.
+pub fn passed(life: Duration, left: Duration, told: Option<Duration>) -> Option<Duration> {
+    let lowest = THRESHOLDS.into_iter().rfind(|threshold| *threshold < life && left <= *threshold)?;
+    told.is_none_or(|told| lowest < told).then_some(lowest)
+}
+
+/// The highest threshold below `life` that is lower than what was told.
+fn next_threshold(life: Duration, told: Option<Duration>) -> Option<Duration> {
+    THRESHOLDS
+        .into_iter()
+        .find(|threshold| *threshold < life && told.is_none_or(|told| *threshold < told))
+}
+
+/// Something that happened to a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenEvent {
+    /// What happened.
+    pub kind: TokenEventKind,
+    /// Whose login it is, as a resource's name; with [`TokenEventKind::SecretExpiring`] the provider.
+    pub source: String,
+    /// CRM's id of the agent's owner. Empty when it is no agent's.
+    pub owner_user: String,
+    /// The account at the provider.
+    pub account: String,
+    /// Name of the provider.
+    pub provider: String,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// The threshold that was passed.
+    pub threshold: Option<Duration>,
+    /// What to do about it. Empty when nothing.
+    pub problem: String,
+    /// The provider's own words.
+    pub provider_reply: String,
+}
+
+/// What happened to a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEventKind {
+    /// It ends soon.
+    Expiring,
+    /// Its time is over.
+    Expired,
+    /// Somebody logged in, or one that was ending was renewed.
+    Renewed,
+    /// The provider refused it.
+    LoginRequired,
+    /// Somebody gave it up.
+    LoginRevoked,
+    /// An administrator consented.
+    ConsentGiven,
+    /// A consent was given up or withdrawn.
+    ConsentRevoked,
+    /// The operator's secret for a provider ends soon.
+    SecretExpiring,
+}
+
+impl TokenEvent {
+    /// What happened to this login. `owner` is that of the agent whose own it is.
+    pub fn new(kind: TokenEventKind, login: &Login, owner: &str) -> Self {
+        Self {
+            kind,
+            source: login.source.to_string(),
+            owner_user: owner.to_owned(),
+            account: login.account.clone(),
+            provider: login.provider.clone(),
+            expires: login.expires,
+            threshold: None,
+            problem: login.problem.clone(),
+            provider_reply: login.provider_reply.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn each_threshold_is_passed_once_and_after_a_pause_only_the_last() {
+        let check = |life, left, told, expected| assert_eq!(passed(life, left, told), expected, "{life:?} {left:?} {told:?}");
+        check(days(90), days(15), None, None);
+        check(days(90), days(14), None, Some(days(14)));
+        check(days(90), days(13), Some(days(14)), None);
+        check(days(90), days(2), None, Some(days(3)));
+        check(days(90), days(2), Some(days(14)), Some(days(3)));
+        check(days(90), Duration::ZERO, Some(days(1)), Some(HOUR));
+        check(days(90), Duration::ZERO, Some(HOUR), None);
+        // Of a short life, what was never ahead is not told.
+        check(days(2), days(2), None, None);
+        check(days(2), days(1), None, Some(days(1)));
+        check(HOUR, HOUR / 2, None, None);
+    }
+
+    #[test]
+    fn the_next_look_is_at_the_next_threshold_then_at_the_end() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let mut login = Login {
+            id: String::new(),
+            source: LoginSource::Agent("a".to_owned()),
+            usage: LoginUse::Ews,
+            provider: String::new(),
+            account: String::new(),
+            user: String::new(),
+            state: LoginState::Active,
+            problem: String::new(),
+            provider_reply: String::new(),
+            made: now,
+            renewed: now,
+            expires: Some(now.after(days(8))),
+            warned: None,
+            access_expires: None,
+            renew_at: now,
+            failures: 0,
+            failing: None,
+            version: 1,
+        };
+        let mut looks = Vec::new();
+        for _ in 0..5 {
+            let look = login.next_warning().expect("it has an end");
+            looks.push(look.since(now));
+            login.warned = login.passed(look).or(login.warned);
+        }
+        assert_eq!(looks, [days(1), days(5), days(7), days(8) - HOUR, days(8)]);
+        assert_eq!(login.left(now.after(days(6))), Some((days(2), 0.25)));
+        assert_eq!(login.left(now.after(days(9))), Some((Duration::ZERO, 0.0)));
+        login.state = LoginState::Expired;
+        assert_eq!(login.next_warning(), None);
+    }
+
+    #[test]
+    fn sources_have_names() {
+        for source in [
+            LoginSource::Agent("01J".to_owned()),
+            LoginSource::MaintenanceAccount("01K".to_owned()),
+            LoginSource::AdminConsent("example.com".to_owned()),
+        ] {
+            assert_eq!(LoginSource::parse(&source.to_string()), Some(source));
+        }
+        for other in ["", "agents", "agents/", "agents/a/b", "users/anna"] {
+            assert_eq!(LoginSource::parse(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A person's login: begun by a caller, completed in a browser or by the front end, given up.
+
+use std::time::Duration;
+
+use super::{
+    Ops, append,
+    attempt::{self, Answered, Beginning, Completer, Secrets, Taken},
+    consent, reassess,
+    subject::Subject,
+    tokens, told,
+    view::{AuthenticationView, view_of},
+};
+use crate::{
+    crypto::Secret,
+    domain::{AuditAction, Caller, Error, Kind, Login, LoginSource, LoginState, LoginUse, Reason, Result, Timestamp, TokenEventKind},
+    ops::audit::Changes,
+    provider::oauth::{Begin, LoginProvider, Redeem, Tokens},
+    store::{SealedTokens, Writer, retrying},
+};
+
+/// A login that was begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// The page to open in a browser.
+    pub url: String,
+    /// The account that must log in there.
+    pub account: String,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// Begins a login.
+///
+/// # Errors
+/// As of `AgentService.BeginLogin`.
+pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &str, redirect_url: &str) -> Result<Begun> {
+    let subject = Subject::find(&ops.store.tenant(&caller.tenant), Some(caller), source).await?;
+    let provider = subject.provider(ops, provider)?;
+    let redirect_url = match redirect_url {
+        "" => &ops.logins.callback_url,
+        url if ops.logins.redirect_urls.iter().any(|allowed| allowed == url) => url,
+        _ => {
+            let text = "must be empty, or one of the addresses that the operator allows (oauth.redirect_urls), letter by letter.";
+            return Err(Error::invalid_field("redirect_url", text));
+        }
+    };
+    let (id, state) = attempt::new_state(ops, &caller.tenant);
+    let nonce = attempt::nonce();
+    let account = subject.accounts.first().cloned().unwrap_or_default();
+    let begun = Begin {
+        redirect_url,
+        usage: subject.usage,
+        state,
+        nonce: &nonce,
+        account: &account,
+    };
+    let (url, verifier) = provider.begin(begun).await.map_err(|fault| told(provider.name(), fault))?;
+    let beginning = Beginning {
+        id,
+        source: subject.source,
+        provider: provider.name(),
+        redirect_url,
+        secrets: Secrets {
+            verifier: verifier.expose().clone(),
+            nonce,
+        },
+    };
+    let attempt = attempt::remember(ops, caller, beginning).await?;
+    Ok(Begun {
+        url: url.into(),
+        account,
+        expires: attempt.expires,
+    })
+}
+
+/// Completes a login, or a consent at the service's own page. It runs to its end also when the caller goes away.
+///
+/// # Errors
+/// As of `AgentService.CompleteLogin`.
+pub async fn complete(ops: &Ops, completer: Completer<'_>, state: &str, answered: Answered) -> Result<AuthenticationView> {
+    let taken = attempt::take(ops, completer, state).await?;
+    let work = {
+        let ops = ops.clone();
+        async move {
+            match (&taken.attempt.source, answered) {
+                (_, Answered::Error(error, words)) => Err(refused(&taken, &error, &words)),
+                (LoginSource::AdminConsent(domain), Answered::Consent) => consent::complete(&ops, &taken, domain).await,
+                (LoginSource::AdminConsent(_), Answered::Code(_)) | (_, Answered::Consent) => Err(attempt::invalid()),
+                (_, Answered::Code(code)) => redeem(&ops, &taken, &code).await,
+            }
+        }
+    };
+    tokens::detached(ops, work).await
+}
+
+/// The provider, or the person there, declined.
+fn refused(taken: &Taken, error: &str, words: &str) -> Error {
+    let provider = &taken.attempt.provider;
+    let what = match error {
+        "access_denied" => format!("The login at {provider} was declined."),
+        _ => format!("{provider} refused the login."),
+    };
+    let reply = crate::provider::oauth::words(error, words);
+    let text = format!("{what} Nothing was stored; begin again to try once more. It said: {reply}");
+    Error::new(Kind::Precondition, Reason::LoginRefused, text)
+        .with("provider", provider)
+        .with("providerReply", reply)
+}
+
+async fn redeem(ops: &Ops, taken: &Taken, code: &Secret) -> Result<AuthenticationView> {
+    let attempt = &taken.attempt;
+    let subject = Subject::find(&ops.store.tenant(&taken.tenant), None, &attempt.source).await?;
+    let provider = subject.provider(ops, &attempt.provider)?;
+    let verifier = Secret::new(taken.secrets.verifier.clone());
+    let redeem = Redeem {
+        code,
+        verifier: &verifier,
+        redirect_url: &attempt.redirect_url,
+        usage: subject.usage,
+    };
+    let fault = |fault| told(provider.name(), fault);
+    let got = provider.redeem(redeem, ops.now()).await.map_err(fault)?;
+    let missing = provider.missing_scopes(subject.usage, &got);
+    if !missing.is_empty() {
+        return Err(scopes_missing(provider.name(), &missing));
+    }
+    let wanted: Vec<&str> = subject.accounts.iter().map(String::as_str).collect();
+    let names = provider
+        .account(&got, subject.usage, &taken.secrets.nonce, &wanted, ops.now())
+        .await
+        .map_err(fault)?;
+    let account = accepted(&subject, &names)?.to_owned();
+    let login = new_login(
+        ops,
+        attempt.source.clone(),
+        subject.usage,
+        (&provider, &attempt.user),
+        account,
+        &got,
+    );
+    let sealed = tokens::seal(ops, &taken.tenant, &login.id, &got).await?;
+    store(ops, taken, &login, &sealed).await?;
+    ops.agents_changed.notify_one();
+    Ok(view_of(ops, login.source.clone(), login.usage, Some(login)))
+}
+
+fn accepted<'a>(subject: &Subject, names: &'a [String]) -> Result<&'a str> {
+    subject.accepted(names).ok_or_else(|| {
+        let wanted = subject.accounts.first().cloned().unwrap_or_default();
+        let account = names.first().cloned().unwrap_or_default();
+        let who = match account.as_str() {
+            "" => "an account without a verified e-mail address".to_owned(),
+            account => account.to_owned(),
+        };
+        let text = format!(
+            "The account {who} logged in, but {} is for {wanted}. Nothing was stored. Log out at the provider, then begin again and log in as \
+             {wanted}; or correct the address.",
+            subject.source
+        );
+        Error::new(Kind::Precondition, Reason::LoginAccountMismatch, text)
+            .with("wanted", wanted)
+            .with("account", account)
+    })
+}
+
+fn scopes_missing(provider: &str, missing: &[String]) -> Error {
+    let missing = missing.join(" ");
+    let text = format!(
+        "{provider} did not grant all that is needed, so nothing was stored. Missing: {missing}. Begin again and accept all of it, or have an \
+         administrator allow it."
+    );
+    Error::new(Kind::Precondition, Reason::LoginScopesMissing, text).with("missing", missing)
+}
+
+/// A login with these tokens, as of now.
+pub(super) fn new_login(
+    ops: &Ops,
+    source: LoginSource,
+    usage: LoginUse,
+    (provider, user): (&LoginProvider, &str),
+    account: String,
+    got: &Tokens,
+) -> Login {
+    let now = ops.now();
+    let life = got.refresh_expires_in.unwrap_or(provider.settings().lifetime);
+    let access_expires = now.after(got.expires_in);
+    Login {
+        id: ops.ids.next(),
+        expires: (!matches!(source, LoginSource::AdminConsent(_))).then(|| now.after(life)),
+        source,
+        usage,
+        provider: provider.name().to_owned(),
+        account,
+        user: user.to_owned(),
+        state: LoginState::Active,
+        problem: String::new(),
+        provider_reply: String::new(),
+        made: now,
+        renewed: now,
+        warned: None,
+        access_expires: Some(access_expires),
+        renew_at: tokens::renew_at(got.expires_in, access_expires),
+        failures: 0,
+        failing: None,
+        version: 1,
+    }
+}
+
+/// Writes a login down, if what it is for still wants it.
+async fn store(ops: &Ops, taken: &Taken, login: &Login, sealed: &SealedTokens) -> Result<()> {
+    let by = Caller {
+        tenant: taken.tenant.clone(),
+        user: taken.attempt.user.clone(),
+        scopes: Vec::new(),
+    };
+    retrying(|| async {
+        let mut writer = ops.store.begin_alone(&taken.tenant).await?;
+        let subject = Subject::find(&writer, None, &login.source).await?;
+        accepted(&subject, std::slice::from_ref(&login.account))?;
+        subject.provider(ops, &login.provider)?;
+        let before = writer.login(&login.source).await?;
+        writer.put_login(login, sealed.clone()).await?;
+        if let LoginSource::MaintenanceAccount(id) = &login.source
+            && let Some(account) = writer.maintenance_account(id).await?
+        {
+            // What the server refused before was another login.
+            writer.set_maintenance_problem(id, account.version, "").await?;
+        }
+        let choices = writer.settings().await?.choices;
+        reassess(ops, &mut writer, &login.source, &choices).await?;
+        audit(ops, &mut writer, &by, before.as_ref(), Some(login)).await?;
+        append(ops, &mut writer, TokenEventKind::Renewed, login).await?;
+        writer.commit().await
+    })
+    .await
+}
+
+/// Writes down who logged in in whose place.
+pub(super) async fn audit(ops: &Ops, writer: &mut Writer, by: &Caller, before: Option<&Login>, after: Option<&Login>) -> Result<()> {
+    let Some(source) = after.or(before).map(|login| login.source.to_string()) else {
+        return Ok(());
+    };
+    // A renewed login of the same account is an event too.
+    let text = |login: Option<&Login>| login.map(|login| format!("{} at {} since {}", login.account, login.provider, login.made));
+    let changes = Changes::default().value("authentication", text(before).unwrap_or_default(), text(after).unwrap_or_default());
+    changes.record(ops, writer, by, AuditAction::Updated, source).await
+}
+
+/// Gives a login up: its tokens are wiped, and the provider is told, where it takes that. Returns whether it is.
+///
+/// # Errors
+/// As of `AgentService.RevokeLogin`.
+pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<bool> {
+    let told = retrying(|| async {
+        let mut writer = ops.store.begin_alone(&caller.tenant).await?;
+        Subject::find(&writer, Some(caller), source).await?;
+        let Some((login, told)) = give_up(ops, &mut writer, source).await? else {
+            return Ok(false);
+        };
+        let choices = writer.settings().await?.choices;
+        reassess(ops, &mut writer, source, &choices).await?;
+        audit(ops, &mut writer, caller, Some(&login), None).await?;
+        append(ops, &mut writer, TokenEventKind::LoginRevoked, &login).await?;
+        writer.commit().await?;
+        Ok(told)
+    })
+    .await?;
+    ops.agents_changed.notify_one();
+    ops.logins_changed.notify_one();
+    Ok(told)
+}
+
+/// Removes a login with its tokens, and remembers what the provider is to be told. Returns what it was, and whether the provider will be told.
+///
+/// # Errors
+/// As the database's.
+async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result<Option<(Login, bool)>> {
+    let Some((login, sealed)) = writer.take_login(source).await? else {
+        return Ok(None);
+    };
+    // Some providers have one grant for all logins of an account here, which would end with it.
+    let shared = writer.shares_grant(&login).await?;
+    let takes_it = ops
+        .logins
+        .providers
+        .get(&login.provider)
+        .is_some_and(|provider| provider.may_know_revocation());
+    let told = match sealed.refresh {
+        Some(token) if !shared && takes_it => {
+            writer.insert_revocation(&login, token, ops.now()).await?;
+            true
+        }
+        _ => false,
+    };
+    Ok(Some((login, told)))
+}
+
+/// Ends a login because what it was for is gone or another now: as [`revoke`], but within the transaction that changes that.
+///
+/// # Errors
+/// As the database's.
+pub(in crate::ops) async fn end(ops: &Ops, writer: &mut Writer, caller: &Caller, source: &LoginSource) -> Result<()> {
+    if let Some((login, _)) = give_up(ops, writer, source).await? {
+        audit(ops, writer, caller, Some(&login), None).await?;
+        append(ops, writer, TokenEventKind::LoginRevoked, &login).await?;
+    }
+    Ok(())
+}
+
+/// The longest that what is told to a provider is tried.
+pub(super) const REVOCATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -1,0 +1,168 @@
+//! What is told of logins as their time goes by: that they end soon, that they ended, and the same of the operator's secrets. Each is told once,
+//! whatever restarts and replicas there are: what was told is written down in the transaction that tells it.
+
+use std::time::Duration;
+
+use futures::Stream;
+
+use super::{Ops, append, person::REVOCATION_LIFE, reassess, tokens};
+use crate::{
+    domain::{Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, error_chain, passed},
+    ops::watch::{Cursors, Followed, follow_events},
+    provider::oauth::LoginProvider,
+    store::{Revocation, retrying},
+};
+
+/// Thresholds of a secret count for one that lives so long.
+const SECRET_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Chooses events of logins. Everything that is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Only of this login or provider, by its resource name.
+    pub source: Option<String>,
+    /// Only of these kinds. Empty: of all.
+    pub kinds: Vec<TokenEventKind>,
+}
+
+/// An event, as subscribers get it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The same at every delivery.
+    pub id: String,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// What happened.
+    pub event: TokenEvent,
+}
+
+/// Follows what happens to logins. Without `agent.write`, to those of the caller's own agents.
+///
+/// # Errors
+/// As of `AgentService.WatchTokens`.
+pub async fn watch(
+    ops: &Ops,
+    caller: &Caller,
+    cursors: Cursors,
+    cursor: &str,
+    filter: TokenFilter,
+) -> Result<impl Stream<Item = Result<Followed<Told>>> + Send + 'static> {
+    caller.need_any(&[Scope::AgentRead, Scope::AgentUse, Scope::AgentWrite])?;
+    let owner = (!caller.may(Scope::AgentWrite)).then(|| caller.user.clone());
+    let pick = move |id, time, what| {
+        let EventKind::Token(event) = what else { return None };
+        let passes = owner.as_ref().is_none_or(|owner| event.owner_user == *owner)
+            && filter.source.as_ref().is_none_or(|source| event.source == *source)
+            && (filter.kinds.is_empty() || filter.kinds.contains(&event.kind));
+        passes.then_some(Told { id, time, event: *event })
+    };
+    follow_events(ops, &caller.tenant, cursors, cursor, &["token"], pick).await
+}
+
+/// Tells what is to be told of a login by now: that a threshold was passed, or that its time is over.
+///
+/// # Errors
+/// As the database's.
+pub async fn tell(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
+    retrying(|| async {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        let Some(mut login) = writer.login(source).await? else {
+            return Ok(());
+        };
+        let now = ops.now();
+        let Some(expires) = login.expires.filter(|_| login.state == LoginState::Active) else {
+            return Ok(());
+        };
+        if expires <= now {
+            login.state = LoginState::Expired;
+            login.problem = format!("The login of {} at {} has expired. Log in again.", login.account, login.provider);
+            writer.update_login(&login).await?;
+            let choices = writer.settings().await?.choices;
+            reassess(ops, &mut writer, source, &choices).await?;
+            append(ops, &mut writer, TokenEventKind::Expired, &login).await?;
+        } else if let Some(threshold) = login.passed(now) {
+            login.warned = Some(threshold);
+            writer.update_login(&login).await?;
+            append(ops, &mut writer, TokenEventKind::Expiring, &login).await?;
+        }
+        writer.commit().await
+    })
+    .await
+}
+
+/// Tells the tenants that have logins with a provider that the operator's secret for it ends soon, and the operator in the log.
+///
+/// # Errors
+/// As the database's.
+pub async fn tell_of_secret(ops: &Ops, provider: &LoginProvider) -> Result<()> {
+    let Some(expires) = provider.settings().proof_expires else {
+        return Ok(());
+    };
+    if passed(SECRET_LIFE, expires.since(ops.now()), None).is_none() {
+        return Ok(());
+    }
+    for tenant in ops.store.tenants_of_provider(provider.name()).await? {
+        retrying(|| tell_tenant_of_secret(ops, &tenant, provider.name(), expires)).await?;
+    }
+    Ok(())
+}
+
+async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires: Timestamp) -> Result<()> {
+    let mut writer = ops.store.begin_alone(tenant).await?;
+    let told = writer.secret_warning(provider, expires).await?;
+    let Some(threshold) = passed(SECRET_LIFE, expires.since(ops.now()), told) else {
+        return Ok(());
+    };
+    writer.set_secret_warning(provider, expires, threshold).await?;
+    let event = TokenEvent {
+        kind: TokenEventKind::SecretExpiring,
+        source: format!("providers/{provider}"),
+        owner_user: String::new(),
+        account: String::new(),
+        provider: provider.to_owned(),
+        expires: Some(expires),
+        threshold: Some(threshold),
+        problem: format!(
+            "This service's own secret or certificate at {provider} ends at {expires}. Have the operator make a new one, or no login there \
+             can be renewed."
+        ),
+        provider_reply: String::new(),
+    };
+    tracing::warn!(tenant, provider, %expires, "the secret of a login provider ends soon");
+    let event = EventKind::Token(Box::new(event));
+    writer.append_events(vec![(ops.ids.next(), event)], ops.now()).await?;
+    writer.commit().await
+}
+
+/// Tells a provider that a refresh token is no longer wanted. What fails is tried again later, for a week.
+///
+/// # Errors
+/// As the database's.
+pub async fn tell_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
+    let Some(provider) = ops.logins.providers.get(&revocation.provider) else {
+        return ops.store.drop_revocation(revocation).await;
+    };
+    let token = match tokens::open_refresh(ops, &revocation.tenant, &revocation.id, &revocation.token).await {
+        Ok(token) => token,
+        Err(error) => {
+            tracing::error!(
+                error = error.chain(),
+                "a refresh token that is to be revoked cannot be opened, forgetting it"
+            );
+            return ops.store.drop_revocation(revocation).await;
+        }
+    };
+    // Of several replicas that try at the same time, both tell the same.
+    match provider.revoke(&token, ops.now()).await {
+        Ok(_) => ops.store.drop_revocation(revocation).await,
+        Err(fault) if ops.now() >= revocation.created.after(REVOCATION_LIFE) => {
+            tracing::warn!(error = %error_chain(&fault), "a provider could not be told of a login that was given up, forgetting it");
+            ops.store.drop_revocation(revocation).await
+        }
+        Err(fault) => {
+            tracing::warn!(error = %error_chain(&fault), "telling a provider of a login that was given up failed");
+            let wait = tokens::pause(revocation.failures.saturating_add(1), fault.class);
+            ops.store.put_off_revocation(revocation, ops.now().after(wait)).await
+        }
+    }
+}

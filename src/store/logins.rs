@@ -1,0 +1,637 @@
+//! Logins by OAuth: the logins with their sealed tokens, attempts to log in, refresh tokens that are to be revoked.
+//!
+//! One refresher at a time: who renews a token takes the login's lease first, and what it got is stored only as long as it holds that.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::{ExprTrait, OnConflict},
+};
+
+use super::{
+    Store, TenantStore, Writer, corrupt,
+    entity::{directory_claim, login, login_attempt, secret_warning, token_revocation},
+    from_name, store_error, to_name,
+};
+use crate::domain::{Agent, AuthenticationMethod, Login, LoginSource, Result, Timestamp};
+
+/// What `renew_at` says of a login whose tokens are not renewed.
+const NEVER: i64 = i64::MAX;
+
+/// A login's tokens, sealed.
+#[derive(Clone, Debug, Default)]
+pub struct SealedTokens {
+    /// The refresh token. `None` for an admin consent.
+    pub refresh: Option<Vec<u8>>,
+    /// The access token.
+    pub access: Option<Vec<u8>>,
+}
+
+/// A login or consent that was begun.
+#[derive(Clone, Debug)]
+pub struct LoginAttempt {
+    /// A ULID.
+    pub id: String,
+    /// CRM's id of the user who began it.
+    pub user: String,
+    /// What is logged in to.
+    pub source: LoginSource,
+    /// Name of the provider.
+    pub provider: String,
+    /// Where the provider sends the browser.
+    pub redirect_url: String,
+    /// What it is completed by, sealed.
+    pub secrets: Vec<u8>,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// A refresh token that the provider is to be told of.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// The tenant that had it.
+    pub tenant: String,
+    /// The id of the login that it was for.
+    pub id: String,
+    /// Name of the provider.
+    pub provider: String,
+    /// The token, sealed for the login.
+    pub token: Vec<u8>,
+    /// When the login was given up.
+    pub created: Timestamp,
+    /// Tries that failed.
+    pub failures: i32,
+}
+
+/// Who may renew a login's tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginLease<'a> {
+    /// Names the renewal.
+    pub holder: &'a str,
+    /// From when an earlier lease is over.
+    pub now: Timestamp,
+    /// Until when this one lasts.
+    pub until: Timestamp,
+}
+
+impl<C: ConnectionTrait> TenantStore<C> {
+    /// Finds a login.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn login(&self, source: &LoginSource) -> Result<Option<Login>> {
+        Ok(self.login_with_tokens(source).await?.map(|(login, _)| login))
+    }
+
+    /// Finds a login with its tokens, both as they were at one time.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn login_with_tokens(&self, source: &LoginSource) -> Result<Option<(Login, SealedTokens)>> {
+        let row = login::Entity::find_by_id((self.tenant.to_string(), source.to_string()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        row.map(to_login).transpose()
+    }
+
+    /// The login that opens an agent's mailbox. `None` where none is used, or nobody logged in.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn login_of(&self, agent: &Agent, method: AuthenticationMethod) -> Result<Option<Login>> {
+        match LoginSource::of(agent, method) {
+            Some(source) => self.login(&source).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Finds logins, in no order.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn logins(&self, sources: &[LoginSource]) -> Result<Vec<Login>> {
+        if sources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = login::Entity::find()
+            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::Source.is_in(sources.iter().map(ToString::to_string)))
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter().map(|row| Ok(to_login(row)?.0)).collect()
+    }
+
+    /// Lists admin consents behind this domain, by domain.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn admin_consents(&self, after: &str, limit: u64) -> Result<Vec<Login>> {
+        let prefix = LoginSource::AdminConsent(String::new()).to_string();
+        let rows = login::Entity::find()
+            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::Source.starts_with(&prefix))
+            .filter(login::Column::Source.gt(format!("{prefix}{after}")))
+            .order_by_asc(login::Column::Source)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter().map(|row| Ok(to_login(row)?.0)).collect()
+    }
+
+    /// Whether another login than this one is for the same account at the same provider, which may keep one grant for both.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn shares_grant(&self, other: &Login) -> Result<bool> {
+        let row = login::Entity::find()
+            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::Provider.eq(&other.provider))
+            .filter(login::Column::Account.eq(&other.account))
+            .filter(login::Column::Source.ne(other.source.to_string()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.is_some())
+    }
+
+    /// The lowest threshold that the tenant was told of a provider's secret that ends then.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn secret_warning(&self, provider: &str, expires: Timestamp) -> Result<Option<Duration>> {
+        let row = secret_warning::Entity::find_by_id((self.tenant.to_string(), provider.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row
+            .filter(|row| row.expire_time == expires.0)
+            .map(|row| seconds(row.warned_seconds)))
+    }
+}
+
+impl Writer {
+    /// Writes a new login in the place of what was there.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn put_login(&mut self, login: &Login, tokens: SealedTokens) -> Result<()> {
+        self.remove_login(&login.source).await?;
+        let row = login::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            source: Set(login.source.to_string()),
+            id: Set(login.id.clone()),
+            usage: Set(to_name(&login.usage)),
+            provider: Set(login.provider.clone()),
+            account: Set(login.account.clone()),
+            user_id: Set(login.user.clone()),
+            made_time: Set(login.made.0),
+            refresh_sealed: Set(tokens.refresh),
+            access_sealed: Set(tokens.access),
+            lease_holder: Set(String::new()),
+            lease_until: Set(0),
+            ..columns(login)
+        };
+        login::Entity::insert(row)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Writes how a login stands, but for its tokens, if it is still this one and no tokens came meanwhile. Returns whether.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn update_login(&mut self, login: &Login) -> Result<bool> {
+        let result = login::Entity::update_many()
+            .set(columns(login))
+            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::Source.eq(login.source.to_string()))
+            .filter(login::Column::Id.eq(&login.id))
+            .filter(login::Column::Version.eq(login.version))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(result.rows_affected == 1)
+    }
+
+    /// Writes a login with new tokens and ends the lease, if it is still this login, `login.version - 1`, and `holder` has the lease. A refresh
+    /// token that is `None` stays as it is. Returns whether.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn renew_login(&mut self, login: &Login, tokens: SealedTokens, holder: &str) -> Result<bool> {
+        let mut row = columns(login);
+        row.access_sealed = Set(tokens.access);
+        if let Some(refresh) = tokens.refresh {
+            row.refresh_sealed = Set(Some(refresh));
+        }
+        row.lease_holder = Set(String::new());
+        row.lease_until = Set(0);
+        let result = login::Entity::update_many()
+            .set(row)
+            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::Source.eq(login.source.to_string()))
+            .filter(login::Column::Id.eq(&login.id))
+            .filter(login::Column::Version.eq(login.version - 1))
+            .filter(login::Column::LeaseHolder.eq(holder))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(result.rows_affected == 1)
+    }
+
+    /// Removes a login and its tokens. Returns what it was.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn take_login(&mut self, source: &LoginSource) -> Result<Option<(Login, SealedTokens)>> {
+        let taken = self.login_with_tokens(source).await?;
+        if taken.is_some() {
+            self.remove_login(source).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn remove_login(&mut self, source: &LoginSource) -> Result<()> {
+        login::Entity::delete_by_id((self.tenant.to_string(), source.to_string()))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Remembers an attempt in the place of earlier ones for the same source by the same user.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn put_attempt(&mut self, attempt: &LoginAttempt) -> Result<()> {
+        use login_attempt::Column;
+        login_attempt::Entity::delete_many()
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::Source.eq(attempt.source.to_string()))
+            .filter(Column::UserId.eq(&attempt.user))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let row = login_attempt::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            id: Set(attempt.id.clone()),
+            user_id: Set(attempt.user.clone()),
+            source: Set(attempt.source.to_string()),
+            provider: Set(attempt.provider.clone()),
+            redirect_url: Set(attempt.redirect_url.clone()),
+            secrets_sealed: Set(attempt.secrets.clone()),
+            expire_time: Set(attempt.expires.0),
+        };
+        login_attempt::Entity::insert(row)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Takes an attempt out: only one of several calls gets it. `None` when there is none of this id.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn take_attempt(&mut self, id: &str) -> Result<Option<LoginAttempt>> {
+        let key = (self.tenant.to_string(), id.to_owned());
+        let row = login_attempt::Entity::find_by_id(key.clone())
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let Some(row) = row else { return Ok(None) };
+        let deleted = login_attempt::Entity::delete_by_id(key)
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        if deleted.rows_affected == 0 {
+            return Ok(None);
+        }
+        Ok(Some(LoginAttempt {
+            source: LoginSource::parse(&row.source).ok_or_else(|| corrupt("login_attempt", "source", &row.id))?,
+            id: row.id,
+            user: row.user_id,
+            provider: row.provider,
+            redirect_url: row.redirect_url,
+            secrets: row.secrets_sealed,
+            expires: Timestamp(row.expire_time),
+        }))
+    }
+
+    /// Remembers that the provider is to be told of a login that was given up.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn insert_revocation(&mut self, login: &Login, token: Vec<u8>, now: Timestamp) -> Result<()> {
+        let row = token_revocation::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            id: Set(login.id.clone()),
+            provider: Set(login.provider.clone()),
+            token_sealed: Set(token),
+            create_time: Set(now.0),
+            retry_at: Set(now.0),
+            failures: Set(0),
+        };
+        token_revocation::Entity::insert(row)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Claims a directory of a provider for the tenant. Returns false when it is another's.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn claim_directory(&mut self, provider: &str, directory: &str, now: Timestamp) -> Result<bool> {
+        let row = directory_claim::ActiveModel {
+            provider: Set(provider.to_owned()),
+            directory: Set(directory.to_owned()),
+            tenant_id: Set(self.tenant.to_string()),
+            create_time: Set(now.0),
+        };
+        let key = [directory_claim::Column::Provider, directory_claim::Column::Directory];
+        directory_claim::Entity::insert_many([row])
+            .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let row = directory_claim::Entity::find_by_id((provider.to_owned(), directory.to_owned()))
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.is_some_and(|row| row.tenant_id == *self.tenant))
+    }
+
+    /// Remembers the lowest threshold that the tenant was told of a provider's secret that ends then.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn set_secret_warning(&mut self, provider: &str, expires: Timestamp, told: Duration) -> Result<()> {
+        use secret_warning::Column;
+        let row = secret_warning::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            provider: Set(provider.to_owned()),
+            expire_time: Set(expires.0),
+            warned_seconds: Set(whole_seconds(told)),
+        };
+        let replace = OnConflict::columns([Column::TenantId, Column::Provider])
+            .update_columns([Column::ExpireTime, Column::WarnedSeconds])
+            .to_owned();
+        secret_warning::Entity::insert_many([row])
+            .on_conflict(replace)
+            .exec_without_returning(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+/// Logins over all tenants, for the job that keeps them.
+impl Store {
+    /// Takes the right to renew this version of a login's tokens. Returns false while somebody else has it, or when it has changed.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn lease_login(&self, tenant: &str, login: &Login, lease: LoginLease<'_>) -> Result<bool> {
+        let row = login::ActiveModel {
+            lease_holder: Set(lease.holder.to_owned()),
+            lease_until: Set(lease.until.0),
+            ..Default::default()
+        };
+        let result = login::Entity::update_many()
+            .set(row)
+            .filter(this(tenant, login))
+            .filter(login::Column::LeaseUntil.lt(lease.now.0))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(result.rows_affected == 1)
+    }
+
+    /// Ends a lease early, after a renewal that brought nothing.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn release_login(&self, tenant: &str, login: &Login, holder: &str) -> Result<()> {
+        let row = login::ActiveModel {
+            lease_holder: Set(String::new()),
+            lease_until: Set(0),
+            ..Default::default()
+        };
+        login::Entity::update_many()
+            .set(row)
+            .filter(this(tenant, login))
+            .filter(login::Column::LeaseHolder.eq(holder))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Logins of all tenants whose tokens are due to be renewed, those that wait longest first.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn logins_to_renew(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
+        let rows = login::Entity::find()
+            .filter(login::Column::RenewAt.lte(now.0))
+            .filter(login::Column::LeaseUntil.lt(now.0))
+            .order_by_asc(login::Column::RenewAt)
+            .limit(limit)
+            .all(&self.inner.read)
+            .await
+            .map_err(store_error)?;
+        Ok(readable(rows))
+    }
+
+    /// Logins of all tenants of which something is to be told.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn logins_to_tell(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
+        let rows = login::Entity::find()
+            .filter(login::Column::WarnAt.lte(now.0))
+            .order_by_asc(login::Column::WarnAt)
+            .limit(limit)
+            .all(&self.inner.read)
+            .await
+            .map_err(store_error)?;
+        Ok(readable(rows))
+    }
+
+    /// Tenants that have logins with a provider.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn tenants_of_provider(&self, provider: &str) -> Result<Vec<String>> {
+        login::Entity::find()
+            .select_only()
+            .column(login::Column::TenantId)
+            .distinct()
+            .filter(login::Column::Provider.eq(provider))
+            .into_tuple()
+            .all(&self.inner.read)
+            .await
+            .map_err(store_error)
+    }
+
+    /// Refresh tokens of all tenants that providers are to be told of now.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn revocations(&self, now: Timestamp, limit: u64) -> Result<Vec<Revocation>> {
+        let rows = token_revocation::Entity::find()
+            .filter(token_revocation::Column::RetryAt.lte(now.0))
+            .order_by_asc(token_revocation::Column::RetryAt)
+            .limit(limit)
+            .all(&self.inner.read)
+            .await
+            .map_err(store_error)?;
+        let revocation = |row: token_revocation::Model| Revocation {
+            tenant: row.tenant_id,
+            id: row.id,
+            provider: row.provider,
+            token: row.token_sealed,
+            created: Timestamp(row.create_time),
+            failures: row.failures,
+        };
+        Ok(rows.into_iter().map(revocation).collect())
+    }
+
+    /// Puts a revocation off.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn put_off_revocation(&self, revocation: &Revocation, retry_at: Timestamp) -> Result<()> {
+        let row = token_revocation::ActiveModel {
+            retry_at: Set(retry_at.0),
+            failures: Set(revocation.failures.saturating_add(1)),
+            ..Default::default()
+        };
+        token_revocation::Entity::update_many()
+            .set(row)
+            .filter(token_revocation::Column::TenantId.eq(&revocation.tenant))
+            .filter(token_revocation::Column::Id.eq(&revocation.id))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Forgets a revocation with its token.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn drop_revocation(&self, revocation: &Revocation) -> Result<()> {
+        token_revocation::Entity::delete_by_id((revocation.tenant.clone(), revocation.id.clone()))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Forgets attempts to log in whose time is over.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn drop_attempts(&self, now: Timestamp) -> Result<()> {
+        login_attempt::Entity::delete_many()
+            .filter(login_attempt::Column::ExpireTime.lt(now.0))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+/// This version of this login.
+fn this(tenant: &str, login: &Login) -> sea_orm::sea_query::SimpleExpr {
+    login::Column::TenantId
+        .eq(tenant)
+        .and(login::Column::Source.eq(login.source.to_string()))
+        .and(login::Column::Id.eq(&login.id))
+        .and(login::Column::Version.eq(login.version))
+}
+
+/// What every write of a login writes.
+fn columns(login: &Login) -> login::ActiveModel {
+    let (failing_since, failing_problem) = login.failing.clone().unzip();
+    login::ActiveModel {
+        state: Set(to_name(&login.state)),
+        problem: Set(login.problem.clone()),
+        provider_reply: Set(login.provider_reply.clone()),
+        renew_time: Set(login.renewed.0),
+        expire_time: Set(login.expires.map(|time| time.0)),
+        warned_seconds: Set(login.warned.map(whole_seconds)),
+        warn_at: Set(login.next_warning().map(|time| time.0)),
+        access_expire_time: Set(login.access_expires.map(|time| time.0)),
+        renew_at: Set(if login.state == crate::domain::LoginState::Active {
+            login.renew_at.0
+        } else {
+            NEVER
+        }),
+        failures: Set(login.failures),
+        failing_since: Set(failing_since.map(|time| time.0)),
+        failing_problem: Set(failing_problem.unwrap_or_default()),
+        version: Set(login.version),
+        ..Default::default()
+    }
+}
+
+fn to_login(row: login::Model) -> Result<(Login, SealedTokens)> {
+    let tokens = SealedTokens {
+        refresh: row.refresh_sealed,
+        access: row.access_sealed,
+    };
+    let login = Login {
+        source: LoginSource::parse(&row.source).ok_or_else(|| corrupt("login", "source", &row.id))?,
+        usage: from_name(&row.usage, ("login", "usage", &row.id))?,
+        state: from_name(&row.state, ("login", "state", &row.id))?,
+        provider: row.provider,
+        account: row.account,
+        user: row.user_id,
+        problem: row.problem,
+        provider_reply: row.provider_reply,
+        made: Timestamp(row.made_time),
+        renewed: Timestamp(row.renew_time),
+        expires: row.expire_time.map(Timestamp),
+        warned: row.warned_seconds.map(seconds),
+        access_expires: row.access_expire_time.map(Timestamp),
+        renew_at: Timestamp(row.renew_at),
+        failures: row.failures,
+        failing: row.failing_since.map(|since| (Timestamp(since), row.failing_problem)),
+        version: row.version,
+        id: row.id,
+    };
+    Ok((login, tokens))
+}
+
+/// Logins with their tenants. One whose row cannot be read is logged and left out.
+fn readable(rows: Vec<login::Model>) -> Vec<(String, Login)> {
+    let read = |row: login::Model| {
+        let tenant = row.tenant_id.clone();
+        match to_login(row) {
+            Ok((login, _)) => Some((tenant, login)),
+            Err(error) => {
+                tracing::error!(error = error.chain(), "a login is left out");
+                None
+            }
+        }
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
+fn whole_seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}

@@ -1,0 +1,24 @@
+//! Logins by OAuth, how they are begun and ended, and what is told of them.
+
+use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+
+/// The same for both databases, but for the name of a type.
+const TABLES: &str = include_str!("m20261125_003_logins.sql");
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let bytes = match manager.get_database_backend() {
+            DbBackend::Postgres => "BYTEA",
+            _ => "BLOB",
+        };
+        manager
+            .get_connection()
+            .execute_unprepared(&TABLES.replace("{bytes}", bytes))
+            .await?;
+        Ok(())
+    }
+}
