@@ -19,6 +19,7 @@ mod directory;
 mod edge;
 mod health;
 mod keys;
+mod login;
 mod secrets;
 mod settings;
 mod smtp;

@@ -276,7 +276,8 @@ async fn write(
     let Some(mut login) = now.filter(|now| now.id == login.id && now.version == login.version) else {
         return Ok(false);
     };
-    let recovered = login.warned.is_some() && renewed(&mut login, provider, got, ops.now());
+    let warned = login.warned.is_some();
+    let recovered = renewed(&mut login, provider, got, ops.now()) && warned;
     login.version += 1;
     if !writer.renew_login(&login, sealed.clone(), holder).await? {
         return Ok(false);

@@ -249,6 +249,11 @@ impl Entra {
         self.0.shared.world().revoke(address);
     }
 
+    /// Ends all access tokens before their time; refresh tokens stay good.
+    pub fn forget_access_tokens(&self) {
+        self.0.shared.world().access.clear();
+    }
+
     /// Grants no other scopes than these from now on; with none, all that are asked for.
     pub fn grant_only(&self, scopes: Option<&[&str]>) {
         self.0.shared.world().granted = scopes.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect());

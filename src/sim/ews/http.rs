@@ -221,7 +221,8 @@ fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, credentials) = value.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        let login = shared.tokens.as_ref()?(credentials.trim())?.to_lowercase();
+        let tokens = lock(&shared.tokens).clone()?;
+        let login = tokens(credentials.trim())?.to_lowercase();
         return shared.world().logins.contains_key(&login).then_some(login);
     }
     if shared.bearer_only {
@@ -287,7 +288,7 @@ fn unauthorized(shared: &Shared) -> Response {
         let challenge = HeaderValue::from_static(challenge);
         response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
     };
-    if shared.tokens.is_some() {
+    if lock(&shared.tokens).is_some() {
         offer(
             "Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\", trusted_issuers=\"00000001-0000-0000-c000-000000000000@*\", \
              token_types=\"app_asserted_user_v1 service_asserted_app_v1\", error=\"invalid_token\"",

@@ -228,7 +228,7 @@ impl Builder {
             heartbeat: self.heartbeat,
             minute: self.minute,
             clock: self.clock,
-            tokens: self.tokens,
+            tokens: Mutex::new(self.tokens),
             bearer_only: self.bearer_only,
             started: Instant::now(),
             message_ids: AtomicU64::new(0),
@@ -263,7 +263,7 @@ struct Shared {
     heartbeat: Duration,
     minute: Duration,
     clock: Arc<dyn Clock>,
-    tokens: Option<Tokens>,
+    tokens: Mutex<Option<Tokens>>,
     bearer_only: bool,
     started: Instant,
     /// Message-IDs made so far.
@@ -404,6 +404,11 @@ impl Exchange {
         if let Some(entry) = self.0.shared.world().logins.get_mut(&login.to_lowercase()) {
             password.clone_into(&mut entry.password);
         }
+    }
+
+    /// Changes which access tokens are taken, see [`Builder::tokens`].
+    pub fn set_tokens(&self, tokens: Option<Tokens>) {
+        *lock(&self.0.shared.tokens) = tokens;
     }
 
     /// Puts a message into a folder of a mailbox, which is created if need be. Returns its item id. In `Sent` it counts as read, in

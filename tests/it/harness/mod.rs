@@ -33,7 +33,10 @@ use mailagent::{
     domain::{Clock, Scope, SystemClock},
     lifecycle::Stopped,
     ops::Ops,
-    sim::{MimeMode, ews::Exchange},
+    sim::{
+        MimeMode,
+        ews::{Exchange, Tokens},
+    },
     telemetry::Metrics,
 };
 use mailagent_client::{Clients, connect};
@@ -90,6 +93,10 @@ pub struct Choices {
     pub mode: MimeMode,
     /// Changes the settings before the start.
     pub configure: Box<dyn FnOnce(&mut Config)>,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// Which logins access tokens stand for at the mail server. None: it takes passwords only.
+    pub tokens: Option<Tokens>,
 }
 
 impl Harness {
@@ -113,14 +120,15 @@ impl Harness {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut config = config::quick(&folder.path().join("data"), database.as_ref().map(PostgresDatabase::url));
         (choices.configure)(&mut config);
-        let clock = Arc::new(TestClock::default());
-        let exchange = Exchange::builder()
+        let clock = choices.clock;
+        let mut exchange = Exchange::builder()
             .mode(choices.mode)
             .clock(clock.clone())
-            .heartbeat(Duration::from_secs(1))
-            .start()
-            .await
-            .expect("a port is free");
+            .heartbeat(Duration::from_secs(1));
+        if let Some(tokens) = choices.tokens {
+            exchange = exchange.tokens(tokens);
+        }
+        let exchange = exchange.start().await.expect("a port is free");
         let mut harness = Self {
             engine: choices.engine,
             clock,
@@ -268,6 +276,8 @@ impl Choices {
             engine,
             mode: MimeMode::KeepBytes,
             configure: Box::new(|_| {}),
+            clock: Arc::default(),
+            tokens: None,
         }
     }
 }

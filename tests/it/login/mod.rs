@@ -1,0 +1,273 @@
+//! Logins by OAuth, at a simulated platform like Microsoft's and at providers of others.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `person` | a person logs in, at the service's page and through the front end |
+//! | `refusals` | logins that are not begun, or begun and not accepted |
+//! | `renewal` | access tokens in time, outages, logins that end |
+//! | `replicas` | several replicas, and one that dies in between |
+//! | `warnings` | what is told as time goes by |
+//! | `watch` | who is told what |
+//! | `consent` | administrators' consent |
+//! | `ending` | logins that are given up |
+//! | `oidc` | a certified provider of others: rotation with reuse detection, revocation, crashes |
+//! | `errors` | Microsoft's error answers, from another mock of others |
+
+mod consent;
+mod ending;
+mod errors;
+mod oidc;
+mod person;
+mod refusals;
+mod renewal;
+mod replicas;
+mod warnings;
+mod watch;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use mailagent::{
+    config::{self, OAuth},
+    sim::{
+        entra::{Builder, Entra},
+        ews::Tokens,
+    },
+};
+use mailagent_client::{
+    Clients,
+    v1::{
+        Agent, AgentHealthState, AgentKind, Authentication, AuthenticationMethod, AuthenticationState, BeginLoginRequest,
+        BeginLoginResponse, CreateAgentRequest, SmtpAuthentication, SmtpSettings, TenantSettings, TokenEvent, WatchTokensRequest,
+    },
+};
+use tonic::Status;
+
+use crate::harness::{Choices, Engine, Harness, PATIENCE, TestClock, eventually};
+
+/// This service at the platform.
+const APP: &str = "crm-app";
+const SECRET: &str = "the secret of the app";
+const DIRECTORY: &str = "11111111-2222-3333-4444-555555555555";
+const ANNA: &str = "anna@example.com";
+const BERT: &str = "bert@example.com";
+/// A page of the CRM.
+const FRONT_END: &str = "https://crm.example.com/mail/callback";
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A service under MODERN with a platform to log in at, and the mailboxes of anna and bert, which take its tokens.
+struct Place {
+    h: Harness,
+    entra: Entra,
+    client: Clients,
+}
+
+impl Place {
+    async fn new() -> Self {
+        Self::on(Engine::Sqlite).await
+    }
+
+    async fn on(engine: Engine) -> Self {
+        Self::with(engine, |platform| platform, "").await
+    }
+
+    /// With a platform of the test's choice, and further settings of its provider.
+    async fn with(engine: Engine, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
+        let clock = Arc::<TestClock>::default();
+        let entra = choose(Entra::builder().clock(clock.clone())).start().await.expect("a port is free");
+        entra.add_directory(DIRECTORY, &["example.com"]);
+        entra.add_user(ANNA);
+        entra.add_user(BERT);
+        let platform = entra.clone();
+        let tokens: Tokens = Arc::new(move |token| platform.identify(token)?.account);
+        let oauth = oauth(&format!("{}{settings}", provider(&entra)));
+        let h = Harness::with(Choices {
+            clock,
+            tokens: Some(tokens),
+            configure: Box::new(move |config| config.oauth = oauth),
+            ..Choices::of(engine)
+        })
+        .await;
+        entra.add_app(APP, SECRET, &[&format!("{}/oauth/callback", h.url()), FRONT_END]);
+        let client = h.seed().await;
+        modern(&h, &client).await;
+        for address in [ANNA, BERT] {
+            h.exchange.add_mailbox(address, address, "no password");
+        }
+        Self { h, entra, client }
+    }
+
+    /// An agent over EWS, by the user's own login, to which nobody has logged in.
+    async fn agent(&self, address: &str) -> Agent {
+        let mut agent = self.h.agent_for(address);
+        let exchange = agent.exchange.as_mut().expect("it has them");
+        exchange.username.clear();
+        exchange.password.clear();
+        self.create(agent).await
+    }
+
+    /// An agent that sends over SMTP with access tokens.
+    async fn sender(&self, address: &str) -> Agent {
+        self.create(Agent {
+            owner_user: format!("users/{}", address.split('@').next().unwrap_or_default()),
+            kind: AgentKind::Smtp.into(),
+            from_name: "Sender".to_owned(),
+            from_address: address.to_owned(),
+            smtp: Some(SmtpSettings {
+                host: "127.0.0.1".to_owned(),
+                port: 2525,
+                authentication: SmtpAuthentication::Oauth.into(),
+                ..SmtpSettings::default()
+            }),
+            ..Agent::default()
+        })
+        .await
+    }
+
+    async fn create(&self, agent: Agent) -> Agent {
+        let request = CreateAgentRequest {
+            agent: Some(agent),
+            ..CreateAgentRequest::default()
+        };
+        let created = self.client.clone().agents.create_agent(request).await;
+        created.expect("the agent is created").into_inner()
+    }
+
+    async fn get(&self, name: &str) -> Agent {
+        self.h.get_agent(&self.client, name).await
+    }
+
+    /// The login of an agent, as it is shown.
+    async fn authentication(&self, name: &str) -> Authentication {
+        self.get(name).await.authentication.expect("it logs in by OAuth")
+    }
+
+    async fn begin(&self, name: &str) -> Result<BeginLoginResponse, Status> {
+        begin(&self.client, name, "").await
+    }
+
+    /// Logs in as this account, in a browser that comes back to the service's own page. Returns what that says.
+    async fn log_in_as(&self, name: &str, account: &str) -> (u16, String) {
+        let begun = self.begin(name).await.expect("the login begins");
+        let back = self
+            .entra
+            .sign_in(&begun.authorization_url, account)
+            .expect("the page takes the account");
+        open(back.as_str()).await
+    }
+
+    /// Logs in as the agent's own account.
+    async fn log_in(&self, name: &str) {
+        let begun = self.begin(name).await.expect("the login begins");
+        let back = self
+            .entra
+            .sign_in(&begun.authorization_url, &begun.account)
+            .expect("the page takes the account");
+        let (status, page) = open(back.as_str()).await;
+        assert_eq!(status, 200, "{page}");
+    }
+
+    /// Waits until an agent's login is in this state.
+    async fn state(&self, name: &str, wanted: AuthenticationState) -> Authentication {
+        eventually(PATIENCE, "the login is in the state", async || {
+            let authentication = self.authentication(name).await;
+            if authentication.state() == wanted {
+                Ok(authentication)
+            } else {
+                Err(authentication)
+            }
+        })
+        .await
+    }
+
+    /// Waits until an agent's health is this one.
+    async fn health(&self, name: &str, wanted: AgentHealthState) -> Agent {
+        eventually(PATIENCE, "the agent has the health", async || {
+            let agent = self.get(name).await;
+            let state = agent.health.as_ref().expect("it has one").state();
+            if state == wanted { Ok(agent) } else { Err(agent) }
+        })
+        .await
+    }
+
+    /// Renewals that the platform was asked for.
+    fn renewals(&self) -> usize {
+        let requests = self.entra.token_requests();
+        requests.iter().filter(|request| request.grant_type == "refresh_token").count()
+    }
+
+    /// Everything that was told of logins, from the oldest on, once there are so many.
+    async fn told(&self, count: usize) -> Vec<TokenEvent> {
+        told(&self.client, count).await
+    }
+}
+
+/// The settings of the provider at this platform.
+fn provider(entra: &Entra) -> String {
+    format!(
+        "[oauth]\ncheck_interval = \"50ms\"\nrequest_timeout = \"2s\"\nredirect_urls = [\"{FRONT_END}\"]\n[[oauth.providers]]\n\
+         name = \"contoso\"\npreset = \"microsoft\"\nclient_id = \"{APP}\"\nclient_secret = \"{SECRET}\"\nauthority = \"{}\"\n\
+         graph_url = \"{}\"\nhosts = [\"127.0.0.1\"]\n",
+        entra.authority(),
+        entra.graph()
+    )
+}
+
+/// The settings in a file with this content.
+fn oauth(file: &str) -> OAuth {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("mailagent.toml");
+    std::fs::write(&path, file).expect("it can be written");
+    config::load(Some(&path), [], &[]).unwrap_or_else(|errors| panic!("{errors}")).oauth
+}
+
+async fn modern(h: &Harness, client: &Clients) {
+    let settings = TenantSettings {
+        authentication_method: AuthenticationMethod::Modern.into(),
+        ..TenantSettings::default()
+    };
+    h.change_settings(client, settings).await;
+}
+
+async fn begin(client: &Clients, name: &str, redirect_url: &str) -> Result<BeginLoginResponse, Status> {
+    let request = BeginLoginRequest {
+        name: name.to_owned(),
+        redirect_url: redirect_url.to_owned(),
+        ..BeginLoginRequest::default()
+    };
+    Ok(client.clone().agents.begin_login(request).await?.into_inner())
+}
+
+/// Opens a page, as a browser does. Returns its status and text.
+async fn open(url: &str) -> (u16, String) {
+    static BROWSER: OnceLock<reqwest::Client> = OnceLock::new();
+    let browser = BROWSER.get_or_init(|| reqwest::Client::builder().no_proxy().build().expect("it can be built"));
+    let response = browser.get(url).send().await.expect("the page answers");
+    (response.status().as_u16(), response.text().await.expect("it is whole"))
+}
+
+/// A value in the query of a page's address.
+fn query(url: &str, name: &str) -> String {
+    let url = reqwest::Url::parse(url).expect("it is a URL");
+    let found = url.query_pairs().find(|(key, _)| key == name);
+    found.unwrap_or_else(|| panic!("{name} is in {url}")).1.into_owned()
+}
+
+/// Everything that this caller is told of logins, from the oldest on, once there are so many.
+async fn told(client: &Clients, count: usize) -> Vec<TokenEvent> {
+    let mut watch = client.watch_tokens(WatchTokensRequest {
+        cursor: mailagent_client::EARLIEST.to_owned(),
+        filter: None,
+    });
+    let events = crate::harness::events(&mut watch, count).await;
+    // A bookmark says that there is no more.
+    let next = crate::harness::take(&mut watch)
+        .await
+        .expect("a watch does not end")
+        .expect("it goes on");
+    assert_eq!(next.event, None, "no more was told");
+    events
+}

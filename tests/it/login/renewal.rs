@@ -1,0 +1,171 @@
+//! Access tokens in time: renewed early, an outage is no refusal, and a refusal stops the work and is told.
+
+use std::time::Duration;
+
+use mailagent::sim::entra::{Rotation, TokenFault};
+use mailagent_client::v1::{AgentHealthState, Authentication, AuthenticationState, TokenEventKind};
+
+use super::{ANNA, APP, BERT, HOUR, Place, SECRET};
+use crate::harness::{Engine, Mail, PATIENCE, eventually};
+
+/// Waits until renewing fails, and returns how.
+async fn failing(p: &Place, agent: &str) -> Authentication {
+    eventually(PATIENCE, "renewing fails", async || {
+        let login = p.authentication(agent).await;
+        if login.renewal_problem.is_empty() { Err(login) } else { Ok(login) }
+    })
+    .await
+}
+
+/// Waits until the mailbox has handled so much; the clock goes on meanwhile.
+async fn handled(p: &Place, agent: &str, count: i64) {
+    eventually(PATIENCE, "the mailbox is read again", async || {
+        p.h.clock.advance(Duration::from_secs(1));
+        let health = p.get(agent).await.health.unwrap();
+        if health.handled_count == count && health.state() == AgentHealthState::Ok {
+            Ok(())
+        } else {
+            Err(health)
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_provider_is_never_a_refused_login() {
+    let busy = |retry_after| TokenFault::Status {
+        status: 429,
+        body: String::new(),
+        retry_after,
+    };
+    let faults = [
+        TokenFault::status(500),
+        TokenFault::status(502),
+        TokenFault::status(503),
+        TokenFault::status(504),
+        busy(None),
+        busy(Some(30)),
+        TokenFault::error("temporarily_unavailable", "AADSTS90033: A transient error has occurred."),
+        TokenFault::error("server_error", ""),
+        TokenFault::error("something_new", "AADSTS999999: nobody knows"),
+        TokenFault::status(403),
+        TokenFault::CutBefore,
+        TokenFault::CutAfter,
+        TokenFault::Garbage,
+        TokenFault::Hang,
+    ];
+    let p = Place::new().await;
+    let agent = p.agent(ANNA).await;
+    p.log_in(&agent.name).await;
+    p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
+    p.h.handled(&p.client, &agent.name, 1).await;
+    for (fault, count) in faults.into_iter().zip(2..) {
+        println!("{fault:?}");
+        p.entra.fail(fault, 1);
+        // Past its end, so that it is needed.
+        p.h.clock.advance(HOUR);
+        let login = failing(&p, &agent.name).await;
+        assert_eq!(login.state(), AuthenticationState::Active, "{login:?}");
+        assert!(login.renewal_problem_time.is_some());
+        p.h.deliver(ANNA, &Mail::new("eva@oak.example", &format!("CS-0000001 {count}")));
+        handled(&p, &agent.name, count).await;
+        let login = p.authentication(&agent.name).await;
+        assert_eq!((login.renewal_problem.as_str(), login.renewal_problem_time), ("", None));
+    }
+    let kinds: Vec<TokenEventKind> = p.told(1).await.iter().map(|event| event.kind()).collect();
+    assert_eq!(kinds, [TokenEventKind::Renewed], "people are told of nothing that heals by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_refuses_for_good_stops_the_work_and_is_told() {
+    for (error, description) in [
+        ("invalid_grant", "AADSTS700082: The refresh token has expired due to inactivity."),
+        ("interaction_required", "AADSTS50076: you must use multi-factor authentication"),
+        ("consent_required", ""),
+        ("login_required", ""),
+    ] {
+        let p = Place::new().await;
+        let agent = p.agent(ANNA).await;
+        p.log_in(&agent.name).await;
+        p.entra.fail(TokenFault::error(error, description), 1);
+        p.h.clock.advance(HOUR);
+        let login = p.state(&agent.name, AuthenticationState::LoginRequired).await;
+        assert!(login.provider_reply.starts_with(error), "{login:?}");
+        let agent = p.health(&agent.name, AgentHealthState::AuthenticationRequired).await;
+        assert_eq!(agent.health.unwrap().problem, login.problem);
+        let event = p.told(2).await.pop().unwrap();
+        assert_eq!(
+            (event.kind(), &event.source, &event.problem),
+            (TokenEventKind::LoginRequired, &agent.name, &login.problem)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_operators_settings_is_not_put_on_the_person() {
+    let p = Place::new().await;
+    let agent = p.agent(ANNA).await;
+    p.log_in(&agent.name).await;
+    p.entra.expire_secret(APP);
+    p.h.clock.advance(HOUR);
+    let login = failing(&p, &agent.name).await;
+    assert_eq!(login.state(), AuthenticationState::Active);
+    assert!(
+        login.renewal_problem.contains("client secret") && login.renewal_problem.contains("operator"),
+        "{login:?}"
+    );
+    assert!(login.provider_reply.contains("AADSTS7000222"), "{login:?}");
+    let health = p.health(&agent.name, AgentHealthState::Degraded).await.health.unwrap();
+    assert!(health.problem.contains("client secret"), "{health:?}");
+    p.entra.set_secret(APP, SECRET);
+    p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
+    handled(&p, &agent.name, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_server_refuses_before_its_time_is_replaced_once() {
+    let p = Place::new().await;
+    let agent = p.agent(ANNA).await;
+    p.log_in(&agent.name).await;
+    p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
+    p.h.handled(&p.client, &agent.name, 1).await;
+    p.entra.forget_access_tokens();
+    p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001 again"));
+    p.h.handled(&p.client, &agent.name, 2).await;
+    assert_eq!(p.renewals(), 1);
+    // A server that takes no token at all is told apart from a login that ended.
+    p.h.exchange.set_tokens(None);
+    let health = p
+        .health(&agent.name, AgentHealthState::AuthenticationRequired)
+        .await
+        .health
+        .unwrap();
+    assert!(health.problem.contains("takes no access tokens at this address"), "{health:?}");
+    assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
+    let renewals = p.renewals();
+    p.h.clock.advance(Duration::from_secs(60));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(p.renewals() <= renewals + 1, "it is not asked again and again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_that_nobody_uses_are_kept_alive_and_one_that_ends_hurts_no_other() {
+    let p = Place::with(Engine::Sqlite, |platform| platform.rotation(Rotation::Strict), "").await;
+    // Nothing is read by it.
+    let sender = p.sender(ANNA).await;
+    let reader = p.agent(BERT).await;
+    p.log_in(&sender.name).await;
+    p.log_in(&reader.name).await;
+    p.entra.revoke(BERT);
+    for round in 1..=4 {
+        p.h.clock.advance(HOUR);
+        eventually(PATIENCE, "it is renewed", async || {
+            let login = p.authentication(&sender.name).await;
+            let renewed = login.renew_time.unwrap().seconds - login.login_time.unwrap().seconds;
+            if renewed == round * 3600 { Ok(()) } else { Err(renewed) }
+        })
+        .await;
+    }
+    assert_eq!(p.authentication(&sender.name).await.state(), AuthenticationState::Active);
+    assert_eq!(p.authentication(&reader.name).await.state(), AuthenticationState::LoginRequired);
+}
