@@ -277,6 +277,11 @@ impl Entra {
         self.0.shared.world().faults.extend(faults);
     }
 
+    /// Lets no more of them fail.
+    pub fn forget_faults(&self) {
+        self.0.shared.world().faults.clear();
+    }
+
     /// Token requests so far.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
         self.0.shared.world().requests.clone()

@@ -1,49 +1,28 @@
 //! Tokens of somebody else's OpenID issuer: oidc-provider, in Node.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
-
 use mailagent::domain::{Clock, SystemClock};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use super::settings_of;
-use crate::harness::{Choices, Engine, Harness, NOW, PATIENCE, eventually, reason};
+use crate::harness::{Choices, Engine, Harness, NOW, NodePeer, PATIENCE, eventually, reason};
 
 const SETTINGS: &str = "mailagent.v1.SettingsService/GetTenantSettings";
 
 /// The issuer in a process of its own, which ends when this is dropped.
 struct Peer {
-    child: Child,
+    _process: NodePeer,
     issuer: String,
     http: reqwest::Client,
 }
 
 impl Peer {
     fn start() -> Self {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
-        assert!(
-            peers.join("node_modules/oidc-provider").exists(),
-            "the issuer is not installed in {}: run `make test`",
-            peers.display()
-        );
-        let mut child = Command::new("node")
-            .arg(peers.join("oidc_issuer.mjs"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node is there");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        let process = NodePeer::start("oidc_issuer.mjs", "oidc-provider", &[]);
         Self {
-            child,
-            issuer: told["issuer"].as_str().unwrap().to_owned(),
+            issuer: process.told("issuer"),
+            _process: process,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
@@ -73,13 +52,6 @@ impl Peer {
             .await
             .unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `database` | a fresh PostgreSQL database |
 //! | `fill` | a sample directory, agents, waiting for mail to be handled |
 //! | `mail` | messages |
+//! | `peer` | servers of others that run in Node |
 //! | `status` | what a status says |
 //! | `streams` | reading what is streamed |
 //! | `wait` | waiting for a condition |
@@ -18,6 +19,7 @@ mod config;
 mod database;
 mod fill;
 mod mail;
+mod peer;
 mod status;
 mod streams;
 mod wait;
@@ -48,6 +50,7 @@ pub use self::{
     database::PostgresDatabase,
     fill::{account, case, contact, customer, password_of, user},
     mail::{Mail, raw},
+    peer::NodePeer,
     status::{metadata, reason, violations},
     streams::{download, events, take},
     wait::{PATIENCE, eventually},
