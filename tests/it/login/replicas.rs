@@ -1,1 +1,133 @@
-//! To come.
+//! Several replicas on one database, and one whose process is gone in the middle.
+
+use std::time::Duration;
+
+use mailagent::{
+    app::{self, Surroundings},
+    config::Config,
+    domain::{Clock, LoginSource},
+    lifecycle::Lifecycle,
+    ops::{Ops, login::tokens},
+    sim::entra::{Rotation, TokenFault},
+    telemetry::Metrics,
+};
+use mailagent_client::v1::AuthenticationState;
+use sea_orm::ConnectionTrait;
+
+use super::{ANNA, HOUR, Place};
+use crate::harness::{Engine, PATIENCE, TENANT, eventually};
+
+/// A further replica: what it works with, without its jobs and port.
+async fn replica(p: &Place, config: &Config) -> Ops {
+    let surroundings = Surroundings {
+        clock: p.h.clock.clone(),
+        metrics: Metrics::default(),
+    };
+    app::build_ops(config, surroundings, &Lifecycle::new())
+        .await
+        .expect("the database opens again")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_race_for_a_renewal_make_one_fifty_times() {
+    // The strictest provider: a second use of a refresh token would end the login.
+    let p = Place::with(Engine::Postgres, |platform| platform.rotation(Rotation::Strict), "").await;
+    let agent = p.agent(ANNA).await;
+    p.log_in(&agent.name).await;
+    let source = LoginSource::parse(&agent.name).unwrap();
+    let others = [replica(&p, &p.h.config).await, replica(&p, &p.h.config).await];
+    for round in 1..=50 {
+        p.h.clock.advance(HOUR);
+        // Three replicas, of which one has its own job at it as well, and each is asked twice.
+        let replicas = [&others[0], &others[1], p.h.ops()];
+        let asked = replicas
+            .iter()
+            .chain(&replicas)
+            .map(|ops| tokens::access(ops, TENANT, &source, None));
+        let tokens: Vec<String> = futures::future::join_all(asked)
+            .await
+            .into_iter()
+            .map(|token| token.unwrap_or_else(|error| panic!("round {round}: {error:?}")).expose().clone())
+            .collect();
+        assert!(tokens.iter().all(|token| *token == tokens[0]), "round {round}: all have the same");
+        assert_eq!(p.renewals(), round, "one renewal in each round");
+        assert_eq!(p.entra.identify(&tokens[0]).unwrap().account.as_deref(), Some(ANNA));
+    }
+    assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_goes_on_although_nobody_waits_for_it() {
+    let p = Place::with(Engine::Sqlite, |platform| platform.rotation(Rotation::Strict), "").await;
+    let agent = p.sender(ANNA).await;
+    p.log_in(&agent.name).await;
+    let source = LoginSource::parse(&agent.name).unwrap();
+    for _ in 0..20 {
+        p.h.clock.advance(HOUR);
+        // Given up at some point of it, again and again.
+        for patience in [0, 1, 2, 4, 8] {
+            let asked = tokens::access(p.h.ops(), TENANT, &source, None);
+            let _ = tokio::time::timeout(Duration::from_millis(patience), asked).await;
+        }
+        tokens::access(p.h.ops(), TENANT, &source, None).await.expect("the login is good");
+    }
+    assert_eq!(p.renewals(), 20);
+    assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_dies_with_the_lease_holds_nobody_up_for_long() {
+    let p = Place::with(Engine::Postgres, |platform| platform.rotation(Rotation::Strict), "").await;
+    let agent = p.sender(ANNA).await;
+    p.log_in(&agent.name).await;
+    let source = LoginSource::parse(&agent.name).unwrap();
+    let database = p.h.database().await;
+    // As a process leaves it that is killed an hour from now, before it asks.
+    let until = p.h.clock.now().after(HOUR + Duration::from_secs(6)).0;
+    database
+        .execute_unprepared(&format!("UPDATE login SET lease_holder = 'dead', lease_until = {until}"))
+        .await
+        .unwrap();
+    p.h.clock.advance(HOUR);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(p.renewals(), 0, "somebody may still be at it");
+    p.h.clock.advance(Duration::from_secs(7));
+    tokens::access(p.h.ops(), TENANT, &source, None).await.expect("the lease is over");
+    assert_eq!(p.renewals(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_gave_is_stored_as_soon_as_the_database_is_back() {
+    let p = Place::with(Engine::Sqlite, |platform| platform.rotation(Rotation::Strict), "").await;
+    let agent = p.sender(ANNA).await;
+    p.log_in(&agent.name).await;
+    let database = p.h.database().await;
+    let block = "CREATE TRIGGER full BEFORE UPDATE OF access_sealed ON login BEGIN SELECT RAISE(FAIL, 'disk full'); END";
+    database.execute_unprepared(block).await.unwrap();
+    p.h.clock.advance(HOUR);
+    eventually(PATIENCE, "the provider was asked", async || match p.renewals() {
+        0 => Err(()),
+        _ => Ok(()),
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(p.renewals(), 1, "the old token is not shown again");
+    database.execute_unprepared("DROP TRIGGER full").await.unwrap();
+    let source = LoginSource::parse(&agent.name).unwrap();
+    tokens::access(p.h.ops(), TENANT, &source, None).await.expect("the login is good");
+    assert_eq!(p.renewals(), 1);
+    assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
+    // What the provider itself fails at does not stop the next one either.
+    p.entra.fail(TokenFault::CutBefore, 1);
+    p.h.clock.advance(HOUR);
+    eventually(PATIENCE, "it is renewed", async || {
+        p.h.clock.advance(Duration::from_secs(1));
+        let login = p.authentication(&agent.name).await;
+        if login.renewal_problem.is_empty() && p.renewals() == 3 {
+            Ok(())
+        } else {
+            Err(login)
+        }
+    })
+    .await;
+}
