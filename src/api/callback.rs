@@ -31,10 +31,12 @@ box-shadow:0 1px 2px #0001,0 10px 30px #0002}\
 h1{margin:0 0 .75rem;font-size:1.35rem;line-height:1.3}.good h1{color:var(--good)}.bad h1{color:var(--bad)}\
 p{margin:.6rem 0;overflow-wrap:anywhere}footer{margin-top:1.5rem;color:var(--soft);font-size:.85rem}";
 
-/// Nothing is loaded, run or framed; the one style sheet is known by its hash.
+/// Nothing is loaded, run or framed; the one style sheet is known by its hash, and the icon is empty.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes()));
-    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    );
     HeaderValue::try_from(policy).expect("it is visible ASCII")
 });
 
@@ -137,7 +139,7 @@ fn page(good: bool, title: &str, paragraphs: &[&str]) -> String {
     let text: String = paragraphs.iter().map(|text| format!("<p>{}</p>", escape(text))).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} - mailagent</title><style>{STYLE}</style></head>\n<body><main class=\"{class}\"><h1>{title}</h1>{text}\
+         <link rel=\"icon\" href=\"data:,\"><title>{title} - mailagent</title><style>{STYLE}</style></head>\n<body><main class=\"{class}\"><h1>{title}</h1>{text}\
          <footer>You may close this page.</footer></main></body></html>\n",
         title = escape(title),
         class = if good { "good" } else { "bad" },

@@ -6,6 +6,7 @@
 // | login                  | result                                           |
 // |------------------------|--------------------------------------------------|
 // | token `good`           | good                                             |
+// | token like `tokens`    | good; with `refuseFirst`, all but the first       |
 // | any other token        | 334 with an error, then 535                      |
 // | password `correct`     | good                                             |
 // | user `123 words`       | that code with those words, `%` is the password  |
@@ -23,7 +24,7 @@
 
 import { SMTPServer } from "smtp-server";
 
-const { certificate, key, ...settings } = JSON.parse(process.argv[2]);
+const { certificate, key, tokens, refuseFirst, ...settings } = JSON.parse(process.argv[2]);
 
 function fault(code, words) {
   return Object.assign(new Error(words), { responseCode: code });
@@ -46,6 +47,17 @@ function drop(session) {
   socket(session)?.destroy();
 }
 
+let first = null;
+
+/// Whether a token is good by the settings.
+function takes(token) {
+  if (!tokens || !token.startsWith(tokens)) {
+    return false;
+  }
+  first ??= token;
+  return !refuseFirst || token !== first;
+}
+
 const server = new SMTPServer({
   cert: certificate,
   key,
@@ -56,7 +68,7 @@ const server = new SMTPServer({
   ...settings,
   onAuth(auth, session, callback) {
     if (auth.method === "XOAUTH2") {
-      if (auth.accessToken === "good") {
+      if (auth.accessToken === "good" || takes(auth.accessToken)) {
         return callback(null, { user: auth.username });
       }
       return callback(null, { data: { status: "401", schemes: "bearer mail", scope: "https://mail.example/" } });

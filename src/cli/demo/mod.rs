@@ -1,6 +1,7 @@
-//! `mailagent demo`: the main job on simulated mailboxes, with the sample mail or with one's own.
+//! `mailagent demo`: the main job on simulated mailboxes, with the sample mail or with one's own, and a login that is about to end.
 
 pub mod data;
+mod login;
 mod setup;
 mod show;
 mod summary;
@@ -22,7 +23,7 @@ use crate::{
     config::{self, Config, Flag},
     domain::{Caller, Scope},
     lifecycle::shutdown_signals,
-    sim::ews::Exchange,
+    sim::{entra::Entra, ews::Exchange},
     telemetry,
 };
 
@@ -55,7 +56,8 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
         .prefix("mailagent-demo-")
         .tempdir()
         .context("cannot make a temporary folder")?;
-    let config = demo_config(folder.path(), &args.log)?;
+    let entra = login::platform().await?;
+    let config = demo_config(folder.path(), &args.log, &entra)?;
     let telemetry = telemetry::init(&config.telemetry)?;
     let mut signals = shutdown_signals()?;
     let exchange = Exchange::builder()
@@ -70,7 +72,7 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
     };
     let running = app::start(config.clone(), listener).await?;
 
-    let work = show_main_job(&args, &config, &running, &exchange, folder.path());
+    let work = show_main_job(&args, &config, &running, (&exchange, &entra), folder.path());
     let code = tokio::select! {
         result = work => result?,
         _ = signals.recv() => {
@@ -80,6 +82,7 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
     };
     let stopped = running.stop().await;
     exchange.stop().await;
+    entra.stop().await;
     drop(telemetry);
     Ok(if stopped.exit_code() == 0 {
         code
@@ -88,13 +91,13 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
     })
 }
 
-fn demo_config(folder: &std::path::Path, log: &str) -> Result<Config, config::ConfigErrors> {
+fn demo_config(folder: &std::path::Path, log: &str, entra: &Entra) -> Result<Config, config::ConfigErrors> {
     let flag = |key, value: &str, name| Flag {
         key,
         value: value.to_owned(),
         name,
     };
-    let flags = [
+    let mut flags = vec![
         flag("data", &folder.to_string_lossy(), "--data"),
         // The simulated server speaks plain http, on this machine only.
         flag("exchange.allow_http", "true", "--allow-http"),
@@ -102,6 +105,7 @@ fn demo_config(folder: &std::path::Path, log: &str) -> Result<Config, config::Co
         flag("exchange.poll_interval", "5s", "--poll-interval"),
         flag("telemetry.log", log, "--log"),
     ];
+    flags.extend(login::settings(entra));
     config::load(None, [], &flags)
 }
 
@@ -109,7 +113,7 @@ async fn show_main_job(
     args: &DemoArgs,
     config: &Config,
     running: &Running,
-    exchange: &Exchange,
+    (exchange, entra): (&Exchange, &Entra),
     folder: &std::path::Path,
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
@@ -131,6 +135,10 @@ async fn show_main_job(
 
     let names = show::Names::of(&set.directory);
     let shown = show::follow(&running.ops, &admin, names).await?;
+    let page = login::log_in(&running.ops, &admin, entra, &set.directory).await?;
+    if !args.once {
+        show::log_in_again(&page);
+    }
     let agents = setup::create_agents(&running.ops, &admin, exchange, &plan).await?;
     let pace = if args.mail.is_empty() { PACE } else { Duration::ZERO };
     setup::deliver(exchange, &plan, pace).await;

@@ -16,9 +16,9 @@ use futures::{Stream, StreamExt};
 use super::{DemoArgs, data::Directory, setup::Plan};
 use crate::{
     cli::archive::human_bytes,
-    domain::{Caller, Direction, Mailbox, Message, MessageFilter, Note, Result},
+    domain::{Caller, Direction, Mailbox, Message, MessageFilter, Note, Result, TokenEvent, TokenEventKind},
     ops::{
-        Ops, archive, sweep,
+        Ops, archive, login, sweep,
         watch::{Cursors, EARLIEST, Followed},
     },
 };
@@ -88,6 +88,10 @@ pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Sh
         .spawn(print_all(messages, shown.messages.clone(), move |message: &Message| {
             message_line(&names, message)
         }));
+    let tokens = login::tell::watch(ops, admin, cursors("WatchTokens"), EARLIEST, login::TokenFilter::default()).await?;
+    shown.tasks.spawn(print_all(tokens, Arc::default(), |told: &login::tell::Told| {
+        login_line(&told.event)
+    }));
     Ok(shown)
 }
 
@@ -156,6 +160,29 @@ fn message_line(names: &Names, message: &Message) -> String {
     )
 }
 
+fn login_line(event: &TokenEvent) -> String {
+    let what = match event.kind {
+        TokenEventKind::Renewed => "logged in",
+        TokenEventKind::Expiring => "ends soon",
+        TokenEventKind::Expired => "has ended",
+        TokenEventKind::LoginRequired => "is refused",
+        TokenEventKind::LoginRevoked => "given up",
+        TokenEventKind::ConsentGiven => "consent",
+        TokenEventKind::ConsentRevoked => "no consent",
+        TokenEventKind::SecretExpiring => "secret ends",
+    };
+    let until = event.expires.map_or_else(String::new, |expires| format!("until {expires}"));
+    format!(
+        "{} {} {} {} {until}",
+        bold("login  "),
+        fit(what, CASE),
+        fit(&event.provider, CUSTOMER),
+        fit(&event.account, PERSON),
+    )
+    .trim_end()
+    .to_owned()
+}
+
 fn person(mailbox: Option<&Mailbox>) -> String {
     match mailbox {
         None => "(no valid sender)".to_owned(),
@@ -186,7 +213,7 @@ fn bold(text: &str) -> String {
 pub(super) fn greeting(address: SocketAddr, token: &str, plan: &Plan, args: &DemoArgs) {
     let mailboxes: Vec<&str> = plan.mailboxes.iter().map(|mailbox| mailbox.address.as_str()).collect();
     print_line(&format!(
-        "mailagent {} with a simulated Exchange server and {} messages for {}.",
+        "mailagent {} with a simulated Exchange server, a simulated identity platform, and {} messages for {}.",
         env!("CARGO_PKG_VERSION"),
         plan.mail.len(),
         mailboxes.join(", "),
@@ -200,6 +227,13 @@ pub(super) fn greeting(address: SocketAddr, token: &str, plan: &Plan, args: &Dem
         print_line("Ctrl-C ends the demo and removes all that it made.");
     }
     print_line("");
+}
+
+/// Says where a person may log in meanwhile.
+pub(super) fn log_in_again(page: &str) {
+    print_line(&format!(
+        "Log in again in a browser, as the right account or as another one (within 10 minutes):\n{page}\n"
+    ));
 }
 
 /// Says that there is nothing more to come.

@@ -153,11 +153,11 @@ fn accepted<'a>(subject: &Subject, names: &'a [String]) -> Result<&'a str> {
             account => account.to_owned(),
         };
         let text = format!(
-            "The account {who} logged in, but {} is for {wanted}. Nothing was stored. Log out at the provider, then begin again and log in as \
-             {wanted}; or correct the address.",
-            subject.source
+            "The account {who} logged in, where {wanted} was expected. Nothing was stored. Log out at the provider, then begin again and log \
+             in as {wanted}; or correct the address in the CRM."
         );
         Error::new(Kind::Precondition, Reason::LoginAccountMismatch, text)
+            .with("resource", subject.source.to_string())
             .with("wanted", wanted)
             .with("account", account)
     })

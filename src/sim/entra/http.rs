@@ -368,7 +368,7 @@ fn form(title: &str, text: &str, query: &Query, choices: &[String]) -> String {
 
 fn page(title: &str, content: &str) -> String {
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>\
          body{{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;background:#eef2f7;color:#1f2733}}\
          main{{background:#fff;padding:2rem 2.5rem;border-radius:8px;box-shadow:0 8px 30px #0002;max-width:30rem}}\
          button{{display:block;width:100%;margin:.5rem 0;padding:.7rem 1rem;font:inherit;text-align:left;border:1px solid #c4ccd6;\

@@ -45,6 +45,12 @@ impl NodePeer {
         let value = self.told[name].as_str();
         value.unwrap_or_else(|| panic!("no {name} in {}", self.told)).to_owned()
     }
+
+    /// The port, of one that tells nothing else.
+    pub fn port(&self) -> u16 {
+        let port = self.told.as_u64().and_then(|port| port.try_into().ok());
+        port.unwrap_or_else(|| panic!("no port: {}", self.told))
+    }
 }
 
 impl Drop for NodePeer {

@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `browser` | the same in headless Chromium |
 //! | `person` | a person logs in, at the service's page and through the front end |
 //! | `refusals` | logins that are not begun, or begun and not accepted |
 //! | `renewal` | access tokens in time, outages, logins that end |
@@ -10,9 +11,11 @@
 //! | `watch` | who is told what |
 //! | `consent` | administrators' consent |
 //! | `ending` | logins that are given up |
+//! | `smtp` | sending with access tokens |
 //! | `oidc` | a certified provider of others: rotation with reuse detection, revocation, crashes |
 //! | `errors` | Microsoft's error answers, from another mock of others |
 
+mod browser;
 mod consent;
 mod ending;
 mod errors;
@@ -21,6 +24,7 @@ mod person;
 mod refusals;
 mod renewal;
 mod replicas;
+mod smtp;
 mod warnings;
 mod watch;
 

@@ -6,7 +6,7 @@
 mod agent;
 mod odd;
 mod postfix;
-mod scripted;
+pub mod scripted;
 
 use std::{
     process::{Child, Command},

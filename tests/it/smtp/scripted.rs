@@ -1,11 +1,6 @@
 //! smtp-server for Node, which fails on demand: see `tests/peers/smtp_server.mjs`.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use mailagent::{
     domain::SmtpSecurity,
@@ -13,43 +8,35 @@ use mailagent::{
 };
 use serde_json::{Value, json};
 
-use super::{Choices, Pair, Process, certificate, check, failed, message, password, refused, stages, token};
+use super::{Choices, Pair, certificate, check, failed, message, password, refused, stages, token};
+use crate::harness::NodePeer;
 
-struct Scripted {
+/// The server, which ends when this is dropped.
+pub struct Scripted {
     certificate: Pair,
-    port: u16,
-    _process: Process,
+    /// Where it listens.
+    pub port: u16,
+    _process: NodePeer,
 }
 
 impl Scripted {
-    async fn start(settings: Value) -> Self {
-        let peers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
-        assert!(
-            peers.join("node_modules/smtp-server").exists(),
-            "smtp-server is not installed: run `make setup`"
-        );
+    /// Starts it with these settings.
+    pub fn start(settings: Value) -> Self {
         let certificate = certificate();
         let mut all = json!({ "certificate": certificate.certificate, "key": certificate.key });
         all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-        let child = Command::new("node")
-            .arg(peers.join("smtp_server.mjs"))
-            .arg(all.to_string())
-            // It ends with this pipe, also when the tests are killed.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut process = Process(child.expect("Node is installed"));
-        let output = process.0.stdout.take().unwrap();
-        let port = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            BufReader::new(output).read_line(&mut line).unwrap();
-            line
-        });
+        let process = NodePeer::start("smtp_server.mjs", "smtp-server", &[all.to_string()]);
         Self {
             certificate,
-            port: port.await.unwrap().trim().parse().expect("the server tells its port"),
+            port: process.port(),
             _process: process,
         }
+    }
+
+    /// SHA-256 of its certificate in hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.certificate.der);
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn choices(&self, security: SmtpSecurity) -> Choices {
@@ -65,7 +52,7 @@ fn session(reply: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_taken_or_refused_with_the_reason() {
-    let server = Scripted::start(json!({})).await;
+    let server = Scripted::start(json!({}));
     let choices = server.choices(SmtpSecurity::StartTls);
     let good = choices.sink(token("anna@mail.example", "good"));
     let all = stages(&good, Some(&message("anna@mail.example", &["bob@mail.example"]))).await;
@@ -82,7 +69,7 @@ async fn tokens_are_taken_or_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_are_judged_by_what_the_server_says() {
-    let server = Scripted::start(json!({})).await;
+    let server = Scripted::start(json!({}));
     let told = |words: &str| server.choices(SmtpSecurity::StartTls).sink(password(words, "correct horse"));
     for (words, class, problem) in [
         ("454 4.7.0 try later", ErrorClass::Retry { after: None }, "at the moment"),
@@ -106,13 +93,13 @@ async fn logins_are_judged_by_what_the_server_says() {
         "535 you said [secret] to me",
     );
 
-    let poor = Scripted::start(json!({ "authMethods": ["CRAM-MD5"] })).await;
+    let poor = Scripted::start(json!({ "authMethods": ["CRAM-MD5"] }));
     let (_, error) = failed(&poor.choices(SmtpSecurity::StartTls).sink(password("anna", "correct"))).await;
     check(&error, ErrorClass::LoginRequired, "it offers CRAM-MD5", "CRAM-MD5");
     let (_, error) = failed(&poor.choices(SmtpSecurity::StartTls).sink(token("anna", "good"))).await;
     check(&error, ErrorClass::LoginRequired, "access tokens (XOAUTH2); it offers CRAM-MD5", "");
 
-    let strict = Scripted::start(json!({ "authOptional": false })).await;
+    let strict = Scripted::start(json!({ "authOptional": false }));
     let nobody = strict.choices(SmtpSecurity::StartTls).sink(Credentials::None);
     let error = refused(&nobody, &message("anna@mail.example", &["bob@mail.example"])).await;
     check(&error, ErrorClass::LoginRequired, "only after a login", "530");
@@ -120,7 +107,7 @@ async fn logins_are_judged_by_what_the_server_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_at_every_step_have_their_class() {
-    let server = Scripted::start(json!({})).await;
+    let server = Scripted::start(json!({}));
     let sink = server.choices(SmtpSecurity::None).sink(password("anna", "correct"));
     let later = ErrorClass::Retry { after: None };
     for (sender, recipient, class, problem) in [
@@ -144,7 +131,7 @@ async fn refusals_at_every_step_have_their_class() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whether_a_message_was_sent_is_in_doubt_only_behind_its_end() {
-    let server = Scripted::start(json!({})).await;
+    let server = Scripted::start(json!({}));
     let send = async |recipient: &str, limit: Duration| {
         let sink = server
             .choices(SmtpSecurity::StartTls)
@@ -166,7 +153,7 @@ async fn whether_a_message_was_sent_is_in_doubt_only_behind_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_kept_and_dead_ones_replaced() {
-    let server = Scripted::start(json!({})).await;
+    let server = Scripted::start(json!({}));
     let sink = server.choices(SmtpSecurity::StartTls).sink(password("anna", "correct"));
     let send = async |sender: &str, recipient: &str| session(&sink.send(&message(sender, &[recipient])).await.unwrap().server_reply);
     let first = send("anna@mail.example", "bob@mail.example").await;
@@ -188,7 +175,7 @@ async fn connections_are_kept_and_dead_ones_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_asks_for_what_it_needs() {
-    let server = Scripted::start(json!({ "size": 5_000 })).await;
+    let server = Scripted::start(json!({ "size": 5_000 }));
     let sink = server.choices(SmtpSecurity::StartTls).sink(password("anna", "correct"));
     let mut plain = message("anna@mail.example", &["bob@mail.example"]);
     let reply = sink.send(&plain).await.unwrap().server_reply;
@@ -209,7 +196,7 @@ async fn a_message_asks_for_what_it_needs() {
         "SIZE 5000",
     );
 
-    let poor = Scripted::start(json!({ "hideSMTPUTF8": true, "hide8BITMIME": true })).await;
+    let poor = Scripted::start(json!({ "hideSMTPUTF8": true, "hide8BITMIME": true }));
     let sink = poor.choices(SmtpSecurity::StartTls).sink(password("anna", "correct"));
     check(&refused(&sink, &international).await, ErrorClass::Refused, "SMTPUTF8", "");
     international.sender = "anna@mail.example".to_owned();
@@ -219,7 +206,7 @@ async fn a_message_asks_for_what_it_needs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn starttls_that_is_not_offered_ends_the_attempt() {
-    let server = Scripted::start(json!({ "hideSTARTTLS": true })).await;
+    let server = Scripted::start(json!({ "hideSTARTTLS": true }));
     let sink = server.choices(SmtpSecurity::StartTls).sink(password("anna", "correct"));
     let (kind, error) = failed(&sink).await;
     assert_eq!(kind, StageKind::Tls);

@@ -3534,7 +3534,7 @@ pub enum ErrorReason {
     LoginProviderForeign = 32,
     /// INVALID_ARGUMENT. The login was not begun by this caller, was completed already, or was begun more than 10 minutes ago. Begin again.
     LoginStateInvalid = 33,
-    /// FAILED_PRECONDITION. Another account logged in than the one that was asked for. Metadata: `wanted`, `account`.
+    /// FAILED_PRECONDITION. Another account logged in than the one that was asked for. Metadata: `resource`, `wanted`, `account`.
     LoginAccountMismatch = 34,
     /// FAILED_PRECONDITION. Not all that the service needs was granted. Metadata: `missing` (scopes with spaces between them).
     LoginScopesMissing = 35,

@@ -260,7 +260,7 @@ export enum ErrorReason {
   LOGIN_STATE_INVALID = 33,
 
   /**
-   * FAILED_PRECONDITION. Another account logged in than the one that was asked for. Metadata: `wanted`, `account`.
+   * FAILED_PRECONDITION. Another account logged in than the one that was asked for. Metadata: `resource`, `wanted`, `account`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_ACCOUNT_MISMATCH = 34;
    */
