@@ -1,4 +1,5 @@
-//! Independent EWS clients judge the simulated Exchange server, so that it does not merely agree with our own client.
+//! Independent clients judge the simulated Exchange server and the simulated identity platform, so that they do not merely agree with our
+//! own clients.
 //!
 //! They live in `tests/peers` and need a Python environment and a folder of Node modules; `make test` sets both up.
 
@@ -8,6 +9,7 @@ use mailagent::{
     domain::Timestamp,
     sim::{
         MimeMode,
+        entra::Entra,
         ews::{Exchange, FolderKind},
     },
 };
@@ -89,6 +91,35 @@ async fn judge(peer: impl Fn() -> Command) {
         assert_eq!(exchange.sent_messages().len(), 2, "what the peer sent");
         exchange.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openid_client_is_content_with_the_identity_platform() {
+    let entra = Entra::builder().start().await.unwrap();
+    let (directory, account, back) = (
+        "11111111-2222-3333-4444-555555555555",
+        "anna@example.com",
+        "http://127.0.0.1:9/callback",
+    );
+    entra.add_directory(directory, &["example.com"]);
+    entra.add_user(account);
+    entra.add_user("<bert & co>@example.com");
+    entra.add_app("crm-app", "secret & <more>", &[back]);
+    entra.consent("crm-app", directory);
+    let told = serde_json::json!({
+        "authority": entra.authority(), "directory": directory, "client": "crm-app", "secret": "secret & <more>", "redirectUrl": back,
+        "account": account,
+    });
+    let mut command = Command::new("node");
+    command.arg(peers().join("entra_check.mjs")).arg(told.to_string());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let said = format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    entra.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,11 @@ impl Place {
         entra.add_user(BERT);
         let platform = entra.clone();
         let tokens: Tokens = Arc::new(move |token| platform.identify(token)?.account);
-        let oauth = oauth(&format!("{}{settings}", provider(&entra)));
+        let mut provider = provider(&entra);
+        if settings.contains("certificate_file") {
+            provider = provider.replace(&format!("client_secret = \"{SECRET}\"\n"), "");
+        }
+        let oauth = oauth(&format!("{provider}{settings}"));
         let h = Harness::with(Choices {
             clock,
             tokens: Some(tokens),

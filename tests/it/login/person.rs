@@ -48,7 +48,7 @@ async fn a_person_logs_in_and_the_mailbox_is_read() {
             (ANNA, "contoso", "users/anna")
         );
         let seconds = |duration: Option<prost_types::Duration>| duration.unwrap().seconds;
-        assert_eq!(seconds(login.time_left.clone()), 90 * 24 * 3600);
+        assert_eq!(seconds(login.time_left), 90 * 24 * 3600);
         assert_eq!(login.fraction_left, Some(1.0));
         let clocks = [&login.login_time, &login.expire_time, &login.access_token_expire_time].map(|time| time.as_ref().unwrap().seconds);
         assert_eq!((clocks[1] - clocks[0], clocks[2] - clocks[0]), (90 * 24 * 3600, 3600), "two clocks");

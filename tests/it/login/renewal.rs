@@ -123,6 +123,42 @@ async fn a_fault_of_the_operators_settings_is_not_put_on_the_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_proves_the_service_and_its_end_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["crm-app".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2026, 12, 30);
+    let certificate = parameters.self_signed(&key).unwrap();
+    let (certificate_file, key_file) = (folder.path().join("app.crt"), folder.path().join("app.key"));
+    std::fs::write(&certificate_file, certificate.pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let settings = format!(
+        "certificate_file = \"{}\"\ncertificate_key_file = \"{}\"\n",
+        certificate_file.display(),
+        key_file.display()
+    );
+    let p = Place::with(Engine::Sqlite, |platform| platform, &settings).await;
+    p.entra.set_certificate(APP, &certificate.pem());
+    let agent = p.agent(ANNA).await;
+    p.log_in(&agent.name).await;
+    p.h.clock.advance(HOUR);
+    p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
+    handled(&p, &agent.name, 1).await;
+    assert!(p.renewals() >= 1);
+    let ends = p.authentication(&agent.name).await.client_secret_expire_time.unwrap();
+    assert_eq!(ends.seconds, parameters_end(&certificate));
+    p.h.clock.advance(24 * 24 * HOUR);
+    let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(|event| event.kind()).collect();
+    assert_eq!(kinds, [TokenEventKind::Renewed, TokenEventKind::SecretExpiring]);
+}
+
+fn parameters_end(certificate: &rcgen::Certificate) -> i64 {
+    use std::ops::Deref;
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate.der().deref()).unwrap();
+    parsed.validity().not_after.timestamp()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_the_server_refuses_before_its_time_is_replaced_once() {
     let p = Place::new().await;
     let agent = p.agent(ANNA).await;
