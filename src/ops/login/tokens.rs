@@ -198,7 +198,10 @@ async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Rene
     };
     ops.metrics.token_refreshed(fault, began.elapsed());
     match result {
-        Ok((provider, got)) => store(ops, tenant, login, &provider, &got, &holder).await?,
+        Ok((provider, got)) => {
+            let gained = Gained { tokens: &got, asked: now };
+            store(ops, tenant, login, &provider, gained, &holder).await?;
+        }
         Err(ReadError::Provider(fault)) => {
             tracing::warn!(
                 source = %login.source,
@@ -238,14 +241,21 @@ async fn ask(ops: &Ops, tenant: &str, login: &Login) -> Result<(Arc<LoginProvide
     Ok((provider.clone(), provider.refresh(&token, login.usage, ops.now()).await?))
 }
 
+/// What a renewal brought, and when it was asked for: from then on it lives.
+#[derive(Clone, Copy)]
+struct Gained<'a> {
+    tokens: &'a Tokens,
+    asked: Timestamp,
+}
+
 /// Stores what a renewal brought. What the provider gave may be the only refresh token that is still good, so a database that is away is
 /// waited for as long as the lease lasts.
-async fn store(ops: &Ops, tenant: &str, login: &Login, provider: &LoginProvider, got: &Tokens, holder: &str) -> Result<()> {
+async fn store(ops: &Ops, tenant: &str, login: &Login, provider: &LoginProvider, gained: Gained<'_>, holder: &str) -> Result<()> {
     let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
     let sealed = loop {
         let stored = async {
-            let sealed = seal(ops, tenant, &login.id, got).await?;
-            retrying(|| async { write(ops, tenant, login, provider, (got, &sealed), holder).await }).await
+            let sealed = seal(ops, tenant, &login.id, gained.tokens).await?;
+            retrying(|| async { write(ops, tenant, login, provider, (gained, &sealed), holder).await }).await
         };
         match stored.await {
             Ok(stored) => break stored,
@@ -267,7 +277,7 @@ async fn write(
     tenant: &str,
     login: &Login,
     provider: &LoginProvider,
-    (got, sealed): (&Tokens, &SealedTokens),
+    (gained, sealed): (Gained<'_>, &SealedTokens),
     holder: &str,
 ) -> Result<bool> {
     let mut writer = ops.store.begin_alone(tenant).await?;
@@ -277,7 +287,7 @@ async fn write(
         return Ok(false);
     };
     let warned = login.warned.is_some();
-    let recovered = renewed(&mut login, provider, got, ops.now()) && warned;
+    let recovered = renewed(&mut login, provider, gained) && warned;
     login.version += 1;
     if !writer.renew_login(&login, sealed.clone(), holder).await? {
         return Ok(false);
@@ -290,7 +300,8 @@ async fn write(
 }
 
 /// Changes a login as new tokens say. Returns whether a new life began.
-fn renewed(login: &mut Login, provider: &LoginProvider, got: &Tokens, now: Timestamp) -> bool {
+fn renewed(login: &mut Login, provider: &LoginProvider, gained: Gained<'_>) -> bool {
+    let Gained { tokens: got, asked: now } = gained;
     let access_expires = now.after(got.expires_in);
     login.access_expires = Some(access_expires);
     login.renew_at = renew_at(got.expires_in, access_expires);

@@ -118,21 +118,19 @@ async fn one_consent_opens_the_mailboxes_of_a_domain() {
         assert_eq!(p.get(&agent.name).await.health.unwrap().state(), AgentHealthState::Ok);
 
         // Its tokens are renewed too, by asking anew.
-        let asked = || {
-            p.entra
-                .token_requests()
-                .iter()
-                .filter(|request| request.grant_type == "client_credentials")
-                .count()
-        };
-        let before = asked();
+        let ends = async || p.authentication(&agent.name).await.access_token_expire_time;
+        let before = ends().await;
         p.h.clock.advance(HOUR);
-        eventually(
-            PATIENCE,
-            "it is renewed",
-            async || if asked() > before { Ok(()) } else { Err(asked()) },
-        )
+        eventually(PATIENCE, "it is renewed", async || match ends().await {
+            now if now != before => Ok(()),
+            now => Err(now),
+        })
         .await;
+        let requests = p.entra.token_requests();
+        assert!(
+            requests.iter().all(|request| request.grant_type == "client_credentials"),
+            "{requests:?}"
+        );
         // An outage changes nothing, a withdrawn consent does.
         p.entra.fail(TokenFault::status(503), 1);
         p.h.clock.advance(HOUR);
