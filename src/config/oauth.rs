@@ -68,7 +68,7 @@ section! {
         /// How long a login lives, where the provider does not say.
         pub login_lifetime: Option<Duration> => like("90d"),
         /// Whether each renewal begins that life anew.
-        pub login_slides: Option<bool> => like("true"),
+        pub login_slides: Option<bool>,
     }
 }
 
@@ -212,7 +212,7 @@ impl Value for Date {
     }
 }
 
-/// A list of texts, at least one, without spaces in them.
+/// A list of texts without spaces in them, possibly empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words(pub Vec<String>);
 
@@ -234,6 +234,9 @@ pub struct Hosts(pub Vec<String>);
 impl Value for Hosts {
     fn parse(raw: &Raw) -> Result<Self, String> {
         let Words(mut hosts) = Words::parse(raw)?;
+        if hosts.is_empty() {
+            return Err("names no server, so tokens could be sent nowhere".to_owned());
+        }
         for host in &mut hosts {
             if host.contains(['/', ':', '*']) {
                 return Err("must be names of servers, without scheme, port or *; .example.com means all below it".to_owned());

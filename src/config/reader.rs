@@ -212,7 +212,9 @@ impl Reader {
 
     /// The example of a setting, written as it would be at `place`.
     fn example<T: Value>(&self, key: &str, rule: Rule, place: &Place) -> String {
-        let default = || self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
+        // Nothing else is an example: it may be a secret.
+        let is_default = |entry: &&Entry| entry.key == key && matches!(entry.place, Place::Default { .. });
+        let default = || self.entries.iter().find(is_default).map(|entry| entry.value.clone());
         let Some(value) = rule.example.map(|text| Raw::Text(text.to_owned().into())).or_else(default) else {
             return String::new();
         };

@@ -38,11 +38,7 @@ impl Value for TlsUrl {
         match url.scheme() {
             _ if !url.username().is_empty() || url.password().is_some() => Err("has a login, which has no place here".to_owned()),
             _ if url.fragment().is_some() => Err("has a fragment, which is never sent".to_owned()),
-            "https" => Ok(Self {
-                text: text.to_owned(),
-                url,
-            }),
-            "http" if loopback => Ok(Self {
+            scheme if scheme == "https" || scheme == "http" && loopback => Ok(Self {
                 text: text.to_owned(),
                 url,
             }),

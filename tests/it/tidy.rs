@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tonic", &["api/", "telemetry/"]),
     ("axum", &["api/", "sim/"]),
     ("reqwest", &["provider/", "sim/", "cli/"]),
+    ("oauth2", &["provider/"]),
     ("clap", &["cli/"]),
     ("anyhow", &["cli/"]),
     ("toml_edit", &["config/"]),

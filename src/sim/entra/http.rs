@@ -224,7 +224,7 @@ async fn token(
         Some(TokenFault::Status { status, body, retry_after }) => {
             shared.world().requests.push(asked.record(None, *status));
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut response = answer(status, "application/json", body.clone());
+            let mut response = answer(status, "application/json", body.replace("{asked}", &asked.repeated()));
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, (*seconds).into());
             }

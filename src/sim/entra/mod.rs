@@ -287,6 +287,12 @@ impl Entra {
         self.0.shared.world().requests.clone()
     }
 
+    /// All tokens that were given out so far, good or not.
+    pub fn tokens(&self) -> Vec<String> {
+        let world = self.0.shared.world();
+        world.refresh.keys().chain(world.access.keys()).cloned().collect()
+    }
+
     /// Whose an access token is. `None` when it is not good, or no longer.
     pub fn identify(&self, access_token: &str) -> Option<TokenHolder> {
         self.0.shared.world().identify(access_token, self.0.shared.now())

@@ -143,8 +143,17 @@ impl Asked<'_> {
             client_id: self.client_id().to_owned(),
             scope: self.value("scope").to_owned(),
             user,
+            verifier: self.value("code_verifier").to_owned(),
             status,
         }
+    }
+
+    /// All that came, as it stands in a text of JSON.
+    pub(super) fn repeated(&self) -> String {
+        let login = self.basic.iter().flat_map(|(id, secret)| [id, secret]);
+        let values: Vec<&str> = login.chain(self.form.values()).map(String::as_str).collect();
+        let text = Value::from(values.join(" and ")).to_string();
+        text.trim_matches('"').to_owned()
     }
 }
 

@@ -108,6 +108,8 @@ pub struct TokenRequest {
     pub scope: String,
     /// The account, where it is known by then.
     pub user: Option<String>,
+    /// What the application proves by that it began the login (RFC 7636), with a code. Possibly empty.
+    pub verifier: String,
     /// Status of the answer; 0 when there was none.
     pub status: u16,
 }
@@ -119,7 +121,7 @@ pub enum TokenFault {
     Status {
         /// The status.
         status: u16,
-        /// The body, in JSON as a rule.
+        /// The body, in JSON as a rule. `{asked}` in it becomes what the request had in it, as careless servers repeat it.
         body: String,
         /// Seconds in Retry-After.
         retry_after: Option<u64>,

@@ -7,7 +7,7 @@
 //! | `evidence` | the channels, each with something that must be found there |
 //! | `tour` | what the service is taken through. To add a kind of secret: take it from [`plant::Planted`] where it is used |
 //! | `wire` | calls whose answers are evidence, and requests with a secret in every field |
-//! | `service` | the program, a collector of traces, servers that repeat passwords |
+//! | `service` | the program, a collector of traces, a platform to log in at, servers that repeat logins |
 //! | `print` | what `Debug` shows of everything that holds a secret |
 
 mod evidence;
@@ -29,7 +29,7 @@ use url::Url;
 use self::{
     evidence::Evidence,
     plant::Planted,
-    service::{Collector, Service, Settings, free_address, program},
+    service::{Collector, Platform, Service, Settings, free_address, program},
 };
 use crate::harness::{Engine, PostgresDatabase, local_token};
 
@@ -57,6 +57,7 @@ async fn whole_tour(engine: Engine, log_format: &str) {
         }
     };
     let collector = Collector::start(&evidence).await;
+    let platform = Platform::start(&planted).await;
     let address = free_address();
     let mut settings: Settings = vec![
         ("data", data.to_str().expect("it is plain").to_owned()),
@@ -70,11 +71,12 @@ async fn whole_tour(engine: Engine, log_format: &str) {
         ("telemetry.log_format", log_format.to_owned()),
         ("telemetry.otlp_endpoint", collector.url.clone()),
     ];
+    settings.extend(platform.settings());
     settings.extend(database_url.clone().map(|url| ("database.url", url)));
 
     let service = Service::start(folder, &settings, address).await;
     watch_keys(&data, &planted);
-    let tour = tour::Tour::new(address, &data, &beacon, &planted, &evidence).await;
+    let tour = tour::Tour::new(address, platform, &data, &beacon, &planted, &evidence).await;
     tour.walk().await;
     let running = program_says(folder, &settings, &["keys", "rotate"], &evidence);
     assert!(running.contains("None is left under another key"), "{running}");

@@ -28,10 +28,21 @@ impl Planted {
         // Around the word everything may be escaped; the word itself is not.
         let word = secret.rsplit(' ').next().expect("it ends with a word");
         self.watch(kind, word.as_bytes());
+        self.watch_hashes(kind, &secret);
+        secret
+    }
+
+    /// A token of somebody else's: a word, behind what tokens of its kind begin with.
+    pub fn token(&self, kind: &str, token: &str) {
+        let word = token.rsplit('.').next().expect("it has a last part");
+        self.watch(kind, word.as_bytes());
+        self.watch_hashes(kind, token);
+    }
+
+    fn watch_hashes(&self, kind: &str, secret: &str) {
         for (name, hash) in hashes(secret.as_bytes()) {
             self.watch(&format!("{name} of the {kind}"), &hash);
         }
-        secret
     }
 
     /// A new secret of letters and digits alone.

@@ -6,7 +6,8 @@ use mailagent::{
     app,
     config::{self, Flag},
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
-    provider::{AccessTokens, Credentials, EndpointRules, ExchangeLogin, ProviderError, SmtpLogin, ews::EwsConfig},
+    ops::login::Answered,
+    provider::{AccessTokens, Credentials, EndpointRules, ExchangeLogin, ProviderError, SmtpLogin, ews::EwsConfig, oauth::ClientProof},
     store::DatabaseLocation,
 };
 use mailagent_client::{Auth, v1};
@@ -69,6 +70,15 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
         "ConfigErrors",
         &config::load(Some(not_a_file), [("MAILAGENT_KEYS__MASTER".to_owned(), word())], &[flag]),
     );
+    let provider = ["name = \"contoso\"", "preset = \"microsoft\"", "client_id = \"crm\""].join("\n");
+    let file = folder.path().join("mailagent.toml");
+    let text = format!("[[oauth.providers]]\n{provider}\nclient_secret = \"{}\"\n", word());
+    std::fs::write(&file, text).expect("it can be written");
+    let config = config::load(Some(&file), [], &[]).expect("the settings are good");
+    show("OAuth", &config.oauth);
+    show("LoginProvider", &config.oauth.providers[0]);
+    show("ClientProof", &ClientProof::Secret(secret().into()));
+    show("Answered", &Answered::Code(secret().into()));
     show("DatabaseLocation", &DatabaseLocation::Postgres(url.into()));
 
     /// A login with one access token.

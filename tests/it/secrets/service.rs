@@ -1,17 +1,19 @@
-//! The real program with a collector of its traces, and a mailbox server that repeats what it was told.
+//! The real program with a collector of its traces, a platform to log in at, and mailbox servers that repeat what they were told.
 
 use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{Router, body::Bytes, extract::State, http::Uri};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use mailagent::sim::entra::Entra;
 use tokio::task::JoinHandle;
 
-use super::evidence::Evidence;
+use super::{evidence::Evidence, plant::Planted};
 use crate::{
     cli::mailagent,
     harness::{PATIENCE, eventually, http1},
@@ -135,6 +137,55 @@ impl Collector {
 impl Drop for Collector {
     fn drop(&mut self) {
         self.serving.abort();
+    }
+}
+
+/// Where people log in to their mailboxes. Access tokens last two seconds, so that there are many.
+pub struct Platform {
+    pub entra: Entra,
+    /// What the service proves itself by.
+    pub secret: String,
+}
+
+impl Platform {
+    /// This service at the platform.
+    const APP: &str = "crm";
+    /// A page of the CRM.
+    pub const FRONT_END: &str = "https://crm.example.com/callback";
+
+    pub async fn start(planted: &Planted) -> Self {
+        let entra = Entra::builder()
+            .token_lifetime(Duration::from_secs(2))
+            .start()
+            .await
+            .expect("a port is free");
+        entra.add_directory("11111111-2222-3333-4444-555555555555", &["example.com"]);
+        Self {
+            entra,
+            secret: planted.secret("client secret"),
+        }
+    }
+
+    /// What the service is told of it.
+    pub fn settings(&self) -> Settings {
+        vec![
+            ("oauth.redirect_urls", Self::FRONT_END.to_owned()),
+            ("oauth.check_interval", "200ms".to_owned()),
+            ("oauth.providers.0.name", "contoso".to_owned()),
+            ("oauth.providers.0.preset", "microsoft".to_owned()),
+            ("oauth.providers.0.client_id", Self::APP.to_owned()),
+            ("oauth.providers.0.client_secret", self.secret.clone()),
+            ("oauth.providers.0.authority", self.entra.authority().into()),
+            ("oauth.providers.0.graph_url", self.entra.graph().into()),
+            ("oauth.providers.0.hosts", "127.0.0.1".to_owned()),
+        ]
+    }
+
+    /// Makes the service at this address known, and somebody who may log in.
+    pub fn serve(&self, address: SocketAddr, account: &str) {
+        let callback = format!("http://{address}/oauth/callback");
+        self.entra.add_app(Self::APP, &self.secret, &[&callback, Self::FRONT_END]);
+        self.entra.add_user(account);
     }
 }
 

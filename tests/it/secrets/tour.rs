@@ -10,18 +10,22 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use mailagent::{
     domain::{Clock, Scope, SystemClock},
-    sim::ews::{Exchange, FolderKind},
+    sim::{
+        entra::TokenFault,
+        ews::{Exchange, FolderKind},
+    },
 };
 use mailagent_client::{
     EARLIEST,
     v1::{
-        AcknowledgeStorageTermsRequest, Agent, AgentKind, BatchUpsertCasesRequest, BatchUpsertContactsRequest, BatchUpsertCustomersRequest,
-        BatchUpsertUsersRequest, Case, CheckAgentRequest, ConnectionType, CreateAgentRequest, CreateMaintenanceAccountRequest, Customer,
-        DeleteAgentRequest, ExchangeSettings, GetAgentRequest, ListAgentsRequest, ListAgentsResponse, ListAuditEntriesRequest,
-        ListAuditEntriesResponse, ListNotesRequest, ListNotesResponse, MaintenanceAccount, SmtpAuthentication, SmtpSecurity, SmtpSettings,
-        StreamMessagesRequest, StreamMessagesResponse, SweepAgentRequest, SweepOptions, TenantSettings, TestAgentRequest,
-        UpdateAgentRequest, UpdateMaintenanceAccountRequest, UpdateTenantSettingsRequest, WatchChangesRequest, WatchChangesResponse,
-        WatchMatchesRequest, WatchMatchesResponse,
+        AcknowledgeStorageTermsRequest, Agent, AgentKind, AuthenticationState, BatchUpsertCasesRequest, BatchUpsertContactsRequest,
+        BatchUpsertCustomersRequest, BatchUpsertUsersRequest, BeginLoginRequest, BeginLoginResponse, Case, CheckAgentRequest,
+        CompleteLoginRequest, ConnectionType, CreateAgentRequest, CreateMaintenanceAccountRequest, Customer, DeleteAgentRequest,
+        ExchangeSettings, GetAgentRequest, ListAgentsRequest, ListAgentsResponse, ListAuditEntriesRequest, ListAuditEntriesResponse,
+        ListNotesRequest, ListNotesResponse, MaintenanceAccount, SmtpAuthentication, SmtpSecurity, SmtpSettings, StreamMessagesRequest,
+        StreamMessagesResponse, SweepAgentRequest, SweepOptions, TenantSettings, TestAgentRequest, UpdateAgentRequest,
+        UpdateMaintenanceAccountRequest, UpdateTenantSettingsRequest, WatchChangesRequest, WatchChangesResponse, WatchMatchesRequest,
+        WatchMatchesResponse, WatchTokensRequest, WatchTokensResponse,
     },
 };
 use prost::Message;
@@ -31,11 +35,14 @@ use tonic::{Code, Status};
 use super::{
     evidence::Evidence,
     plant::Planted,
-    service::EchoServers,
+    service::{EchoServers, Platform},
     token,
     wire::{Caller, filled_requests},
 };
 use crate::harness::{Mail, PATIENCE, contact, eventually, http1, user};
+
+/// Who sends mail by a login at the platform.
+const SENDER: &str = "sender@example.com";
 
 /// Whose secrets are planted.
 pub struct Tour {
@@ -46,14 +53,23 @@ pub struct Tour {
     evidence: Arc<Evidence>,
     caller: Caller,
     exchange: Exchange,
+    platform: Platform,
     echo: EchoServers,
     /// The password of anna's mailbox, once it was changed.
     password: String,
 }
 
 impl Tour {
-    pub async fn new(address: SocketAddr, data: &Path, beacon: &str, planted: &Arc<Planted>, evidence: &Arc<Evidence>) -> Self {
+    pub async fn new(
+        address: SocketAddr,
+        platform: Platform,
+        data: &Path,
+        beacon: &str,
+        planted: &Arc<Planted>,
+        evidence: &Arc<Evidence>,
+    ) -> Self {
         let url = format!("http://{address}");
+        platform.serve(address, SENDER);
         let bearer = format!("Bearer {}", token(data, beacon, Scope::ALL, planted));
         Self {
             caller: Caller::new(&url, &bearer, evidence).await,
@@ -63,6 +79,7 @@ impl Tour {
             planted: planted.clone(),
             evidence: evidence.clone(),
             exchange: Exchange::builder().start().await.expect("a port is free"),
+            platform,
             echo: EchoServers::start().await,
             password: planted.secret("right password"),
         }
@@ -73,6 +90,7 @@ impl Tour {
         self.directory().await;
         self.agents().await;
         self.logins().await;
+        self.oauth().await;
         self.sweep().await;
         self.refusals().await;
         self.strangers().await;
@@ -225,23 +243,29 @@ impl Tour {
             etag: String::new(),
         };
         self.done("AgentService/DeleteAgent", &request).await;
-        let smtp = Agent {
+        let mut smtp = self.smtp_agent("anna@example.com", SmtpAuthentication::Password);
+        let settings = smtp.smtp.as_mut().expect("it has them");
+        settings.username.clone_from(&self.beacon);
+        settings.password = self.planted.secret("SMTP password");
+        self.create(smtp, "").await.expect("the agent is created");
+    }
+
+    /// An agent at the server that repeats logins.
+    fn smtp_agent(&self, address: &str, authentication: SmtpAuthentication) -> Agent {
+        Agent {
             owner_user: "users/anna".to_owned(),
             kind: AgentKind::Smtp.into(),
             from_name: self.beacon.clone(),
-            from_address: "anna@example.com".to_owned(),
+            from_address: address.to_owned(),
             smtp: Some(SmtpSettings {
                 host: "127.0.0.1".to_owned(),
                 port: self.echo.smtp.port().into(),
                 security: SmtpSecurity::None.into(),
-                authentication: SmtpAuthentication::Password.into(),
-                username: self.beacon.clone(),
-                password: self.planted.secret("SMTP password"),
+                authentication: authentication.into(),
                 ..SmtpSettings::default()
             }),
             ..Agent::default()
-        };
-        self.create(smtp, "").await.expect("the agent is created");
+        }
     }
 
     /// Logins that are refused, by servers that keep quiet and by one that repeats them; and one through a maintenance account.
@@ -295,6 +319,98 @@ impl Tour {
         self.done("AgentService/UpdateMaintenanceAccount", &update).await;
     }
 
+    /// Somebody logs in at the platform, in the browser and through the front end; then it answers with what it was asked by.
+    async fn oauth(&self) {
+        let agent = self.create(self.smtp_agent(SENDER, SmtpAuthentication::Oauth), "").await;
+        let agent = agent.expect("the agent is created").name;
+        let begin = async |redirect_url: &str| {
+            let request = BeginLoginRequest {
+                name: agent.clone(),
+                redirect_url: redirect_url.to_owned(),
+                ..BeginLoginRequest::default()
+            };
+            let begun: BeginLoginResponse = self
+                .caller
+                .call("AgentService/BeginLogin", &request)
+                .await
+                .expect("the login begins");
+            let page = &begun.authorization_url;
+            let back = self.platform.entra.sign_in(page, SENDER).expect("the page takes the account");
+            let value = |name: &str| {
+                let found = back.query_pairs().find(|(key, _)| key == name);
+                found.expect("the platform sends it back").1.into_owned()
+            };
+            self.planted.token("authorisation code", &value("code"));
+            (back.clone(), value("code"), value("state"))
+        };
+        let is_good = |agent: &Agent| {
+            let authentication = agent.authentication.as_ref();
+            authentication.is_some_and(|authentication| authentication.state() == AuthenticationState::Active)
+        };
+
+        let (back, ..) = begin("").await;
+        // The second time it is over.
+        for _ in 0..2 {
+            self.keep("callback", http1().get(back.clone())).await;
+        }
+        self.until(&agent, "has a login", is_good).await;
+        let (_, code, state) = begin(Platform::FRONT_END).await;
+        let complete = |state: &str| CompleteLoginRequest {
+            state: state.to_owned(),
+            authorization_code: code.clone(),
+            ..CompleteLoginRequest::default()
+        };
+        let refused = self.caller.call::<()>("AgentService/CompleteLogin", &complete("another")).await;
+        assert_eq!(refused.expect_err("there is no such login").code(), Code::InvalidArgument);
+        self.done("AgentService/CompleteLogin", &complete(&state)).await;
+        // A code that is of nobody's.
+        let (_, code, state) = begin(Platform::FRONT_END).await;
+        let request = CompleteLoginRequest {
+            state,
+            authorization_code: format!("{code}{}", self.planted.word("code that is of nobody's")),
+            ..CompleteLoginRequest::default()
+        };
+        let refused = self.caller.call::<()>("AgentService/CompleteLogin", &request).await;
+        refused.expect_err("the platform does not know it");
+
+        // Answers that repeat what they were asked by.
+        let entra = &self.platform.entra;
+        let words = "You asked by {asked}.";
+        let asked = entra.token_requests().len();
+        entra.fail(TokenFault::error("temporarily_unavailable", words), 1);
+        eventually(PATIENCE, "a renewal fails, and the next one does not", async || {
+            let answers: Vec<u16> = entra.token_requests()[asked..].iter().map(|request| request.status).collect();
+            let failed = answers.iter().position(|status| *status == 400);
+            let mended = failed.is_some_and(|failed| answers[failed..].contains(&200));
+            if mended { Ok(()) } else { Err(answers) }
+        })
+        .await;
+        let (_, code, state) = begin(Platform::FRONT_END).await;
+        entra.fail(TokenFault::error("invalid_client", words), 1);
+        let request = CompleteLoginRequest {
+            state,
+            authorization_code: code,
+            ..CompleteLoginRequest::default()
+        };
+        let refused = self.caller.call::<()>("AgentService/CompleteLogin", &request).await;
+        let refused = refused.expect_err("the platform refuses this service");
+        assert!(String::from_utf8_lossy(refused.details()).contains("[secret]"), "{refused:?}");
+        self.until(&agent, "has a login", is_good).await;
+    }
+
+    /// What the platform gave out until now, and what codes were redeemed with.
+    fn watch_tokens(&self) {
+        for token in self.platform.entra.tokens() {
+            self.planted.token("token of the platform", &token);
+        }
+        for request in self.platform.entra.token_requests() {
+            if !request.verifier.is_empty() {
+                // Its hash goes along with the browser.
+                self.planted.watch("verifier of a login", request.verifier.as_bytes());
+            }
+        }
+    }
+
     /// Waits until an agent is as wanted.
     async fn until(&self, name: &str, what: &str, wanted: impl Fn(&Agent) -> bool) {
         let request = GetAgentRequest { name: name.to_owned() };
@@ -344,7 +460,7 @@ impl Tour {
             let _ = self.caller.raw("AgentService/TestAgent", request.encode_to_vec(), |_| false).await;
         }
         assert_eq!(
-            repeated, 2,
+            repeated, 3,
             "the servers that repeat logins are the only ones with something to hide"
         );
     }
@@ -521,6 +637,13 @@ impl Tour {
         };
         let event = |answer: &[u8]| StreamMessagesResponse::decode(answer).is_ok_and(|answer| answer.message.is_some());
         self.follow("ArchiveService/StreamMessages", &messages, event).await;
+        let tokens = WatchTokensRequest {
+            cursor: cursor(),
+            filter: None,
+        };
+        let event = |answer: &[u8]| WatchTokensResponse::decode(answer).is_ok_and(|answer| answer.event.is_some());
+        self.follow("AgentService/WatchTokens", &tokens, event).await;
+        self.watch_tokens();
     }
 
     /// Reads a stream of events from its beginning until it has nothing but bookmarks.
