@@ -25,7 +25,11 @@ impl Store {
             sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let transaction = self.inner.write.begin_with_options(options).await.map_err(store_error)?;
+        // A task of its own brings it to its end: given up while BEGIN is under way, a connection to PostgreSQL would go back to the pool with
+        // the transaction open (sqlx 0.9), and hold the locks of whatever is done over it next.
+        let connection = self.inner.write.clone();
+        let beginning = tokio::spawn(async move { connection.begin_with_options(options).await });
+        let transaction = beginning.await.map_err(Error::internal)?.map_err(store_error)?;
         Ok(TenantStore {
             conn: transaction,
             tenant: tenant.into(),

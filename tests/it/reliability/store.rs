@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::poll;
 use mailagent::{
     config::{self, Config, DatabaseUrl, Flag},
     domain::{Clock, Customer, Kind},
     ops::directory,
     sim::ews::FolderKind,
 };
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::sleep,
 };
 use url::Url;
@@ -232,4 +233,35 @@ async fn work_waits_while_another_process_locks_the_sqlite_file() {
     unlock(locked).await;
     all_handled(&h).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+/// Callers hang up, mailboxes are no longer to be read: whatever is dropped at any moment keeps nothing of the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_given_up_while_it_begins_holds_no_locks() {
+    let h = Harness::on(Engine::Postgres).await;
+    let store = &h.ops().store;
+    let seed = 7;
+    println!("seed {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let database = h.database().await;
+    let open = "SELECT COUNT(*) AS n FROM pg_stat_activity \
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL";
+    for round in 0..300 {
+        // Begun or not, it is dropped then.
+        let moment = Instant::now() + Duration::from_micros(chance.u64(0..600));
+        let mut beginning = Box::pin(store.begin("acme"));
+        while Instant::now() < moment && poll!(beginning.as_mut()).is_pending() {
+            yield_now().await;
+        }
+        drop(beginning);
+        eventually(PATIENCE, &format!("no transaction is open after round {round}"), async || {
+            let open = Statement::from_string(database.get_database_backend(), open);
+            let row = database.query_one_raw(open).await.expect("it is read").expect("there is a row");
+            match row.try_get::<i64>("", "n").expect("it is a number") {
+                0 => Ok(()),
+                count => Err(count),
+            }
+        })
+        .await;
+    }
 }
