@@ -8,14 +8,13 @@ use mailagent_client::{
     Clients,
     v1::{
         Agent, AgentHealthState, AgentKind, CheckAgentRequest, CheckFault, CheckStage, CheckStageKind, CheckStageState, ConnectionType,
-        CreateAgentRequest, CreateMaintenanceAccountRequest, ExchangeSettings, GetAgentRequest, SmtpSettings, TestAgentRequest,
-        UpdateAgentRequest,
+        CreateAgentRequest, ExchangeSettings, GetAgentRequest, SmtpSettings, TestAgentRequest, UpdateAgentRequest,
     },
 };
 use prost_types::FieldMask;
 use tonic::{Code, Status};
 
-use crate::harness::{Harness, TENANT, account, metadata, reason, user};
+use crate::harness::{Harness, TENANT, account, create_account, metadata, reason, user};
 
 async fn check(client: &Clients, name: &str) -> Result<Vec<CheckStage>, Status> {
     let request = CheckAgentRequest { name: name.to_owned() };
@@ -244,17 +243,7 @@ async fn maintenance_accounts_are_told_apart_from_the_mailboxes_they_open() {
     let client = h.seed().await;
     h.exchange.add_mailbox("anna@example.com", "anna", "unknown to the service");
     h.exchange.add_maintenance_account("service", "password of service");
-    let request = CreateMaintenanceAccountRequest {
-        maintenance_account: Some(account(h.exchange.endpoint().as_str())),
-        request_id: String::new(),
-    };
-    let made = client
-        .clone()
-        .agents
-        .create_maintenance_account(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let made = create_account(&client, account(h.exchange.endpoint().as_str()), "").await.unwrap();
     let through = |exchange: &mut ExchangeSettings| {
         *exchange = ExchangeSettings {
             maintenance_account: made.name.clone(),
@@ -285,17 +274,7 @@ async fn maintenance_accounts_are_told_apart_from_the_mailboxes_they_open() {
     let mut plain = account(h.exchange.endpoint().as_str());
     plain.username = "plain".to_owned();
     plain.password = "password of plain".to_owned();
-    let request = CreateMaintenanceAccountRequest {
-        maintenance_account: Some(plain),
-        request_id: String::new(),
-    };
-    let plain = client
-        .clone()
-        .agents
-        .create_maintenance_account(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let plain = create_account(&client, plain, "").await.unwrap();
     let without = quiet(&h, &client, "anna@example.com", |exchange| {
         through(exchange);
         exchange.maintenance_account.clone_from(&plain.name);

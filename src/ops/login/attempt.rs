@@ -70,6 +70,17 @@ pub(super) struct Taken {
     pub secrets: Secrets,
 }
 
+impl Taken {
+    /// Who began it.
+    pub(super) fn beginner(&self) -> Caller {
+        Caller {
+            tenant: self.tenant.clone(),
+            user: self.attempt.user.clone(),
+            scopes: Vec::new(),
+        }
+    }
+}
+
 /// A new attempt's id, and the state that leads to it.
 pub(super) fn new_state(ops: &Ops, tenant: &str) -> (String, String) {
     let id = ops.ids.next();

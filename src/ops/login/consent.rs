@@ -84,11 +84,7 @@ pub(super) async fn complete(ops: &Ops, taken: &Taken, domain: &str) -> Result<A
     let source = LoginSource::AdminConsent(domain.to_owned());
     let login = new_login(ops, source, LoginUse::Graph, (provider, &taken.attempt.user), directory, &got);
     let sealed = tokens::seal(ops, &taken.tenant, &login.id, &got).await?;
-    let by = Caller {
-        tenant: taken.tenant.clone(),
-        user: taken.attempt.user.clone(),
-        scopes: Vec::new(),
-    };
+    let by = taken.beginner();
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&taken.tenant).await?;
         if !writer.claim_directory(name, &login.account, ops.now()).await? {

@@ -208,11 +208,7 @@ pub(super) fn new_login(
 
 /// Writes a login down, if what it is for still wants it.
 async fn store(ops: &Ops, taken: &Taken, login: &Login, sealed: &SealedTokens) -> Result<()> {
-    let by = Caller {
-        tenant: taken.tenant.clone(),
-        user: taken.attempt.user.clone(),
-        scopes: Vec::new(),
-    };
+    let by = taken.beginner();
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&taken.tenant).await?;
         let subject = Subject::find(&writer, None, &login.source).await?;

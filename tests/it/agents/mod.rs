@@ -38,9 +38,9 @@ use mailagent_client::{
     tonic_types::StatusExt,
     v1::{
         Agent, AgentFilter, AgentHealth, AgentHealthState, AgentKind, AuditEntry, AuditFilter, AuthenticationMethod,
-        BatchUpsertUsersRequest, ConnectionType, CreateAgentRequest, CreateMaintenanceAccountRequest, DefaultAgent, DeleteAgentRequest,
-        ExchangeSettings, GetAgentRequest, GetDefaultAgentRequest, GetTriageAllowanceRequest, ListAgentsRequest, ListAuditEntriesRequest,
-        MaintenanceAccount, SetDefaultAgentRequest, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings, UpdateAgentRequest,
+        BatchUpsertUsersRequest, ConnectionType, CreateAgentRequest, DefaultAgent, DeleteAgentRequest, ExchangeSettings, GetAgentRequest,
+        GetDefaultAgentRequest, GetTriageAllowanceRequest, ListAgentsRequest, ListAuditEntriesRequest, MaintenanceAccount,
+        SetDefaultAgentRequest, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings, UpdateAgentRequest,
         UpdateMaintenanceAccountRequest, UpdateTenantSettingsRequest,
     },
 };
@@ -48,7 +48,7 @@ use prost_types::FieldMask;
 use sea_orm::{ConnectionTrait, Statement};
 use tonic::{Code, Status};
 
-use crate::harness::{Harness, PATIENCE, eventually, metadata, password_of, reason, user, violations};
+use crate::harness::{Harness, PATIENCE, create_account, eventually, metadata, password_of, reason, user, violations};
 
 /// A mask of these paths; none when `None`.
 fn mask(paths: Option<&[&str]>) -> Option<FieldMask> {
@@ -103,14 +103,6 @@ async fn list(client: &Clients, page_size: i32, filter: Option<AgentFilter>) -> 
         }
         request.page_token = page.next_page_token;
     }
-}
-
-async fn create_account(client: &Clients, account: MaintenanceAccount, request_id: &str) -> Result<MaintenanceAccount, Status> {
-    let request = CreateMaintenanceAccountRequest {
-        maintenance_account: Some(account),
-        request_id: request_id.to_owned(),
-    };
-    Ok(client.clone().agents.create_maintenance_account(request).await?.into_inner())
 }
 
 async fn update_account(client: &Clients, account: MaintenanceAccount, paths: Option<&[&str]>) -> Result<MaintenanceAccount, Status> {

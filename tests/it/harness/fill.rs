@@ -8,11 +8,13 @@ use mailagent_client::{
     Clients,
     v1::{
         AcknowledgeStorageTermsRequest, Agent, AgentKind, BatchUpsertCasesRequest, BatchUpsertContactsRequest, BatchUpsertCustomersRequest,
-        BatchUpsertUsersRequest, Case, Contact, CreateAgentRequest, Customer, ExchangeSettings, GetAgentRequest, ListNotesRequest,
-        ListOutcomesRequest, MaintenanceAccount, Note, Outcome, OutcomeResult, SweepOptions, TenantSettings, UpdateTenantSettingsRequest,
-        User,
+        BatchUpsertUsersRequest, Case, Contact, CreateAgentRequest, CreateMaintenanceAccountRequest, Customer, ExchangeSettings,
+        GetAgentRequest, ListNotesRequest, ListOutcomesRequest, MaintenanceAccount, Note, Outcome, OutcomeResult, SweepOptions,
+        TenantSettings, UpdateTenantSettingsRequest, User,
     },
 };
+
+use tonic::Status;
 
 use super::{Harness, Mail, PATIENCE, eventually};
 
@@ -68,6 +70,18 @@ pub fn account(endpoint: &str) -> MaintenanceAccount {
         password: password_of("service"),
         ..MaintenanceAccount::default()
     }
+}
+
+/// Creates a maintenance account.
+///
+/// # Errors
+/// The status.
+pub async fn create_account(client: &Clients, account: MaintenanceAccount, request_id: &str) -> Result<MaintenanceAccount, Status> {
+    let request = CreateMaintenanceAccountRequest {
+        maintenance_account: Some(account),
+        request_id: request_id.to_owned(),
+    };
+    Ok(client.clone().agents.create_maintenance_account(request).await?.into_inner())
 }
 
 impl Harness {

@@ -48,13 +48,13 @@ use tokio::net::TcpListener;
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
-    fill::{account, case, contact, customer, password_of, user},
+    fill::{account, case, contact, create_account, customer, password_of, user},
     mail::{Mail, raw},
     peer::NodePeer,
     status::{metadata, reason, violations},
     streams::{download, events, take},
     wait::{PATIENCE, eventually},
-    wire::{frame, http1},
+    wire::{frame, free_address, http1},
 };
 
 /// Which database the service runs on.

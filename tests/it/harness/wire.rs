@@ -1,5 +1,7 @@
 //! Calls without a generated client: any method, any bytes.
 
+use std::net::{SocketAddr, TcpListener};
+
 use reqwest::{
     Client, Response,
     header::{HeaderMap, HeaderName},
@@ -18,6 +20,12 @@ fn http2() -> Client {
 pub fn http1() -> Client {
     let client = Client::builder().http1_only().no_proxy().build();
     client.expect("the client has no odd settings")
+}
+
+/// An address that nobody listens at now.
+pub fn free_address() -> SocketAddr {
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    free.local_addr().expect("it has an address")
 }
 
 /// A message in its gRPC frame.

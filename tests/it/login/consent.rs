@@ -5,14 +5,13 @@ use mailagent_client::{
     Clients,
     v1::{
         AdminConsent, Agent, AgentHealthState, AgentKind, AuthenticationState, BeginAdminConsentRequest, BeginAdminConsentResponse,
-        ConnectionType, CreateMaintenanceAccountRequest, ExchangeSettings, ListAdminConsentsRequest, MaintenanceAccount,
-        RevokeAdminConsentRequest, TokenEventKind,
+        ConnectionType, ExchangeSettings, ListAdminConsentsRequest, MaintenanceAccount, RevokeAdminConsentRequest, TokenEventKind,
     },
 };
 use tonic::{Code, Status};
 
 use super::{ANNA, APP, DIRECTORY, HOUR, Place, open, query};
-use crate::harness::{Engine, PATIENCE, eventually, reason, violations};
+use crate::harness::{Engine, PATIENCE, create_account, eventually, reason, violations};
 
 async fn begin(client: &Clients, domain: &str) -> Result<BeginAdminConsentResponse, Status> {
     let request = BeginAdminConsentRequest {
@@ -36,23 +35,13 @@ async fn list(client: &Clients) -> Vec<AdminConsent> {
 
 /// An agent over Graph by consent.
 async fn agent(p: &Place, address: &str) -> Agent {
-    let request = CreateMaintenanceAccountRequest {
-        maintenance_account: Some(MaintenanceAccount {
-            display_name: "By consent".to_owned(),
-            kind: AgentKind::ExchangeGraph.into(),
-            endpoint: p.entra.graph().into(),
-            ..MaintenanceAccount::default()
-        }),
-        ..CreateMaintenanceAccountRequest::default()
+    let account = MaintenanceAccount {
+        display_name: "By consent".to_owned(),
+        kind: AgentKind::ExchangeGraph.into(),
+        endpoint: p.entra.graph().into(),
+        ..MaintenanceAccount::default()
     };
-    let account = p
-        .client
-        .clone()
-        .agents
-        .create_maintenance_account(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let account = create_account(&p.client, account, "").await.unwrap();
     assert_eq!(account.authentication, None, "consents are by domain, not by account");
     p.create(Agent {
         owner_user: "users/anna".to_owned(),

@@ -4,8 +4,8 @@
 use std::{
     collections::BTreeMap,
     io::Read,
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -20,10 +20,11 @@ use mailagent_client::{
 };
 use reqwest::{Url, header, redirect::Policy};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::{ANNA, begin, oauth, open};
-use crate::harness::{Choices, Engine, Harness, NOW, NodePeer, PATIENCE, TENANT, eventually, local_token, user};
+use crate::harness::{Choices, Engine, Harness, NOW, NodePeer, PATIENCE, TENANT, eventually, free_address, local_token, user};
 
 /// The provider, which ends when this is dropped.
 struct Provider {
@@ -129,11 +130,7 @@ pub async fn authentication(client: &Clients, agent: &str) -> Authentication {
 /// A service on a port of its own whose time is the provider's.
 async fn service(provider: impl FnOnce(&str) -> Provider) -> (Harness, Provider, Clients) {
     // The port is known before the service, as the provider has to know where people come back to.
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .expect("a port is free")
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_address().port();
     let public = format!("http://127.0.0.1:{port}");
     let provider = provider(&format!("{public}/oauth/callback"));
     let oauth = oauth(&format!(
@@ -240,31 +237,7 @@ async fn a_login_survives_a_service_that_is_killed_at_any_step_fifty_times() {
     let seed = 4;
     println!("seed {seed}");
     let mut chance = fastrand::Rng::with_seed(seed);
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .expect("a port is free")
-        .local_addr()
-        .unwrap()
-        .port();
-    let public = format!("http://127.0.0.1:{port}");
-    let callback = format!("{public}/oauth/callback");
-    let provider = Provider::start(&json!({ "redirectUrls": [callback], "accessSeconds": 3, "rotate": true, "graceSeconds": 30 }));
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let place = Installation::new(folder.path(), port, &provider);
-    let mut process = place.start();
-    place.ready(&mut process).await;
-    let client = place.client().await;
-    let users = vec![user("anna", &[ANNA])];
-    client
-        .clone()
-        .directory
-        .batch_upsert_users(BatchUpsertUsersRequest { users })
-        .await
-        .unwrap();
-    let agent = create(&client).await;
-    let begun = begin(&client, &agent, "").await.expect("the login begins");
-    let (status, page) = open(provider.sign_in(&begun.authorization_url).await.as_str()).await;
-    assert_eq!(status, 200, "{page}");
-
+    let (place, mut process, provider, agent) = installed(30).await;
     for round in 0..50 {
         let step = match round % 3 {
             0 => Step::Asked,
@@ -312,29 +285,7 @@ async fn a_login_survives_a_service_that_is_killed_at_any_step_fifty_times() {
 /// The same at the strictest provider, killed where that can be survived.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_provider_never_sees_a_refresh_token_twice() {
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .expect("a port is free")
-        .local_addr()
-        .unwrap()
-        .port();
-    let callback = format!("http://127.0.0.1:{port}/oauth/callback");
-    let provider = Provider::start(&json!({ "redirectUrls": [callback], "accessSeconds": 3, "rotate": true, "graceSeconds": 0 }));
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let place = Installation::new(folder.path(), port, &provider);
-    let mut process = place.start();
-    place.ready(&mut process).await;
-    let client = place.client().await;
-    let users = vec![user("anna", &[ANNA])];
-    client
-        .clone()
-        .directory
-        .batch_upsert_users(BatchUpsertUsersRequest { users })
-        .await
-        .unwrap();
-    let agent = create(&client).await;
-    let begun = begin(&client, &agent, "").await.expect("the login begins");
-    let (status, page) = open(provider.sign_in(&begun.authorization_url).await.as_str()).await;
-    assert_eq!(status, 200, "{page}");
+    let (place, mut process, provider, agent) = installed(0).await;
     for round in 0..10 {
         if round % 2 == 0 {
             provider.post("/test/hold", json!({ "when": "before" })).await;
@@ -370,16 +321,43 @@ async fn a_strict_provider_never_sees_a_refresh_token_twice() {
     process.kill();
 }
 
+/// A running service of its own, with an agent that somebody logged in to, at a provider where refresh tokens stay good for so long
+/// after their use.
+async fn installed(grace_seconds: u64) -> (Installation, Process, Provider, String) {
+    let port = free_address().port();
+    let callback = format!("http://127.0.0.1:{port}/oauth/callback");
+    let provider =
+        Provider::start(&json!({ "redirectUrls": [callback], "accessSeconds": 3, "rotate": true, "graceSeconds": grace_seconds }));
+    let place = Installation::new(port, &provider);
+    let mut process = place.start();
+    place.ready(&mut process).await;
+    let client = place.client().await;
+    let users = vec![user("anna", &[ANNA])];
+    client
+        .clone()
+        .directory
+        .batch_upsert_users(BatchUpsertUsersRequest { users })
+        .await
+        .unwrap();
+    let agent = create(&client).await;
+    let begun = begin(&client, &agent, "").await.expect("the login begins");
+    let (status, page) = open(provider.sign_in(&begun.authorization_url).await.as_str()).await;
+    assert_eq!(status, 200, "{page}");
+    (place, process, provider, agent)
+}
+
 /// A service in a folder of its own, run as a process.
 struct Installation {
+    _folder: TempDir,
     config: PathBuf,
     data: PathBuf,
     address: SocketAddr,
 }
 
 impl Installation {
-    fn new(folder: &Path, port: u16, provider: &Provider) -> Self {
-        let (config, data) = (folder.join("mailagent.toml"), folder.join("data"));
+    fn new(port: u16, provider: &Provider) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (config, data) = (folder.path().join("mailagent.toml"), folder.path().join("data"));
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         // Short waits: who comes after a killed one waits for its lease, which is three times the limit of a request.
         let settings = format!(
@@ -388,7 +366,12 @@ impl Installation {
             provider.settings()
         );
         std::fs::write(&config, settings).expect("it can be written");
-        Self { config, data, address }
+        Self {
+            _folder: folder,
+            config,
+            data,
+            address,
+        }
     }
 
     fn start(&self) -> Process {

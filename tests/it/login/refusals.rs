@@ -2,13 +2,13 @@
 
 use mailagent::domain::Scope;
 use mailagent_client::v1::{
-    Agent, AgentKind, AuthenticationMethod, AuthenticationState, BeginLoginRequest, ConnectionType, CreateMaintenanceAccountRequest,
-    ExchangeSettings, MaintenanceAccount, TenantSettings, UpdateMaintenanceAccountRequest,
+    Agent, AgentKind, AuthenticationMethod, AuthenticationState, BeginLoginRequest, ConnectionType, ExchangeSettings, MaintenanceAccount,
+    TenantSettings, UpdateMaintenanceAccountRequest,
 };
 use tonic::Code;
 
 use super::{ANNA, BERT, Place, begin, open};
-use crate::harness::{Engine, TENANT, metadata, reason, violations};
+use crate::harness::{Engine, TENANT, create_account, metadata, reason, violations};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_is_refused_and_nothing_stored() {
@@ -121,23 +121,13 @@ async fn a_login_begins_only_where_one_is_used() {
         assert_eq!(metadata(&status, "resource"), name);
     };
     let account = async |kind: AgentKind, endpoint: &str| {
-        let request = CreateMaintenanceAccountRequest {
-            maintenance_account: Some(MaintenanceAccount {
-                display_name: "Service".to_owned(),
-                kind: kind.into(),
-                endpoint: endpoint.to_owned(),
-                ..MaintenanceAccount::default()
-            }),
-            ..CreateMaintenanceAccountRequest::default()
+        let account = MaintenanceAccount {
+            display_name: "Service".to_owned(),
+            kind: kind.into(),
+            endpoint: endpoint.to_owned(),
+            ..MaintenanceAccount::default()
         };
-        p.client
-            .clone()
-            .agents
-            .create_maintenance_account(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .name
+        create_account(&p.client, account, "").await.unwrap().name
     };
     let ews = account(AgentKind::ExchangeEws, p.h.exchange.endpoint().as_str()).await;
     let graph = account(AgentKind::ExchangeGraph, "").await;
@@ -192,24 +182,14 @@ async fn a_maintenance_account_logs_in_once_for_all_its_agents() {
     let p = Place::new().await;
     p.entra.add_user("service@example.com");
     p.h.exchange.add_maintenance_account("service@example.com", "no password");
-    let request = CreateMaintenanceAccountRequest {
-        maintenance_account: Some(MaintenanceAccount {
-            display_name: "Service".to_owned(),
-            kind: AgentKind::ExchangeEws.into(),
-            endpoint: p.h.exchange.endpoint().into(),
-            login_address: "service@example.com".to_owned(),
-            ..MaintenanceAccount::default()
-        }),
-        ..CreateMaintenanceAccountRequest::default()
+    let account = MaintenanceAccount {
+        display_name: "Service".to_owned(),
+        kind: AgentKind::ExchangeEws.into(),
+        endpoint: p.h.exchange.endpoint().into(),
+        login_address: "service@example.com".to_owned(),
+        ..MaintenanceAccount::default()
     };
-    let account = p
-        .client
-        .clone()
-        .agents
-        .create_maintenance_account(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let account = create_account(&p.client, account, "").await.unwrap();
     assert_eq!(account.authentication.as_ref().unwrap().state(), AuthenticationState::None);
     let mut agents = Vec::new();
     for address in [ANNA, BERT] {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::StreamExt;
 
 use super::sample::{self, Sample};
-use crate::harness::{Engine, PATIENCE, PostgresDatabase, TENANT, USER, eventually, local_token};
+use crate::harness::{Engine, PATIENCE, PostgresDatabase, TENANT, USER, eventually, free_address, local_token};
 
 /// The mailbox that is swept.
 const MAILBOX: &str = "service@example.com";
@@ -317,8 +317,7 @@ struct Service {
 impl Service {
     fn new(data: PathBuf, postgres: Option<&str>) -> Self {
         // A port that is free now; it stays the service's through all its lives.
-        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let address = free.local_addr().expect("it has an address");
+        let address = free_address();
         let mut settings = vec![
             ("data", data.to_str().expect("temporary folders have plain names").to_owned()),
             ("server.listen", address.to_string()),

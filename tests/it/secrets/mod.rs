@@ -29,9 +29,9 @@ use url::Url;
 use self::{
     evidence::Evidence,
     plant::Planted,
-    service::{Collector, Platform, Service, Settings, free_address, program},
+    service::{Collector, Platform, Service, Settings, program},
 };
-use crate::harness::{Engine, PostgresDatabase, local_token};
+use crate::harness::{Engine, PostgresDatabase, free_address, local_token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_comes_out_on_sqlite_with_logs_as_text() {

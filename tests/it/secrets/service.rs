@@ -1,7 +1,7 @@
 //! The real program with a collector of its traces, a platform to log in at, and mailbox servers that repeat what they were told.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -29,12 +29,6 @@ pub fn program(folder: &Path, settings: &Settings) -> Command {
         command.env(format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__")), value);
     }
     command
-}
-
-/// An address that nobody listens at now.
-pub fn free_address() -> SocketAddr {
-    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    free.local_addr().expect("it has an address")
 }
 
 /// A running service. Dropped, it is killed, also when the test panics.
