@@ -13,7 +13,7 @@ use crate::{
     mailfile,
     sim::{
         MimeMode,
-        ews::{Exchange, FolderKind},
+        exchange::{Exchange, FolderKind},
     },
 };
 

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{Agent, AgentKind, Error, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
     provider::{
-        Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, MailSink, ProviderError, Scrub, Scrubbed, SmtpLogin,
+        Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink, ProviderError, Scrub, Scrubbed,
+        SmtpLogin,
     },
 };
 
@@ -92,14 +93,15 @@ async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin,
 
 async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<ExchangeLogin, ReadError> {
     let (choices, login) = choices_with_login(ops, tenant, agent, account).await?;
-    if agent.settings.kind == AgentKind::ExchangeGraph {
-        let text = "The login is good, but this version does not open mailboxes over Microsoft Graph yet.";
-        return Err(ProviderError::new(ErrorClass::Refused, text).into());
-    }
     let exchange = &agent.settings.exchange;
     let (endpoint, username, impersonate) = match account {
         Some(account) => (&account.settings.endpoint, &account.settings.username, true),
         None => (&exchange.endpoint, &exchange.username, false),
+    };
+    let (protocol, endpoint) = match agent.settings.kind {
+        AgentKind::ExchangeGraph if endpoint.is_empty() => (ExchangeProtocol::Graph, GRAPH_ENDPOINT),
+        AgentKind::ExchangeGraph => (ExchangeProtocol::Graph, endpoint.as_str()),
+        AgentKind::ExchangeEws | AgentKind::Smtp => (ExchangeProtocol::Ews, endpoint.as_str()),
     };
     if endpoint.starts_with("http:") && !ops.limits.allow_http {
         let text = "The operator does not allow endpoints without TLS any more. Set an https endpoint.";
@@ -118,7 +120,8 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
     };
     let mailbox = agent.mailbox_address();
     Ok(ExchangeLogin {
-        endpoint: endpoint.clone(),
+        protocol,
+        endpoint: endpoint.to_owned(),
         mailbox: (impersonate || !mailbox.eq_ignore_ascii_case(&username)).then(|| mailbox.to_owned()),
         credentials,
         impersonate,

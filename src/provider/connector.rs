@@ -6,8 +6,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, MailConnector, MailSink, ProviderError, SmtpLogin,
+    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink, ProviderError, SmtpLogin,
     ews::{EwsConfig, EwsProof, EwsSource, EwsTimeouts},
+    graph::{GraphConfig, GraphSource},
     net::Network,
     smtp::{SmtpConfig, SmtpSink},
 };
@@ -37,10 +38,24 @@ impl MailConnector for NetworkConnector {
                 "The endpoint is not a URL. Correct exchange.endpoint of this agent.",
             )
         })?;
-        let (username, proof) = match login.credentials {
-            Credentials::Password { username, password } => (username, EwsProof::Password(Zeroizing::new(password.expose().clone()))),
-            Credentials::Token { username, tokens } => (username, EwsProof::Tokens(tokens)),
-            Credentials::None => {
+        let (username, proof) = match (login.credentials, login.protocol) {
+            (Credentials::Token { tokens, .. }, ExchangeProtocol::Graph) => {
+                let source = GraphSource::new(GraphConfig {
+                    endpoint,
+                    tokens,
+                    mailbox: login.mailbox,
+                    timeout: self.request_timeout,
+                    requests: self.requests_per_mailbox,
+                    network: self.network.clone(),
+                    rules: login.rules,
+                })?;
+                return Ok(Arc::new(source));
+            }
+            (Credentials::Password { username, password }, ExchangeProtocol::Ews) => {
+                (username, EwsProof::Password(Zeroizing::new(password.expose().clone())))
+            }
+            (Credentials::Token { username, tokens }, ExchangeProtocol::Ews) => (username, EwsProof::Tokens(tokens)),
+            (Credentials::None, _) | (Credentials::Password { .. }, ExchangeProtocol::Graph) => {
                 let text = "Exchange wants a login. Set one for this agent.";
                 return Err(ProviderError::new(ErrorClass::LoginRequired, text));
             }

@@ -2,10 +2,16 @@
 //! read texts.
 
 mod connector;
+#[cfg(test)]
+mod contract;
 pub mod ews;
+pub mod graph;
 pub mod net;
 pub mod oauth;
 pub mod openid;
+mod patience;
+mod recipients;
+mod replies;
 mod scrub;
 pub mod smtp;
 mod stage;
@@ -20,6 +26,8 @@ use crate::{
     crypto::Secret,
     domain::{SmtpSecurity, Timestamp, TrustedCertificate},
 };
+
+use recipients::hidden_recipients;
 
 pub use connector::NetworkConnector;
 pub use scrub::{Scrub, Scrubbed};
@@ -82,7 +90,7 @@ impl<T: MailSource + MailSink> ExchangeMailbox for T {}
 
 /// Makes access to mailboxes. Nothing is sent by this alone.
 pub trait MailConnector: Send + Sync {
-    /// Prepares access to an Exchange mailbox over EWS.
+    /// Prepares access to an Exchange mailbox.
     ///
     /// # Errors
     /// When the address of the service or the login makes no sense.
@@ -135,16 +143,27 @@ pub trait AccessTokens: fmt::Debug + Send + Sync {
     fn given(&self) -> Vec<Secret>;
 }
 
+/// How Exchange is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangeProtocol {
+    /// Exchange Web Services.
+    Ews,
+    /// Microsoft Graph.
+    Graph,
+}
+
 /// What it takes to open an Exchange mailbox.
 #[derive(Debug)]
 pub struct ExchangeLogin {
-    /// URL of the EWS service.
+    /// How it is spoken to.
+    pub protocol: ExchangeProtocol,
+    /// URL of the EWS service, or of Graph with its version.
     pub endpoint: String,
-    /// The login. Never [`Credentials::None`].
+    /// The login. Never [`Credentials::None`]; for Graph always [`Credentials::Token`].
     pub credentials: Credentials,
     /// The mailbox, when it is not the login's own.
     pub mailbox: Option<String>,
-    /// Whether a maintenance account acts for the mailbox (ExchangeImpersonation) rather than opens it by its own rights.
+    /// Over EWS, whether a maintenance account acts for the mailbox (ExchangeImpersonation) rather than opens it by its own rights.
     pub impersonate: bool,
     /// What may be called.
     pub rules: EndpointRules,

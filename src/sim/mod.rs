@@ -4,7 +4,7 @@
 //! Nothing here is used by the service itself. Servers listen on the loopback interface only.
 
 pub mod entra;
-pub mod ews;
+pub mod exchange;
 mod listener;
 mod rebuild;
 

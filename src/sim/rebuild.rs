@@ -9,7 +9,7 @@ use mail_builder::{
 };
 use mail_parser::{Encoding, Header, HeaderName, Message, MessagePart, MimeHeaders, PartType};
 
-use super::{ews::mix, parse};
+use super::{exchange::mix, parse};
 
 /// Multiparts inside one another that are taken apart; deeper ones are given as they are.
 const MAX_DEPTH: usize = 40;

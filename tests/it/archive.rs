@@ -1,6 +1,6 @@
 //! ArchiveService: lists, search, one message in parts, its bytes, and the stream of all.
 
-use mailagent::sim::ews::FolderKind;
+use mailagent::sim::exchange::FolderKind;
 use mailagent_client::{
     Clients, LATEST,
     v1::{

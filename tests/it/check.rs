@@ -2,7 +2,7 @@
 
 use mailagent::{
     domain::Scope,
-    sim::ews::{Fault, FaultKind, FolderKind},
+    sim::exchange::{Fault, FaultKind, FolderKind},
 };
 use mailagent_client::{
     Clients,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use mailagent::{mailfile, mime, sim::ews::FolderKind};
+use mailagent::{mailfile, mime, sim::exchange::FolderKind};
 use mailagent_client::v1::{DownloadMessageRequest, ListMessagesRequest, Message, SweepAgentRequest};
 
 use crate::harness::{Harness, on_both_engines, take};

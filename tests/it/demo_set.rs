@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use mailagent::{
     cli::demo::data::{DemoMailbox, DemoSet, Expectation, expectations},
     mime,
-    sim::{MimeMode, ews::FolderKind},
+    sim::{MimeMode, exchange::FolderKind},
 };
 use mailagent_client::{
     Clients,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mailagent::sim::ews::{Exchange, Fault, FaultKind};
+use mailagent::sim::exchange::{Exchange, Fault, FaultKind};
 use mailagent_client::{
     Clients,
     v1::{Agent, AgentHealth, AgentHealthState, ExchangeSettings, UpdateAgentRequest},

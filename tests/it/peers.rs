@@ -10,7 +10,7 @@ use mailagent::{
     sim::{
         MimeMode,
         entra::Entra,
-        ews::{Exchange, FolderKind},
+        exchange::{Exchange, FolderKind},
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::sim::ews::{Fault, FaultKind, FolderKind};
+use mailagent::sim::exchange::{Fault, FaultKind, FolderKind};
 use mailagent_client::{
     Clients,
     v1::{

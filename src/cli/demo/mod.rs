@@ -23,7 +23,7 @@ use crate::{
     config::{self, Config, Flag},
     domain::{Caller, Scope},
     lifecycle::shutdown_signals,
-    sim::{entra::Entra, ews::Exchange},
+    sim::{entra::Entra, exchange::Exchange},
     telemetry,
 };
 

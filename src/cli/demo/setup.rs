@@ -23,7 +23,7 @@ use crate::{
         agents::{self, AgentPatch},
         directory, settings,
     },
-    sim::ews::{Exchange, FolderKind, Raw},
+    sim::exchange::{Exchange, FolderKind, Raw},
 };
 
 /// Own mail up to this size is kept in memory; more of it goes to the temporary folder.

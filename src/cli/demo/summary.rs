@@ -16,7 +16,7 @@ use crate::{
     domain::{ArchiveStatistics, Caller, MessageFilter, OutcomeResult},
     mime,
     ops::{Ops, agents, archive, sweep},
-    sim::ews::FolderKind,
+    sim::exchange::FolderKind,
     store::OutcomeFilter,
 };
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::errors::{Hint, clean};
-use crate::provider::ErrorClass;
+use super::errors::Hint;
+use crate::provider::{ErrorClass, replies::clean};
 
 /// An error that the server reports in its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

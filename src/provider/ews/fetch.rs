@@ -19,23 +19,20 @@ use super::{
     responses::Item,
     transport::Transport,
 };
-use crate::provider::{ErrorClass, Fetched, FolderRole, ItemId};
+use crate::provider::{ErrorClass, Fetched, FolderRole, ItemId, patience::ItemFaults};
 
 /// Most bytes in such a request, as far as sizes are known. One message may be larger.
 const BATCH_BYTES: u64 = 8 << 20;
 /// Most messages whose sizes or faults are remembered.
 const REMEMBERED: usize = 4096;
-/// How often an item may bring a passing fault before it counts as broken.
-const FAULTS: u8 = 5;
 /// Answers over this many bytes are read on a thread that may block.
 const READ_ASIDE: usize = 1 << 20;
 
 /// What is remembered between calls.
 pub(super) struct Memory {
-    /// Sizes of messages that changes told, in bytes. Locked only briefly, as the next one.
+    /// Sizes of messages that changes told, in bytes. Locked only briefly.
     sizes: Mutex<HashMap<ItemId, u64>>,
-    /// How often a message brought a fault that passes as a rule.
-    faults: Mutex<HashMap<ItemId, u8>>,
+    faults: ItemFaults,
     /// Messages per request; fewer after a server found it too much, then slowly more again.
     batch: AtomicUsize,
     /// Most messages per request.
@@ -47,7 +44,7 @@ impl Memory {
     pub(super) fn new(most: usize) -> Self {
         Self {
             sizes: Mutex::default(),
-            faults: Mutex::default(),
+            faults: ItemFaults::default(),
             batch: AtomicUsize::new(most.max(1)),
             most: most.max(1),
         }
@@ -69,22 +66,10 @@ impl Memory {
 
     fn forget(&self, ids: &[ItemId]) {
         let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
             sizes.remove(id);
-            faults.remove(id);
         }
-    }
-
-    /// Counts a fault of a message; whether it has had too many.
-    fn worn_out(&self, id: &ItemId) -> bool {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        if faults.len() >= REMEMBERED {
-            faults.clear();
-        }
-        let count = faults.entry(id.clone()).or_default();
-        *count = count.saturating_add(1);
-        *count >= FAULTS
+        self.faults.forget(ids);
     }
 
     fn batch(&self) -> usize {
@@ -256,7 +241,7 @@ impl Fetch<'_> {
                 Ok(one) => one,
                 Err(error) => match error.meaning() {
                     Meaning::Gone => Fetched::Gone,
-                    Meaning::WaitAFewTimes if !self.memory.worn_out(&self.ids[place]) => {
+                    Meaning::WaitAFewTimes if !self.memory.faults.worn_out(&self.ids[place]) => {
                         passing = Some(error);
                         continue;
                     }
@@ -372,8 +357,5 @@ mod tests {
             memory.learn(false);
         }
         assert_eq!(memory.batch(), 10);
-
-        let worn: Vec<bool> = (0..5).map(|_| memory.worn_out(&id(1))).collect();
-        assert_eq!(worn, [false, false, false, false, true]);
     }
 }

@@ -1,10 +1,11 @@
 //! Sending over EWS, and checks of a connection.
 
 use async_trait::async_trait;
-use mail_parser::MessageParser;
 
 use super::{EwsSource, errors::Fault, requests, responses};
-use crate::provider::{ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, net};
+use crate::provider::{
+    ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, net,
+};
 
 #[async_trait]
 impl MailSink for EwsSource {
@@ -88,34 +89,4 @@ impl EwsSource {
 
 fn is_about_the_mailbox(fault: &Fault) -> bool {
     matches!(fault.error.class, ErrorClass::Refused | ErrorClass::Malformed)
-}
-
-/// Recipients that neither To nor Cc names. Exchange takes the others from the message itself.
-fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
-    let headers = MessageParser::default().parse_headers(&message.raw[..]);
-    let named: Vec<String> = headers
-        .iter()
-        .flat_map(|headers| [headers.to(), headers.cc()])
-        .flatten()
-        .flat_map(|list| list.iter())
-        .filter_map(|address| address.address())
-        .map(str::to_lowercase)
-        .collect();
-    let recipients = message.recipients.iter().map(String::as_str);
-    recipients.filter(|recipient| !named.contains(&recipient.to_lowercase())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_recipients_that_no_header_names_are_hidden() {
-        let message = OutgoingMessage {
-            sender: "anna@corp.test".to_owned(),
-            recipients: ["Bert@corp.test", "cara@corp.test", "dora@corp.test"].map(str::to_owned).to_vec(),
-            raw: "To: Bert <bert@corp.test>\r\nCc: team: cara@corp.test;\r\nSubject: x\r\n\r\nTo: dora@corp.test\r\n".into(),
-        };
-        assert_eq!(hidden_recipients(&message), ["dora@corp.test"]);
-    }
 }

@@ -15,14 +15,14 @@ use zeroize::Zeroizing;
 
 use super::{
     EwsConfig, EwsProof, EwsTimeouts,
-    errors::{self, Fault, Judge},
+    errors::{Fault, Judge},
     lanes::{Lane, Lanes, SendError, Server},
     ntlm::{self, Handshake, Scheme},
     requests::Request,
 };
 use crate::{
     crypto::Secret,
-    provider::{AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport, net::Network},
+    provider::{AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport, net::Network, replies::is_web_page},
 };
 
 /// Most that is read of an answer that reports a fault, in bytes.
@@ -194,7 +194,7 @@ impl Transport {
             Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
         })?;
         tracing::debug!(host = %self.judge.host, operation, bytes = body.len(), "exchange server answered");
-        if errors::is_web_page(&headers, &body) {
+        if is_web_page(&headers, &body) {
             return Err(self.judge.web_page(&body));
         }
         Ok(body)
@@ -213,7 +213,7 @@ impl Transport {
             Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
         })?;
         let response = self.check(response).await?;
-        if errors::is_web_page(response.headers(), b"") {
+        if is_web_page(response.headers(), b"") {
             return Err(self.judge.web_page(b""));
         }
         Ok(LongAnswer { response, _lane: lane })
@@ -361,7 +361,12 @@ impl Transport {
                         lane.connection = None;
                         continue;
                     }
-                    Err(SendError::Broken(error)) => return Err(server.fault(error).into()),
+                    Err(SendError::Broken(error)) => {
+                        return Err(Fault {
+                            unclear: true,
+                            ..server.fault(error).into()
+                        });
+                    }
                 }
             }
             let connection = lane.open(&server).await?;
@@ -397,7 +402,12 @@ impl Transport {
                 }
                 // Closed in between: the challenge is gone with it.
                 Err(SendError::NotSent) => lane.connection = None,
-                Err(SendError::Broken(error)) => return Err(server.fault(error).into()),
+                Err(SendError::Broken(error)) => {
+                    return Err(Fault {
+                        unclear: true,
+                        ..server.fault(error).into()
+                    });
+                }
             }
         }
         let words = "{host} closes its connections in the middle of logging in. Check what stands between here and the server: NTLM needs \
@@ -418,9 +428,13 @@ impl Transport {
         self.mailbox.as_deref()
     }
 
-    /// What a fault of the connection means.
+    /// What a fault of the connection means. Once there is one, whatever was asked may have been done.
     pub(super) fn connection_fault(&self, error: reqwest::Error) -> Fault {
-        self.network.fault(&self.judge.host, error).into()
+        let unclear = !error.is_connect() && !error.is_builder();
+        Fault {
+            unclear,
+            ..self.network.fault(&self.judge.host, error).into()
+        }
     }
 
     fn build(&self, client: &Client, request: &Request, impersonated: Option<&str>) -> RequestBuilder {

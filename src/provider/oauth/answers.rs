@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 
-use crate::provider::{ErrorClass, ProviderError};
+use crate::provider::{ErrorClass, ProviderError, replies::clean};
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,8 +186,7 @@ pub fn words(error: &str, description: &str) -> String {
     } else {
         format!("{error}: {description}")
     };
-    let plain = text.split(|c: char| c.is_control()).filter(|part| !part.is_empty());
-    plain.collect::<Vec<_>>().join(" ").chars().take(1024).collect()
+    clean(&text)
 }
 
 #[cfg(test)]

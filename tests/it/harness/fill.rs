@@ -2,7 +2,7 @@
 
 use mailagent::{
     domain::Clock,
-    sim::ews::{FolderKind, Raw},
+    sim::exchange::{FolderKind, Raw},
 };
 use mailagent_client::{
     Clients,

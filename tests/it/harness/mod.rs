@@ -37,7 +37,7 @@ use mailagent::{
     ops::Ops,
     sim::{
         MimeMode,
-        ews::{Exchange, Tokens},
+        exchange::{Exchange, Tokens},
     },
     telemetry::Metrics,
 };

@@ -37,7 +37,7 @@ use mailagent::{
     config::{self, OAuth},
     sim::{
         entra::{Builder, Entra},
-        ews::Tokens,
+        exchange::Tokens,
     },
 };
 use mailagent_client::{
@@ -86,7 +86,7 @@ impl Place {
         entra.add_user(ANNA);
         entra.add_user(BERT);
         let platform = entra.clone();
-        let tokens: Tokens = Arc::new(move |token| platform.identify(token)?.account);
+        let tokens: Tokens = Arc::new(move |token| platform.identify(token));
         let mut provider = provider(&entra);
         if settings.contains("certificate_file") {
             provider = provider.replace(&format!("client_secret = \"{SECRET}\"\n"), "");

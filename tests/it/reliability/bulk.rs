@@ -6,7 +6,7 @@ use mailagent::{
     domain::{Clock, OutcomeResult},
     sim::{
         MimeMode,
-        ews::{FolderKind, Raw},
+        exchange::{FolderKind, Raw},
     },
 };
 

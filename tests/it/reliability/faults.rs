@@ -7,7 +7,7 @@ use std::{
 
 use mailagent::{
     domain::Clock,
-    sim::ews::{Exchange, Fault, FaultKind, FolderKind},
+    sim::exchange::{Exchange, Fault, FaultKind, FolderKind},
 };
 use tokio::{task::AbortHandle, time::sleep};
 

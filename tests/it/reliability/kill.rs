@@ -17,7 +17,7 @@ use mailagent::{
     ops::Ops,
     sim::{
         MimeMode,
-        ews::{Exchange, FolderKind},
+        exchange::{Exchange, FolderKind},
     },
 };
 use mailagent_client::{

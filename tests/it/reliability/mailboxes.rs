@@ -3,7 +3,7 @@
 use mailagent::{
     domain::{Clock, OutcomeResult},
     ops::agents::{self, AgentPatch},
-    sim::ews::FolderKind,
+    sim::exchange::FolderKind,
 };
 
 use super::sample::{self, admin};

@@ -8,7 +8,7 @@ use mailagent::{
     domain::{Clock, Contact, Kind},
     lifecycle::Lifecycle,
     ops::{Ops, directory, import, mailbox::ReadError, sweep},
-    sim::ews::{Exchange, FolderKind},
+    sim::exchange::{Exchange, FolderKind},
     telemetry::Metrics,
 };
 use tokio::{net::TcpListener, runtime::Runtime, time::sleep};

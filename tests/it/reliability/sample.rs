@@ -20,7 +20,7 @@ use mailagent::{
         directory,
         settings::{self, SettingsPatch},
     },
-    sim::ews::{Exchange, FolderKind},
+    sim::exchange::{Exchange, FolderKind},
     store::OutcomeFilter,
 };
 

@@ -11,7 +11,7 @@ use mailagent::{
     config::{self, Config, DatabaseUrl, Flag},
     domain::{Clock, Customer, Kind},
     ops::directory,
-    sim::ews::FolderKind,
+    sim::exchange::FolderKind,
 };
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio::{

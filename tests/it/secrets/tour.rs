@@ -12,7 +12,7 @@ use mailagent::{
     domain::{Clock, Scope, SystemClock},
     sim::{
         entra::TokenFault,
-        ews::{Exchange, FolderKind},
+        exchange::{Exchange, FolderKind},
     },
 };
 use mailagent_client::{

@@ -18,7 +18,7 @@ use crate::{
         StageKind::{self, Authenticate, Connect, OpenInbox, Resolve, Send, Tls},
         ews::{EwsConfig, EwsSource},
     },
-    sim::ews::{Exchange, Fault, FaultKind},
+    sim::exchange::{Exchange, Fault, FaultKind},
 };
 
 const ANNA: &str = "anna@corp.test";

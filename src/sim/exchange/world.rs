@@ -107,6 +107,8 @@ impl FolderKind {
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) serial: u64,
+    /// The serial that it had first, which stays through all moves.
+    pub(super) origin: u64,
     pub(super) folder: FolderKind,
     pub(super) received: Timestamp,
     pub(super) raw: Raw,
@@ -147,6 +149,7 @@ pub(super) enum ChangeKind {
 pub(super) struct Change {
     pub(super) kind: ChangeKind,
     pub(super) serial: u64,
+    pub(super) origin: u64,
     pub(super) version: u64,
     pub(super) read: bool,
     /// Position at which the item came into the folder.
@@ -173,6 +176,8 @@ pub(super) struct Mailbox {
     pub(super) address: String,
     folders: Vec<Folder>,
     items: HashMap<u64, Item>,
+    /// Serials by what they were first.
+    by_origin: HashMap<u64, u64>,
     last_serial: u64,
     pub(super) epoch: u32,
     pub(super) subscriptions: HashMap<u64, Subscription>,
@@ -188,6 +193,7 @@ impl Mailbox {
             address: address.to_lowercase(),
             folders: FolderKind::ALL.iter().map(|_| Folder::default()).collect(),
             items: HashMap::new(),
+            by_origin: HashMap::new(),
             last_serial: 0,
             epoch: 0,
             subscriptions: HashMap::new(),
@@ -199,6 +205,11 @@ impl Mailbox {
 
     pub(super) fn item(&self, serial: u64) -> Option<&Item> {
         self.items.get(&serial)
+    }
+
+    /// The serial that an item has now.
+    pub(super) fn now(&self, origin: u64) -> Option<u64> {
+        self.by_origin.get(&origin).copied()
     }
 
     /// Number of items, and of unread ones.
@@ -213,7 +224,7 @@ impl Mailbox {
     }
 
     pub(super) fn add(&mut self, folder: FolderKind, raw: Raw, received: Timestamp, flags: Flags, now: Timestamp) -> u64 {
-        let serial = self.insert(folder, raw, received, flags, Vec::new());
+        let serial = self.insert(folder, raw, received, flags, Vec::new(), None);
         self.tell(EventKind::Created, serial, folder, None, now);
         if folder == FolderKind::Inbox && !flags.draft {
             self.tell(EventKind::NewMail, serial, folder, None, now);
@@ -225,6 +236,18 @@ impl Mailbox {
     pub(super) fn set_bcc(&mut self, serial: u64, bcc: Vec<String>) {
         if let Some(item) = self.items.get_mut(&serial) {
             item.bcc = bcc;
+        }
+    }
+
+    /// Turns a draft into the copy of what was sent; its origin stays.
+    pub(super) fn keep_sent(&mut self, serial: u64, raw: Raw, now: Timestamp) {
+        if let Some(draft) = self.take(serial) {
+            let flags = Flags {
+                read: true,
+                ..Flags::default()
+            };
+            let sent = self.insert(FolderKind::Sent, raw, now, flags, Vec::new(), Some(draft.origin));
+            self.tell(EventKind::Moved, sent, FolderKind::Sent, Some((serial, draft.folder)), now);
         }
     }
 
@@ -246,7 +269,7 @@ impl Mailbox {
             read: item.read,
             draft: item.draft,
         };
-        let moved = self.insert(to, item.raw, item.received, flags, item.bcc);
+        let moved = self.insert(to, item.raw, item.received, flags, item.bcc, Some(item.origin));
         self.tell(EventKind::Moved, moved, to, Some((serial, item.folder)), now);
         Some(moved)
     }
@@ -265,6 +288,7 @@ impl Mailbox {
         folder.log.push(Change {
             kind,
             serial,
+            origin: item.origin,
             version: item.version,
             read: item.read,
             created: item.created,
@@ -342,6 +366,7 @@ impl Mailbox {
             changes.push(Change {
                 kind: ChangeKind::Create,
                 serial: item.serial,
+                origin: item.origin,
                 version: item.version,
                 read: item.read,
                 created: item.created,
@@ -382,9 +407,11 @@ impl Mailbox {
             .expect("every mailbox has all kinds of folders")
     }
 
-    fn insert(&mut self, folder: FolderKind, raw: Raw, received: Timestamp, flags: Flags, bcc: Vec<String>) -> u64 {
+    fn insert(&mut self, folder: FolderKind, raw: Raw, received: Timestamp, flags: Flags, bcc: Vec<String>, origin: Option<u64>) -> u64 {
         self.last_serial += 1;
         let serial = self.last_serial;
+        let origin = origin.unwrap_or(serial);
+        self.by_origin.insert(origin, serial);
         let Flags { read, draft } = flags;
         let place = self.folder_mut(folder);
         let created = place.log.len() as u64;
@@ -393,12 +420,14 @@ impl Mailbox {
         place.log.push(Change {
             kind: ChangeKind::Create,
             serial,
+            origin,
             version: 1,
             read,
             created,
         });
         let item = Item {
             serial,
+            origin,
             folder,
             received,
             raw,
@@ -415,12 +444,14 @@ impl Mailbox {
 
     fn take(&mut self, serial: u64) -> Option<Item> {
         let item = self.items.remove(&serial)?;
+        self.by_origin.remove(&item.origin);
         let folder = self.folder_mut(item.folder);
         folder.newest_first.remove(&Reverse(item.place()));
         folder.unread -= usize::from(!item.read);
         folder.log.push(Change {
             kind: ChangeKind::Delete,
             serial,
+            origin: item.origin,
             version: item.version,
             read: item.read,
             created: item.created,
@@ -473,6 +504,8 @@ pub(super) struct World {
     /// By login in lower case.
     pub(super) logins: HashMap<String, Login>,
     pub(super) sent: Vec<SentMessage>,
+    /// Addresses of the mailboxes that applications may open, in lower case; `None`: all.
+    pub(super) applications_may: Option<HashSet<String>>,
 }
 
 impl World {

@@ -1,4 +1,5 @@
-//! A simulated Exchange server: Exchange Web Services over HTTP with Basic authentication.
+//! A simulated Exchange server: Exchange Web Services over HTTP with Basic authentication and access tokens, and Microsoft Graph on the same
+//! mailboxes.
 //!
 //! It holds mailboxes whose messages may stay in files, keeps real sync states over per-folder change logs, streams notifications, sends
 //! mail among its own mailboxes, refuses what the published schema refuses, enforces Exchange's limits, and shows scripted faults.
@@ -13,10 +14,12 @@
 //! | `xml`, `schema` | requests in, answers out, what is a valid request |
 //! | `listener`, `http` | connections, authentication, limits, scripted faults |
 //! | `operations`, `folders`, `items`, `properties`, `send`, `streaming` | what each operation does |
+//! | `graph` | Microsoft Graph |
 //! | `faults` | the script of faults and the record of requests |
 
 mod faults;
 mod folders;
+mod graph;
 mod http;
 mod ids;
 mod items;
@@ -66,6 +69,7 @@ use self::{
 };
 use super::{
     MimeMode,
+    entra::TokenHolder,
     listener::{self, Door, Switch, Wrap},
 };
 use crate::domain::{Clock, SystemClock, Timestamp};
@@ -83,6 +87,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Longest message that is taken in, in bytes; beyond it ErrorMessageSizeExceeded.
     pub message_bytes: usize,
+    /// Longest message that Graph takes in MIME, in bytes; beyond it the answer is 200, as if it had been, and nothing is done.
+    pub graph_mime_bytes: usize,
     /// Most items on a page of FindItem; longer pages are cut.
     pub find_page: usize,
     /// BackOffMilliseconds when busy.
@@ -97,6 +103,7 @@ impl Default for Limits {
             subscriptions: 5_000,
             body_bytes: 64 << 20,
             message_bytes: 36 << 20,
+            graph_mime_bytes: 2_200_000,
             find_page: 1_000,
             backoff: Duration::from_secs(10),
         }
@@ -117,8 +124,8 @@ pub struct Builder {
     bearer_only: bool,
 }
 
-/// Tells which login an access token stands for. `None`: it is not good.
-pub type Tokens = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Tells whose an access token is. `None`: it is not good.
+pub type Tokens = Arc<dyn Fn(&str) -> Option<TokenHolder> + Send + Sync>;
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,7 +227,9 @@ impl Builder {
         let address = tcp.local_addr()?;
         let scheme = if self.wrap.is_some() { "https" } else { "http" };
         let endpoint = Url::parse(&format!("{scheme}://{address}{}", http::PATH)).map_err(io::Error::other)?;
+        let graph = endpoint.join(graph::PATH).map_err(io::Error::other)?;
         let shared = Arc::new(Shared {
+            graph,
             mode: self.mode,
             seed: self.seed,
             ids: Ids::new(self.seed),
@@ -256,6 +265,8 @@ impl Builder {
 
 /// What all requests share.
 struct Shared {
+    /// Where Graph is.
+    graph: Url,
     mode: MimeMode,
     seed: u64,
     ids: Ids,
@@ -354,6 +365,17 @@ impl Exchange {
     /// Where it listens, such as `http://127.0.0.1:12345/EWS/Exchange.asmx`.
     pub fn endpoint(&self) -> Url {
         self.0.endpoint.clone()
+    }
+
+    /// Where Microsoft Graph is, such as `http://127.0.0.1:12345/v1.0`.
+    pub fn graph(&self) -> Url {
+        self.0.shared.graph.clone()
+    }
+
+    /// Lets applications open these mailboxes only, as role-based access control for applications does. `None`: all.
+    pub fn limit_applications(&self, addresses: Option<&[&str]>) {
+        let mut world = self.0.shared.world();
+        world.applications_may = addresses.map(|addresses| addresses.iter().map(|address| address.to_lowercase()).collect());
     }
 
     /// Stops listening, cuts all connections and waits until the port is free.

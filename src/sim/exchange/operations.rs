@@ -12,7 +12,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) code: Cow<'static, str>,
-    text: String,
+    pub(super) text: String,
     backoff: Option<Duration>,
 }
 

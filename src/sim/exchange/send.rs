@@ -9,10 +9,11 @@ use mail_builder::{
 use mail_parser::{HeaderName, Message};
 
 use super::{
+    Shared,
     items::item_ids,
     operations::{Call, Entry, Failure},
     raw::Raw,
-    world::{Flags, FolderKind, SentMessage},
+    world::{Flags, FolderKind, Mailbox, SentMessage},
     xml::{Element, Xml},
 };
 use crate::{domain::Timestamp, sim::parse};
@@ -116,9 +117,35 @@ impl Call {
         world.mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)
     }
 
-    /// Delivers a message to all of its recipients that have a mailbox here, and keeps a copy.
-    fn send(&self, mailbox: u32, raw: Bytes, mut bcc: Vec<String>, copy: Option<FolderKind>, now: Timestamp) -> Result<(), Failure> {
-        let sender = self.address(mailbox)?;
+    /// Sends a message, and keeps a copy.
+    fn send(&self, mailbox: u32, raw: Bytes, bcc: Vec<String>, copy: Option<FolderKind>, now: Timestamp) -> Result<(), Failure> {
+        let may_send_as = |owner| self.check(owner).is_ok();
+        self.shared.send(mailbox, raw, bcc, now, may_send_as, |held, complete| {
+            if let Some(folder) = copy {
+                let flags = Flags {
+                    read: true,
+                    ..Flags::default()
+                };
+                held.add(folder, Raw::Bytes(complete), now, flags, now);
+            }
+        })
+    }
+}
+
+impl Shared {
+    /// Delivers a message to all of its recipients that have a mailbox here. `keep` is given the sender's mailbox and the message as it was
+    /// sent.
+    pub(super) fn send(
+        &self,
+        mailbox: u32,
+        raw: Bytes,
+        mut bcc: Vec<String>,
+        now: Timestamp,
+        may_send_as: impl Fn(u32) -> bool,
+        keep: impl FnOnce(&mut Mailbox, Bytes),
+    ) -> Result<(), Failure> {
+        let missing = || Failure::new("ErrorNonExistentMailbox", "No mailbox with such guid.");
+        let sender = self.world().mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)?;
         let unreadable = || Failure::new("ErrorMimeContentInvalid", "The MIME content is invalid.");
         let message = parse(&raw).ok_or_else(unreadable)?;
         let from = message
@@ -126,8 +153,8 @@ impl Call {
             .and_then(|from| from.first())
             .and_then(|from| from.address.as_deref());
         if let Some(from) = from {
-            let owner = self.shared.world().find(from);
-            if owner.is_none_or(|owner| self.check(owner).is_err()) {
+            let owner = self.world().find(from);
+            if !owner.is_some_and(&may_send_as) {
                 let text = "The user account which was used to submit this request does not have the right to send mail on behalf of the \
                             specified sending account.";
                 return Err(Failure::new("ErrorSendAsDenied", text));
@@ -152,15 +179,15 @@ impl Call {
             added.extend_from_slice(format!("Date: {}\r\n", rfc822(now)).as_bytes());
         }
         if message.message_id().is_none() {
-            added.extend_from_slice(format!("Message-ID: {}\r\n", self.shared.message_id(&sender)).as_bytes());
+            added.extend_from_slice(format!("Message-ID: {}\r\n", self.message_id(&sender)).as_bytes());
         }
         let complete: Bytes = [added.as_slice(), &raw].concat().into();
         let public: Bytes = [added, without_bcc(&message, &raw)].concat().into();
 
-        let mut world = self.shared.world();
+        let mut world = self.world();
         let unread = Flags::default();
-        if let (Some(folder), Some(held)) = (copy, world.mailbox_mut(mailbox)) {
-            held.add(folder, Raw::Bytes(complete.clone()), now, Flags { read: true, ..unread }, now);
+        if let Some(held) = world.mailbox_mut(mailbox) {
+            keep(held, complete.clone());
         }
         for recipient in &recipients {
             if let Some(index) = world.find(recipient)

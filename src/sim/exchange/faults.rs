@@ -45,6 +45,15 @@ pub enum FaultKind {
         /// Its Retry-After, in whole seconds; left out when `None`.
         retry_after: Option<Duration>,
     },
+    /// Graph: an error answer.
+    Graph {
+        /// Its status.
+        status: u16,
+        /// Its code, such as `ErrorItemNotFound`.
+        code: &'static str,
+        /// Its Retry-After, in whole seconds; left out when `None`.
+        retry_after: Option<Duration>,
+    },
     /// The connection closes, nothing was done.
     DropBeforeAnswer,
     /// The work is done, then the connection closes without an answer.
@@ -59,9 +68,9 @@ pub enum FaultKind {
     Garbage,
     /// HTTP 200 with a web page, as from a login form or a proxy.
     Html,
-    /// SyncFolderItems ignores the state it is given and lists everything again.
+    /// SyncFolderItems and `graph/delta` ignore the state they are given and list everything again.
     StaleSyncStateFullListing,
-    /// SyncFolderItems refuses the state it is given, if it is given one.
+    /// SyncFolderItems and `graph/delta` refuse the state they are given, if they are given one.
     InvalidSyncState,
     /// Entries of the second half of a batch fail with this response code; they are not carried out.
     HalfFailedBatch(&'static str),
@@ -76,7 +85,7 @@ pub enum FaultKind {
 }
 
 impl Fault {
-    /// The next `count` requests of `operation`, such as `GetItem`; `*` for any.
+    /// The next `count` requests of `operation`, such as `GetItem` or, over Graph, `graph/value`; `*` for any.
     pub fn next(operation: &str, count: u32, kind: FaultKind) -> Self {
         Self::new(operation, When::Next(count), kind)
     }

@@ -138,7 +138,7 @@ fn check_sequence(element: &Element) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::ews::xml::{MESSAGES, TYPES};
+    use crate::sim::exchange::xml::{MESSAGES, TYPES};
 
     fn verdict(inside: &str) -> Result<(), String> {
         let document = format!(r#"<SyncFolderItems xmlns="{MESSAGES}" xmlns:t="{TYPES}">{inside}</SyncFolderItems>"#);

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::super::listener::Switch;
 use super::{
-    FaultKind, Request, Shared, lock,
+    FaultKind, Request, Shared, graph, lock,
     operations::{Answer, Call, Failure},
     schema, streaming,
     xml::{self, Element},
@@ -24,7 +24,7 @@ use super::{
 pub(super) const PATH: &str = "/EWS/Exchange.asmx";
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(handle).with_state(shared)
+    Router::new().nest(graph::PATH, graph::router()).fallback(handle).with_state(shared)
 }
 
 /// What is known of a request by the time it is answered, for the record.
@@ -167,8 +167,8 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
     };
     match after {
         Some(FaultKind::DropAfterWrite) => Outcome::Cut,
-        Some(FaultKind::TruncateBody) => short(&document.slice(..document.len() / 2), document.len()).into(),
-        Some(FaultKind::WrongContentLength) => short(&document, document.len() + 100).into(),
+        Some(FaultKind::TruncateBody) => short(XML, &document.slice(..document.len() / 2), document.len()).into(),
+        Some(FaultKind::WrongContentLength) => short(XML, &document, document.len() + 100).into(),
         _ => ok(XML, Body::from(document)).into(),
     }
 }
@@ -209,7 +209,7 @@ fn prepare(shared: Arc<Shared>, login: String, body: &[u8]) -> Result<Prepared, 
 }
 
 /// Work that reads files or takes long, off the threads that serve connections.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -222,7 +222,7 @@ fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
     let (scheme, credentials) = value.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         let tokens = lock(&shared.tokens).clone()?;
-        let login = tokens(credentials.trim())?.to_lowercase();
+        let login = tokens(credentials.trim())?.account?.to_lowercase();
         return shared.world().logins.contains_key(&login).then_some(login);
     }
     if shared.bearer_only {
@@ -237,14 +237,14 @@ fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
 }
 
 /// Counts a request as running about its mailbox.
-struct Running {
+pub(super) struct Running {
     shared: Arc<Shared>,
     mailbox: u32,
-    concurrent: usize,
+    pub(super) concurrent: usize,
 }
 
 impl Running {
-    fn new(shared: Arc<Shared>, mailbox: Option<u32>) -> Option<Self> {
+    pub(super) fn new(shared: Arc<Shared>, mailbox: Option<u32>) -> Option<Self> {
         let mailbox = mailbox?;
         let concurrent = {
             let mut world = shared.world();
@@ -315,7 +315,7 @@ fn fault(failure: &Failure) -> Response {
 }
 
 /// An answer that claims to have `claimed` bytes and ends earlier.
-fn short(body: &Bytes, claimed: usize) -> Response {
+pub(super) fn short(content_type: &'static str, body: &Bytes, claimed: usize) -> Response {
     let body = body.clone();
     let pieces = async_stream::stream! {
         yield Ok(body);
@@ -323,7 +323,7 @@ fn short(body: &Bytes, claimed: usize) -> Response {
         tokio::task::yield_now().await;
         yield Err(io::Error::from(io::ErrorKind::ConnectionAborted));
     };
-    let mut response = ok(XML, Body::from_stream(pieces));
+    let mut response = ok(content_type, Body::from_stream(pieces));
     response.headers_mut().insert(header::CONTENT_LENGTH, claimed.into());
     response
 }

@@ -14,13 +14,14 @@ enum Kind {
     ChangeKey = 3,
     SyncState = 4,
     Subscription = 5,
+    Origin = 6,
 }
 
 impl Kind {
     /// Numbers without meaning that follow, to reach the length of the real ones.
     fn padding(self) -> u64 {
         match self {
-            Self::Item => 11,
+            Self::Item | Self::Origin => 11,
             Self::Folder => 8,
             Self::Subscription => 2,
             Self::ChangeKey | Self::SyncState => 0,
@@ -62,6 +63,16 @@ impl Ids {
     pub(super) fn read_item(self, text: &str) -> Option<(u32, u64)> {
         let [mailbox, serial] = self.read(Kind::Item, text)?;
         Some((u32::try_from(mailbox).ok()?, serial))
+    }
+
+    /// The id of an item by what its serial was first, which stays through all moves.
+    pub(super) fn origin(self, mailbox: u32, origin: u64) -> String {
+        self.write(Kind::Origin, &[u64::from(mailbox), origin])
+    }
+
+    pub(super) fn read_origin(self, text: &str) -> Option<(u32, u64)> {
+        let [mailbox, origin] = self.read(Kind::Origin, text)?;
+        Some((u32::try_from(mailbox).ok()?, origin))
     }
 
     pub(super) fn folder(self, mailbox: u32, folder: u32) -> String {

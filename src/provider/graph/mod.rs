@@ -1,0 +1,124 @@
+//! Mailboxes in Exchange Online, over Microsoft Graph: read, sent from, checked.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `transport` | requests over HTTP: tokens, limits, links that the server gave |
+//! | `changes` | delta queries |
+//! | `fetch` | whole messages |
+//! | `send` | messages the other way, and checks of a connection |
+//! | `errors`, `codes` | what faults mean, in words for an administrator |
+//!
+//! Ids are immutable ones: they survive moves within the mailbox. <https://learn.microsoft.com/graph/outlook-immutable-id>
+
+mod changes;
+mod codes;
+mod errors;
+mod fetch;
+mod send;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use url::Url;
+
+use self::{fetch::Memory, transport::Transport};
+use super::{AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
+
+/// How to reach a mailbox.
+pub struct GraphConfig {
+    /// Address of Graph with its version, such as `https://graph.microsoft.com/v1.0`.
+    pub endpoint: Url,
+    /// Where access tokens come from.
+    pub tokens: Arc<dyn AccessTokens>,
+    /// Address of the mailbox. `None`: that of the account that logged in.
+    pub mailbox: Option<String>,
+    /// For a whole request, up to the last byte of its answer.
+    pub timeout: Duration,
+    /// Requests under way at once. Microsoft allows 4 for an application and mailbox.
+    pub requests: usize,
+    /// Makes the connections.
+    pub network: Network,
+    /// What may be called.
+    pub rules: EndpointRules,
+}
+
+/// A mailbox in Exchange Online.
+pub struct GraphSource {
+    transport: Transport,
+    memory: Memory,
+}
+
+impl GraphSource {
+    /// Prepares the connection. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address or the certificates are not usable.
+    pub fn new(config: GraphConfig) -> Result<Self, ProviderError> {
+        Ok(Self {
+            transport: Transport::new(config)?,
+            memory: Memory::default(),
+        })
+    }
+}
+
+impl fmt::Debug for GraphSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphSource")
+            .field("host", &self.transport.judge.host)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A folder, as far as it matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MailFolder {
+    id: String,
+    total_item_count: Option<u64>,
+}
+
+/// Graph's name of a folder.
+fn well_known(role: FolderRole) -> &'static str {
+    match role {
+        FolderRole::Inbox => "inbox",
+        FolderRole::Sent => "sentitems",
+    }
+}
+
+impl GraphSource {
+    async fn folder(&self, role: FolderRole) -> Result<Folder, ProviderError> {
+        let url = self.transport.url(&["mailFolders", well_known(role)]);
+        let folder: MailFolder = self.transport.get(url, &[]).await?;
+        Ok(Folder {
+            role,
+            id: folder.id,
+            total: folder.total_item_count,
+        })
+    }
+}
+
+#[async_trait]
+impl MailSource for GraphSource {
+    async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
+        let roles = [FolderRole::Inbox, FolderRole::Sent];
+        futures::future::try_join_all(roles.map(|role| self.folder(role))).await
+    }
+
+    async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
+        Ok(changes::changes(&self.transport, &self.memory, folder, state).await?)
+    }
+
+    async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
+        Ok(fetch::fetch(&self.transport, &self.memory, ids, max_bytes).await?)
+    }
+
+    /// Graph tells of changes by calling a public address only, so this waits for the time to be over.
+    async fn wait(&self, _: &[Folder], limit: Duration) -> Result<(), ProviderError> {
+        tokio::time::sleep(limit).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Sending over Graph, and checks of a connection.
+//!
+//! A message is stored as a draft first and then sent: an immutable id stays the same from draft to sent copy, so whatever happens in between,
+//! it can be asked what became of it. <https://learn.microsoft.com/graph/outlook-send-mime-message>
+
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{GraphSource, codes::Meaning, errors::Fault, transport::Request};
+use crate::provider::{
+    ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, net,
+};
+
+/// Longest message that is sent, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat shorter
+/// ones are taken for sent, with the status 200, and are not.
+const MAX_MESSAGE: usize = 3 << 20;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Draft {
+    id: String,
+    #[serde(default)]
+    is_draft: bool,
+}
+
+#[async_trait]
+impl MailSink for GraphSource {
+    /// The server names no queue, so [`Sent::server_reply`] is its status.
+    async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        if message.raw.len() > MAX_MESSAGE {
+            let words = "{host} takes messages up to 3 MB in the form that keeps their threading. Send links in the place of large attachments, \
+                         or send over SMTP.";
+            return Err(self.transport.judge.fault(ErrorClass::TooLarge, words, "").into());
+        }
+        let draft = self.store_draft(message).await?;
+        let url = self.transport.url(&["messages", &draft, "send"]);
+        let fault = match self.transport.call(Request::new(Method::POST, url)).await {
+            Ok(answer) if answer.status == StatusCode::ACCEPTED => return Ok(sent()),
+            Ok(_) => self.transport.judge.malformed("neither says that the message is sent nor why not"),
+            Err(fault) => fault,
+        };
+        if !fault.unclear {
+            self.discard(&draft).await;
+            return Err(fault.into());
+        }
+        match self.fate(&draft).await {
+            Some(true) => Ok(sent()),
+            Some(false) => {
+                self.discard(&draft).await;
+                Err(fault.into())
+            }
+            None => Err(ProviderError {
+                class: ErrorClass::Unreachable,
+                problem: format!(
+                    "{} It is not known whether the message was sent: look into Sent Items before it is sent again.",
+                    fault.error.problem
+                ),
+                ..*fault.error
+            }),
+        }
+    }
+
+    async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
+        if !self.transport.probe(report).await
+            || net::stage(StageKind::Authenticate, report, self.log_in(), StageFacts::clone)
+                .await
+                .is_none()
+        {
+            return;
+        }
+        let opened = net::stage(StageKind::OpenInbox, report, self.folder(FolderRole::Inbox), |folder| StageFacts {
+            summary: match folder.total {
+                Some(1) => "Opened the inbox, which has 1 message.".to_owned(),
+                Some(total) => format!("Opened the inbox, which has {total} messages."),
+                None => "Opened the inbox.".to_owned(),
+            },
+            ..StageFacts::default()
+        })
+        .await;
+        let Some(test) = test.filter(|_| opened.is_some()) else { return };
+        let handed_over = |sent: &Sent| StageFacts {
+            summary: format!("Handed over a message to {}.", test.recipients.join(", ")),
+            server_reply: sent.server_reply.clone(),
+            certificate: None,
+        };
+        net::stage(StageKind::Send, report, self.send(test), handed_over).await;
+    }
+}
+
+fn sent() -> Sent {
+    Sent {
+        server_reply: "HTTP 202 Accepted".to_owned(),
+    }
+}
+
+impl GraphSource {
+    /// Stores a message as a draft. Returns its id.
+    async fn store_draft(&self, message: &OutgoingMessage) -> Result<String, Fault> {
+        let request = Request {
+            body: Some(("text/plain", STANDARD.encode(&message.raw).into())),
+            ..Request::new(Method::POST, self.transport.url(&["messages"]))
+        };
+        let answer = self.transport.call(request).await.map_err(|mut fault| {
+            // A draft that may be there is not sent.
+            fault.unclear = false;
+            fault
+        })?;
+        if answer.status != StatusCode::CREATED {
+            let words = "{host} did not take the message, though it says so: this is what it does with messages that are too large for it. Send \
+                         links in the place of large attachments, or send over SMTP.";
+            return Err(self
+                .transport
+                .judge
+                .fault(ErrorClass::TooLarge, words, &format!("HTTP {}", answer.status)));
+        }
+        let draft: Draft = self.transport.read(&answer.body)?;
+        let hidden = hidden_recipients(message);
+        if !hidden.is_empty() {
+            let recipients: Vec<_> = hidden
+                .iter()
+                .map(|address| json!({ "emailAddress": { "address": address } }))
+                .collect();
+            let url = self.transport.url(&["messages", &draft.id]);
+            let change = Request::json(Method::PATCH, url, &json!({ "bccRecipients": recipients }));
+            if let Err(fault) = self.transport.call(change).await {
+                self.discard(&draft.id).await;
+                return Err(fault);
+            }
+        }
+        Ok(draft.id)
+    }
+
+    /// Whether a draft was sent after all. `None`: that cannot be known.
+    async fn fate(&self, draft: &str) -> Option<bool> {
+        let mut url = self.transport.url(&["messages", draft]);
+        url.query_pairs_mut().append_pair("$select", "id,isDraft");
+        match self.transport.get::<Draft>(url, &[]).await {
+            Ok(found) => Some(!found.is_draft),
+            // On its way to Sent Items.
+            Err(fault) if fault.meaning == Some(Meaning::Gone) => Some(true),
+            Err(_) => None,
+        }
+    }
+
+    /// Takes a draft away that is not to be sent. It does no harm where that fails.
+    async fn discard(&self, draft: &str) {
+        let url = self.transport.url(&["messages", draft]);
+        if let Err(fault) = self.transport.call(Request::new(Method::DELETE, url)).await {
+            tracing::debug!(error = %fault.error, "a draft that was not sent is left behind");
+        }
+    }
+
+    /// Gets an access token; the mailbox is another question.
+    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
+        self.transport.tokens.current().await?;
+        Ok(StageFacts {
+            summary: format!("Got an access token for {}.", self.transport.judge.host),
+            ..StageFacts::default()
+        })
+    }
+}
