@@ -1,9 +1,6 @@
 //! Reading one mailbox to its end: list the changes, fetch what is new, handle it, remember the position.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -17,7 +14,7 @@ use super::{
 use crate::{
     domain::{Agent, Error, OutcomeResult, Result},
     provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
-    store::{FolderPosition, MailboxItem},
+    store::{FolderPosition, MailboxItem, retrying},
 };
 
 /// Messages that are fetched at once.
@@ -153,7 +150,10 @@ impl FolderReader<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let fresh = self.not_handled(page.upserts).await?;
+        let mut fresh = self.not_handled(page.upserts).await?;
+        if page.listing && !fresh.is_empty() {
+            fresh = self.not_handled_before(fresh).await?;
+        }
         let stale = self.position.state == Some(page.state.clone());
         if fresh.is_empty() {
             if !stale {
@@ -232,17 +232,50 @@ impl FolderReader<'_> {
     }
 
     async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
+        let handled = self.handled(ids.iter().map(source_key).collect()).await?;
+        Ok(ids.into_iter().filter(|id| !handled.contains_key(&source_key(id))).collect())
+    }
+
+    /// Leaves out what the agent handled over another protocol, before it was moved to this one, and remembers it by its new ids.
+    async fn not_handled_before(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>, ReadError> {
+        let (agent, folder) = (&self.agent.id, self.folder.role.as_str());
+        if !self.ops.store.tenant(self.tenant).has_handled(agent, folder).await? {
+            return Ok(ids);
+        }
+        let former = self.source.former_ids(&ids).await?;
+        let former: Vec<Option<Vec<u8>>> = former.iter().map(|id| id.as_ref().map(source_key)).collect();
+        let handled = self.handled(former.iter().flatten().cloned().collect()).await?;
+        let (mut fresh, mut known) = (Vec::new(), Vec::new());
+        for (id, former) in ids.into_iter().zip(former) {
+            match former.and_then(|former| handled.get(&former)) {
+                Some(message_number) => known.push(MailboxItem {
+                    source_key: source_key(&id),
+                    message_number: *message_number,
+                }),
+                None => fresh.push(id),
+            }
+        }
+        if !known.is_empty() {
+            retrying(|| async {
+                let mut writer = self.ops.store.begin(self.tenant).await?;
+                writer.insert_items(agent, folder, known.clone()).await?;
+                writer.commit().await
+            })
+            .await?;
+        }
+        Ok(fresh)
+    }
+
+    /// What of these needs nothing more, with where it is archived.
+    async fn handled(&self, keys: Vec<Vec<u8>>) -> Result<HashMap<Vec<u8>, Option<i64>>> {
         let reader = self.ops.store.tenant(self.tenant);
-        let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
         let handled = reader.handled_items(&self.agent.id, self.folder.role.as_str(), &keys).await?;
         // What was handled before the agent began to archive is archived now.
         let done = |item: &MailboxItem| item.message_number.is_some() || !self.purpose.archive;
-        let handled: HashSet<Vec<u8>> = handled.into_iter().filter(done).map(|item| item.source_key).collect();
-        Ok(ids
+        Ok(handled
             .into_iter()
-            .zip(keys)
-            .filter(|(_, key)| !handled.contains(key))
-            .map(|(id, _)| id)
+            .filter(done)
+            .map(|item| (item.source_key, item.message_number))
             .collect())
     }
 }

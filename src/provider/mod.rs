@@ -58,6 +58,13 @@ pub trait MailSource: Send + Sync {
     /// Only for faults of the whole call.
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError>;
 
+    /// What other ids the same messages have over the protocol that was used before. One entry per id, in the order of `ids`; `None` for
+    /// messages without such an id, and always where there was no protocol before.
+    ///
+    /// # Errors
+    /// As for the other calls.
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError>;
+
     /// Waits until the server says that one of `folders` changed, or that it may have, or until `limit` is over. Only wakes: the caller
     /// reads changes in any case.
     ///
@@ -258,6 +265,8 @@ pub struct ChangePage {
     pub state: String,
     /// Whether the folder has been read to its end.
     pub last: bool,
+    /// Whether this is part of a listing, as far as can be told: messages that were there before may be among it.
+    pub listing: bool,
 }
 
 /// What came of one message.

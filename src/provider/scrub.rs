@@ -174,6 +174,10 @@ impl<T: MailSource + ?Sized> MailSource for Scrubbed<T> {
         Ok(fetched)
     }
 
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        self.inner.former_ids(ids).await.map_err(|error| self.scrub.error(error))
+    }
+
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
         self.inner.wait(folders, limit).await.map_err(|error| self.scrub.error(error))
     }

@@ -48,6 +48,25 @@ impl<C: ConnectionTrait> TenantStore<C> {
         }))
     }
 
+    /// Whether any message of a folder was handled before.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn has_handled(&self, agent: &str, folder: &str) -> Result<bool> {
+        let row = mailbox_item::Entity::find()
+            .select_only()
+            .column(mailbox_item::Column::SourceKey)
+            .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
+            .filter(mailbox_item::Column::AgentId.eq(agent))
+            .filter(mailbox_item::Column::Folder.eq(folder))
+            .limit(1)
+            .into_tuple::<Vec<u8>>()
+            .one(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(row.is_some())
+    }
+
     /// Tells which messages of a folder were handled before, and which of these are archived.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod corpus;
 mod demo_set;
 mod directory;
 mod edge;
+mod graph;
 mod health;
 mod keys;
 mod login;

@@ -83,6 +83,10 @@ impl MailSource for Mailbox {
         Ok(vec![message; ids.len()])
     }
 
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        Ok(vec![None; ids.len()])
+    }
+
     async fn wait(&self, _: &[Folder], limit: Duration) -> Result<(), ProviderError> {
         tokio::time::sleep(limit).await;
         Ok(())

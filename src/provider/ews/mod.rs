@@ -172,6 +172,10 @@ impl MailSource for EwsSource {
         Ok(fetch::fetch(&self.transport, &self.memory, ids, max_bytes).await?)
     }
 
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        Ok(vec![None; ids.len()])
+    }
+
     /// Subscribes first if need be and then comes back at once, as things may have happened before. A subscription and its stream are kept
     /// for the next call, also when this one is dropped.
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {

@@ -68,9 +68,9 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
 }
 
 /// The next page of changes; see [`crate::provider::MailSource::changes`].
-pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Folder, state: Option<&str>) -> Result<ChangePage, Fault> {
+pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Folder, before: Option<&str>) -> Result<ChangePage, Fault> {
     let wishes = [PAGE.to_owned()];
-    let page = match state {
+    let page = match before {
         None => {
             let all: Result<Page, Fault> = transport.get(beginning(transport, folder, true), &wishes).await;
             match all {
@@ -97,7 +97,9 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
     };
     // Before it is kept: nothing is worse than a position that is refused for ever.
     transport.link(&state)?;
+    let continues = |link: &str| link.contains("skiptoken");
     let mut changes = ChangePage {
+        listing: before.is_none_or(continues),
         state,
         last,
         ..ChangePage::default()

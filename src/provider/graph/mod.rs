@@ -5,6 +5,7 @@
 //! | `transport` | requests over HTTP: tokens, limits, links that the server gave |
 //! | `changes` | delta queries |
 //! | `fetch` | whole messages |
+//! | `former` | what the messages were called over EWS |
 //! | `send` | messages the other way, and checks of a connection |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 //!
@@ -14,6 +15,7 @@ mod changes;
 mod codes;
 mod errors;
 mod fetch;
+mod former;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -114,6 +116,10 @@ impl MailSource for GraphSource {
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
         Ok(fetch::fetch(&self.transport, &self.memory, ids, max_bytes).await?)
+    }
+
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        Ok(former::former_ids(&self.transport, ids).await?)
     }
 
     /// Graph tells of changes by calling a public address only, so this waits for the time to be over.

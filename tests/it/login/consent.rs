@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use super::{ANNA, APP, DIRECTORY, HOUR, Place, open, query};
 use crate::harness::{Engine, PATIENCE, create_account, eventually, reason, violations};
 
-async fn begin(client: &Clients, domain: &str) -> Result<BeginAdminConsentResponse, Status> {
+pub async fn begin(client: &Clients, domain: &str) -> Result<BeginAdminConsentResponse, Status> {
     let request = BeginAdminConsentRequest {
         domain: domain.to_owned(),
         ..BeginAdminConsentRequest::default()

@@ -16,7 +16,7 @@
 //! | `errors` | Microsoft's error answers, from another mock of others |
 
 mod browser;
-mod consent;
+pub mod consent;
 mod ending;
 mod errors;
 mod oidc;
@@ -36,6 +36,7 @@ use std::{
 use mailagent::{
     config::{self, OAuth},
     sim::{
+        MimeMode,
         entra::{Builder, Entra},
         exchange::Tokens,
     },
@@ -52,34 +53,43 @@ use tonic::Status;
 use crate::harness::{Choices, Engine, Harness, PATIENCE, TestClock, eventually};
 
 /// This service at the platform.
-const APP: &str = "crm-app";
+pub const APP: &str = "crm-app";
 const SECRET: &str = "the secret of the app";
-const DIRECTORY: &str = "11111111-2222-3333-4444-555555555555";
-const ANNA: &str = "anna@example.com";
-const BERT: &str = "bert@example.com";
+pub const DIRECTORY: &str = "11111111-2222-3333-4444-555555555555";
+pub const ANNA: &str = "anna@example.com";
+pub const BERT: &str = "bert@example.com";
 /// A page of the CRM.
 const FRONT_END: &str = "https://crm.example.com/mail/callback";
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A service under MODERN with a platform to log in at, and the mailboxes of anna and bert, which take its tokens.
-struct Place {
-    h: Harness,
-    entra: Entra,
-    client: Clients,
+pub struct Place {
+    pub h: Harness,
+    pub entra: Entra,
+    pub client: Clients,
 }
 
 impl Place {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::on(Engine::Sqlite).await
     }
 
-    async fn on(engine: Engine) -> Self {
+    pub async fn on(engine: Engine) -> Self {
         Self::with(engine, |platform| platform, "").await
+    }
+
+    /// With mail given out in this way.
+    pub async fn in_mode(engine: Engine, mode: MimeMode) -> Self {
+        Self::make(engine, mode, |platform| platform, "").await
     }
 
     /// With a platform of the test's choice, and further settings of its provider.
     async fn with(engine: Engine, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
+        Self::make(engine, MimeMode::KeepBytes, choose, settings).await
+    }
+
+    async fn make(engine: Engine, mode: MimeMode, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
         let clock = Arc::<TestClock>::default();
         let entra = choose(Entra::builder().clock(clock.clone())).start().await.expect("a port is free");
         entra.add_directory(DIRECTORY, &["example.com"]);
@@ -93,6 +103,7 @@ impl Place {
         }
         let oauth = oauth(&format!("{provider}{settings}"));
         let h = Harness::with(Choices {
+            mode,
             clock,
             tokens: Some(tokens),
             configure: Box::new(move |config| config.oauth = oauth),
@@ -109,7 +120,7 @@ impl Place {
     }
 
     /// An agent over EWS, by the user's own login, to which nobody has logged in.
-    async fn agent(&self, address: &str) -> Agent {
+    pub async fn agent(&self, address: &str) -> Agent {
         let mut agent = self.h.agent_for(address);
         let exchange = agent.exchange.as_mut().expect("it has them");
         exchange.username.clear();
@@ -135,7 +146,7 @@ impl Place {
         .await
     }
 
-    async fn create(&self, agent: Agent) -> Agent {
+    pub async fn create(&self, agent: Agent) -> Agent {
         let request = CreateAgentRequest {
             agent: Some(agent),
             ..CreateAgentRequest::default()
@@ -144,7 +155,7 @@ impl Place {
         created.expect("the agent is created").into_inner()
     }
 
-    async fn get(&self, name: &str) -> Agent {
+    pub async fn get(&self, name: &str) -> Agent {
         self.h.get_agent(&self.client, name).await
     }
 
@@ -153,7 +164,7 @@ impl Place {
         self.get(name).await.authentication.expect("it logs in by OAuth")
     }
 
-    async fn begin(&self, name: &str) -> Result<BeginLoginResponse, Status> {
+    pub async fn begin(&self, name: &str) -> Result<BeginLoginResponse, Status> {
         begin(&self.client, name, "").await
     }
 
@@ -168,7 +179,7 @@ impl Place {
     }
 
     /// Logs in as the agent's own account.
-    async fn log_in(&self, name: &str) {
+    pub async fn log_in(&self, name: &str) {
         let begun = self.begin(name).await.expect("the login begins");
         let back = self
             .entra
@@ -179,7 +190,7 @@ impl Place {
     }
 
     /// Waits until an agent's login is in this state.
-    async fn state(&self, name: &str, wanted: AuthenticationState) -> Authentication {
+    pub async fn state(&self, name: &str, wanted: AuthenticationState) -> Authentication {
         eventually(PATIENCE, "the login is in the state", async || {
             let authentication = self.authentication(name).await;
             if authentication.state() == wanted {
@@ -192,7 +203,7 @@ impl Place {
     }
 
     /// Waits until an agent's health is this one.
-    async fn health(&self, name: &str, wanted: AgentHealthState) -> Agent {
+    pub async fn health(&self, name: &str, wanted: AgentHealthState) -> Agent {
         eventually(PATIENCE, "the agent has the health", async || {
             let agent = self.get(name).await;
             let state = agent.health.as_ref().expect("it has one").state();
@@ -250,7 +261,7 @@ async fn begin(client: &Clients, name: &str, redirect_url: &str) -> Result<Begin
 }
 
 /// Opens a page, as a browser does. Returns its status and text.
-async fn open(url: &str) -> (u16, String) {
+pub async fn open(url: &str) -> (u16, String) {
     static BROWSER: OnceLock<reqwest::Client> = OnceLock::new();
     let browser = BROWSER.get_or_init(|| reqwest::Client::builder().no_proxy().build().expect("it can be built"));
     let response = browser.get(url).send().await.expect("the page answers");

@@ -7,7 +7,10 @@ use mailagent::{
     config::{self, Flag},
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
     ops::login::Answered,
-    provider::{AccessTokens, Credentials, EndpointRules, ExchangeLogin, ProviderError, SmtpLogin, ews::EwsConfig, oauth::ClientProof},
+    provider::{
+        AccessTokens, Credentials, EndpointRules, ExchangeLogin, ExchangeProtocol, ProviderError, SmtpLogin, ews::EwsConfig,
+        oauth::ClientProof,
+    },
     store::DatabaseLocation,
 };
 use mailagent_client::{Auth, v1};
@@ -112,6 +115,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
     show(
         "ExchangeLogin",
         &ExchangeLogin {
+            protocol: ExchangeProtocol::Ews,
             endpoint: "https://mail.example/".to_owned(),
             credentials: credentials(),
             mailbox: None,
