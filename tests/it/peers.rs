@@ -3,19 +3,69 @@
 //!
 //! They live in `tests/peers` and need a Python environment and a folder of Node modules; `make test` sets both up.
 
-use std::{ffi::OsString, path::PathBuf, process::Command, time::Duration};
+use std::{ffi::OsString, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use mailagent::{
     domain::Timestamp,
     sim::{
         MimeMode,
-        entra::Entra,
+        entra::{Entra, TokenHolder},
         exchange::{Exchange, FolderKind},
     },
 };
+use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Messages in the inbox: more than two pages of the clients.
 const MESSAGES: i64 = 23;
+
+const PASSWORD: &str = "secret & <more>";
+/// Good for all that anna may do over Graph.
+const TOKEN: &str = "eyAccess.anna";
+
+fn annas() -> TokenHolder {
+    let scopes = [
+        "Mail.ReadWrite",
+        "Mail.ReadWrite.Shared",
+        "Mail.Send",
+        "Calendars.Read",
+        "User.Read",
+    ];
+    TokenHolder {
+        account: Some("anna".to_owned()),
+        scopes: scopes.map(str::to_owned).to_vec(),
+        application: false,
+        directory: "directory".to_owned(),
+    }
+}
+
+/// Somebody who wants to be told of changes over Graph, as far as subscribing takes that.
+struct Hook {
+    url: String,
+    serving: JoinHandle<()>,
+}
+
+impl Hook {
+    async fn start() -> Self {
+        async fn validate(uri: axum::http::Uri) -> String {
+            let query = uri.query().unwrap_or_default();
+            let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
+            token.map(|(_, token)| token.into_owned()).unwrap_or_default()
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}/hook", listener.local_addr().expect("it has an address"));
+        let serving = tokio::spawn(async move {
+            // It ends when it is aborted.
+            let _ = axum::serve(listener, axum::Router::new().fallback(validate)).await;
+        });
+        Self { url, serving }
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
 
 /// Value of a variable that says where a peer is installed.
 fn needed(variable: &str) -> OsString {
@@ -37,18 +87,20 @@ fn digest(bytes: &[u8]) -> String {
     hex
 }
 
-/// Starts a server with mail in it and lets a peer judge it in both ways of giving out MIME.
-async fn judge(peer: impl Fn() -> Command) {
+/// Starts a server with mail in it and lets a peer judge it in both ways of giving out MIME. The peer is told where the server is and how
+/// to log in; what else it needs follows.
+async fn judge(peer: impl Fn(&Exchange) -> Command) {
     for mode in [MimeMode::KeepBytes, MimeMode::Rebuild] {
         let exchange = Exchange::builder()
             .mode(mode)
             .seed(1)
             .heartbeat(Duration::from_secs(1))
             .minute(Duration::from_secs(20))
+            .tokens(Arc::new(|token| (token == TOKEN).then(annas)))
             .start()
             .await
             .unwrap();
-        exchange.add_mailbox("anna@example.com", "anna", "secret & <more>");
+        exchange.add_mailbox("anna@example.com", "anna", PASSWORD);
         exchange.grant("anna", "office@example.com");
         let mut manifest = Vec::new();
         for n in 0..MESSAGES {
@@ -75,11 +127,9 @@ async fn judge(peer: impl Fn() -> Command) {
         let path = folder.path().join("manifest.json");
         std::fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
 
-        let mut command = peer();
-        command
-            .arg(exchange.endpoint().as_str())
-            .args(["anna", "secret & <more>", "anna@example.com", "office@example.com"])
-            .arg(&path);
+        let hook = Hook::start().await;
+        let mut command = peer(&exchange);
+        command.args(["anna@example.com", "office@example.com"]).arg(&path).arg(&hook.url);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
         let said = format!(
             "{}\n{}",
@@ -125,9 +175,10 @@ async fn openid_client_is_content_with_the_identity_platform() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exchangelib_is_content() {
     let python = needed("MAILAGENT_TEST_PYTHON");
-    judge(|| {
+    judge(|exchange| {
         let mut command = Command::new(&python);
         command.arg(peers().join("exchangelib_check.py"));
+        command.arg(exchange.endpoint().as_str()).args(["anna", PASSWORD]);
         command
     })
     .await;
@@ -141,9 +192,33 @@ async fn ews_javascript_api_is_content() {
         "the client is not installed in {}: run `make test`",
         modules.display()
     );
-    judge(|| {
+    judge(|exchange| {
         let mut command = Command::new("node");
         command.arg(peers().join("ews_javascript_check.mjs"));
+        command.arg(exchange.endpoint().as_str()).args(["anna", PASSWORD]);
+        command
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn microsofts_python_client_is_content_with_graph() {
+    let python = needed("MAILAGENT_TEST_PYTHON");
+    judge(|exchange| {
+        let mut command = Command::new(&python);
+        command.arg(peers().join("graph_check.py"));
+        command.arg(exchange.graph().as_str()).arg(TOKEN);
+        command
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn microsofts_javascript_client_is_content_with_graph() {
+    judge(|exchange| {
+        let mut command = Command::new("node");
+        command.arg(peers().join("graph_check.mjs"));
+        command.arg(exchange.graph().as_str()).arg(TOKEN);
         command
     })
     .await;

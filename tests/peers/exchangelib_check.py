@@ -43,7 +43,7 @@ def account(endpoint, login, password, address):
 
 
 def main():
-    endpoint, login, password, address, other_address, manifest_path = sys.argv[1:]
+    endpoint, login, password, address, other_address, manifest_path = sys.argv[1:7]
     with open(manifest_path, encoding="utf-8") as file:
         manifest = json.load(file)
     mine = account(endpoint, login, password, address)

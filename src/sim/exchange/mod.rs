@@ -538,6 +538,21 @@ impl Exchange {
         }
     }
 
+    /// Tells the receivers of a mailbox's notifications over Graph about their subscriptions: `missed` or `reauthorizationRequired`.
+    pub async fn tell_lifecycle(&self, address: &str, event: &str) {
+        let mailbox = self.0.shared.world().find(address);
+        if let Some(mailbox) = mailbox {
+            graph::tell_lifecycle(&self.0.shared, mailbox, event).await;
+        }
+    }
+
+    /// Number of subscriptions over Graph to a mailbox.
+    pub fn hooks(&self, address: &str) -> usize {
+        let world = self.0.shared.world();
+        let mailbox = world.find(address);
+        world.hooks.values().filter(|hook| Some(hook.mailbox) == mailbox).count()
+    }
+
     /// Number of open streams of a mailbox.
     pub fn streams(&self, address: &str) -> usize {
         let world = self.0.shared.world();

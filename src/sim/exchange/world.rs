@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    graph::Hook,
     ids::{Place, SyncState},
     raw::Raw,
     subscriptions::{EventKind, Notice, Subscription},
@@ -504,6 +505,8 @@ pub(super) struct World {
     /// By login in lower case.
     pub(super) logins: HashMap<String, Login>,
     pub(super) sent: Vec<SentMessage>,
+    /// Subscriptions over Graph, by id.
+    pub(super) hooks: HashMap<String, Hook>,
     /// Addresses of the mailboxes that applications may open, in lower case; `None`: all.
     pub(super) applications_may: Option<HashSet<String>>,
 }

@@ -65,6 +65,9 @@ impl Ask {
 
     /// What it does, such as `graph/delta`, for the record and for scripted faults.
     pub(super) fn operation(&self) -> String {
+        if self.path.first().is_some_and(|first| first == "subscriptions") {
+            return format!("graph/{} subscription", self.method.as_str().to_lowercase());
+        }
         let path: Vec<&str> = self.below_user().iter().map(String::as_str).collect();
         let name = match (self.method.as_str(), path.as_slice()) {
             (_, []) => "user",
@@ -127,6 +130,11 @@ impl Ask {
         serde_json::from_slice(&self.body).map_err(|_| Refusal::new(400, "BadRequest", "Unable to read JSON request payload."))
     }
 
+    /// The parameters of an action, whose names clients write with small and capital letters.
+    pub(super) fn parameters(&self) -> Result<Parameters, Refusal> {
+        self.json().map(Parameters)
+    }
+
     /// Ids in it, for the record.
     pub(super) fn entries(&self) -> usize {
         let body: Option<Value> = serde_json::from_slice(&self.body).ok();
@@ -171,6 +179,18 @@ impl Ask {
             (one.id, Ask::new(&method, &one.url, &headers, body.into()))
         };
         Ok(requests.into_iter().map(ask).collect())
+    }
+}
+
+/// The parameters of an action.
+pub(super) struct Parameters(Value);
+
+impl Parameters {
+    /// One of them; null when it is not there.
+    pub(super) fn get(&self, name: &str) -> &Value {
+        let all = self.0.as_object().into_iter().flatten();
+        let mut found = all.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.next().map_or(&Value::Null, |(_, value)| value)
     }
 }
 

@@ -96,6 +96,11 @@ impl Caller {
         Ok(Some(mailbox))
     }
 
+    /// Whether the caller may be told of changes: a user of those in their own mailbox only.
+    pub(super) fn may_subscribe(&self, mailbox: u32) -> bool {
+        self.application || self.own == Some(mailbox)
+    }
+
     /// Whether the caller may send with the address of this mailbox.
     pub(super) fn may_send_as(&self, mailbox: u32) -> bool {
         self.application || self.own == Some(mailbox) || self.granted.contains(&mailbox)

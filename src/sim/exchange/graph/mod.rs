@@ -7,6 +7,7 @@
 //! | `resources` | folders and messages in JSON, ids |
 //! | `reading` | folders, lists, one message, delta |
 //! | `writing` | drafts, sending, changes |
+//! | `subscriptions` | calls to those who want to know of changes |
 //!
 //! <https://learn.microsoft.com/graph/api/resources/mail-api-overview>
 
@@ -14,6 +15,7 @@ mod ask;
 mod callers;
 mod reading;
 mod resources;
+mod subscriptions;
 mod writing;
 
 use std::{sync::Arc, time::Duration};
@@ -29,6 +31,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+pub(super) use self::subscriptions::{Hook, tell_lifecycle};
 use self::{ask::Ask, callers::Caller, resources::random_id};
 use super::{
     FaultKind, Request, Shared,
@@ -301,13 +304,17 @@ async fn carry_out(shared: &Arc<Shared>, caller: &Caller, target: Option<u32>, a
         }
         _ => {}
     }
-    let call = Call {
-        shared: shared.clone(),
-        caller: caller.clone(),
-        mailbox: target,
-        fault: struck.clone(),
+    let done = if ask.path().first().is_some_and(|first| first == "subscriptions") {
+        subscriptions::serve(shared, caller, &ask).await
+    } else {
+        let call = Call {
+            shared: shared.clone(),
+            caller: caller.clone(),
+            mailbox: target,
+            fault: struck.clone(),
+        };
+        blocking(move || call.execute(&ask)).await
     };
-    let done = blocking(move || call.execute(&ask)).await;
     let done = done.unwrap_or_else(|refusal| refusal.reply(shared));
     match struck {
         Some(FaultKind::DropAfterWrite) => Outcome::Cut,

@@ -223,14 +223,14 @@ impl Call {
 
     /// Ids of one kind into those of another.
     pub(super) fn translate(&self, mailbox: u32, ask: &Ask) -> Result<Reply, Refusal> {
-        let body = ask.json()?;
-        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let parameters = ask.parameters()?;
+        let text = |name: &str| parameters.get(name).as_str().unwrap_or_default().to_owned();
         let known = ["ewsId", "restId", "restImmutableEntryId"];
         let (from, to) = (text("sourceIdType"), text("targetIdType"));
         if !known.contains(&from.as_str()) || !known.contains(&to.as_str()) {
             return Err(Refusal::bad_request("The id type is not known to the simulator."));
         }
-        let ids = body["inputIds"].as_array().cloned().unwrap_or_default();
+        let ids = parameters.get("inputIds").as_array().cloned().unwrap_or_default();
         if ids.is_empty() || ids.len() > MAX_IDS {
             return Err(Refusal::bad_request("The number of ids is not within 1 and 1000."));
         }

@@ -73,7 +73,7 @@ impl Call {
 
     pub(super) fn relocate(&self, mailbox: u32, id: &str, ask: &Ask) -> Result<Reply, Refusal> {
         let item = self.find_item(mailbox, id)?;
-        let folder = self.find_folder(mailbox, ask.json()?["destinationId"].as_str().unwrap_or_default())?;
+        let folder = self.find_folder(mailbox, ask.parameters()?.get("destinationId").as_str().unwrap_or_default())?;
         let now = self.shared.now();
         let item = {
             let mut world = self.shared.world();
@@ -105,7 +105,7 @@ impl Call {
         let (raw, bcc) = if is_mime(ask) {
             (decode(ask)?, Vec::new())
         } else {
-            self.compose(mailbox, &ask.json()?["message"])?
+            self.compose(mailbox, ask.parameters()?.get("message"))?
         };
         let (now, may_send_as) = (self.shared.now(), |owner| self.caller.may_send_as(owner));
         self.shared.send(mailbox, raw, bcc, now, may_send_as, |held, complete| {
