@@ -20,7 +20,10 @@ use crate::{
     domain::{Clock, SystemClock},
     jobs::{mailboxes, retention, tokens},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
-    ops::{KeyedLocks, Keys, KeysError, Limits, Ops},
+    ops::{
+        KeyedLocks, Keys, KeysError, Limits, Ops,
+        push::{NOTIFICATIONS, Wakers},
+    },
     provider::{
         NetworkConnector, SmtpConfig,
         net::{Network, NetworkConfig},
@@ -245,9 +248,16 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         mailbox_locks: Arc::new(KeyedLocks::default()),
         agents_changed: Arc::new(Notify::new()),
         logins: Arc::new(logins::build(config, address)?),
+        wakers: Arc::new(Wakers::new(notifications_url(config))),
         logins_changed: Arc::new(Notify::new()),
         lifecycle: lifecycle.clone(),
     })
+}
+
+/// Where Microsoft Graph may call this service, if it may.
+fn notifications_url(config: &Config) -> Option<String> {
+    let public = config.oauth.public_url.as_ref().filter(|_| config.exchange.push)?;
+    Some(format!("{}{NOTIFICATIONS}", public.url().as_str().trim_end_matches('/')))
 }
 
 /// Opens the database and brings it up to date.

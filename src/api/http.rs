@@ -2,21 +2,21 @@
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{StatusCode, header};
 use tonic::Status;
 
-use super::{Edge, callback};
-use crate::ops::login::CALLBACK;
+use super::{Edge, callback, notifications};
+use crate::ops::{login::CALLBACK, push::NOTIFICATIONS};
 
 const FRONT: &str = concat!(
     "mailagent ",
     env!("CARGO_PKG_VERSION"),
     "\n\nThis port speaks gRPC and grpc-web, package mailagent.v1; server reflection lists the services.\n",
-    "/healthz says whether the process lives, /readyz whether it can do its work; /oauth/callback is where login providers send people back to.\n"
+    "/healthz says whether the process lives, /readyz whether it can do its work; /oauth/callback is where login providers send people back to, /graph/notifications where\nMicrosoft Graph tells of new mail.\n"
 );
 
 /// The plain pages.
@@ -26,6 +26,12 @@ pub(super) fn routes(edge: &Edge) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(edge.clone()))
         .route(CALLBACK, get(callback::callback).with_state(edge.clone()))
+        .route(
+            NOTIFICATIONS,
+            post(notifications::notifications)
+                .layer(DefaultBodyLimit::max(notifications::MAX_CALL))
+                .with_state(edge.clone()),
+        )
 }
 
 async fn ready(State(edge): State<Edge>) -> Response {

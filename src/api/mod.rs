@@ -19,6 +19,7 @@ mod follow;
 mod guard;
 mod http;
 mod mask;
+mod notifications;
 mod page;
 mod request_id;
 mod settings_service;

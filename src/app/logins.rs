@@ -27,7 +27,8 @@ const MICROSOFT_HOSTS: [&str; 5] = [
 ];
 const GOOGLE_HOSTS: [&str; 2] = ["smtp.gmail.com", "smtp-relay.gmail.com"];
 /// What is asked for: <https://learn.microsoft.com/graph/permissions-reference>, and the scopes of Exchange Online.
-const GRAPH_SCOPES: &str = "openid profile offline_access Mail.ReadWrite Mail.Send Calendars.ReadWrite User.Read";
+const GRAPH_SCOPES: &str = "openid profile offline_access Mail.ReadWrite Mail.ReadWrite.Shared Mail.Send \
+     Mail.Send.Shared Calendars.ReadWrite User.Read";
 const EWS_SCOPES: &str = "openid profile offline_access https://outlook.office365.com/EWS.AccessAsUser.All";
 const SMTP_SCOPES: &str = "openid profile offline_access https://outlook.office.com/SMTP.Send";
 const GOOGLE_SCOPES: &str = "openid email https://mail.google.com/";

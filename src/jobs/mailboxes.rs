@@ -56,6 +56,7 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
     let mut running = Running::new();
     while !stopping.is_cancelled() {
         reader.prolong_leases().await;
+        reader.wake_called().await;
         match all_agents(&reader.ops).await {
             Ok(agents) => reconcile(&reader, &lifecycle, &mut running, agents),
             Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
@@ -258,6 +259,19 @@ impl Reader {
             tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
             false
         })
+    }
+
+    /// Wakes the mailboxes that other replicas were called about.
+    async fn wake_called(&self) {
+        let Some(holder) = &self.schedule.holder else { return };
+        match self.ops.store.woken_mailboxes(holder).await {
+            Ok(woken) => {
+                for (agent, renew) in woken {
+                    self.ops.wakers.wake(&agent, renew);
+                }
+            }
+            Err(error) => tracing::warn!(error = error.chain(), "looking for what other replicas were told failed"),
+        }
     }
 
     /// Prolongs all leases of this replica at once.

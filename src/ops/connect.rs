@@ -10,7 +10,7 @@ use super::{
     },
     login::{host_of_agent, tokens::LoginTokens},
     mailbox::ReadError,
-    maintenance,
+    maintenance, push,
 };
 use crate::{
     crypto::Secret,
@@ -126,6 +126,10 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         credentials,
         impersonate,
         rules: endpoint_rules(&choices),
+        push: match protocol {
+            ExchangeProtocol::Graph => push::of_agent(ops, &agent.id),
+            ExchangeProtocol::Ews => None,
+        },
     })
 }
 

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod login;
 pub mod mailbox;
 pub mod maintenance;
+pub mod push;
 mod requests;
 pub mod settings;
 pub mod sweep;
@@ -69,6 +70,8 @@ pub struct Ops {
     pub agents_changed: Arc<tokio::sync::Notify>,
     /// Where people log in, and what the operator decided about that.
     pub logins: Arc<login::Logins>,
+    /// Those who wait for mailboxes that Graph tells of.
+    pub wakers: Arc<push::Wakers>,
     /// Wakes the job that keeps logins, after one was given up.
     pub logins_changed: Arc<tokio::sync::Notify>,
     /// Runs what must come to its end although the call that began it is given up.

@@ -48,6 +48,7 @@ impl MailConnector for NetworkConnector {
                     requests: self.requests_per_mailbox,
                     network: self.network.clone(),
                     rules: login.rules,
+                    push: login.push,
                 })?;
                 return Ok(Arc::new(source));
             }

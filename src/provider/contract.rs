@@ -162,6 +162,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
         mailbox: mailbox.map(str::to_owned),
         impersonate: false,
         rules: EndpointRules::default(),
+        push: None,
     };
     connector.exchange(login).unwrap()
 }

@@ -174,6 +174,8 @@ pub struct ExchangeLogin {
     pub impersonate: bool,
     /// What may be called.
     pub rules: EndpointRules,
+    /// Over Graph, how the mailbox is told of changes.
+    pub push: Option<graph::GraphPush>,
 }
 
 /// What it takes to send over SMTP.

@@ -106,6 +106,7 @@ impl Store {
             agent_id: Set(agent.to_owned()),
             holder: Set(holder.to_owned()),
             until: Set(until.0),
+            woken: Set(0),
         };
         let free = |column: Column| Expr::col((mailbox_lease::Entity, column));
         let conflict = OnConflict::columns([Column::TenantId, Column::AgentId])
@@ -132,6 +133,52 @@ impl Store {
             .await
             .map_err(store_error)?;
         Ok(())
+    }
+
+    /// Has an agent's mailbox looked at by the replica that reads it, and with `renew` its subscriptions too.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn wake_mailbox(&self, agent: &str, renew: bool) -> Result<()> {
+        use mailbox_lease::Column;
+        let woken = if renew { 2 } else { 1 };
+        mailbox_lease::Entity::update_many()
+            .col_expr(Column::Woken, woken.into())
+            .filter(Column::AgentId.eq(agent))
+            .filter(Column::Woken.lt(woken))
+            .exec(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// The agents whose mailboxes this replica was asked to look at since the last time, each with whether its subscriptions are meant too.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn woken_mailboxes(&self, holder: &str) -> Result<Vec<(String, bool)>> {
+        use mailbox_lease::Column;
+        let mine = mailbox_lease::Entity::find()
+            .select_only()
+            .columns([Column::AgentId, Column::Woken])
+            .filter(Column::Holder.eq(holder))
+            .filter(Column::Woken.gt(0))
+            .into_tuple::<(String, i32)>()
+            .all(&self.inner.write)
+            .await
+            .map_err(store_error)?;
+        for (agent, woken) in &mine {
+            // What came in between is for the next time.
+            mailbox_lease::Entity::update_many()
+                .col_expr(Column::Woken, 0.into())
+                .filter(Column::AgentId.eq(agent))
+                .filter(Column::Holder.eq(holder))
+                .filter(Column::Woken.eq(*woken))
+                .exec(&self.inner.write)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(mine.into_iter().map(|(agent, woken)| (agent, woken == 2)).collect())
     }
 
     /// Gives up all mailboxes of a replica that stops.

@@ -153,6 +153,7 @@ impl Harness {
             mailbox_locks: Arc::new(KeyedLocks::default()),
             agents_changed: Arc::default(),
             logins: Arc::default(),
+            wakers: Arc::default(),
             logins_changed: Arc::default(),
             lifecycle: lifecycle.clone(),
         };

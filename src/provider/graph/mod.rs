@@ -6,6 +6,7 @@
 //! | `changes` | delta queries |
 //! | `fetch` | whole messages |
 //! | `former` | what the messages were called over EWS |
+//! | `push` | calls from the server that something arrived |
 //! | `send` | messages the other way, and checks of a connection |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 //!
@@ -16,6 +17,7 @@ mod codes;
 mod errors;
 mod fetch;
 mod former;
+mod push;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use url::Url;
 
-use self::{fetch::Memory, transport::Transport};
+pub use self::push::{GraphPush, Waker};
+use self::{fetch::Memory, push::Subscriptions, transport::Transport};
 use super::{AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
 
 /// How to reach a mailbox.
@@ -46,12 +49,16 @@ pub struct GraphConfig {
     pub network: Network,
     /// What may be called.
     pub rules: EndpointRules,
+    /// How it is told of changes. `None`: not at all.
+    pub push: Option<GraphPush>,
 }
 
 /// A mailbox in Exchange Online.
 pub struct GraphSource {
     transport: Transport,
     memory: Memory,
+    push: Option<GraphPush>,
+    subscriptions: Subscriptions,
 }
 
 impl GraphSource {
@@ -61,8 +68,10 @@ impl GraphSource {
     /// When the address or the certificates are not usable.
     pub fn new(config: GraphConfig) -> Result<Self, ProviderError> {
         Ok(Self {
+            push: config.push.clone(),
             transport: Transport::new(config)?,
             memory: Memory::default(),
+            subscriptions: Subscriptions::default(),
         })
     }
 }
@@ -122,9 +131,15 @@ impl MailSource for GraphSource {
         Ok(former::former_ids(&self.transport, ids).await?)
     }
 
-    /// Graph tells of changes by calling a public address only, so this waits for the time to be over.
-    async fn wait(&self, _: &[Folder], limit: Duration) -> Result<(), ProviderError> {
-        tokio::time::sleep(limit).await;
-        Ok(())
+    /// Subscribes first if need be and then comes back at once, as things may have happened before. Without a public address there is no
+    /// push: this waits for the time to be over.
+    async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
+        match &self.push {
+            Some(push) => push::wait(&self.transport, &self.subscriptions, push, folders, limit).await,
+            None => {
+                tokio::time::sleep(limit).await;
+                Ok(())
+            }
+        }
     }
 }

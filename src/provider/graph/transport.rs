@@ -112,6 +112,14 @@ impl Transport {
         self.absolute(user.iter().chain(below).copied())
     }
 
+    /// The mailbox as the resource of a subscription names it.
+    pub(super) fn user_path(&self) -> String {
+        match &self.mailbox {
+            Some(mailbox) => format!("users/{mailbox}"),
+            None => "me".to_owned(),
+        }
+    }
+
     /// The address of something behind the version.
     pub(super) fn absolute<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.endpoint.clone();

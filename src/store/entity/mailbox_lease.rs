@@ -11,6 +11,8 @@ pub struct Model {
     pub agent_id: String,
     pub holder: String,
     pub until: i64,
+    /// What another replica was told of the mailbox: 0 nothing, 1 to look at it, 2 to look after its subscriptions too.
+    pub woken: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 mod m20261123_001_main_job;
 mod m20261125_002_agents;
 mod m20261125_003_logins;
+mod m20261128_004_wakes;
 
 pub struct Migrator;
 
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_001_main_job::Migration),
             Box::new(m20261125_002_agents::Migration),
             Box::new(m20261125_003_logins::Migration),
+            Box::new(m20261128_004_wakes::Migration),
         ]
     }
 }

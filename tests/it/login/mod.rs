@@ -23,7 +23,7 @@ mod oidc;
 mod person;
 mod refusals;
 mod renewal;
-mod replicas;
+pub mod replicas;
 mod smtp;
 mod warnings;
 mod watch;
@@ -236,7 +236,7 @@ fn provider(entra: &Entra) -> String {
 }
 
 /// The settings in a file with this content.
-fn oauth(file: &str) -> OAuth {
+pub fn oauth(file: &str) -> OAuth {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("mailagent.toml");
     std::fs::write(&path, file).expect("it can be written");

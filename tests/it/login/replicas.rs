@@ -18,7 +18,7 @@ use super::{ANNA, HOUR, Place};
 use crate::harness::{Engine, PATIENCE, TENANT, eventually};
 
 /// A further replica: what it works with, without its jobs and port.
-async fn replica(p: &Place, config: &Config) -> Ops {
+pub async fn replica(p: &Place, config: &Config) -> Ops {
     let surroundings = Surroundings {
         clock: p.h.clock.clone(),
         metrics: Metrics::default(),

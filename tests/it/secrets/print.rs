@@ -121,6 +121,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
             mailbox: None,
             impersonate: false,
             rules: rules(),
+            push: None,
         },
     );
     show(

@@ -1,4 +1,10 @@
 //! Mailboxes in Exchange Online, over Microsoft Graph: by a user's login, by an administrator's consent, and moved there from EWS.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `push` | calls from Graph that something arrived |
+
+mod push;
 
 use mailagent::sim::{
     MimeMode,

@@ -1,0 +1,17 @@
+//! That something happened in a mailbox which another replica reads.
+
+use sea_orm_migration::prelude::*;
+
+/// 0: nothing; 1: look at the mailbox; 2: look after its subscriptions too.
+const COLUMN: &str = "ALTER TABLE mailbox_lease ADD COLUMN woken INTEGER NOT NULL DEFAULT 0";
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(COLUMN).await?;
+        Ok(())
+    }
+}
