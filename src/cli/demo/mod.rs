@@ -10,6 +10,7 @@ mod weave;
 use std::{
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,13 +18,14 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 
+use self::login::Platforms;
 use super::CommandResult;
 use crate::{
     app::{self, Running},
     config::{self, Config, Flag},
     domain::{Caller, Scope},
     lifecycle::shutdown_signals,
-    sim::{entra::Entra, exchange::Exchange},
+    sim::exchange::Exchange,
     telemetry,
 };
 
@@ -56,23 +58,25 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
         .prefix("mailagent-demo-")
         .tempdir()
         .context("cannot make a temporary folder")?;
-    let entra = login::platform().await?;
-    let config = demo_config(folder.path(), &args.log, &entra)?;
-    let telemetry = telemetry::init(&config.telemetry)?;
-    let mut signals = shutdown_signals()?;
-    let exchange = Exchange::builder()
-        .start()
-        .await
-        .context("cannot start the simulated Exchange server")?;
     let listener = match TcpListener::bind(("127.0.0.1", PORT)).await {
         Ok(listener) => listener,
         Err(_) => TcpListener::bind(("127.0.0.1", 0))
             .await
             .context("cannot listen on the loopback interface")?,
     };
+    let platforms = Platforms::start().await?;
+    let config = demo_config(folder.path(), &args.log, platforms.settings(listener.local_addr()?))?;
+    let telemetry = telemetry::init(&config.telemetry)?;
+    let mut signals = shutdown_signals()?;
+    let entra = platforms.mailboxes.clone();
+    let exchange = Exchange::builder()
+        .tokens(Arc::new(move |token| entra.identify(token)))
+        .start()
+        .await
+        .context("cannot start the simulated Exchange server")?;
     let running = app::start(config.clone(), listener).await?;
 
-    let work = show_main_job(&args, &config, &running, (&exchange, &entra), folder.path());
+    let work = show_main_job(&args, &config, &running, (&exchange, &platforms), folder.path());
     let code = tokio::select! {
         result = work => result?,
         _ = signals.recv() => {
@@ -82,7 +86,7 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
     };
     let stopped = running.stop().await;
     exchange.stop().await;
-    entra.stop().await;
+    platforms.stop().await;
     drop(telemetry);
     Ok(if stopped.exit_code() == 0 {
         code
@@ -91,7 +95,7 @@ pub(super) async fn run(args: DemoArgs) -> CommandResult {
     })
 }
 
-fn demo_config(folder: &std::path::Path, log: &str, entra: &Entra) -> Result<Config, config::ConfigErrors> {
+fn demo_config(folder: &std::path::Path, log: &str, platforms: Vec<Flag>) -> Result<Config, config::ConfigErrors> {
     let flag = |key, value: &str, name| Flag {
         key,
         value: value.to_owned(),
@@ -105,7 +109,7 @@ fn demo_config(folder: &std::path::Path, log: &str, entra: &Entra) -> Result<Con
         flag("exchange.poll_interval", "5s", "--poll-interval"),
         flag("telemetry.log", log, "--log"),
     ];
-    flags.extend(login::settings(entra));
+    flags.extend(platforms);
     config::load(None, [], &flags)
 }
 
@@ -113,7 +117,7 @@ async fn show_main_job(
     args: &DemoArgs,
     config: &Config,
     running: &Running,
-    (exchange, entra): (&Exchange, &Entra),
+    (exchange, platforms): (&Exchange, &Platforms),
     folder: &std::path::Path,
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
@@ -135,11 +139,12 @@ async fn show_main_job(
 
     let names = show::Names::of(&set.directory);
     let shown = show::follow(&running.ops, &admin, names).await?;
-    let page = login::log_in(&running.ops, &admin, entra, &set.directory).await?;
+    platforms.welcome(&set.directory, &running.ops.logins.callback_url);
+    let page = platforms.newsletter(&running.ops, &admin, &set.directory).await?;
     if !args.once {
         show::log_in_again(&page);
     }
-    let agents = setup::create_agents(&running.ops, &admin, exchange, &plan).await?;
+    let agents = setup::create_agents(&running.ops, &admin, (exchange, platforms), &plan).await?;
     let pace = if args.mail.is_empty() { PACE } else { Duration::ZERO };
     setup::deliver(exchange, &plan, pace).await;
 

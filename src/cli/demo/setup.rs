@@ -11,12 +11,16 @@ use bytes::Bytes;
 
 use super::{
     data::{DemoMailbox, DemoSet, Directory, MailboxSettings},
+    login::Platforms,
+    show::print_line,
     weave::weave,
 };
 use crate::{
     crypto::Secret,
-    domain::{AgentSettings, Caller, CaseReferenceFormat, Clock, ExchangeSettings, SweepOptions, SystemClock, TenantChoices, Timestamp},
-    domain::{Case, Contact, Customer, User},
+    domain::{
+        AgentKind, AgentSettings, AuthenticationMethod, Caller, Case, CaseReferenceFormat, Clock, Contact, Customer, ExchangeSettings,
+        SweepOptions, SystemClock, TenantChoices, Timestamp, User,
+    },
     mailfile, mime,
     ops::{
         Ops,
@@ -179,9 +183,15 @@ pub(super) async fn write_directory(ops: &Ops, admin: &Caller, directory: &Direc
             },
             internal_domains: tenant.internal_domains.clone(),
             trusted_authserv_ids: tenant.trusted_authserv_ids.clone(),
+            authentication_method: AuthenticationMethod::Modern,
             ..TenantChoices::default()
         },
-        fields: vec!["case_reference_format", "internal_domains", "trusted_authserv_ids"],
+        fields: vec![
+            "case_reference_format",
+            "internal_domains",
+            "trusted_authserv_ids",
+            "authentication_method",
+        ],
         violations: Vec::new(),
     };
     settings::update(ops, admin, "", patch).await?;
@@ -219,18 +229,28 @@ pub(super) async fn write_directory(ops: &Ops, admin: &Caller, directory: &Direc
     Ok(())
 }
 
-/// Creates the simulated mailboxes and their agents. Returns the agents' ids by the addresses of their mailboxes.
-pub(super) async fn create_agents(ops: &Ops, admin: &Caller, exchange: &Exchange, plan: &Plan) -> anyhow::Result<HashMap<String, String>> {
+/// Creates the simulated mailboxes and their agents, and logs in to them: to every second one over Graph. Returns the agents' ids by the
+/// addresses of their mailboxes.
+pub(super) async fn create_agents(
+    ops: &Ops,
+    admin: &Caller,
+    (exchange, platforms): (&Exchange, &Platforms),
+    plan: &Plan,
+) -> anyhow::Result<HashMap<String, String>> {
     let mut agents = HashMap::new();
-    for mailbox in &plan.mailboxes {
-        let password = ops.ids.next();
-        exchange.add_mailbox(&mailbox.address, &mailbox.login, &password);
+    for (number, mailbox) in plan.mailboxes.iter().enumerate() {
+        exchange.add_mailbox(&mailbox.address, &mailbox.address, &ops.ids.next());
+        let (kind, endpoint, shown) = if number % 2 == 0 {
+            (AgentKind::ExchangeEws, exchange.endpoint(), "EWS")
+        } else {
+            (AgentKind::ExchangeGraph, exchange.graph(), "Microsoft Graph")
+        };
         let settings = AgentSettings {
+            kind,
             from_name: mailbox.from_name.clone(),
             from_address: mailbox.address.clone(),
             exchange: ExchangeSettings {
-                endpoint: exchange.endpoint().to_string(),
-                username: mailbox.login.clone(),
+                endpoint: endpoint.into(),
                 case_sweep: mailbox.case_sweep,
                 archive: mailbox.archive,
                 sweep_options: SweepOptions {
@@ -241,9 +261,11 @@ pub(super) async fn create_agents(ops: &Ops, admin: &Caller, exchange: &Exchange
             },
             ..AgentSettings::default()
         };
-        let patch = AgentPatch::all(&mailbox.owner, settings, Secret::new(password));
-        let view = agents::create(ops, admin, patch, "").await?;
-        agents.insert(mailbox.address.clone(), view.agent.id);
+        let patch = AgentPatch::all(&mailbox.owner, settings, Secret::default());
+        let agent = agents::create(ops, admin, patch, "").await?.agent.id;
+        platforms.log_in(ops, admin, &agent, &mailbox.address).await?;
+        print_line(&format!("Logged in to {}, which is read over {shown}.", mailbox.address));
+        agents.insert(mailbox.address.clone(), agent);
     }
     Ok(agents)
 }
