@@ -81,15 +81,18 @@ impl Place {
 
     /// With mail given out in this way.
     pub async fn in_mode(engine: Engine, mode: MimeMode) -> Self {
-        Self::make(engine, mode, |platform| platform, "").await
+        let p = Self::unfilled(engine, mode, |platform| platform, "").await;
+        p.fill().await
     }
 
     /// With a platform of the test's choice, and further settings of its provider.
     async fn with(engine: Engine, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
-        Self::make(engine, MimeMode::KeepBytes, choose, settings).await
+        let p = Self::unfilled(engine, MimeMode::KeepBytes, choose, settings).await;
+        p.fill().await
     }
 
-    async fn make(engine: Engine, mode: MimeMode, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
+    /// Without a directory, and without mailboxes.
+    pub async fn unfilled(engine: Engine, mode: MimeMode, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
         let clock = Arc::<TestClock>::default();
         let entra = choose(Entra::builder().clock(clock.clone())).start().await.expect("a port is free");
         entra.add_directory(DIRECTORY, &["example.com"]);
@@ -111,12 +114,17 @@ impl Place {
         })
         .await;
         entra.add_app(APP, SECRET, &[&format!("{}/oauth/callback", h.url()), FRONT_END]);
-        let client = h.seed().await;
+        let client = h.client().await;
         modern(&h, &client).await;
-        for address in [ANNA, BERT] {
-            h.exchange.add_mailbox(address, address, "no password");
-        }
         Self { h, entra, client }
+    }
+
+    async fn fill(self) -> Self {
+        self.h.seed_for(self.client.clone()).await;
+        for address in [ANNA, BERT] {
+            self.h.exchange.add_mailbox(address, address, "no password");
+        }
+        self
     }
 
     /// An agent over EWS, by the user's own login, to which nobody has logged in.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use mailagent::{
-    domain::{Clock, OutcomeResult},
+    domain::{AgentKind, Clock, OutcomeResult},
     sim::{
         MimeMode,
         exchange::{FolderKind, Raw},
@@ -11,7 +11,10 @@ use mailagent::{
 };
 
 use super::sample::{self, assert_same};
-use crate::harness::{Choices, Engine, Harness, PATIENCE, eventually};
+use crate::{
+    harness::{Choices, Engine, Harness, PATIENCE, eventually},
+    login::Place,
+};
 
 const MAILBOX: &str = "service@example.com";
 /// Messages in the set. The set of 20,000 is the benchmarks' business.
@@ -41,9 +44,25 @@ async fn check(engine: Engine) {
         println!("the bulk set cannot be made without the corpus and tools/make_bulk.py beside it: this test is skipped");
         return;
     };
+    let folder = folder.path().join("bulk");
     for mode in [MimeMode::KeepBytes, MimeMode::Rebuild] {
-        println!("{mode:?} on {engine:?}");
-        sweep(engine, mode, &folder.path().join("bulk"), &manifest).await;
+        println!("{mode:?} over EWS on {engine:?}");
+        let h = Harness::with(Choices {
+            mode,
+            ..Choices::of(engine)
+        })
+        .await;
+        fill(&h, &folder, &manifest).await;
+        sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+        all_is_as_expected(&h, &manifest).await;
+
+        println!("{mode:?} over Graph on {engine:?}");
+        let p = Place::unfilled(engine, mode, |platform| platform, "").await;
+        fill(&p.h, &folder, &manifest).await;
+        p.entra.add_user(MAILBOX);
+        let agent = sample::create_agent_over(p.h.ops(), &p.h.exchange, MAILBOX, AgentKind::ExchangeGraph).await;
+        p.log_in(&format!("agents/{agent}")).await;
+        all_is_as_expected(&p.h, &manifest).await;
     }
 }
 
@@ -74,12 +93,8 @@ fn make(out: &Path) -> Option<Vec<Line>> {
     Some(lines)
 }
 
-async fn sweep(engine: Engine, mode: MimeMode, folder: &Path, manifest: &[Line]) {
-    let h = Harness::with(Choices {
-        mode,
-        ..Choices::of(engine)
-    })
-    .await;
+/// Puts the set into a mailbox.
+async fn fill(h: &Harness, folder: &Path, manifest: &[Line]) {
     let cases: BTreeSet<String> = manifest.iter().filter_map(|line| line.case.clone()).collect();
     sample::fill_with(h.ops(), &cases.into_iter().collect::<Vec<_>>()).await;
     h.exchange.add_mailbox(MAILBOX, MAILBOX, "password");
@@ -87,10 +102,12 @@ async fn sweep(engine: Engine, mode: MimeMode, folder: &Path, manifest: &[Line])
         let raw = Raw::file(folder.join(&line.file)).expect("the message is there");
         h.exchange.deliver(MAILBOX, FolderKind::Inbox, raw, h.clock.now());
     }
-    sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
-    let done = async || match sample::missing(h.ops(), &h.exchange, MAILBOX).await {
-        0 => Ok(()),
-        missing => Err(missing),
+}
+
+async fn all_is_as_expected(h: &Harness, manifest: &[Line]) {
+    let done = async || match sample::outcomes(h.ops()).await.len() {
+        COUNT => Ok(()),
+        handled => Err(handled),
     };
     eventually(3 * PATIENCE, "everything is handled", done).await;
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use mailagent::{
     crypto::Secret,
     domain::{
-        AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, Outcome, OutcomeResult, Scope, SweepOptions, TenantChoices,
-        User,
+        AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, Outcome, OutcomeResult, Scope, SweepOptions,
+        TenantChoices, User,
     },
     mime,
     ops::{
@@ -212,13 +212,23 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
 
 /// Makes a mailbox and the agent that sweeps and archives it. Returns the agent's id.
 pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> String {
+    create_agent_over(ops, exchange, address, AgentKind::ExchangeEws).await
+}
+
+/// The same over either protocol; over Graph, nobody has logged in yet.
+pub async fn create_agent_over(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind) -> String {
     exchange.add_mailbox(address, address, "password");
+    let (endpoint, username, password) = match kind {
+        AgentKind::ExchangeGraph => (exchange.graph(), "", Secret::default()),
+        AgentKind::ExchangeEws | AgentKind::Smtp => (exchange.endpoint(), address, Secret::new("password".to_owned())),
+    };
     let settings = AgentSettings {
+        kind,
         from_name: "Service".to_owned(),
         from_address: address.to_owned(),
         exchange: ExchangeSettings {
-            endpoint: exchange.endpoint().to_string(),
-            username: address.to_owned(),
+            endpoint: endpoint.into(),
+            username: username.to_owned(),
             case_sweep: true,
             archive: true,
             sweep_options: SweepOptions {
@@ -229,7 +239,7 @@ pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> Stri
         },
         ..AgentSettings::default()
     };
-    let patch = AgentPatch::all(USER, settings, Secret::new("password".to_owned()));
+    let patch = AgentPatch::all(USER, settings, password);
     let agent = agents::create(ops, &admin(), patch, "").await.expect("the agent is created").agent;
     agent.id
 }
