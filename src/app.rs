@@ -25,7 +25,7 @@ use crate::{
         push::{NOTIFICATIONS, Wakers},
     },
     provider::{
-        NetworkConnector, SmtpConfig,
+        BudgetLimits, Budgets, NetworkConnector, SmtpConfig,
         net::{Network, NetworkConfig},
     },
     store::{DatabaseLocation, Store},
@@ -219,7 +219,11 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         network,
         request_timeout: config.exchange.request_timeout,
         max_message_bytes,
-        requests_per_mailbox: config.exchange.requests_per_mailbox,
+        budgets: Budgets::new(BudgetLimits {
+            per_mailbox: config.exchange.requests_per_mailbox,
+            per_application: config.exchange.requests_per_application,
+            longest_pause: config.exchange.max_backoff,
+        }),
         fetch_batch: config.exchange.fetch_batch,
         smtp: SmtpConfig {
             request_timeout: config.smtp.request_timeout,

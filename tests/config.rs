@@ -74,6 +74,7 @@ const KEYS: &[&str] = &[
     "exchange.push",
     "exchange.concurrent_mailboxes",
     "exchange.requests_per_mailbox",
+    "exchange.requests_per_application",
     "exchange.fetch_batch",
     "exchange.request_timeout",
     "exchange.max_backoff",
@@ -170,8 +171,13 @@ fn defaults_are_what_was_promised() {
         (config.network.connect_timeout, exchange.request_timeout),
         (seconds(10), seconds(60))
     );
-    let limits = (exchange.concurrent_mailboxes, exchange.requests_per_mailbox, exchange.fetch_batch);
-    assert_eq!(limits, (32, 4, 10));
+    let limits = (
+        exchange.concurrent_mailboxes,
+        exchange.requests_per_mailbox,
+        exchange.requests_per_application,
+        exchange.fetch_batch,
+    );
+    assert_eq!(limits, (32, 4, 100, 10));
     let oauth = &config.oauth;
     assert_eq!(
         (&oauth.public_url, oauth.redirect_urls.0.len(), oauth.providers.len()),

@@ -17,6 +17,8 @@ section! {
         pub concurrent_mailboxes: usize => within("1", "10000"),
         /// Requests that one mailbox may have under way.
         pub requests_per_mailbox: usize => within("1", "100"),
+        /// Requests over Microsoft Graph that all mailboxes may have under way.
+        pub requests_per_application: usize => within("1", "10000"),
         /// Messages that one request fetches.
         pub fetch_batch: usize => within("1", "100"),
         /// How long to wait for an answer.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink, ProviderError, SmtpLogin,
+    budget::{Budgeted, Budgets, GRAPH_WINDOW_REQUESTS},
     ews::{EwsConfig, EwsProof, EwsSource, EwsTimeouts},
     graph::{GraphConfig, GraphSource},
     net::Network,
@@ -21,8 +22,8 @@ pub struct NetworkConnector {
     pub request_timeout: Duration,
     /// Messages up to this size are loaded.
     pub max_message_bytes: u64,
-    /// Requests under way at once for a mailbox.
-    pub requests_per_mailbox: usize,
+    /// What servers allow.
+    pub budgets: Budgets,
     /// Most messages in one request.
     pub fetch_batch: usize,
     /// How mail is sent.
@@ -38,19 +39,22 @@ impl MailConnector for NetworkConnector {
                 "The endpoint is not a URL. Correct exchange.endpoint of this agent.",
             )
         })?;
+        let host = endpoint.host_str().unwrap_or_default().to_owned();
         let (username, proof) = match (login.credentials, login.protocol) {
-            (Credentials::Token { tokens, .. }, ExchangeProtocol::Graph) => {
+            (Credentials::Token { tokens, username }, ExchangeProtocol::Graph) => {
+                let mailbox = login.mailbox.as_ref().unwrap_or(&username);
+                let budget = self.budgets.of(&host, mailbox, Some(GRAPH_WINDOW_REQUESTS));
                 let source = GraphSource::new(GraphConfig {
                     endpoint,
                     tokens,
                     mailbox: login.mailbox,
                     timeout: self.request_timeout,
-                    requests: self.requests_per_mailbox,
+                    budget: budget.clone(),
                     network: self.network.clone(),
                     rules: login.rules,
                     push: login.push,
                 })?;
-                return Ok(Arc::new(source));
+                return Ok(Arc::new(Budgeted::new(source, budget)));
             }
             (Credentials::Password { username, password }, ExchangeProtocol::Ews) => {
                 (username, EwsProof::Password(Zeroizing::new(password.expose().clone())))
@@ -61,6 +65,7 @@ impl MailConnector for NetworkConnector {
                 return Err(ProviderError::new(ErrorClass::LoginRequired, text));
             }
         };
+        let budget = self.budgets.of(&host, login.mailbox.as_ref().unwrap_or(&username), None);
         let config = EwsConfig {
             mailbox: login.mailbox,
             impersonate: login.impersonate,
@@ -70,13 +75,13 @@ impl MailConnector for NetworkConnector {
             },
             // Base64 takes a third more, and a batch has some envelope around it.
             max_response_bytes: self.max_message_bytes.saturating_mul(3).max(16 << 20),
-            requests: self.requests_per_mailbox,
+            budget: budget.clone(),
             batch: self.fetch_batch,
             rules: login.rules,
             proof,
             ..EwsConfig::new(self.network.clone(), endpoint, username, Zeroizing::default())
         };
-        Ok(Arc::new(EwsSource::new(config)?))
+        Ok(Arc::new(Budgeted::new(EwsSource::new(config)?, budget)))
     }
 
     fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    AccessTokens, Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched, Folder, FolderRole,
-    ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
+    AccessTokens, BudgetLimits, Budgets, Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched,
+    Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
     net::{Network, NetworkConfig},
 };
 use crate::{
@@ -140,7 +140,11 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
         }),
         request_timeout: Duration::from_secs(3),
         max_message_bytes: LIMIT,
-        requests_per_mailbox: 4,
+        budgets: Budgets::new(BudgetLimits {
+            per_mailbox: 4,
+            per_application: 100,
+            longest_pause: Duration::ZERO,
+        }),
         fetch_batch: 10,
         smtp: SmtpConfig {
             request_timeout: Duration::from_secs(3),

@@ -1,6 +1,7 @@
 //! Mailbox servers, seen through one trait. What a server's answers mean is decided here, in one table per protocol; callers never
 //! read texts.
 
+mod budget;
 mod connector;
 #[cfg(test)]
 mod contract;
@@ -29,6 +30,7 @@ use crate::{
 
 use recipients::hidden_recipients;
 
+pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
 pub use scrub::{Scrub, Scrubbed};
 pub use smtp::SmtpConfig;

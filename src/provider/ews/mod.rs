@@ -34,7 +34,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use self::{fetch::Memory, transport::Transport, watch::Watch};
-use super::{AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
+use super::{
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, budget::Budget, net::Network,
+};
 
 /// How to reach and log in to a mailbox.
 pub struct EwsConfig {
@@ -53,8 +55,8 @@ pub struct EwsConfig {
     pub timeouts: EwsTimeouts,
     /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
     pub max_response_bytes: u64,
-    /// Requests under way at once. 4 by default, as servers allow for a mailbox.
-    pub requests: usize,
+    /// What the server allows, shared by all who work with the mailbox. By default 4 requests at once, and not shared.
+    pub budget: Arc<Budget>,
     /// Most messages in one request for whole messages. 10 by default: more is slowed or fails half-way.
     pub batch: usize,
     /// Makes the connections.
@@ -100,7 +102,7 @@ impl EwsConfig {
             impersonate: false,
             timeouts: EwsTimeouts::default(),
             max_response_bytes: 192 << 20,
-            requests: 4,
+            budget: Budget::alone(4),
             batch: 10,
             network,
             rules: EndpointRules::default(),

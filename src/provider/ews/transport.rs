@@ -9,7 +9,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{Client, RequestBuilder, Response};
-use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -22,11 +21,18 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    provider::{AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport, net::Network, replies::is_web_page},
+    provider::{
+        AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
+        budget::{self, Budget},
+        net::Network,
+        replies::is_web_page,
+    },
 };
 
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
+/// Connections that are kept although nothing goes over them.
+const IDLE: usize = 4;
 /// Most cookies kept, and the longest, in bytes.
 const COOKIES: (usize, usize) = (32, 4096);
 
@@ -103,7 +109,7 @@ pub(super) struct Transport {
     impersonated: Option<String>,
     /// Cookies by name. They lead to the server behind a load balancer that knows the mailbox and its subscriptions. Locked only briefly.
     cookies: Mutex<BTreeMap<String, String>>,
-    gate: Semaphore,
+    budget: Arc<Budget>,
     max_response_bytes: u64,
 }
 
@@ -166,7 +172,7 @@ impl Transport {
             mailbox: config.mailbox.clone().filter(|_| !config.impersonate),
             impersonated: config.mailbox.filter(|_| config.impersonate),
             cookies: Mutex::default(),
-            gate: Semaphore::new(config.requests.max(1)),
+            budget: config.budget,
             max_response_bytes: config.max_response_bytes,
             endpoint: config.endpoint,
         })
@@ -179,7 +185,7 @@ impl Transport {
 
     /// The same on behalf of another mailbox, or of none.
     pub(super) async fn call_as(&self, request: Request, impersonated: Option<&str>) -> Result<Bytes, Fault> {
-        let _place = self.gate.acquire().await.expect("the gate is never closed");
+        let _place = self.budget.enter().await.map_err(budget::paused)?;
         let operation = request.operation;
         let make = |client: &Client| self.build(client, &request, impersonated).timeout(self.timeouts.request);
         let answer = async {
@@ -520,7 +526,7 @@ impl Transport {
 fn client(config: &EwsConfig) -> Result<Client, ProviderError> {
     let host = config.endpoint.host_str().unwrap_or_default();
     let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
-    let client = builder.pool_max_idle_per_host(config.requests).build();
+    let client = builder.pool_max_idle_per_host(IDLE).build();
     client.map_err(|error| config.network.fault(host, error))
 }
 

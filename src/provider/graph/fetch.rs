@@ -13,7 +13,7 @@ use super::{
     changes::{Row, SIZE},
     codes::Meaning,
     errors::Fault,
-    transport::{Request, Transport},
+    transport::{AT_ONCE, Request, Transport},
 };
 use crate::{
     domain::Timestamp,
@@ -94,7 +94,7 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
         max_bytes,
     };
     let loads: Vec<_> = ids.iter().map(|id| fetch.one(id)).collect();
-    let fetched = stream::iter(loads).buffered(transport.requests).try_collect().await?;
+    let fetched = stream::iter(loads).buffered(AT_ONCE).try_collect().await?;
     memory.forget(ids);
     Ok(fetched)
 }

@@ -31,7 +31,9 @@ use url::Url;
 
 pub use self::push::{GraphPush, Waker};
 use self::{fetch::Memory, push::Subscriptions, transport::Transport};
-use super::{AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, net::Network};
+use super::{
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, budget::Budget, net::Network,
+};
 
 /// How to reach a mailbox.
 pub struct GraphConfig {
@@ -43,8 +45,8 @@ pub struct GraphConfig {
     pub mailbox: Option<String>,
     /// For a whole request, up to the last byte of its answer.
     pub timeout: Duration,
-    /// Requests under way at once. Microsoft allows 4 for an application and mailbox.
-    pub requests: usize,
+    /// What the server allows, shared by all who work with the mailbox.
+    pub budget: Arc<Budget>,
     /// Makes the connections.
     pub network: Network,
     /// What may be called.

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, Response};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -16,9 +15,15 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    provider::{AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport, net::Network},
+    provider::{
+        AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
+        budget::{self, Budget},
+        net::Network,
+    },
 };
 
+/// Requests at once that it makes sense to have ready: Microsoft takes 4 for an application and mailbox.
+pub(super) const AT_ONCE: usize = 4;
 /// Longest answer in JSON that is read, in bytes.
 const MAX_JSON: u64 = 16 << 20;
 /// Most that is read of an answer that reports a fault, in bytes.
@@ -73,9 +78,7 @@ pub(super) struct Transport {
     pub(super) tokens: Arc<dyn AccessTokens>,
     pub(super) judge: Judge,
     timeout: Duration,
-    /// Requests under way at once.
-    gate: Semaphore,
-    pub(super) requests: usize,
+    budget: Arc<Budget>,
     network: Network,
     rules: EndpointRules,
 }
@@ -84,7 +87,7 @@ impl Transport {
     pub(super) fn new(config: GraphConfig) -> Result<Self, ProviderError> {
         let host = config.endpoint.host_str().unwrap_or_default();
         let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
-        let client = builder.gzip(true).pool_max_idle_per_host(config.requests).build();
+        let client = builder.gzip(true).pool_max_idle_per_host(AT_ONCE).build();
         let shown = config
             .endpoint
             .port()
@@ -96,8 +99,7 @@ impl Transport {
             mailbox: config.mailbox,
             tokens: config.tokens,
             timeout: config.timeout,
-            gate: Semaphore::new(config.requests.max(1)),
-            requests: config.requests.max(1),
+            budget: config.budget,
             network: config.network,
             rules: config.rules,
         })
@@ -163,7 +165,7 @@ impl Transport {
 
     /// Sends a request and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was asked.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        let _place = self.gate.acquire().await.expect("it is never closed");
+        let _place = self.budget.enter().await.map_err(budget::paused)?;
         let work = async {
             let response = self.send(&request).await?;
             let (status, headers) = (response.status(), response.headers().clone());

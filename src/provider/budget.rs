@@ -1,0 +1,312 @@
+//! What a mailbox's server allows, kept as one by all who work with the mailbox: reading, sending, checks.
+//!
+//! Requests at once, requests in a stretch of time, and pauses that the server asks for. So throttling is avoided rather than met, and a pause
+//! that one of them is asked for is kept by all.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use super::{ChangePage, ErrorClass, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, StageReport};
+
+/// Requests that Microsoft Graph takes for an application and mailbox in [`WINDOW`].
+/// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
+pub const GRAPH_WINDOW_REQUESTS: u32 = 10_000;
+/// The stretch of time for which requests are counted.
+const WINDOW: Duration = Duration::from_secs(10 * 60);
+
+/// What the operator decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetLimits {
+    /// Requests under way at once for a mailbox.
+    pub per_mailbox: usize,
+    /// Requests over Graph under way at once for all mailboxes.
+    pub per_application: usize,
+    /// Longest pause that is kept.
+    pub longest_pause: Duration,
+}
+
+/// The budgets of all mailboxes that are worked with.
+pub struct Budgets {
+    limits: BudgetLimits,
+    application: Arc<Semaphore>,
+    // Held for a look-up only.
+    known: Mutex<HashMap<(String, String), Weak<Budget>>>,
+}
+
+impl Budgets {
+    /// None yet.
+    pub fn new(limits: BudgetLimits) -> Self {
+        Self {
+            application: Arc::new(Semaphore::new(limits.per_application.max(1))),
+            limits,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The budget of a mailbox at a server. `window`: requests in ten minutes, for a server that counts them.
+    pub fn of(&self, host: &str, mailbox: &str, window: Option<u32>) -> Arc<Budget> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, budget| budget.strong_count() > 0);
+        let key = (host.to_owned(), mailbox.to_lowercase());
+        let there = known.get(&key).and_then(Weak::upgrade);
+        there.unwrap_or_else(|| {
+            let budget = Arc::new(Budget {
+                places: Arc::new(Semaphore::new(self.limits.per_mailbox.max(1))),
+                beyond: window.map(|_| self.application.clone()),
+                window,
+                spent: Mutex::new((Instant::now(), 0)),
+                paused: Mutex::default(),
+                longest_pause: self.limits.longest_pause,
+            });
+            known.insert(key, Arc::downgrade(&budget));
+            budget
+        })
+    }
+}
+
+/// What a mailbox's server allows.
+pub struct Budget {
+    places: Arc<Semaphore>,
+    /// What all mailboxes share.
+    beyond: Option<Arc<Semaphore>>,
+    window: Option<u32>,
+    /// When the stretch of time began, and the requests in it. Locked only briefly, as the next one.
+    spent: Mutex<(Instant, u32)>,
+    /// Until when the server wants to be left alone.
+    paused: Mutex<Option<Instant>>,
+    longest_pause: Duration,
+}
+
+/// The right to make a request, given back when this is dropped.
+pub struct Place {
+    _own: OwnedSemaphorePermit,
+    _shared: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    /// A budget that nobody shares: so many requests at once, and no pauses.
+    pub fn alone(places: usize) -> Arc<Self> {
+        Budgets::new(BudgetLimits {
+            per_mailbox: places,
+            per_application: 1,
+            longest_pause: Duration::ZERO,
+        })
+        .of("", "", None)
+    }
+
+    /// Waits for the right to make a request.
+    ///
+    /// # Errors
+    /// How long to wait when the requests of this stretch of time are spent.
+    pub(super) async fn enter(&self) -> Result<Place, Duration> {
+        let never_closed = "it is never closed";
+        let own = self.places.clone().acquire_owned().await.expect(never_closed);
+        let shared = match &self.beyond {
+            Some(beyond) => Some(beyond.clone().acquire_owned().await.expect(never_closed)),
+            None => None,
+        };
+        self.spend()?;
+        Ok(Place {
+            _own: own,
+            _shared: shared,
+        })
+    }
+
+    fn spend(&self) -> Result<(), Duration> {
+        let Some(window) = self.window else { return Ok(()) };
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if spent.0.elapsed() >= WINDOW {
+            *spent = (Instant::now(), 0);
+        }
+        if spent.1 >= window {
+            return Err(WINDOW.saturating_sub(spent.0.elapsed()));
+        }
+        spent.1 += 1;
+        Ok(())
+    }
+
+    /// The rest of a pause that the server asked for.
+    fn pause(&self) -> Option<Duration> {
+        let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused
+            .map(|end| end.saturating_duration_since(Instant::now()))
+            .filter(|left| !left.is_zero())
+    }
+
+    fn check(&self) -> Result<(), ProviderError> {
+        self.pause().map_or(Ok(()), |left| Err(paused(left)))
+    }
+
+    /// Lets time go by.
+    #[cfg(test)]
+    fn age(&self, by: Duration) {
+        self.spent.lock().unwrap().0 -= by;
+        if let Some(paused) = &mut *self.paused.lock().unwrap() {
+            *paused -= by;
+        }
+    }
+
+    /// Keeps the pause that a fault asks for.
+    fn heed<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        if let Err(ProviderError {
+            class: ErrorClass::Retry { after: Some(after) },
+            ..
+        }) = &result
+        {
+            let end = Instant::now() + (*after).min(self.longest_pause);
+            let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+            *paused = Some(paused.map_or(end, |before| before.max(end)));
+        }
+        result
+    }
+}
+
+/// What is said instead of a request that would break a pause.
+pub(super) fn paused(left: Duration) -> ProviderError {
+    let text = "The server asked for a pause for this mailbox, which is not over. It is asked again after it.";
+    ProviderError::new(ErrorClass::Retry { after: Some(left) }, text)
+}
+
+/// A mailbox whose budget is kept.
+pub struct Budgeted<T> {
+    inner: T,
+    budget: Arc<Budget>,
+}
+
+impl<T> Budgeted<T> {
+    /// With this budget, by which the mailbox itself makes its requests too.
+    pub fn new(inner: T, budget: Arc<Budget>) -> Self {
+        Self { inner, budget }
+    }
+}
+
+#[async_trait]
+impl<T: MailSource> MailSource for Budgeted<T> {
+    async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.folders().await)
+    }
+
+    async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.changes(folder, state).await)
+    }
+
+    async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.fetch(ids, max_bytes).await)
+    }
+
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.former_ids(ids).await)
+    }
+
+    async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.wait(folders, limit).await)
+    }
+}
+
+#[async_trait]
+impl<T: MailSink> MailSink for Budgeted<T> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.send(message).await)
+    }
+
+    /// A person asks, so a pause is no reason to say nothing.
+    async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
+        self.inner.check(test, report).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets(per_mailbox: usize, per_application: usize) -> Budgets {
+        Budgets::new(BudgetLimits {
+            per_mailbox,
+            per_application,
+            longest_pause: Duration::from_secs(60),
+        })
+    }
+
+    #[tokio::test]
+    async fn all_who_work_with_a_mailbox_share_its_budget() {
+        let budgets = budgets(2, 10);
+        let (reading, sending) = (budgets.of("host", "Anna@x", None), budgets.of("host", "anna@X", None));
+        assert!(Arc::ptr_eq(&reading, &sending));
+        assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", None)));
+        let first = reading.enter().await.unwrap();
+        let _second = sending.enter().await.unwrap();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), reading.enter()).await.is_err(),
+            "both places are taken"
+        );
+        drop(first);
+        reading.enter().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_one_is_asked_for_is_kept_by_all() {
+        let budgets = budgets(2, 10);
+        let budget = budgets.of("host", "anna@x", None);
+        let fault = |after| ProviderError::new(ErrorClass::Retry { after }, "busy");
+        assert!(budget.heed::<()>(Err(fault(None))).is_err());
+        budget.check().unwrap();
+        let _ = budget.heed::<()>(Err(fault(Some(Duration::from_secs(20)))));
+        // A shorter one does not end it.
+        let _ = budget.heed::<()>(Err(fault(Some(Duration::from_secs(5)))));
+        budget.age(Duration::from_secs(8));
+        let error = budgets.of("host", "anna@x", None).check().unwrap_err();
+        let ErrorClass::Retry { after: Some(left) } = error.class else {
+            panic!("{error:?}")
+        };
+        assert!(left > Duration::from_secs(10) && left <= Duration::from_secs(12), "{left:?}");
+        budgets.of("host", "bert@x", None).check().unwrap();
+        budget.age(Duration::from_secs(12));
+        budget.check().unwrap();
+        // Nobody is left alone for ever.
+        let _ = budget.heed::<()>(Err(fault(Some(Duration::from_secs(3600)))));
+        budget.age(Duration::from_secs(60));
+        budget.check().unwrap();
+    }
+
+    #[tokio::test]
+    async fn requests_in_a_stretch_of_time_are_counted() {
+        let budgets = budgets(2, 10);
+        let budget = budgets.of("graph", "anna@x", Some(3));
+        for _ in 0..3 {
+            budget.enter().await.unwrap();
+        }
+        budget.age(Duration::from_secs(100));
+        let wait = budget.enter().await.err().unwrap();
+        assert!(wait > Duration::from_secs(490) && wait <= Duration::from_secs(500), "{wait:?}");
+        budget.age(Duration::from_secs(500));
+        budget.enter().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_application_has_a_budget_over_all_its_mailboxes() {
+        let budgets = budgets(4, 2);
+        let (anna, bert) = (budgets.of("graph", "anna@x", Some(100)), budgets.of("graph", "bert@x", Some(100)));
+        let _first = anna.enter().await.unwrap();
+        let second = bert.enter().await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter()).await.is_err());
+        // Other servers have nothing to do with it.
+        budgets.of("host", "anna@x", None).enter().await.unwrap();
+        drop(second);
+        bert.enter().await.unwrap();
+    }
+}
