@@ -1,13 +1,21 @@
-//! One message in several mailboxes.
+//! One message in several mailboxes; and many mailboxes, some of which do not answer.
+
+use std::time::Duration;
 
 use mailagent::{
-    domain::{Clock, OutcomeResult},
+    domain::{AgentKind, Clock, OutcomeResult},
     ops::agents::{self, AgentPatch},
-    sim::exchange::FolderKind,
+    sim::{
+        MimeMode,
+        exchange::{Exchange, Fault, FaultKind, FolderKind},
+    },
 };
 
 use super::sample::{self, admin};
-use crate::harness::{Engine, Harness, PATIENCE, eventually, on_both_engines};
+use crate::{
+    harness::{Engine, Harness, PATIENCE, eventually, on_both_engines},
+    login::Place,
+};
 
 async fn handled(h: &Harness, address: &str) {
     let done = async || match sample::missing(h.ops(), &h.exchange, address).await {
@@ -80,4 +88,46 @@ async fn a_mailbox_that_makes_no_note_keeps_no_other_from_making_it() {
     };
     check("stranger@outside.example", OutcomeResult::NonMatchingContact).await;
     check(first, OutcomeResult::OwnMessage).await;
+}
+
+/// Of 200 mailboxes 20 take a connection and never answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_that_hang_keep_no_other_waiting() {
+    for kind in [AgentKind::ExchangeEws, AgentKind::ExchangeGraph] {
+        println!("{kind:?}");
+        let p = Place::unfilled(Engine::Sqlite, MimeMode::KeepBytes, |platform| platform, "").await;
+        sample::fill(p.h.ops()).await;
+        let address = |number: usize| format!("box{number}@example.com");
+        let hangs = |number: usize| number % 10 == 3;
+        for number in 0..200 {
+            if hangs(number) {
+                let fault = Fault::next("*", 10_000, FaultKind::Slow(Duration::from_secs(3600)));
+                p.h.exchange.script(fault.in_mailbox(&address(number)));
+            }
+            let agent = sample::create_agent_over(p.h.ops(), &p.h.exchange, &address(number), kind).await;
+            let raw = format!("From: eva@oak.example\r\nMessage-ID: <{number}@oak.example>\r\nSubject: Hello\r\n\r\nHello.\r\n");
+            p.h.exchange
+                .deliver(&address(number), FolderKind::Inbox, raw.into_bytes(), p.h.clock.now());
+            p.entra.add_user(&address(number));
+            p.log_in(&format!("agents/{agent}")).await;
+        }
+        let asked_for = |exchange: &Exchange, number: usize| {
+            let requests = exchange.requests();
+            requests.iter().any(|request| request.mailbox.as_deref() == Some(&address(number)))
+        };
+        // While every hanging one is still being waited for.
+        eventually(PATIENCE / 2, "all others are read", async || {
+            match sample::outcomes(p.h.ops()).await.len() {
+                180 => Ok(()),
+                handled => Err(handled),
+            }
+        })
+        .await;
+        assert!(
+            (0..200)
+                .filter(|number| hangs(*number))
+                .all(|number| !asked_for(&p.h.exchange, number)),
+            "they hang"
+        );
+    }
 }

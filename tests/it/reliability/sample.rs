@@ -210,17 +210,21 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
     }
 }
 
-/// Makes a mailbox and the agent that sweeps and archives it. Returns the agent's id.
+/// Makes a mailbox and the agent that sweeps and archives it, over EWS and by a password. Returns the agent's id.
 pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> String {
-    create_agent_over(ops, exchange, address, AgentKind::ExchangeEws).await
+    create(ops, exchange, address, AgentKind::ExchangeEws, (address, "password")).await
 }
 
-/// The same over either protocol; over Graph, nobody has logged in yet.
+/// The same over either protocol, where nobody has logged in yet.
 pub async fn create_agent_over(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind) -> String {
+    create(ops, exchange, address, kind, ("", "")).await
+}
+
+async fn create(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind, (username, password): (&str, &str)) -> String {
     exchange.add_mailbox(address, address, "password");
-    let (endpoint, username, password) = match kind {
-        AgentKind::ExchangeGraph => (exchange.graph(), "", Secret::default()),
-        AgentKind::ExchangeEws | AgentKind::Smtp => (exchange.endpoint(), address, Secret::new("password".to_owned())),
+    let endpoint = match kind {
+        AgentKind::ExchangeGraph => exchange.graph(),
+        AgentKind::ExchangeEws | AgentKind::Smtp => exchange.endpoint(),
     };
     let settings = AgentSettings {
         kind,
@@ -239,7 +243,7 @@ pub async fn create_agent_over(ops: &Ops, exchange: &Exchange, address: &str, ki
         },
         ..AgentSettings::default()
     };
-    let patch = AgentPatch::all(USER, settings, password);
+    let patch = AgentPatch::all(USER, settings, Secret::new(password.to_owned()));
     let agent = agents::create(ops, &admin(), patch, "").await.expect("the agent is created").agent;
     agent.id
 }
