@@ -10,8 +10,8 @@ pub mod graph;
 pub mod net;
 pub mod oauth;
 pub mod openid;
+mod outgoing;
 mod patience;
-mod recipients;
 mod replies;
 mod scrub;
 pub mod smtp;
@@ -28,7 +28,7 @@ use crate::{
     domain::{SmtpSecurity, Timestamp, TrustedCertificate},
 };
 
-use recipients::hidden_recipients;
+use outgoing::{hidden_recipients, message_id};
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;

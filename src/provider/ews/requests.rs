@@ -97,6 +97,23 @@ pub(super) fn create_item(message: &[u8], hidden: &[&str], mailbox: Option<&str>
     Request::with_attributes("CreateItem", r#" MessageDisposition="SendAndSaveCopy""#, &content)
 }
 
+/// Looks for a message in Sent Items, of the login's own mailbox or of `mailbox`, by its Message-ID in angle brackets.
+pub(super) fn find_sent(message_id: &str, mailbox: Option<&str>) -> Request {
+    let content = format!(
+        concat!(
+            "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>",
+            r#"<m:IndexedPageItemView MaxEntriesReturned="1" Offset="0" BasePoint="Beginning"/>"#,
+            r#"<m:Restriction><t:IsEqualTo><t:FieldURI FieldURI="message:InternetMessageId"/>"#,
+            r#"<t:FieldURIOrConstant><t:Constant Value="{message_id}"/></t:FieldURIOrConstant></t:IsEqualTo></m:Restriction>"#,
+            r#"<m:ParentFolderIds><t:DistinguishedFolderId Id="{folder}">{mailbox}</t:DistinguishedFolderId></m:ParentFolderIds>"#,
+        ),
+        message_id = escape(message_id),
+        folder = distinguished_id(FolderRole::Sent),
+        mailbox = mailbox.map_or_else(String::new, mailbox_element),
+    );
+    Request::with_attributes("FindItem", r#" Traversal="Shallow""#, &content)
+}
+
 /// Asks for the folders of these roles, of the login's own mailbox or of `mailbox`.
 pub(super) fn get_folders(roles: &[FolderRole], mailbox: Option<&str>) -> Request {
     let mailbox = mailbox.map_or_else(String::new, mailbox_element);

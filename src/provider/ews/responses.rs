@@ -111,6 +111,16 @@ pub(super) fn created(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
     read_one(judge, "CreateItem", body, |_| Ok(()))
 }
 
+/// Whether a search found anything.
+pub(super) fn found(judge: &Judge, body: &[u8]) -> Result<bool, Fault> {
+    read_one(judge, "FindItem", body, |message| {
+        let items = message
+            .child(Ns::Messages, "RootFolder")
+            .and_then(|root| root.child(Ns::Types, "Items"));
+        Ok(items.is_some_and(|items| !items.children.is_empty()))
+    })
+}
+
 /// The version that the server says it has, such as `15.2.1544.4`.
 pub(super) fn version(body: &[u8]) -> Option<String> {
     let envelope = Element::parse(body).ok()?;

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::{EwsSource, errors::Fault, requests, responses};
 use crate::provider::{
-    ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, net,
+    ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients,
+    message_id, net,
 };
 
 #[async_trait]
@@ -18,6 +19,9 @@ impl MailSink for EwsSource {
         match sent.and_then(|body| responses::created(&self.transport.judge, &body)) {
             Ok(()) => Ok(Sent {
                 server_reply: "NoError".to_owned(),
+            }),
+            Err(fault) if fault.unclear && self.is_in_sent_items(message).await => Ok(Sent {
+                server_reply: "found in Sent Items".to_owned(),
             }),
             Err(fault) if fault.unclear => Err(ProviderError {
                 class: ErrorClass::Unreachable,
@@ -51,6 +55,15 @@ impl MailSink for EwsSource {
 }
 
 impl EwsSource {
+    /// Whether a message that may have been sent is there as a copy. That it is not there says nothing: it may be on its way.
+    async fn is_in_sent_items(&self, message: &OutgoingMessage) -> bool {
+        let Some(id) = message_id(message) else { return false };
+        let answer = self.transport.call(requests::find_sent(&id, self.transport.mailbox())).await;
+        answer
+            .and_then(|body| responses::found(&self.transport.judge, &body))
+            .unwrap_or(false)
+    }
+
     /// Asks for something that only a login gets. Not on behalf of a mailbox: whether the login may act for one is another question.
     async fn log_in(&self) -> Result<StageFacts, ProviderError> {
         let answer = self.transport.call_as(requests::get_root(), None).await;

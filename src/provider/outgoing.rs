@@ -1,4 +1,4 @@
-//! Recipients of messages that are sent.
+//! What the headers of messages that are sent say.
 
 use mail_parser::MessageParser;
 
@@ -17,6 +17,12 @@ pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
         .collect();
     let recipients = message.recipients.iter().map(String::as_str);
     recipients.filter(|recipient| !named.contains(&recipient.to_lowercase())).collect()
+}
+
+/// The Message-ID in angle brackets.
+pub(super) fn message_id(message: &OutgoingMessage) -> Option<String> {
+    let headers = MessageParser::default().parse_headers(&message.raw[..])?;
+    headers.message_id().map(|id| format!("<{id}>"))
 }
 
 #[cfg(test)]
