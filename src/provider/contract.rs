@@ -3,7 +3,6 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::{
     AccessTokens, BudgetLimits, Budgets, Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched,
@@ -258,7 +257,7 @@ async fn messages_come_whole_with_the_time_of_their_arrival() {
                 assert_eq!(received, Some(Timestamp::from_seconds(1000 + number as i64)));
                 let text = String::from_utf8_lossy(&raw);
                 assert!(text.contains(&format!("<{number}@oak.test>")), "{text}");
-                let kept = raw == Bytes::from(message(number));
+                let kept = raw == message(number);
                 let rebuilt = !text.contains("X-Own");
                 assert!(kept != rebuilt, "{text}");
             }

@@ -2,13 +2,40 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, header};
+use reqwest::Response;
 use time::{PrimitiveDateTime, macros::format_description};
 
 /// Longest pause that a server may ask for.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Most characters kept of a server's own words.
 const MAX_REPLY: usize = 1024;
+
+/// Why an answer was not read to its end.
+pub(super) enum Unread {
+    /// It is over the limit.
+    TooLong,
+    /// The connection broke.
+    Broken(reqwest::Error),
+}
+
+/// Reads an answer of at most `limit` bytes.
+pub(super) async fn body(mut response: Response, limit: u64) -> Result<Bytes, Unread> {
+    let told = response.content_length().unwrap_or(0);
+    if told > limit {
+        return Err(Unread::TooLong);
+    }
+    // The length is only what the server says: little is reserved on its word.
+    let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
+    while let Some(piece) = response.chunk().await.map_err(Unread::Broken)? {
+        if body.len() as u64 + piece.len() as u64 > limit {
+            return Err(Unread::TooLong);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.into())
+}
 
 /// The pause that Retry-After asks for (RFC 9110, section 10.2.3). A point in time counts from the server's own Date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {

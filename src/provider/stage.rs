@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 
-use super::ProviderError;
+use super::{OutgoingMessage, ProviderError, Sent};
 
 /// A step of a check, in the order in which they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +43,29 @@ pub struct StageFacts {
     pub server_reply: String,
     /// The server's certificate. Only with [`StageKind::Tls`].
     pub certificate: Option<CertificateFacts>,
+}
+
+impl StageFacts {
+    /// What [`StageKind::OpenInbox`] found.
+    pub(super) fn opened(total: Option<u64>) -> Self {
+        Self {
+            summary: match total {
+                Some(1) => "Opened the inbox, which has 1 message.".to_owned(),
+                Some(total) => format!("Opened the inbox, which has {total} messages."),
+                None => "Opened the inbox.".to_owned(),
+            },
+            ..Self::default()
+        }
+    }
+
+    /// What [`StageKind::Send`] did.
+    pub(super) fn handed_over(message: &OutgoingMessage, sent: &Sent) -> Self {
+        Self {
+            summary: format!("Handed over a message to {}.", message.recipients.join(", ")),
+            server_reply: sent.server_reply.clone(),
+            certificate: None,
+        }
+    }
 }
 
 /// What a server's certificate says. In a failed stage too: [`ProviderError::certificate`].

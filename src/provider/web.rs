@@ -13,10 +13,14 @@ use http::{HeaderMap, Request, StatusCode, header};
 use reqwest::Client;
 use url::Url;
 
-use super::{EndpointRules, ErrorClass, ProviderError, net::Network};
+use super::{
+    EndpointRules, ErrorClass, ProviderError,
+    net::Network,
+    replies::{self, Unread},
+};
 
 /// Longest answer that is read, in bytes.
-pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+pub const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
 /// Calls servers that the operator named.
 pub struct Web {
@@ -74,21 +78,16 @@ impl Web {
         let fault = |error| self.network.fault(&host, error);
         let request = reqwest::Request::try_from(request).map_err(fault)?;
         let work = async {
-            let mut response = client.execute(request).await.map_err(fault)?;
+            let response = client.execute(request).await.map_err(fault)?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let mut body = Vec::new();
-            while let Some(piece) = response.chunk().await.map_err(fault)? {
-                if body.len() + piece.len() > MAX_ANSWER_BYTES {
+            let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
+                Unread::TooLong => {
                     let text = format!("{host} answers with more than {MAX_ANSWER_BYTES} bytes. Check the address.");
-                    return Err(ProviderError::new(ErrorClass::Malformed, text));
+                    ProviderError::new(ErrorClass::Malformed, text)
                 }
-                body.extend_from_slice(&piece);
-            }
-            Ok(Answer {
-                status,
-                headers,
-                body: body.into(),
-            })
+                Unread::Broken(error) => fault(error),
+            })?;
+            Ok(Answer { status, headers, body })
         };
         tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
             let text = format!(

@@ -45,11 +45,7 @@ impl MailSink for EwsSource {
         }
         let opened = net::stage(StageKind::OpenInbox, report, self.open_inbox(), StageFacts::clone).await;
         let Some(test) = test.filter(|_| opened.is_some()) else { return };
-        let handed_over = |sent: &Sent| StageFacts {
-            summary: format!("Handed over a message to {}.", test.recipients.join(", ")),
-            server_reply: sent.server_reply.clone(),
-            certificate: None,
-        };
+        let handed_over = |sent: &Sent| StageFacts::handed_over(test, sent);
         net::stage(StageKind::Send, report, self.send(test), handed_over).await;
     }
 }
@@ -89,14 +85,7 @@ impl EwsSource {
         let body = self.transport.call(request).await?;
         let folders = responses::folders(&self.transport.judge, &[FolderRole::Inbox], &body)?;
         let total = folders.first().and_then(|folder| folder.total);
-        Ok(StageFacts {
-            summary: match total {
-                Some(1) => "Opened the inbox, which has 1 message.".to_owned(),
-                Some(total) => format!("Opened the inbox, which has {total} messages."),
-                None => "Opened the inbox.".to_owned(),
-            },
-            ..StageFacts::default()
-        })
+        Ok(StageFacts::opened(total))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
         AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
         budget::{self, Budget},
         net::Network,
-        replies::is_web_page,
+        replies::{self, Unread, is_web_page},
     },
 };
 
@@ -474,20 +474,11 @@ impl Transport {
         Err(self.judge.status(status, &headers, &body))
     }
 
-    async fn body(&self, mut response: Response, limit: u64) -> Result<Bytes, Fault> {
-        let told = response.content_length().unwrap_or(0);
-        if told > limit {
-            return Err(self.judge.too_large(limit));
-        }
-        // The length is only what the server says: little is reserved on its word.
-        let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
-        while let Some(piece) = response.chunk().await.map_err(|error| self.connection_fault(error))? {
-            if body.len() as u64 + piece.len() as u64 > limit {
-                return Err(self.judge.too_large(limit));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body.into())
+    async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {
+        replies::body(response, limit).await.map_err(|unread| match unread {
+            Unread::TooLong => self.judge.too_large(limit),
+            Unread::Broken(error) => self.connection_fault(error),
+        })
     }
 
     fn keep_cookies(&self, headers: &HeaderMap) {

@@ -30,9 +30,10 @@ use serde::Deserialize;
 use url::Url;
 
 pub use self::push::{GraphPush, Waker};
-use self::{fetch::Memory, push::Subscriptions, transport::Transport};
+use self::{codes::Meaning, fetch::Memory, push::Subscriptions, transport::Transport};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, budget::Budget, net::Network,
+    AccessTokens, ChangePage, EndpointRules, ErrorClass, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, budget::Budget,
+    net::Network,
 };
 
 /// How to reach a mailbox.
@@ -103,13 +104,25 @@ fn well_known(role: FolderRole) -> &'static str {
 }
 
 impl GraphSource {
-    async fn folder(&self, role: FolderRole) -> Result<Folder, ProviderError> {
+    /// A folder; `None` when it does not exist.
+    async fn find_folder(&self, role: FolderRole) -> Result<Option<Folder>, ProviderError> {
         let url = self.transport.url(&["mailFolders", well_known(role)]);
-        let folder: MailFolder = self.transport.get(url, &[]).await?;
-        Ok(Folder {
-            role,
-            id: folder.id,
-            total: folder.total_item_count,
+        match self.transport.get::<MailFolder>(url, &[]).await {
+            Ok(folder) => Ok(Some(Folder {
+                role,
+                id: folder.id,
+                total: folder.total_item_count,
+            })),
+            Err(fault) if fault.meaning == Some(Meaning::Gone) => Ok(None),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn inbox(&self) -> Result<Folder, ProviderError> {
+        let found = self.find_folder(FolderRole::Inbox).await?;
+        found.ok_or_else(|| {
+            let text = "There is no inbox behind this address in Exchange Online. Check exchange.mailbox of this agent.";
+            ProviderError::new(ErrorClass::Refused, text)
         })
     }
 }
@@ -117,8 +130,8 @@ impl GraphSource {
 #[async_trait]
 impl MailSource for GraphSource {
     async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
-        let roles = [FolderRole::Inbox, FolderRole::Sent];
-        futures::future::try_join_all(roles.map(|role| self.folder(role))).await
+        let (inbox, sent) = futures::future::try_join(self.inbox(), self.find_folder(FolderRole::Sent)).await?;
+        Ok(std::iter::once(inbox).chain(sent).collect())
     }
 
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{GraphSource, codes::Meaning, errors::Fault, transport::Request};
 use crate::provider::{
-    ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, net,
+    ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, net,
 };
 
 /// Longest message that is sent, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat shorter
@@ -71,21 +71,12 @@ impl MailSink for GraphSource {
         {
             return;
         }
-        let opened = net::stage(StageKind::OpenInbox, report, self.folder(FolderRole::Inbox), |folder| StageFacts {
-            summary: match folder.total {
-                Some(1) => "Opened the inbox, which has 1 message.".to_owned(),
-                Some(total) => format!("Opened the inbox, which has {total} messages."),
-                None => "Opened the inbox.".to_owned(),
-            },
-            ..StageFacts::default()
+        let opened = net::stage(StageKind::OpenInbox, report, self.inbox(), |folder| {
+            StageFacts::opened(folder.total)
         })
         .await;
         let Some(test) = test.filter(|_| opened.is_some()) else { return };
-        let handed_over = |sent: &Sent| StageFacts {
-            summary: format!("Handed over a message to {}.", test.recipients.join(", ")),
-            server_reply: sent.server_reply.clone(),
-            certificate: None,
-        };
+        let handed_over = |sent: &Sent| StageFacts::handed_over(test, sent);
         net::stage(StageKind::Send, report, self.send(test), handed_over).await;
     }
 }

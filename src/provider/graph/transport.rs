@@ -19,6 +19,7 @@ use crate::{
         AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
         budget::{self, Budget},
         net::Network,
+        replies::{self, Unread, is_web_page},
     },
 };
 
@@ -171,7 +172,7 @@ impl Transport {
             let (status, headers) = (response.status(), response.headers().clone());
             if status.is_success() {
                 let body = self.body(response, request.max_bytes).await?;
-                if !body.is_empty() && crate::provider::replies::is_web_page(&headers, b"") {
+                if !body.is_empty() && is_web_page(&headers, b"") {
                     return Err(self.judge.status(StatusCode::BAD_GATEWAY, &headers, &body));
                 }
                 return Ok(Answer { status, body });
@@ -227,20 +228,11 @@ impl Transport {
         builder.send().await.map_err(|error| self.connection_fault(error))
     }
 
-    async fn body(&self, mut response: Response, limit: u64) -> Result<Bytes, Fault> {
-        let told = response.content_length().unwrap_or(0);
-        if told > limit {
-            return Err(self.judge.too_long(limit));
-        }
-        // The length is only what the server says: little is reserved on its word.
-        let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
-        while let Some(piece) = response.chunk().await.map_err(|error| self.connection_fault(error))? {
-            if body.len() as u64 + piece.len() as u64 > limit {
-                return Err(self.judge.too_long(limit));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body.into())
+    async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {
+        replies::body(response, limit).await.map_err(|unread| match unread {
+            Unread::TooLong => self.judge.too_long(limit),
+            Unread::Broken(error) => self.connection_fault(error),
+        })
     }
 
     /// What a fault of the connection means. Whatever was asked may have been done.
