@@ -337,6 +337,46 @@ async fn a_message_that_always_fails_is_broken_in_the_end() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_denied_stops_no_other() {
+    Bench::each(async |bench| {
+        for number in 0..3 {
+            bench.deliver(number);
+        }
+        let inbox = bench.folder(FolderRole::Inbox).await;
+        let (ids, _, _) = bench.changes(&inbox, None).await;
+        let (operation, kind) = match bench.protocol {
+            ExchangeProtocol::Ews => ("GetItem", FaultKind::HalfFailedBatch("ErrorAccessDenied")),
+            ExchangeProtocol::Graph => (
+                "graph/value",
+                FaultKind::Graph {
+                    status: 403,
+                    code: "ErrorAccessDenied",
+                    retry_after: None,
+                },
+            ),
+        };
+        bench.exchange.script(Fault::next(operation, 1, kind));
+        let fetched = bench.fetch(&ids).await;
+        let broken = fetched.iter().filter(|one| matches!(one, Fetched::Broken { .. })).count();
+        let whole = fetched.iter().filter(|one| matches!(one, Fetched::Message { .. })).count();
+        assert!(broken > 0 && whole > 0 && broken + whole == 3, "{fetched:?}");
+        // Where the whole mailbox is closed, nothing is broken.
+        let kind = match bench.protocol {
+            ExchangeProtocol::Ews => FaultKind::ItemError("ErrorAccessDenied"),
+            ExchangeProtocol::Graph => FaultKind::Graph {
+                status: 403,
+                code: "ErrorAccessDenied",
+                retry_after: None,
+            },
+        };
+        bench.exchange.script(Fault::next("*", 1000, kind));
+        let error = bench.mailbox.fetch(&ids, LIMIT).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Refused, "{error:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_lost_position_is_told_apart_and_everything_can_be_listed_anew() {
     Bench::each(async |bench| {
         for number in 0..5 {

@@ -8,6 +8,7 @@ use std::{
 use futures::{StreamExt, TryStreamExt, stream};
 use http::Method;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     changes::{Row, SIZE},
@@ -113,9 +114,13 @@ impl Fetch<'_> {
             Err(fault) => match fault.meaning {
                 Some(Meaning::Gone) => Ok(Fetched::Gone),
                 Some(Meaning::WaitAFewTimes) if !self.memory.faults.worn_out(id) => Err(fault),
-                Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest) => Ok(Fetched::Broken {
-                    server_reply: fault.error.server_reply.clone(),
-                }),
+                Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(broken(&fault)),
+                // A single message may be denied; but the right to the mailbox may be gone, and then nothing is broken.
+                Some(Meaning::Refused) => self
+                    .transport
+                    .get::<Value>(self.transport.url(&["mailFolders", "inbox"]), &[])
+                    .await
+                    .map(|_| broken(&fault)),
                 _ => Err(fault),
             },
         }
@@ -164,5 +169,11 @@ impl Fetch<'_> {
             message_id: described.internet_message_id.unwrap_or_default(),
             received: known.received,
         })
+    }
+}
+
+fn broken(fault: &Fault) -> Fetched {
+    Fetched::Broken {
+        server_reply: fault.error.server_reply.clone(),
     }
 }
