@@ -222,6 +222,7 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         budgets: Budgets::new(BudgetLimits {
             per_mailbox: config.exchange.requests_per_mailbox,
             per_application: config.exchange.requests_per_application,
+            graph_in_ten_minutes: config.exchange.graph_requests_per_ten_minutes,
             longest_pause: config.exchange.max_backoff,
         }),
         fetch_batch: config.exchange.fetch_batch,

@@ -75,6 +75,7 @@ const KEYS: &[&str] = &[
     "exchange.concurrent_mailboxes",
     "exchange.requests_per_mailbox",
     "exchange.requests_per_application",
+    "exchange.graph_requests_per_ten_minutes",
     "exchange.fetch_batch",
     "exchange.request_timeout",
     "exchange.max_backoff",
@@ -175,9 +176,10 @@ fn defaults_are_what_was_promised() {
         exchange.concurrent_mailboxes,
         exchange.requests_per_mailbox,
         exchange.requests_per_application,
+        exchange.graph_requests_per_ten_minutes,
         exchange.fetch_batch,
     );
-    assert_eq!(limits, (32, 4, 100, 10));
+    assert_eq!(limits, (32, 4, 100, 10_000, 10));
     let oauth = &config.oauth;
     assert_eq!(
         (&oauth.public_url, oauth.redirect_urls.0.len(), oauth.providers.len()),

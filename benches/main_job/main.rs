@@ -15,6 +15,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use report::Report;
+use sweep::Protocol;
 
 /// The product, as built for this run.
 const MAILAGENT: &str = env!("CARGO_BIN_EXE_mailagent");
@@ -84,12 +85,16 @@ async fn measure(run: &Run) -> anyhow::Result<()> {
         None
     };
     if wanted("sweep") || wanted("stream") || wanted("download") {
-        let service = sweep::measure(run, &manifest, import, &mut report).await?;
+        let service = sweep::measure(run, Protocol::Ews, &manifest, import, &mut report).await?;
         if wanted("stream") {
             stream::measure(&service, &mut report).await?;
         }
         if wanted("download") {
             stream::measure_downloads(&service, &mut report).await?;
+        }
+        drop(service);
+        if wanted("sweep") {
+            sweep::measure(run, Protocol::Graph, &manifest, import, &mut report).await?;
         }
     }
     report.print();

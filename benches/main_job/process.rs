@@ -69,8 +69,8 @@ impl Background {
         Ok(Self(child.with_context(|| format!("cannot start {command:?}"))?))
     }
 
-    /// The first line that it prints.
-    pub fn first_line(&mut self) -> anyhow::Result<String> {
+    /// The next line that it prints.
+    pub fn line(&mut self) -> anyhow::Result<String> {
         let output = self.0.stdout.as_mut().context("its output was taken already")?;
         let mut line = Vec::new();
         let mut byte = [0];

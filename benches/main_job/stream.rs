@@ -108,7 +108,7 @@ async fn slow_readers(service: &Service) -> anyhow::Result<Vec<(Clients, tonic::
 
 async fn bare_tonic() -> anyhow::Result<f64> {
     let mut server = Background::start(Command::new(std::env::current_exe()?).arg("bare-tonic"))?;
-    let url = server.first_line()?;
+    let url = server.line()?;
     let clients = connect(&url, "").await?;
     let mut seconds = Vec::new();
     for _ in 0..3 {

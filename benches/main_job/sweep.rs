@@ -55,6 +55,58 @@ fn bare(message_id: &str) -> String {
     message_id.trim_matches(['<', '>']).to_owned()
 }
 
+/// How the mailbox is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Ews,
+    Graph,
+}
+
+/// The simulator, in a process of its own.
+struct Simulator {
+    process: Background,
+    ews: String,
+    graph: String,
+    authority: String,
+    people: String,
+}
+
+impl Simulator {
+    fn start(run: &Run, service: &str) -> anyhow::Result<Self> {
+        let mut process = Background::start(
+            Command::new(MAILAGENT)
+                .args([
+                    "simulate",
+                    "--address",
+                    MAILBOX,
+                    "--callback",
+                    &format!("http://{service}/oauth/callback"),
+                    "--mail",
+                ])
+                .arg(&run.messages),
+        )?;
+        let mut line = || process.line();
+        let (first, second, third) = (line()?, line()?, line()?);
+        let urls = |line: &str| {
+            line.split_whitespace()
+                .filter(|word| word.starts_with("http"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let (ews, graph, people) = (urls(&first), urls(&second), urls(&third));
+        let ([ews], [graph, authority], [people]) = (&ews[..], &graph[..], &people[..]) else {
+            bail!("the simulator does not start");
+        };
+        Ok(Self {
+            ews: ews.clone(),
+            graph: graph.clone(),
+            authority: authority.clone(),
+            people: people.clone(),
+            process,
+        })
+    }
+}
+
 /// The service with a mailbox that was read to its end.
 pub struct Service {
     process: Background,
@@ -76,15 +128,28 @@ impl Service {
         self.process.pid()
     }
 
-    async fn start(data: &Path) -> anyhow::Result<Self> {
-        let address = format!("127.0.0.1:{}", free_port()?);
-        let process = Background::start(
-            Command::new(MAILAGENT)
-                .args(["serve", "--log", "warn", "--listen", &address, "--data"])
-                .arg(data)
-                .env("MAILAGENT_EXCHANGE__ALLOW_HTTP", "true")
-                .env("MAILAGENT_SERVER__MAX_STREAMS_PER_CALLER", "1000"),
-        )?;
+    async fn start(data: &Path, address: &str, simulator: &Simulator) -> anyhow::Result<Self> {
+        let mut command = Command::new(MAILAGENT);
+        command
+            .args(["serve", "--log", "warn", "--listen", address, "--data"])
+            .arg(data)
+            .env("MAILAGENT_EXCHANGE__ALLOW_HTTP", "true")
+            .env("MAILAGENT_NETWORK__ALLOW_LOOPBACK", "true")
+            // The real limit would hold the sweep back, not the service.
+            .env("MAILAGENT_EXCHANGE__GRAPH_REQUESTS_PER_TEN_MINUTES", "1000000")
+            .env("MAILAGENT_SERVER__MAX_STREAMS_PER_CALLER", "1000");
+        for (field, value) in [
+            ("NAME", "simulated"),
+            ("PRESET", "microsoft"),
+            ("CLIENT_ID", "mailagent"),
+            ("CLIENT_SECRET", "mailagent"),
+            ("AUTHORITY", &simulator.authority),
+            ("GRAPH_URL", &simulator.people),
+            ("HOSTS", "127.0.0.1"),
+        ] {
+            command.env(format!("MAILAGENT_OAUTH__PROVIDERS__0__{field}"), value);
+        }
+        let process = Background::start(&mut command)?;
         let url = format!("http://{address}");
         let token = Command::new(MAILAGENT)
             .args(["token", "--tenant", TENANT, "--user", "bench", "--scope", "all", "--data"])
@@ -171,16 +236,47 @@ impl Service {
         Ok(())
     }
 
-    async fn create_agent(&mut self, endpoint: &str) -> anyhow::Result<String> {
+    /// Lets people log in by OAuth, which Graph wants.
+    async fn use_logins(&mut self) -> anyhow::Result<()> {
+        let settings = v1::TenantSettings {
+            authentication_method: v1::AuthenticationMethod::Modern.into(),
+            ..v1::TenantSettings::default()
+        };
+        let request = v1::UpdateTenantSettingsRequest {
+            tenant_settings: Some(settings),
+            update_mask: None,
+        };
+        self.clients.settings.update_tenant_settings(request).await?;
+        Ok(())
+    }
+
+    /// Logs in to the agent's mailbox, as a browser does that follows where it is sent.
+    async fn log_in(&mut self, agent: &str) -> anyhow::Result<()> {
+        let request = v1::BeginLoginRequest {
+            name: agent.to_owned(),
+            ..v1::BeginLoginRequest::default()
+        };
+        let page = self.clients.agents.begin_login(request).await?.into_inner().authorization_url;
+        let browser = reqwest::Client::builder().no_proxy().build()?;
+        let answer = browser.get(format!("{page}&account={MAILBOX}")).send().await?;
+        anyhow::ensure!(answer.status().is_success(), "the login fails: {}", answer.text().await?);
+        Ok(())
+    }
+
+    async fn create_agent(&mut self, protocol: Protocol, endpoint: &str) -> anyhow::Result<String> {
+        let (kind, username, password) = match protocol {
+            Protocol::Ews => (v1::AgentKind::ExchangeEws, MAILBOX, "simulated"),
+            Protocol::Graph => (v1::AgentKind::ExchangeGraph, "", ""),
+        };
         let agent = v1::Agent {
             owner_user: "users/bench".to_owned(),
-            kind: v1::AgentKind::ExchangeEws.into(),
+            kind: kind.into(),
             from_name: "Bench".to_owned(),
             from_address: MAILBOX.to_owned(),
             exchange: Some(v1::ExchangeSettings {
                 endpoint: endpoint.to_owned(),
-                username: MAILBOX.to_owned(),
-                password: "simulated".to_owned(),
+                username: username.to_owned(),
+                password: password.to_owned(),
                 case_sweep: true,
                 archive: Some(true),
                 sweep_options: Some(v1::SweepOptions {
@@ -246,36 +342,48 @@ impl Service {
 }
 
 /// Sweeps and archives the whole set, and checks that the notes are those of the manifest, each once.
-pub async fn measure(run: &Run, manifest: &Manifest, import: Option<Cost>, report: &mut Report) -> anyhow::Result<Service> {
-    let mut simulator = Background::start(
-        Command::new(MAILAGENT)
-            .args(["simulate", "--address", MAILBOX, "--mail"])
-            .arg(&run.messages),
-    )?;
-    let line = simulator.first_line()?;
-    let endpoint = line.split_whitespace().next().context("the simulator does not start")?;
-    let mut service = Service::start(&run.work.join("service")).await?;
+pub async fn measure(
+    run: &Run,
+    protocol: Protocol,
+    manifest: &Manifest,
+    import: Option<Cost>,
+    report: &mut Report,
+) -> anyhow::Result<Service> {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let simulator = Simulator::start(run, &address)?;
+    let (shown, endpoint) = match protocol {
+        Protocol::Ews => ("EWS", &simulator.ews),
+        Protocol::Graph => ("Graph", &simulator.graph),
+    };
+    let mut service = Service::start(&run.work.join(format!("service-{shown}")), &address, &simulator).await?;
     service.fill().await?;
+    if protocol == Protocol::Graph {
+        service.use_logins().await?;
+    }
     let (began, cpu) = (Instant::now(), cpu_seconds(service.pid())?);
-    let agent = service.create_agent(endpoint).await?;
+    let agent = service.create_agent(protocol, endpoint).await?;
+    if protocol == Protocol::Graph {
+        service.log_in(&agent).await?;
+    }
     service.wait_until_handled(&agent, manifest.messages).await?;
     let cost = Cost {
         wall: began.elapsed().as_secs_f64(),
         cpu: cpu_seconds(service.pid())? - cpu,
         peak: memory(service.pid(), "VmHWM").unwrap_or(0),
     };
-    report.figure("sweep and archive over EWS, SQLite", manifest.messages, cost);
+    report.figure(&format!("sweep and archive over {shown}, SQLite"), manifest.messages, cost);
     report.figure(
         "  the simulator meanwhile",
         manifest.messages,
         Cost {
-            cpu: cpu_seconds(simulator.pid())?,
-            peak: memory(simulator.pid(), "VmHWM").unwrap_or(0),
+            cpu: cpu_seconds(simulator.process.pid())?,
+            peak: memory(simulator.process.pid(), "VmHWM").unwrap_or(0),
             wall: cost.wall,
         },
     );
     if let Some(import) = import {
-        report.target("sweep, times the import's CPU seconds", Wanted::AtMost(2.0), cost.cpu / import.cpu);
+        let what = format!("sweep over {shown}, times the import's CPU seconds");
+        report.target(&what, Wanted::AtMost(2.0), cost.cpu / import.cpu);
     }
     let (notes, count) = service.notes().await?;
     if notes != manifest.matches || count != notes.len() {

@@ -1,6 +1,6 @@
 //! `mailagent simulate`: mail files as a simulated Exchange mailbox in a process of its own.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
@@ -8,11 +8,12 @@ use clap::Args;
 use super::CommandResult;
 use crate::{
     crypto::Secret,
-    domain::{Clock, SystemClock},
+    domain::{Clock, SystemClock, domain_of},
     lifecycle::shutdown_signals,
     mailfile,
     sim::{
         MimeMode,
+        entra::Entra,
         exchange::{Exchange, FolderKind},
     },
 };
@@ -35,17 +36,27 @@ pub struct SimulateArgs {
     /// Makes the MIME of every message anew, as a real Exchange does
     #[arg(long)]
     rebuild: bool,
+    /// Runs an identity platform too, at which the service with this callback address logs in to the mailbox
+    #[arg(long, value_name = "URL")]
+    callback: Option<String>,
 }
+
+/// The service at the identity platform: client id and secret.
+const APP: &str = "mailagent";
+const DIRECTORY: &str = "4b7d1f9e-8f0a-4a2b-9c3d-5e6f7a8b9c0d";
 
 pub(super) async fn run(args: SimulateArgs) -> CommandResult {
     let mut signals = shutdown_signals()?;
     let mode = if args.rebuild { MimeMode::Rebuild } else { MimeMode::KeepBytes };
-    let exchange = Exchange::builder()
-        .mode(mode)
-        .listen(args.listen)
-        .start()
-        .await
-        .context("cannot listen")?;
+    let platform = match &args.callback {
+        Some(callback) => Some(platform(&args.address, callback).await?),
+        None => None,
+    };
+    let mut exchange = Exchange::builder().mode(mode).listen(args.listen);
+    if let Some(platform) = platform.clone() {
+        exchange = exchange.tokens(Arc::new(move |token| platform.identify(token)));
+    }
+    let exchange = exchange.start().await.context("cannot listen")?;
     exchange.add_mailbox(&args.address, &args.address, args.password.expose());
     let mut count = 0;
     for message in mailfile::open(&args.mail)? {
@@ -53,7 +64,24 @@ pub(super) async fn run(args: SimulateArgs) -> CommandResult {
         count += 1;
     }
     println!("{} serves {count} messages of {}", exchange.endpoint(), args.address);
+    if let Some(platform) = &platform {
+        println!(
+            "{} serves them over Graph; {} is where {APP} logs in",
+            exchange.graph(),
+            platform.authority()
+        );
+        println!("{} says who logged in", platform.graph());
+    }
     signals.recv().await;
     exchange.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A platform that knows the mailbox's owner and the service.
+async fn platform(address: &str, callback: &str) -> anyhow::Result<Entra> {
+    let entra = Entra::builder().start().await.context("cannot listen")?;
+    entra.add_directory(DIRECTORY, &[&domain_of(address)]);
+    entra.add_user(address);
+    entra.add_app(APP, APP, &[callback]);
+    Ok(entra)
 }

@@ -17,9 +17,6 @@ use tokio::{
 
 use super::{ChangePage, ErrorClass, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, StageReport};
 
-/// Requests that Microsoft Graph takes for an application and mailbox in [`WINDOW`].
-/// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
-pub const GRAPH_WINDOW_REQUESTS: u32 = 10_000;
 /// The stretch of time for which requests are counted.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
@@ -30,6 +27,9 @@ pub struct BudgetLimits {
     pub per_mailbox: usize,
     /// Requests over Graph under way at once for all mailboxes.
     pub per_application: usize,
+    /// Requests over Graph for a mailbox in ten minutes.
+    /// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
+    pub graph_in_ten_minutes: u32,
     /// Longest pause that is kept.
     pub longest_pause: Duration,
 }
@@ -52,8 +52,8 @@ impl Budgets {
         }
     }
 
-    /// The budget of a mailbox at a server. `window`: requests in ten minutes, for a server that counts them.
-    pub fn of(&self, host: &str, mailbox: &str, window: Option<u32>) -> Arc<Budget> {
+    /// The budget of a mailbox at a server, by what Microsoft Graph allows or other servers do.
+    pub fn of(&self, host: &str, mailbox: &str, graph: bool) -> Arc<Budget> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, budget| budget.strong_count() > 0);
         let key = (host.to_owned(), mailbox.to_lowercase());
@@ -61,8 +61,8 @@ impl Budgets {
         there.unwrap_or_else(|| {
             let budget = Arc::new(Budget {
                 places: Arc::new(Semaphore::new(self.limits.per_mailbox.max(1))),
-                beyond: window.map(|_| self.application.clone()),
-                window,
+                beyond: graph.then(|| self.application.clone()),
+                window: graph.then_some(self.limits.graph_in_ten_minutes),
                 spent: Mutex::new((Instant::now(), 0)),
                 paused: Mutex::default(),
                 longest_pause: self.limits.longest_pause,
@@ -98,16 +98,17 @@ impl Budget {
         Budgets::new(BudgetLimits {
             per_mailbox: places,
             per_application: 1,
+            graph_in_ten_minutes: 1,
             longest_pause: Duration::ZERO,
         })
-        .of("", "", None)
+        .of("", "", false)
     }
 
     /// Waits for the right to make a request.
     ///
     /// # Errors
-    /// How long to wait when the requests of this stretch of time are spent.
-    pub(super) async fn enter(&self) -> Result<Place, Duration> {
+    /// [`ErrorClass::Retry`] when the requests of this stretch of time are spent.
+    pub(super) async fn enter(&self) -> Result<Place, ProviderError> {
         let never_closed = "it is never closed";
         let own = self.places.clone().acquire_owned().await.expect(never_closed);
         let shared = match &self.beyond {
@@ -121,14 +122,19 @@ impl Budget {
         })
     }
 
-    fn spend(&self) -> Result<(), Duration> {
+    fn spend(&self) -> Result<(), ProviderError> {
         let Some(window) = self.window else { return Ok(()) };
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         if spent.0.elapsed() >= WINDOW {
             *spent = (Instant::now(), 0);
         }
         if spent.1 >= window {
-            return Err(WINDOW.saturating_sub(spent.0.elapsed()));
+            let after = WINDOW.saturating_sub(spent.0.elapsed());
+            let text = format!(
+                "The server takes {window} requests for a mailbox in ten minutes, and these are made. It goes on by itself after that; a long \
+                 history takes its time."
+            );
+            return Err(ProviderError::new(ErrorClass::Retry { after: Some(after) }, text));
         }
         spent.1 += 1;
         Ok(())
@@ -143,7 +149,9 @@ impl Budget {
     }
 
     fn check(&self) -> Result<(), ProviderError> {
-        self.pause().map_or(Ok(()), |left| Err(paused(left)))
+        let Some(left) = self.pause() else { return Ok(()) };
+        let text = "The server asked for a pause for this mailbox, which is not over. It is asked again after it.";
+        Err(ProviderError::new(ErrorClass::Retry { after: Some(left) }, text))
     }
 
     /// Lets time go by.
@@ -168,12 +176,6 @@ impl Budget {
         }
         result
     }
-}
-
-/// What is said instead of a request that would break a pause.
-pub(super) fn paused(left: Duration) -> ProviderError {
-    let text = "The server asked for a pause for this mailbox, which is not over. It is asked again after it.";
-    ProviderError::new(ErrorClass::Retry { after: Some(left) }, text)
 }
 
 /// A mailbox whose budget is kept.
@@ -238,6 +240,7 @@ mod tests {
         Budgets::new(BudgetLimits {
             per_mailbox,
             per_application,
+            graph_in_ten_minutes: 3,
             longest_pause: Duration::from_secs(60),
         })
     }
@@ -245,9 +248,9 @@ mod tests {
     #[tokio::test]
     async fn all_who_work_with_a_mailbox_share_its_budget() {
         let budgets = budgets(2, 10);
-        let (reading, sending) = (budgets.of("host", "Anna@x", None), budgets.of("host", "anna@X", None));
+        let (reading, sending) = (budgets.of("host", "Anna@x", false), budgets.of("host", "anna@X", false));
         assert!(Arc::ptr_eq(&reading, &sending));
-        assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", None)));
+        assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", false)));
         let first = reading.enter().await.unwrap();
         let _second = sending.enter().await.unwrap();
         assert!(
@@ -261,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_pause_that_one_is_asked_for_is_kept_by_all() {
         let budgets = budgets(2, 10);
-        let budget = budgets.of("host", "anna@x", None);
+        let budget = budgets.of("host", "anna@x", false);
         let fault = |after| ProviderError::new(ErrorClass::Retry { after }, "busy");
         assert!(budget.heed::<()>(Err(fault(None))).is_err());
         budget.check().unwrap();
@@ -269,12 +272,12 @@ mod tests {
         // A shorter one does not end it.
         let _ = budget.heed::<()>(Err(fault(Some(Duration::from_secs(5)))));
         budget.age(Duration::from_secs(8));
-        let error = budgets.of("host", "anna@x", None).check().unwrap_err();
+        let error = budgets.of("host", "anna@x", false).check().unwrap_err();
         let ErrorClass::Retry { after: Some(left) } = error.class else {
             panic!("{error:?}")
         };
         assert!(left > Duration::from_secs(10) && left <= Duration::from_secs(12), "{left:?}");
-        budgets.of("host", "bert@x", None).check().unwrap();
+        budgets.of("host", "bert@x", false).check().unwrap();
         budget.age(Duration::from_secs(12));
         budget.check().unwrap();
         // Nobody is left alone for ever.
@@ -286,12 +289,15 @@ mod tests {
     #[tokio::test]
     async fn requests_in_a_stretch_of_time_are_counted() {
         let budgets = budgets(2, 10);
-        let budget = budgets.of("graph", "anna@x", Some(3));
+        let budget = budgets.of("graph", "anna@x", true);
         for _ in 0..3 {
             budget.enter().await.unwrap();
         }
         budget.age(Duration::from_secs(100));
-        let wait = budget.enter().await.err().unwrap();
+        let error = budget.enter().await.err().unwrap();
+        let ErrorClass::Retry { after: Some(wait) } = error.class else {
+            panic!("{error:?}")
+        };
         assert!(wait > Duration::from_secs(490) && wait <= Duration::from_secs(500), "{wait:?}");
         budget.age(Duration::from_secs(500));
         budget.enter().await.unwrap();
@@ -300,12 +306,12 @@ mod tests {
     #[tokio::test]
     async fn an_application_has_a_budget_over_all_its_mailboxes() {
         let budgets = budgets(4, 2);
-        let (anna, bert) = (budgets.of("graph", "anna@x", Some(100)), budgets.of("graph", "bert@x", Some(100)));
+        let (anna, bert) = (budgets.of("graph", "anna@x", true), budgets.of("graph", "bert@x", true));
         let _first = anna.enter().await.unwrap();
         let second = bert.enter().await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter()).await.is_err());
         // Other servers have nothing to do with it.
-        budgets.of("host", "anna@x", None).enter().await.unwrap();
+        budgets.of("host", "anna@x", false).enter().await.unwrap();
         drop(second);
         bert.enter().await.unwrap();
     }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink, ProviderError, SmtpLogin,
-    budget::{Budgeted, Budgets, GRAPH_WINDOW_REQUESTS},
+    budget::{Budgeted, Budgets},
     ews::{EwsConfig, EwsProof, EwsSource, EwsTimeouts},
     graph::{GraphConfig, GraphSource},
     net::Network,
@@ -43,7 +43,7 @@ impl MailConnector for NetworkConnector {
         let (username, proof) = match (login.credentials, login.protocol) {
             (Credentials::Token { tokens, username }, ExchangeProtocol::Graph) => {
                 let mailbox = login.mailbox.as_ref().unwrap_or(&username);
-                let budget = self.budgets.of(&host, mailbox, Some(GRAPH_WINDOW_REQUESTS));
+                let budget = self.budgets.of(&host, mailbox, true);
                 let source = GraphSource::new(GraphConfig {
                     endpoint,
                     tokens,
@@ -65,7 +65,7 @@ impl MailConnector for NetworkConnector {
                 return Err(ProviderError::new(ErrorClass::LoginRequired, text));
             }
         };
-        let budget = self.budgets.of(&host, login.mailbox.as_ref().unwrap_or(&username), None);
+        let budget = self.budgets.of(&host, login.mailbox.as_ref().unwrap_or(&username), false);
         let config = EwsConfig {
             mailbox: login.mailbox,
             impersonate: login.impersonate,

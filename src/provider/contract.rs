@@ -142,6 +142,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
         budgets: Budgets::new(BudgetLimits {
             per_mailbox: 4,
             per_application: 100,
+            graph_in_ten_minutes: 10_000,
             longest_pause: Duration::ZERO,
         }),
         fetch_batch: 10,

@@ -23,7 +23,7 @@ use crate::{
     crypto::Secret,
     provider::{
         AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
-        budget::{self, Budget},
+        budget::Budget,
         net::Network,
         replies::{self, Unread, is_web_page},
     },
@@ -185,7 +185,7 @@ impl Transport {
 
     /// The same on behalf of another mailbox, or of none.
     pub(super) async fn call_as(&self, request: Request, impersonated: Option<&str>) -> Result<Bytes, Fault> {
-        let _place = self.budget.enter().await.map_err(budget::paused)?;
+        let _place = self.budget.enter().await?;
         let operation = request.operation;
         let make = |client: &Client| self.build(client, &request, impersonated).timeout(self.timeouts.request);
         let answer = async {

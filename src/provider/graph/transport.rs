@@ -17,7 +17,7 @@ use crate::{
     crypto::Secret,
     provider::{
         AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
-        budget::{self, Budget},
+        budget::Budget,
         net::Network,
         replies::{self, Unread, is_web_page},
     },
@@ -166,7 +166,7 @@ impl Transport {
 
     /// Sends a request and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was asked.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        let _place = self.budget.enter().await.map_err(budget::paused)?;
+        let _place = self.budget.enter().await?;
         let work = async {
             let response = self.send(&request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
