@@ -27,13 +27,14 @@ use super::{
 };
 use crate::{
     domain::Clock,
-    provider::{Folder, ProviderError},
+    provider::{ErrorClass, Folder, ProviderError},
 };
 
 /// How long a subscription is asked for. What a service that died leaves behind goes on for no longer than that.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// After a subscription was refused, the mailbox is polled for so long before it is tried again.
+/// After a subscription was refused, the mailbox is polled for so long before it is tried again; and after a fault that passes.
 const REST: Duration = Duration::from_secs(15 * 60);
+const SHORT_REST: Duration = Duration::from_secs(60);
 
 /// How a mailbox is told of changes.
 #[derive(Clone)]
@@ -121,7 +122,11 @@ pub(super) async fn wait(
         Ok(Ok(true)) => return Ok(()),
         Ok(Ok(false)) | Err(_) => kept.rest = None,
         Ok(Err(fault)) => {
-            kept.rest = Some(Instant::now() + REST);
+            let rest = match fault.error.class {
+                ErrorClass::Retry { .. } | ErrorClass::Unreachable | ErrorClass::LoginRequired => SHORT_REST,
+                _ => REST,
+            };
+            kept.rest = Some(Instant::now() + rest);
             return Err(fault.into());
         }
     }
@@ -142,8 +147,16 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Subscribes to what is not subscribed to yet, and prolongs what needs it. Whether there is a new subscription.
-    async fn keep(self, folders: &[Folder]) -> Result<bool, Fault> {
+    async fn keep(mut self, folders: &[Folder]) -> Result<bool, Fault> {
         let doubtful = self.push.waker.renew.swap(false, Ordering::Relaxed);
+        let kept = self.keep_each(folders, doubtful).await;
+        if doubtful && kept.is_err() {
+            self.push.waker.renew.store(true, Ordering::Relaxed);
+        }
+        kept
+    }
+
+    async fn keep_each(&mut self, folders: &[Folder], doubtful: bool) -> Result<bool, Fault> {
         let mut fresh = false;
         for folder in folders {
             let known = self.kept.by_folder.get(&folder.id);
@@ -162,7 +175,7 @@ impl Wanted<'_> {
             let live = Live {
                 id: subscription.id,
                 // Half of what came back.
-                renew: Instant::now() + left / 2,
+                renew: Instant::now() + (left / 2).max(SHORT_REST),
             };
             self.kept.by_folder.insert(folder.id.clone(), live);
         }

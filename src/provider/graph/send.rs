@@ -16,7 +16,7 @@ use crate::provider::{
 
 /// Longest message that is sent, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat shorter
 /// ones are taken for sent, with the status 200, and are not.
-const MAX_MESSAGE: usize = 3 << 20;
+const MAX_MESSAGE: usize = 3_000_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,1 +1,181 @@
+//! What only Graph does; what every protocol does is in [`crate::provider`]'s contract.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{Router, extract::Request, response::IntoResponse};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+use url::Url;
+
+use super::{GraphConfig, GraphSource};
+use crate::{
+    crypto::Secret,
+    provider::{
+        AccessTokens, EndpointRules, ErrorClass, Folder, FolderRole, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError,
+        budget::Budget,
+        net::{Network, NetworkConfig},
+    },
+};
+
+#[derive(Debug)]
+struct Tokens;
+
+#[async_trait]
+impl AccessTokens for Tokens {
+    async fn current(&self) -> Result<Secret, ProviderError> {
+        Ok("token".into())
+    }
+
+    async fn instead_of(&self, _: &Secret) -> Result<Secret, ProviderError> {
+        Ok("token".into())
+    }
+
+    fn given(&self) -> Vec<Secret> {
+        vec!["token".into()]
+    }
+}
+
+/// A server that answers by script; it stops when dropped.
+struct Server {
+    url: Url,
+    calls: Arc<Mutex<Vec<(String, HeaderMap)>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    /// Answers each request by its method, path and query, such as `GET /v1.0/me?a=b`.
+    async fn start(script: impl Fn(&str) -> (u16, Value) + Clone + Send + Sync + 'static) -> Self {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = calls.clone();
+        let app = Router::new().fallback(move |request: Request| {
+            let asked = format!("{} {}", request.method(), request.uri());
+            seen.lock().unwrap().push((asked.clone(), request.headers().clone()));
+            let (status, body) = script(&asked);
+            async move { (StatusCode::from_u16(status).unwrap(), axum::body::Body::from(body.to_string())).into_response() }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/v1.0", listener.local_addr().unwrap())).unwrap();
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, calls, task }
+    }
+
+    fn source(&self) -> GraphSource {
+        GraphSource::new(GraphConfig {
+            endpoint: self.url.clone(),
+            tokens: Arc::new(Tokens),
+            mailbox: None,
+            timeout: Duration::from_secs(5),
+            budget: Budget::alone(4),
+            network: Network::new(NetworkConfig {
+                allow_loopback: true,
+                connect_timeout: Duration::from_secs(5),
+                root_certificates: Vec::new(),
+            }),
+            rules: EndpointRules::default(),
+            push: None,
+        })
+        .unwrap()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.calls.lock().unwrap().iter().map(|(asked, _)| asked.clone()).collect()
+    }
+}
+
+fn inbox() -> Folder {
+    Folder {
+        role: FolderRole::Inbox,
+        id: "in".to_owned(),
+        total: None,
+    }
+}
+
+fn message(length: usize) -> OutgoingMessage {
+    OutgoingMessage {
+        sender: "anna@corp.test".to_owned(),
+        recipients: vec!["bert@corp.test".to_owned()],
+        raw: format!("To: bert@corp.test\r\nSubject: Hello\r\n\r\n{}", "x".repeat(length)).into(),
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_another_server_gets_no_token() {
+    let elsewhere = Server::start(|_| (200, json!({ "value": [], "@odata.deltaLink": "x" }))).await;
+    let there = elsewhere.url.clone();
+    for link in [
+        there.to_string(),
+        format!("http://127.0.0.1@{}", &there[url::Position::BeforeHost..]),
+        "https://graph.microsoft.com/v1.0/me".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "nonsense".to_owned(),
+    ] {
+        let told = link.clone();
+        let server = Server::start(move |_| (200, json!({ "value": [{ "id": "a" }], "@odata.nextLink": told }))).await;
+        let error = server.source().changes(&inbox(), None).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Malformed, "{link}: {error:?}");
+        // One that was stored before is no position.
+        let error = server.source().changes(&inbox(), Some(&link)).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::StateLost, "{link}: {error:?}");
+    }
+    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_server_that_tells_no_sizes_is_read_without_them() {
+    let own: Arc<Mutex<String>> = Arc::default();
+    let told = own.clone();
+    let server = Server::start(move |asked| match asked.contains("expand") {
+        true => (400, json!({ "error": { "code": "ErrorInvalidProperty" } })),
+        false => (200, json!({ "value": [{ "id": "a" }], "@odata.deltaLink": *told.lock().unwrap() })),
+    })
+    .await;
+    *own.lock().unwrap() = format!("{}/me/delta?$deltatoken=1", server.url);
+    let page = server.source().changes(&inbox(), None).await.unwrap();
+    assert_eq!(page.upserts, [ItemId("a".to_owned())]);
+    assert!(page.last && page.listing && page.sizes.is_empty());
+    assert_eq!(server.asked().len(), 2);
+    let page = server.source().changes(&inbox(), Some(&page.state)).await.unwrap();
+    assert!(!page.listing, "these are changes since");
+}
+
+#[tokio::test]
+async fn every_request_wants_immutable_ids() {
+    let server = Server::start(|_| (404, json!({}))).await;
+    let source = server.source();
+    let _ = source.folders().await;
+    let _ = source.changes(&inbox(), None).await;
+    let _ = source.fetch(&[ItemId("a".to_owned())], 10).await;
+    let _ = source.send(&message(1)).await;
+    let calls = server.calls.lock().unwrap();
+    assert!(calls.len() >= 5, "{calls:?}");
+    for (asked, headers) in calls.iter() {
+        let wishes = headers["prefer"].to_str().unwrap();
+        assert!(wishes.contains("IdType=\"ImmutableId\""), "{asked}: {wishes}");
+        assert_eq!(headers["authorization"], "Bearer token", "{asked}");
+    }
+    assert!(!format!("{source:?}").contains("token"));
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_refused_and_never_half_sent() {
+    // Over the limit nothing is asked; below it, a success that is none is not believed.
+    let server = Server::start(|_| (200, json!({ "id": "d", "isDraft": true }))).await;
+    for (length, asked) in [(3_000_000, 0), (2_500_000, 1)] {
+        let error = server.source().send(&message(length)).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::TooLarge, "{error:?}");
+        assert!(error.problem.contains("large attachments"), "{error:?}");
+        assert_eq!(server.asked().len(), asked);
+    }
+    assert_eq!(server.asked(), ["POST /v1.0/me/messages"]);
+}
