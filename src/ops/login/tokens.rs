@@ -40,14 +40,26 @@ const LOOK: Duration = Duration::from_millis(50);
 const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 /// Access tokens that are remembered, to be taken out of what servers say.
 const REMEMBERED: usize = 4;
+/// How long a token is used before the database is asked for it again: a mailbox that is read makes hundreds of requests a second, and a login
+/// that ends is noticed soon enough.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The access tokens of one login.
 pub struct LoginTokens {
     ops: Ops,
     tenant: String,
     source: LoginSource,
-    // Held for a moment only.
+    // Held for a moment only, as the next one.
     given: Mutex<VecDeque<Secret>>,
+    fresh: Mutex<Option<Fresh>>,
+}
+
+/// A token that the database was asked for a moment ago.
+#[derive(Clone)]
+struct Fresh {
+    token: Secret,
+    ends: Timestamp,
+    since: tokio::time::Instant,
 }
 
 impl LoginTokens {
@@ -58,11 +70,20 @@ impl LoginTokens {
             tenant: tenant.to_owned(),
             source,
             given: Mutex::default(),
+            fresh: Mutex::default(),
         })
     }
 
+    /// The token that was used a moment ago, if it is still good.
+    fn fresh(&self) -> Option<Secret> {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let good = |fresh: &Fresh| fresh.since.elapsed() < FRESH && fresh.ends > self.ops.now().after(LEAST_LEFT);
+        fresh.filter(good).map(|fresh| fresh.token)
+    }
+
     async fn get(&self, refused: Option<&Secret>) -> Result<Secret, ProviderError> {
-        let token = access(&self.ops, &self.tenant, &self.source, refused)
+        let since = tokio::time::Instant::now();
+        let (token, ends) = access_until(&self.ops, &self.tenant, &self.source, refused)
             .await
             .map_err(|error| match error {
                 ReadError::Provider(fault) => fault,
@@ -76,6 +97,13 @@ impl LoginTokens {
             given.truncate(REMEMBERED - 1);
             given.push_front(token.clone());
         }
+        drop(given);
+        let fresh = Fresh {
+            token: token.clone(),
+            ends,
+            since,
+        };
+        *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(token)
     }
 }
@@ -83,7 +111,10 @@ impl LoginTokens {
 #[async_trait]
 impl AccessTokens for LoginTokens {
     async fn current(&self) -> Result<Secret, ProviderError> {
-        self.get(None).await
+        match self.fresh() {
+            Some(token) => Ok(token),
+            None => self.get(None).await,
+        }
     }
 
     async fn instead_of(&self, refused: &Secret) -> Result<Secret, ProviderError> {
@@ -106,6 +137,11 @@ impl fmt::Debug for LoginTokens {
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when somebody has to log in; other classes when the provider cannot give one now.
 pub async fn access(ops: &Ops, tenant: &str, source: &LoginSource, refused: Option<&Secret>) -> Result<Secret, ReadError> {
+    access_until(ops, tenant, source, refused).await.map(|(token, _)| token)
+}
+
+/// The same, with when it ends.
+async fn access_until(ops: &Ops, tenant: &str, source: &LoginSource, refused: Option<&Secret>) -> Result<(Secret, Timestamp), ReadError> {
     let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
     let mut asked = false;
     loop {
@@ -118,13 +154,13 @@ pub async fn access(ops: &Ops, tenant: &str, source: &LoginSource, refused: Opti
             return Err(required(&login).into());
         }
         let now = ops.now();
-        if let Some(sealed) = &sealed.access
-            && login.access_expires.is_some_and(|end| end > now.after(LEAST_LEFT))
+        if let (Some(sealed), Some(ends)) = (&sealed.access, login.access_expires)
+            && ends > now.after(LEAST_LEFT)
         {
             let token = ops.vault.open(&ops.store, tenant, place(&login.id, ACCESS), sealed).await?;
             // Who renewed it on request and got the same again has no other.
             if asked || refused.is_none_or(|refused| refused.expose() != token.expose()) {
-                return Ok(token);
+                return Ok((token, ends));
             }
         }
         if let Some((_, problem)) = login.failing.as_ref().filter(|_| login.renew_at > now) {
