@@ -172,14 +172,10 @@ fn defaults_are_what_was_promised() {
         (config.network.connect_timeout, exchange.request_timeout),
         (seconds(10), seconds(60))
     );
-    let limits = (
-        exchange.concurrent_mailboxes,
-        exchange.requests_per_mailbox,
-        exchange.requests_per_application,
-        exchange.graph_requests_per_ten_minutes,
-        exchange.fetch_batch,
-    );
-    assert_eq!(limits, (32, 4, 100, 10_000, 10));
+    let limits = (exchange.concurrent_mailboxes, exchange.requests_per_mailbox, exchange.fetch_batch);
+    assert_eq!(limits, (32, 4, 10));
+    let graph = (exchange.requests_per_application, exchange.graph_requests_per_ten_minutes);
+    assert_eq!(graph, (100, 10_000));
     let oauth = &config.oauth;
     assert_eq!(
         (&oauth.public_url, oauth.redirect_urls.0.len(), oauth.providers.len()),

@@ -61,6 +61,7 @@ impl Budgets {
         there.unwrap_or_else(|| {
             let budget = Arc::new(Budget {
                 places: Arc::new(Semaphore::new(self.limits.per_mailbox.max(1))),
+                most: u32::try_from(self.limits.per_mailbox.max(1)).unwrap_or(u32::MAX),
                 beyond: graph.then(|| self.application.clone()),
                 window: graph.then_some(self.limits.graph_in_ten_minutes),
                 spent: Mutex::new((Instant::now(), 0)),
@@ -76,6 +77,8 @@ impl Budgets {
 /// What a mailbox's server allows.
 pub struct Budget {
     places: Arc<Semaphore>,
+    /// How many places there are.
+    most: u32,
     /// What all mailboxes share.
     beyond: Option<Arc<Semaphore>>,
     window: Option<u32>,
@@ -104,31 +107,36 @@ impl Budget {
         .of("", "", false)
     }
 
-    /// Waits for the right to make a request.
+    /// Waits for the right to make a request, or one that counts for several: it takes as many places, as far as there are.
     ///
     /// # Errors
     /// [`ErrorClass::Retry`] when the requests of this stretch of time are spent.
-    pub(super) async fn enter(&self) -> Result<Place, ProviderError> {
+    pub(super) async fn enter(&self, parts: u32) -> Result<Place, ProviderError> {
         let never_closed = "it is never closed";
-        let own = self.places.clone().acquire_owned().await.expect(never_closed);
+        let own = self
+            .places
+            .clone()
+            .acquire_many_owned(parts.min(self.most))
+            .await
+            .expect(never_closed);
         let shared = match &self.beyond {
             Some(beyond) => Some(beyond.clone().acquire_owned().await.expect(never_closed)),
             None => None,
         };
-        self.spend()?;
+        self.spend(parts)?;
         Ok(Place {
             _own: own,
             _shared: shared,
         })
     }
 
-    fn spend(&self) -> Result<(), ProviderError> {
+    fn spend(&self, parts: u32) -> Result<(), ProviderError> {
         let Some(window) = self.window else { return Ok(()) };
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         if spent.0.elapsed() >= WINDOW {
             *spent = (Instant::now(), 0);
         }
-        if spent.1 >= window {
+        if spent.1.saturating_add(parts) > window {
             let after = WINDOW.saturating_sub(spent.0.elapsed());
             let text = format!(
                 "The server takes {window} requests for a mailbox in ten minutes, and these are made. It goes on by itself after that; a long \
@@ -136,7 +144,7 @@ impl Budget {
             );
             return Err(ProviderError::new(ErrorClass::Retry { after: Some(after) }, text));
         }
-        spent.1 += 1;
+        spent.1 += parts;
         Ok(())
     }
 
@@ -251,14 +259,14 @@ mod tests {
         let (reading, sending) = (budgets.of("host", "Anna@x", false), budgets.of("host", "anna@X", false));
         assert!(Arc::ptr_eq(&reading, &sending));
         assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", false)));
-        let first = reading.enter().await.unwrap();
-        let _second = sending.enter().await.unwrap();
+        let first = reading.enter(1).await.unwrap();
+        let _second = sending.enter(1).await.unwrap();
         assert!(
-            tokio::time::timeout(Duration::from_millis(50), reading.enter()).await.is_err(),
+            tokio::time::timeout(Duration::from_millis(50), reading.enter(1)).await.is_err(),
             "both places are taken"
         );
         drop(first);
-        reading.enter().await.unwrap();
+        reading.enter(1).await.unwrap();
     }
 
     #[tokio::test]
@@ -291,28 +299,28 @@ mod tests {
         let budgets = budgets(2, 10);
         let budget = budgets.of("graph", "anna@x", true);
         for _ in 0..3 {
-            budget.enter().await.unwrap();
+            budget.enter(1).await.unwrap();
         }
         budget.age(Duration::from_secs(100));
-        let error = budget.enter().await.err().unwrap();
+        let error = budget.enter(1).await.err().unwrap();
         let ErrorClass::Retry { after: Some(wait) } = error.class else {
             panic!("{error:?}")
         };
         assert!(wait > Duration::from_secs(490) && wait <= Duration::from_secs(500), "{wait:?}");
         budget.age(Duration::from_secs(500));
-        budget.enter().await.unwrap();
+        budget.enter(1).await.unwrap();
     }
 
     #[tokio::test]
     async fn an_application_has_a_budget_over_all_its_mailboxes() {
         let budgets = budgets(4, 2);
         let (anna, bert) = (budgets.of("graph", "anna@x", true), budgets.of("graph", "bert@x", true));
-        let _first = anna.enter().await.unwrap();
-        let second = bert.enter().await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter()).await.is_err());
+        let _first = anna.enter(1).await.unwrap();
+        let second = bert.enter(1).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter(1)).await.is_err());
         // Other servers have nothing to do with it.
-        budgets.of("host", "anna@x", false).enter().await.unwrap();
+        budgets.of("host", "anna@x", false).enter(1).await.unwrap();
         drop(second);
-        bert.enter().await.unwrap();
+        bert.enter(1).await.unwrap();
     }
 }

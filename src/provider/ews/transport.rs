@@ -185,7 +185,7 @@ impl Transport {
 
     /// The same on behalf of another mailbox, or of none.
     pub(super) async fn call_as(&self, request: Request, impersonated: Option<&str>) -> Result<Bytes, Fault> {
-        let _place = self.budget.enter().await?;
+        let _place = self.budget.enter(1).await?;
         let operation = request.operation;
         let make = |client: &Client| self.build(client, &request, impersonated).timeout(self.timeouts.request);
         let answer = async {

@@ -1,20 +1,21 @@
-//! Whole messages.
+//! Whole messages: small ones many in a request (`$batch`), which spares both sides most of the work.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, TryStreamExt, stream};
-use http::Method;
+use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     changes::{Row, SIZE},
     codes::Meaning,
     errors::Fault,
-    transport::{AT_ONCE, Request, Transport},
+    transport::{AT_ONCE, IMMUTABLE, Request, Transport},
 };
 use crate::{
     domain::Timestamp,
@@ -23,6 +24,11 @@ use crate::{
 
 /// Most messages of which something is remembered.
 const REMEMBERED: usize = 4096;
+/// Most messages in one request, and most bytes in them; larger ones are asked for by themselves.
+/// <https://learn.microsoft.com/graph/json-batching>
+const BATCH: usize = 20;
+const BATCH_BYTES: u64 = 2 << 20;
+const SMALL: u64 = 256 << 10;
 
 /// What is remembered between calls.
 #[derive(Default)]
@@ -87,6 +93,20 @@ struct EmailAddress {
     address: Option<String>,
 }
 
+/// The answer to a batch.
+#[derive(Deserialize)]
+struct Parts {
+    responses: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    id: String,
+    status: u16,
+    #[serde(default)]
+    body: Value,
+}
+
 /// Fetches messages; see [`crate::provider::MailSource::fetch`].
 pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, Fault> {
     let fetch = Fetch {
@@ -94,8 +114,14 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
         memory,
         max_bytes,
     };
-    let loads: Vec<_> = ids.iter().map(|id| fetch.one(id)).collect();
-    let fetched = stream::iter(loads).buffered(AT_ONCE).try_collect().await?;
+    let mut works = Vec::new();
+    for places in fetch.plan(ids) {
+        works.push(fetch.work(ids, places));
+    }
+    let done: Vec<Vec<(usize, Fetched)>> = stream::iter(works).buffered(AT_ONCE).try_collect().await?;
+    let mut done: Vec<(usize, Fetched)> = done.into_iter().flatten().collect();
+    done.sort_unstable_by_key(|(place, _)| *place);
+    let fetched = done.into_iter().map(|(_, fetched)| fetched).collect();
     memory.forget(ids);
     Ok(fetched)
 }
@@ -107,22 +133,109 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// A fault of the message alone becomes what came of it; any other one is of the whole call.
+    /// Which messages are asked for together, by their places: small ones, as far as sizes are known.
+    fn plan(&self, ids: &[ItemId]) -> Vec<Vec<usize>> {
+        let (mut plan, mut batch, mut bytes): (Vec<Vec<usize>>, Vec<usize>, u64) = Default::default();
+        for (place, id) in ids.iter().enumerate() {
+            let size = self.memory.of(id).and_then(|known| known.size);
+            let Some(size) = size.filter(|size| *size <= SMALL.min(self.max_bytes)) else {
+                plan.push(vec![place]);
+                continue;
+            };
+            if batch.len() == BATCH || bytes + size > BATCH_BYTES {
+                plan.push(std::mem::take(&mut batch));
+                bytes = 0;
+            }
+            batch.push(place);
+            bytes += size;
+        }
+        plan.push(batch);
+        plan.retain(|places| !places.is_empty());
+        plan
+    }
+
+    async fn work(&self, ids: &[ItemId], places: Vec<usize>) -> Result<Vec<(usize, Fetched)>, Fault> {
+        let wanted: Vec<&ItemId> = places.iter().map(|place| &ids[*place]).collect();
+        let fetched = match wanted.as_slice() {
+            [one] => vec![self.one(one).await?],
+            many => self.together(many).await?,
+        };
+        Ok(places.into_iter().zip(fetched).collect())
+    }
+
+    /// Messages in one request. What a part of it was refused for now is asked for again by itself.
+    async fn together(&self, ids: &[&ItemId]) -> Result<Vec<Fetched>, Fault> {
+        let user = self.transport.user_path();
+        let requests = ids.iter().enumerate().map(|(number, id)| {
+            let url = format!("/{user}/messages/{}/$value", id.0);
+            json!({ "id": number.to_string(), "method": "GET", "url": url, "headers": { "Prefer": IMMUTABLE } })
+        });
+        let body = json!({ "requests": requests.collect::<Vec<Value>>() });
+        let request = Request {
+            parts: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            ..Request::json(Method::POST, self.transport.absolute(["$batch"]), &body)
+        };
+        let answer = match self.transport.call(request).await {
+            // Something in between that knows no batches, or sizes that were not true: one by one it goes as well.
+            Err(fault) if fault.too_long || matches!(fault.meaning, Some(Meaning::BadRequest | Meaning::Gone)) => {
+                let mut fetched = Vec::with_capacity(ids.len());
+                for id in ids {
+                    fetched.push(self.one(id).await?);
+                }
+                return Ok(fetched);
+            }
+            answer => answer?,
+        };
+        let Parts { responses } = self.transport.read(&answer.body)?;
+        let mut parts: HashMap<String, Part> = responses.into_iter().map(|part| (part.id.clone(), part)).collect();
+        let mut fetched = Vec::with_capacity(ids.len());
+        for (number, id) in ids.iter().enumerate() {
+            let part = parts.remove(&number.to_string());
+            fetched.push(match part.map(|part| self.part(id, part)) {
+                Some(Err(fault)) if fault.meaning != Some(Meaning::Wait) => self.settle(id, fault).await?,
+                Some(Ok(message)) => message,
+                Some(Err(_)) | None => self.one(id).await?,
+            });
+        }
+        Ok(fetched)
+    }
+
+    /// What came of a message in a batch, where MIME comes in base64.
+    fn part(&self, id: &ItemId, part: Part) -> Result<Fetched, Fault> {
+        let status = StatusCode::from_u16(part.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        match part.body {
+            Value::String(text) if status == StatusCode::OK => {
+                let raw = STANDARD
+                    .decode(text)
+                    .map_err(|_| self.transport.judge.malformed("has a message that is not in base64"))?;
+                Ok(Fetched::Message {
+                    raw: raw.into(),
+                    received: self.memory.of(id).and_then(|known| known.received),
+                })
+            }
+            body => Err(self.transport.judge.status(status, &HeaderMap::new(), body.to_string().as_bytes())),
+        }
+    }
+
     async fn one(&self, id: &ItemId) -> Result<Fetched, Fault> {
         match self.load(id).await {
             Ok(fetched) => Ok(fetched),
-            Err(fault) => match fault.meaning {
-                Some(Meaning::Gone) => Ok(Fetched::Gone),
-                Some(Meaning::WaitAFewTimes) if !self.memory.faults.worn_out(id) => Err(fault),
-                Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(broken(&fault)),
-                // A single message may be denied; but the right to the mailbox may be gone, and then nothing is broken.
-                Some(Meaning::Refused) => self
-                    .transport
-                    .get::<Value>(self.transport.url(&["mailFolders", "inbox"]), &[])
-                    .await
-                    .map(|_| broken(&fault)),
-                _ => Err(fault),
-            },
+            Err(fault) => self.settle(id, fault).await,
+        }
+    }
+
+    /// A fault of the message alone becomes what came of it; any other one is of the whole call.
+    async fn settle(&self, id: &ItemId, fault: Fault) -> Result<Fetched, Fault> {
+        match fault.meaning {
+            Some(Meaning::Gone) => Ok(Fetched::Gone),
+            Some(Meaning::WaitAFewTimes) if !self.memory.faults.worn_out(id) => Err(fault),
+            Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(broken(&fault)),
+            // A single message may be denied; but the right to the mailbox may be gone, and then nothing is broken.
+            Some(Meaning::Refused) => {
+                let inbox = self.transport.url(&["mailFolders", "inbox"]);
+                self.transport.get::<Value>(inbox, &[]).await.map(|_| broken(&fault))
+            }
+            _ => Err(fault),
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Request {
     pub body: Option<(&'static str, Bytes)>,
     /// Longest answer that is read, in bytes.
     pub max_bytes: u64,
+    /// For how many requests it counts: more than one for a batch, of which the server makes several at once.
+    pub parts: u32,
 }
 
 impl Request {
@@ -53,6 +55,7 @@ impl Request {
             prefer: Vec::new(),
             body: None,
             max_bytes: MAX_JSON,
+            parts: 1,
         }
     }
 
@@ -166,7 +169,7 @@ impl Transport {
 
     /// Sends a request and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was asked.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        let _place = self.budget.enter().await?;
+        let _place = self.budget.enter(request.parts).await?;
         let work = async {
             let response = self.send(&request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
