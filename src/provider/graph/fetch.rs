@@ -163,7 +163,7 @@ impl Fetch<'_> {
         Ok(places.into_iter().zip(fetched).collect())
     }
 
-    /// Messages in one request. What a part of it was refused for now is asked for again by itself.
+    /// Messages in one request. Those that were refused for now, or whose part makes no sense, are asked for again by themselves.
     async fn together(&self, ids: &[&ItemId]) -> Result<Vec<Fetched>, Fault> {
         let user = self.transport.user_path();
         let requests = ids.iter().enumerate().map(|(number, id)| {
@@ -192,8 +192,8 @@ impl Fetch<'_> {
         for (number, id) in ids.iter().enumerate() {
             let part = parts.remove(&number.to_string());
             fetched.push(match part.map(|part| self.part(id, part)) {
-                Some(Err(fault)) if fault.meaning != Some(Meaning::Wait) => self.settle(id, fault).await?,
                 Some(Ok(message)) => message,
+                Some(Err(fault)) if fault.meaning.is_some_and(|meaning| meaning != Meaning::Wait) => self.settle(id, fault).await?,
                 Some(Err(_)) | None => self.one(id).await?,
             });
         }
@@ -205,6 +205,9 @@ impl Fetch<'_> {
         let status = StatusCode::from_u16(part.status).unwrap_or(StatusCode::BAD_GATEWAY);
         match part.body {
             Value::String(text) if status == StatusCode::OK => {
+                if text.len() as u64 / 4 * 3 > self.max_bytes {
+                    return Err(self.transport.judge.too_long(self.max_bytes));
+                }
                 let raw = STANDARD
                     .decode(text)
                     .map_err(|_| self.transport.judge.malformed("has a message that is not in base64"))?;
