@@ -232,8 +232,10 @@ impl FolderReader<'_> {
     }
 
     async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
-        let handled = self.handled(ids.iter().map(source_key).collect()).await?;
-        Ok(ids.into_iter().filter(|id| !handled.contains_key(&source_key(id))).collect())
+        let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
+        let handled = self.handled(&keys).await?;
+        let fresh = ids.into_iter().zip(&keys).filter(|(_, key)| !handled.contains_key(*key));
+        Ok(fresh.map(|(id, _)| id).collect())
     }
 
     /// Leaves out what the agent handled over another protocol, before it was moved to this one, and remembers it by its new ids.
@@ -244,7 +246,7 @@ impl FolderReader<'_> {
         }
         let former = self.source.former_ids(&ids).await?;
         let former: Vec<Option<Vec<u8>>> = former.iter().map(|id| id.as_ref().map(source_key)).collect();
-        let handled = self.handled(former.iter().flatten().cloned().collect()).await?;
+        let handled = self.handled(&former.iter().flatten().cloned().collect::<Vec<_>>()).await?;
         let (mut fresh, mut known) = (Vec::new(), Vec::new());
         for (id, former) in ids.into_iter().zip(former) {
             match former.and_then(|former| handled.get(&former)) {
@@ -267,9 +269,9 @@ impl FolderReader<'_> {
     }
 
     /// What of these needs nothing more, with where it is archived.
-    async fn handled(&self, keys: Vec<Vec<u8>>) -> Result<HashMap<Vec<u8>, Option<i64>>> {
+    async fn handled(&self, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<i64>>> {
         let reader = self.ops.store.tenant(self.tenant);
-        let handled = reader.handled_items(&self.agent.id, self.folder.role.as_str(), &keys).await?;
+        let handled = reader.handled_items(&self.agent.id, self.folder.role.as_str(), keys).await?;
         // What was handled before the agent began to archive is archived now.
         let done = |item: &MailboxItem| item.message_number.is_some() || !self.purpose.archive;
         Ok(handled

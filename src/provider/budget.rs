@@ -107,6 +107,11 @@ impl Budget {
         .of("", "", false)
     }
 
+    /// Requests that may be under way at once.
+    pub(super) fn at_once(&self) -> usize {
+        self.most as usize
+    }
+
     /// Waits for the right to make a request, or one that counts for several: it takes as many places, as far as there are.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use crate::{
     domain::{SmtpSecurity, Timestamp, TrustedCertificate},
 };
 
-use outgoing::{hidden_recipients, message_id};
+use outgoing::{hidden_recipients, in_doubt, message_id};
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;

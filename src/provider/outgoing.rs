@@ -1,8 +1,8 @@
-//! What the headers of messages that are sent say.
+//! Messages that are sent: what their headers say, and what is said when it is not known what became of one.
 
 use mail_parser::MessageParser;
 
-use super::OutgoingMessage;
+use super::{ErrorClass, OutgoingMessage, ProviderError};
 
 /// Recipients that neither To nor Cc names. Exchange takes the others from the message itself.
 pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
@@ -23,6 +23,18 @@ pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
 pub(super) fn message_id(message: &OutgoingMessage) -> Option<String> {
     let headers = MessageParser::default().parse_headers(&message.raw[..])?;
     headers.message_id().map(|id| format!("<{id}>"))
+}
+
+/// What is said when a message was handed over and the answer got lost.
+pub(super) fn in_doubt(fault: ProviderError) -> ProviderError {
+    ProviderError {
+        class: ErrorClass::Unreachable,
+        problem: format!(
+            "{} It is not known whether the message was sent: look into Sent Items before it is sent again.",
+            fault.problem
+        ),
+        ..fault
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{EwsSource, errors::Fault, requests, responses};
 use crate::provider::{
     ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients,
-    message_id, net,
+    in_doubt, message_id, net,
 };
 
 #[async_trait]
@@ -23,14 +23,7 @@ impl MailSink for EwsSource {
             Err(fault) if fault.unclear && self.is_in_sent_items(message).await => Ok(Sent {
                 server_reply: "found in Sent Items".to_owned(),
             }),
-            Err(fault) if fault.unclear => Err(ProviderError {
-                class: ErrorClass::Unreachable,
-                problem: format!(
-                    "{} It is not known whether the message was sent: look into Sent Items before it is sent again.",
-                    fault.error.problem
-                ),
-                ..*fault.error
-            }),
+            Err(fault) if fault.unclear => Err(in_doubt(*fault.error)),
             Err(fault) => Err(fault.into()),
         }
     }

@@ -31,8 +31,6 @@ use crate::{
 
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
-/// Connections that are kept although nothing goes over them.
-const IDLE: usize = 4;
 /// Most cookies kept, and the longest, in bytes.
 const COOKIES: (usize, usize) = (32, 4096);
 
@@ -347,6 +345,10 @@ impl Transport {
         };
         let request =
             |builder: RequestBuilder| server.prepare(builder.build().map_err(|error| self.network.fault(&self.judge.host, error))?);
+        let broken = |error| Fault {
+            unclear: true,
+            ..server.fault(error).into()
+        };
         let answer = |response, lane, judged| Answer {
             response,
             lane: Some(lane),
@@ -367,12 +369,7 @@ impl Transport {
                         lane.connection = None;
                         continue;
                     }
-                    Err(SendError::Broken(error)) => {
-                        return Err(Fault {
-                            unclear: true,
-                            ..server.fault(error).into()
-                        });
-                    }
+                    Err(SendError::Broken(error)) => return Err(broken(error)),
                 }
             }
             let connection = lane.open(&server).await?;
@@ -408,12 +405,7 @@ impl Transport {
                 }
                 // Closed in between: the challenge is gone with it.
                 Err(SendError::NotSent) => lane.connection = None,
-                Err(SendError::Broken(error)) => {
-                    return Err(Fault {
-                        unclear: true,
-                        ..server.fault(error).into()
-                    });
-                }
+                Err(SendError::Broken(error)) => return Err(broken(error)),
             }
         }
         let words = "{host} closes its connections in the middle of logging in. Check what stands between here and the server: NTLM needs \
@@ -517,7 +509,7 @@ impl Transport {
 fn client(config: &EwsConfig) -> Result<Client, ProviderError> {
     let host = config.endpoint.host_str().unwrap_or_default();
     let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
-    let client = builder.pool_max_idle_per_host(IDLE).build();
+    let client = builder.pool_max_idle_per_host(config.budget.at_once()).build();
     client.map_err(|error| config.network.fault(host, error))
 }
 

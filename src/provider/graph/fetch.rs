@@ -15,7 +15,7 @@ use super::{
     changes::{Row, SIZE},
     codes::Meaning,
     errors::Fault,
-    transport::{AT_ONCE, IMMUTABLE, Request, Transport},
+    transport::{IMMUTABLE, Request, Transport},
 };
 use crate::{
     domain::Timestamp,
@@ -118,7 +118,7 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
     for places in fetch.plan(ids) {
         works.push(fetch.work(ids, places));
     }
-    let done: Vec<Vec<(usize, Fetched)>> = stream::iter(works).buffered(AT_ONCE).try_collect().await?;
+    let done: Vec<Vec<(usize, Fetched)>> = stream::iter(works).buffered(transport.at_once()).try_collect().await?;
     let mut done: Vec<(usize, Fetched)> = done.into_iter().flatten().collect();
     done.sort_unstable_by_key(|(place, _)| *place);
     let fetched = done.into_iter().map(|(_, fetched)| fetched).collect();

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{GraphSource, codes::Meaning, errors::Fault, transport::Request};
 use crate::provider::{
-    ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, net,
+    ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt, net,
 };
 
 /// Longest message that is sent, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat shorter
@@ -52,14 +52,7 @@ impl MailSink for GraphSource {
                 self.discard(&draft).await;
                 Err(fault.into())
             }
-            None => Err(ProviderError {
-                class: ErrorClass::Unreachable,
-                problem: format!(
-                    "{} It is not known whether the message was sent: look into Sent Items before it is sent again.",
-                    fault.error.problem
-                ),
-                ..*fault.error
-            }),
+            None => Err(in_doubt(*fault.error)),
         }
     }
 

@@ -23,8 +23,6 @@ use crate::{
     },
 };
 
-/// Requests at once that it makes sense to have ready: Microsoft takes 4 for an application and mailbox.
-pub(super) const AT_ONCE: usize = 4;
 /// Longest answer in JSON that is read, in bytes.
 const MAX_JSON: u64 = 16 << 20;
 /// Most that is read of an answer that reports a fault, in bytes.
@@ -91,7 +89,7 @@ impl Transport {
     pub(super) fn new(config: GraphConfig) -> Result<Self, ProviderError> {
         let host = config.endpoint.host_str().unwrap_or_default();
         let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
-        let client = builder.gzip(true).pool_max_idle_per_host(AT_ONCE).build();
+        let client = builder.gzip(true).pool_max_idle_per_host(config.budget.at_once()).build();
         let shown = config
             .endpoint
             .port()
@@ -107,6 +105,11 @@ impl Transport {
             network: config.network,
             rules: config.rules,
         })
+    }
+
+    /// Requests that may be under way at once.
+    pub(super) fn at_once(&self) -> usize {
+        self.budget.at_once()
     }
 
     /// The address of something in the mailbox.
