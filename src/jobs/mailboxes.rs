@@ -221,7 +221,12 @@ impl Reader {
         let waited = async {
             if folders.is_empty() {
                 *folders = source.folders().await?;
-                folders.retain(|folder| agent.settings.exchange.archive || folder.role == FolderRole::Inbox);
+                // What people file arrived in the inbox before, as a rule: the polls find the rest.
+                folders.retain(|folder| match folder.role {
+                    FolderRole::Inbox => true,
+                    FolderRole::Sent => agent.settings.exchange.archive,
+                    FolderRole::Other => false,
+                });
             }
             source.wait(folders, poll).await
         };

@@ -9,7 +9,7 @@ use super::{
         logins::{self, Basis},
     },
     login::{host_of_agent, tokens::LoginTokens},
-    mailbox::ReadError,
+    mailbox::{Glance, ReadError},
     maintenance, push,
 };
 use crate::{
@@ -28,6 +28,8 @@ pub struct Opened {
     pub mailbox: Arc<dyn ExchangeMailbox>,
     /// The maintenance account that it is opened through.
     pub account: Option<MaintenanceAccount>,
+    /// What a look at its folders told.
+    pub glance: Arc<Glance>,
 }
 
 /// Opens an agent's mailbox. Nothing is sent by this alone.
@@ -38,7 +40,11 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, Read
     let account = ops.store.tenant(tenant).account_of(agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
     let mailbox = exchange(ops, login)?;
-    Ok(Opened { mailbox, account })
+    Ok(Opened {
+        mailbox,
+        account,
+        glance: Arc::default(),
+    })
 }
 
 /// What an agent sends through, whatever its kind. Nothing is sent by this alone.

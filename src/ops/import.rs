@@ -24,6 +24,7 @@ pub async fn prepare(ops: &Ops, tenant: &str, messages: Vec<(String, Vec<u8>)>) 
     let purpose = Arc::new(Purpose {
         sweep: None,
         archive: true,
+        since: None,
     });
     let fetched = messages.into_iter().map(|(origin, raw)| {
         let message = Fetched::Message {

@@ -1,30 +1,28 @@
-//! Reading one mailbox to its end: list the changes, fetch what is new, handle it, remember the position.
+//! Reading one mailbox to its end, folder by folder.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    ops::AddAssign,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use futures::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{
     Ops, accounts,
     connect::{self, Opened},
+    folder::FolderReader,
     health::{self, Subject, Tried},
-    intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
+    intake::Purpose,
 };
 use crate::{
-    domain::{Agent, Error, OutcomeResult, Result},
-    provider::{ErrorClass, Folder, FolderRole, ItemId, MailSource, ProviderError},
-    store::{FolderPosition, MailboxItem, retrying},
+    domain::{Agent, Error, Result, error_chain},
+    provider::{ErrorClass, Folder, FolderRole, ProviderError},
 };
 
-/// Messages that are fetched at once.
-const FETCH: usize = 20;
-/// Bytes that are fetched at once, as far as sizes are known. One message may be larger.
-const FETCH_BYTES: u64 = 8 << 20;
-/// Fetches under way at once, so that the next one runs while this one is stored.
-const FETCHES: usize = 2;
-/// Fetches whose messages are stored in one transaction, when that many have arrived.
-const GATHERED: usize = 5;
+/// How long a folder in which nothing seems to happen is left alone.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What reading a mailbox did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +33,17 @@ pub struct Progress {
     pub matched: u64,
     /// Of these, newly archived.
     pub archived: u64,
+    /// Messages that were listed and were gone when they were to be fetched.
+    pub gone: u64,
+}
+
+impl AddAssign for Progress {
+    fn add_assign(&mut self, more: Self) {
+        self.handled += more.handled;
+        self.matched += more.matched;
+        self.archived += more.archived;
+        self.gone += more.gone;
+    }
 }
 
 /// Why reading a mailbox ended early.
@@ -69,7 +78,7 @@ pub async fn read(
     };
     let mut turn = accounts::turn(ops, tenant, subject.account).await?;
     let result = match turn.log_in(&*opened.mailbox).await {
-        Ok(folders) => read_folders(ops, tenant, agent, &*opened.mailbox, folders, &mut progress, report).await,
+        Ok(folders) => read_folders(ops, tenant, agent, opened, folders, &mut progress, report).await,
         Err(error) => Err(error.into()),
     };
     health::record(ops, tenant, subject, Tried::Read, result.as_ref().err()).await?;
@@ -82,239 +91,81 @@ async fn read_folders(
     ops: &Ops,
     tenant: &str,
     agent: &Agent,
-    source: &dyn MailSource,
+    opened: &Opened,
     folders: Vec<Folder>,
     progress: &mut Progress,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), ReadError> {
-    for folder in folders {
-        let sweep = agent.settings.exchange.case_sweep && folder.role == FolderRole::Inbox;
-        if !sweep && !agent.settings.exchange.archive {
+    for folder in &folders {
+        if !opened.glance.is_news(folder) {
             continue;
         }
-        let matcher = if sweep {
-            let settings = ops.store.tenant(tenant).settings().await?;
-            Some(
-                settings
-                    .choices
-                    .case_reference_format
-                    .matcher()
-                    .map_err(|error| ReadError::Service(Error::internal(error)))?,
-            )
-        } else {
-            None
+        let Some(purpose) = purpose(ops, tenant, agent, folder).await? else {
+            continue;
         };
-        let purpose = Arc::new(Purpose {
-            sweep: matcher,
-            archive: agent.settings.exchange.archive,
-        });
-        let mut reader = FolderReader {
-            ops,
-            tenant,
-            agent,
-            source,
-            folder: &folder,
-            purpose,
-            position: ops.store.tenant(tenant).folder_position(&agent.id, folder.role.as_str()).await?,
-            listed_anew: false,
-        };
-        while !reader.page(progress, report).await? {}
+        let mut reader = FolderReader::new(ops, tenant, agent, opened, folder, purpose).await?;
+        match reader.read(progress, report).await {
+            Ok(()) => opened.glance.seen(folder),
+            // One that somebody deletes or locks stops no other.
+            Err(ReadError::Provider(error)) if folder.role == FolderRole::Other && is_about_the_folder(error.class) => {
+                tracing::warn!(agent = %agent.id, error = %error_chain(&error), "a folder is passed over");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
 
-struct FolderReader<'a> {
-    ops: &'a Ops,
-    tenant: &'a str,
-    agent: &'a Agent,
-    source: &'a dyn MailSource,
-    folder: &'a Folder,
-    purpose: Arc<Purpose>,
-    position: FolderPosition,
-    /// Whether the server lost the state in this read already.
-    listed_anew: bool,
+fn is_about_the_folder(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::Refused | ErrorClass::StateLost | ErrorClass::Malformed)
 }
 
-impl FolderReader<'_> {
-    /// Handles a page of changes. Returns whether it was the last.
-    async fn page(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<bool, ReadError> {
-        let page = match self.source.changes(self.folder, self.position.state.as_deref()).await {
-            Ok(page) => page,
-            Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() && !self.listed_anew => {
-                // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
-                tracing::warn!(agent = %self.agent.id, folder = self.folder.role.as_str(), "the server lost the sync state, listing the folder anew");
-                self.commit(Vec::new(), None, progress).await?;
-                // Once in a while: a server that forgets again at once is given a rest.
-                self.listed_anew = true;
-                return Ok(false);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let mut fresh = self.not_handled(page.upserts).await?;
-        if page.listing && !fresh.is_empty() {
-            fresh = self.not_handled_before(fresh).await?;
-        }
-        let stale = self.position.state == Some(page.state.clone());
-        if fresh.is_empty() {
-            if !stale {
-                self.commit(Vec::new(), Some(page.state), progress).await?;
-            } else if !page.last {
-                return Err(ReadError::Provider(ProviderError::new(
-                    ErrorClass::Malformed,
-                    "The server lists the same changes over and over. Look into the event log of the Exchange server.",
-                )));
-            }
-            return Ok(page.last);
-        }
-        let chunks = chunks(fresh, &page.sizes, self.ops.limits.max_message_bytes);
-        let last = chunks.len() - 1;
-        let (ops, tenant, source, purpose) = (self.ops, self.tenant, self.source, self.purpose.clone());
-        let mut fetches = stream::iter(chunks)
-            .map(move |ids| fetch(ops, tenant, source, ids, purpose.clone()))
-            .buffered(FETCHES)
-            .enumerate();
-        let (sender, mut receiver) = mpsc::channel(GATHERED);
-        let fetching = async move {
-            while let Some(fetched) = fetches.next().await {
-                // An error means that nothing more is wanted.
-                if sender.send(fetched).await.is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        // What arrives while a transaction runs goes into the next one together: small ones cost the most of a long history.
-        let storing = async {
-            let mut arrived = Vec::new();
-            while receiver.recv_many(&mut arrived, GATHERED).await > 0 {
-                let (mut items, mut state, mut fault) = (Vec::new(), self.position.state.clone(), None);
-                for (index, fetched) in arrived.drain(..) {
-                    match fetched {
-                        Ok(more) => items.extend(more),
-                        Err(error) => {
-                            fault = Some(error);
-                            break;
-                        }
-                    }
-                    // The position moves only with the last message of the page.
-                    if index == last {
-                        state = Some(page.state.clone());
-                    }
-                }
-                if !items.is_empty() {
-                    self.commit(items, state, progress).await?;
-                    report(*progress);
-                }
-                if let Some(fault) = fault {
-                    return Err(fault);
-                }
-            }
-            Ok(())
-        };
-        tokio::try_join!(fetching, storing)?;
-        Ok(page.last)
+/// What a folder is read for. `None`: for nothing.
+pub(super) async fn purpose(ops: &Ops, tenant: &str, agent: &Agent, folder: &Folder) -> Result<Option<Arc<Purpose>>> {
+    let archive = agent.settings.exchange.archive;
+    let sweep = agent.settings.exchange.case_sweep && folder.role != FolderRole::Sent;
+    if !sweep && !archive {
+        return Ok(None);
     }
-
-    async fn commit(&mut self, items: Vec<intake::Item>, next_state: Option<String>, progress: &mut Progress) -> Result<(), ReadError> {
-        let batch = Batch {
-            agent: self.agent,
-            folder: self.folder.role,
-            position: &self.position,
-            next_state,
-            items: &items,
-        };
-        let result = intake::commit(self.ops, self.tenant, &batch).await?;
-        self.position = result.position;
-        progress.handled += result.handled;
-        progress.archived += result.archived;
-        progress.matched += result.results.iter().filter(|result| **result == OutcomeResult::Matched).count() as u64;
-        Ok(())
-    }
-
-    async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
-        let handled = self.handled(&keys).await?;
-        let fresh = ids.into_iter().zip(&keys).filter(|(_, key)| !handled.contains_key(*key));
-        Ok(fresh.map(|(id, _)| id).collect())
-    }
-
-    /// Leaves out what the agent handled over another protocol, before it was moved to this one, and remembers it by its new ids.
-    async fn not_handled_before(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>, ReadError> {
-        let (agent, folder) = (&self.agent.id, self.folder.role.as_str());
-        if !self.ops.store.tenant(self.tenant).has_handled(agent, folder).await? {
-            return Ok(ids);
-        }
-        let former = self.source.former_ids(&ids).await?;
-        let former: Vec<Option<Vec<u8>>> = former.iter().map(|id| id.as_ref().map(source_key)).collect();
-        let handled = self.handled(&former.iter().flatten().cloned().collect::<Vec<_>>()).await?;
-        let (mut fresh, mut known) = (Vec::new(), Vec::new());
-        for (id, former) in ids.into_iter().zip(former) {
-            match former.and_then(|former| handled.get(&former)) {
-                Some(message_number) => known.push(MailboxItem {
-                    source_key: source_key(&id),
-                    message_number: *message_number,
-                }),
-                None => fresh.push(id),
-            }
-        }
-        if !known.is_empty() {
-            retrying(|| async {
-                let mut writer = self.ops.store.begin(self.tenant).await?;
-                writer.insert_items(agent, folder, known.clone()).await?;
-                writer.commit().await
-            })
-            .await?;
-        }
-        Ok(fresh)
-    }
-
-    /// What of these needs nothing more, with where it is archived.
-    async fn handled(&self, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<i64>>> {
-        let reader = self.ops.store.tenant(self.tenant);
-        let handled = reader.handled_items(&self.agent.id, self.folder.role.as_str(), keys).await?;
-        // What was handled before the agent began to archive is archived now.
-        let done = |item: &MailboxItem| item.message_number.is_some() || !self.purpose.archive;
-        Ok(handled
-            .into_iter()
-            .filter(done)
-            .map(|item| (item.source_key, item.message_number))
-            .collect())
-    }
+    let matcher = if sweep {
+        let settings = ops.store.tenant(tenant).settings().await?;
+        Some(settings.choices.case_reference_format.matcher().map_err(Error::internal)?)
+    } else {
+        None
+    };
+    Ok(Some(Arc::new(Purpose {
+        sweep: matcher,
+        archive,
+        // What was filed before the agent came is nobody's new mail.
+        since: (folder.role == FolderRole::Other && !archive).then_some(agent.created),
+    })))
 }
 
-/// Divides messages into what is fetched at once. Those over the limit are not loaded, so they weigh nothing.
-fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec<Vec<ItemId>> {
-    let mut chunks: Vec<Vec<ItemId>> = Vec::new();
-    let mut weight = 0;
-    for id in ids {
-        let size = sizes.get(&id).copied().filter(|size| *size <= max_bytes).unwrap_or(0);
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < FETCH && weight + size <= FETCH_BYTES => {
-                weight += size;
-                chunk.push(id);
-            }
-            _ => {
-                weight = size;
-                chunks.push(vec![id]);
-            }
-        }
-    }
-    chunks
+/// What a look at a mailbox's folders told, so that those in which nothing happens are left alone for a while. A server says of all folders
+/// at once how many messages they hold; one that came while another went is found by the look once in an hour.
+#[derive(Debug, Default)]
+pub struct Glance {
+    // Held for a look-up only.
+    totals: Mutex<HashMap<String, (u64, Instant)>>,
 }
 
-/// Fetches messages and gets them ready to be stored.
-async fn fetch(
-    ops: &Ops,
-    tenant: &str,
-    source: &dyn MailSource,
-    ids: Vec<ItemId>,
-    purpose: Arc<Purpose>,
-) -> Result<Vec<intake::Item>, ReadError> {
-    let fetched = source.fetch(&ids, ops.limits.max_message_bytes).await?;
-    let mut items = prepare_all(ids.into_iter().zip(fetched).collect(), purpose).await?;
-    let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
-    place_large(ops, tenant, blobs).await?;
-    Ok(items)
+impl Glance {
+    fn is_news(&self, folder: &Folder) -> bool {
+        let (FolderRole::Other, Some(total)) = (folder.role, folder.total) else {
+            return true;
+        };
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals
+            .get(&folder.id)
+            .is_none_or(|(before, at)| *before != total || at.elapsed() > LOOK_AGAIN)
+    }
+
+    fn seen(&self, folder: &Folder) {
+        if let (FolderRole::Other, Some(total)) = (folder.role, folder.total) {
+            let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.insert(folder.id.clone(), (total, Instant::now()));
+        }
+    }
 }
 
 /// Opens an agent's mailbox, see [`connect::open`], or keeps in its health why not.
@@ -328,24 +179,5 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, Read
             health::record_unopened(ops, tenant, agent, &error).await?;
             Err(error)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_are_bounded_by_number_and_by_weight() {
-        let check = |sizes: &[u64], expected: &[usize]| {
-            let ids: Vec<ItemId> = (0..sizes.len()).map(|index| ItemId(index.to_string())).collect();
-            let known = ids.iter().cloned().zip(sizes.iter().copied()).collect();
-            let lengths: Vec<usize> = chunks(ids, &known, 64 << 20).iter().map(Vec::len).collect();
-            assert_eq!(lengths, expected, "{sizes:?}");
-        };
-        check(&[], &[]);
-        check(&[1; 45], &[20, 20, 5]);
-        check(&[5 << 20, 5 << 20, 1, 60 << 20, 1], &[1, 2, 1, 1]);
-        check(&[1, 1 << 30, 1], &[3]);
     }
 }

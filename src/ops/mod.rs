@@ -7,6 +7,7 @@ pub mod audit;
 pub mod check;
 pub mod connect;
 pub mod directory;
+mod folder;
 pub mod health;
 pub mod import;
 mod intake;

@@ -195,10 +195,29 @@ fn outgoing(from: &str, recipients: &[&str]) -> OutgoingMessage {
 async fn folders_are_found() {
     Bench::each(async |bench| {
         bench.deliver(1);
-        let folders = bench.mailbox.folders().await.unwrap();
-        let seen: Vec<_> = folders.iter().map(|folder| (folder.role, folder.total)).collect();
-        assert_eq!(seen, [(FolderRole::Inbox, Some(1)), (FolderRole::Sent, Some(0))]);
-        assert_ne!(folders[0].id, folders[1].id);
+        let made = |parent, name| bench.exchange.make_folder(ANNA, parent, name);
+        let acme = made(made(FolderKind::Inbox, "Customers"), "Acme & Söhne");
+        made(FolderKind::Drafts, "Templates");
+        bench.exchange.deliver(ANNA, acme, message(7), Timestamp::from_seconds(7));
+        // What is not known yet and what is.
+        for _ in 0..2 {
+            let folders = bench.mailbox.folders().await.unwrap();
+            let seen: Vec<_> = folders
+                .iter()
+                .map(|folder| (folder.role, folder.path.as_str(), folder.total))
+                .collect();
+            let expected = [
+                (FolderRole::Inbox, "Inbox", Some(1)),
+                (FolderRole::Sent, "Sent Items", Some(0)),
+                (FolderRole::Other, "Deleted Items", Some(0)),
+                (FolderRole::Other, "Inbox/Customers", Some(0)),
+                (FolderRole::Other, "Inbox/Customers/Acme & Söhne", Some(1)),
+            ];
+            assert_eq!(seen, expected);
+            let filed = bench.mailbox.changes(&folders[4], None).await.unwrap();
+            assert_eq!(filed.upserts.len(), 1);
+            assert_eq!(filed.received.get(&filed.upserts[0]), Some(&Timestamp::from_seconds(7)));
+        }
     })
     .await;
 }
@@ -464,7 +483,7 @@ async fn faults_have_their_classes_and_pass() {
 async fn a_token_that_is_refused_is_replaced_once() {
     Bench::each(async |bench| {
         bench.exchange.set_tokens(Some(Arc::new(|token| by_anna(token, false))));
-        assert_eq!(bench.mailbox.folders().await.unwrap().len(), 2);
+        assert_eq!(bench.mailbox.folders().await.unwrap().len(), 3);
         bench.exchange.set_tokens(Some(Arc::new(|_| None)));
         let error = bench.mailbox.folders().await.unwrap_err();
         assert_eq!(error.class, ErrorClass::LoginRequired, "{error:?}");

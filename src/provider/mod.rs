@@ -6,6 +6,7 @@ mod connector;
 #[cfg(test)]
 mod contract;
 pub mod ews;
+mod folders;
 pub mod graph;
 pub mod net;
 pub mod oauth;
@@ -21,6 +22,7 @@ pub mod web;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 use bytes::Bytes;
 
 use crate::{
@@ -41,7 +43,8 @@ pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 /// Every call has a timeout and a size limit of its own, retries nothing but a dead idle connection, and may be dropped at any time.
 #[async_trait]
 pub trait MailSource: Send + Sync {
-    /// Logs in and finds the folders that are read.
+    /// Logs in and finds the folders that hold mail which came or went: the inbox, Sent Items, and where people and rules file mail, the
+    /// bin too. Drafts, junk and the like are left out. Where the login may not list folders, the first two.
     ///
     /// # Errors
     /// See [`ErrorClass`].
@@ -229,8 +232,36 @@ pub struct Folder {
     pub role: FolderRole,
     /// Opaque id at the server.
     pub id: String,
+    /// Its name behind those of the folders that it lies in, such as `Inbox/Customers`. Possibly empty.
+    pub path: String,
     /// Messages in it, when the server said so.
     pub total: Option<u64>,
+}
+
+impl Folder {
+    /// What it is called in the database: the same over every protocol.
+    pub fn key(&self) -> String {
+        match self.role {
+            FolderRole::Inbox => "inbox".to_owned(),
+            FolderRole::Sent => "sent".to_owned(),
+            FolderRole::Other => {
+                // Graph writes the ids of EWS in the alphabet for URLs.
+                let id = self.id.replace('/', "_").replace('+', "-");
+                let digest = digest::digest(&digest::SHA256, id.as_bytes());
+                let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+                format!("other-{hex}")
+            }
+        }
+    }
+
+    /// What it is called towards people.
+    pub fn label(&self) -> String {
+        match self.role {
+            FolderRole::Inbox => "inbox".to_owned(),
+            FolderRole::Sent => "sent".to_owned(),
+            FolderRole::Other => self.path.clone(),
+        }
+    }
 }
 
 /// What a folder is for.
@@ -240,16 +271,8 @@ pub enum FolderRole {
     Inbox,
     /// Copies of what was sent.
     Sent,
-}
-
-impl FolderRole {
-    /// The name in the database, in logs and towards callers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbox => "inbox",
-            Self::Sent => "sent",
-        }
-    }
+    /// Where people or rules file mail that came or went.
+    Other,
 }
 
 /// Opaque id of a message at its server. Case matters; up to some hundred bytes.
@@ -263,6 +286,8 @@ pub struct ChangePage {
     pub upserts: Vec<ItemId>,
     /// Sizes of messages in bytes, as far as the server tells them here.
     pub sizes: HashMap<ItemId, u64>,
+    /// When the mailbox received messages, as far as the server tells it here. It does in folders of the role [`FolderRole::Other`].
+    pub received: HashMap<ItemId, Timestamp>,
     /// Messages that left the folder.
     pub removals: Vec<ItemId>,
     /// Where the next page begins. Store it only together with the work of this page.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::{
     TenantStore, Writer, corrupt,
@@ -62,24 +62,21 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(to_outcome).collect()
     }
 
-    /// Tells which identities were swept before, in any mailbox, with a result that settles it.
+    /// Tells which identities were swept before: in any mailbox with a result that settles it, or in the mailbox of `agent` with whatever
+    /// result.
     ///
     /// # Errors
     /// As the database's.
-    pub async fn swept_identities(&self, identities: &[Vec<u8>]) -> Result<HashSet<Vec<u8>>> {
+    pub async fn swept_identities(&self, identities: &[Vec<u8>], agent: Option<&str>) -> Result<HashSet<Vec<u8>>> {
+        let settling = OutcomeResult::ALL.iter().filter(|result| result.settles());
+        let settled = outcome::Column::Result.is_in(settling.map(|result| result.as_str()));
+        let here = agent.map(|agent| outcome::Column::AgentId.eq(agent));
         let rows: Vec<Vec<u8>> = outcome::Entity::find()
             .select_only()
             .column(outcome::Column::Identity)
             .filter(outcome::Column::TenantId.eq(&*self.tenant))
             .filter(outcome::Column::Identity.is_in(identities.iter().cloned()))
-            .filter(
-                outcome::Column::Result.is_in(
-                    OutcomeResult::ALL
-                        .iter()
-                        .filter(|result| result.settles())
-                        .map(|result| result.as_str()),
-                ),
-            )
+            .filter(Condition::any().add(settled).add_option(here))
             .into_tuple()
             .all(&self.conn)
             .await

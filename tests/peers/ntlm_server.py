@@ -1,9 +1,9 @@
 """An Exchange server that takes logins by NTLM or Negotiate only, with pyspnego as the judge.
 
 Channel bindings (Extended Protection) are required: a login that did not come over this very certificate is refused, like a wrong password.
-Whoever is logged in gets the same canned answer to everything.
+Whoever is logged in gets one of two canned answers, `changes.xml` to SyncFolderItems and `inbox.xml` to all else.
 
-    python ntlm_server.py CERTIFICATE_AND_KEY.pem ANSWER.xml NTLM|Negotiate [closing|cutting|proxied|basic]
+    python ntlm_server.py CERTIFICATE_AND_KEY.pem FOLDER_OF_ANSWERS NTLM|Negotiate [closing|cutting|proxied|basic]
 
     closing  closes each connection after an answer to somebody who is logged in
     cutting  closes each connection after its challenge
@@ -20,16 +20,16 @@ import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings
 
 
 def main() -> None:
-    certificate, answer, scheme, *more = sys.argv[1:]
+    certificate, answers, scheme, *more = sys.argv[1:]
     mode = more[0] if more else ""
-    with open(answer, "rb") as file:
-        body = file.read()
+    changes, inbox = (Path(answers, name).read_bytes() for name in ("changes.xml", "inbox.xml"))
     with open(certificate, encoding="ascii") as file:
         pem = file.read()
     end = "-----END CERTIFICATE-----"
@@ -53,7 +53,7 @@ def main() -> None:
                 pass
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             before = self.user is not None
             offers = [scheme, 'Basic realm="mail"'] if mode == "basic" else [scheme]
             given = self.headers.get("Authorization", "")
@@ -68,7 +68,7 @@ def main() -> None:
             sys.stdout.write(f"{who} {'again' if before else 'new'}\n")
             sys.stdout.flush()
             if self.user:
-                self.answer(200, body)
+                self.answer(200, changes if b"<m:SyncFolderItems" in request else inbox)
             else:
                 self.answer(401, b"", offers)
 

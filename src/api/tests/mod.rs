@@ -61,6 +61,7 @@ impl MailSource for Mailbox {
         Ok(vec![Folder {
             role: FolderRole::Inbox,
             id: "inbox".to_owned(),
+            path: String::new(),
             total: Some(1),
         }])
     }

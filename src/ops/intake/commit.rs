@@ -15,7 +15,7 @@ use crate::{
         OutcomeResult, Result, TenantChoices, Timestamp,
     },
     ops::{Ops, directory::link_owners},
-    provider::FolderRole,
+    provider::{Folder, FolderRole},
     store::{FolderPosition, KnownAddress, KnownMessage, MailboxItem, NewBlob, NewMessage, SearchWords, Writer, retrying},
 };
 
@@ -30,7 +30,7 @@ pub struct Batch<'a> {
     /// The agent whose mailbox it is.
     pub agent: &'a Agent,
     /// The folder.
-    pub folder: FolderRole,
+    pub folder: &'a Folder,
     /// Where it stands now.
     pub position: &'a FolderPosition,
     /// Where it stands afterwards.
@@ -63,15 +63,8 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
     let result = retrying(|| async {
         let now = ops.now();
         let mut writer = ops.store.begin_alone(tenant).await?;
-        let position = writer
-            .move_position(
-                &batch.agent.id,
-                batch.folder.as_str(),
-                batch.position,
-                batch.next_state.clone(),
-                now,
-            )
-            .await?;
+        let (folder, next) = (batch.folder.key(), batch.next_state.clone());
+        let position = writer.move_position(&batch.agent.id, &folder, batch.position, next, now).await?;
         let agent = writer.agent(&batch.agent.id).await?.filter(Agent::is_active);
         let agent = agent.ok_or_else(|| Error::stale(format!("agents/{}", batch.agent.id)))?;
         let mut result = Work::begin(ops, &mut writer, Some((&agent, batch.folder)), batch.items, now)
@@ -110,7 +103,7 @@ pub async fn commit_import(ops: &Ops, tenant: &str, items: &[Item]) -> Result<Ba
 struct Work<'a> {
     ops: &'a Ops,
     writer: &'a mut Writer,
-    mailbox: Option<(&'a Agent, FolderRole)>,
+    mailbox: Option<(&'a Agent, &'a Folder)>,
     now: Timestamp,
     choices: TenantChoices,
     ours: OurAddresses,
@@ -131,7 +124,7 @@ impl<'a> Work<'a> {
     async fn begin(
         ops: &'a Ops,
         writer: &'a mut Writer,
-        mailbox: Option<(&'a Agent, FolderRole)>,
+        mailbox: Option<(&'a Agent, &'a Folder)>,
         items: &'a [Item],
         now: Timestamp,
     ) -> Result<Self> {
@@ -142,7 +135,7 @@ impl<'a> Work<'a> {
         let mut only_to_archive = HashSet::new();
         if let Some((agent, folder)) = mailbox {
             let keys: Vec<Vec<u8>> = items.iter().map(|item| item.key.clone()).collect();
-            for known in writer.handled_items(&agent.id, folder.as_str(), &keys).await? {
+            for known in writer.handled_items(&agent.id, &folder.key(), &keys).await? {
                 let done = known.message_number.is_some() || !agent.settings.exchange.archive;
                 if done { &mut seen } else { &mut only_to_archive }.insert(known.source_key);
             }
@@ -179,12 +172,13 @@ impl<'a> Work<'a> {
     }
 
     async fn finish(mut self) -> Result<BatchResult> {
-        if let Some((agent, FolderRole::Inbox)) = self.mailbox
-            && agent.settings.exchange.case_sweep
-        {
-            self.sweep(agent).await?;
+        if let Some((agent, folder)) = self.mailbox {
+            let rest = match folder.role {
+                FolderRole::Inbox | FolderRole::Other if agent.settings.exchange.case_sweep => self.sweep(agent, folder).await?,
+                FolderRole::Inbox | FolderRole::Sent | FolderRole::Other => self.fresh.clone(),
+            };
+            self.note_what_is_not_kept(agent, folder, &rest);
         }
-        self.note_what_is_not_kept();
         if !self.new_contacts.is_empty() {
             self.writer.upsert_contacts(&self.new_contacts).await?;
             let owners = link_owners(self.new_contacts.iter());
@@ -205,7 +199,7 @@ impl<'a> Work<'a> {
                 message_number: archived.as_ref().map(|(number, _)| *number),
             });
             let items = items.collect();
-            self.writer.insert_items(&agent.id, folder.as_str(), items).await?;
+            self.writer.insert_items(&agent.id, &folder.key(), items).await?;
             let count = |test: fn(OutcomeResult) -> bool| {
                 let number = result.results.iter().filter(|result| test(**result)).count();
                 i64::try_from(number).unwrap_or(i64::MAX)
@@ -220,20 +214,38 @@ impl<'a> Work<'a> {
         Ok(result)
     }
 
-    /// Decides about every message of the inbox, one after the other, since each may change what the next one meets.
-    async fn sweep(&mut self, agent: &Agent) -> Result<()> {
+    /// Decides about every message, one after the other, since each may change what the next one meets.
+    ///
+    /// What people filed came through the inbox as a rule, and was decided about there. It is looked at for what a person or a rule took
+    /// out of the inbox before it was read there, since the agent is there; so nothing is said twice of a message, nor of sent ones.
+    ///
+    /// Returns the messages that are too old for it.
+    async fn sweep(&mut self, agent: &Agent, folder: &Folder) -> Result<Vec<(&'a Item, &'a Prepared)>> {
+        let filed = folder.role == FolderRole::Other;
         let identities: Vec<Vec<u8>> = self.fresh.iter().map(|(_, message)| message.parsed.identity.0.to_vec()).collect();
-        let mut swept = self.writer.swept_identities(&identities).await?;
+        let mut swept = self
+            .writer
+            .swept_identities(&identities, filed.then_some(agent.id.as_str()))
+            .await?;
         let references: HashSet<String> = self
             .fresh
             .iter()
             .flat_map(|(_, message)| message.candidates.iter().cloned())
             .collect();
         let cases = self.writer.cases_by_reference(&references).await?;
+        let mut too_old = Vec::new();
         let own_marks = self.ops.sealer.bind("own-mail", self.writer.tenant_id());
         for index in 0..self.fresh.len() {
             let (item, message) = self.fresh[index];
             if self.is_only_to_archive(item) {
+                continue;
+            }
+            let identity = &message.parsed.identity.0;
+            if filed && self.received(message) < agent.created {
+                too_old.push((item, message));
+                continue;
+            }
+            if filed && swept.contains(identity.as_slice()) {
                 continue;
             }
             let knowledge = Knowledge {
@@ -246,25 +258,25 @@ impl<'a> Work<'a> {
                 swept: &swept,
             };
             let mut decision = decide(message, &knowledge);
+            if filed && decision.result == OutcomeResult::OwnMessage {
+                continue;
+            }
             if decision.result == OutcomeResult::Matched && self.is_loop(message, &decision).await? {
                 decision.result = OutcomeResult::Loop;
                 decision.detail = "This sender sent too many messages within an hour. It is set aside and can be replayed.".to_owned();
             }
-            if decision.result.settles() {
-                swept.insert(message.parsed.identity.0.to_vec());
+            if filed || decision.result.settles() {
+                swept.insert(identity.to_vec());
             }
-            self.record(agent, item, message, decision)?;
+            self.record((agent, folder), item, message, decision)?;
         }
-        Ok(())
+        Ok(too_old)
     }
 
-    /// A message of a folder that is not swept leaves an outcome when it cannot be archived either, so that it is not lost unseen.
-    fn note_what_is_not_kept(&mut self) {
-        let Some((agent, folder)) = self.mailbox.filter(|_| self.outcomes.is_empty()) else {
-            return;
-        };
+    /// A message that is not swept leaves an outcome when it cannot be archived either, so that it is not lost unseen.
+    fn note_what_is_not_kept(&mut self, agent: &Agent, folder: &Folder, messages: &[(&Item, &Prepared)]) {
         let mut noted = Vec::new();
-        for (item, message) in self.fresh.iter().filter(|(item, _)| !self.is_only_to_archive(item)) {
+        for (item, message) in messages.iter().filter(|(item, _)| !self.is_only_to_archive(item)) {
             let (result, detail) = match (message.too_large, &message.unparsable) {
                 (Some(size), _) => (OutcomeResult::TooLarge, too_large(size)),
                 (None, Some(reason)) if message.blob.is_none() => (OutcomeResult::Unparsable, reason.clone()),
@@ -272,7 +284,7 @@ impl<'a> Work<'a> {
             };
             noted.push(self.outcome(agent, folder, item, message, result, detail));
         }
-        self.outcomes = noted;
+        self.outcomes.extend(noted);
     }
 
     fn is_only_to_archive(&self, item: &Item) -> bool {
@@ -304,10 +316,10 @@ impl<'a> Work<'a> {
     }
 
     /// Writes down a decision: the outcome, and for a match the note, its contact and the events.
-    fn record(&mut self, agent: &Agent, item: &Item, message: &Prepared, decision: Decision<'_>) -> Result<()> {
+    fn record(&mut self, (agent, folder): (&Agent, &Folder), item: &Item, message: &Prepared, decision: Decision<'_>) -> Result<()> {
         let parsed = &message.parsed;
         let received = self.received(message);
-        let mut outcome = self.outcome(agent, FolderRole::Inbox, item, message, decision.result, decision.detail);
+        let mut outcome = self.outcome(agent, folder, item, message, decision.result, decision.detail);
         outcome.case = decision.case.map(|case| case.id.clone());
         if let (OutcomeResult::Matched, Some(case)) = (decision.result, decision.case) {
             let (contact, contact_created) = match decision.contact {
@@ -349,20 +361,12 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn outcome(
-        &self,
-        agent: &Agent,
-        folder: FolderRole,
-        item: &Item,
-        message: &Prepared,
-        result: OutcomeResult,
-        detail: String,
-    ) -> Outcome {
+    fn outcome(&self, agent: &Agent, folder: &Folder, item: &Item, message: &Prepared, result: OutcomeResult, detail: String) -> Outcome {
         let parsed = &message.parsed;
         Outcome {
             id: self.ops.ids.next(),
             agent: agent.id.clone(),
-            folder: folder.as_str().to_owned(),
+            folder: folder.label(),
             source_id: item.source.0.clone(),
             result,
             detail,

@@ -21,6 +21,8 @@ pub struct Purpose {
     pub sweep: Option<CaseReferenceMatcher>,
     /// Whether the message is archived.
     pub archive: bool,
+    /// Messages received before are of no interest.
+    pub since: Option<Timestamp>,
 }
 
 /// One message of a mailbox, ready for its transaction.

@@ -15,11 +15,11 @@ use futures::future::try_join_all;
 use super::{
     codes::{Meaning, ServerError},
     errors::{Fault, Hint, Judge},
-    requests, responses,
+    folders, requests, responses,
     responses::Item,
     transport::Transport,
 };
-use crate::provider::{ErrorClass, Fetched, FolderRole, ItemId, patience::ItemFaults};
+use crate::provider::{ErrorClass, Fetched, ItemId, patience::ItemFaults};
 
 /// Most bytes in such a request, as far as sizes are known. One message may be larger.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -259,9 +259,7 @@ impl Fetch<'_> {
         }
         // A single private message may be denied; when all are, the right to the mailbox may be gone, and then nothing is broken.
         if denied.is_some() && !some_good {
-            let role = [FolderRole::Inbox];
-            let body = self.transport.call(requests::get_folders(&role, self.transport.mailbox())).await?;
-            responses::folders(&self.transport.judge, &role, &body)?;
+            folders::inbox(self.transport).await?;
         }
         let judge = &self.transport.judge;
         fetched

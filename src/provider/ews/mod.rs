@@ -7,6 +7,7 @@
 //! | `ntlm`, `lanes` | logging in by NTLM, and the connections that stay logged in |
 //! | `requests`, `responses` | SOAP both ways |
 //! | `xml` | answers as a tree |
+//! | `folders` | which folders are read |
 //! | `fetch` | messages in batches |
 //! | `send` | messages the other way, and checks of a connection |
 //! | `watch`, `splitter` | notifications, and where their envelopes end |
@@ -15,6 +16,7 @@
 mod codes;
 mod errors;
 mod fetch;
+mod folders;
 mod lanes;
 mod ntlm;
 mod requests;
@@ -35,7 +37,8 @@ use zeroize::Zeroizing;
 
 use self::{fetch::Memory, transport::Transport, watch::Watch};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, budget::Budget, net::Network,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, MailSource, ProviderError, budget::Budget, folders::Places,
+    net::Network,
 };
 
 /// How to reach and log in to a mailbox.
@@ -127,6 +130,7 @@ impl fmt::Debug for EwsConfig {
 /// [wait]: MailSource::wait
 pub struct EwsSource {
     transport: Transport,
+    places: Places,
     memory: Memory,
     watch: Watch,
 }
@@ -140,6 +144,7 @@ impl EwsSource {
         let batch = config.batch;
         Ok(Self {
             transport: Transport::new(config)?,
+            places: Places::default(),
             memory: Memory::new(batch),
             watch: Watch::default(),
         })
@@ -157,13 +162,15 @@ impl fmt::Debug for EwsSource {
 #[async_trait]
 impl MailSource for EwsSource {
     async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
-        let roles = [FolderRole::Inbox, FolderRole::Sent];
-        let body = self.transport.call(requests::get_folders(&roles, self.transport.mailbox())).await?;
-        Ok(responses::folders(&self.transport.judge, &roles, &body)?)
+        let transport = &self.transport;
+        let found = self
+            .places
+            .folders(|| folders::named(transport), |known| folders::list(transport, known));
+        Ok(found.await?)
     }
 
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
-        let body = self.transport.call(requests::sync_folder_items(&folder.id, state)).await?;
+        let body = self.transport.call(requests::sync_folder_items(folder, state)).await?;
         let (mut page, sizes) = responses::changes(&self.transport.judge, state, &body)?;
         page.sizes = sizes.iter().cloned().collect();
         self.memory.remember(sizes);

@@ -9,6 +9,8 @@ use crate::provider::{Folder, FolderRole, ItemId};
 
 /// Most changes in a page; the server gives no more.
 const PAGE: usize = 512;
+/// Folders in a page; the server gives no more.
+const FOLDERS: usize = 1000;
 /// Minutes after which the server ends a notification stream by itself; the most it takes.
 const STREAM_MINUTES: u32 = 30;
 
@@ -55,13 +57,11 @@ impl Request {
     }
 }
 
-/// The name that Exchange has for a folder.
-pub(super) fn distinguished_id(role: FolderRole) -> &'static str {
-    match role {
-        FolderRole::Inbox => "inbox",
-        FolderRole::Sent => "sentitems",
-    }
-}
+/// The names that Exchange has for folders.
+pub(super) const INBOX: &str = "inbox";
+pub(super) const SENT: &str = "sentitems";
+/// Those of folders without mail that came or went.
+pub(super) const LEFT_OUT: [&str; 5] = ["drafts", "outbox", "junkemail", "syncissues", "conversationhistory"];
 
 fn mailbox_element(address: &str) -> String {
     format!("<t:Mailbox><t:EmailAddress>{}</t:EmailAddress></t:Mailbox>", escape(address))
@@ -89,7 +89,7 @@ pub(super) fn create_item(message: &[u8], hidden: &[&str], mailbox: Option<&str>
             r#"<m:SavedItemFolderId><t:DistinguishedFolderId Id="{folder}">{mailbox}</t:DistinguishedFolderId></m:SavedItemFolderId>"#,
             r#"<m:Items><t:Message><t:MimeContent CharacterSet="UTF-8">{mime}</t:MimeContent>{bcc}</t:Message></m:Items>"#
         ),
-        folder = distinguished_id(FolderRole::Sent),
+        folder = SENT,
         mailbox = mailbox.map_or_else(String::new, mailbox_element),
         mime = STANDARD.encode(message),
         bcc = bcc,
@@ -108,22 +108,21 @@ pub(super) fn find_sent(message_id: &str, mailbox: Option<&str>) -> Request {
             r#"<m:ParentFolderIds><t:DistinguishedFolderId Id="{folder}">{mailbox}</t:DistinguishedFolderId></m:ParentFolderIds>"#,
         ),
         message_id = escape(message_id),
-        folder = distinguished_id(FolderRole::Sent),
+        folder = SENT,
         mailbox = mailbox.map_or_else(String::new, mailbox_element),
     );
     Request::with_attributes("FindItem", r#" Traversal="Shallow""#, &content)
 }
 
-/// Asks for the folders of these roles, of the login's own mailbox or of `mailbox`.
-pub(super) fn get_folders(roles: &[FolderRole], mailbox: Option<&str>) -> Request {
+/// Asks for the folders of these names, of the login's own mailbox or of `mailbox`.
+pub(super) fn get_folders(names: &[&str], mailbox: Option<&str>) -> Request {
     let mailbox = mailbox.map_or_else(String::new, mailbox_element);
     let mut content = concat!(
         "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
         r#"<t:FieldURI FieldURI="folder:TotalCount"/></t:AdditionalProperties></m:FolderShape><m:FolderIds>"#
     )
     .to_owned();
-    for role in roles {
-        let id = distinguished_id(*role);
+    for id in names {
         push(
             &mut content,
             format_args!(r#"<t:DistinguishedFolderId Id="{id}">{mailbox}</t:DistinguishedFolderId>"#),
@@ -133,17 +132,44 @@ pub(super) fn get_folders(roles: &[FolderRole], mailbox: Option<&str>) -> Reques
     Request::new("GetFolder", &content)
 }
 
-/// Asks for the next page of changes of a folder, with sizes where the server tells them.
-pub(super) fn sync_folder_items(folder: &str, state: Option<&str>) -> Request {
+/// Asks for all folders, from the number `offset` on, of the login's own mailbox or of `mailbox`.
+pub(super) fn find_folders(offset: usize, mailbox: Option<&str>) -> Request {
+    let mut content = "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>".to_owned();
+    for field in ["ParentFolderId", "FolderClass", "DisplayName", "TotalCount"] {
+        push(&mut content, format_args!(r#"<t:FieldURI FieldURI="folder:{field}"/>"#));
+    }
+    push(
+        &mut content,
+        format_args!(
+            concat!(
+                "</t:AdditionalProperties></m:FolderShape>",
+                r#"<m:IndexedPageFolderView MaxFoldersReturned="{page}" Offset="{offset}" BasePoint="Beginning"/>"#,
+                r#"<m:ParentFolderIds><t:DistinguishedFolderId Id="msgfolderroot">{mailbox}</t:DistinguishedFolderId></m:ParentFolderIds>"#
+            ),
+            page = FOLDERS,
+            offset = offset,
+            mailbox = mailbox.map_or_else(String::new, mailbox_element),
+        ),
+    );
+    Request::with_attributes("FindFolder", r#" Traversal="Deep""#, &content)
+}
+
+/// Asks for the next page of changes of a folder, with sizes where the server tells them, and where people file mail with times.
+pub(super) fn sync_folder_items(folder: &Folder, state: Option<&str>) -> Request {
+    let received = match folder.role {
+        FolderRole::Other => r#"<t:FieldURI FieldURI="item:DateTimeReceived"/>"#,
+        FolderRole::Inbox | FolderRole::Sent => "",
+    };
     let state = state.map_or_else(String::new, |state| format!("<m:SyncState>{}</m:SyncState>", escape(state)));
     let content = format!(
         concat!(
             "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
-            r#"<t:FieldURI FieldURI="item:Size"/></t:AdditionalProperties></m:ItemShape>"#,
+            r#"<t:FieldURI FieldURI="item:Size"/>{received}</t:AdditionalProperties></m:ItemShape>"#,
             r#"<m:SyncFolderId><t:FolderId Id="{folder}"/></m:SyncFolderId>{state}"#,
             "<m:MaxChangesReturned>{page}</m:MaxChangesReturned><m:SyncScope>NormalItems</m:SyncScope>"
         ),
-        folder = escape(folder),
+        received = received,
+        folder = escape(&folder.id),
         state = state,
         page = PAGE,
     );
@@ -243,22 +269,32 @@ mod tests {
         let folder = Folder {
             role: FolderRole::Inbox,
             id: "f&".to_owned(),
+            path: String::new(),
             total: None,
+        };
+        let filed = Folder {
+            role: FolderRole::Other,
+            ..folder.clone()
         };
         let cases = [
             (
-                get_folders(&[FolderRole::Inbox, FolderRole::Sent], Some("a&b@corp.test")),
+                get_folders(&[INBOX, SENT], Some("a&b@corp.test")),
                 "GetFolder .FolderShape ..BaseShape ..AdditionalProperties ...FieldURI .FolderIds \
                  ..DistinguishedFolderId ...Mailbox ....EmailAddress ..DistinguishedFolderId ...Mailbox ....EmailAddress",
             ),
             (
-                sync_folder_items("f&", Some("s<")),
+                find_folders(1000, Some("a&b@corp.test")),
+                "FindFolder .FolderShape ..BaseShape ..AdditionalProperties ...FieldURI ...FieldURI ...FieldURI ...FieldURI \
+                 .IndexedPageFolderView .ParentFolderIds ..DistinguishedFolderId ...Mailbox ....EmailAddress",
+            ),
+            (
+                sync_folder_items(&folder, Some("s<")),
                 "SyncFolderItems .ItemShape ..BaseShape ..AdditionalProperties ...FieldURI .SyncFolderId ..FolderId .SyncState \
                  .MaxChangesReturned .SyncScope",
             ),
             (
-                sync_folder_items("f", None),
-                "SyncFolderItems .ItemShape ..BaseShape ..AdditionalProperties ...FieldURI .SyncFolderId ..FolderId \
+                sync_folder_items(&filed, None),
+                "SyncFolderItems .ItemShape ..BaseShape ..AdditionalProperties ...FieldURI ...FieldURI .SyncFolderId ..FolderId \
                  .MaxChangesReturned .SyncScope",
             ),
             (

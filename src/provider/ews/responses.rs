@@ -13,8 +13,11 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    provider::{ChangePage, ErrorClass, Folder, FolderRole, ItemId},
+    provider::{ChangePage, ErrorClass, ItemId, folders::Listed},
 };
+
+/// Classes of folders with mail: made by Outlook, by a migration from IMAP, by programs that name none.
+const MAIL_CLASSES: [&str; 3] = ["IPF.Note", "IPF.Imap", ""];
 
 /// A server's fault in an answer that is nothing but one; `None` for anything else.
 pub(super) fn soap_fault(body: &[u8]) -> Option<ServerError> {
@@ -138,8 +141,17 @@ pub(super) fn version(body: &[u8]) -> Option<String> {
     (parts.len() >= 2).then(|| parts.join("."))
 }
 
-/// The folders asked for, in that order. A Sent Items folder that does not exist is left out.
-pub(super) fn folders(judge: &Judge, roles: &[FolderRole], body: &[u8]) -> Result<Vec<Folder>, Fault> {
+/// A folder that was asked for by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub id: String,
+    /// Messages in it, when the server said so.
+    pub total: Option<u64>,
+}
+
+/// The `count` folders asked for, in that order. `None` for one that does not exist or that
+/// the login may not see; but the first one has to be there.
+pub(super) fn named_folders(judge: &Judge, count: usize, body: &[u8]) -> Result<Vec<Option<Named>>, Fault> {
     let outcomes = read(judge, "GetFolder", body, |message| {
         let folder = message.child(Ns::Messages, "Folders").and_then(|folders| folders.children.first());
         let id = folder.and_then(|folder| folder.child(Ns::Types, "FolderId")?.attribute("Id"));
@@ -147,26 +159,54 @@ pub(super) fn folders(judge: &Judge, roles: &[FolderRole], body: &[u8]) -> Resul
             .filter(|id| !id.is_empty())
             .ok_or_else(|| judge.malformed("lacks a folder's id"))?;
         let total = folder.and_then(|folder| folder.child_text(Ns::Types, "TotalCount")?.parse().ok());
-        Ok((id.to_owned(), total))
+        Ok(Named { id: id.to_owned(), total })
     })?;
     // One error may stand for all that was asked.
     if let [Err(error)] = outcomes.as_slice() {
         return Err(no_folder(judge, error));
     }
-    if outcomes.len() != roles.len() {
+    if outcomes.len() != count {
         return Err(judge.malformed("has not one response per folder"));
     }
-    let mut folders = Vec::new();
-    for (&role, outcome) in roles.iter().zip(outcomes) {
+    let mut folders = Vec::with_capacity(count);
+    for outcome in outcomes {
         match outcome {
-            Ok((id, total)) => folders.push(Folder { role, id, total }),
-            Err(error) if role == FolderRole::Sent && error.code == "ErrorFolderNotFound" => {
-                tracing::warn!(host = %judge.host, "the mailbox has no Sent Items folder");
+            Ok(folder) => folders.push(Some(folder)),
+            Err(error) if !folders.is_empty() && matches!(error.code.as_str(), "ErrorFolderNotFound" | "ErrorAccessDenied") => {
+                folders.push(None);
             }
             Err(error) => return Err(no_folder(judge, &error)),
         }
     }
     Ok(folders)
+}
+
+/// A page of the list of all folders, and whether it is the last.
+pub(super) fn listed_folders(judge: &Judge, body: &[u8]) -> Result<(Vec<Listed>, bool), Fault> {
+    let mut pages = read(judge, "FindFolder", body, |message| {
+        let root = message
+            .child(Ns::Messages, "RootFolder")
+            .ok_or_else(|| judge.malformed("lacks the list of folders"))?;
+        let folders = root.child(Ns::Types, "Folders").map_or(&[][..], |folders| &folders.children);
+        let listed = folders.iter().filter_map(|folder| {
+            let id = |name| Some(folder.child(Ns::Types, name)?.attribute("Id")?.to_owned());
+            let class = folder.child_text(Ns::Types, "FolderClass").unwrap_or_default();
+            Some(Listed {
+                id: id("FolderId")?,
+                parent: id("ParentFolderId").unwrap_or_default(),
+                name: folder.child_text(Ns::Types, "DisplayName").unwrap_or_default().to_owned(),
+                total: folder.child_text(Ns::Types, "TotalCount").and_then(|total| total.parse().ok()),
+                // Search folders only show what lies in others, and feeds and calendars are no mail.
+                mail: folder.is(Ns::Types, "Folder") && MAIL_CLASSES.iter().any(|mail| mail.eq_ignore_ascii_case(class)),
+            })
+        });
+        let last = !matches!(root.attribute("IncludesLastItemInRange"), Some("false" | "0"));
+        Ok((listed.collect(), last))
+    })?;
+    match pages.pop() {
+        Some(page) if pages.is_empty() => page.map_err(|error| no_folder(judge, &error)),
+        _ => Err(judge.malformed("has not one list of folders")),
+    }
 }
 
 /// Why a folder that every mailbox has is not given out. Exchange denies that it exists where the login has no right to see it.
@@ -213,6 +253,9 @@ pub(super) fn changes(judge: &Judge, state: Option<&str>, body: &[u8]) -> Result
                     let id = change_of(id)?;
                     if let Some(size) = item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()) {
                         sizes.push((id.clone(), size));
+                    }
+                    if let Some(received) = item.child_text(Ns::Types, "DateTimeReceived").and_then(timestamp) {
+                        page.received.insert(id.clone(), received);
                     }
                     page.upserts.push(id);
                 }
@@ -351,23 +394,43 @@ mod tests {
 
     #[test]
     fn folders_are_read() {
-        let roles = [FolderRole::Inbox, FolderRole::Sent];
-        let found = folders(&judge(), &roles, &file("folders")).unwrap();
-        assert_eq!(found.len(), 2);
-        assert_eq!(
-            (found[0].role, found[0].id.as_str(), found[0].total),
-            (FolderRole::Inbox, "AAMk<in>&box=", Some(1234))
-        );
-        assert_eq!(
-            (found[1].role, found[1].id.as_str(), found[1].total),
-            (FolderRole::Sent, "AAMksent=", None)
-        );
+        let found = named_folders(&judge(), 2, &file("folders")).unwrap();
+        let named = |id: &str, total| Some(Named { id: id.to_owned(), total });
+        let expected = [named("AAMk<in>&box=", Some(1234)), named("AAMksent=", None)];
+        assert_eq!(found, expected);
 
-        let found = folders(&judge(), &roles, &file("folders-no-sent")).unwrap();
-        assert_eq!(found.iter().map(|folder| folder.role).collect::<Vec<_>>(), [FolderRole::Inbox]);
+        let found = named_folders(&judge(), 2, &file("folders-no-sent")).unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
 
-        let fault = folders(&judge(), &roles, &file("folders-denied")).unwrap_err();
+        let fault = named_folders(&judge(), 2, &file("folders-denied")).unwrap_err();
         assert_eq!(fault.error.class, ErrorClass::Refused);
+    }
+
+    #[test]
+    fn a_list_of_folders_tells_which_hold_mail() {
+        let (listed, last) = listed_folders(&judge(), &file("folder-list")).unwrap();
+        assert!(!last);
+        let seen: Vec<_> = listed
+            .iter()
+            .map(|folder| {
+                (
+                    folder.id.as_str(),
+                    folder.parent.as_str(),
+                    folder.name.as_str(),
+                    folder.total,
+                    folder.mail,
+                )
+            })
+            .collect();
+        let expected = [
+            ("AAMkin=", "AAMktop=", "Posteingang", Some(1234), true),
+            ("AAMkacme=", "AAMkin=", "Acme & Söhne", Some(0), true),
+            ("AAMkcal=", "AAMktop=", "Kalender", None, false),
+            ("AAMkrss=", "AAMktop=", "RSS", Some(3), false),
+            ("AAMksearch=", "AAMktop=", "Unread", Some(7), false),
+            ("AAMkold=", "AAMktop=", "Old", Some(5), true),
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]
@@ -504,7 +567,8 @@ mod tests {
                 body[place] = byte;
             }
             for body in [&body[..], &body[..cut.index(body.len())]] {
-                let _ = folders(&judge(), &[FolderRole::Inbox, FolderRole::Sent], body);
+                let _ = named_folders(&judge(), 2, body);
+                let _ = listed_folders(&judge(), body);
                 let _ = changes(&judge(), None, body);
                 let _ = items(&judge(), body);
                 let _ = subscription(&judge(), body);

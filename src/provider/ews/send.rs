@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{EwsSource, errors::Fault, requests, responses};
+use super::{EwsSource, errors::Fault, folders, requests, responses};
 use crate::provider::{
-    ErrorClass, FolderRole, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients,
-    in_doubt, message_id, net,
+    ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt,
+    message_id, net,
 };
 
 #[async_trait]
@@ -74,11 +74,7 @@ impl EwsSource {
     }
 
     async fn open_inbox(&self) -> Result<StageFacts, ProviderError> {
-        let request = requests::get_folders(&[FolderRole::Inbox], self.transport.mailbox());
-        let body = self.transport.call(request).await?;
-        let folders = responses::folders(&self.transport.judge, &[FolderRole::Inbox], &body)?;
-        let total = folders.first().and_then(|folder| folder.total);
-        Ok(StageFacts::opened(total))
+        Ok(StageFacts::opened(folders::inbox(&self.transport).await?.total))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    provider::{ChangePage, ErrorClass, Folder, ItemId},
+    provider::{ChangePage, ErrorClass, Folder, FolderRole, ItemId},
 };
 
 /// Messages on a page. Rows are short, as only ids, times and sizes are asked for.
@@ -113,6 +113,9 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
         let known = row.remembered();
         if let Some(size) = known.size {
             changes.sizes.insert(id.clone(), size);
+        }
+        if let Some(received) = known.received.filter(|_| folder.role == FolderRole::Other) {
+            changes.received.insert(id.clone(), received);
         }
         memory.remember(id.clone(), known);
         changes.upserts.push(id);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `transport` | requests over HTTP: tokens, limits, links that the server gave |
 //! | `changes` | delta queries |
+//! | `folders` | which folders are read |
 //! | `fetch` | whole messages |
 //! | `former` | what the messages were called over EWS |
 //! | `push` | calls from the server that something arrived |
@@ -16,6 +17,7 @@ mod changes;
 mod codes;
 mod errors;
 mod fetch;
+mod folders;
 mod former;
 mod push;
 mod send;
@@ -26,13 +28,12 @@ mod transport;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::Deserialize;
 use url::Url;
 
 pub use self::push::{GraphPush, Waker};
-use self::{codes::Meaning, fetch::Memory, push::Subscriptions, transport::Transport};
+use self::{fetch::Memory, push::Subscriptions, transport::Transport};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, ErrorClass, Fetched, Folder, FolderRole, ItemId, MailSource, ProviderError, budget::Budget,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, MailSource, ProviderError, budget::Budget, folders::Places,
     net::Network,
 };
 
@@ -59,6 +60,7 @@ pub struct GraphConfig {
 /// A mailbox in Exchange Online.
 pub struct GraphSource {
     transport: Transport,
+    places: Places,
     memory: Memory,
     push: Option<GraphPush>,
     subscriptions: Subscriptions,
@@ -73,6 +75,7 @@ impl GraphSource {
         Ok(Self {
             push: config.push.clone(),
             transport: Transport::new(config)?,
+            places: Places::default(),
             memory: Memory::default(),
             subscriptions: Subscriptions::default(),
         })
@@ -87,51 +90,14 @@ impl fmt::Debug for GraphSource {
     }
 }
 
-/// A folder, as far as it matters here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MailFolder {
-    id: String,
-    total_item_count: Option<u64>,
-}
-
-/// Graph's name of a folder.
-fn well_known(role: FolderRole) -> &'static str {
-    match role {
-        FolderRole::Inbox => "inbox",
-        FolderRole::Sent => "sentitems",
-    }
-}
-
-impl GraphSource {
-    /// A folder; `None` when it does not exist.
-    async fn find_folder(&self, role: FolderRole) -> Result<Option<Folder>, ProviderError> {
-        let url = self.transport.url(&["mailFolders", well_known(role)]);
-        match self.transport.get::<MailFolder>(url, &[]).await {
-            Ok(folder) => Ok(Some(Folder {
-                role,
-                id: folder.id,
-                total: folder.total_item_count,
-            })),
-            Err(fault) if fault.meaning == Some(Meaning::Gone) => Ok(None),
-            Err(fault) => Err(fault.into()),
-        }
-    }
-
-    async fn inbox(&self) -> Result<Folder, ProviderError> {
-        let found = self.find_folder(FolderRole::Inbox).await?;
-        found.ok_or_else(|| {
-            let text = "There is no inbox behind this address in Exchange Online. Check exchange.mailbox of this agent.";
-            ProviderError::new(ErrorClass::Refused, text)
-        })
-    }
-}
-
 #[async_trait]
 impl MailSource for GraphSource {
     async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
-        let (inbox, sent) = futures::future::try_join(self.inbox(), self.find_folder(FolderRole::Sent)).await?;
-        Ok(std::iter::once(inbox).chain(sent).collect())
+        let transport = &self.transport;
+        let found = self
+            .places
+            .folders(|| folders::named(transport), |known| folders::list(transport, known));
+        found.await
     }
 
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{GraphSource, codes::Meaning, errors::Fault, transport::Request};
+use super::{GraphSource, codes::Meaning, errors::Fault, folders, transport::Request};
 use crate::provider::{
     ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt, net,
 };
@@ -64,7 +64,7 @@ impl MailSink for GraphSource {
         {
             return;
         }
-        let opened = net::stage(StageKind::OpenInbox, report, self.inbox(), |folder| {
+        let opened = net::stage(StageKind::OpenInbox, report, folders::inbox(&self.transport), |folder| {
             StageFacts::opened(folder.total)
         })
         .await;

@@ -97,6 +97,7 @@ fn inbox() -> Folder {
     Folder {
         role: FolderRole::Inbox,
         id: "in".to_owned(),
+        path: String::new(),
         total: None,
     }
 }

@@ -14,15 +14,14 @@ impl Call {
         let name = id.attribute("Id").unwrap_or_default();
         if id.name == "DistinguishedFolderId" {
             let mailbox = self.mailbox(world, id.at(&["Mailbox", "EmailAddress"]).map(|address| address.text.trim()))?;
-            let kind = FolderKind::ALL.into_iter().find(|kind| kind.distinguished() == name);
-            return kind.map(|kind| (mailbox, kind)).ok_or_else(folder_not_found);
+            let kind = FolderKind::by_name(name).ok_or_else(folder_not_found)?;
+            return Ok((mailbox, kind));
         }
         let malformed = || Failure::new("ErrorInvalidFolderId", "Folder ID that was specified is not valid.");
         let (mailbox, index) = self.shared.ids.read_folder(name).ok_or_else(malformed)?;
         self.check(mailbox)?;
-        FolderKind::from_index(index)
-            .map(|kind| (mailbox, kind))
-            .ok_or_else(folder_not_found)
+        let folder = world.mailbox(mailbox).and_then(|held| held.folder_at(index));
+        folder.map(|folder| (mailbox, folder)).ok_or_else(folder_not_found)
     }
 
     /// The folder inside an element such as `SyncFolderId` or `ToFolderId`.
@@ -58,19 +57,18 @@ impl Call {
         let world = self.shared.world();
         Ok(self.batch(ids, |id| {
             let (index, kind) = self.folder(&world, id)?;
-            let mut found: Vec<FolderKind> = kind.children().collect();
-            if deep {
-                let grandchildren: Vec<_> = found.iter().flat_map(|child| child.children()).collect();
-                found.extend(grandchildren);
-            }
+            let mailbox = world.mailbox(index).ok_or_else(folder_not_found)?;
+            let found = if deep {
+                mailbox.below(kind)
+            } else {
+                mailbox.children(kind).collect()
+            };
             let page: Vec<_> = found.iter().copied().skip(view.offset).take(view.max).collect();
             let mut xml = Xml::new();
             view.root(&mut xml, found.len(), page.len(), |xml| {
                 xml.wrap("t:Folders", |xml| {
                     for kind in page {
-                        if let Some(mailbox) = world.mailbox(index) {
-                            self.write_folder(xml, &shape, index, mailbox, kind);
-                        }
+                        self.write_folder(xml, &shape, index, mailbox, kind);
                     }
                 });
             });
@@ -90,23 +88,23 @@ impl Call {
             let (own, key) = id(kind);
             xml.empty("t:FolderId", &[("Id", &own), ("ChangeKey", &key)]);
             if shape.wants("ParentFolderId", false) {
-                let (parent, key) = id(kind.parent().unwrap_or(kind));
+                let (parent, key) = id(mailbox.parent(kind).unwrap_or(kind));
                 xml.empty("t:ParentFolderId", &[("Id", &parent), ("ChangeKey", &key)]);
             }
-            if shape.wants("FolderClass", false) && kind.parent().is_some_and(|parent| parent != FolderKind::Root) {
+            if shape.wants("FolderClass", false) && mailbox.parent(kind).is_some_and(|parent| parent != FolderKind::Root) {
                 xml.leaf("t:FolderClass", class);
             }
             if shape.wants("DisplayName", true) {
-                xml.leaf("t:DisplayName", kind.display_name());
+                xml.leaf("t:DisplayName", mailbox.name(kind));
             }
             if shape.wants("TotalCount", true) {
                 xml.leaf("t:TotalCount", &total.to_string());
             }
             if shape.wants("ChildFolderCount", true) {
-                xml.leaf("t:ChildFolderCount", &kind.children().count().to_string());
+                xml.leaf("t:ChildFolderCount", &mailbox.children(kind).count().to_string());
             }
-            if shape.wants("DistinguishedFolderId", false) {
-                xml.leaf("t:DistinguishedFolderId", kind.distinguished());
+            if let Some(name) = kind.distinguished().filter(|_| shape.wants("DistinguishedFolderId", false)) {
+                xml.leaf("t:DistinguishedFolderId", name);
             }
             if shape.wants("UnreadCount", true) && kind != FolderKind::Calendar {
                 xml.leaf("t:UnreadCount", &unread.to_string());

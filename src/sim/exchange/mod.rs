@@ -450,6 +450,24 @@ impl Exchange {
         shared.ids.item(mailbox, serial)
     }
 
+    /// Puts a message back into a folder without telling those who read on from where they were, as restores of a mailbox do: only who lists
+    /// the folder anew sees it. Returns its item id.
+    pub fn restore(&self, address: &str, folder: FolderKind, raw: impl Into<Raw>, received: Timestamp) -> String {
+        let mut world = self.0.shared.world();
+        let mailbox = world.add_mailbox(address);
+        let serial = world
+            .mailbox_mut(mailbox)
+            .map_or(0, |held| held.restore(folder, raw.into(), received));
+        self.0.shared.ids.item(mailbox, serial)
+    }
+
+    /// Makes a folder in a mailbox, which is created if need be.
+    pub fn make_folder(&self, address: &str, parent: FolderKind, name: &str) -> FolderKind {
+        let mut world = self.0.shared.world();
+        let mailbox = world.add_mailbox(address);
+        world.mailbox_mut(mailbox).map_or(parent, |held| held.make_folder(parent, name))
+    }
+
     /// Moves an item. Returns its new id, `None` when it is not in that mailbox.
     pub fn move_item(&self, address: &str, id: &str, folder: FolderKind) -> Option<String> {
         self.with_item(address, id, |mailbox, serial, now| mailbox.relocate(serial, folder, now))

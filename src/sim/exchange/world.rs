@@ -3,6 +3,9 @@
 //!
 //! Every change of a folder is appended to its log; a sync state is a position in it, so a page of changes costs as much as its length.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap, HashSet},
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::domain::Timestamp;
 
-/// The folders that every mailbox has.
+/// The folders of a mailbox: those that every mailbox has, and those that somebody made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FolderKind {
     /// Root of everything.
@@ -39,6 +42,8 @@ pub enum FolderKind {
     Junk,
     /// Appointments; always empty here.
     Calendar,
+    /// One that somebody made; they are counted from 0.
+    Made(u32),
 }
 
 impl FolderKind {
@@ -55,16 +60,28 @@ impl FolderKind {
     ];
 
     pub(super) fn index(self) -> u32 {
-        self as u32
-    }
-
-    pub(super) fn from_index(index: u32) -> Option<Self> {
-        Self::ALL.get(index as usize).copied()
-    }
-
-    /// Name of the distinguished folder.
-    pub(super) fn distinguished(self) -> &'static str {
         match self {
+            Self::Root => 0,
+            Self::Top => 1,
+            Self::Inbox => 2,
+            Self::Sent => 3,
+            Self::Drafts => 4,
+            Self::Outbox => 5,
+            Self::Deleted => 6,
+            Self::Junk => 7,
+            Self::Calendar => 8,
+            Self::Made(number) => 9 + number,
+        }
+    }
+
+    fn from_index(index: u32) -> Self {
+        let known = Self::ALL.get(index as usize).copied();
+        known.unwrap_or_else(|| Self::Made(index - 9))
+    }
+
+    /// Name of the distinguished folder. `None` for one that somebody made.
+    pub(super) fn distinguished(self) -> Option<&'static str> {
+        Some(match self {
             Self::Root => "root",
             Self::Top => "msgfolderroot",
             Self::Inbox => "inbox",
@@ -74,12 +91,20 @@ impl FolderKind {
             Self::Deleted => "deleteditems",
             Self::Junk => "junkemail",
             Self::Calendar => "calendar",
-        }
+            Self::Made(_) => return None,
+        })
     }
 
-    pub(super) fn display_name(self) -> &'static str {
+    /// The distinguished folder of that name.
+    pub(super) fn by_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.distinguished().is_some_and(|known| known.eq_ignore_ascii_case(name)))
+    }
+
+    fn usual_name(self) -> &'static str {
         match self {
-            Self::Root => "",
+            Self::Root | Self::Made(_) => "",
             Self::Top => "Top of Information Store",
             Self::Inbox => "Inbox",
             Self::Sent => "Sent Items",
@@ -91,16 +116,12 @@ impl FolderKind {
         }
     }
 
-    pub(super) fn parent(self) -> Option<Self> {
+    fn usual_parent(self) -> Option<Self> {
         match self {
             Self::Root => None,
             Self::Top => Some(Self::Root),
             _ => Some(Self::Top),
         }
-    }
-
-    pub(super) fn children(self) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |folder| folder.parent() == Some(self))
     }
 }
 
@@ -121,6 +142,8 @@ pub(super) struct Item {
     /// Positions in the folder's log of its creation and of its last change.
     created: u64,
     changed: u64,
+    /// Whether the log does not tell of its creation.
+    untold: bool,
 }
 
 impl Item {
@@ -165,11 +188,25 @@ pub(super) struct ChangePage {
     pub(super) last: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Folder {
+    name: String,
+    parent: Option<FolderKind>,
     newest_first: BTreeSet<Reverse<Place>>,
     log: Vec<Change>,
     unread: usize,
+}
+
+impl Folder {
+    fn new(name: &str, parent: Option<FolderKind>) -> Self {
+        Self {
+            name: name.to_owned(),
+            parent,
+            newest_first: BTreeSet::new(),
+            log: Vec::new(),
+            unread: 0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -192,7 +229,10 @@ impl Mailbox {
     fn new(address: &str) -> Self {
         Self {
             address: address.to_lowercase(),
-            folders: FolderKind::ALL.iter().map(|_| Folder::default()).collect(),
+            folders: FolderKind::ALL
+                .iter()
+                .map(|kind| Folder::new(kind.usual_name(), kind.usual_parent()))
+                .collect(),
             items: HashMap::new(),
             by_origin: HashMap::new(),
             last_serial: 0,
@@ -202,6 +242,45 @@ impl Mailbox {
             running: 0,
             streams: 0,
         }
+    }
+
+    /// Makes a folder.
+    pub(super) fn make_folder(&mut self, parent: FolderKind, name: &str) -> FolderKind {
+        self.folders.push(Folder::new(name, Some(parent)));
+        FolderKind::from_index(u32::try_from(self.folders.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// All folders.
+    pub(super) fn folders(&self) -> impl Iterator<Item = FolderKind> {
+        (0..).zip(&self.folders).map(|(index, _)| FolderKind::from_index(index))
+    }
+
+    /// The folder with that index.
+    pub(super) fn folder_at(&self, index: u32) -> Option<FolderKind> {
+        self.folders.get(index as usize).map(|_| FolderKind::from_index(index))
+    }
+
+    pub(super) fn name(&self, folder: FolderKind) -> &str {
+        &self.folder(folder).name
+    }
+
+    pub(super) fn parent(&self, folder: FolderKind) -> Option<FolderKind> {
+        self.folder(folder).parent
+    }
+
+    pub(super) fn children(&self, folder: FolderKind) -> impl Iterator<Item = FolderKind> {
+        self.folders().filter(move |child| self.parent(*child) == Some(folder))
+    }
+
+    /// The folders below a folder, at any depth.
+    pub(super) fn below(&self, folder: FolderKind) -> Vec<FolderKind> {
+        let mut found: Vec<FolderKind> = self.children(folder).collect();
+        let mut next = 0;
+        while let Some(child) = found.get(next).copied() {
+            found.extend(self.children(child));
+            next += 1;
+        }
+        found
     }
 
     pub(super) fn item(&self, serial: u64) -> Option<&Item> {
@@ -229,6 +308,16 @@ impl Mailbox {
         self.tell(EventKind::Created, serial, folder, None, now);
         if folder == FolderKind::Inbox && !flags.draft {
             self.tell(EventKind::NewMail, serial, folder, None, now);
+        }
+        serial
+    }
+
+    /// Puts an item where only a new listing finds it: its folder's log does not tell of it.
+    pub(super) fn restore(&mut self, folder: FolderKind, raw: Raw, received: Timestamp) -> u64 {
+        let serial = self.insert(folder, raw, received, Flags::default(), Vec::new(), None);
+        self.folder_mut(folder).log.pop();
+        if let Some(item) = self.items.get_mut(&serial) {
+            item.untold = true;
         }
         serial
     }
@@ -358,7 +447,7 @@ impl Mailbox {
             .newest_first
             .range(rest)
             .filter_map(|Reverse((_, serial))| self.items.get(serial))
-            .filter(|item| item.created < position)
+            .filter(|item| item.untold || item.created < position)
             .peekable();
         let mut after = None;
         let mut changes = Vec::new();
@@ -397,15 +486,13 @@ impl Mailbox {
     }
 
     fn folder(&self, kind: FolderKind) -> &Folder {
-        self.folders
-            .get(kind.index() as usize)
-            .expect("every mailbox has all kinds of folders")
+        self.folders.get(kind.index() as usize).expect("a folder that was given out stays")
     }
 
     fn folder_mut(&mut self, kind: FolderKind) -> &mut Folder {
         self.folders
             .get_mut(kind.index() as usize)
-            .expect("every mailbox has all kinds of folders")
+            .expect("a folder that was given out stays")
     }
 
     fn insert(&mut self, folder: FolderKind, raw: Raw, received: Timestamp, flags: Flags, bcc: Vec<String>, origin: Option<u64>) -> u64 {
@@ -438,6 +525,7 @@ impl Mailbox {
             bcc,
             created,
             changed: created,
+            untold: false,
         };
         self.items.insert(serial, item);
         serial
@@ -532,125 +620,5 @@ impl World {
 
     pub(super) fn mailbox_mut(&mut self, index: u32) -> Option<&mut Mailbox> {
         self.mailboxes.get_mut(index as usize)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const INBOX: FolderKind = FolderKind::Inbox;
-
-    fn add(mailbox: &mut Mailbox, second: i64) -> u64 {
-        mailbox.add(
-            INBOX,
-            Raw::from(Vec::new()),
-            Timestamp::from_seconds(second),
-            Flags::default(),
-            Timestamp(0),
-        )
-    }
-
-    fn start() -> SyncState {
-        SyncState {
-            mailbox: 0,
-            folder: INBOX.index(),
-            epoch: 0,
-            position: 0,
-            after: None,
-        }
-    }
-
-    /// Reads pages until the last; kinds and serials.
-    fn read(mailbox: &Mailbox, state: &mut SyncState, fresh: bool, max: usize) -> Vec<(ChangeKind, u64)> {
-        let (mut all, mut fresh) = (Vec::new(), fresh);
-        loop {
-            let page = mailbox.changes(*state, fresh, max).unwrap();
-            assert!(page.changes.len() <= max);
-            all.extend(page.changes.iter().map(|change| (change.kind, change.serial)));
-            *state = page.state;
-            fresh = false;
-            if page.last {
-                return all;
-            }
-        }
-    }
-
-    #[test]
-    fn a_folder_is_listed_newest_first_in_pages_of_any_length() {
-        let mut mailbox = Mailbox::new("a@x");
-        let serials: Vec<u64> = [30, 10, 20, 20].into_iter().map(|second| add(&mut mailbox, second)).collect();
-        let expected: Vec<_> = [0, 3, 2, 1].map(|n| (ChangeKind::Create, serials[n])).into();
-        for max in 1..6 {
-            let mut state = start();
-            assert_eq!(read(&mailbox, &mut state, true, max), expected, "pages of {max}");
-            assert_eq!(read(&mailbox, &mut state, false, max), []);
-        }
-    }
-
-    #[test]
-    fn changes_during_the_listing_come_after_it() {
-        let mut mailbox = Mailbox::new("a@x");
-        let old: Vec<u64> = (0..4).map(|second| add(&mut mailbox, second)).collect();
-        let page = mailbox.changes(start(), true, 2).unwrap();
-        assert!(!page.last);
-        let mut state = page.state;
-        // One in the past and one in the future of where the listing stands, one gone that was listed, one read.
-        let past = add(&mut mailbox, -5);
-        let future = add(&mut mailbox, 50);
-        assert!(mailbox.remove(old[3], Timestamp(0)));
-        mailbox.change(old[2], Some(true), Timestamp(0)).unwrap();
-        let rest = read(&mailbox, &mut state, false, 3);
-        let expected = [
-            (ChangeKind::Create, old[1]),
-            (ChangeKind::Create, old[0]),
-            (ChangeKind::Create, past),
-            (ChangeKind::Create, future),
-            (ChangeKind::Delete, old[3]),
-            (ChangeKind::ReadFlag, old[2]),
-        ];
-        assert_eq!(rest, expected);
-    }
-
-    #[test]
-    fn an_items_changes_are_told_once() {
-        let mut mailbox = Mailbox::new("a@x");
-        let kept = add(&mut mailbox, 1);
-        let mut state = start();
-        read(&mailbox, &mut state, true, 10);
-        let (new, brief) = (add(&mut mailbox, 2), add(&mut mailbox, 3));
-        mailbox.change(new, None, Timestamp(0)).unwrap();
-        mailbox.change(kept, Some(true), Timestamp(0)).unwrap();
-        mailbox.change(kept, None, Timestamp(0)).unwrap();
-        assert!(mailbox.remove(brief, Timestamp(0)));
-        assert_eq!(
-            read(&mailbox, &mut state, false, 10),
-            [(ChangeKind::Create, new), (ChangeKind::Update, kept)]
-        );
-    }
-
-    #[test]
-    fn a_move_changes_the_serial_and_both_folders() {
-        let mut mailbox = Mailbox::new("a@x");
-        let serial = add(&mut mailbox, 1);
-        let mut state = start();
-        read(&mailbox, &mut state, true, 10);
-        let moved = mailbox.relocate(serial, FolderKind::Deleted, Timestamp(0)).unwrap();
-        assert_ne!(moved, serial);
-        assert!(mailbox.item(serial).is_none());
-        assert_eq!(read(&mailbox, &mut state, false, 10), [(ChangeKind::Delete, serial)]);
-        let mut bin = SyncState {
-            folder: FolderKind::Deleted.index(),
-            ..start()
-        };
-        assert_eq!(read(&mailbox, &mut bin, true, 10), [(ChangeKind::Create, moved)]);
-        assert_eq!(mailbox.counts(FolderKind::Deleted), (1, 1));
-        assert_eq!(mailbox.counts(INBOX), (0, 0));
-    }
-
-    #[test]
-    fn a_position_beyond_the_log_is_refused() {
-        let mailbox = Mailbox::new("a@x");
-        assert!(mailbox.changes(SyncState { position: 5, ..start() }, false, 10).is_none());
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use mailagent::{
     crypto::Secret,
     domain::{
-        AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, Outcome, OutcomeResult, Scope, SweepOptions,
-        TenantChoices, User,
+        AgentHealth, AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, Outcome, OutcomeResult, Scope,
+        SweepOptions, TenantChoices, User,
     },
     mime,
     ops::{
@@ -264,6 +264,12 @@ pub async fn notes(ops: &Ops) -> Vec<Note> {
         }
         notes.extend(page);
     }
+}
+
+/// The health of an agent.
+pub async fn health(ops: &Ops, agent: &str) -> AgentHealth {
+    let health = ops.store.tenant(TENANT).agent_health(&[agent.to_owned()]).await;
+    health.expect("the health is read").remove(0)
 }
 
 /// All outcomes of the tenant.

@@ -12,9 +12,43 @@ use crate::provider::{ErrorClass, MailSink, MailSource, OutgoingMessage, Provide
 const ADDRESS: &str = "anna&co@corp.test";
 
 /// Answers whatever is asked.
-fn obliging(call: &Call) -> Response {
+pub(super) fn obliging(call: &Call) -> Response {
     match call.operation.split(' ').next() {
-        Some("GetFolder") => xml(file("folders")),
+        Some("GetFolder") => {
+            // Of the folders with names, this mailbox has five.
+            let names = ["inbox", "sentitems", "drafts", "outbox", "junkemail"];
+            let asked = call.body.matches("<t:DistinguishedFolderId ").count();
+            let known = names.iter().map(|name| {
+                (
+                    "NoError",
+                    format!("<Folders><y:Folder><y:FolderId Id='{name}'/></y:Folder></Folders>"),
+                )
+            });
+            let unknown = std::iter::repeat(("ErrorFolderNotFound", String::new()));
+            let all: Vec<_> = known.chain(unknown).take(asked).collect();
+            xml(answer("GetFolder", &all))
+        }
+        Some("FindFolder") => {
+            let folder = |id: &str, parent: &str, name: &str| {
+                format!(
+                    "<y:Folder><y:FolderId Id='{id}'/><y:ParentFolderId Id='{parent}'/><y:FolderClass>IPF.Note</y:FolderClass>\
+                     <y:DisplayName>{name}</y:DisplayName><y:TotalCount>1</y:TotalCount></y:Folder>"
+                )
+            };
+            let all = [
+                folder("junkemail", "top", "Junk"),
+                folder("junk in it", "junkemail", "J"),
+                folder("old", "top", "Old"),
+                folder("acme", "inbox", "Acme"),
+                folder("inbox", "top", "Inbox"),
+                folder("sentitems", "top", "Sent Items"),
+            ];
+            let root = format!(
+                "<RootFolder IncludesLastItemInRange='true'><y:Folders>{}</y:Folders></RootFolder>",
+                all.concat()
+            );
+            xml(answer("FindFolder", &[("NoError", root)]))
+        }
         Some("SyncFolderItems") => xml(file("changes")),
         Some("GetItem") => super::get_item(call, super::plain),
         Some("Subscribe") => xml(file("subscribed")),
@@ -44,7 +78,7 @@ async fn every_request_names_the_mailbox_that_it_acts_for() {
     for impersonate in [true, false] {
         let server = Server::start(|_, call| obliging(call)).await;
         let source = for_mailbox(&server, impersonate);
-        source.folders().await.unwrap();
+        source.inbox().await.unwrap();
         source.changes(&inbox(), None).await.unwrap();
         source.fetch(&ids(["a"]), 1000).await.unwrap();
         source.send(&message()).await.unwrap();
@@ -94,7 +128,7 @@ async fn refusals(operation: &'static str, code: &'static str) -> Vec<ProviderEr
     for _ in 0..3 {
         errors.push(match operation {
             "CreateItem" => source.send(&message()).await.unwrap_err(),
-            _ => source.folders().await.unwrap_err(),
+            _ => source.inbox().await.unwrap_err(),
         });
     }
     errors
@@ -125,7 +159,7 @@ async fn refusals_to_act_for_a_mailbox_are_told_apart() {
         (StatusCode::FORBIDDEN, ErrorClass::Refused, "The login is good, but"),
     ] {
         let server = Server::start(move |_, _| status.into_response()).await;
-        check(&for_mailbox(&server, true).folders().await.unwrap_err(), class, words);
+        check(&for_mailbox(&server, true).inbox().await.unwrap_err(), class, words);
     }
 }
 

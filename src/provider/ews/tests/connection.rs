@@ -10,7 +10,7 @@ use tokio::{
 use url::Url;
 
 use super::{Server, check, endpoint, file, network, source};
-use crate::provider::{ErrorClass, MailSource, ews::EwsConfig};
+use crate::provider::{ErrorClass, ews::EwsConfig};
 
 #[tokio::test]
 async fn a_broken_connection_is_put_into_words() {
@@ -31,7 +31,7 @@ async fn a_broken_connection_is_put_into_words() {
         (b"220 mail.corp.test ESMTP\r\n", "does not speak HTTP"),
     ] {
         let server = Server::raw(answer).await;
-        let error = server.source().folders().await.unwrap_err();
+        let error = server.source().inbox().await.unwrap_err();
         check(&error, ErrorClass::Unreachable, words);
         assert!(error.source.is_some());
     }
@@ -43,12 +43,12 @@ async fn a_closed_port_and_an_unknown_name_are_put_into_words() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().port()
     };
-    let error = source(endpoint("http", port), |_| {}).folders().await.unwrap_err();
+    let error = source(endpoint("http", port), |_| {}).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "nothing listens on that port");
     // A label over 63 bytes is no name, so that nobody is asked about it.
     let name = "a".repeat(64) + ".invalid";
     let url = Url::parse(&format!("http://{name}/EWS/Exchange.asmx")).unwrap();
-    let error = source(url, |_| {}).folders().await.unwrap_err();
+    let error = source(url, |_| {}).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, &format!("name {name} is not known"));
 }
 
@@ -60,9 +60,9 @@ async fn a_silent_server_times_out() {
         config.timeouts.request = Duration::from_millis(150);
         config.network = network(vec![certificate("127.0.0.1").0], Duration::from_millis(150));
     };
-    let error = source(endpoint("http", port), hasty).folders().await.unwrap_err();
+    let error = source(endpoint("http", port), hasty).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "did not finish its answer in time");
-    let error = source(endpoint("https", port), hasty).folders().await.unwrap_err();
+    let error = source(endpoint("https", port), hasty).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "did not");
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn tls_server(config: Arc<rustls::ServerConfig>) -> Server {
             if let Ok(mut socket) = tokio_rustls::TlsAcceptor::from(config.clone()).accept(socket).await {
                 let mut request = [0; 16_384];
                 let _ = socket.read(&mut request).await;
-                let body = file("folders");
+                let body = file("inbox");
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
                 socket.write_all((head + &body).as_bytes()).await.unwrap();
                 let _ = socket.shutdown().await;
@@ -120,7 +120,7 @@ async fn certificates_are_checked_and_their_faults_told_apart() {
     // Some root is given each time, so that this works where the system has none.
     let trusting = |root| move |config: &mut EwsConfig| config.network = network(vec![root], Duration::from_secs(5));
     let error = source(server.url.clone(), trusting(certificate("else").0))
-        .folders()
+        .inbox()
         .await
         .unwrap_err();
     check(
@@ -128,24 +128,24 @@ async fn certificates_are_checked_and_their_faults_told_apart() {
         ErrorClass::Unreachable,
         "issuer that is not trusted here, or it is self-signed",
     );
-    let folders = source(server.url.clone(), trusting(own)).folders().await.unwrap();
-    assert_eq!(folders.len(), 2);
+    let folders = source(server.url.clone(), trusting(own)).inbox().await.unwrap();
+    assert_eq!(folders.total, Some(1234));
 
     let (other, config) = certificate("mail.corp.test");
     let server = tls_server(config).await;
-    let error = source(server.url.clone(), trusting(other)).folders().await.unwrap_err();
+    let error = source(server.url.clone(), trusting(other)).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "another name");
 
     let (authority, config) = certificate_with("127.0.0.1", |parameters| {
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)
     });
     let server = tls_server(config).await;
-    let error = source(server.url.clone(), trusting(authority)).folders().await.unwrap_err();
+    let error = source(server.url.clone(), trusting(authority)).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "self-signed");
 
     let (old, config) = certificate_with("127.0.0.1", |parameters| parameters.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let server = tls_server(config).await;
-    let error = source(server.url.clone(), trusting(old)).folders().await.unwrap_err();
+    let error = source(server.url.clone(), trusting(old)).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "expired");
 }
 
@@ -155,14 +155,14 @@ async fn tls_and_plain_ports_are_not_mixed_up() {
     let (root, config) = certificate("127.0.0.1");
     let url = endpoint("https", plain.url.port().unwrap());
     let error = source(url, |config| config.network = network(vec![root], Duration::from_secs(5)))
-        .folders()
+        .inbox()
         .await
         .unwrap_err();
     check(&error, ErrorClass::Unreachable, "does not speak TLS on this port");
 
     let secure = tls_server(config).await;
     let error = source(endpoint("http", secure.url.port().unwrap()), |_| {})
-        .folders()
+        .inbox()
         .await
         .unwrap_err();
     check(&error, ErrorClass::Unreachable, "whether it wants TLS");

@@ -104,7 +104,7 @@ async fn an_item_that_always_faults_is_given_up() {
 async fn answers_that_are_not_ews_are_put_into_words() {
     let refused = |response: fn() -> Response| async move {
         let server = Server::start(move |_, _| response()).await;
-        server.source().folders().await.unwrap_err()
+        server.source().inbox().await.unwrap_err()
     };
     let error = refused(|| (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic realm=\"mail\"")]).into_response()).await;
     check(&error, ErrorClass::LoginRequired, "user name or the password");
@@ -119,7 +119,7 @@ async fn answers_that_are_not_ews_are_put_into_words() {
     let error = refused(|| xml("")).await;
     check(&error, ErrorClass::Malformed, "not usable XML");
     let error = refused(|| {
-        let whole = file("folders");
+        let whole = file("inbox");
         xml(whole[..whole.len() - 30].to_owned())
     })
     .await;

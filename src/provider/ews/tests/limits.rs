@@ -70,7 +70,7 @@ async fn a_large_answer_is_read_whole() {
 #[tokio::test]
 async fn compressed_answers_are_read_within_the_limit() {
     let packed = |name: &str| std::fs::read(format!("{}/tests/data/wire/ews/{name}.gz", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let (folders, spaces) = (packed("folders.xml"), packed("spaces"));
+    let (folders, spaces) = (packed("inbox.xml"), packed("spaces"));
     assert!(spaces.len() < 5_000, "a small file that unpacks to a million spaces");
     let server = Server::start(move |number, call| {
         assert!(call.headers["accept-encoding"].to_str().unwrap().contains("gzip"));
@@ -79,8 +79,8 @@ async fn compressed_answers_are_read_within_the_limit() {
     })
     .await;
     let source = source(server.url.clone(), |config| config.max_response_bytes = 100_000);
-    assert_eq!(source.folders().await.unwrap().len(), 2);
-    check(&source.folders().await.unwrap_err(), ErrorClass::Malformed, "over the limit");
+    assert_eq!(source.inbox().await.unwrap().total, Some(1234));
+    check(&source.inbox().await.unwrap_err(), ErrorClass::Malformed, "over the limit");
 }
 
 #[tokio::test]
@@ -92,12 +92,12 @@ async fn an_oversized_answer_is_not_read_to_its_end() {
     .await;
     let limited = source(server.url.clone(), |config| config.max_response_bytes = 100_000);
     check(
-        &limited.folders().await.unwrap_err(),
+        &limited.inbox().await.unwrap_err(),
         ErrorClass::Malformed,
         "over the limit of 100000 bytes",
     );
 
     let server = Server::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n").await;
     let limited = source(server.url.clone(), |config| config.max_response_bytes = 100_000);
-    check(&limited.folders().await.unwrap_err(), ErrorClass::Malformed, "over the limit");
+    check(&limited.inbox().await.unwrap_err(), ErrorClass::Malformed, "over the limit");
 }

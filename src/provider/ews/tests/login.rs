@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
 
 use super::{check, endpoint, file, source, xml};
-use crate::provider::{ErrorClass, MailSource};
+use crate::provider::ErrorClass;
 
 /// A server that answers by the scheme of the login, `-` without one. It stops when dropped.
 struct Door {
@@ -67,7 +67,7 @@ async fn no_password_goes_to_a_server_that_wants_none() {
     ] {
         let answer = move |_: &str| (StatusCode::from_u16(status).unwrap(), [(header::LOCATION, location)]).into_response();
         let door = Door::new(answer).await;
-        let error = source(door.url.clone(), |_| {}).folders().await.unwrap_err();
+        let error = source(door.url.clone(), |_| {}).inbox().await.unwrap_err();
         check(&error, class, words);
         assert_eq!(door.seen(), ["-"], "{status}");
     }
@@ -83,10 +83,10 @@ async fn a_server_is_asked_once() {
         || StatusCode::METHOD_NOT_ALLOWED.into_response(),
     ];
     for first in silent {
-        let door = Door::new(move |scheme| if scheme == "Basic" { xml(file("folders")) } else { first() }).await;
+        let door = Door::new(move |scheme| if scheme == "Basic" { xml(file("inbox")) } else { first() }).await;
         let source = source(door.url.clone(), |_| {});
         for _ in 0..2 {
-            assert_eq!(source.folders().await.unwrap().len(), 2);
+            assert_eq!(source.inbox().await.unwrap().total, Some(1234));
         }
         assert_eq!(door.seen(), ["-", "Basic", "Basic"]);
     }
@@ -99,7 +99,7 @@ async fn a_password_that_was_refused_is_tried_in_no_other_way() {
         _ => refusal(&["Basic realm=\"mail\""]),
     })
     .await;
-    let error = source(door.url.clone(), |_| {}).folders().await.unwrap_err();
+    let error = source(door.url.clone(), |_| {}).inbox().await.unwrap_err();
     check(&error, ErrorClass::LoginRequired, "refuses the user name or the password");
     assert_eq!(door.seen(), ["-", "Basic"]);
 }
@@ -109,10 +109,10 @@ async fn a_password_that_was_refused_is_tried_in_no_other_way() {
 async fn an_answer_to_the_beginning_of_a_login_is_no_answer_to_the_request() {
     let door = Door::new(|scheme| match scheme {
         "-" => refusal(&["NTLM"]),
-        _ => xml(file("folders")),
+        _ => xml(file("inbox")),
     })
     .await;
-    let error = source(door.url.clone(), |_| {}).folders().await.unwrap_err();
+    let error = source(door.url.clone(), |_| {}).inbox().await.unwrap_err();
     check(&error, ErrorClass::Malformed, "the beginning of a login");
     assert_eq!(door.seen(), ["-", "NTLM"]);
 }
@@ -122,22 +122,22 @@ async fn a_server_that_is_set_up_anew_is_logged_in_to_in_its_new_way() {
     let offer = Arc::new(Mutex::new("Basic"));
     let offered = offer.clone();
     let door = Door::new(move |scheme| match *offered.lock().unwrap() {
-        "Basic" if scheme == "Basic" => xml(file("folders")),
+        "Basic" if scheme == "Basic" => xml(file("inbox")),
         offer => refusal(&[offer]),
     })
     .await;
     let source = source(door.url.clone(), |_| {});
-    source.folders().await.unwrap();
+    source.inbox().await.unwrap();
     assert_eq!(door.seen(), ["-", "Basic"]);
     // One that offers NTLM and then sends no challenge: nothing is proved to it.
     *offer.lock().unwrap() = "NTLM";
-    let error = source.folders().await.unwrap_err();
+    let error = source.inbox().await.unwrap_err();
     check(&error, ErrorClass::LoginRequired, "refuses the user name or the password");
     assert_eq!(door.seen(), ["Basic", "NTLM"]);
     *offer.lock().unwrap() = "Basic";
-    source.folders().await.unwrap();
+    source.inbox().await.unwrap();
     assert_eq!(door.seen(), ["NTLM", "Basic"]);
     *offer.lock().unwrap() = "Bearer";
-    let error = source.folders().await.unwrap_err();
+    let error = source.inbox().await.unwrap_err();
     check(&error, ErrorClass::LoginRequired, "takes no login by user name and password");
 }

@@ -145,6 +145,13 @@ impl Server {
     }
 }
 
+impl EwsSource {
+    /// One request for one thing.
+    async fn inbox(&self) -> Result<Folder, ProviderError> {
+        Ok(super::folders::inbox(&self.transport).await?)
+    }
+}
+
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let rest = text.split_once(start).unwrap().1;
     &rest[..rest.find(end).unwrap()]
@@ -227,6 +234,7 @@ fn inbox() -> Folder {
     Folder {
         role: FolderRole::Inbox,
         id: "in".to_owned(),
+        path: String::new(),
         total: None,
     }
 }

@@ -7,27 +7,64 @@ use http::header;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Call, Server, answer, check, endpoint, file, get_item, ids, inbox, item, network, plain, short, source, xml};
+use super::{
+    Call, Server, acting::obliging, answer, check, endpoint, file, get_item, ids, inbox, item, network, plain, short, source, xml,
+};
 use crate::provider::{
-    ErrorClass, MailSource,
+    ErrorClass, FolderRole, MailSource,
     ews::{EwsConfig, EwsSource},
 };
 
 #[tokio::test]
 async fn folders_are_found_with_login_version_and_mailbox() {
-    let server = Server::start(|_, _| xml(file("folders"))).await;
+    let server = Server::start(|_, call| obliging(call)).await;
     let source = source(server.url.clone(), |config| config.mailbox = Some("cases@corp.test".to_owned()));
     let folders = source.folders().await.unwrap();
-    assert_eq!(folders.len(), 2);
+    let found: Vec<(FolderRole, &str)> = folders.iter().map(|folder| (folder.role, folder.path.as_str())).collect();
+    let expected = [
+        (FolderRole::Inbox, "Inbox"),
+        (FolderRole::Sent, "Sent Items"),
+        (FolderRole::Other, "Inbox/Acme"),
+        (FolderRole::Other, "Old"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(source.folders().await.unwrap(), folders);
+    let deep = "FindFolder Traversal=\"Deep\"";
+    assert_eq!(server.operations(), ["GetFolder", deep, deep], "what they are is asked once");
     let call = &server.calls()[0];
     let head = |name: &str| call.headers[name].to_str().unwrap();
     assert_eq!(head("authorization"), format!("Basic {}", STANDARD.encode("CORP\\crm:pässword")));
     assert_eq!(head("content-type"), "text/xml; charset=utf-8");
     assert_eq!(head("user-agent"), concat!("mailagent/", env!("CARGO_PKG_VERSION")));
     assert_eq!(head("x-anchormailbox"), "cases@corp.test");
-    assert_eq!(call.body.matches("<t:EmailAddress>cases@corp.test</t:EmailAddress>").count(), 2);
+    assert_eq!(call.body.matches("<t:EmailAddress>cases@corp.test</t:EmailAddress>").count(), 7);
     let shown = format!("{source:?}");
     assert!(shown.contains("127.0.0.1") && !shown.contains("pässword"), "{shown}");
+}
+
+#[tokio::test]
+async fn who_is_not_shown_the_list_reads_inbox_and_sent_items() {
+    for code in ["ErrorAccessDenied", "ErrorFolderNotFound"] {
+        let server = Server::start(move |_, call| match call.operation.split(' ').next() {
+            Some("FindFolder") => xml(answer("FindFolder", &[(code, String::new())])),
+            _ => obliging(call),
+        })
+        .await;
+        let folders = server.source().folders().await.unwrap();
+        let roles: Vec<FolderRole> = folders.iter().map(|folder| folder.role).collect();
+        assert_eq!(roles, [FolderRole::Inbox, FolderRole::Sent], "{code}");
+    }
+    let server = Server::start(|_, call| match call.operation.split(' ').next() {
+        Some("FindFolder") => xml(answer("FindFolder", &[("ErrorServerBusy", String::new())])),
+        _ => obliging(call),
+    })
+    .await;
+    let error = server.source().folders().await.unwrap_err();
+    assert_eq!(
+        error.class,
+        ErrorClass::Retry { after: None },
+        "a busy server is no reason to read less"
+    );
 }
 
 #[test]
@@ -91,7 +128,7 @@ async fn a_refused_state_is_told_apart() {
 #[tokio::test]
 async fn affinity_cookies_are_sent_back() {
     let server = Server::start(|number, _| {
-        let mut response = xml(file("folders"));
+        let mut response = xml(file("inbox"));
         let cookies: &[&str] = match number {
             0 => &[
                 "exchangecookie=abc; path=/; HttpOnly",
@@ -109,7 +146,7 @@ async fn affinity_cookies_are_sent_back() {
     .await;
     let source = server.source();
     for _ in 0..3 {
-        source.folders().await.unwrap();
+        source.inbox().await.unwrap();
     }
     let sent: Vec<_> = server
         .calls()

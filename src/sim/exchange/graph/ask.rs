@@ -71,6 +71,7 @@ impl Ask {
         let path: Vec<&str> = self.below_user().iter().map(String::as_str).collect();
         let name = match (self.method.as_str(), path.as_slice()) {
             (_, []) => "user",
+            (_, ["mailFolders", "delta"]) => "folders",
             (_, [.., "delta"]) => "delta",
             (_, [.., "$value"]) => "value",
             (_, [.., "send"]) => "send",

@@ -342,6 +342,7 @@ impl Call {
         match (ask.method.as_str(), path.as_slice()) {
             ("GET", []) => self.user(mailbox),
             ("GET", ["mailFolders"]) => self.folders(mailbox, None),
+            ("GET", ["mailFolders", "delta"]) => self.folders_delta(mailbox, ask),
             ("GET", ["mailFolders", folder]) => self.folder(mailbox, folder),
             ("GET", ["mailFolders", folder, "childFolders"]) => self.folders(mailbox, Some(folder)),
             ("GET", ["mailFolders", folder, "messages", "delta"]) => self.delta(mailbox, folder, ask),

@@ -31,9 +31,31 @@ impl Call {
         let world = self.shared.world();
         let held = world.mailbox(mailbox).ok_or_else(Refusal::not_found)?;
         // Folders of appointments are no mail folders.
-        let folders = parent.children().filter(|folder| *folder != FolderKind::Calendar);
+        let folders = held.children(parent).filter(|folder| *folder != FolderKind::Calendar);
         let folders: Vec<Value> = folders.map(|folder| self.folder_json(mailbox, held, folder)).collect();
         Ok(Reply::json(200, &json!({ "value": folders })))
+    }
+
+    /// All mail folders, at whatever depth. Each round tells all of them, as it may.
+    pub(super) fn folders_delta(&self, mailbox: u32, ask: &Ask) -> Result<Reply, Refusal> {
+        let skip: usize = ask.option("$skiptoken").and_then(|skip| skip.parse().ok()).unwrap_or(0);
+        let world = self.shared.world();
+        let held = world.mailbox(mailbox).ok_or_else(Refusal::not_found)?;
+        let all = held.below(FolderKind::Top);
+        let mut rest = all.iter().filter(|folder| **folder != FolderKind::Calendar).skip(skip).peekable();
+        let page: Vec<Value> = rest
+            .by_ref()
+            .take(ask.page())
+            .map(|folder| self.folder_json(mailbox, held, *folder))
+            .collect();
+        let mut answer = json!({ "value": page });
+        if rest.peek().is_some() {
+            let skip = (skip + ask.page()).to_string();
+            answer["@odata.nextLink"] = self.link(ask, &[("$skiptoken", &skip)]).into();
+        } else {
+            answer["@odata.deltaLink"] = self.link(ask, &[("$deltatoken", "all")]).into();
+        }
+        Ok(Reply::json(200, &answer))
     }
 
     pub(super) fn folder(&self, mailbox: u32, name: &str) -> Result<Reply, Refusal> {
@@ -72,9 +94,7 @@ impl Call {
         let items: Vec<Item> = {
             let world = self.shared.world();
             let held = world.mailbox(mailbox).ok_or_else(Refusal::not_found)?;
-            let folders = FolderKind::ALL
-                .into_iter()
-                .filter(|kind| folder.is_none_or(|folder| folder == *kind));
+            let folders = held.folders().filter(|kind| folder.is_none_or(|folder| folder == *kind));
             let serials = folders.flat_map(|folder| held.newest_first(folder));
             serials.filter_map(|serial| held.item(serial)).cloned().collect()
         };

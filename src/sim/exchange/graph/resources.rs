@@ -111,15 +111,14 @@ impl Call {
     }
 
     pub(super) fn find_folder(&self, mailbox: u32, name: &str) -> Result<FolderKind, Refusal> {
-        let well_known = FolderKind::ALL
-            .into_iter()
-            .find(|folder| folder.distinguished().eq_ignore_ascii_case(name));
-        if let Some(folder) = well_known {
+        if let Some(folder) = FolderKind::by_name(name) {
             return Ok(folder);
         }
         let malformed = || Refusal::new(400, "ErrorInvalidIdMalformed", "Id is malformed.");
         let (of, index) = self.shared.ids.read_folder(&from_urls(name)).ok_or_else(malformed)?;
-        let folder = FolderKind::from_index(index).filter(|_| of == mailbox);
+        let world = self.shared.world();
+        let held = world.mailbox(mailbox).filter(|_| of == mailbox);
+        let folder = held.and_then(|held| held.folder_at(index));
         folder.ok_or_else(|| Refusal::new(404, "ErrorItemNotFound", "The specified folder could not be found in the store."))
     }
 
@@ -131,9 +130,9 @@ impl Call {
         let (total, unread) = mailbox.counts(folder);
         json!({
             "id": self.folder_id(index, folder),
-            "displayName": folder.display_name(),
-            "parentFolderId": self.folder_id(index, folder.parent().unwrap_or(FolderKind::Root)),
-            "childFolderCount": folder.children().count(),
+            "displayName": mailbox.name(folder),
+            "parentFolderId": self.folder_id(index, mailbox.parent(folder).unwrap_or(FolderKind::Root)),
+            "childFolderCount": mailbox.children(folder).count(),
             "totalItemCount": total,
             "unreadItemCount": unread,
             "sizeInBytes": 0,

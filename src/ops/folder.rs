@@ -1,0 +1,333 @@
+//! Reading a folder of a mailbox: list the changes, fetch what is new, handle it, remember the position.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
+
+use super::{
+    Ops,
+    connect::Opened,
+    intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
+    mailbox::{Progress, ReadError},
+};
+use crate::{
+    domain::{Agent, OutcomeResult, Result, Timestamp},
+    provider::{ErrorClass, Folder, ItemId, MailSource, ProviderError},
+    store::{FolderPosition, MailboxItem, retrying},
+};
+
+/// Messages that are fetched at once.
+const FETCH: usize = 20;
+/// Bytes that are fetched at once, as far as sizes are known. One message may be larger.
+const FETCH_BYTES: u64 = 8 << 20;
+/// Fetches under way at once, so that the next one runs while this one is stored.
+const FETCHES: usize = 2;
+/// Fetches whose messages are stored in one transaction, when that many have arrived.
+const GATHERED: usize = 5;
+
+/// Reads one folder of a mailbox.
+pub(super) struct FolderReader<'a> {
+    ops: &'a Ops,
+    tenant: &'a str,
+    agent: &'a Agent,
+    source: &'a dyn MailSource,
+    folder: &'a Folder,
+    purpose: Arc<Purpose>,
+    position: FolderPosition,
+    /// Whether the server lost the state in this read already.
+    listed_anew: bool,
+}
+
+/// How it stands with a message of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was never handled.
+    Unknown,
+    /// It was handled, by an agent that does not archive.
+    Handled,
+    /// It was handled, but an agent that archives has it not in the archive: it began to archive later, or the message cannot be had.
+    NotArchived,
+    /// It is in the archive.
+    Archived,
+}
+
+impl<'a> FolderReader<'a> {
+    /// A reader at the folder's position.
+    pub(super) async fn new(
+        ops: &'a Ops,
+        tenant: &'a str,
+        agent: &'a Agent,
+        opened: &'a Opened,
+        folder: &'a Folder,
+        purpose: Arc<Purpose>,
+    ) -> Result<Self> {
+        Ok(Self {
+            position: ops.store.tenant(tenant).folder_position(&agent.id, &folder.key()).await?,
+            listed_anew: false,
+            ops,
+            tenant,
+            agent,
+            source: &*opened.mailbox,
+            folder,
+            purpose,
+        })
+    }
+
+    pub(super) fn source(&self) -> &'a dyn MailSource {
+        self.source
+    }
+
+    /// Reads what is new.
+    ///
+    /// # Errors
+    /// What ended it early.
+    pub(super) async fn read(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<(), ReadError> {
+        while !self.page(progress, report).await? {}
+        Ok(())
+    }
+
+    /// Handles a page of changes. Returns whether it was the last.
+    async fn page(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<bool, ReadError> {
+        let page = match self.source.changes(self.folder, self.position.state.as_deref()).await {
+            Ok(page) => page,
+            Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() && !self.listed_anew => {
+                // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
+                tracing::warn!(agent = %self.agent.id, folder = ?self.folder.role, "the server lost the sync state, listing the folder anew");
+                self.commit(Vec::new(), None, progress).await?;
+                // Once in a while: a server that forgets again at once is given a rest.
+                self.listed_anew = true;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let wanted = self.of_interest(page.upserts, &page.received);
+        let mut fresh = self.not_handled(wanted).await?;
+        if page.listing && !fresh.is_empty() {
+            fresh = self.not_handled_before(fresh).await?;
+        }
+        let stale = self.position.state == Some(page.state.clone());
+        if fresh.is_empty() {
+            if !stale {
+                self.commit(Vec::new(), Some(page.state), progress).await?;
+            } else if !page.last {
+                return Err(ReadError::Provider(ProviderError::new(
+                    ErrorClass::Malformed,
+                    "The server lists the same changes over and over. Look into the event log of the Exchange server.",
+                )));
+            }
+            return Ok(page.last);
+        }
+        self.handle(fresh, &page.sizes, Some(page.state), progress, report).await?;
+        Ok(page.last)
+    }
+
+    /// Fetches messages and handles them. The folder's position moves to `state` with the last of them; `None`: it stays.
+    ///
+    /// # Errors
+    /// What ended it early.
+    pub(super) async fn handle(
+        &mut self,
+        ids: Vec<ItemId>,
+        sizes: &HashMap<ItemId, u64>,
+        state: Option<String>,
+        progress: &mut Progress,
+        report: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), ReadError> {
+        let end = state.or_else(|| self.position.state.clone());
+        let chunks = chunks(ids, sizes, self.ops.limits.max_message_bytes);
+        let (ops, tenant, source, purpose) = (self.ops, self.tenant, self.source, self.purpose.clone());
+        let count = chunks.len();
+        let mut fetches = stream::iter(chunks)
+            .map(move |ids| fetch(ops, tenant, source, ids, purpose.clone()))
+            .buffered(FETCHES)
+            .enumerate();
+        let (sender, mut receiver) = mpsc::channel(GATHERED);
+        let fetching = async move {
+            while let Some(fetched) = fetches.next().await {
+                // An error means that nothing more is wanted.
+                if sender.send(fetched).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        // What arrives while a transaction runs goes into the next one together: small ones cost the most of a long history.
+        let storing = async {
+            let mut arrived = Vec::new();
+            while receiver.recv_many(&mut arrived, GATHERED).await > 0 {
+                let (mut items, mut state, mut fault) = (Vec::new(), self.position.state.clone(), None);
+                for (index, fetched) in arrived.drain(..) {
+                    match fetched {
+                        Ok(more) => items.extend(more),
+                        Err(error) => {
+                            fault = Some(error);
+                            break;
+                        }
+                    }
+                    // The position moves only with the last message of the page.
+                    if index + 1 == count {
+                        state.clone_from(&end);
+                    }
+                }
+                if !items.is_empty() {
+                    self.commit(items, state, progress).await?;
+                    report(*progress);
+                }
+                if let Some(fault) = fault {
+                    return Err(fault);
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(fetching, storing)?;
+        Ok(())
+    }
+
+    async fn commit(&mut self, items: Vec<intake::Item>, next_state: Option<String>, progress: &mut Progress) -> Result<(), ReadError> {
+        let batch = Batch {
+            agent: self.agent,
+            folder: self.folder,
+            position: &self.position,
+            next_state,
+            items: &items,
+        };
+        let result = intake::commit(self.ops, self.tenant, &batch).await?;
+        self.position = result.position;
+        progress.handled += result.handled;
+        progress.archived += result.archived;
+        progress.gone += items.iter().filter(|item| item.content.is_none()).count() as u64;
+        progress.matched += result.results.iter().filter(|result| **result == OutcomeResult::Matched).count() as u64;
+        Ok(())
+    }
+
+    /// Those of some messages that are read at all.
+    pub(super) fn of_interest(&self, mut ids: Vec<ItemId>, received: &HashMap<ItemId, Timestamp>) -> Vec<ItemId> {
+        if let Some(since) = self.purpose.since {
+            ids.retain(|id| received.get(id).is_none_or(|received| *received >= since));
+        }
+        ids
+    }
+
+    /// How it stands with messages.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(super) async fn standings(&self, ids: Vec<ItemId>) -> Result<Vec<(ItemId, Standing)>> {
+        let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
+        let known = self.known(&keys).await?;
+        let standing = |key| match known.get(key) {
+            None => Standing::Unknown,
+            Some(Some(_)) => Standing::Archived,
+            Some(None) if self.purpose.archive => Standing::NotArchived,
+            Some(None) => Standing::Handled,
+        };
+        Ok(ids.into_iter().zip(&keys).map(|(id, key)| (id, standing(key))).collect())
+    }
+
+    /// Those of some messages that there is something to do about.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(super) async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
+        let open = |standing| matches!(standing, Standing::Unknown | Standing::NotArchived);
+        let standings = self.standings(ids).await?;
+        Ok(standings
+            .into_iter()
+            .filter(|(_, standing)| open(*standing))
+            .map(|(id, _)| id)
+            .collect())
+    }
+
+    /// Leaves out what the agent handled over another protocol, before it was moved to this one, and remembers it by its new ids.
+    async fn not_handled_before(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>, ReadError> {
+        let (agent, folder) = (&self.agent.id, self.folder.key());
+        if !self.ops.store.tenant(self.tenant).has_handled(agent, &folder).await? {
+            return Ok(ids);
+        }
+        let former = self.source.former_ids(&ids).await?;
+        let former: Vec<Option<Vec<u8>>> = former.iter().map(|id| id.as_ref().map(source_key)).collect();
+        let handled = self.known(&former.iter().flatten().cloned().collect::<Vec<_>>()).await?;
+        let (mut fresh, mut known) = (Vec::new(), Vec::new());
+        for (id, former) in ids.into_iter().zip(former) {
+            match former.and_then(|former| handled.get(&former)) {
+                // What was handled before the agent began to archive is archived now.
+                Some(message_number) if message_number.is_some() || !self.purpose.archive => known.push(MailboxItem {
+                    source_key: source_key(&id),
+                    message_number: *message_number,
+                }),
+                Some(_) | None => fresh.push(id),
+            }
+        }
+        if !known.is_empty() {
+            retrying(|| async {
+                let mut writer = self.ops.store.begin(self.tenant).await?;
+                writer.insert_items(agent, &folder, known.clone()).await?;
+                writer.commit().await
+            })
+            .await?;
+        }
+        Ok(fresh)
+    }
+
+    /// The messages that were handled, with where they are archived, by their keys.
+    async fn known(&self, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<i64>>> {
+        let reader = self.ops.store.tenant(self.tenant);
+        let handled = reader.handled_items(&self.agent.id, &self.folder.key(), keys).await?;
+        Ok(handled.into_iter().map(|item| (item.source_key, item.message_number)).collect())
+    }
+}
+
+/// Divides messages into what is fetched at once. Those over the limit are not loaded, so they weigh nothing.
+fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec<Vec<ItemId>> {
+    let mut chunks: Vec<Vec<ItemId>> = Vec::new();
+    let mut weight = 0;
+    for id in ids {
+        let size = sizes.get(&id).copied().filter(|size| *size <= max_bytes).unwrap_or(0);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < FETCH && weight + size <= FETCH_BYTES => {
+                weight += size;
+                chunk.push(id);
+            }
+            _ => {
+                weight = size;
+                chunks.push(vec![id]);
+            }
+        }
+    }
+    chunks
+}
+
+/// Fetches messages and gets them ready to be stored.
+async fn fetch(
+    ops: &Ops,
+    tenant: &str,
+    source: &dyn MailSource,
+    ids: Vec<ItemId>,
+    purpose: Arc<Purpose>,
+) -> Result<Vec<intake::Item>, ReadError> {
+    let fetched = source.fetch(&ids, ops.limits.max_message_bytes).await?;
+    let mut items = prepare_all(ids.into_iter().zip(fetched).collect(), purpose).await?;
+    let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
+    place_large(ops, tenant, blobs).await?;
+    Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_bounded_by_number_and_by_weight() {
+        let check = |sizes: &[u64], expected: &[usize]| {
+            let ids: Vec<ItemId> = (0..sizes.len()).map(|index| ItemId(index.to_string())).collect();
+            let known = ids.iter().cloned().zip(sizes.iter().copied()).collect();
+            let lengths: Vec<usize> = chunks(ids, &known, 64 << 20).iter().map(Vec::len).collect();
+            assert_eq!(lengths, expected, "{sizes:?}");
+        };
+        check(&[], &[]);
+        check(&[1; 45], &[20, 20, 5]);
+        check(&[5 << 20, 5 << 20, 1, 60 << 20, 1], &[1, 2, 1, 1]);
+        check(&[1, 1 << 30, 1], &[3]);
+    }
+}
