@@ -89,6 +89,8 @@ methods! {
         "DownloadNoteMessage" stream [SweepRead];
         "WatchMatches" stream [SweepRead];
         "SweepAgent" stream [SweepRun];
+        "CheckCompleteness" stream [SweepRun];
+        "BackfillAgent" stream [SweepRun];
     }
     "ArchiveService" {
         "ListMessages" unary [ArchiveRead];

@@ -22,6 +22,7 @@ mod mask;
 mod notifications;
 mod page;
 mod request_id;
+mod running;
 mod settings_service;
 mod status;
 mod streams;

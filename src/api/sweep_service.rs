@@ -1,12 +1,8 @@
 //! `SweepService`.
 
-use std::{convert::Infallible, time::Duration};
-
-use futures::StreamExt;
-use tokio::sync::watch;
+use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-use tracing::Instrument;
 
 use super::{
     call::Call,
@@ -16,21 +12,20 @@ use super::{
     },
     follow::{Answers, download, signed},
     page::Pages,
+    running::{Report, Running, problem},
     v1::{self, sweep_service_server::SweepService},
 };
 use crate::{
-    domain::{Error, Kind},
-    lifecycle::{Lifecycle, OnError},
+    domain::Error,
+    lifecycle::Lifecycle,
     ops::{
         Ops,
+        completeness::{self, Filling, Found},
         mailbox::{Progress, ReadError},
         sweep,
         watch::Cursors,
     },
 };
-
-/// Least time between two reports of a sweep's progress.
-const REPORT_INTERVAL: Duration = Duration::from_millis(300);
 
 pub(super) struct Sweeps {
     ops: Ops,
@@ -49,6 +44,8 @@ impl SweepService for Sweeps {
     type DownloadNoteMessageStream = Answers<v1::DownloadNoteMessageResponse>;
     type WatchMatchesStream = Answers<v1::WatchMatchesResponse>;
     type SweepAgentStream = Answers<v1::SweepAgentResponse>;
+    type CheckCompletenessStream = Answers<v1::CheckCompletenessResponse>;
+    type BackfillAgentStream = Answers<v1::BackfillAgentResponse>;
 
     async fn list_outcomes(&self, request: Request<v1::ListOutcomesRequest>) -> Result<Response<v1::ListOutcomesResponse>, Status> {
         let (call, request) = Call::of(request)?;
@@ -139,79 +136,76 @@ impl SweepService for Sweeps {
         let begun = async {
             let id = convert::id("agents", "name", &request.name)?;
             let (agent, source) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
-            let (state, seen) = watch::channel(Sweep::default());
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
-            let run = async move {
-                let mut report = |progress| state.send_modify(|sweep| sweep.progress = progress);
-                let result = tokio::select! {
-                    // A stop ends it between two pieces of work; what is left is done after the next start.
-                    () = ops.stopping.cancelled() => return Ok(()),
-                    result = sweep::run_sweep(&ops, &tenant, &agent, source, &mut report) => result,
-                };
-                let end = |sweep: &mut Sweep| match result {
-                    Ok(progress) => {
-                        sweep.progress = progress;
-                        sweep.end = Some(None);
-                    }
-                    Err(error) => sweep.end = Some(Some(problem(&error))),
-                };
-                state.send_modify(end);
-                Ok::<_, Infallible>(())
-            };
-            self.lifecycle.spawn("sweep on demand", OnError::Log, run.in_current_span());
-            Ok(progress(call.clone(), self.ops.stopping.clone(), seen))
+            let work = |mut report: Report<Progress>| async move { sweep::run_sweep(&ops, &tenant, &agent, source, &mut *report).await };
+            let progress = Running::begin(&self.lifecycle, &self.ops, "sweep on demand", work);
+            Ok(progress.answers(call.clone(), |progress, done, problem| v1::SweepAgentResponse {
+                handled_count: signed(progress.handled),
+                matched_count: signed(progress.matched),
+                archived_count: signed(progress.archived),
+                done,
+                problem,
+            }))
+        };
+        call.answer(begun.await)
+    }
+
+    async fn check_completeness(
+        &self,
+        request: Request<v1::CheckCompletenessRequest>,
+    ) -> Result<Response<Self::CheckCompletenessStream>, Status> {
+        let (call, request) = Call::of(request)?;
+        let begun = async {
+            let id = convert::id("agents", "name", &request.name)?;
+            let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
+            let found = completeness::check(self.ops.clone(), call.caller().tenant.clone(), agent, opened);
+            Ok(answers_of(call.clone(), self.ops.stopping.clone(), found))
+        };
+        call.answer(begun.await)
+    }
+
+    async fn backfill_agent(&self, request: Request<v1::BackfillAgentRequest>) -> Result<Response<Self::BackfillAgentStream>, Status> {
+        let (call, request) = Call::of(request)?;
+        let begun = async {
+            let id = convert::id("agents", "name", &request.name)?;
+            let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
+            let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
+            let work =
+                |mut report: Report<Filling>| async move { completeness::backfill(&ops, &tenant, &agent, opened, &mut *report).await };
+            let progress = Running::begin(&self.lifecycle, &self.ops, "backfill", work);
+            Ok(progress.answers(call.clone(), convert::completeness::filling))
         };
         call.answer(begun.await)
     }
 }
 
-/// How far a sweep is.
-#[derive(Clone, Default)]
-struct Sweep {
-    progress: Progress,
-    /// Set at its end, with what ended it early.
-    end: Option<Option<String>>,
-}
-
-/// Sends how far a sweep is, now and then, and at its end. It looks at the latest state only, so it never holds up the sweep.
-fn progress(call: Call, stopping: CancellationToken, mut seen: watch::Receiver<Sweep>) -> Answers<v1::SweepAgentResponse> {
+/// What a comparison finds, and its end. Who hangs up ends it.
+fn answers_of(
+    call: Call,
+    stopping: CancellationToken,
+    found: impl Stream<Item = Result<Found, ReadError>> + Send + 'static,
+) -> Answers<v1::CheckCompletenessResponse> {
     let answers = async_stream::stream! {
-        while seen.changed().await.is_ok() {
-            let Sweep { progress, end } = seen.borrow_and_update().clone();
-            let over = end.is_some();
-            yield Ok(v1::SweepAgentResponse {
-                handled_count: signed(progress.handled),
-                matched_count: signed(progress.matched),
-                archived_count: signed(progress.archived),
-                done: end == Some(None),
-                problem: end.flatten().unwrap_or_default(),
-            });
-            if over {
-                return;
-            }
-            let ended = async { seen.wait_for(|sweep| sweep.end.is_some()).await.is_ok() };
-            if let Ok(true) = tokio::time::timeout(REPORT_INTERVAL, ended).await {
-                seen.mark_changed();
-            }
+        let mut found = std::pin::pin!(found);
+        loop {
+            let next = tokio::select! {
+                () = stopping.cancelled() => {
+                    yield Err(call.fail(&Error::shutting_down()));
+                    return;
+                }
+                next = found.next() => next,
+            };
+            let (done, problem) = match next {
+                Some(Ok(found)) => {
+                    yield Ok(convert::completeness::found(found));
+                    continue;
+                }
+                None => (true, String::new()),
+                Some(Err(error)) => (false, problem(&error)),
+            };
+            yield Ok(v1::CheckCompletenessResponse { done, problem, ..Default::default() });
+            return;
         }
-        // The task is gone without having come to an end.
-        let error = if stopping.is_cancelled() {
-            Error::shutting_down()
-        } else {
-            Error::internal("a sweep on demand died")
-        };
-        yield Err(call.fail(&error));
     };
     answers.boxed()
-}
-
-/// What ended a sweep early, in plain words. The caller gets it as text, so what is ours to mend is logged here.
-fn problem(error: &ReadError) -> String {
-    match error {
-        ReadError::Service(error) if matches!(error.kind, Kind::Internal | Kind::Unavailable { .. }) => {
-            tracing::error!(reason = error.reason.as_str(), error = error.chain(), "sweep on demand failed");
-        }
-        ReadError::Service(_) | ReadError::Provider(_) => {}
-    }
-    error.to_string()
 }

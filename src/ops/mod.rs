@@ -5,6 +5,7 @@ pub mod agents;
 pub mod archive;
 pub mod audit;
 pub mod check;
+pub mod completeness;
 pub mod connect;
 pub mod directory;
 mod folder;

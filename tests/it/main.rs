@@ -13,6 +13,7 @@ mod archive;
 mod auth;
 mod check;
 mod cli;
+mod completeness;
 mod corpus;
 mod demo_set;
 mod directory;

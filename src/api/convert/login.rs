@@ -1,8 +1,6 @@
 //! Logins, consents and what is told of them.
 
-use std::time::Duration;
-
-use super::{name, time, unknown_value};
+use super::{duration, name, time, unknown_value};
 use crate::{
     api::v1,
     crypto::Secret,
@@ -161,12 +159,5 @@ pub(in crate::api) fn event(told: Told) -> v1::TokenEvent {
         threshold: event.threshold.map(duration),
         problem: event.problem,
         provider_reply: event.provider_reply,
-    }
-}
-
-fn duration(span: Duration) -> prost_types::Duration {
-    prost_types::Duration {
-        seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(span.subsec_nanos()).unwrap_or(0),
     }
 }

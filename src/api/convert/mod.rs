@@ -4,11 +4,14 @@ pub(super) mod agent;
 pub(super) mod archive;
 pub(super) mod audit;
 pub(super) mod check;
+pub(super) mod completeness;
 pub(super) mod directory;
 pub(super) mod login;
 pub(super) mod maintenance;
 pub(super) mod settings;
 pub(super) mod sweep;
+
+use std::time::Duration;
 
 use super::v1;
 use crate::{
@@ -24,6 +27,13 @@ pub(super) fn name(collection: &str, id: &str) -> String {
 /// A resource's name, empty when there is none.
 fn optional_name(collection: &str, id: Option<&str>) -> String {
     id.map_or_else(String::new, |id| name(collection, id))
+}
+
+fn duration(span: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(span.subsec_nanos()).unwrap_or(0),
+    }
 }
 
 /// The id in a resource's name.

@@ -280,6 +280,16 @@ fn sweep(theirs: &Theirs) -> Vec<Row> {
             &[SweepRun],
             not_found(&v1::SweepAgentRequest { name: name(&theirs.agent) }),
         ),
+        (
+            "SweepService/CheckCompleteness",
+            &[SweepRun],
+            not_found(&v1::CheckCompletenessRequest { name: name(&theirs.agent) }),
+        ),
+        (
+            "SweepService/BackfillAgent",
+            &[SweepRun],
+            not_found(&v1::BackfillAgentRequest { name: name(&theirs.agent) }),
+        ),
     ]
 }
 

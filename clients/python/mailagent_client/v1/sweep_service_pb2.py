@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mailagent_client.v1 import types_pb2 as mailagent_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mailagent/v1/sweep_service.proto\x12\x0cmailagent.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mailagent/v1/types.proto\"\x83\x04\n\x07Outcome\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x0e\n\x06\x66older\x18\x03 \x01(\t\x12+\n\x06result\x18\x04 \x01(\x0e\x32\x1b.mailagent.v1.OutcomeResult\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12*\n\x06sender\x18\x07 \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x12\n\nmessage_id\x18\x08 \x01(\t\x12\x33\n\x0e\x61utomatic_kind\x18\t \x01(\x0e\x32\x1b.mailagent.v1.AutomaticKind\x12\x0c\n\x04\x63\x61se\x18\n \x01(\t\x12\x0c\n\x04note\x18\x0b \x01(\t\x12\x0f\n\x07\x63ontact\x18\x0c \x01(\t\x12\x0f\n\x07message\x18\r \x01(\t\x12\x38\n\x11sender_candidates\x18\x0e \x03(\x0b\x32\x1d.mailagent.v1.SenderCandidate\x12\x12\n\nsize_bytes\x18\x0f \x01(\x03\x12\x31\n\rreceived_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0chandled_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsource_id\x18\x12 \x01(\t\"N\n\x0fSenderCandidate\x12+\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xf6\x03\n\x04Note\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x63\x61se\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x03 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\t\x12\x17\n\x0f\x63ontact_created\x18\x06 \x01(\x08\x12\r\n\x05\x61gent\x18\x07 \x01(\t\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x12\n\nmessage_id\x18\t \x01(\t\x12*\n\x06sender\x18\n \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x0f\n\x07subject\x18\x0b \x01(\t\x12\x0c\n\x04text\x18\x0c \x01(\t\x12\x13\n\x0bquoted_text\x18\r \x01(\t\x12\x33\n\x0e\x61utomatic_kind\x18\x0e \x01(\x0e\x32\x1b.mailagent.v1.AutomaticKind\x12\x1c\n\x14sender_not_authentic\x18\x0f \x01(\x08\x12\x31\n\rreceived_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x66ull_message_kept\x18\x12 \x01(\x08\x12\x12\n\nsize_bytes\x18\x13 \x01(\x03\"{\n\x13ListOutcomesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x31\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.mailagent.v1.OutcomeFilterB\x04\xe2\x41\x01\x01\"r\n\rOutcomeFilter\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x07results\x18\x02 \x03(\x0e\x32\x1b.mailagent.v1.OutcomeResultB\x04\xe2\x41\x01\x01\x12\x18\n\nmessage_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"X\n\x14ListOutcomesResponse\x12\'\n\x08outcomes\x18\x01 \x03(\x0b\x32\x15.mailagent.v1.Outcome\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetOutcomeRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"u\n\x10ListNotesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12.\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x18.mailagent.v1.NoteFilterB\x04\xe2\x41\x01\x01\"5\n\nNoteFilter\x12\x12\n\x04\x63\x61se\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61gent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"O\n\x11ListNotesResponse\x12!\n\x05notes\x18\x01 \x03(\x0b\x32\x12.mailagent.v1.Note\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x0eGetNoteRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x1a\x44ownloadNoteMessageRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"o\n\x1b\x44ownloadNoteMessageResponse\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mailagent.v1.DownloadHeader\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\\\n\x13WatchMatchesRequest\x12\x14\n\x06\x63ursor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.mailagent.v1.MatchFilterB\x04\xe2\x41\x01\x01\"N\n\x0bMatchFilter\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x63ustomer\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04\x63\x61se\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x14WatchMatchesResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\"\n\x05match\x18\x02 \x01(\x0b\x32\x13.mailagent.v1.Match\"k\n\x05Match\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12 \n\x04note\x18\x02 \x01(\x0b\x32\x12.mailagent.v1.Note\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x11SweepAgentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"y\n\x12SweepAgentResponse\x12\x15\n\rhandled_count\x18\x01 \x01(\x03\x12\x15\n\rmatched_count\x18\x02 \x01(\x03\x12\x16\n\x0e\x61rchived_count\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t*\x96\x03\n\rOutcomeResult\x12\x1e\n\x1aOUTCOME_RESULT_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_RESULT_MATCHED\x10\x01\x12\x1f\n\x1bOUTCOME_RESULT_NO_REFERENCE\x10\x02\x12$\n OUTCOME_RESULT_UNKNOWN_REFERENCE\x10\x03\x12\'\n#OUTCOME_RESULT_NON_MATCHING_CONTACT\x10\x04\x12\x1c\n\x18OUTCOME_RESULT_AUTOMATIC\x10\x05\x12\x1c\n\x18OUTCOME_RESULT_DUPLICATE\x10\x06\x12\x17\n\x13OUTCOME_RESULT_LOOP\x10\x07\x12\'\n#OUTCOME_RESULT_SENDER_NOT_AUTHENTIC\x10\x08\x12\x1c\n\x18OUTCOME_RESULT_TOO_LARGE\x10\t\x12\x1d\n\x19OUTCOME_RESULT_UNPARSABLE\x10\n\x12\x1e\n\x1aOUTCOME_RESULT_OWN_MESSAGE\x10\x0b\x32\xd0\x04\n\x0cSweepService\x12U\n\x0cListOutcomes\x12!.mailagent.v1.ListOutcomesRequest\x1a\".mailagent.v1.ListOutcomesResponse\x12\x44\n\nGetOutcome\x12\x1f.mailagent.v1.GetOutcomeRequest\x1a\x15.mailagent.v1.Outcome\x12L\n\tListNotes\x12\x1e.mailagent.v1.ListNotesRequest\x1a\x1f.mailagent.v1.ListNotesResponse\x12;\n\x07GetNote\x12\x1c.mailagent.v1.GetNoteRequest\x1a\x12.mailagent.v1.Note\x12l\n\x13\x44ownloadNoteMessage\x12(.mailagent.v1.DownloadNoteMessageRequest\x1a).mailagent.v1.DownloadNoteMessageResponse0\x01\x12W\n\x0cWatchMatches\x12!.mailagent.v1.WatchMatchesRequest\x1a\".mailagent.v1.WatchMatchesResponse0\x01\x12Q\n\nSweepAgent\x12\x1f.mailagent.v1.SweepAgentRequest\x1a .mailagent.v1.SweepAgentResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mailagent/v1/sweep_service.proto\x12\x0cmailagent.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mailagent/v1/types.proto\"\x83\x04\n\x07Outcome\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x0e\n\x06\x66older\x18\x03 \x01(\t\x12+\n\x06result\x18\x04 \x01(\x0e\x32\x1b.mailagent.v1.OutcomeResult\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12*\n\x06sender\x18\x07 \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x12\n\nmessage_id\x18\x08 \x01(\t\x12\x33\n\x0e\x61utomatic_kind\x18\t \x01(\x0e\x32\x1b.mailagent.v1.AutomaticKind\x12\x0c\n\x04\x63\x61se\x18\n \x01(\t\x12\x0c\n\x04note\x18\x0b \x01(\t\x12\x0f\n\x07\x63ontact\x18\x0c \x01(\t\x12\x0f\n\x07message\x18\r \x01(\t\x12\x38\n\x11sender_candidates\x18\x0e \x03(\x0b\x32\x1d.mailagent.v1.SenderCandidate\x12\x12\n\nsize_bytes\x18\x0f \x01(\x03\x12\x31\n\rreceived_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0chandled_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsource_id\x18\x12 \x01(\t\"N\n\x0fSenderCandidate\x12+\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xf6\x03\n\x04Note\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x63\x61se\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x03 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\t\x12\x17\n\x0f\x63ontact_created\x18\x06 \x01(\x08\x12\r\n\x05\x61gent\x18\x07 \x01(\t\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x12\n\nmessage_id\x18\t \x01(\t\x12*\n\x06sender\x18\n \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x0f\n\x07subject\x18\x0b \x01(\t\x12\x0c\n\x04text\x18\x0c \x01(\t\x12\x13\n\x0bquoted_text\x18\r \x01(\t\x12\x33\n\x0e\x61utomatic_kind\x18\x0e \x01(\x0e\x32\x1b.mailagent.v1.AutomaticKind\x12\x1c\n\x14sender_not_authentic\x18\x0f \x01(\x08\x12\x31\n\rreceived_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x66ull_message_kept\x18\x12 \x01(\x08\x12\x12\n\nsize_bytes\x18\x13 \x01(\x03\"{\n\x13ListOutcomesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x31\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.mailagent.v1.OutcomeFilterB\x04\xe2\x41\x01\x01\"r\n\rOutcomeFilter\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x07results\x18\x02 \x03(\x0e\x32\x1b.mailagent.v1.OutcomeResultB\x04\xe2\x41\x01\x01\x12\x18\n\nmessage_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"X\n\x14ListOutcomesResponse\x12\'\n\x08outcomes\x18\x01 \x03(\x0b\x32\x15.mailagent.v1.Outcome\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetOutcomeRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"u\n\x10ListNotesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12.\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x18.mailagent.v1.NoteFilterB\x04\xe2\x41\x01\x01\"5\n\nNoteFilter\x12\x12\n\x04\x63\x61se\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61gent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"O\n\x11ListNotesResponse\x12!\n\x05notes\x18\x01 \x03(\x0b\x32\x12.mailagent.v1.Note\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x0eGetNoteRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x1a\x44ownloadNoteMessageRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"o\n\x1b\x44ownloadNoteMessageResponse\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mailagent.v1.DownloadHeader\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\\\n\x13WatchMatchesRequest\x12\x14\n\x06\x63ursor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.mailagent.v1.MatchFilterB\x04\xe2\x41\x01\x01\"N\n\x0bMatchFilter\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x63ustomer\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04\x63\x61se\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x14WatchMatchesResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\"\n\x05match\x18\x02 \x01(\x0b\x32\x13.mailagent.v1.Match\"k\n\x05Match\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12 \n\x04note\x18\x02 \x01(\x0b\x32\x12.mailagent.v1.Note\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x11SweepAgentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"y\n\x12SweepAgentResponse\x12\x15\n\rhandled_count\x18\x01 \x01(\x03\x12\x15\n\rmatched_count\x18\x02 \x01(\x03\x12\x16\n\x0e\x61rchived_count\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t\".\n\x18\x43heckCompletenessRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x86\x01\n\x19\x43heckCompletenessResponse\x12\x1e\n\x03gap\x18\x01 \x01(\x0b\x32\x11.mailagent.v1.Gap\x12*\n\x06\x66older\x18\x02 \x01(\x0b\x32\x1a.mailagent.v1.FolderReport\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"\xf6\x01\n\x03Gap\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.mailagent.v1.GapKind\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12*\n\x06sender\x18\x05 \x01(\x0b\x32\x1a.mailagent.v1.EmailAddress\x12\x12\n\nmessage_id\x18\x06 \x01(\t\x12\x31\n\rreceived_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x08 \x01(\x03\x12\x0f\n\x07problem\x18\t \x01(\t\"\xbd\x01\n\x0c\x46olderReport\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\x12\x19\n\x0cserver_count\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0clisted_count\x18\x03 \x01(\x03\x12\x19\n\x11passed_over_count\x18\x04 \x01(\x03\x12\x15\n\rhandled_count\x18\x05 \x01(\x03\x12\x16\n\x0e\x61rchived_count\x18\x06 \x01(\x03\x12\x11\n\tgap_count\x18\x07 \x01(\x03\x42\x0f\n\r_server_count\"*\n\x14\x42\x61\x63kfillAgentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xd0\x01\n\x15\x42\x61\x63kfillAgentResponse\x12\x11\n\tgap_count\x18\x01 \x01(\x03\x12\x14\n\x0c\x63losed_count\x18\x02 \x01(\x03\x12\x12\n\nleft_count\x18\x03 \x01(\x03\x12\x15\n\rmatched_count\x18\x04 \x01(\x03\x12\x16\n\x0e\x61rchived_count\x18\x05 \x01(\x03\x12,\n\tremaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x64one\x18\x07 \x01(\x08\x12\x0f\n\x07problem\x18\x08 \x01(\t*X\n\x07GapKind\x12\x18\n\x14GAP_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14GAP_KIND_NOT_HANDLED\x10\x01\x12\x19\n\x15GAP_KIND_NOT_ARCHIVED\x10\x02*\x96\x03\n\rOutcomeResult\x12\x1e\n\x1aOUTCOME_RESULT_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_RESULT_MATCHED\x10\x01\x12\x1f\n\x1bOUTCOME_RESULT_NO_REFERENCE\x10\x02\x12$\n OUTCOME_RESULT_UNKNOWN_REFERENCE\x10\x03\x12\'\n#OUTCOME_RESULT_NON_MATCHING_CONTACT\x10\x04\x12\x1c\n\x18OUTCOME_RESULT_AUTOMATIC\x10\x05\x12\x1c\n\x18OUTCOME_RESULT_DUPLICATE\x10\x06\x12\x17\n\x13OUTCOME_RESULT_LOOP\x10\x07\x12\'\n#OUTCOME_RESULT_SENDER_NOT_AUTHENTIC\x10\x08\x12\x1c\n\x18OUTCOME_RESULT_TOO_LARGE\x10\t\x12\x1d\n\x19OUTCOME_RESULT_UNPARSABLE\x10\n\x12\x1e\n\x1aOUTCOME_RESULT_OWN_MESSAGE\x10\x0b\x32\x94\x06\n\x0cSweepService\x12U\n\x0cListOutcomes\x12!.mailagent.v1.ListOutcomesRequest\x1a\".mailagent.v1.ListOutcomesResponse\x12\x44\n\nGetOutcome\x12\x1f.mailagent.v1.GetOutcomeRequest\x1a\x15.mailagent.v1.Outcome\x12L\n\tListNotes\x12\x1e.mailagent.v1.ListNotesRequest\x1a\x1f.mailagent.v1.ListNotesResponse\x12;\n\x07GetNote\x12\x1c.mailagent.v1.GetNoteRequest\x1a\x12.mailagent.v1.Note\x12l\n\x13\x44ownloadNoteMessage\x12(.mailagent.v1.DownloadNoteMessageRequest\x1a).mailagent.v1.DownloadNoteMessageResponse0\x01\x12W\n\x0cWatchMatches\x12!.mailagent.v1.WatchMatchesRequest\x1a\".mailagent.v1.WatchMatchesResponse0\x01\x12Q\n\nSweepAgent\x12\x1f.mailagent.v1.SweepAgentRequest\x1a .mailagent.v1.SweepAgentResponse0\x01\x12\x66\n\x11\x43heckCompleteness\x12&.mailagent.v1.CheckCompletenessRequest\x1a\'.mailagent.v1.CheckCompletenessResponse0\x01\x12Z\n\rBackfillAgent\x12\".mailagent.v1.BackfillAgentRequest\x1a#.mailagent.v1.BackfillAgentResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -80,46 +81,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MATCHFILTER'].fields_by_name['case']._serialized_options = b'\342A\001\001'
   _globals['_SWEEPAGENTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_SWEEPAGENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
-  _globals['_OUTCOMERESULT']._serialized_start=2625
-  _globals['_OUTCOMERESULT']._serialized_end=3031
-  _globals['_OUTCOME']._serialized_start=143
-  _globals['_OUTCOME']._serialized_end=658
-  _globals['_SENDERCANDIDATE']._serialized_start=660
-  _globals['_SENDERCANDIDATE']._serialized_end=738
-  _globals['_NOTE']._serialized_start=741
-  _globals['_NOTE']._serialized_end=1243
-  _globals['_LISTOUTCOMESREQUEST']._serialized_start=1245
-  _globals['_LISTOUTCOMESREQUEST']._serialized_end=1368
-  _globals['_OUTCOMEFILTER']._serialized_start=1370
-  _globals['_OUTCOMEFILTER']._serialized_end=1484
-  _globals['_LISTOUTCOMESRESPONSE']._serialized_start=1486
-  _globals['_LISTOUTCOMESRESPONSE']._serialized_end=1574
-  _globals['_GETOUTCOMEREQUEST']._serialized_start=1576
-  _globals['_GETOUTCOMEREQUEST']._serialized_end=1615
-  _globals['_LISTNOTESREQUEST']._serialized_start=1617
-  _globals['_LISTNOTESREQUEST']._serialized_end=1734
-  _globals['_NOTEFILTER']._serialized_start=1736
-  _globals['_NOTEFILTER']._serialized_end=1789
-  _globals['_LISTNOTESRESPONSE']._serialized_start=1791
-  _globals['_LISTNOTESRESPONSE']._serialized_end=1870
-  _globals['_GETNOTEREQUEST']._serialized_start=1872
-  _globals['_GETNOTEREQUEST']._serialized_end=1908
-  _globals['_DOWNLOADNOTEMESSAGEREQUEST']._serialized_start=1910
-  _globals['_DOWNLOADNOTEMESSAGEREQUEST']._serialized_end=1986
-  _globals['_DOWNLOADNOTEMESSAGERESPONSE']._serialized_start=1988
-  _globals['_DOWNLOADNOTEMESSAGERESPONSE']._serialized_end=2099
-  _globals['_WATCHMATCHESREQUEST']._serialized_start=2101
-  _globals['_WATCHMATCHESREQUEST']._serialized_end=2193
-  _globals['_MATCHFILTER']._serialized_start=2195
-  _globals['_MATCHFILTER']._serialized_end=2273
-  _globals['_WATCHMATCHESRESPONSE']._serialized_start=2275
-  _globals['_WATCHMATCHESRESPONSE']._serialized_end=2349
-  _globals['_MATCH']._serialized_start=2351
-  _globals['_MATCH']._serialized_end=2458
-  _globals['_SWEEPAGENTREQUEST']._serialized_start=2460
-  _globals['_SWEEPAGENTREQUEST']._serialized_end=2499
-  _globals['_SWEEPAGENTRESPONSE']._serialized_start=2501
-  _globals['_SWEEPAGENTRESPONSE']._serialized_end=2622
-  _globals['_SWEEPSERVICE']._serialized_start=3034
-  _globals['_SWEEPSERVICE']._serialized_end=3626
+  _globals['_CHECKCOMPLETENESSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CHECKCOMPLETENESSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_BACKFILLAGENTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_BACKFILLAGENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_GAPKIND']._serialized_start=3537
+  _globals['_GAPKIND']._serialized_end=3625
+  _globals['_OUTCOMERESULT']._serialized_start=3628
+  _globals['_OUTCOMERESULT']._serialized_end=4034
+  _globals['_OUTCOME']._serialized_start=175
+  _globals['_OUTCOME']._serialized_end=690
+  _globals['_SENDERCANDIDATE']._serialized_start=692
+  _globals['_SENDERCANDIDATE']._serialized_end=770
+  _globals['_NOTE']._serialized_start=773
+  _globals['_NOTE']._serialized_end=1275
+  _globals['_LISTOUTCOMESREQUEST']._serialized_start=1277
+  _globals['_LISTOUTCOMESREQUEST']._serialized_end=1400
+  _globals['_OUTCOMEFILTER']._serialized_start=1402
+  _globals['_OUTCOMEFILTER']._serialized_end=1516
+  _globals['_LISTOUTCOMESRESPONSE']._serialized_start=1518
+  _globals['_LISTOUTCOMESRESPONSE']._serialized_end=1606
+  _globals['_GETOUTCOMEREQUEST']._serialized_start=1608
+  _globals['_GETOUTCOMEREQUEST']._serialized_end=1647
+  _globals['_LISTNOTESREQUEST']._serialized_start=1649
+  _globals['_LISTNOTESREQUEST']._serialized_end=1766
+  _globals['_NOTEFILTER']._serialized_start=1768
+  _globals['_NOTEFILTER']._serialized_end=1821
+  _globals['_LISTNOTESRESPONSE']._serialized_start=1823
+  _globals['_LISTNOTESRESPONSE']._serialized_end=1902
+  _globals['_GETNOTEREQUEST']._serialized_start=1904
+  _globals['_GETNOTEREQUEST']._serialized_end=1940
+  _globals['_DOWNLOADNOTEMESSAGEREQUEST']._serialized_start=1942
+  _globals['_DOWNLOADNOTEMESSAGEREQUEST']._serialized_end=2018
+  _globals['_DOWNLOADNOTEMESSAGERESPONSE']._serialized_start=2020
+  _globals['_DOWNLOADNOTEMESSAGERESPONSE']._serialized_end=2131
+  _globals['_WATCHMATCHESREQUEST']._serialized_start=2133
+  _globals['_WATCHMATCHESREQUEST']._serialized_end=2225
+  _globals['_MATCHFILTER']._serialized_start=2227
+  _globals['_MATCHFILTER']._serialized_end=2305
+  _globals['_WATCHMATCHESRESPONSE']._serialized_start=2307
+  _globals['_WATCHMATCHESRESPONSE']._serialized_end=2381
+  _globals['_MATCH']._serialized_start=2383
+  _globals['_MATCH']._serialized_end=2490
+  _globals['_SWEEPAGENTREQUEST']._serialized_start=2492
+  _globals['_SWEEPAGENTREQUEST']._serialized_end=2531
+  _globals['_SWEEPAGENTRESPONSE']._serialized_start=2533
+  _globals['_SWEEPAGENTRESPONSE']._serialized_end=2654
+  _globals['_CHECKCOMPLETENESSREQUEST']._serialized_start=2656
+  _globals['_CHECKCOMPLETENESSREQUEST']._serialized_end=2702
+  _globals['_CHECKCOMPLETENESSRESPONSE']._serialized_start=2705
+  _globals['_CHECKCOMPLETENESSRESPONSE']._serialized_end=2839
+  _globals['_GAP']._serialized_start=2842
+  _globals['_GAP']._serialized_end=3088
+  _globals['_FOLDERREPORT']._serialized_start=3091
+  _globals['_FOLDERREPORT']._serialized_end=3280
+  _globals['_BACKFILLAGENTREQUEST']._serialized_start=3282
+  _globals['_BACKFILLAGENTREQUEST']._serialized_end=3324
+  _globals['_BACKFILLAGENTRESPONSE']._serialized_start=3327
+  _globals['_BACKFILLAGENTRESPONSE']._serialized_end=3535
+  _globals['_SWEEPSERVICE']._serialized_start=4037
+  _globals['_SWEEPSERVICE']._serialized_end=4825
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from mailagent_client.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
@@ -11,6 +12,12 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class GapKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GAP_KIND_UNSPECIFIED: _ClassVar[GapKind]
+    GAP_KIND_NOT_HANDLED: _ClassVar[GapKind]
+    GAP_KIND_NOT_ARCHIVED: _ClassVar[GapKind]
 
 class OutcomeResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +33,9 @@ class OutcomeResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_RESULT_TOO_LARGE: _ClassVar[OutcomeResult]
     OUTCOME_RESULT_UNPARSABLE: _ClassVar[OutcomeResult]
     OUTCOME_RESULT_OWN_MESSAGE: _ClassVar[OutcomeResult]
+GAP_KIND_UNSPECIFIED: GapKind
+GAP_KIND_NOT_HANDLED: GapKind
+GAP_KIND_NOT_ARCHIVED: GapKind
 OUTCOME_RESULT_UNSPECIFIED: OutcomeResult
 OUTCOME_RESULT_MATCHED: OutcomeResult
 OUTCOME_RESULT_NO_REFERENCE: OutcomeResult
@@ -268,3 +278,87 @@ class SweepAgentResponse(_message.Message):
     done: bool
     problem: str
     def __init__(self, handled_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class CheckCompletenessRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class CheckCompletenessResponse(_message.Message):
+    __slots__ = ("gap", "folder", "done", "problem")
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    gap: Gap
+    folder: FolderReport
+    done: bool
+    problem: str
+    def __init__(self, gap: _Optional[_Union[Gap, _Mapping]] = ..., folder: _Optional[_Union[FolderReport, _Mapping]] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class Gap(_message.Message):
+    __slots__ = ("folder", "source_id", "kind", "subject", "sender", "message_id", "received_time", "size_bytes", "problem")
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_TIME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    folder: str
+    source_id: str
+    kind: GapKind
+    subject: str
+    sender: _types_pb2.EmailAddress
+    message_id: str
+    received_time: _timestamp_pb2.Timestamp
+    size_bytes: int
+    problem: str
+    def __init__(self, folder: _Optional[str] = ..., source_id: _Optional[str] = ..., kind: _Optional[_Union[GapKind, str]] = ..., subject: _Optional[str] = ..., sender: _Optional[_Union[_types_pb2.EmailAddress, _Mapping]] = ..., message_id: _Optional[str] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class FolderReport(_message.Message):
+    __slots__ = ("folder", "server_count", "listed_count", "passed_over_count", "handled_count", "archived_count", "gap_count")
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    SERVER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LISTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PASSED_OVER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HANDLED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    folder: str
+    server_count: int
+    listed_count: int
+    passed_over_count: int
+    handled_count: int
+    archived_count: int
+    gap_count: int
+    def __init__(self, folder: _Optional[str] = ..., server_count: _Optional[int] = ..., listed_count: _Optional[int] = ..., passed_over_count: _Optional[int] = ..., handled_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., gap_count: _Optional[int] = ...) -> None: ...
+
+class BackfillAgentRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class BackfillAgentResponse(_message.Message):
+    __slots__ = ("gap_count", "closed_count", "left_count", "matched_count", "archived_count", "remaining", "done", "problem")
+    GAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    gap_count: int
+    closed_count: int
+    left_count: int
+    matched_count: int
+    archived_count: int
+    remaining: _duration_pb2.Duration
+    done: bool
+    problem: str
+    def __init__(self, gap_count: _Optional[int] = ..., closed_count: _Optional[int] = ..., left_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...

@@ -70,6 +70,16 @@ class SweepServiceStub:
                 request_serializer=mailagent_dot_v1_dot_sweep__service__pb2.SweepAgentRequest.SerializeToString,
                 response_deserializer=mailagent_dot_v1_dot_sweep__service__pb2.SweepAgentResponse.FromString,
                 _registered_method=True)
+        self.CheckCompleteness = channel.unary_stream(
+                '/mailagent.v1.SweepService/CheckCompleteness',
+                request_serializer=mailagent_dot_v1_dot_sweep__service__pb2.CheckCompletenessRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_sweep__service__pb2.CheckCompletenessResponse.FromString,
+                _registered_method=True)
+        self.BackfillAgent = channel.unary_stream(
+                '/mailagent.v1.SweepService/BackfillAgent',
+                request_serializer=mailagent_dot_v1_dot_sweep__service__pb2.BackfillAgentRequest.SerializeToString,
+                response_deserializer=mailagent_dot_v1_dot_sweep__service__pb2.BackfillAgentResponse.FromString,
+                _registered_method=True)
 
 
 class SweepServiceServicer:
@@ -128,6 +138,22 @@ class SweepServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckCompleteness(self, request, context):
+        """Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and behind a folder's gaps its
+        numbers. Asks the server for ids and changes nothing. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackfillAgent(self, request, context):
+        """Closes the gaps that CheckCompleteness finds and streams the progress. Dropping the call does not stop it; after whatever stopped it,
+        a further call goes on with the rest, as what was closed is known. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SweepServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +191,16 @@ def add_SweepServiceServicer_to_server(servicer, server):
                     servicer.SweepAgent,
                     request_deserializer=mailagent_dot_v1_dot_sweep__service__pb2.SweepAgentRequest.FromString,
                     response_serializer=mailagent_dot_v1_dot_sweep__service__pb2.SweepAgentResponse.SerializeToString,
+            ),
+            'CheckCompleteness': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckCompleteness,
+                    request_deserializer=mailagent_dot_v1_dot_sweep__service__pb2.CheckCompletenessRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_sweep__service__pb2.CheckCompletenessResponse.SerializeToString,
+            ),
+            'BackfillAgent': grpc.unary_stream_rpc_method_handler(
+                    servicer.BackfillAgent,
+                    request_deserializer=mailagent_dot_v1_dot_sweep__service__pb2.BackfillAgentRequest.FromString,
+                    response_serializer=mailagent_dot_v1_dot_sweep__service__pb2.BackfillAgentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +393,60 @@ class SweepService:
             '/mailagent.v1.SweepService/SweepAgent',
             mailagent_dot_v1_dot_sweep__service__pb2.SweepAgentRequest.SerializeToString,
             mailagent_dot_v1_dot_sweep__service__pb2.SweepAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCompleteness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mailagent.v1.SweepService/CheckCompleteness',
+            mailagent_dot_v1_dot_sweep__service__pb2.CheckCompletenessRequest.SerializeToString,
+            mailagent_dot_v1_dot_sweep__service__pb2.CheckCompletenessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackfillAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mailagent.v1.SweepService/BackfillAgent',
+            mailagent_dot_v1_dot_sweep__service__pb2.BackfillAgentRequest.SerializeToString,
+            mailagent_dot_v1_dot_sweep__service__pb2.BackfillAgentResponse.FromString,
             options,
             channel_credentials,
             insecure,

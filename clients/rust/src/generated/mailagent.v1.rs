@@ -4143,7 +4143,7 @@ pub struct Outcome {
     /// The agent in whose mailbox it was, `agents/{agent}`.
     #[prost(string, tag = "2")]
     pub agent: ::prost::alloc::string::String,
-    /// Folder it was read from, such as `inbox`.
+    /// Folder it was read from: `inbox`, `sent`, or the path of another one as people see it, such as `Inbox/Customers`.
     #[prost(string, tag = "3")]
     pub folder: ::prost::alloc::string::String,
     /// What was decided.
@@ -4441,6 +4441,153 @@ pub struct SweepAgentResponse {
     /// The agent's health, when the sweep ends with a fault or is done.
     #[prost(string, tag = "5")]
     pub problem: ::prost::alloc::string::String,
+}
+/// Asks what of a mailbox is missing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckCompletenessRequest {
+    /// `agents/{agent}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// A gap, or a folder's numbers, or the end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckCompletenessResponse {
+    /// A message that is missing. Absent in other responses.
+    #[prost(message, optional, tag = "1")]
+    pub gap: ::core::option::Option<Gap>,
+    /// A folder that was compared. Absent in other responses.
+    #[prost(message, optional, tag = "2")]
+    pub folder: ::core::option::Option<FolderReport>,
+    /// Whether all folders were compared. True only in the last response.
+    #[prost(bool, tag = "3")]
+    pub done: bool,
+    /// What ended the comparison early, in plain words. Empty but in the last response.
+    #[prost(string, tag = "4")]
+    pub problem: ::prost::alloc::string::String,
+}
+/// A message that is in the mailbox and is missing here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Gap {
+    /// Folder it is in, as in `Outcome.folder`.
+    #[prost(string, tag = "1")]
+    pub folder: ::prost::alloc::string::String,
+    /// Opaque id of the message in its mailbox, as in `Outcome.source_id`.
+    #[prost(string, tag = "2")]
+    pub source_id: ::prost::alloc::string::String,
+    /// What is missing.
+    #[prost(enumeration = "GapKind", tag = "3")]
+    pub kind: i32,
+    /// Subject as the server tells it. This and what follows is empty beyond the first 500 gaps of a folder.
+    #[prost(string, tag = "4")]
+    pub subject: ::prost::alloc::string::String,
+    /// From as the server tells it.
+    #[prost(message, optional, tag = "5")]
+    pub sender: ::core::option::Option<EmailAddress>,
+    /// Message-ID without the angle brackets.
+    #[prost(string, tag = "6")]
+    pub message_id: ::prost::alloc::string::String,
+    /// When the mailbox received it.
+    #[prost(message, optional, tag = "7")]
+    pub received_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Size in bytes, as the server counts it.
+    #[prost(int64, tag = "8")]
+    pub size_bytes: i64,
+    /// Why it cannot be had, in the server's words. Empty when it can, or when only a backfill would tell.
+    #[prost(string, tag = "9")]
+    pub problem: ::prost::alloc::string::String,
+}
+/// A folder in numbers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FolderReport {
+    /// The folder, as in `Outcome.folder`.
+    #[prost(string, tag = "1")]
+    pub folder: ::prost::alloc::string::String,
+    /// Messages in it as the server counts them; may differ from `listed_count` while mail comes and goes. Absent when it does not say.
+    #[prost(int64, optional, tag = "2")]
+    pub server_count: ::core::option::Option<i64>,
+    /// Messages in it as the server lists them.
+    #[prost(int64, tag = "3")]
+    pub listed_count: i64,
+    /// Listed messages that are of no interest: filed before there was the agent, which does not archive.
+    #[prost(int64, tag = "4")]
+    pub passed_over_count: i64,
+    /// Listed messages that were handled.
+    #[prost(int64, tag = "5")]
+    pub handled_count: i64,
+    /// Of these, archived ones. 0 when the agent does not archive.
+    #[prost(int64, tag = "6")]
+    pub archived_count: i64,
+    /// Messages that are missing; each was told by itself before.
+    #[prost(int64, tag = "7")]
+    pub gap_count: i64,
+}
+/// Asks to close the gaps of a mailbox.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackfillAgentRequest {
+    /// `agents/{agent}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Progress of a backfill, at most a few times a second, and once at the end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackfillAgentResponse {
+    /// Gaps found so far; final once `remaining` is there.
+    #[prost(int64, tag = "1")]
+    pub gap_count: i64,
+    /// Of these, closed ones, among them those whose message left the mailbox.
+    #[prost(int64, tag = "2")]
+    pub closed_count: i64,
+    /// Of these, gaps that stay: over the size limit, or not given out by the server. CheckCompleteness names them.
+    #[prost(int64, tag = "3")]
+    pub left_count: i64,
+    /// Messages that became notes.
+    #[prost(int64, tag = "4")]
+    pub matched_count: i64,
+    /// Messages newly archived.
+    #[prost(int64, tag = "5")]
+    pub archived_count: i64,
+    /// How long the rest takes at the pace so far. Absent until gaps are being closed, and at the end.
+    #[prost(message, optional, tag = "6")]
+    pub remaining: ::core::option::Option<::prost_types::Duration>,
+    /// Whether all was done. True only in the last response.
+    #[prost(bool, tag = "7")]
+    pub done: bool,
+    /// What ended it early, in plain words. Empty but in the last response.
+    #[prost(string, tag = "8")]
+    pub problem: ::prost::alloc::string::String,
+}
+/// What is missing of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GapKind {
+    /// Not known.
+    Unspecified = 0,
+    /// It was never handled: neither swept nor archived.
+    NotHandled = 1,
+    /// It was handled, but is not in the archive: it came before the agent archived, is over the size limit, or could not be had.
+    NotArchived = 2,
+}
+impl GapKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GAP_KIND_UNSPECIFIED",
+            Self::NotHandled => "GAP_KIND_NOT_HANDLED",
+            Self::NotArchived => "GAP_KIND_NOT_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GAP_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "GAP_KIND_NOT_HANDLED" => Some(Self::NotHandled),
+            "GAP_KIND_NOT_ARCHIVED" => Some(Self::NotArchived),
+            _ => None,
+        }
+    }
 }
 /// What was decided about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4764,6 +4911,60 @@ pub mod sweep_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("mailagent.v1.SweepService", "SweepAgent"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and behind a folder's gaps its
+        /// numbers. Asks the server for ids and changes nothing. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+        pub async fn check_completeness(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckCompletenessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::CheckCompletenessResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.SweepService/CheckCompleteness",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mailagent.v1.SweepService", "CheckCompleteness"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Closes the gaps that CheckCompleteness finds and streams the progress. Dropping the call does not stop it; after whatever stopped it,
+        /// a further call goes on with the rest, as what was closed is known. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+        pub async fn backfill_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BackfillAgentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::BackfillAgentResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mailagent.v1.SweepService/BackfillAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mailagent.v1.SweepService", "BackfillAgent"));
             self.inner.server_streaming(req, path, codec).await
         }
     }

@@ -5,8 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { AutomaticKind, DownloadHeader, EmailAddress } from "./types_pb.js";
 import { file_mailagent_v1_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mailagent/v1/sweep_service.proto.
  */
 export const file_mailagent_v1_sweep_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBtYWlsYWdlbnQvdjEvc3dlZXBfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIoMECgdPdXRjb21lEhIKBG5hbWUYASABKAlCBOJBAQgSDQoFYWdlbnQYAiABKAkSDgoGZm9sZGVyGAMgASgJEisKBnJlc3VsdBgEIAEoDjIbLm1haWxhZ2VudC52MS5PdXRjb21lUmVzdWx0Eg4KBmRldGFpbBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJEioKBnNlbmRlchgHIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSEgoKbWVzc2FnZV9pZBgIIAEoCRIzCg5hdXRvbWF0aWNfa2luZBgJIAEoDjIbLm1haWxhZ2VudC52MS5BdXRvbWF0aWNLaW5kEgwKBGNhc2UYCiABKAkSDAoEbm90ZRgLIAEoCRIPCgdjb250YWN0GAwgASgJEg8KB21lc3NhZ2UYDSABKAkSOAoRc2VuZGVyX2NhbmRpZGF0ZXMYDiADKAsyHS5tYWlsYWdlbnQudjEuU2VuZGVyQ2FuZGlkYXRlEhIKCnNpemVfYnl0ZXMYDyABKAMSMQoNcmVjZWl2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMaGFuZGxlZF90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzb3VyY2VfaWQYEiABKAkiTgoPU2VuZGVyQ2FuZGlkYXRlEisKB2FkZHJlc3MYASABKAsyGi5tYWlsYWdlbnQudjEuRW1haWxBZGRyZXNzEg4KBnJlYXNvbhgCIAEoCSL2AwoETm90ZRISCgRuYW1lGAEgASgJQgTiQQEIEgwKBGNhc2UYAiABKAkSFgoOY2FzZV9yZWZlcmVuY2UYAyABKAkSEAoIY3VzdG9tZXIYBCABKAkSDwoHY29udGFjdBgFIAEoCRIXCg9jb250YWN0X2NyZWF0ZWQYBiABKAgSDQoFYWdlbnQYByABKAkSDwoHbWVzc2FnZRgIIAEoCRISCgptZXNzYWdlX2lkGAkgASgJEioKBnNlbmRlchgKIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSDwoHc3ViamVjdBgLIAEoCRIMCgR0ZXh0GAwgASgJEhMKC3F1b3RlZF90ZXh0GA0gASgJEjMKDmF1dG9tYXRpY19raW5kGA4gASgOMhsubWFpbGFnZW50LnYxLkF1dG9tYXRpY0tpbmQSHAoUc2VuZGVyX25vdF9hdXRoZW50aWMYDyABKAgSMQoNcmVjZWl2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWZ1bGxfbWVzc2FnZV9rZXB0GBIgASgIEhIKCnNpemVfYnl0ZXMYEyABKAMiewoTTGlzdE91dGNvbWVzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIxCgZmaWx0ZXIYAyABKAsyGy5tYWlsYWdlbnQudjEuT3V0Y29tZUZpbHRlckIE4kEBASJyCg1PdXRjb21lRmlsdGVyEhMKBWFnZW50GAEgASgJQgTiQQEBEjIKB3Jlc3VsdHMYAiADKA4yGy5tYWlsYWdlbnQudjEuT3V0Y29tZVJlc3VsdEIE4kEBARIYCgptZXNzYWdlX2lkGAMgASgJQgTiQQEBIlgKFExpc3RPdXRjb21lc1Jlc3BvbnNlEicKCG91dGNvbWVzGAEgAygLMhUubWFpbGFnZW50LnYxLk91dGNvbWUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldE91dGNvbWVSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIidQoQTGlzdE5vdGVzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIuCgZmaWx0ZXIYAyABKAsyGC5tYWlsYWdlbnQudjEuTm90ZUZpbHRlckIE4kEBASI1CgpOb3RlRmlsdGVyEhIKBGNhc2UYASABKAlCBOJBAQESEwoFYWdlbnQYAiABKAlCBOJBAQEiTwoRTGlzdE5vdGVzUmVzcG9uc2USIQoFbm90ZXMYASADKAsyEi5tYWlsYWdlbnQudjEuTm90ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJAoOR2V0Tm90ZVJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJMChpEb3dubG9hZE5vdGVNZXNzYWdlUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhoKDG9mZnNldF9ieXRlcxgCIAEoA0IE4kEBASJvChtEb3dubG9hZE5vdGVNZXNzYWdlUmVzcG9uc2USLAoGaGVhZGVyGAEgASgLMhwubWFpbGFnZW50LnYxLkRvd25sb2FkSGVhZGVyEhQKDG9mZnNldF9ieXRlcxgCIAEoAxIMCgRkYXRhGAMgASgMIlwKE1dhdGNoTWF0Y2hlc1JlcXVlc3QSFAoGY3Vyc29yGAEgASgJQgTiQQEBEi8KBmZpbHRlchgCIAEoCzIZLm1haWxhZ2VudC52MS5NYXRjaEZpbHRlckIE4kEBASJOCgtNYXRjaEZpbHRlchITCgVhZ2VudBgBIAEoCUIE4kEBARIWCghjdXN0b21lchgCIAEoCUIE4kEBARISCgRjYXNlGAMgASgJQgTiQQEBIkoKFFdhdGNoTWF0Y2hlc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIiCgVtYXRjaBgCIAEoCzITLm1haWxhZ2VudC52MS5NYXRjaCJrCgVNYXRjaBIQCghldmVudF9pZBgBIAEoCRIgCgRub3RlGAIgASgLMhIubWFpbGFnZW50LnYxLk5vdGUSLgoKZXZlbnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJwoRU3dlZXBBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJ5ChJTd2VlcEFnZW50UmVzcG9uc2USFQoNaGFuZGxlZF9jb3VudBgBIAEoAxIVCg1tYXRjaGVkX2NvdW50GAIgASgDEhYKDmFyY2hpdmVkX2NvdW50GAMgASgDEgwKBGRvbmUYBCABKAgSDwoHcHJvYmxlbRgFIAEoCSqWAwoNT3V0Y29tZVJlc3VsdBIeChpPVVRDT01FX1JFU1VMVF9VTlNQRUNJRklFRBAAEhoKFk9VVENPTUVfUkVTVUxUX01BVENIRUQQARIfChtPVVRDT01FX1JFU1VMVF9OT19SRUZFUkVOQ0UQAhIkCiBPVVRDT01FX1JFU1VMVF9VTktOT1dOX1JFRkVSRU5DRRADEicKI09VVENPTUVfUkVTVUxUX05PTl9NQVRDSElOR19DT05UQUNUEAQSHAoYT1VUQ09NRV9SRVNVTFRfQVVUT01BVElDEAUSHAoYT1VUQ09NRV9SRVNVTFRfRFVQTElDQVRFEAYSFwoTT1VUQ09NRV9SRVNVTFRfTE9PUBAHEicKI09VVENPTUVfUkVTVUxUX1NFTkRFUl9OT1RfQVVUSEVOVElDEAgSHAoYT1VUQ09NRV9SRVNVTFRfVE9PX0xBUkdFEAkSHQoZT1VUQ09NRV9SRVNVTFRfVU5QQVJTQUJMRRAKEh4KGk9VVENPTUVfUkVTVUxUX09XTl9NRVNTQUdFEAsy0AQKDFN3ZWVwU2VydmljZRJVCgxMaXN0T3V0Y29tZXMSIS5tYWlsYWdlbnQudjEuTGlzdE91dGNvbWVzUmVxdWVzdBoiLm1haWxhZ2VudC52MS5MaXN0T3V0Y29tZXNSZXNwb25zZRJECgpHZXRPdXRjb21lEh8ubWFpbGFnZW50LnYxLkdldE91dGNvbWVSZXF1ZXN0GhUubWFpbGFnZW50LnYxLk91dGNvbWUSTAoJTGlzdE5vdGVzEh4ubWFpbGFnZW50LnYxLkxpc3ROb3Rlc1JlcXVlc3QaHy5tYWlsYWdlbnQudjEuTGlzdE5vdGVzUmVzcG9uc2USOwoHR2V0Tm90ZRIcLm1haWxhZ2VudC52MS5HZXROb3RlUmVxdWVzdBoSLm1haWxhZ2VudC52MS5Ob3RlEmwKE0Rvd25sb2FkTm90ZU1lc3NhZ2USKC5tYWlsYWdlbnQudjEuRG93bmxvYWROb3RlTWVzc2FnZVJlcXVlc3QaKS5tYWlsYWdlbnQudjEuRG93bmxvYWROb3RlTWVzc2FnZVJlc3BvbnNlMAESVwoMV2F0Y2hNYXRjaGVzEiEubWFpbGFnZW50LnYxLldhdGNoTWF0Y2hlc1JlcXVlc3QaIi5tYWlsYWdlbnQudjEuV2F0Y2hNYXRjaGVzUmVzcG9uc2UwARJRCgpTd2VlcEFnZW50Eh8ubWFpbGFnZW50LnYxLlN3ZWVwQWdlbnRSZXF1ZXN0GiAubWFpbGFnZW50LnYxLlN3ZWVwQWdlbnRSZXNwb25zZTABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_timestamp, file_mailagent_v1_types]);
+  fileDesc("CiBtYWlsYWdlbnQvdjEvc3dlZXBfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIoMECgdPdXRjb21lEhIKBG5hbWUYASABKAlCBOJBAQgSDQoFYWdlbnQYAiABKAkSDgoGZm9sZGVyGAMgASgJEisKBnJlc3VsdBgEIAEoDjIbLm1haWxhZ2VudC52MS5PdXRjb21lUmVzdWx0Eg4KBmRldGFpbBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJEioKBnNlbmRlchgHIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSEgoKbWVzc2FnZV9pZBgIIAEoCRIzCg5hdXRvbWF0aWNfa2luZBgJIAEoDjIbLm1haWxhZ2VudC52MS5BdXRvbWF0aWNLaW5kEgwKBGNhc2UYCiABKAkSDAoEbm90ZRgLIAEoCRIPCgdjb250YWN0GAwgASgJEg8KB21lc3NhZ2UYDSABKAkSOAoRc2VuZGVyX2NhbmRpZGF0ZXMYDiADKAsyHS5tYWlsYWdlbnQudjEuU2VuZGVyQ2FuZGlkYXRlEhIKCnNpemVfYnl0ZXMYDyABKAMSMQoNcmVjZWl2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMaGFuZGxlZF90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzb3VyY2VfaWQYEiABKAkiTgoPU2VuZGVyQ2FuZGlkYXRlEisKB2FkZHJlc3MYASABKAsyGi5tYWlsYWdlbnQudjEuRW1haWxBZGRyZXNzEg4KBnJlYXNvbhgCIAEoCSL2AwoETm90ZRISCgRuYW1lGAEgASgJQgTiQQEIEgwKBGNhc2UYAiABKAkSFgoOY2FzZV9yZWZlcmVuY2UYAyABKAkSEAoIY3VzdG9tZXIYBCABKAkSDwoHY29udGFjdBgFIAEoCRIXCg9jb250YWN0X2NyZWF0ZWQYBiABKAgSDQoFYWdlbnQYByABKAkSDwoHbWVzc2FnZRgIIAEoCRISCgptZXNzYWdlX2lkGAkgASgJEioKBnNlbmRlchgKIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSDwoHc3ViamVjdBgLIAEoCRIMCgR0ZXh0GAwgASgJEhMKC3F1b3RlZF90ZXh0GA0gASgJEjMKDmF1dG9tYXRpY19raW5kGA4gASgOMhsubWFpbGFnZW50LnYxLkF1dG9tYXRpY0tpbmQSHAoUc2VuZGVyX25vdF9hdXRoZW50aWMYDyABKAgSMQoNcmVjZWl2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWZ1bGxfbWVzc2FnZV9rZXB0GBIgASgIEhIKCnNpemVfYnl0ZXMYEyABKAMiewoTTGlzdE91dGNvbWVzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIxCgZmaWx0ZXIYAyABKAsyGy5tYWlsYWdlbnQudjEuT3V0Y29tZUZpbHRlckIE4kEBASJyCg1PdXRjb21lRmlsdGVyEhMKBWFnZW50GAEgASgJQgTiQQEBEjIKB3Jlc3VsdHMYAiADKA4yGy5tYWlsYWdlbnQudjEuT3V0Y29tZVJlc3VsdEIE4kEBARIYCgptZXNzYWdlX2lkGAMgASgJQgTiQQEBIlgKFExpc3RPdXRjb21lc1Jlc3BvbnNlEicKCG91dGNvbWVzGAEgAygLMhUubWFpbGFnZW50LnYxLk91dGNvbWUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldE91dGNvbWVSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIidQoQTGlzdE5vdGVzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIuCgZmaWx0ZXIYAyABKAsyGC5tYWlsYWdlbnQudjEuTm90ZUZpbHRlckIE4kEBASI1CgpOb3RlRmlsdGVyEhIKBGNhc2UYASABKAlCBOJBAQESEwoFYWdlbnQYAiABKAlCBOJBAQEiTwoRTGlzdE5vdGVzUmVzcG9uc2USIQoFbm90ZXMYASADKAsyEi5tYWlsYWdlbnQudjEuTm90ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJAoOR2V0Tm90ZVJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJMChpEb3dubG9hZE5vdGVNZXNzYWdlUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhoKDG9mZnNldF9ieXRlcxgCIAEoA0IE4kEBASJvChtEb3dubG9hZE5vdGVNZXNzYWdlUmVzcG9uc2USLAoGaGVhZGVyGAEgASgLMhwubWFpbGFnZW50LnYxLkRvd25sb2FkSGVhZGVyEhQKDG9mZnNldF9ieXRlcxgCIAEoAxIMCgRkYXRhGAMgASgMIlwKE1dhdGNoTWF0Y2hlc1JlcXVlc3QSFAoGY3Vyc29yGAEgASgJQgTiQQEBEi8KBmZpbHRlchgCIAEoCzIZLm1haWxhZ2VudC52MS5NYXRjaEZpbHRlckIE4kEBASJOCgtNYXRjaEZpbHRlchITCgVhZ2VudBgBIAEoCUIE4kEBARIWCghjdXN0b21lchgCIAEoCUIE4kEBARISCgRjYXNlGAMgASgJQgTiQQEBIkoKFFdhdGNoTWF0Y2hlc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIiCgVtYXRjaBgCIAEoCzITLm1haWxhZ2VudC52MS5NYXRjaCJrCgVNYXRjaBIQCghldmVudF9pZBgBIAEoCRIgCgRub3RlGAIgASgLMhIubWFpbGFnZW50LnYxLk5vdGUSLgoKZXZlbnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJwoRU3dlZXBBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJ5ChJTd2VlcEFnZW50UmVzcG9uc2USFQoNaGFuZGxlZF9jb3VudBgBIAEoAxIVCg1tYXRjaGVkX2NvdW50GAIgASgDEhYKDmFyY2hpdmVkX2NvdW50GAMgASgDEgwKBGRvbmUYBCABKAgSDwoHcHJvYmxlbRgFIAEoCSIuChhDaGVja0NvbXBsZXRlbmVzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiKGAQoZQ2hlY2tDb21wbGV0ZW5lc3NSZXNwb25zZRIeCgNnYXAYASABKAsyES5tYWlsYWdlbnQudjEuR2FwEioKBmZvbGRlchgCIAEoCzIaLm1haWxhZ2VudC52MS5Gb2xkZXJSZXBvcnQSDAoEZG9uZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJIvYBCgNHYXASDgoGZm9sZGVyGAEgASgJEhEKCXNvdXJjZV9pZBgCIAEoCRIjCgRraW5kGAMgASgOMhUubWFpbGFnZW50LnYxLkdhcEtpbmQSDwoHc3ViamVjdBgEIAEoCRIqCgZzZW5kZXIYBSABKAsyGi5tYWlsYWdlbnQudjEuRW1haWxBZGRyZXNzEhIKCm1lc3NhZ2VfaWQYBiABKAkSMQoNcmVjZWl2ZWRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKc2l6ZV9ieXRlcxgIIAEoAxIPCgdwcm9ibGVtGAkgASgJIr0BCgxGb2xkZXJSZXBvcnQSDgoGZm9sZGVyGAEgASgJEhkKDHNlcnZlcl9jb3VudBgCIAEoA0gAiAEBEhQKDGxpc3RlZF9jb3VudBgDIAEoAxIZChFwYXNzZWRfb3Zlcl9jb3VudBgEIAEoAxIVCg1oYW5kbGVkX2NvdW50GAUgASgDEhYKDmFyY2hpdmVkX2NvdW50GAYgASgDEhEKCWdhcF9jb3VudBgHIAEoA0IPCg1fc2VydmVyX2NvdW50IioKFEJhY2tmaWxsQWdlbnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIi0AEKFUJhY2tmaWxsQWdlbnRSZXNwb25zZRIRCglnYXBfY291bnQYASABKAMSFAoMY2xvc2VkX2NvdW50GAIgASgDEhIKCmxlZnRfY291bnQYAyABKAMSFQoNbWF0Y2hlZF9jb3VudBgEIAEoAxIWCg5hcmNoaXZlZF9jb3VudBgFIAEoAxIsCglyZW1haW5pbmcYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEZG9uZRgHIAEoCBIPCgdwcm9ibGVtGAggASgJKlgKB0dhcEtpbmQSGAoUR0FQX0tJTkRfVU5TUEVDSUZJRUQQABIYChRHQVBfS0lORF9OT1RfSEFORExFRBABEhkKFUdBUF9LSU5EX05PVF9BUkNISVZFRBACKpYDCg1PdXRjb21lUmVzdWx0Eh4KGk9VVENPTUVfUkVTVUxUX1VOU1BFQ0lGSUVEEAASGgoWT1VUQ09NRV9SRVNVTFRfTUFUQ0hFRBABEh8KG09VVENPTUVfUkVTVUxUX05PX1JFRkVSRU5DRRACEiQKIE9VVENPTUVfUkVTVUxUX1VOS05PV05fUkVGRVJFTkNFEAMSJwojT1VUQ09NRV9SRVNVTFRfTk9OX01BVENISU5HX0NPTlRBQ1QQBBIcChhPVVRDT01FX1JFU1VMVF9BVVRPTUFUSUMQBRIcChhPVVRDT01FX1JFU1VMVF9EVVBMSUNBVEUQBhIXChNPVVRDT01FX1JFU1VMVF9MT09QEAcSJwojT1VUQ09NRV9SRVNVTFRfU0VOREVSX05PVF9BVVRIRU5USUMQCBIcChhPVVRDT01FX1JFU1VMVF9UT09fTEFSR0UQCRIdChlPVVRDT01FX1JFU1VMVF9VTlBBUlNBQkxFEAoSHgoaT1VUQ09NRV9SRVNVTFRfT1dOX01FU1NBR0UQCzKUBgoMU3dlZXBTZXJ2aWNlElUKDExpc3RPdXRjb21lcxIhLm1haWxhZ2VudC52MS5MaXN0T3V0Y29tZXNSZXF1ZXN0GiIubWFpbGFnZW50LnYxLkxpc3RPdXRjb21lc1Jlc3BvbnNlEkQKCkdldE91dGNvbWUSHy5tYWlsYWdlbnQudjEuR2V0T3V0Y29tZVJlcXVlc3QaFS5tYWlsYWdlbnQudjEuT3V0Y29tZRJMCglMaXN0Tm90ZXMSHi5tYWlsYWdlbnQudjEuTGlzdE5vdGVzUmVxdWVzdBofLm1haWxhZ2VudC52MS5MaXN0Tm90ZXNSZXNwb25zZRI7CgdHZXROb3RlEhwubWFpbGFnZW50LnYxLkdldE5vdGVSZXF1ZXN0GhIubWFpbGFnZW50LnYxLk5vdGUSbAoTRG93bmxvYWROb3RlTWVzc2FnZRIoLm1haWxhZ2VudC52MS5Eb3dubG9hZE5vdGVNZXNzYWdlUmVxdWVzdBopLm1haWxhZ2VudC52MS5Eb3dubG9hZE5vdGVNZXNzYWdlUmVzcG9uc2UwARJXCgxXYXRjaE1hdGNoZXMSIS5tYWlsYWdlbnQudjEuV2F0Y2hNYXRjaGVzUmVxdWVzdBoiLm1haWxhZ2VudC52MS5XYXRjaE1hdGNoZXNSZXNwb25zZTABElEKClN3ZWVwQWdlbnQSHy5tYWlsYWdlbnQudjEuU3dlZXBBZ2VudFJlcXVlc3QaIC5tYWlsYWdlbnQudjEuU3dlZXBBZ2VudFJlc3BvbnNlMAESZgoRQ2hlY2tDb21wbGV0ZW5lc3MSJi5tYWlsYWdlbnQudjEuQ2hlY2tDb21wbGV0ZW5lc3NSZXF1ZXN0GicubWFpbGFnZW50LnYxLkNoZWNrQ29tcGxldGVuZXNzUmVzcG9uc2UwARJaCg1CYWNrZmlsbEFnZW50EiIubWFpbGFnZW50LnYxLkJhY2tmaWxsQWdlbnRSZXF1ZXN0GiMubWFpbGFnZW50LnYxLkJhY2tmaWxsQWdlbnRSZXNwb25zZTABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp, file_mailagent_v1_types]);
 
 /**
  * What became of one message of one mailbox.
@@ -38,7 +38,7 @@ export type Outcome = Message<"mailagent.v1.Outcome"> & {
   agent: string;
 
   /**
-   * Folder it was read from, such as `inbox`.
+   * Folder it was read from: `inbox`, `sent`, or the path of another one as people see it, such as `Inbox/Customers`.
    *
    * @generated from field: string folder = 3;
    */
@@ -824,6 +824,334 @@ export const SweepAgentResponseSchema: GenMessage<SweepAgentResponse> = /*@__PUR
   messageDesc(file_mailagent_v1_sweep_service, 18);
 
 /**
+ * Asks what of a mailbox is missing.
+ *
+ * @generated from message mailagent.v1.CheckCompletenessRequest
+ */
+export type CheckCompletenessRequest = Message<"mailagent.v1.CheckCompletenessRequest"> & {
+  /**
+   * `agents/{agent}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message mailagent.v1.CheckCompletenessRequest.
+ * Use `create(CheckCompletenessRequestSchema)` to create a new message.
+ */
+export const CheckCompletenessRequestSchema: GenMessage<CheckCompletenessRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_sweep_service, 19);
+
+/**
+ * A gap, or a folder's numbers, or the end.
+ *
+ * @generated from message mailagent.v1.CheckCompletenessResponse
+ */
+export type CheckCompletenessResponse = Message<"mailagent.v1.CheckCompletenessResponse"> & {
+  /**
+   * A message that is missing. Absent in other responses.
+   *
+   * @generated from field: mailagent.v1.Gap gap = 1;
+   */
+  gap?: Gap | undefined;
+
+  /**
+   * A folder that was compared. Absent in other responses.
+   *
+   * @generated from field: mailagent.v1.FolderReport folder = 2;
+   */
+  folder?: FolderReport | undefined;
+
+  /**
+   * Whether all folders were compared. True only in the last response.
+   *
+   * @generated from field: bool done = 3;
+   */
+  done: boolean;
+
+  /**
+   * What ended the comparison early, in plain words. Empty but in the last response.
+   *
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message mailagent.v1.CheckCompletenessResponse.
+ * Use `create(CheckCompletenessResponseSchema)` to create a new message.
+ */
+export const CheckCompletenessResponseSchema: GenMessage<CheckCompletenessResponse> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_sweep_service, 20);
+
+/**
+ * A message that is in the mailbox and is missing here.
+ *
+ * @generated from message mailagent.v1.Gap
+ */
+export type Gap = Message<"mailagent.v1.Gap"> & {
+  /**
+   * Folder it is in, as in `Outcome.folder`.
+   *
+   * @generated from field: string folder = 1;
+   */
+  folder: string;
+
+  /**
+   * Opaque id of the message in its mailbox, as in `Outcome.source_id`.
+   *
+   * @generated from field: string source_id = 2;
+   */
+  sourceId: string;
+
+  /**
+   * What is missing.
+   *
+   * @generated from field: mailagent.v1.GapKind kind = 3;
+   */
+  kind: GapKind;
+
+  /**
+   * Subject as the server tells it. This and what follows is empty beyond the first 500 gaps of a folder.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject: string;
+
+  /**
+   * From as the server tells it.
+   *
+   * @generated from field: mailagent.v1.EmailAddress sender = 5;
+   */
+  sender?: EmailAddress | undefined;
+
+  /**
+   * Message-ID without the angle brackets.
+   *
+   * @generated from field: string message_id = 6;
+   */
+  messageId: string;
+
+  /**
+   * When the mailbox received it.
+   *
+   * @generated from field: google.protobuf.Timestamp received_time = 7;
+   */
+  receivedTime?: Timestamp | undefined;
+
+  /**
+   * Size in bytes, as the server counts it.
+   *
+   * @generated from field: int64 size_bytes = 8;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * Why it cannot be had, in the server's words. Empty when it can, or when only a backfill would tell.
+   *
+   * @generated from field: string problem = 9;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message mailagent.v1.Gap.
+ * Use `create(GapSchema)` to create a new message.
+ */
+export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_sweep_service, 21);
+
+/**
+ * A folder in numbers.
+ *
+ * @generated from message mailagent.v1.FolderReport
+ */
+export type FolderReport = Message<"mailagent.v1.FolderReport"> & {
+  /**
+   * The folder, as in `Outcome.folder`.
+   *
+   * @generated from field: string folder = 1;
+   */
+  folder: string;
+
+  /**
+   * Messages in it as the server counts them; may differ from `listed_count` while mail comes and goes. Absent when it does not say.
+   *
+   * @generated from field: optional int64 server_count = 2;
+   */
+  serverCount?: bigint | undefined;
+
+  /**
+   * Messages in it as the server lists them.
+   *
+   * @generated from field: int64 listed_count = 3;
+   */
+  listedCount: bigint;
+
+  /**
+   * Listed messages that are of no interest: filed before there was the agent, which does not archive.
+   *
+   * @generated from field: int64 passed_over_count = 4;
+   */
+  passedOverCount: bigint;
+
+  /**
+   * Listed messages that were handled.
+   *
+   * @generated from field: int64 handled_count = 5;
+   */
+  handledCount: bigint;
+
+  /**
+   * Of these, archived ones. 0 when the agent does not archive.
+   *
+   * @generated from field: int64 archived_count = 6;
+   */
+  archivedCount: bigint;
+
+  /**
+   * Messages that are missing; each was told by itself before.
+   *
+   * @generated from field: int64 gap_count = 7;
+   */
+  gapCount: bigint;
+};
+
+/**
+ * Describes the message mailagent.v1.FolderReport.
+ * Use `create(FolderReportSchema)` to create a new message.
+ */
+export const FolderReportSchema: GenMessage<FolderReport> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_sweep_service, 22);
+
+/**
+ * Asks to close the gaps of a mailbox.
+ *
+ * @generated from message mailagent.v1.BackfillAgentRequest
+ */
+export type BackfillAgentRequest = Message<"mailagent.v1.BackfillAgentRequest"> & {
+  /**
+   * `agents/{agent}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message mailagent.v1.BackfillAgentRequest.
+ * Use `create(BackfillAgentRequestSchema)` to create a new message.
+ */
+export const BackfillAgentRequestSchema: GenMessage<BackfillAgentRequest> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_sweep_service, 23);
+
+/**
+ * Progress of a backfill, at most a few times a second, and once at the end.
+ *
+ * @generated from message mailagent.v1.BackfillAgentResponse
+ */
+export type BackfillAgentResponse = Message<"mailagent.v1.BackfillAgentResponse"> & {
+  /**
+   * Gaps found so far; final once `remaining` is there.
+   *
+   * @generated from field: int64 gap_count = 1;
+   */
+  gapCount: bigint;
+
+  /**
+   * Of these, closed ones, among them those whose message left the mailbox.
+   *
+   * @generated from field: int64 closed_count = 2;
+   */
+  closedCount: bigint;
+
+  /**
+   * Of these, gaps that stay: over the size limit, or not given out by the server. CheckCompleteness names them.
+   *
+   * @generated from field: int64 left_count = 3;
+   */
+  leftCount: bigint;
+
+  /**
+   * Messages that became notes.
+   *
+   * @generated from field: int64 matched_count = 4;
+   */
+  matchedCount: bigint;
+
+  /**
+   * Messages newly archived.
+   *
+   * @generated from field: int64 archived_count = 5;
+   */
+  archivedCount: bigint;
+
+  /**
+   * How long the rest takes at the pace so far. Absent until gaps are being closed, and at the end.
+   *
+   * @generated from field: google.protobuf.Duration remaining = 6;
+   */
+  remaining?: Duration | undefined;
+
+  /**
+   * Whether all was done. True only in the last response.
+   *
+   * @generated from field: bool done = 7;
+   */
+  done: boolean;
+
+  /**
+   * What ended it early, in plain words. Empty but in the last response.
+   *
+   * @generated from field: string problem = 8;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message mailagent.v1.BackfillAgentResponse.
+ * Use `create(BackfillAgentResponseSchema)` to create a new message.
+ */
+export const BackfillAgentResponseSchema: GenMessage<BackfillAgentResponse> = /*@__PURE__*/
+  messageDesc(file_mailagent_v1_sweep_service, 24);
+
+/**
+ * What is missing of a message.
+ *
+ * @generated from enum mailagent.v1.GapKind
+ */
+export enum GapKind {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: GAP_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It was never handled: neither swept nor archived.
+   *
+   * @generated from enum value: GAP_KIND_NOT_HANDLED = 1;
+   */
+  NOT_HANDLED = 1,
+
+  /**
+   * It was handled, but is not in the archive: it came before the agent archived, is over the size limit, or could not be had.
+   *
+   * @generated from enum value: GAP_KIND_NOT_ARCHIVED = 2;
+   */
+  NOT_ARCHIVED = 2,
+}
+
+/**
+ * Describes the enum mailagent.v1.GapKind.
+ */
+export const GapKindSchema: GenEnum<GapKind> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_sweep_service, 0);
+
+/**
  * What was decided about a message.
  *
  * @generated from enum mailagent.v1.OutcomeResult
@@ -918,7 +1246,7 @@ export enum OutcomeResult {
  * Describes the enum mailagent.v1.OutcomeResult.
  */
 export const OutcomeResultSchema: GenEnum<OutcomeResult> = /*@__PURE__*/
-  enumDesc(file_mailagent_v1_sweep_service, 0);
+  enumDesc(file_mailagent_v1_sweep_service, 1);
 
 /**
  * Turns mail about a case into notes on that case, exactly once, and says of every message what became of it.
@@ -998,6 +1326,28 @@ export const SweepService: GenService<{
     methodKind: "server_streaming";
     input: typeof SweepAgentRequestSchema;
     output: typeof SweepAgentResponseSchema;
+  },
+  /**
+   * Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and behind a folder's gaps its
+   * numbers. Asks the server for ids and changes nothing. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+   *
+   * @generated from rpc mailagent.v1.SweepService.CheckCompleteness
+   */
+  checkCompleteness: {
+    methodKind: "server_streaming";
+    input: typeof CheckCompletenessRequestSchema;
+    output: typeof CheckCompletenessResponseSchema;
+  },
+  /**
+   * Closes the gaps that CheckCompleteness finds and streams the progress. Dropping the call does not stop it; after whatever stopped it,
+   * a further call goes on with the rest, as what was closed is known. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+   *
+   * @generated from rpc mailagent.v1.SweepService.BackfillAgent
+   */
+  backfillAgent: {
+    methodKind: "server_streaming";
+    input: typeof BackfillAgentRequestSchema;
+    output: typeof BackfillAgentResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_mailagent_v1_sweep_service, 0);

@@ -1,0 +1,65 @@
+//! Gaps of mailboxes, and how far a backfill is.
+
+use super::{duration, mailbox, time};
+use crate::{
+    api::{follow::signed, v1},
+    domain::Mailbox,
+    ops::completeness::{Filling, FolderReport, Found, Gap, Missing},
+};
+
+pub(in crate::api) fn found(found: Found) -> v1::CheckCompletenessResponse {
+    let (gap, folder) = match found {
+        Found::Gap(found) => (Some(gap(found)), None),
+        Found::Folder(report) => (None, Some(folder(report))),
+    };
+    v1::CheckCompletenessResponse {
+        gap,
+        folder,
+        ..Default::default()
+    }
+}
+
+fn gap(gap: Gap) -> v1::Gap {
+    let described = gap.described.unwrap_or_default();
+    let (display_name, address) = described.from;
+    v1::Gap {
+        folder: gap.folder,
+        source_id: gap.source.0,
+        kind: match gap.missing {
+            Missing::Handling => v1::GapKind::NotHandled,
+            Missing::Archive => v1::GapKind::NotArchived,
+        }
+        .into(),
+        subject: described.subject,
+        sender: (!address.is_empty()).then(|| mailbox(Mailbox { display_name, address })),
+        message_id: described.message_id,
+        received_time: described.received.and_then(time),
+        size_bytes: signed(described.size),
+        problem: described.problem,
+    }
+}
+
+fn folder(report: FolderReport) -> v1::FolderReport {
+    v1::FolderReport {
+        folder: report.folder,
+        server_count: report.counted.map(signed),
+        listed_count: signed(report.listed),
+        passed_over_count: signed(report.passed_over),
+        handled_count: signed(report.handled),
+        archived_count: signed(report.archived),
+        gap_count: signed(report.gaps),
+    }
+}
+
+pub(in crate::api) fn filling(filling: Filling, done: bool, problem: String) -> v1::BackfillAgentResponse {
+    v1::BackfillAgentResponse {
+        gap_count: signed(filling.gaps),
+        closed_count: signed(filling.closed),
+        left_count: signed(filling.left),
+        matched_count: signed(filling.progress.matched),
+        archived_count: signed(filling.progress.archived),
+        remaining: filling.remaining.filter(|_| !done && problem.is_empty()).map(duration),
+        done,
+        problem,
+    }
+}

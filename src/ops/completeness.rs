@@ -1,0 +1,413 @@
+//! Whether everything is there: what the server lists, folder by folder, against what was handled and archived; and closing the gaps.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_stream::try_stream;
+use futures::Stream;
+use tokio::time::Instant;
+
+use super::{
+    Ops, accounts,
+    connect::Opened,
+    folder::{FolderReader, Standing},
+    health::{self, Subject, Tried},
+    mailbox::{Progress, ReadError, purpose},
+};
+use crate::{
+    domain::{Agent, Kind, Timestamp},
+    provider::{Fetched, Folder, ItemId},
+};
+
+/// Gaps of a folder of which it is told what they are; the server is asked about each. Of further ones there is the id.
+const DESCRIBED: usize = 500;
+/// Gaps that are described at once.
+const AT_ONCE: usize = 50;
+/// Most gaps that are kept in mind while they are closed; what is beyond is found by comparing anew.
+const KEPT: usize = 50_000;
+/// How often a piece is tried when another reader of the mailbox was faster.
+const TRIES: usize = 20;
+
+/// A message that is in the mailbox and not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The folder, as people call it.
+    pub folder: String,
+    /// Opaque id in the mailbox.
+    pub source: ItemId,
+    /// What is missing.
+    pub missing: Missing,
+    /// What the server says of it. `None`: it was not asked, as there are too many.
+    pub described: Option<Described>,
+}
+
+/// What is missing of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It was never handled.
+    Handling,
+    /// It was handled, but is not in the archive.
+    Archive,
+}
+
+/// A message in the server's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Described {
+    /// Its subject. Possibly empty.
+    pub subject: String,
+    /// From: display name and address. Possibly empty.
+    pub from: (String, String),
+    /// Message-ID without the angle brackets. Possibly empty.
+    pub message_id: String,
+    /// When the mailbox received it.
+    pub received: Option<Timestamp>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Why the server does not give it out. Empty when it does.
+    pub problem: String,
+}
+
+/// A folder in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FolderReport {
+    /// The folder, as people call it.
+    pub folder: String,
+    /// Messages in it, as the server counts them.
+    pub counted: Option<u64>,
+    /// Messages in it, as the server lists them.
+    pub listed: u64,
+    /// Listed messages that are of no interest: filed before the agent was there, which does not archive.
+    pub passed_over: u64,
+    /// Listed messages that were handled.
+    pub handled: u64,
+    /// Of these, archived ones.
+    pub archived: u64,
+    /// Messages that are missing.
+    pub gaps: u64,
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A gap.
+    Gap(Gap),
+    /// All of a folder, behind its gaps.
+    Folder(FolderReport),
+}
+
+/// Compares a mailbox with what was handled and archived. Reads ids, and changes nothing.
+pub fn check(
+    ops: Ops,
+    tenant: String,
+    agent: Agent,
+    opened: Result<Opened, ReadError>,
+) -> impl Stream<Item = Result<Found, ReadError>> + Send {
+    try_stream! {
+        let opened = opened?;
+        let folders = log_in(&ops, &tenant, &agent, &opened).await?;
+        for folder in &folders {
+            let Some(mut comparison) = Comparison::begin(&ops, &tenant, &agent, &opened, folder).await? else {
+                continue;
+            };
+            let mut described = 0;
+            while let Some(gaps) = comparison.next().await? {
+                for gaps in gaps.chunks(AT_ONCE) {
+                    let found = if described < DESCRIBED {
+                        described += gaps.len();
+                        look_at(&opened, gaps).await?
+                    } else {
+                        gaps.iter().map(|gap| (gap.clone(), None)).collect()
+                    };
+                    // What left the mailbox in between is no gap.
+                    comparison.report.listed -= (gaps.len() - found.len()) as u64;
+                    for ((source, missing), described) in found {
+                        comparison.report.gaps += 1;
+                        comparison.report.handled += u64::from(missing == Missing::Archive);
+                        yield Found::Gap(Gap { folder: folder.label(), source, missing, described });
+                    }
+                }
+            }
+            yield Found::Folder(comparison.report);
+        }
+    }
+}
+
+/// Asks the server about messages, without their bytes. Those that are gone are left out.
+async fn look_at(opened: &Opened, gaps: &[(ItemId, Missing)]) -> Result<Vec<((ItemId, Missing), Option<Described>)>, ReadError> {
+    let ids: Vec<ItemId> = gaps.iter().map(|(id, _)| id.clone()).collect();
+    // Every message is over this limit.
+    let fetched = opened.mailbox.fetch(&ids, 0).await?;
+    let seen = gaps.iter().cloned().zip(fetched.into_iter().map(describe));
+    Ok(seen.filter(|(_, described)| described.is_some()).collect())
+}
+
+/// `None`: it is gone.
+fn describe(fetched: Fetched) -> Option<Described> {
+    match fetched {
+        Fetched::TooLarge {
+            size,
+            subject,
+            from,
+            message_id,
+            received,
+        } => Some(Described {
+            subject,
+            from,
+            message_id: message_id.trim_matches(['<', '>', ' ']).to_owned(),
+            received,
+            size,
+            problem: String::new(),
+        }),
+        Fetched::Message { raw, received } => Some(Described {
+            received,
+            size: raw.len() as u64,
+            ..Described::default()
+        }),
+        Fetched::Broken { server_reply } => Some(Described {
+            problem: server_reply,
+            ..Described::default()
+        }),
+        Fetched::Gone => None,
+    }
+}
+
+/// How far a backfill is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filling {
+    /// Gaps found.
+    pub gaps: u64,
+    /// Of these, closed ones; also those whose message left the mailbox.
+    pub closed: u64,
+    /// Of these, gaps that stay: over the size limit, or not given out by the server.
+    pub left: u64,
+    /// What closing them did.
+    pub progress: Progress,
+    /// How long the rest is going to take, at the pace so far. `None`: not known yet.
+    pub remaining: Option<Duration>,
+}
+
+/// Closes the gaps of a mailbox. It may be dropped at any time: what is closed stays closed, and the next call goes on with the rest.
+/// Other readers of the mailbox are held up for a piece at a time only.
+///
+/// # Errors
+/// What ended it early.
+pub async fn backfill(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    opened: Result<Opened, ReadError>,
+    report: &mut (dyn FnMut(Filling) + Send),
+) -> Result<Filling, ReadError> {
+    let opened = &opened?;
+    let mut filling = Filling::default();
+    let mut began = None;
+    loop {
+        let before = filling.closed;
+        let (todo, more) = find(ops, tenant, agent, opened, &mut filling, report).await?;
+        let began = *began.get_or_insert_with(Instant::now);
+        for (folder, gaps) in &todo {
+            for ids in gaps.chunks(AT_ONCE) {
+                close(ops, tenant, agent, opened, folder, ids, &mut filling).await?;
+                filling.remaining = remaining(&filling, began.elapsed());
+                report(filling);
+            }
+        }
+        if !more || filling.closed == before {
+            return Ok(filling);
+        }
+        // Those that stayed are found again among the rest.
+        (filling.gaps, filling.left) = (filling.gaps - filling.left, 0);
+    }
+}
+
+fn remaining(filling: &Filling, elapsed: Duration) -> Option<Duration> {
+    let done = filling.closed + filling.left;
+    let rest = filling.gaps.saturating_sub(done);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
+}
+
+/// The gaps by folders, and whether there are more than are kept in mind.
+async fn find(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    opened: &Opened,
+    filling: &mut Filling,
+    report: &mut (dyn FnMut(Filling) + Send),
+) -> Result<(Vec<(Folder, Vec<ItemId>)>, bool), ReadError> {
+    let (mut todo, mut kept) = (Vec::new(), 0);
+    for folder in log_in(ops, tenant, agent, opened).await? {
+        let Some(mut comparison) = Comparison::begin(ops, tenant, agent, opened, &folder).await? else {
+            continue;
+        };
+        let mut gaps: Vec<ItemId> = Vec::new();
+        while let Some(page) = comparison.next().await? {
+            kept += page.len();
+            filling.gaps += page.len() as u64;
+            gaps.extend(page.into_iter().map(|(id, _)| id));
+            report(*filling);
+            if kept >= KEPT {
+                todo.push((folder.clone(), gaps));
+                return Ok((todo, true));
+            }
+        }
+        todo.push((folder, gaps));
+    }
+    Ok((todo, false))
+}
+
+/// Handles some messages of a folder.
+async fn close(
+    ops: &Ops,
+    tenant: &str,
+    agent: &Agent,
+    opened: &Opened,
+    folder: &Folder,
+    ids: &[ItemId],
+    filling: &mut Filling,
+) -> Result<(), ReadError> {
+    let mut tries = 0;
+    loop {
+        let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
+        let Some(purpose) = purpose(ops, tenant, agent, folder).await? else {
+            return Ok(());
+        };
+        let mut reader = FolderReader::new(ops, tenant, agent, opened, folder, purpose).await?;
+        let mut progress = Progress::default();
+        let done = async {
+            let open = reader.not_handled(ids.to_vec()).await?;
+            reader.handle(open, &HashMap::new(), None, &mut progress, &mut |_| {}).await?;
+            let left = reader.not_handled(ids.to_vec()).await?.len() as u64;
+            Ok::<u64, ReadError>(left.saturating_sub(progress.gone))
+        };
+        match done.await {
+            Ok(left) => {
+                filling.left += left;
+                filling.closed += ids.len() as u64 - left;
+                filling.progress += progress;
+                return Ok(());
+            }
+            Err(ReadError::Service(error)) if error.kind == Kind::Stale && tries < TRIES => tries += 1,
+            Err(error) => return Err(failed(ops, tenant, agent, opened, error).await),
+        }
+    }
+}
+
+/// A folder that is listed from its beginning.
+struct Comparison<'a> {
+    reader: FolderReader<'a>,
+    folder: &'a Folder,
+    /// Where the next page begins; `Some(None)` at the beginning, `None` at the end.
+    next: Option<Option<String>>,
+    report: FolderReport,
+}
+
+impl<'a> Comparison<'a> {
+    /// `None` when the folder is not read at all.
+    async fn begin(
+        ops: &'a Ops,
+        tenant: &'a str,
+        agent: &'a Agent,
+        opened: &'a Opened,
+        folder: &'a Folder,
+    ) -> Result<Option<Self>, ReadError> {
+        let Some(purpose) = purpose(ops, tenant, agent, folder).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            reader: FolderReader::new(ops, tenant, agent, opened, folder, purpose).await?,
+            folder,
+            next: Some(None),
+            report: FolderReport {
+                folder: folder.label(),
+                counted: folder.total,
+                ..FolderReport::default()
+            },
+        }))
+    }
+
+    /// The gaps of the next page, possibly none; counts the rest. `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<(ItemId, Missing)>>, ReadError> {
+        let Some(state) = self.next.take() else { return Ok(None) };
+        let page = self.reader.source().changes(self.folder, state.as_deref()).await?;
+        let listed = page.upserts.len();
+        let wanted = self.reader.of_interest(page.upserts, &page.received);
+        self.report.listed += listed as u64;
+        self.report.passed_over += (listed - wanted.len()) as u64;
+        let mut gaps = Vec::new();
+        for (id, standing) in self.reader.standings(wanted).await? {
+            match standing {
+                Standing::Unknown => gaps.push((id, Missing::Handling)),
+                Standing::NotArchived => gaps.push((id, Missing::Archive)),
+                Standing::Handled => self.report.handled += 1,
+                Standing::Archived => {
+                    self.report.handled += 1;
+                    self.report.archived += 1;
+                }
+            }
+        }
+        self.next = (!page.last).then_some(Some(page.state));
+        Ok(Some(gaps))
+    }
+}
+
+async fn log_in(ops: &Ops, tenant: &str, agent: &Agent, opened: &Opened) -> Result<Vec<Folder>, ReadError> {
+    let mut turn = accounts::turn(ops, tenant, opened.account.as_ref()).await?;
+    match turn.log_in(&*opened.mailbox).await {
+        Ok(folders) => Ok(folders),
+        Err(error) => Err(failed(ops, tenant, agent, opened, error.into()).await),
+    }
+}
+
+/// Keeps a fault in the agent's health.
+async fn failed(ops: &Ops, tenant: &str, agent: &Agent, opened: &Opened, error: ReadError) -> ReadError {
+    let subject = Subject {
+        agent,
+        account: opened.account.as_ref(),
+        since: ops.now(),
+    };
+    match health::record(ops, tenant, subject, Tried::Read, Some(&error)).await {
+        Ok(_) => error,
+        Err(unwritten) => unwritten.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_takes_as_long_as_the_pace_so_far_says() {
+        let check = |gaps, closed, left, expected: Option<u64>| {
+            let filling = Filling {
+                gaps,
+                closed,
+                left,
+                ..Filling::default()
+            };
+            let rest = remaining(&filling, Duration::from_secs(10));
+            assert_eq!(rest, expected.map(Duration::from_secs), "{filling:?}");
+        };
+        check(100, 0, 0, None);
+        check(100, 40, 10, Some(10));
+        check(100, 20, 0, Some(40));
+        check(100, 90, 10, Some(0));
+    }
+
+    #[test]
+    fn what_is_gone_is_no_gap() {
+        assert_eq!(describe(Fetched::Gone), None);
+        let broken = Fetched::Broken {
+            server_reply: "ErrorItemCorrupt".to_owned(),
+        };
+        assert_eq!(describe(broken).unwrap().problem, "ErrorItemCorrupt");
+        let known = Fetched::TooLarge {
+            size: 7,
+            subject: "S".to_owned(),
+            from: ("N".to_owned(), "n@x.test".to_owned()),
+            message_id: " <m@x.test>".to_owned(),
+            received: None,
+        };
+        assert_eq!(describe(known).unwrap().message_id, "m@x.test");
+    }
+}
