@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{Agent, OutcomeResult, Result, Timestamp},
-    provider::{ErrorClass, Folder, ItemId, MailSource, ProviderError},
+    provider::{ErrorClass, Folder, FolderRole, INBOX, ItemId, MailSource, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
 
@@ -103,6 +103,9 @@ impl<'a> FolderReader<'a> {
         };
         let wanted = self.of_interest(page.upserts, &page.received);
         let mut fresh = self.not_handled(wanted).await?;
+        if self.folder.role == FolderRole::Other {
+            fresh = self.not_from_the_inbox(fresh).await?;
+        }
         if page.listing && !fresh.is_empty() {
             fresh = self.not_handled_before(fresh).await?;
         }
@@ -215,7 +218,7 @@ impl<'a> FolderReader<'a> {
     /// As the database's.
     pub(super) async fn standings(&self, ids: Vec<ItemId>) -> Result<Vec<(ItemId, Standing)>> {
         let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
-        let known = self.known(&keys).await?;
+        let known = self.known_in(&self.folder.key(), &keys).await?;
         let standing = |key| match known.get(key) {
             None => Standing::Unknown,
             Some(Some(_)) => Standing::Archived,
@@ -239,30 +242,54 @@ impl<'a> FolderReader<'a> {
             .collect())
     }
 
+    /// Leaves out what was filed after it was handled in the inbox, where ids stay, and remembers it here too.
+    async fn not_from_the_inbox(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
+        let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
+        let inbox = self.known_in(INBOX, &keys).await?;
+        self.not_among(ids, &inbox, keys.into_iter().map(Some)).await
+    }
+
     /// Leaves out what the agent handled over another protocol, before it was moved to this one, and remembers it by its new ids.
     async fn not_handled_before(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>, ReadError> {
-        let (agent, folder) = (&self.agent.id, self.folder.key());
-        if !self.ops.store.tenant(self.tenant).has_handled(agent, &folder).await? {
+        if !self
+            .ops
+            .store
+            .tenant(self.tenant)
+            .has_handled(&self.agent.id, &self.folder.key())
+            .await?
+        {
             return Ok(ids);
         }
         let former = self.source.former_ids(&ids).await?;
         let former: Vec<Option<Vec<u8>>> = former.iter().map(|id| id.as_ref().map(source_key)).collect();
-        let handled = self.known(&former.iter().flatten().cloned().collect::<Vec<_>>()).await?;
-        let (mut fresh, mut known) = (Vec::new(), Vec::new());
-        for (id, former) in ids.into_iter().zip(former) {
-            match former.and_then(|former| handled.get(&former)) {
+        let keys: Vec<Vec<u8>> = former.iter().flatten().cloned().collect();
+        let handled = self.known_in(&self.folder.key(), &keys).await?;
+        Ok(self.not_among(ids, &handled, former.into_iter()).await?)
+    }
+
+    /// Leaves out the messages whose other keys are known, and remembers them by their own.
+    async fn not_among(
+        &self,
+        ids: Vec<ItemId>,
+        known: &HashMap<Vec<u8>, Option<i64>>,
+        others: impl Iterator<Item = Option<Vec<u8>>>,
+    ) -> Result<Vec<ItemId>> {
+        let (mut fresh, mut remembered) = (Vec::new(), Vec::new());
+        for (id, other) in ids.into_iter().zip(others) {
+            match other.and_then(|other| known.get(&other)) {
                 // What was handled before the agent began to archive is archived now.
-                Some(message_number) if message_number.is_some() || !self.purpose.archive => known.push(MailboxItem {
+                Some(message_number) if message_number.is_some() || !self.purpose.archive => remembered.push(MailboxItem {
                     source_key: source_key(&id),
                     message_number: *message_number,
                 }),
                 Some(_) | None => fresh.push(id),
             }
         }
-        if !known.is_empty() {
+        if !remembered.is_empty() {
+            let folder = self.folder.key();
             retrying(|| async {
                 let mut writer = self.ops.store.begin(self.tenant).await?;
-                writer.insert_items(agent, &folder, known.clone()).await?;
+                writer.insert_items(&self.agent.id, &folder, remembered.clone()).await?;
                 writer.commit().await
             })
             .await?;
@@ -270,10 +297,10 @@ impl<'a> FolderReader<'a> {
         Ok(fresh)
     }
 
-    /// The messages that were handled, with where they are archived, by their keys.
-    async fn known(&self, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<i64>>> {
+    /// The messages that were handled in a folder, with where they are archived, by their keys.
+    async fn known_in(&self, folder: &str, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<i64>>> {
         let reader = self.ops.store.tenant(self.tenant);
-        let handled = reader.handled_items(&self.agent.id, &self.folder.key(), keys).await?;
+        let handled = reader.handled_items(&self.agent.id, folder, keys).await?;
         Ok(handled.into_iter().map(|item| (item.source_key, item.message_number)).collect())
     }
 }

@@ -238,11 +238,14 @@ pub struct Folder {
     pub total: Option<u64>,
 }
 
+/// The [`Folder::key`] of the inbox.
+pub const INBOX: &str = "inbox";
+
 impl Folder {
     /// What it is called in the database: the same over every protocol.
     pub fn key(&self) -> String {
         match self.role {
-            FolderRole::Inbox => "inbox".to_owned(),
+            FolderRole::Inbox => INBOX.to_owned(),
             FolderRole::Sent => "sent".to_owned(),
             FolderRole::Other => {
                 // Graph writes the ids of EWS in the alphabet for URLs.

@@ -342,8 +342,8 @@ async fn an_agent_that_only_sweeps_looks_at_filed_mail_of_its_time() {
             p.h.deliver_raw(ANNA, FolderKind::Sent, sent(32).bytes());
             p.log_in(agent).await;
             p.h.handled(&p.client, agent, 1).await;
-            let old = if graph { "graph/value" } else { "GetItem" };
-            assert!(p.h.exchange.count(old) <= 1, "what is old is not fetched");
+            let fetches = if graph { "graph/value" } else { "GetItem" };
+            assert!(p.h.exchange.count(fetches) <= 1, "what is old is not fetched");
             let report = complete(p, agent).await;
             let filed = &report.folders["Inbox/Customers"];
             assert_eq!((filed.listed_count, filed.passed_over_count, filed.handled_count), (31, 30, 1));
@@ -352,8 +352,16 @@ async fn an_agent_that_only_sweeps_looks_at_filed_mail_of_its_time() {
             // What a person files after it was swept is the same message.
             let id = p.h.deliver(ANNA, &about_oak(33));
             p.h.handled(&p.client, agent, 2).await;
+            let fetched = p.h.exchange.count(fetches);
             p.h.exchange.move_item(ANNA, &id, customers).unwrap();
-            p.h.handled(&p.client, agent, 3).await;
+            sweep(p, agent).await;
+            let filed = complete(p, agent).await;
+            assert_eq!(filed.folders["Inbox/Customers"].handled_count, 2);
+            assert_eq!(
+                p.h.exchange.count(fetches) == fetched,
+                graph,
+                "where ids stay it is not fetched again"
+            );
             assert_eq!((p.h.notes(&p.client).await.len(), p.h.outcomes(&p.client).await.len()), (2, 2));
         },
     )
