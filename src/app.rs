@@ -26,6 +26,7 @@ use crate::{
     },
     provider::{
         BudgetLimits, Budgets, NetworkConnector, SmtpConfig,
+        ews::{EwsStreams, StreamLimits},
         net::{Network, NetworkConfig},
     },
     store::{DatabaseLocation, Store},
@@ -224,6 +225,10 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
             per_application: config.exchange.requests_per_application,
             graph_in_ten_minutes: config.exchange.graph_requests_per_ten_minutes,
             longest_pause: config.exchange.max_backoff,
+        }),
+        streams: EwsStreams::new(StreamLimits {
+            mailboxes: config.exchange.mailboxes_per_stream,
+            ..StreamLimits::default()
         }),
         fetch_batch: config.exchange.fetch_batch,
         smtp: SmtpConfig {

@@ -76,6 +76,7 @@ const KEYS: &[&str] = &[
     "exchange.requests_per_mailbox",
     "exchange.requests_per_application",
     "exchange.graph_requests_per_ten_minutes",
+    "exchange.mailboxes_per_stream",
     "exchange.fetch_batch",
     "exchange.request_timeout",
     "exchange.max_backoff",

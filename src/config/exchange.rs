@@ -21,6 +21,8 @@ section! {
         pub requests_per_application: usize => within("1", "10000"),
         /// Requests over Microsoft Graph that one mailbox may make in ten minutes.
         pub graph_requests_per_ten_minutes: u32 => within("100", "1000000000"),
+        /// Mailboxes of one login over EWS that share a notification stream.
+        pub mailboxes_per_stream: usize => within("1", "200"),
         /// Messages that one request fetches.
         pub fetch_batch: usize => within("1", "100"),
         /// How long to wait for an answer.

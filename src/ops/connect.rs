@@ -113,15 +113,15 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         let text = "The operator does not allow endpoints without TLS any more. Set an https endpoint.";
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
     }
-    let (username, credentials) = match login {
+    let (owner, username, credentials) = match login {
         Some(login) => {
             let credentials = by_tokens(ops, tenant, &login, &host_of_agent(agent, account))?;
-            (login.account, credentials)
+            (format!("{tenant}/{}", login.source), login.account, credentials)
         }
         None => {
             let password = password(ops, tenant, agent, account).await?;
             let username = username.clone();
-            (username.clone(), Credentials::Password { username, password })
+            (tenant.to_owned(), username.clone(), Credentials::Password { username, password })
         }
     };
     let mailbox = agent.mailbox_address();
@@ -130,6 +130,7 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         endpoint: endpoint.to_owned(),
         mailbox: (impersonate || !mailbox.eq_ignore_ascii_case(&username)).then(|| mailbox.to_owned()),
         credentials,
+        owner,
         impersonate,
         rules: endpoint_rules(&choices),
         push: match protocol {

@@ -154,7 +154,7 @@ impl Budget {
     }
 
     /// The rest of a pause that the server asked for.
-    fn pause(&self) -> Option<Duration> {
+    pub(super) fn pause(&self) -> Option<Duration> {
         let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused
             .map(|end| end.saturating_duration_since(Instant::now()))

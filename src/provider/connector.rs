@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink, ProviderError, SmtpLogin,
     budget::{Budgeted, Budgets},
-    ews::{EwsConfig, EwsProof, EwsSource, EwsTimeouts},
+    ews::{EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, SharedLogin},
     graph::{GraphConfig, GraphSource},
     net::Network,
     smtp::{SmtpConfig, SmtpSink},
@@ -24,6 +24,8 @@ pub struct NetworkConnector {
     pub max_message_bytes: u64,
     /// What servers allow.
     pub budgets: Budgets,
+    /// The notification streams over EWS.
+    pub streams: EwsStreams,
     /// Most messages in one request.
     pub fetch_batch: usize,
     /// How mail is sent.
@@ -66,7 +68,16 @@ impl MailConnector for NetworkConnector {
             }
         };
         let budget = self.budgets.of(&host, login.mailbox.as_ref().unwrap_or(&username), false);
+        let streams = self.streams.of(&SharedLogin {
+            owner: &login.owner,
+            endpoint: &endpoint,
+            username: &username,
+            proof: &proof,
+            impersonate: login.impersonate,
+            rules: &login.rules,
+        });
         let config = EwsConfig {
+            streams,
             mailbox: login.mailbox,
             impersonate: login.impersonate,
             timeouts: EwsTimeouts {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::{
     AccessTokens, BudgetLimits, Budgets, Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched,
     Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
+    ews::EwsStreams,
     net::{Network, NetworkConfig},
 };
 use crate::{
@@ -145,6 +146,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
             graph_in_ten_minutes: 10_000,
             longest_pause: Duration::ZERO,
         }),
+        streams: EwsStreams::default(),
         fetch_batch: 10,
         smtp: SmtpConfig {
             request_timeout: Duration::from_secs(3),
@@ -163,6 +165,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
             username: ANNA.to_owned(),
             tokens: Arc::new(Tokens),
         },
+        owner: "acme".to_owned(),
         mailbox: mailbox.map(str::to_owned),
         impersonate: false,
         rules: EndpointRules::default(),

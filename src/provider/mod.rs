@@ -173,6 +173,8 @@ pub struct ExchangeLogin {
     pub endpoint: String,
     /// The login. Never [`Credentials::None`]; for Graph always [`Credentials::Token`].
     pub credentials: Credentials,
+    /// Whose login it is. Mailboxes of the same login may share notification streams; those of other owners share nothing.
+    pub owner: String,
     /// The mailbox, when it is not the login's own.
     pub mailbox: Option<String>,
     /// Over EWS, whether a maintenance account acts for the mailbox (ExchangeImpersonation) rather than opens it by its own rights.

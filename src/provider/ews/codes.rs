@@ -59,6 +59,8 @@ pub(super) enum Meaning {
     StateLost,
     /// The subscription is gone.
     SubscriptionLost,
+    /// There are too many notification streams.
+    TooManyStreams,
     /// The item is gone.
     Gone,
     /// The item cannot be given out.
@@ -75,7 +77,7 @@ impl Meaning {
     /// What a caller should do about it; `after` is the pause that the server asks for.
     pub(super) fn class(self, after: Option<Duration>) -> ErrorClass {
         match self {
-            Self::Wait | Self::WaitAndAskForLess | Self::WaitAFewTimes | Self::SubscriptionLost | Self::Unknown => {
+            Self::Wait | Self::WaitAndAskForLess | Self::WaitAFewTimes | Self::SubscriptionLost | Self::TooManyStreams | Self::Unknown => {
                 ErrorClass::Retry { after }
             }
             Self::LoginRequired => ErrorClass::LoginRequired,
@@ -91,6 +93,7 @@ impl Meaning {
         match self {
             Self::WaitAndAskForLess => Hint::AskForLess,
             Self::SubscriptionLost => Hint::SubscriptionLost,
+            Self::TooManyStreams => Hint::TooManyStreams,
             _ => Hint::None,
         }
     }
@@ -165,7 +168,7 @@ const CODES: &[Row] = &[
     ),
     (
         &["ErrorExceededConnectionCount"],
-        Meaning::Wait,
+        Meaning::TooManyStreams,
         "The login has too many notification streams open at {host}. The mailbox is read at intervals instead.",
     ),
     (
@@ -351,7 +354,7 @@ mod tests {
             ("ErrorConnectionFailed", retry, Hint::None),
             ("ErrorADUnavailable", retry, Hint::None),
             ("ErrorADOperation", retry, Hint::None),
-            ("ErrorExceededConnectionCount", retry, Hint::None),
+            ("ErrorExceededConnectionCount", retry, Hint::TooManyStreams),
             ("ErrorExceededSubscriptionCount", retry, Hint::None),
             ("ErrorSubscriptionDelegateAccessNotSupported", retry, Hint::None),
             ("ErrorIrresolvableConflict", retry, Hint::None),

@@ -69,6 +69,8 @@ pub(super) enum Hint {
     AskForLess,
     /// The subscription is gone: make another.
     SubscriptionLost,
+    /// There are too many notification streams: let more mailboxes share one.
+    TooManyStreams,
 }
 
 impl From<ProviderError> for Fault {

@@ -197,7 +197,8 @@ impl Fetch<'_> {
             | Meaning::LoginRequired
             | Meaning::Refused
             | Meaning::StateLost
-            | Meaning::SubscriptionLost => Some(self.transport.judge.code(error)),
+            | Meaning::SubscriptionLost
+            | Meaning::TooManyStreams => Some(self.transport.judge.code(error)),
             Meaning::WaitAFewTimes
             | Meaning::Denied
             | Meaning::Gone

@@ -10,19 +10,23 @@
 //! | `folders` | which folders are read |
 //! | `fetch` | messages in batches |
 //! | `send` | messages the other way, and checks of a connection |
-//! | `watch`, `splitter` | notifications, and where their envelopes end |
+//! | `groups`, `group` | which mailboxes share a notification stream, and how they do |
+//! | `watch`, `stream`, `splitter` | notifications of one mailbox; a stream, and where its envelopes end |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 
 mod codes;
 mod errors;
 mod fetch;
 mod folders;
+mod group;
+mod groups;
 mod lanes;
 mod ntlm;
 mod requests;
 mod responses;
 mod send;
 mod splitter;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -35,6 +39,7 @@ use async_trait::async_trait;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub use self::groups::{EwsStreams, LoginStreams, SharedLogin, StreamLimits};
 use self::{fetch::Memory, transport::Transport, watch::Watch};
 use super::{
     AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, MailSource, ProviderError, budget::Budget, folders::Places,
@@ -60,6 +65,8 @@ pub struct EwsConfig {
     pub max_response_bytes: u64,
     /// What the server allows, shared by all who work with the mailbox. By default 4 requests at once, and not shared.
     pub budget: Arc<Budget>,
+    /// The notification streams that mailboxes of this login share. By default this mailbox has its own.
+    pub streams: Arc<LoginStreams>,
     /// Most messages in one request for whole messages. 10 by default: more is slowed or fails half-way.
     pub batch: usize,
     /// Makes the connections.
@@ -106,6 +113,7 @@ impl EwsConfig {
             timeouts: EwsTimeouts::default(),
             max_response_bytes: 192 << 20,
             budget: Budget::alone(4),
+            streams: LoginStreams::new(StreamLimits::default()),
             batch: 10,
             network,
             rules: EndpointRules::default(),
@@ -125,11 +133,11 @@ impl fmt::Debug for EwsConfig {
 
 /// A mailbox on an Exchange server.
 ///
-/// It keeps connections, affinity cookies and the notification stream: keep one per mailbox, and let one task at a time [wait].
+/// It keeps connections, affinity cookies and a place in a notification stream: keep one per mailbox, and let one task at a time [wait].
 ///
 /// [wait]: MailSource::wait
 pub struct EwsSource {
-    transport: Transport,
+    transport: Arc<Transport>,
     places: Places,
     memory: Memory,
     watch: Watch,
@@ -141,12 +149,12 @@ impl EwsSource {
     /// # Errors
     /// When the address, the user name or the certificates are not usable.
     pub fn new(config: EwsConfig) -> Result<Self, ProviderError> {
-        let batch = config.batch;
+        let (batch, watch) = (config.batch, Watch::new(config.streams.clone()));
         Ok(Self {
-            transport: Transport::new(config)?,
+            transport: Arc::new(Transport::new(config)?),
             places: Places::default(),
             memory: Memory::new(batch),
-            watch: Watch::default(),
+            watch,
         })
     }
 }
@@ -185,9 +193,9 @@ impl MailSource for EwsSource {
         Ok(vec![None; ids.len()])
     }
 
-    /// Subscribes first if need be and then comes back at once, as things may have happened before. A subscription and its stream are kept
-    /// for the next call, also when this one is dropped.
+    /// Subscribes first if need be and then comes back at once, as things may have happened before. A subscription and its stream, which
+    /// other mailboxes of the login share, are kept for the next call, also when this one is dropped.
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
-        Ok(watch::wait(&self.transport, &self.watch, folders, limit).await?)
+        watch::wait(&self.transport, &self.watch, folders, limit).await
     }
 }

@@ -214,17 +214,26 @@ pub(super) fn subscribe(folders: &[Folder]) -> Request {
     Request::new("Subscribe", &content)
 }
 
-/// Asks for the stream of what happens.
-pub(super) fn get_streaming_events(subscription: &str) -> Request {
-    let content = format!(
-        concat!(
-            "<m:SubscriptionIds><t:SubscriptionId>{}</t:SubscriptionId></m:SubscriptionIds>",
-            "<m:ConnectionTimeout>{}</m:ConnectionTimeout>"
-        ),
-        escape(subscription),
-        STREAM_MINUTES,
+/// Asks for the stream of what these subscriptions are told: 1 to 200.
+pub(super) fn get_streaming_events(subscriptions: &[String]) -> Request {
+    let mut content = "<m:SubscriptionIds>".to_owned();
+    for id in subscriptions {
+        push(
+            &mut content,
+            format_args!("<t:SubscriptionId>{}</t:SubscriptionId>", escape(id.as_str())),
+        );
+    }
+    push(
+        &mut content,
+        format_args!("</m:SubscriptionIds><m:ConnectionTimeout>{STREAM_MINUTES}</m:ConnectionTimeout>"),
     );
     Request::new("GetStreamingEvents", &content)
+}
+
+/// Ends a subscription.
+pub(super) fn unsubscribe(subscription: &str) -> Request {
+    let content = format!("<m:SubscriptionId>{}</m:SubscriptionId>", escape(subscription));
+    Request::new("Unsubscribe", &content)
 }
 
 fn push(content: &mut String, piece: std::fmt::Arguments<'_>) {
@@ -318,8 +327,8 @@ mod tests {
                 "CreateItem .SavedItemFolderId ..DistinguishedFolderId .Items ..Message ...MimeContent",
             ),
             (
-                get_streaming_events("s"),
-                "GetStreamingEvents .SubscriptionIds ..SubscriptionId .ConnectionTimeout",
+                get_streaming_events(&["s".to_owned(), "u".to_owned()]),
+                "GetStreamingEvents .SubscriptionIds ..SubscriptionId ..SubscriptionId .ConnectionTimeout",
             ),
         ];
         for (request, expected) in cases {

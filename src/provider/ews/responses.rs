@@ -59,6 +59,14 @@ type Outcome<T> = Result<T, ServerError>;
 
 /// Reads an answer: `read` makes a value of each response message that is no error.
 fn read<T>(judge: &Judge, operation: &str, body: &[u8], read: impl Fn(&Element<'_>) -> Result<T, Fault>) -> Result<Vec<Outcome<T>>, Fault> {
+    read_all(judge, operation, body, |message| match server_error(message) {
+        Some(error) => Ok(Err(error)),
+        None => read(message).map(Ok),
+    })
+}
+
+/// Reads an answer: `one` makes a value of each response message.
+fn read_all<T>(judge: &Judge, operation: &str, body: &[u8], one: impl Fn(&Element<'_>) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
     let envelope = Element::parse(body).map_err(|error| {
         let mut fault = judge.malformed(&format!("is not usable XML: it {error}"));
         fault.error.source = Some(Box::new(error));
@@ -76,22 +84,19 @@ fn read<T>(judge: &Judge, operation: &str, body: &[u8], read: impl Fn(&Element<'
         .child(Ns::Messages, "ResponseMessages")
         .filter(|_| content.ns == Ns::Messages && content.name.strip_suffix("Response") == Some(operation))
         .ok_or_else(|| judge.malformed(&format!("does not belong to the request {operation}")))?;
-    messages
-        .children
-        .iter()
-        .map(|message| {
-            let code = message.child_text(Ns::Messages, "ResponseCode").unwrap_or_default();
-            // What was not done after a stop is only a warning.
-            if message.attribute("ResponseClass") == Some("Error") || code == "ErrorBatchProcessingStopped" {
-                return Ok(Err(ServerError {
-                    code: code.to_owned(),
-                    message: message.child_text(Ns::Messages, "MessageText").unwrap_or_default().to_owned(),
-                    pause: back_off(message, Ns::Messages),
-                }));
-            }
-            read(message).map(Ok)
-        })
-        .collect()
+    messages.children.iter().map(one).collect()
+}
+
+/// The error that a response message reports, if it reports one.
+fn server_error(message: &Element<'_>) -> Option<ServerError> {
+    let code = message.child_text(Ns::Messages, "ResponseCode").unwrap_or_default();
+    // What was not done after a stop is only a warning.
+    let failed = message.attribute("ResponseClass") == Some("Error") || code == "ErrorBatchProcessingStopped";
+    failed.then(|| ServerError {
+        code: code.to_owned(),
+        message: message.child_text(Ns::Messages, "MessageText").unwrap_or_default().to_owned(),
+        pause: back_off(message, Ns::Messages),
+    })
 }
 
 /// Reads the answer to a request for one thing.
@@ -340,35 +345,53 @@ pub(super) fn subscription(judge: &Judge, body: &[u8]) -> Result<String, Fault> 
     })
 }
 
-/// What an envelope of a notification stream says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signal {
+/// What a response message in a notification stream says.
+#[derive(Debug)]
+pub(super) enum Said {
     /// Only that the stream is alive.
     Alive,
-    /// Something happened in a folder.
-    Changed,
+    /// Something happened where these subscriptions look.
+    Changed(Vec<String>),
+    /// Something is wrong with these subscriptions, or with the whole stream when none is named.
+    Failed { ids: Vec<String>, fault: Fault },
     /// The stream ends here.
     Closed,
 }
 
 /// Reads one envelope of a notification stream.
-pub(super) fn signal(judge: &Judge, envelope: &[u8]) -> Result<Signal, Fault> {
-    let signals = read(judge, "GetStreamingEvents", envelope, |message| {
-        let notifications = message.child(Ns::Messages, "Notifications");
-        let mut events = notifications.iter().flat_map(|all| &all.children).flat_map(|one| &one.children);
-        Ok(
-            if events.any(|event| event.name.ends_with("Event") && event.name != "StatusEvent") {
-                Signal::Changed
-            } else if message.child_text(Ns::Messages, "ConnectionStatus") == Some("Closed") {
-                Signal::Closed
-            } else {
-                Signal::Alive
+pub(super) fn said(judge: &Judge, envelope: &[u8]) -> Result<Vec<Said>, Fault> {
+    let said = read_all(judge, "GetStreamingEvents", envelope, |message| {
+        let closed = (message.child_text(Ns::Messages, "ConnectionStatus") == Some("Closed")).then_some(Said::Closed);
+        let said = match server_error(message) {
+            Some(error) => Said::Failed {
+                ids: subscriptions_in_error(message),
+                fault: judge.code(&error),
             },
-        )
+            None => changed(message).map_or(Said::Alive, Said::Changed),
+        };
+        Ok([Some(said), closed])
     })?;
-    let signals: Vec<Signal> = signals.into_iter().collect::<Result<_, _>>().map_err(|error| judge.code(&error))?;
-    let said = |signal| signals.contains(&signal).then_some(signal);
-    Ok(said(Signal::Changed).or(said(Signal::Closed)).unwrap_or(Signal::Alive))
+    Ok(said.into_iter().flatten().flatten().collect())
+}
+
+/// The subscriptions that something happened to.
+fn changed(message: &Element<'_>) -> Option<Vec<String>> {
+    let is_news = |event: &Element<'_>| event.name.ends_with("Event") && event.name != "StatusEvent";
+    let notifications = message.child(Ns::Messages, "Notifications")?;
+    let told = notifications.children.iter().filter(|one| one.children.iter().any(is_news));
+    let ids: Vec<String> = told
+        .filter_map(|one| one.child_text(Ns::Types, "SubscriptionId"))
+        .map(ToOwned::to_owned)
+        .collect();
+    (!ids.is_empty()).then_some(ids)
+}
+
+fn subscriptions_in_error(message: &Element<'_>) -> Vec<String> {
+    let named = message.child(Ns::Messages, "ErrorSubscriptionIds");
+    let ids = named.iter().flat_map(|named| &named.children);
+    ids.filter(|id| id.name == "SubscriptionId")
+        .map(|id| id.text.trim().to_owned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -540,16 +563,21 @@ mod tests {
         splitter.push(&stream);
         let mut signals = Vec::new();
         while let Some(envelope) = splitter.next().unwrap() {
-            signals.push(signal(&judge(), &envelope).map_err(|fault| fault.error.server_reply));
+            let said = said(&judge(), &envelope).unwrap();
+            signals.extend(said.into_iter().map(|one| match one {
+                Said::Failed { ids, fault } => format!("{ids:?} {}", fault.error.server_reply),
+                other => format!("{other:?}"),
+            }));
         }
         assert_eq!(
             signals,
             [
-                Ok(Signal::Alive),
-                Ok(Signal::Changed),
-                Ok(Signal::Alive),
-                Ok(Signal::Closed),
-                Err("ErrorSubscriptionNotFound: The subscription was not found.".to_owned()),
+                "Alive",
+                "Changed([\"sub-1\"])",
+                "Alive",
+                "Alive",
+                "Closed",
+                "[\"sub-1\"] ErrorSubscriptionNotFound: The subscription was not found.",
             ]
         );
     }
@@ -572,7 +600,7 @@ mod tests {
                 let _ = changes(&judge(), None, body);
                 let _ = items(&judge(), body);
                 let _ = subscription(&judge(), body);
-                let _ = signal(&judge(), body);
+                let _ = said(&judge(), body);
                 let _ = soap_fault(body);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -33,6 +33,8 @@ use crate::{
 const FAULT_BYTES: u64 = 256 * 1024;
 /// Most cookies kept, and the longest, in bytes.
 const COOKIES: (usize, usize) = (32, 4096);
+/// The cookie that names the server behind the address.
+const BACK_END: &str = "X-BackEndOverrideCookie";
 
 /// Logins that are begun for one request, when connections are closed in the middle.
 const HANDSHAKES: usize = 3;
@@ -74,6 +76,58 @@ struct Answer {
 pub(super) struct LongAnswer {
     pub(super) response: Response,
     _lane: Option<Lane>,
+}
+
+/// Which server behind the address keeps subscriptions that share a stream. What is about these goes there, whichever mailbox it is about.
+#[derive(Default)]
+pub(super) struct Affinity(Mutex<Leaning>);
+
+/// Locked only briefly.
+#[derive(Default)]
+struct Leaning {
+    /// The mailbox that it began with.
+    anchor: Option<HeaderValue>,
+    known: bool,
+    /// What the server said how to find it. Servers without others beside them say nothing.
+    cookie: Option<String>,
+}
+
+impl Affinity {
+    fn lock(&self) -> MutexGuard<'_, Leaning> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there are subscriptions.
+    pub(super) fn is_known(&self) -> bool {
+        self.lock().known
+    }
+
+    /// In whose name a server is looked for.
+    pub(super) fn set_anchor(&self, anchor: Option<HeaderValue>) {
+        self.lock().anchor = anchor;
+    }
+
+    /// A subscription was made through this connection.
+    pub(super) fn found(&self, through: &Transport) {
+        let mut leaning = self.lock();
+        if !leaning.known {
+            leaning.known = true;
+            let kept = || {
+                through
+                    .cookies
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(BACK_END)
+                    .cloned()
+            };
+            leaning.cookie = leaning.cookie.take().or_else(kept);
+        }
+    }
+
+    /// There are no subscriptions any more.
+    pub(super) fn forget(&self) {
+        *self.lock() = Leaning::default();
+    }
 }
 
 /// What proves the login.
@@ -178,17 +232,29 @@ impl Transport {
 
     /// Sends a request and reads the whole answer, which is EWS's own but may report a fault.
     pub(super) async fn call(&self, request: Request) -> Result<Bytes, Fault> {
-        self.call_as(request, self.impersonated.as_deref()).await
+        self.exchange(request, self.impersonated.as_deref(), None).await
     }
 
     /// The same on behalf of another mailbox, or of none.
     pub(super) async fn call_as(&self, request: Request, impersonated: Option<&str>) -> Result<Bytes, Fault> {
+        self.exchange(request, impersonated, None).await
+    }
+
+    /// The same at the server behind the address that keeps certain subscriptions.
+    pub(super) async fn call_in(&self, request: Request, affinity: &Affinity) -> Result<Bytes, Fault> {
+        self.exchange(request, self.impersonated.as_deref(), Some(affinity)).await
+    }
+
+    async fn exchange(&self, request: Request, impersonated: Option<&str>, affinity: Option<&Affinity>) -> Result<Bytes, Fault> {
         let _place = self.budget.enter(1).await?;
         let operation = request.operation;
-        let make = |client: &Client| self.build(client, &request, impersonated).timeout(self.timeouts.request);
+        let make = |client: &Client| {
+            let request = self.build(client, &request, impersonated, affinity);
+            request.timeout(self.timeouts.request)
+        };
         let answer = async {
             let (response, _lane) = self.send(&make).await?;
-            let response = self.check(response).await?;
+            let response = self.check(response, affinity).await?;
             let headers = response.headers().clone();
             Ok((headers, self.body(response, self.max_response_bytes).await?))
         };
@@ -204,11 +270,12 @@ impl Transport {
         Ok(body)
     }
 
-    /// Sends a request whose answer has no end; there is no time limit on reading it.
-    pub(super) async fn stream(&self, request: Request) -> Result<LongAnswer, Fault> {
+    /// Sends a request whose answer has no end; there is no time limit on reading it, and it holds no place of the mailbox.
+    pub(super) async fn stream(&self, request: Request, affinity: &Affinity) -> Result<LongAnswer, Fault> {
+        let _place = self.budget.enter(1).await?;
         // Compression would hold pieces back.
         let make = |client: &Client| {
-            let request = self.build(client, &request, self.impersonated.as_deref());
+            let request = self.build(client, &request, self.impersonated.as_deref(), Some(affinity));
             request.header(header::ACCEPT_ENCODING, "identity")
         };
         let sent = tokio::time::timeout(self.timeouts.stream, self.send(&make)).await;
@@ -216,7 +283,7 @@ impl Transport {
             let words = "{host} did not begin its answer in time.";
             Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
         })?;
-        let response = self.check(response).await?;
+        let response = self.check(response, Some(affinity)).await?;
         if is_web_page(response.headers(), b"") {
             return Err(self.judge.web_page(b""));
         }
@@ -435,24 +502,41 @@ impl Transport {
         }
     }
 
-    fn build(&self, client: &Client, request: &Request, impersonated: Option<&str>) -> RequestBuilder {
+    /// Whether the server wants the mailbox to be left alone at this moment.
+    pub(super) fn is_paused(&self) -> bool {
+        self.budget.pause().is_some()
+    }
+
+    /// What leads to the server behind the address that holds the mailbox.
+    pub(super) fn anchor(&self) -> Option<HeaderValue> {
+        self.anchor.clone()
+    }
+
+    fn build(&self, client: &Client, request: &Request, impersonated: Option<&str>, affinity: Option<&Affinity>) -> RequestBuilder {
+        let (anchor, back_end) = affinity.map_or_else(
+            || (self.anchor.clone(), None),
+            |affinity| {
+                let leaning = affinity.lock();
+                (leaning.anchor.clone(), leaning.cookie.clone())
+            },
+        );
         let mut builder = client
             .post(self.endpoint.clone())
             .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
             .header(header::ACCEPT, "text/xml")
             .header(HeaderName::from_static("x-preferserveraffinity"), "true");
-        if let Some(anchor) = &self.anchor {
-            builder = builder.header(HeaderName::from_static("x-anchormailbox"), anchor.clone());
+        if let Some(anchor) = anchor {
+            builder = builder.header(HeaderName::from_static("x-anchormailbox"), anchor);
         }
-        if let Some(cookies) = self.cookies() {
+        if let Some(cookies) = self.cookies(back_end) {
             builder = builder.header(header::COOKIE, cookies);
         }
         builder.body(request.envelope(impersonated))
     }
 
     /// Keeps the cookies of an answer, and turns any status but 200 into a fault.
-    async fn check(&self, response: Response) -> Result<Response, Fault> {
-        self.keep_cookies(response.headers());
+    async fn check(&self, response: Response, affinity: Option<&Affinity>) -> Result<Response, Fault> {
+        self.keep_cookies(response.headers(), affinity);
         let status = response.status();
         if status == StatusCode::OK {
             return Ok(response);
@@ -473,7 +557,7 @@ impl Transport {
         })
     }
 
-    fn keep_cookies(&self, headers: &HeaderMap) {
+    fn keep_cookies(&self, headers: &HeaderMap, affinity: Option<&Affinity>) {
         let mut set = headers
             .get_all(header::SET_COOKIE)
             .iter()
@@ -488,6 +572,16 @@ impl Transport {
                 continue;
             };
             let (name, value) = (name.trim(), value.trim());
+            if let Some(affinity) = affinity.filter(|_| name == BACK_END) {
+                let mut leaning = affinity.lock();
+                let is_own = leaning.anchor == self.anchor;
+                if leaning.cookie.is_none() && (1..=COOKIES.1).contains(&value.len()) {
+                    leaning.cookie = Some(value.to_owned());
+                }
+                if !is_own {
+                    continue;
+                }
+            }
             if value.is_empty() {
                 kept.remove(name);
             } else if !name.is_empty() && name.len() + value.len() <= COOKIES.1 && (kept.len() < COOKIES.0 || kept.contains_key(name)) {
@@ -496,8 +590,10 @@ impl Transport {
         }
     }
 
-    fn cookies(&self) -> Option<HeaderValue> {
-        let kept = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+    /// All cookies; `back_end` replaces the one that was kept.
+    fn cookies(&self, back_end: Option<String>) -> Option<HeaderValue> {
+        let mut kept = self.cookies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.extend(back_end.map(|back_end| (BACK_END.to_owned(), back_end)));
         let all: Vec<String> = kept.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut value = HeaderValue::try_from(all.join("; ")).ok().filter(|_| !all.is_empty())?;
         value.set_sensitive(true);

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{ConnectInfo, Request as HttpRequest, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -36,6 +36,8 @@ struct Seen {
     concurrent: usize,
     begin: Duration,
     faulty: bool,
+    /// The server behind the address that it came to.
+    back_end: Option<u32>,
 }
 
 async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectInfo<Switch>, request: HttpRequest) -> Response {
@@ -47,6 +49,7 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectI
         concurrent: 0,
         begin: shared.started.elapsed(),
         faulty: false,
+        back_end: None,
     };
     let affinity = request.headers().get("x-preferserveraffinity").is_some();
     let asks = !request.headers().contains_key(header::AUTHORIZATION);
@@ -58,8 +61,9 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectI
             (None, Response::default())
         }
     };
-    if affinity {
-        let cookie = HeaderValue::from_static("X-BackEndOverrideCookie=simulator~1; path=/; HttpOnly");
+    if let Some(back_end) = seen.back_end.filter(|_| affinity)
+        && let Ok(cookie) = HeaderValue::try_from(format!("{BACK_END}=simulator~{back_end}; path=/; HttpOnly"))
+    {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     // Without a login, a client only asks how to log in.
@@ -107,6 +111,7 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
     if !content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/xml")) {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE).into();
     }
+    let wish = Wish::of(request.headers());
     let Ok(body) = to_bytes(request.into_body(), shared.limits.body_bytes).await else {
         return plain(StatusCode::PAYLOAD_TOO_LARGE).into();
     };
@@ -116,6 +121,8 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
         Err(failure) => return fault(&failure).into(),
     };
     let Prepared { mut call, entries } = prepared;
+    call.back_end = wish.back_end(shared, call.target);
+    seen.back_end = Some(call.back_end);
     call.operation().name.clone_into(&mut seen.operation);
     seen.entries = entries;
 
@@ -174,6 +181,37 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
 }
 
 const XML: &str = "text/xml; charset=utf-8";
+/// The cookie that names a server behind the address.
+const BACK_END: &str = "X-BackEndOverrideCookie";
+
+/// Which of the servers behind the address a request wants.
+struct Wish {
+    back_end: Option<u32>,
+    anchor: Option<String>,
+}
+
+impl Wish {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let cookies = headers.get(header::COOKIE).and_then(text).unwrap_or_default();
+        let named = cookies.split(';').find_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == BACK_END).then(|| value.strip_prefix("simulator~")?.parse().ok()).flatten()
+        });
+        Self {
+            back_end: named,
+            anchor: headers.get("x-anchormailbox").and_then(text),
+        }
+    }
+
+    /// The server that it comes to: the one of the cookie, else the one that holds the mailbox of the anchor, else the mailbox's own.
+    fn back_end(&self, shared: &Shared, target: Option<u32>) -> u32 {
+        let named = self.back_end.filter(|back_end| *back_end < shared.back_ends);
+        let anchor = self.anchor.as_ref().and_then(|anchor| shared.world().find(anchor));
+        let home = anchor.or(target).unwrap_or_default() % shared.back_ends;
+        named.unwrap_or(home)
+    }
+}
 
 struct Prepared {
     call: Call,

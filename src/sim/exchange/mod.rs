@@ -50,6 +50,7 @@ use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
     time::Instant,
 };
@@ -79,9 +80,9 @@ use crate::domain::{Clock, SystemClock, Timestamp};
 pub struct Limits {
     /// Requests at once per mailbox; further ones are answered ErrorServerBusy.
     pub concurrency: usize,
-    /// Open GetStreamingEvents requests per mailbox.
+    /// Open GetStreamingEvents requests per mailbox that is impersonated, or whose own login asks.
     pub streams: usize,
-    /// Subscriptions per mailbox.
+    /// Subscriptions per mailbox that is impersonated, or whose own login asks.
     pub subscriptions: usize,
     /// Longest request body in bytes; beyond it HTTP 413.
     pub body_bytes: usize,
@@ -118,6 +119,7 @@ pub struct Builder {
     limits: Limits,
     heartbeat: Duration,
     minute: Duration,
+    back_ends: u32,
     wrap: Option<Wrap>,
     clock: Arc<dyn Clock>,
     tokens: Option<Tokens>,
@@ -182,6 +184,14 @@ impl Builder {
         self
     }
 
+    /// Servers behind the address, over which the mailboxes are spread in turn. A subscription is known to the one that it was made at alone.
+    /// Default: 1.
+    #[must_use]
+    pub fn back_ends(mut self, count: u32) -> Self {
+        self.back_ends = count.max(1);
+        self
+    }
+
     /// Where the times of sent and deleted items come from. Default: the machine's clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -236,6 +246,7 @@ impl Builder {
             limits: self.limits,
             heartbeat: self.heartbeat,
             minute: self.minute,
+            back_ends: self.back_ends,
             clock: self.clock,
             tokens: Mutex::new(self.tokens),
             bearer_only: self.bearer_only,
@@ -245,6 +256,7 @@ impl Builder {
             script: Mutex::new(Script::new(self.seed)),
             record: Mutex::default(),
             stop: CancellationToken::new(),
+            cut: Notify::new(),
         });
         let door = Door::new(tcp, self.wrap, shared.stop.clone());
         let service = http::router(shared.clone()).into_make_service_with_connect_info::<Switch>();
@@ -273,6 +285,7 @@ struct Shared {
     limits: Limits,
     heartbeat: Duration,
     minute: Duration,
+    back_ends: u32,
     clock: Arc<dyn Clock>,
     tokens: Mutex<Option<Tokens>>,
     bearer_only: bool,
@@ -284,6 +297,8 @@ struct Shared {
     script: Mutex<Script>,
     record: Mutex<Record>,
     stop: CancellationToken,
+    /// Cuts all streams that are open.
+    cut: Notify,
 }
 
 impl Shared {
@@ -355,6 +370,7 @@ impl Exchange {
             limits: Limits::default(),
             heartbeat: Duration::from_secs(45),
             minute: Duration::from_secs(60),
+            back_ends: 1,
             wrap: None,
             clock: Arc::new(SystemClock),
             tokens: None,
@@ -571,7 +587,24 @@ impl Exchange {
         world.hooks.values().filter(|hook| Some(hook.mailbox) == mailbox).count()
     }
 
-    /// Number of open streams of a mailbox.
+    /// Cuts all streams, as a server does that is started anew. The subscriptions stay.
+    pub fn cut_streams(&self) {
+        self.0.shared.cut.notify_waiters();
+    }
+
+    /// Number of open streams of all mailboxes.
+    pub fn open_streams(&self) -> usize {
+        self.0.shared.world().streams()
+    }
+
+    /// Number of subscriptions to a mailbox, over EWS and Graph.
+    pub fn subscriptions(&self, address: &str) -> usize {
+        let world = self.0.shared.world();
+        let mailbox = world.find(address).and_then(|index| world.mailbox(index));
+        mailbox.map_or(0, |mailbox| mailbox.subscriptions.len())
+    }
+
+    /// Number of open streams that count against a mailbox.
     pub fn streams(&self, address: &str) -> usize {
         let world = self.0.shared.world();
         world

@@ -14,6 +14,8 @@ pub(super) struct Failure {
     pub(super) code: Cow<'static, str>,
     pub(super) text: String,
     backoff: Option<Duration>,
+    /// The subscriptions that it is about.
+    pub(super) subscriptions: Vec<String>,
 }
 
 impl Failure {
@@ -22,6 +24,7 @@ impl Failure {
             code: code.into(),
             text: text.to_owned(),
             backoff: None,
+            subscriptions: Vec::new(),
         }
     }
 
@@ -31,6 +34,11 @@ impl Failure {
             backoff,
             ..Self::new("ErrorServerBusy", text)
         }
+    }
+
+    /// The same, about these subscriptions.
+    pub(super) fn about(self, subscriptions: Vec<String>) -> Self {
+        Self { subscriptions, ..self }
     }
 
     pub(super) fn item_not_found() -> Self {
@@ -85,6 +93,8 @@ pub(super) struct Call {
     allowed: HashSet<u32>,
     /// The mailbox that the request is about, by whose budget it is limited.
     pub(super) target: Option<u32>,
+    /// The server behind the address that the request came to.
+    pub(super) back_end: u32,
     /// The scripted fault that is left to the operation.
     pub(super) fault: Option<FaultKind>,
 }
@@ -104,6 +114,7 @@ impl Call {
             actor,
             allowed,
             target,
+            back_end: 0,
             fault: None,
         })
     }
@@ -242,6 +253,11 @@ pub(super) fn response(operation: &str, entries: Vec<Entry>) -> String {
                             "GetItem" | "CreateItem" | "MoveItem" | "UpdateItem" => xml.empty("m:Items", &[]),
                             "GetFolder" => xml.empty("m:Folders", &[]),
                             "SyncFolderItems" => xml.empty("m:SyncState", &[]).leaf("m:IncludesLastItemInRange", "true"),
+                            _ if !failure.subscriptions.is_empty() => xml.wrap("m:ErrorSubscriptionIds", |xml| {
+                                for id in &failure.subscriptions {
+                                    xml.leaf("m:SubscriptionId", id);
+                                }
+                            }),
                             _ => xml,
                         };
                     }),

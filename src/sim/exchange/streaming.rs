@@ -48,24 +48,21 @@ impl Call {
             }
             let subscription = Subscription {
                 owner: self.login.clone(),
+                payer: self.actor.unwrap_or(mailbox),
+                back_end: self.back_end,
                 folders: (!all).then(|| folders.into_iter().map(|(_, folder)| folder).collect::<HashSet<FolderKind>>()),
                 events: types.iter().filter_map(|kind| EventKind::parse(kind.text.trim())).collect(),
                 waiting: VecDeque::new(),
                 wake: Arc::default(),
             };
-            let limit = self.shared.limits.subscriptions;
-            let number = world.mailbox_mut(mailbox).and_then(|held| held.subscribe(subscription, limit));
             let exceeded = || {
-                Failure::new(
-                    "ErrorExceededSubscriptionCount",
-                    "You have exceeded the available subscriptions for your account.",
-                )
+                let text = "You have exceeded the available subscriptions for your account.";
+                Failure::new("ErrorExceededSubscriptionCount", text)
             };
+            let number = world.subscribe(mailbox, subscription, self.shared.limits.subscriptions);
+            let number = number.ok_or_else(exceeded)?;
             let mut xml = Xml::new();
-            xml.leaf(
-                "m:SubscriptionId",
-                &self.shared.ids.subscription(mailbox, number.ok_or_else(exceeded)?),
-            );
+            xml.leaf("m:SubscriptionId", &self.shared.ids.subscription(mailbox, number));
             Ok(xml)
         }))
     }
@@ -92,8 +89,15 @@ impl Call {
             .mailbox(mailbox)
             .and_then(|held| held.subscriptions.get(&number))
             .ok_or_else(not_found)?;
-        let foreign = || Failure::new("ErrorSubscriptionAccessDenied", "The subscription belongs to somebody else.");
-        (subscription.owner == self.login).then_some((mailbox, number)).ok_or_else(foreign)
+        if subscription.owner != self.login {
+            let text = "The subscription belongs to somebody else.";
+            return Err(Failure::new("ErrorSubscriptionAccessDenied", text));
+        }
+        if subscription.back_end != self.back_end {
+            let text = "Another server has the subscription, and the request may not be handed on to it.";
+            return Err(Failure::new("ErrorProxyRequestNotAllowed", text));
+        }
+        Ok((mailbox, number))
     }
 }
 
@@ -110,26 +114,54 @@ pub(super) fn get_streaming_events(call: Call) -> Result<impl Stream<Item = io::
         .child("SubscriptionIds")
         .map(|ids| ids.children.as_slice())
         .unwrap_or_default();
-    let entries = call.batch(ids, |id| call.subscription(id.text.trim()).map(|_| Xml::new()));
-    if let Some(failure) = entries.into_iter().find_map(Result::err) {
-        return Err(refuse(failure));
-    }
-    let subscriptions = ids
+    let mut subscriptions = Vec::new();
+    let mut failures = Failures::default();
+    for (id, found) in ids
         .iter()
-        .map(|id| call.subscription(id.text.trim()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(refuse)?;
-    let tap = Tap::open(call.shared.clone(), subscriptions).map_err(refuse)?;
-    Ok(envelopes(tap, call.shared.minute.saturating_mul(minutes), call.fault))
+        .zip(call.batch(ids, |id| call.subscription(id.text.trim()).map(|_| Xml::new())))
+    {
+        match found.and_then(|_| call.subscription(id.text.trim())) {
+            Ok(subscription) => subscriptions.push(subscription),
+            Err(failure) => failures.add(failure, id.text.trim()),
+        }
+    }
+    if subscriptions.is_empty() {
+        return Err(response(OPERATION, failures.0.into_iter().map(Err).collect()));
+    }
+    let tap = Tap::open(&call, subscriptions).map_err(refuse)?;
+    Ok(envelopes(tap, failures, call.shared.minute.saturating_mul(minutes), call.fault))
 }
 
-fn envelopes(tap: Tap, span: Duration, fault: Option<FaultKind>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+/// What is wrong with subscriptions, once for each code.
+#[derive(Default)]
+struct Failures(Vec<Failure>);
+
+impl Failures {
+    fn add(&mut self, failure: Failure, subscription: &str) {
+        match self.0.iter_mut().find(|known| known.code == failure.code) {
+            Some(known) => known.subscriptions.push(subscription.to_owned()),
+            None => self.0.push(failure.about(vec![subscription.to_owned()])),
+        }
+    }
+}
+
+fn envelopes(
+    mut tap: Tap,
+    failures: Failures,
+    span: Duration,
+    fault: Option<FaultKind>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     async_stream::stream! {
         let begin = Instant::now();
         let pulse = tap.shared.heartbeat.max(Duration::from_millis(1));
         let mut heartbeat = interval_at(begin + pulse, pulse);
-        let stop = tap.shared.stop.clone();
+        let (stop, shared) = (tap.shared.stop.clone(), tap.shared.clone());
+        let mut cut = std::pin::pin!(shared.cut.notified());
+        cut.as_mut().enable();
         yield status("OK");
+        for failure in failures.0 {
+            yield single(Err(failure));
+        }
         match fault {
             Some(FaultKind::StreamCutBetween) => {
                 // Lets the connection send what it has before it fails; likewise below.
@@ -144,7 +176,7 @@ fn envelopes(tap: Tap, span: Duration, fault: Option<FaultKind>) -> impl Stream<
             _ => {}
         }
         loop {
-            let (envelopes, alive) = tap.collect();
+            let (envelopes, gone) = tap.collect();
             for envelope in envelopes {
                 if fault == Some(FaultKind::StreamCutInsideEnvelope) {
                     yield Ok(envelope.slice(..envelope.len() / 2));
@@ -154,8 +186,10 @@ fn envelopes(tap: Tap, span: Duration, fault: Option<FaultKind>) -> impl Stream<
                 }
                 yield Ok(envelope);
             }
-            if !alive {
-                yield single(Err(not_found()));
+            for failure in gone.0 {
+                yield single(Err(failure));
+            }
+            if tap.subscriptions.is_empty() {
                 return;
             }
             tokio::select! {
@@ -163,6 +197,10 @@ fn envelopes(tap: Tap, span: Duration, fault: Option<FaultKind>) -> impl Stream<
                 _ = heartbeat.tick() => yield status("OK"),
                 () = sleep_until(begin + span) => break,
                 () = stop.cancelled() => return,
+                () = &mut cut => {
+                    yield Err(io::ErrorKind::ConnectionAborted.into());
+                    return;
+                }
             }
         }
         yield status("Closed");
@@ -172,20 +210,21 @@ fn envelopes(tap: Tap, span: Duration, fault: Option<FaultKind>) -> impl Stream<
 /// Serves subscriptions by one stream, and counts it as open.
 struct Tap {
     shared: Arc<Shared>,
+    /// The mailbox whose limits it counts against.
+    payer: u32,
     subscriptions: Vec<(u32, u64)>,
     wake: Arc<Notify>,
 }
 
 impl Tap {
-    fn open(shared: Arc<Shared>, subscriptions: Vec<(u32, u64)>) -> Result<Self, Failure> {
-        let wake = Arc::new(Notify::new());
+    fn open(call: &Call, subscriptions: Vec<(u32, u64)>) -> Result<Self, Failure> {
+        let (shared, wake) = (call.shared.clone(), Arc::new(Notify::new()));
+        let first = subscriptions.first().map(|(mailbox, _)| *mailbox);
+        let payer = call.actor.or(first).ok_or_else(not_found)?;
         {
             let mut world = shared.world();
             let limit = shared.limits.streams;
-            let held = subscriptions
-                .first()
-                .and_then(|(mailbox, _)| world.mailbox_mut(*mailbox))
-                .ok_or_else(not_found)?;
+            let held = world.mailbox_mut(payer).ok_or_else(not_found)?;
             if held.streams >= limit {
                 let text = "You have exceeded the available concurrent connections for your account.";
                 return Err(Failure::new("ErrorExceededConnectionCount", text));
@@ -200,27 +239,34 @@ impl Tap {
         }
         Ok(Self {
             shared,
+            payer,
             subscriptions,
             wake,
         })
     }
 
-    /// What has happened since, an envelope for each subscription; and whether all subscriptions are still there and ours.
-    fn collect(&self) -> (Vec<Bytes>, bool) {
+    /// What has happened since, an envelope for each subscription; and what is no longer there, or no longer ours, which is left out from
+    /// here on.
+    fn collect(&mut self) -> (Vec<Bytes>, Failures) {
         let mut world = self.shared.world();
-        let mut envelopes = Vec::new();
+        let (mut envelopes, mut gone) = (Vec::new(), Failures::default());
+        let mut still = Vec::new();
         for (mailbox, number) in &self.subscriptions {
             let subscription = world.mailbox_mut(*mailbox).and_then(|held| held.subscriptions.get_mut(number));
             let Some(subscription) = subscription.filter(|subscription| Arc::ptr_eq(&subscription.wake, &self.wake)) else {
-                return (envelopes, false);
+                gone.add(not_found(), &self.shared.ids.subscription(*mailbox, *number));
+                continue;
             };
+            still.push((*mailbox, *number));
             while !subscription.waiting.is_empty() {
                 let count = subscription.waiting.len().min(MAX_EVENTS);
                 let notices: Vec<Notice> = subscription.waiting.drain(..count).collect();
                 envelopes.push(self.notification(*mailbox, *number, &notices));
             }
         }
-        (envelopes, true)
+        drop(world);
+        self.subscriptions = still;
+        (envelopes, gone)
     }
 
     fn notification(&self, mailbox: u32, number: u64, notices: &[Notice]) -> Bytes {
@@ -252,8 +298,7 @@ impl Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        let mut world = self.shared.world();
-        if let Some(held) = self.subscriptions.first().and_then(|(mailbox, _)| world.mailbox_mut(*mailbox)) {
+        if let Some(held) = self.shared.world().mailbox_mut(self.payer) {
             held.streams -= 1;
         }
     }

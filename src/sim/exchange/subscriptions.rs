@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::world::FolderKind;
+use super::world::{FolderKind, World};
 use crate::domain::Timestamp;
 
 /// What a subscriber is told.
@@ -55,12 +55,33 @@ const MAX_NOTICES: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) owner: String,
+    /// The mailbox whose limits it counts against: the impersonated one, or else the login's own.
+    pub(super) payer: u32,
+    /// The server behind the address that has it.
+    pub(super) back_end: u32,
     /// `None`: all folders.
     pub(super) folders: Option<HashSet<FolderKind>>,
     pub(super) events: Vec<EventKind>,
     pub(super) waiting: VecDeque<Notice>,
     /// Wakes the stream that serves it.
     pub(super) wake: Arc<Notify>,
+}
+
+impl World {
+    /// Adds a subscription to a mailbox. Returns its number, `None` when as many as `limit` count against its payer already.
+    pub(super) fn subscribe(&mut self, mailbox: u32, subscription: Subscription, limit: usize) -> Option<u64> {
+        let mailboxes = (0..).map_while(|index| self.mailbox(index));
+        let all = mailboxes.flat_map(|mailbox| mailbox.subscriptions.values());
+        if all.filter(|other| other.payer == subscription.payer).count() >= limit {
+            return None;
+        }
+        Some(self.mailbox_mut(mailbox)?.subscribe(subscription))
+    }
+
+    /// Streams that are open, of all mailboxes.
+    pub(super) fn streams(&self) -> usize {
+        (0..).map_while(|index| self.mailbox(index)).map(|mailbox| mailbox.streams).sum()
+    }
 }
 
 impl Subscription {

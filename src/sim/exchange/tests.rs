@@ -5,6 +5,8 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 
+mod affinity;
+
 use super::{
     Builder, Exchange, Fault, FaultKind, FolderKind, Limits,
     xml::{Element, MESSAGES, SOAP, TYPES},
@@ -46,16 +48,17 @@ impl Client {
         Self::with(Exchange::builder().seed(1), messages).await
     }
 
-    async fn send(&self, header: &str, body: &str) -> Result<reqwest::Response, reqwest::Error> {
+    /// A request with this header and body in its envelope.
+    fn post(&self, header: &str, body: &str) -> reqwest::RequestBuilder {
         let envelope = format!(
             r#"<s:Envelope xmlns:s="{SOAP}" xmlns:t="{TYPES}"><s:Header>{header}</s:Header><s:Body xmlns="{MESSAGES}">{body}</s:Body></s:Envelope>"#
         );
         let request = self.http.post(self.exchange.endpoint()).basic_auth(self.login, Some("secret"));
-        request
-            .header("Content-Type", "text/xml; charset=utf-8")
-            .body(envelope)
-            .send()
-            .await
+        request.header("Content-Type", "text/xml; charset=utf-8").body(envelope)
+    }
+
+    async fn send(&self, header: &str, body: &str) -> Result<reqwest::Response, reqwest::Error> {
+        self.post(header, body).send().await
     }
 
     async fn call(&self, body: &str) -> Reply {

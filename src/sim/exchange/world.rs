@@ -475,14 +475,11 @@ impl Mailbox {
         }
     }
 
-    /// Adds a subscription, `None` when there are `limit` already.
-    pub(super) fn subscribe(&mut self, subscription: Subscription, limit: usize) -> Option<u64> {
-        if self.subscriptions.len() >= limit {
-            return None;
-        }
+    /// Adds a subscription. Returns its number.
+    pub(super) fn subscribe(&mut self, subscription: Subscription) -> u64 {
         self.last_subscription += 1;
         self.subscriptions.insert(self.last_subscription, subscription);
-        Some(self.last_subscription)
+        self.last_subscription
     }
 
     fn folder(&self, kind: FolderKind) -> &Folder {

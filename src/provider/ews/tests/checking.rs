@@ -284,7 +284,7 @@ async fn exchange_online_leads_to_graph() {
             config.mailbox = Some(ANNA.to_owned());
             config.impersonate = true;
         });
-        source.transport.judge.host = "outlook.office365.com".into();
+        Arc::get_mut(&mut source.transport).unwrap().judge.host = "outlook.office365.com".into();
         let error = failed(&source, kind, class, words).await;
         assert!(error.problem.ends_with(offer), "{}", error.problem);
     }

@@ -9,7 +9,7 @@
 //! | `login` | how it is logged in, and what is not sent before that |
 //! | `acting` | acting for mailboxes, sending |
 //! | `checking` | checks of a connection |
-//! | `streaming` | notifications |
+//! | `streaming`, `sharing` | notifications; streams of several mailboxes |
 
 mod acting;
 mod checking;
@@ -18,6 +18,7 @@ mod faults;
 mod limits;
 mod login;
 mod reading;
+mod sharing;
 mod streaming;
 
 use std::{

@@ -166,6 +166,8 @@ async fn subscribe(shared: &Arc<Shared>, caller: &Caller, ask: &Ask) -> Result<R
     let hook = {
         let subscription = Subscription {
             owner: caller.name.clone(),
+            payer: mailbox,
+            back_end: 0,
             folders: folder.map(|folder| HashSet::from([folder])),
             events,
             waiting: Default::default(),
@@ -173,7 +175,7 @@ async fn subscribe(shared: &Arc<Shared>, caller: &Caller, ask: &Ask) -> Result<R
         };
         let mut world = shared.world();
         let limit = shared.limits.subscriptions;
-        let number = world.mailbox_mut(mailbox).and_then(|held| held.subscribe(subscription, limit));
+        let number = world.subscribe(mailbox, subscription, limit);
         let number = number.ok_or_else(|| Refusal::new(403, "ExtensionError", "The number of subscriptions is over the limit."))?;
         let hook = Hook {
             id: format!("{}-{number}", random_id(shared)),
