@@ -24,6 +24,7 @@ mod keys;
 mod login;
 mod secrets;
 mod settings;
+mod sharing;
 mod smtp;
 mod sweep;
 mod tidy;

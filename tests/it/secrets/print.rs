@@ -118,6 +118,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
             protocol: ExchangeProtocol::Ews,
             endpoint: "https://mail.example/".to_owned(),
             credentials: credentials(),
+            owner: beacon.to_owned(),
             mailbox: None,
             impersonate: false,
             rules: rules(),
