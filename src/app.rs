@@ -25,9 +25,9 @@ use crate::{
         push::{NOTIFICATIONS, Wakers},
     },
     provider::{
-        BudgetLimits, Budgets, NetworkConnector, SmtpConfig,
+        BudgetLimits, Budgets, DiscoveryRules, NetworkConnector, SmtpConfig,
         ews::{EwsStreams, StreamLimits},
-        net::{Network, NetworkConfig},
+        net::{Names, Network, NetworkConfig, SystemNames},
     },
     store::{DatabaseLocation, Store},
     telemetry::Metrics,
@@ -93,6 +93,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Counts what happens.
     pub metrics: Metrics,
+    /// Tells what names of mailbox servers mean.
+    pub names: Arc<dyn Names>,
 }
 
 impl Default for Surroundings {
@@ -100,6 +102,7 @@ impl Default for Surroundings {
         Self {
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
+            names: Arc::new(SystemNames),
         }
     }
 }
@@ -211,26 +214,31 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         .root_certificates_file
         .as_deref()
         .map_or(Ok(Vec::new()), read_roots)?;
-    let network = Network::new(NetworkConfig {
+    let network = NetworkConfig {
         allow_loopback: config.network.allow_loopback,
         connect_timeout: config.network.connect_timeout,
         root_certificates,
-    });
+    };
+    let network = Network::with_names(network, surroundings.names);
     let connector = NetworkConnector {
         network,
         request_timeout: config.exchange.request_timeout,
         max_message_bytes,
-        budgets: Budgets::new(BudgetLimits {
+        budgets: Arc::new(Budgets::new(BudgetLimits {
             per_mailbox: config.exchange.requests_per_mailbox,
             per_application: config.exchange.requests_per_application,
             graph_in_ten_minutes: config.exchange.graph_requests_per_ten_minutes,
             longest_pause: config.exchange.max_backoff,
-        }),
-        streams: EwsStreams::new(StreamLimits {
+        })),
+        streams: Arc::new(EwsStreams::new(StreamLimits {
             mailboxes: config.exchange.mailboxes_per_stream,
             ..StreamLimits::default()
-        }),
+        })),
         fetch_batch: config.exchange.fetch_batch,
+        discovery: DiscoveryRules {
+            hosts: config.exchange.autodiscover_hosts.0.clone(),
+            timeout: config.exchange.autodiscover_timeout,
+        },
         smtp: SmtpConfig {
             request_timeout: config.smtp.request_timeout,
             delivery_timeout: config.smtp.delivery_timeout,

@@ -78,6 +78,8 @@ const KEYS: &[&str] = &[
     "exchange.graph_requests_per_ten_minutes",
     "exchange.mailboxes_per_stream",
     "exchange.fetch_batch",
+    "exchange.autodiscover_hosts",
+    "exchange.autodiscover_timeout",
     "exchange.request_timeout",
     "exchange.max_backoff",
     "smtp.request_timeout",
@@ -169,9 +171,15 @@ fn defaults_are_what_was_promised() {
     let exchange = &config.exchange;
     assert_eq!((exchange.allow_http, exchange.push), (false, true));
     assert_eq!((exchange.poll_interval, exchange.max_backoff), (seconds(60), seconds(900)));
+    let timeouts = [
+        config.network.connect_timeout,
+        exchange.request_timeout,
+        exchange.autodiscover_timeout,
+    ];
+    assert_eq!(timeouts, [10, 60, 30].map(seconds));
     assert_eq!(
-        (config.network.connect_timeout, exchange.request_timeout),
-        (seconds(10), seconds(60))
+        exchange.autodiscover_hosts.0,
+        ["autodiscover-s.outlook.com", "outlook.office365.com"]
     );
     let limits = (exchange.concurrent_mailboxes, exchange.requests_per_mailbox, exchange.fetch_batch);
     assert_eq!(limits, (32, 4, 10));

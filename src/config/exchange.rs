@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reader::section;
+use super::{oauth::Hosts, reader::section};
 
 section! {
     /// Exchange servers, and how they are read.
@@ -25,6 +25,10 @@ section! {
         pub mailboxes_per_stream: usize => within("1", "200"),
         /// Messages that one request fetches.
         pub fetch_batch: usize => within("1", "100"),
+        /// Servers beyond those of a mailbox's domain that Autodiscover may ask and find.
+        pub autodiscover_hosts: Hosts => like("autodiscover.hoster.example"),
+        /// How long Autodiscover may take for all that it asks.
+        pub autodiscover_timeout: Duration => within("1s", "5m"),
         /// How long to wait for an answer.
         pub request_timeout: Duration => within("100ms", "1h"),
         /// The longest rest of a mailbox that fails again and again.

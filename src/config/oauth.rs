@@ -111,6 +111,13 @@ impl LoginProvider {
             reader.needs(&key("certificate_file"), &key("certificate_key_file"));
             reader.needs(&key("certificate_key_file"), &key("certificate_file"));
         }
+        if self.hosts.as_ref().is_some_and(|hosts| hosts.0.is_empty()) {
+            reader.wrong(
+                &key("hosts"),
+                "names no server, so tokens could be sent nowhere",
+                "name at least one",
+            );
+        }
         let only = |given: bool, field: &str, preset: PresetName, reader: &mut Reader| {
             if given && self.preset != preset {
                 reader.wrong(
@@ -233,10 +240,10 @@ pub struct Hosts(pub Vec<String>);
 
 impl Value for Hosts {
     fn parse(raw: &Raw) -> Result<Self, String> {
-        let Words(mut hosts) = Words::parse(raw)?;
-        if hosts.is_empty() {
-            return Err("names no server, so tokens could be sent nowhere".to_owned());
-        }
+        let mut hosts = match raw {
+            Raw::List(list) if list.is_empty() => Vec::new(),
+            _ => Words::parse(raw)?.0,
+        };
         for host in &mut hosts {
             if host.contains(['/', ':', '*']) {
                 return Err("must be names of servers, without scheme, port or *; .example.com means all below it".to_owned());

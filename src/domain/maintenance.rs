@@ -38,6 +38,17 @@ pub struct MaintenanceSettings {
     pub login_address: String,
 }
 
+impl MaintenanceSettings {
+    /// The account's own address, as far as it has one: that of its login by OAuth, or else its login name. Possibly no address at all.
+    pub fn address(&self) -> &str {
+        if self.login_address.is_empty() {
+            &self.username
+        } else {
+            &self.login_address
+        }
+    }
+}
+
 settings_fields! {
     MaintenanceSettings {
         display_name,

@@ -16,8 +16,8 @@ use crate::{
     crypto::Secret,
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
     provider::{
-        Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink, ProviderError, Scrub, Scrubbed,
-        SmtpLogin,
+        Credentials, Endpoint, EndpointRules, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink,
+        ProviderError, Scrub, Scrubbed, SmtpLogin, domain_of,
     },
 };
 
@@ -80,7 +80,7 @@ async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin,
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
     }
     let credentials = match (login, smtp.effective_authentication()) {
-        (Some(login), _) => by_tokens(ops, tenant, &login, &host_of_agent(agent, None))?,
+        (Some(login), _) => by_tokens(ops, tenant, &login, host_of_agent(agent, None).as_deref())?,
         (None, SmtpAuthentication::None) => Credentials::None,
         // Those of OAuth without a login end above.
         (None, SmtpAuthentication::Password | SmtpAuthentication::Oauth) => Credentials::Password {
@@ -105,17 +105,24 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         None => (&exchange.endpoint, &exchange.username, false),
     };
     let (protocol, endpoint) = match agent.settings.kind {
-        AgentKind::ExchangeGraph if endpoint.is_empty() => (ExchangeProtocol::Graph, GRAPH_ENDPOINT),
-        AgentKind::ExchangeGraph => (ExchangeProtocol::Graph, endpoint.as_str()),
-        AgentKind::ExchangeEws | AgentKind::Smtp => (ExchangeProtocol::Ews, endpoint.as_str()),
+        AgentKind::ExchangeGraph if endpoint.is_empty() => (ExchangeProtocol::Graph, Endpoint::Url(GRAPH_ENDPOINT.to_owned())),
+        AgentKind::ExchangeGraph => (ExchangeProtocol::Graph, Endpoint::Url(endpoint.clone())),
+        AgentKind::ExchangeEws | AgentKind::Smtp if endpoint.is_empty() => (
+            ExchangeProtocol::Ews,
+            Endpoint::Discovered(discovery(ops, agent, account, login.as_ref())),
+        ),
+        AgentKind::ExchangeEws | AgentKind::Smtp => (ExchangeProtocol::Ews, Endpoint::Url(endpoint.clone())),
     };
-    if endpoint.starts_with("http:") && !ops.limits.allow_http {
+    if let Endpoint::Url(endpoint) = &endpoint
+        && endpoint.starts_with("http:")
+        && !ops.limits.allow_http
+    {
         let text = "The operator does not allow endpoints without TLS any more. Set an https endpoint.";
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
     }
     let (owner, username, credentials) = match login {
         Some(login) => {
-            let credentials = by_tokens(ops, tenant, &login, &host_of_agent(agent, account))?;
+            let credentials = by_tokens(ops, tenant, &login, host_of_agent(agent, account).as_deref())?;
             (format!("{tenant}/{}", login.source), login.account, credentials)
         }
         None => {
@@ -127,7 +134,7 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
     let mailbox = agent.mailbox_address();
     Ok(ExchangeLogin {
         protocol,
-        endpoint: endpoint.to_owned(),
+        endpoint,
         mailbox: (impersonate || !mailbox.eq_ignore_ascii_case(&username)).then(|| mailbox.to_owned()),
         credentials,
         owner,
@@ -140,10 +147,26 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
     })
 }
 
-/// The access tokens of a login, for a server that they may be sent to.
-fn by_tokens(ops: &Ops, tenant: &str, login: &Login, host: &str) -> Result<Credentials, ProviderError> {
+/// What is asked for to find the EWS service. The login of a maintenance account is for the domain of the account, whatever the mailbox.
+fn discovery(ops: &Ops, agent: &Agent, account: Option<&MaintenanceAccount>, login: Option<&Login>) -> EwsDiscovery {
+    let mailbox = agent.mailbox_address();
+    let address = match account.map(|account| account.settings.address()) {
+        Some(own) if domain_of(own) != domain_of(mailbox) => own,
+        _ => mailbox,
+    };
+    let provider = |login: &Login| ops.logins.providers.get(&login.provider);
+    EwsDiscovery {
+        address: address.to_owned(),
+        tokens_to: login.map(|login| provider(login).map_or_else(Vec::new, |provider| provider.settings().hosts.clone())),
+    }
+}
+
+/// The access tokens of a login, for a server that they may be sent to. One that is not known yet is judged when it is found.
+fn by_tokens(ops: &Ops, tenant: &str, login: &Login, host: Option<&str>) -> Result<Credentials, ProviderError> {
     let provider = ops.logins.providers.get(&login.provider);
-    if let Some(provider) = provider.filter(|provider| !provider.may_be_sent_to(host)) {
+    if let (Some(provider), Some(host)) = (provider, host)
+        && !provider.may_be_sent_to(host)
+    {
         let text = format!(
             "Tokens of {} may be sent to {} only, not to {host}. Have the operator add the server (oauth.providers, hosts), or log in elsewhere.",
             provider.name(),

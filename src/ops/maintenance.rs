@@ -266,10 +266,17 @@ fn check(
         return violations.check(false, "maintenance_account.kind", description);
     }
     let allow_http = ops.limits.allow_http;
-    let optional = *kind == AgentKind::ExchangeGraph && endpoint.is_empty();
     let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
     let judged = judged.then(|| values::allowed(ops, choices));
-    if let Some(description) = values::endpoint(*kind, endpoint, allow_http, judged).err().filter(|_| !optional) {
+    let judgement = match (*kind, endpoint.as_str()) {
+        (AgentKind::ExchangeGraph, "") => Ok(()),
+        (_, "") if is_address(account.settings.address()) => values::discoverable(account.settings.address()),
+        (_, "") => values::endpoint(*kind, endpoint, allow_http, judged).map_err(|description| {
+            format!("{description} With an address as login_address or username, it is found by the domain of that.")
+        }),
+        _ => values::endpoint(*kind, endpoint, allow_http, judged),
+    };
+    if let Err(description) = judgement {
         violations.check(false, "maintenance_account.endpoint", description);
     }
     let required = before.is_none_or(|before| before.settings.username != *username);
@@ -292,7 +299,7 @@ fn check(
             "must have at most 1024 bytes and no control characters.",
         );
     }
-    let moved = before.is_some_and(|before| values::server_of_url(&before.settings.endpoint) != values::server_of_url(endpoint));
+    let moved = before.is_some_and(|before| server_of(&before.settings) != server_of(&account.settings));
     violations.check(
         !(moved && account.password_set && patch.password.is_none()),
         PASSWORD,
@@ -303,8 +310,15 @@ fn check(
 /// Whether the account's login is still for the same account, and its tokens for the same server.
 fn keeps_login(before: &MaintenanceAccount, after: &MaintenanceAccount) -> bool {
     let (before, after) = (&before.settings, &after.settings);
-    before.login_address.eq_ignore_ascii_case(&after.login_address)
-        && values::server_of_url(&before.endpoint) == values::server_of_url(&after.endpoint)
+    before.login_address.eq_ignore_ascii_case(&after.login_address) && server_of(before) == server_of(after)
+}
+
+/// What the account's login is meant for.
+fn server_of(settings: &MaintenanceSettings) -> Option<(String, u16)> {
+    match settings.kind {
+        AgentKind::ExchangeEws => values::server_of_ews(&settings.endpoint, settings.address()),
+        AgentKind::ExchangeGraph | AgentKind::Smtp => values::server_of_url(&settings.endpoint),
+    }
 }
 
 async fn seal(ops: &Ops, tenant: &str, account: &str, patch: &MaintenancePatch) -> Result<Option<Option<Vec<u8>>>> {

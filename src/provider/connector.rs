@@ -6,9 +6,10 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink, ProviderError, SmtpLogin,
+    Credentials, Endpoint, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink,
+    ProviderError, SmtpLogin,
     budget::{Budgeted, Budgets},
-    ews::{EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, SharedLogin},
+    ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin},
     graph::{GraphConfig, GraphSource},
     net::Network,
     smtp::{SmtpConfig, SmtpSink},
@@ -23,61 +24,65 @@ pub struct NetworkConnector {
     /// Messages up to this size are loaded.
     pub max_message_bytes: u64,
     /// What servers allow.
-    pub budgets: Budgets,
+    pub budgets: Arc<Budgets>,
     /// The notification streams over EWS.
-    pub streams: EwsStreams,
+    pub streams: Arc<EwsStreams>,
     /// Most messages in one request.
     pub fetch_batch: usize,
+    /// How EWS services are found.
+    pub discovery: DiscoveryRules,
     /// How mail is sent.
     pub smtp: SmtpConfig,
 }
 
 impl MailConnector for NetworkConnector {
     fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
-        let endpoint = Url::parse(&login.endpoint).map_err(|error| ProviderError {
-            source: Some(error.into()),
-            ..ProviderError::new(
-                ErrorClass::Refused,
-                "The endpoint is not a URL. Correct exchange.endpoint of this agent.",
-            )
-        })?;
-        let host = endpoint.host_str().unwrap_or_default().to_owned();
-        let (username, proof) = match (login.credentials, login.protocol) {
-            (Credentials::Token { tokens, username }, ExchangeProtocol::Graph) => {
-                let mailbox = login.mailbox.as_ref().unwrap_or(&username);
-                let budget = self.budgets.of(&host, mailbox, true);
-                let source = GraphSource::new(GraphConfig {
-                    endpoint,
-                    tokens,
-                    mailbox: login.mailbox,
-                    timeout: self.request_timeout,
-                    budget: budget.clone(),
-                    network: self.network.clone(),
-                    rules: login.rules,
-                    push: login.push,
-                })?;
-                return Ok(Arc::new(Budgeted::new(source, budget)));
-            }
-            (Credentials::Password { username, password }, ExchangeProtocol::Ews) => {
-                (username, EwsProof::Password(Zeroizing::new(password.expose().clone())))
-            }
-            (Credentials::Token { username, tokens }, ExchangeProtocol::Ews) => (username, EwsProof::Tokens(tokens)),
-            (Credentials::None, _) | (Credentials::Password { .. }, ExchangeProtocol::Graph) => {
-                let text = "Exchange wants a login. Set one for this agent.";
-                return Err(ProviderError::new(ErrorClass::LoginRequired, text));
-            }
+        match login.endpoint.clone() {
+            Endpoint::Url(url) if login.protocol == ExchangeProtocol::Graph => self.graph(parse(&url)?, login),
+            Endpoint::Url(url) => self.ews(login)?.open(parse(&url)?),
+            Endpoint::Discovered(discovery) => self.discovered(discovery, login),
+        }
+    }
+
+    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
+        Ok(Arc::new(SmtpSink::new(self.network.clone(), login, self.smtp)?))
+    }
+}
+
+impl NetworkConnector {
+    fn graph(&self, endpoint: Url, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+        let Credentials::Token { tokens, username } = login.credentials else {
+            return Err(no_login());
         };
-        let budget = self.budgets.of(&host, login.mailbox.as_ref().unwrap_or(&username), false);
-        let streams = self.streams.of(&SharedLogin {
-            owner: &login.owner,
-            endpoint: &endpoint,
-            username: &username,
-            proof: &proof,
-            impersonate: login.impersonate,
-            rules: &login.rules,
-        });
+        let host = endpoint.host_str().unwrap_or_default();
+        let budget = self.budgets.of(host, login.mailbox.as_ref().unwrap_or(&username), true);
+        let source = GraphSource::new(GraphConfig {
+            endpoint,
+            tokens,
+            mailbox: login.mailbox,
+            timeout: self.request_timeout,
+            budget: budget.clone(),
+            network: self.network.clone(),
+            rules: login.rules,
+            push: login.push,
+        })?;
+        Ok(Arc::new(Budgeted::new(source, budget)))
+    }
+
+    fn discovered(&self, discovery: EwsDiscovery, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+        let ews = self.ews(login)?;
+        let finder = Finder::new(ews.config.clone(), discovery, self.discovery.clone())?;
+        Ok(Arc::new(Discovered::new(finder, move |endpoint| ews.open(endpoint))))
+    }
+
+    fn ews(&self, login: ExchangeLogin) -> Result<Ews, ProviderError> {
+        let (username, proof) = match login.credentials {
+            Credentials::Password { username, password } => (username, EwsProof::Password(Zeroizing::new(password.expose().clone()))),
+            Credentials::Token { username, tokens } => (username, EwsProof::Tokens(tokens)),
+            Credentials::None => return Err(no_login()),
+        };
+        let nowhere = Url::parse("https://nowhere.invalid/").expect("it is a URL");
         let config = EwsConfig {
-            streams,
             mailbox: login.mailbox,
             impersonate: login.impersonate,
             timeouts: EwsTimeouts {
@@ -86,16 +91,58 @@ impl MailConnector for NetworkConnector {
             },
             // Base64 takes a third more, and a batch has some envelope around it.
             max_response_bytes: self.max_message_bytes.saturating_mul(3).max(16 << 20),
-            budget: budget.clone(),
             batch: self.fetch_batch,
             rules: login.rules,
             proof,
-            ..EwsConfig::new(self.network.clone(), endpoint, username, Zeroizing::default())
+            ..EwsConfig::new(self.network.clone(), nowhere, username, Zeroizing::default())
+        };
+        Ok(Ews {
+            budgets: self.budgets.clone(),
+            streams: self.streams.clone(),
+            owner: login.owner,
+            config,
+        })
+    }
+}
+
+/// What it takes to open a mailbox over EWS, but for the address of the service.
+struct Ews {
+    budgets: Arc<Budgets>,
+    streams: Arc<EwsStreams>,
+    owner: String,
+    config: EwsConfig,
+}
+
+impl Ews {
+    fn open(&self, endpoint: Url) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
+        let config = self.config.clone();
+        let host = endpoint.host_str().unwrap_or_default();
+        let budget = self.budgets.of(host, config.mailbox.as_ref().unwrap_or(&config.username), false);
+        let streams = self.streams.of(&SharedLogin {
+            owner: &self.owner,
+            endpoint: &endpoint,
+            username: &config.username,
+            proof: &config.proof,
+            impersonate: config.impersonate,
+            rules: &config.rules,
+        });
+        let config = EwsConfig {
+            endpoint,
+            streams,
+            budget: budget.clone(),
+            ..config
         };
         Ok(Arc::new(Budgeted::new(EwsSource::new(config)?, budget)))
     }
+}
 
-    fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
-        Ok(Arc::new(SmtpSink::new(self.network.clone(), login, self.smtp)?))
-    }
+fn parse(endpoint: &str) -> Result<Url, ProviderError> {
+    Url::parse(endpoint).map_err(|error| {
+        let text = "The endpoint is not a URL. Correct exchange.endpoint of this agent.";
+        ProviderError::new(ErrorClass::Refused, text).because(error)
+    })
+}
+
+fn no_login() -> ProviderError {
+    ProviderError::new(ErrorClass::LoginRequired, "Exchange wants a login. Set one for this agent.")
 }

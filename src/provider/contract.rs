@@ -5,9 +5,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    AccessTokens, BudgetLimits, Budgets, Credentials, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched,
-    Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
-    ews::EwsStreams,
+    AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, EndpointRules, ErrorClass, ExchangeLogin, ExchangeMailbox,
+    ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
     net::{Network, NetworkConfig},
 };
 use crate::{
@@ -140,14 +139,15 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
         }),
         request_timeout: Duration::from_secs(3),
         max_message_bytes: LIMIT,
-        budgets: Budgets::new(BudgetLimits {
+        budgets: Arc::new(Budgets::new(BudgetLimits {
             per_mailbox: 4,
             per_application: 100,
             graph_in_ten_minutes: 10_000,
             longest_pause: Duration::ZERO,
-        }),
-        streams: EwsStreams::default(),
+        })),
+        streams: Arc::default(),
         fetch_batch: 10,
+        discovery: DiscoveryRules::default(),
         smtp: SmtpConfig {
             request_timeout: Duration::from_secs(3),
             delivery_timeout: Duration::from_secs(3),
@@ -160,7 +160,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>) 
     };
     let login = ExchangeLogin {
         protocol,
-        endpoint: endpoint.into(),
+        endpoint: Endpoint::Url(endpoint.into()),
         credentials: Credentials::Token {
             username: ANNA.to_owned(),
             tokens: Arc::new(Tokens),

@@ -34,6 +34,7 @@ use outgoing::{hidden_recipients, in_doubt, message_id};
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
+pub use ews::{DiscoveryRules, domain_of};
 pub use scrub::{Scrub, Scrubbed};
 pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
@@ -169,8 +170,8 @@ pub enum ExchangeProtocol {
 pub struct ExchangeLogin {
     /// How it is spoken to.
     pub protocol: ExchangeProtocol,
-    /// URL of the EWS service, or of Graph with its version.
-    pub endpoint: String,
+    /// Where the service is.
+    pub endpoint: Endpoint,
     /// The login. Never [`Credentials::None`]; for Graph always [`Credentials::Token`].
     pub credentials: Credentials,
     /// Whose login it is. Mailboxes of the same login may share notification streams; those of other owners share nothing.
@@ -183,6 +184,24 @@ pub struct ExchangeLogin {
     pub rules: EndpointRules,
     /// Over Graph, how the mailbox is told of changes.
     pub push: Option<graph::GraphPush>,
+}
+
+/// Where the service of an Exchange mailbox is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// URL of the EWS service, or of Graph with its version.
+    Url(String),
+    /// It is found when it is needed, by Autodiscover. EWS only.
+    Discovered(EwsDiscovery),
+}
+
+/// What is asked for to find an EWS service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EwsDiscovery {
+    /// An address of the mailbox, whose domain is asked.
+    pub address: String,
+    /// For a login by tokens, the servers that may have them, as in the login provider's settings. `None` for one by password.
+    pub tokens_to: Option<Vec<String>>,
 }
 
 /// What it takes to send over SMTP.

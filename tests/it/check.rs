@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 
 use crate::harness::{Harness, TENANT, account, create_account, metadata, reason, user};
 
-async fn check(client: &Clients, name: &str) -> Result<Vec<CheckStage>, Status> {
+pub(crate) async fn check(client: &Clients, name: &str) -> Result<Vec<CheckStage>, Status> {
     let request = CheckAgentRequest { name: name.to_owned() };
     let mut stream = client.clone().agents.check_agent(request).await?.into_inner();
     let mut stages = Vec::new();
@@ -42,7 +42,7 @@ fn kinds(stages: &[CheckStage]) -> Vec<CheckStageKind> {
 }
 
 /// The last stage, which must be this one, have failed in this way and say these words; those before it are well.
-fn failed(stages: &[CheckStage], kind: CheckStageKind, fault: CheckFault, words: &[&str]) {
+pub(crate) fn failed(stages: &[CheckStage], kind: CheckStageKind, fault: CheckFault, words: &[&str]) {
     let (last, before) = stages.split_last().expect("there is a stage");
     assert!(before.iter().all(|stage| stage.state() == CheckStageState::Passed), "{stages:#?}");
     assert_eq!(

@@ -17,6 +17,7 @@ mod completeness;
 mod corpus;
 mod demo_set;
 mod directory;
+mod discovery;
 mod edge;
 mod graph;
 mod health;

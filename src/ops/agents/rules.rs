@@ -140,6 +140,9 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
             Err("must be empty: the agent connects through a maintenance account, which has an endpoint of its own.".to_owned())
         }
         (AgentKind::ExchangeGraph, false, "") => Ok(()),
+        // What is wrong with the address itself is told of that.
+        (_, false, "") if is_address(agent.mailbox_address()) => values::discoverable(agent.mailbox_address()),
+        (_, false, "") => Ok(()),
         (kind, false, endpoint) => {
             let judged = context.judged(agent, |agent| agent.settings.exchange.endpoint.clone());
             values::endpoint(kind, endpoint, context.ops.limits.allow_http, judged)
@@ -212,7 +215,8 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
 fn server_of(agent: &Agent) -> Option<(String, u16)> {
     match agent.settings.kind {
         AgentKind::Smtp => Some((agent.settings.smtp.host.to_lowercase(), agent.settings.smtp.effective_port())),
-        _ => values::server_of_url(&agent.settings.exchange.endpoint),
+        AgentKind::ExchangeGraph => values::server_of_url(&agent.settings.exchange.endpoint),
+        AgentKind::ExchangeEws => values::server_of_ews(&agent.settings.exchange.endpoint, agent.mailbox_address()),
     }
 }
 

@@ -5,8 +5,13 @@ use url::Url;
 use crate::{
     domain::{AgentKind, AuthenticationMethod, TenantChoices},
     ops::{Ops, is_plain},
-    provider::net::addresses::{self, Allowed},
+    provider::{
+        domain_of,
+        net::addresses::{self, Allowed},
+    },
 };
+
+const EWS_EXAMPLE: &str = "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx";
 
 /// Which addresses may be called for this tenant.
 pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
@@ -51,7 +56,7 @@ fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
 pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool, allowed: Option<Allowed>) -> Result<(), String> {
     let example = match kind {
         AgentKind::ExchangeGraph => "the address of Microsoft Graph, such as https://graph.microsoft.com/v1.0",
-        _ => "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx",
+        _ => EWS_EXAMPLE,
     };
     if endpoint.is_empty() {
         return Err(format!("is required: {example}."));
@@ -74,6 +79,19 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
         return Err("must not have anything behind its path.".to_owned());
     }
     may_be_called(url.host_str().unwrap_or_default(), allowed)
+}
+
+/// Judges an address by whose domain an EWS service is to be found, where none is named.
+///
+/// # Errors
+/// What is wrong with that.
+pub(in crate::ops) fn discoverable(address: &str) -> Result<(), String> {
+    if domain_of(address).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "is required, as it cannot be found by the domain of {address:?}: {EWS_EXAMPLE}."
+    ))
 }
 
 /// Judges the login name of an Exchange login. `set`: whether the request gives it another value; `required`: whether it is needed where
@@ -128,6 +146,15 @@ pub(super) fn is_username(username: &str) -> bool {
 /// Whether a password has a form that can be used.
 pub(in crate::ops) fn is_password(password: &str) -> bool {
     password.len() <= 1024 && is_plain(password)
+}
+
+/// The server of an EWS service, or the domain whose servers are asked for it: what a login is meant for. `address` counts where there is
+/// no endpoint.
+pub(in crate::ops) fn server_of_ews(endpoint: &str, address: &str) -> Option<(String, u16)> {
+    match endpoint {
+        "" => domain_of(address).map(|domain| (format!("the servers of {domain}"), 0)),
+        endpoint => server_of_url(endpoint),
+    }
 }
 
 /// Name and port of a URL's server.

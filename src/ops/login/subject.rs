@@ -22,8 +22,8 @@ pub(super) struct Subject {
     pub usage: LoginUse,
     /// Accounts of which one must log in; the first is suggested to the provider.
     pub accounts: Vec<String>,
-    /// The server that the tokens are sent to.
-    pub host: String,
+    /// The server that the tokens are sent to. `None`: it is found when it is needed, and judged then.
+    pub host: Option<String>,
 }
 
 impl Subject {
@@ -128,20 +128,20 @@ impl Subject {
     pub(super) fn provider(&self, ops: &Ops, named: &str) -> Result<Arc<LoginProvider>> {
         let serving: Vec<&Arc<LoginProvider>> = ops.logins.providers.serving(self.usage).collect();
         let provider = choose(&serving, named)?;
-        if provider.may_be_sent_to(&self.host) {
+        let Some(host) = self.host.as_ref().filter(|host| !provider.may_be_sent_to(host)) else {
             return Ok(provider);
-        }
+        };
         let allowed = provider.settings().hosts.join(", ");
         let text = format!(
             "Tokens of {} may be sent to {allowed} only, and {} is at {}. Choose another provider, correct the server, or have the operator \
              add it (oauth.providers, hosts).",
             provider.name(),
             self.source,
-            self.host
+            host
         );
         Err(Error::new(Kind::Precondition, Reason::LoginProviderForeign, text)
             .with("provider", provider.name())
-            .with("host", &self.host)
+            .with("host", host)
             .with("allowed", allowed))
     }
 
@@ -186,20 +186,24 @@ pub(super) fn choose(providers: &[&Arc<LoginProvider>], named: &str) -> Result<A
     }
 }
 
-/// The server that an agent's tokens are sent to.
-pub(in crate::ops) fn host_of_agent(agent: &Agent, account: Option<&MaintenanceAccount>) -> String {
+/// The server that an agent's tokens are sent to. `None` for an EWS service that is found when it is needed.
+pub(in crate::ops) fn host_of_agent(agent: &Agent, account: Option<&MaintenanceAccount>) -> Option<String> {
     let settings = &agent.settings;
     let endpoint = account.map_or(&settings.exchange.endpoint, |account| &account.settings.endpoint);
     match (settings.kind, endpoint.as_str()) {
-        (AgentKind::Smtp, _) => settings.smtp.host.to_lowercase(),
+        (AgentKind::Smtp, _) => Some(settings.smtp.host.to_lowercase()),
         (AgentKind::ExchangeGraph, "") => host_of_url(GRAPH_ENDPOINT),
         (_, endpoint) => host_of_url(endpoint),
     }
 }
 
-fn host_of_url(url: &str) -> String {
+/// `None` for an empty one.
+fn host_of_url(url: &str) -> Option<String> {
+    if url.is_empty() {
+        return None;
+    }
     let url = Url::parse(url).ok();
-    url.as_ref().and_then(Url::host_str).unwrap_or_default().to_lowercase()
+    Some(url.as_ref().and_then(Url::host_str).unwrap_or_default().to_lowercase())
 }
 
 fn not_used(resource: &str, remedy: &str) -> Error {

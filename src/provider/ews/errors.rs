@@ -23,6 +23,8 @@ const CLOUD_DOMAINS: &[&str] = &[
     "office365.us",
     "webmail.apps.mil",
     "outlook.cn",
+    // Where addresses of mailboxes there are, beside those of their own domains.
+    "onmicrosoft.com",
 ];
 
 /// The way out of all that Exchange Online refuses over EWS. What it keeps is in the rules of the service.
@@ -43,6 +45,8 @@ const CLOUD_IMPERSONATION: &str = to_graph!(
     "Exchange Online lets no login act for other mailboxes any more: Microsoft ended ApplicationImpersonation in February 2025. There, the \
      maintenance account is an application with an administrator's consent over Graph, limited to named mailboxes by RBAC for Applications."
 );
+/// The way out alone, with a space before it.
+pub(super) const TO_GRAPH: &str = to_graph!("");
 const CLOUD_PASSWORD: &str = to_graph!("Exchange Online takes no passwords over EWS; it wants modern authentication (OAuth).");
 
 /// A fault, with what only this module's callers need to know about it.
@@ -296,13 +300,18 @@ impl Judge {
 
     /// Whether this is Exchange Online, of any of Microsoft's clouds.
     pub(super) fn in_the_cloud(&self) -> bool {
-        let name = self.host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        let within = |domain: &&str| {
-            name.strip_suffix(*domain)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        CLOUD_DOMAINS.iter().any(within)
+        is_cloud(self.host.split(':').next().unwrap_or_default())
     }
+}
+
+/// Whether a name is one of Exchange Online, of any of Microsoft's clouds.
+pub(super) fn is_cloud(host: &str) -> bool {
+    let name = host.to_ascii_lowercase();
+    let within = |domain: &&str| {
+        name.strip_suffix(*domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    CLOUD_DOMAINS.iter().any(within)
 }
 
 /// The pause that an answer asks for in milliseconds.

@@ -12,9 +12,11 @@
 //! | `send` | messages the other way, and checks of a connection |
 //! | `groups`, `group` | which mailboxes share a notification stream, and how they do |
 //! | `watch`, `stream`, `splitter` | notifications of one mailbox; a stream, and where its envelopes end |
+//! | `discovery` | where the service is, by what the servers of a domain say (Autodiscover) |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 
 mod codes;
+mod discovery;
 mod errors;
 mod fetch;
 mod folders;
@@ -39,7 +41,10 @@ use async_trait::async_trait;
 use url::Url;
 use zeroize::Zeroizing;
 
-pub use self::groups::{EwsStreams, LoginStreams, SharedLogin, StreamLimits};
+pub use self::{
+    discovery::{Discovered, DiscoveryRules, Finder, domain_of},
+    groups::{EwsStreams, LoginStreams, SharedLogin, StreamLimits},
+};
 use self::{fetch::Memory, transport::Transport, watch::Watch};
 use super::{
     AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, MailSource, ProviderError, budget::Budget, folders::Places,
@@ -47,6 +52,7 @@ use super::{
 };
 
 /// How to reach and log in to a mailbox.
+#[derive(Clone)]
 pub struct EwsConfig {
     /// Address of the service, such as `https://mail.corp.test/EWS/Exchange.asmx`. Over `http` the password goes in the clear: only for
     /// servers on the same machine.
@@ -76,6 +82,7 @@ pub struct EwsConfig {
 }
 
 /// What proves a login.
+#[derive(Clone)]
 pub enum EwsProof {
     /// A password, by Basic, NTLM or Negotiate.
     Password(Zeroizing<String>),

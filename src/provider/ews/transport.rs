@@ -249,20 +249,16 @@ impl Transport {
         let _place = self.budget.enter(1).await?;
         let operation = request.operation;
         let make = |client: &Client| {
-            let request = self.build(client, &request, impersonated, affinity);
-            request.timeout(self.timeouts.request)
+            let envelope = request.envelope(impersonated);
+            self.build(client, envelope, affinity).timeout(self.timeouts.request)
         };
-        let answer = async {
+        let answer = self.in_time(async {
             let (response, _lane) = self.send(&make).await?;
             let response = self.check(response, affinity).await?;
             let headers = response.headers().clone();
             Ok((headers, self.body(response, self.max_response_bytes).await?))
-        };
-        let answer = tokio::time::timeout(self.timeouts.request, answer).await;
-        let (headers, body) = answer.unwrap_or_else(|_| {
-            let words = "{host} did not finish its answer in time. It may be overloaded, or the network slow.";
-            Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
-        })?;
+        });
+        let (headers, body) = answer.await?;
         tracing::debug!(host = %self.judge.host, operation, bytes = body.len(), "exchange server answered");
         if is_web_page(&headers, &body) {
             return Err(self.judge.web_page(&body));
@@ -270,12 +266,40 @@ impl Transport {
         Ok(body)
     }
 
+    /// Sends a document that is no request of EWS, and reads the whole answer, whatever its status.
+    pub(super) async fn post(&self, document: &str) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
+        let _place = self.budget.enter(1).await?;
+        let make = |client: &Client| self.build(client, document.to_owned(), None).timeout(self.timeouts.request);
+        let answer = self.in_time(async {
+            let (response, _lane) = self.send(&make).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok((status, headers, self.body(response, self.max_response_bytes).await?))
+        });
+        answer.await
+    }
+
+    /// What a refused login means.
+    pub(super) fn login_refused(&self, headers: &HeaderMap) -> Fault {
+        match self.login {
+            Login::Tokens(_) => self.judge.token_refused(headers),
+            Login::Password { .. } => self.judge.status(StatusCode::UNAUTHORIZED, headers, b""),
+        }
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let answer = tokio::time::timeout(self.timeouts.request, answer).await;
+        answer.unwrap_or_else(|_| {
+            let words = "{host} did not finish its answer in time. It may be overloaded, or the network slow.";
+            Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
+        })
+    }
+
     /// Sends a request whose answer has no end; there is no time limit on reading it, and it holds no place of the mailbox.
     pub(super) async fn stream(&self, request: Request, affinity: &Affinity) -> Result<LongAnswer, Fault> {
         let _place = self.budget.enter(1).await?;
         // Compression would hold pieces back.
         let make = |client: &Client| {
-            let request = self.build(client, &request, self.impersonated.as_deref(), Some(affinity));
+            let request = self.build(client, request.envelope(self.impersonated.as_deref()), Some(affinity));
             request.header(header::ACCEPT_ENCODING, "identity")
         };
         let sent = tokio::time::timeout(self.timeouts.stream, self.send(&make)).await;
@@ -512,7 +536,7 @@ impl Transport {
         self.anchor.clone()
     }
 
-    fn build(&self, client: &Client, request: &Request, impersonated: Option<&str>, affinity: Option<&Affinity>) -> RequestBuilder {
+    fn build(&self, client: &Client, document: String, affinity: Option<&Affinity>) -> RequestBuilder {
         let (anchor, back_end) = affinity.map_or_else(
             || (self.anchor.clone(), None),
             |affinity| {
@@ -531,7 +555,7 @@ impl Transport {
         if let Some(cookies) = self.cookies(back_end) {
             builder = builder.header(header::COOKIE, cookies);
         }
-        builder.body(request.envelope(impersonated))
+        builder.body(document)
     }
 
     /// Keeps the cookies of an answer, and turns any status but 200 into a fault.
@@ -545,7 +569,7 @@ impl Transport {
         // The status says enough when the rest does not arrive.
         let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();
         if status == StatusCode::UNAUTHORIZED && matches!(self.login, Login::Tokens(_)) {
-            return Err(self.judge.token_refused(&headers));
+            return Err(self.login_refused(&headers));
         }
         Err(self.judge.status(status, &headers, &body))
     }

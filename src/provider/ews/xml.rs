@@ -27,6 +27,10 @@ pub(super) enum Ns {
     Types,
     /// Details of EWS faults.
     Errors,
+    /// Answers of Autodiscover.
+    Autodiscover,
+    /// The settings in them.
+    AutodiscoverSettings,
     /// No namespace.
     None,
     /// Any other one.
@@ -41,6 +45,8 @@ impl Ns {
                 "http://schemas.microsoft.com/exchange/services/2006/messages" => Self::Messages,
                 "http://schemas.microsoft.com/exchange/services/2006/types" => Self::Types,
                 "http://schemas.microsoft.com/exchange/services/2006/errors" => Self::Errors,
+                "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006" => Self::Autodiscover,
+                "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a" => Self::AutodiscoverSettings,
                 _ => Self::Other,
             },
             ResolveResult::Unbound => Self::None,

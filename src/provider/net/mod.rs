@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `addresses` | which addresses may be called |
+//! | `hosts` | lists of servers that an operator names |
 //! | `resolve` | from names to such addresses, safe from names that change their meaning |
 //! | `trust` | which certificates are believed, and what they say |
 //! | `faults` | what faults of connections mean, in words for an administrator |
@@ -23,6 +24,7 @@
 
 pub mod addresses;
 mod faults;
+mod hosts;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -53,7 +55,8 @@ use self::{addresses::Allowed, resolve::HttpNames, trust::Trust};
 use super::{CertificateFacts, EndpointRules, ErrorClass, ProviderError, Stage, StageFacts, StageKind, StageReport};
 
 pub use self::{
-    resolve::{Names, SystemNames},
+    hosts::is_named,
+    resolve::{Names, Service, SystemNames},
     trust::channel_binding,
 };
 
@@ -118,6 +121,17 @@ impl Network {
     pub async fn resolve(&self, host: &str, port: u16, rules: &EndpointRules) -> Result<Vec<SocketAddr>, ProviderError> {
         let found = resolve::resolve(&*self.0.names, self.allowed(rules), host, port).await;
         found.map_err(|error| faults::unresolved(host, error))
+    }
+
+    /// Where a service of a domain is, as [`Names::services`]. Its servers are judged when they are resolved.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Unreachable`] when the name service does not answer.
+    pub async fn services(&self, name: &str) -> Result<Vec<Service>, ProviderError> {
+        self.0.names.services(name).await.map_err(|error| {
+            let text = format!("The name service does not answer for {name}. Check the name service of this machine.");
+            ProviderError::new(ErrorClass::Unreachable, text).because(error)
+        })
     }
 
     /// Judges a host that is an address itself, which an HTTP client does not resolve. Names pass: they are judged when they are resolved.
@@ -209,6 +223,7 @@ impl Network {
         let names = HttpNames {
             names: self.0.names.clone(),
             allowed: self.allowed(rules),
+            port: if tls { 443 } else { 80 },
         };
         let builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)

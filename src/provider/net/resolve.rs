@@ -4,6 +4,7 @@
 use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use hickory_resolver::{TokioResolver, net::NetError, proto::rr::RData};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::addresses::{self, Allowed, Refusal};
@@ -19,6 +20,22 @@ pub trait Names: Send + Sync {
     /// # Errors
     /// When the name is not known or the name service does not answer.
     async fn look_up(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+
+    /// Where a service of a domain is, such as `_autodiscover._tcp.example.com` (SRV records, RFC 2782), the first to be tried first. Empty
+    /// when nothing is known of it.
+    ///
+    /// # Errors
+    /// When the name service does not answer.
+    async fn services(&self, name: &str) -> io::Result<Vec<Service>>;
+}
+
+/// A server of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, in lower case, without a dot at the end.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// The name service of this machine.
@@ -30,6 +47,38 @@ impl Names for SystemNames {
         let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((name, port))).await;
         Ok(found.map_err(|_| io::ErrorKind::TimedOut)??.collect())
     }
+
+    async fn services(&self, name: &str) -> io::Result<Vec<Service>> {
+        let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
+        let resolver = resolver.map_err(io::Error::other)?;
+        // The dot keeps the domains that this machine looks through out of it.
+        let found = tokio::time::timeout(PATIENCE, resolver.srv_lookup(format!("{name}.")));
+        let found = match found.await.map_err(|_| io::ErrorKind::TimedOut)? {
+            Ok(found) => found,
+            Err(error) if is_unknown(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        let mut records: Vec<_> = found
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::SRV(service) => Some(service),
+                _ => None,
+            })
+            .collect();
+        // Weights are for sharing load at random, which one who asks once need not take part in.
+        records.sort_by_key(|service| (service.priority, std::cmp::Reverse(service.weight)));
+        let services = records.into_iter().map(|service| Service {
+            host: service.target.to_ascii().trim_end_matches('.').to_ascii_lowercase(),
+            port: service.port,
+        });
+        // The root says that there is no such service.
+        Ok(services.filter(|service| !service.host.is_empty()).collect())
+    }
+}
+
+fn is_unknown(error: &NetError) -> bool {
+    error.is_no_records_found() || error.is_nx_domain()
 }
 
 /// Why a name leads nowhere.
@@ -84,14 +133,15 @@ pub(super) async fn resolve(names: &dyn Names, allowed: Allowed, host: &str, por
 pub(super) struct HttpNames {
     pub(super) names: Arc<dyn Names>,
     pub(super) allowed: Allowed,
+    /// The usual port of the scheme. One that a URL names goes before it.
+    pub(super) port: u16,
 }
 
 impl Resolve for HttpNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let (names, allowed) = (self.names.clone(), self.allowed);
+        let (names, allowed, port) = (self.names.clone(), self.allowed, self.port);
         Box::pin(async move {
-            // The client puts in the port of the URL.
-            let found = resolve(&*names, allowed, name.as_str(), 0).await?;
+            let found = resolve(&*names, allowed, name.as_str(), port).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

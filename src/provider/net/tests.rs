@@ -31,6 +31,10 @@ impl Names for Scripted {
         };
         Ok(answer.into_iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect())
     }
+
+    async fn services(&self, _: &str) -> io::Result<Vec<Service>> {
+        Ok(Vec::new())
+    }
 }
 
 fn scripted(allow_loopback: bool, answers: &[&[&'static str]]) -> Network {

@@ -34,7 +34,7 @@ use self::{
 };
 use super::{
     ErrorClass, ProviderError, Scrub,
-    net::Network,
+    net::{Network, is_named},
     web::{Answer, Web},
 };
 use crate::{
@@ -209,11 +209,7 @@ impl LoginProvider {
 
     /// Whether tokens may be sent to this host.
     pub fn may_be_sent_to(&self, host: &str) -> bool {
-        let host = host.trim_end_matches('.').to_lowercase();
-        self.settings.hosts.iter().any(|allowed| match allowed.strip_prefix('.') {
-            Some(_) => host.ends_with(allowed.as_str()),
-            None => host == *allowed,
-        })
+        is_named(&self.settings.hosts, host)
     }
 
     /// The page to log in at, and the secret that completes the login (RFC 7636 §4.1).

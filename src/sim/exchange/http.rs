@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::super::listener::Switch;
 use super::{
-    FaultKind, Request, Shared, graph, lock,
+    FaultKind, Request, Shared, autodiscover, graph, lock,
     operations::{Answer, Call, Failure},
     schema, streaming,
     xml::{self, Element},
@@ -41,6 +41,9 @@ struct Seen {
 }
 
 async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectInfo<Switch>, request: HttpRequest) -> Response {
+    if autodiscover::is_meant(&request) {
+        return autodiscover::answer(&shared, request).await;
+    }
     let mut seen = Seen {
         operation: String::new(),
         login: String::new(),
@@ -255,7 +258,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 }
 
 /// The login of a request whose password or access token is right.
-fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
+pub(super) fn authenticate(shared: &Shared, request: &HttpRequest) -> Option<String> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, credentials) = value.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -306,13 +309,13 @@ impl Drop for Running {
     }
 }
 
-fn plain(status: StatusCode) -> Response {
+pub(super) fn plain(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-fn ok(content_type: &'static str, body: Body) -> Response {
+pub(super) fn ok(content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     response
         .headers_mut()
@@ -320,7 +323,7 @@ fn ok(content_type: &'static str, body: Body) -> Response {
     response
 }
 
-fn unauthorized(shared: &Shared) -> Response {
+pub(super) fn unauthorized(shared: &Shared) -> Response {
     let mut response = plain(StatusCode::UNAUTHORIZED);
     let mut offer = |challenge| {
         let challenge = HeaderValue::from_static(challenge);

@@ -15,8 +15,10 @@
 //! | `listener`, `http` | connections, authentication, limits, scripted faults |
 //! | `operations`, `folders`, `items`, `properties`, `send`, `streaming` | what each operation does |
 //! | `graph` | Microsoft Graph |
+//! | `autodiscover` | where EWS is, for those who ask |
 //! | `faults` | the script of faults and the record of requests |
 
+mod autodiscover;
 mod faults;
 mod folders;
 mod graph;
@@ -58,15 +60,17 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub(super) use self::ids::mix;
-pub use self::{
-    faults::{Fault, FaultKind, Request},
-    raw::Raw,
-    world::{FolderKind, SentMessage},
-};
 use self::{
+    autodiscover::Answers,
     faults::{Record, Script},
     ids::Ids,
     world::{Flags, World},
+};
+pub use self::{
+    autodiscover::{Autodiscover, AutodiscoverRequest},
+    faults::{Fault, FaultKind, Request},
+    raw::Raw,
+    world::{FolderKind, SentMessage},
 };
 use super::{
     MimeMode,
@@ -255,6 +259,11 @@ impl Builder {
             world: Mutex::default(),
             script: Mutex::new(Script::new(self.seed)),
             record: Mutex::default(),
+            autodiscover: Mutex::new(Answers {
+                json: Autodiscover::Names(endpoint.clone()),
+                pox: Autodiscover::Names(endpoint.clone()),
+            }),
+            lookups: Mutex::default(),
             stop: CancellationToken::new(),
             cut: Notify::new(),
         });
@@ -296,6 +305,8 @@ struct Shared {
     world: Mutex<World>,
     script: Mutex<Script>,
     record: Mutex<Record>,
+    autodiscover: Mutex<Answers>,
+    lookups: Mutex<Vec<AutodiscoverRequest>>,
     stop: CancellationToken,
     /// Cuts all streams that are open.
     cut: Notify,
@@ -632,6 +643,16 @@ impl Exchange {
     /// out.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.0.shared.record).requests()
+    }
+
+    /// Decides what Autodiscover says, in JSON (v2) and in the older form (POX). From the start both name [`Exchange::endpoint`].
+    pub fn autodiscover(&self, json: Autodiscover, pox: Autodiscover) {
+        *lock(&self.0.shared.autodiscover) = Answers { json, pox };
+    }
+
+    /// The requests for Autodiscover so far, in their order. They are not among [`Exchange::requests`].
+    pub fn autodiscover_requests(&self) -> Vec<AutodiscoverRequest> {
+        lock(&self.0.shared.lookups).clone()
     }
 
     /// How often an operation was asked for; streams count when they begin.

@@ -143,7 +143,6 @@ async fn masks_choose_what_changes() {
         .await
         .unwrap_err();
     let required = [
-        "agent.exchange.endpoint",
         // It is kept, but not for any server but its own.
         "agent.exchange.password",
         "agent.exchange.username",

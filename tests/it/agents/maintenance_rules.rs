@@ -32,9 +32,19 @@ async fn every_field_has_its_rule() {
             a.display_name = "a\r\nb".to_owned()
         }),
         ("no kind", wrong(KIND, "EXCHANGE_EWS or EXCHANGE_GRAPH"), |a| a.kind = 0),
-        ("no endpoint", wrong(URL, "is required: the URL of the EWS service"), |a| {
-            a.endpoint.clear()
-        }),
+        (
+            "no endpoint, nor an address",
+            wrong(URL, "With an address as login_address or username"),
+            |a| a.endpoint.clear(),
+        ),
+        (
+            "no endpoint, nor a domain to ask for it",
+            wrong(URL, "cannot be found by the domain of"),
+            |a| {
+                a.endpoint.clear();
+                a.username = "service@localhost".to_owned();
+            },
+        ),
         ("another protocol", wrong(URL, "must be https, not ftp"), |a| {
             a.endpoint = "ftp://mail.example.com".to_owned()
         }),

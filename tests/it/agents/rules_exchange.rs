@@ -169,9 +169,12 @@ pub(super) fn ews_rows(ews: String, graph: String) -> Vec<Row> {
     const ACCOUNT: &str = "agent.exchange.maintenance_account";
     vec![
         set(
-            "no endpoint",
-            wrong("agent.exchange.endpoint", "is required: the URL of the EWS service"),
-            |s| s.endpoint.clear(),
+            "no endpoint, nor a domain to ask for it",
+            wrong("agent.exchange.endpoint", "cannot be found by the domain of \"anna@localhost\""),
+            |s| {
+                s.endpoint.clear();
+                s.mailbox = "anna@localhost".to_owned();
+            },
         ),
         set(
             "no user name",

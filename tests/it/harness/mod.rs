@@ -35,6 +35,7 @@ use mailagent::{
     domain::{Clock, Scope, SystemClock},
     lifecycle::Stopped,
     ops::Ops,
+    provider::net::{Names, SystemNames},
     sim::{
         MimeMode,
         exchange::{Exchange, Tokens},
@@ -83,6 +84,7 @@ pub struct Harness {
     pub config: Config,
     running: Option<Running>,
     address: SocketAddr,
+    names: Arc<dyn Names>,
     // Dropped last: the service holds them open.
     folder: tempfile::TempDir,
     database: Option<PostgresDatabase>,
@@ -100,6 +102,8 @@ pub struct Choices {
     pub clock: Arc<TestClock>,
     /// Which logins access tokens stand for at the mail server. None: it takes passwords only.
     pub tokens: Option<Tokens>,
+    /// What names of mail servers mean.
+    pub names: Arc<dyn Names>,
 }
 
 impl Harness {
@@ -139,6 +143,7 @@ impl Harness {
             config,
             running: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            names: choices.names,
             folder,
             database,
         };
@@ -153,6 +158,7 @@ impl Harness {
         let surroundings = Surroundings {
             clock: self.clock.clone(),
             metrics: Metrics::default(),
+            names: self.names.clone(),
         };
         let running = start_in(self.config.clone(), listener, surroundings).await;
         let running = running.unwrap_or_else(|error| panic!("the service does not start: {error:?}"));
@@ -281,6 +287,7 @@ impl Choices {
             configure: Box::new(|_| {}),
             clock: Arc::default(),
             tokens: None,
+            names: Arc::new(SystemNames),
         }
     }
 }

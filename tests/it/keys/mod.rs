@@ -23,7 +23,6 @@ use mailagent::{
         sweep,
     },
     store::{INSTALLATION, Store},
-    telemetry::Metrics,
 };
 use mailagent_client::{
     Clients, connect,
@@ -270,7 +269,7 @@ async fn replica(h: &Harness) -> Running {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
     let surroundings = Surroundings {
         clock: h.clock.clone(),
-        metrics: Metrics::default(),
+        ..Surroundings::default()
     };
     start_in(h.config.clone(), listener, surroundings).await.expect("it starts")
 }

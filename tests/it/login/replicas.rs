@@ -9,7 +9,6 @@ use mailagent::{
     lifecycle::Lifecycle,
     ops::{Ops, login::tokens},
     sim::entra::{Rotation, TokenFault},
-    telemetry::Metrics,
 };
 use mailagent_client::v1::AuthenticationState;
 use sea_orm::ConnectionTrait;
@@ -21,7 +20,7 @@ use crate::harness::{Engine, PATIENCE, TENANT, eventually};
 pub async fn replica(p: &Place, config: &Config) -> Ops {
     let surroundings = Surroundings {
         clock: p.h.clock.clone(),
-        metrics: Metrics::default(),
+        ..Surroundings::default()
     };
     app::build_ops(config, surroundings, &Lifecycle::new())
         .await

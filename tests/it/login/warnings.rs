@@ -7,7 +7,6 @@ use mailagent::{
     domain::Clock,
     lifecycle::Lifecycle,
     ops::login::tell,
-    telemetry::Metrics,
 };
 use mailagent_client::v1::{AgentHealthState, AuthenticationState, TokenEvent, TokenEventKind};
 
@@ -35,7 +34,7 @@ async fn each_threshold_is_told_once_over_restarts_and_replicas() {
         let made = p.h.clock.now();
         let surroundings = || Surroundings {
             clock: p.h.clock.clone(),
-            metrics: Metrics::default(),
+            ..Surroundings::default()
         };
         // A second replica, where there can be one, that tells at the same time.
         let other = match engine {

@@ -21,7 +21,6 @@ use mailagent::{
         watch::{Cursors, EARLIEST},
     },
     store::{NewBlob, NewMessage, SearchWords, retrying},
-    telemetry::Metrics,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -128,7 +127,7 @@ async fn check(engine: Engine, seed: u64) {
 async fn replica(h: &Harness) -> Ops {
     let surroundings = Surroundings {
         clock: h.clock.clone(),
-        metrics: Metrics::default(),
+        ..Surroundings::default()
     };
     app::build_ops(&h.config, surroundings, &Lifecycle::new())
         .await

@@ -9,7 +9,6 @@ use mailagent::{
     lifecycle::Lifecycle,
     ops::{Ops, directory, import, mailbox::ReadError, sweep},
     sim::exchange::{Exchange, FolderKind},
-    telemetry::Metrics,
 };
 use tokio::{net::TcpListener, runtime::Runtime, time::sleep};
 
@@ -35,7 +34,7 @@ impl Replica {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
             let surroundings = Surroundings {
                 clock,
-                metrics: Metrics::default(),
+                ..Surroundings::default()
             };
             app::start_in(config, listener, surroundings).await
         });
@@ -195,7 +194,7 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
     sample::fill(h.ops()).await;
     let surroundings = Surroundings {
         clock: h.clock.clone(),
-        metrics: Metrics::default(),
+        ..Surroundings::default()
     };
     let other = app::build_ops(&h.config, surroundings, &Lifecycle::new())
         .await

@@ -8,7 +8,7 @@ use mailagent::{
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
     ops::login::Answered,
     provider::{
-        AccessTokens, Credentials, EndpointRules, ExchangeLogin, ExchangeProtocol, ProviderError, SmtpLogin, ews::EwsConfig,
+        AccessTokens, Credentials, Endpoint, EndpointRules, ExchangeLogin, ExchangeProtocol, ProviderError, SmtpLogin, ews::EwsConfig,
         oauth::ClientProof,
     },
     store::DatabaseLocation,
@@ -116,7 +116,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
         "ExchangeLogin",
         &ExchangeLogin {
             protocol: ExchangeProtocol::Ews,
-            endpoint: "https://mail.example/".to_owned(),
+            endpoint: Endpoint::Url("https://mail.example/".to_owned()),
             credentials: credentials(),
             owner: beacon.to_owned(),
             mailbox: None,

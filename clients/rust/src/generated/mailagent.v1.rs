@@ -445,9 +445,11 @@ pub struct SmtpSettings {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct ExchangeSettings {
-    /// EWS: URL of the service, say `<https://mail.example.com/EWS/Exchange.asmx`;> required with USER_CREDENTIALS. Graph: empty for
-    /// `<https://graph.microsoft.com/v1.0`,> else the address of a national cloud. INVALID_ARGUMENT with MAINTENANCE_ACCOUNT, whose own address
-    /// is used. Only https, unless the operator allows plain http (`\[exchange\] allow_http`). User name and password in the URL are refused,
+    /// EWS: URL of the service, say `<https://mail.example.com/EWS/Exchange.asmx`.> Empty: it is found by the domain of the mailbox's address
+    /// (Autodiscover), and looked for again when it does not answer any more; CheckAgent tells what was found, the agent's health why nothing
+    /// was. Only servers of that domain and those that the operator lists (`\[exchange\] autodiscover_hosts`) are asked, found and given the
+    /// login. Graph: empty for `<https://graph.microsoft.com/v1.0`,> else the address of a national cloud. INVALID_ARGUMENT with
+    /// MAINTENANCE_ACCOUNT, whose own address is used, and when empty while the mailbox's address has no domain that can be asked. Only https, unless the operator allows plain http (`\[exchange\] allow_http`). User name and password in the URL are refused,
     /// and hosts as for `SmtpSettings.host`.
     #[prost(string, tag = "1")]
     pub endpoint: ::prost::alloc::string::String,
@@ -460,8 +462,9 @@ pub struct ExchangeSettings {
     #[prost(string, tag = "3")]
     pub username: ::prost::alloc::string::String,
     /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT to set as the user name is, and with
-    /// MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes. Empty while the mask names just this field: erases the stored one;
-    /// empty under a wider mask (`*`, `exchange`): leaves it, so that an agent that was read can be written back.
+    /// MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes or, without an endpoint, the domain of the mailbox's
+    /// address. Empty while the mask names just this field: erases the stored one; empty under a wider mask (`*`, `exchange`): leaves it, so
+    /// that an agent that was read can be written back.
     #[prost(string, tag = "4")]
     pub password: ::prost::alloc::string::String,
     /// Whether a password is stored.
@@ -524,7 +527,8 @@ pub struct MaintenanceAccount {
     /// EXCHANGE_EWS or EXCHANGE_GRAPH. Cannot be changed; INVALID_ARGUMENT for SMTP.
     #[prost(enumeration = "AgentKind", tag = "3")]
     pub kind: i32,
-    /// Address of the service, as `ExchangeSettings.endpoint`. Required for EWS.
+    /// Address of the service, as `ExchangeSettings.endpoint`. Empty for EWS: it is found by the domain of `login_address`, or else of
+    /// `username`; INVALID_ARGUMENT when neither is an address.
     #[prost(string, tag = "4")]
     pub endpoint: ::prost::alloc::string::String,
     /// Login name, as `ExchangeSettings.username`: required for EWS under BASIC, INVALID_ARGUMENT to set under MODERN and for Graph. The
@@ -1005,7 +1009,7 @@ impl ConnectionType {
 pub enum CheckStageKind {
     /// Not known.
     Unspecified = 0,
-    /// The server's name becomes addresses that may be called.
+    /// The server's name becomes addresses that may be called. Without an endpoint, the server is found first.
     Resolve = 1,
     /// A TCP connection.
     Connect = 2,

@@ -203,9 +203,11 @@ export const SmtpSettingsSchema: GenMessage<SmtpSettings> = /*@__PURE__*/
  */
 export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   /**
-   * EWS: URL of the service, say `https://mail.example.com/EWS/Exchange.asmx`; required with USER_CREDENTIALS. Graph: empty for
-   * `https://graph.microsoft.com/v1.0`, else the address of a national cloud. INVALID_ARGUMENT with MAINTENANCE_ACCOUNT, whose own address
-   * is used. Only https, unless the operator allows plain http (`[exchange] allow_http`). User name and password in the URL are refused,
+   * EWS: URL of the service, say `https://mail.example.com/EWS/Exchange.asmx`. Empty: it is found by the domain of the mailbox's address
+   * (Autodiscover), and looked for again when it does not answer any more; CheckAgent tells what was found, the agent's health why nothing
+   * was. Only servers of that domain and those that the operator lists (`[exchange] autodiscover_hosts`) are asked, found and given the
+   * login. Graph: empty for `https://graph.microsoft.com/v1.0`, else the address of a national cloud. INVALID_ARGUMENT with
+   * MAINTENANCE_ACCOUNT, whose own address is used, and when empty while the mailbox's address has no domain that can be asked. Only https, unless the operator allows plain http (`[exchange] allow_http`). User name and password in the URL are refused,
    * and hosts as for `SmtpSettings.host`.
    *
    * @generated from field: string endpoint = 1;
@@ -230,8 +232,9 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
 
   /**
    * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT to set as the user name is, and with
-   * MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes. Empty while the mask names just this field: erases the stored one;
-   * empty under a wider mask (`*`, `exchange`): leaves it, so that an agent that was read can be written back.
+   * MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes or, without an endpoint, the domain of the mailbox's
+   * address. Empty while the mask names just this field: erases the stored one; empty under a wider mask (`*`, `exchange`): leaves it, so
+   * that an agent that was read can be written back.
    *
    * @generated from field: string password = 4;
    */
@@ -387,7 +390,8 @@ export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
   kind: AgentKind;
 
   /**
-   * Address of the service, as `ExchangeSettings.endpoint`. Required for EWS.
+   * Address of the service, as `ExchangeSettings.endpoint`. Empty for EWS: it is found by the domain of `login_address`, or else of
+   * `username`; INVALID_ARGUMENT when neither is an address.
    *
    * @generated from field: string endpoint = 4;
    */
@@ -1447,7 +1451,7 @@ export enum CheckStageKind {
   UNSPECIFIED = 0,
 
   /**
-   * The server's name becomes addresses that may be called.
+   * The server's name becomes addresses that may be called. Without an endpoint, the server is found first.
    *
    * @generated from enum value: CHECK_STAGE_KIND_RESOLVE = 1;
    */
