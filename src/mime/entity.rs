@@ -50,6 +50,11 @@ impl<'a> Entity<'a> {
         &self.parts[0]
     }
 
+    /// Whether there may be more parts than were read.
+    pub fn is_cut(&self) -> bool {
+        self.parts.len() >= PART_LIMIT
+    }
+
     fn add(&mut self, raw: &'a [u8], default_type: &str, depth: usize) -> usize {
         let (fields, at) = Fields::split(raw);
         let content_type = parameters(&fields, "Content-Type");

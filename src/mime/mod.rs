@@ -1,6 +1,7 @@
 //! Messages: bytes in, values out. No input or output, no clock, no panic on any input.
 
 mod address;
+mod apart;
 mod auth_results;
 mod automatic;
 mod compose;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{AutomaticKind, Mailbox, Timestamp};
 
+pub use apart::{Apart, FilePart, Indivisible};
 pub use compose::{Draft, compose};
 pub use subject::normalise_subject;
 
@@ -189,6 +191,14 @@ pub fn content(raw: &[u8]) -> Content {
 /// no such part.
 pub fn attachment(raw: &[u8], index: usize) -> Option<(AttachmentInfo, Vec<u8>)> {
     guarded(|| content::attachment(raw.trim_ascii_start(), index)).flatten()
+}
+
+/// A message as the parts of which a server makes one itself.
+///
+/// # Errors
+/// When it would not be the same one then.
+pub fn take_apart(raw: &[u8]) -> Result<Apart, Indivisible> {
+    guarded(|| apart::take_apart(raw)).unwrap_or(Err(Indivisible::Unreadable))
 }
 
 /// Names of the fields of the header at the beginning of `raw`, as written. None when there is no header at its beginning.

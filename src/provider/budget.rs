@@ -1,6 +1,6 @@
 //! What a mailbox's server allows, kept as one by all who work with the mailbox: reading, sending, checks.
 //!
-//! Requests at once, requests in a stretch of time, and pauses that the server asks for. So throttling is avoided rather than met, and a pause
+//! Requests at once, requests and bytes in a stretch of time, and pauses that the server asks for. So throttling is avoided rather than met, and a pause
 //! that one of them is asked for is kept by all.
 
 use std::{
@@ -18,7 +18,11 @@ use tokio::{
 use super::{ChangePage, ErrorClass, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, StageReport};
 
 /// The stretch of time for which requests are counted.
-const WINDOW: Duration = Duration::from_secs(10 * 60);
+const REQUESTS_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// Bytes that a mailbox takes in over Graph, and the stretch of time for which they are counted.
+/// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
+const UPLOADED: u64 = 150_000_000;
+const UPLOADED_WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// What the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +67,8 @@ impl Budgets {
                 places: Arc::new(Semaphore::new(self.limits.per_mailbox.max(1))),
                 most: u32::try_from(self.limits.per_mailbox.max(1)).unwrap_or(u32::MAX),
                 beyond: graph.then(|| self.application.clone()),
-                window: graph.then_some(self.limits.graph_in_ten_minutes),
-                spent: Mutex::new((Instant::now(), 0)),
+                requests: graph.then(|| Window::new(self.limits.graph_in_ten_minutes.into(), REQUESTS_WINDOW)),
+                uploaded: graph.then(|| Window::new(UPLOADED, UPLOADED_WINDOW)),
                 paused: Mutex::default(),
                 longest_pause: self.limits.longest_pause,
             });
@@ -81,12 +85,46 @@ pub struct Budget {
     most: u32,
     /// What all mailboxes share.
     beyond: Option<Arc<Semaphore>>,
-    window: Option<u32>,
-    /// When the stretch of time began, and the requests in it. Locked only briefly, as the next one.
-    spent: Mutex<(Instant, u32)>,
-    /// Until when the server wants to be left alone.
+    requests: Option<Window>,
+    /// In bytes.
+    uploaded: Option<Window>,
+    /// Until when the server wants to be left alone. Locked only briefly.
     paused: Mutex<Option<Instant>>,
     longest_pause: Duration,
+}
+
+/// What may be spent in a stretch of time.
+struct Window {
+    most: u64,
+    length: Duration,
+    /// When the stretch of time began, and what was spent in it. Locked only briefly.
+    spent: Mutex<(Instant, u64)>,
+}
+
+impl Window {
+    fn new(most: u64, length: Duration) -> Self {
+        Self {
+            most,
+            length,
+            spent: Mutex::new((Instant::now(), 0)),
+        }
+    }
+
+    /// Spends some of it.
+    ///
+    /// # Errors
+    /// The rest of the stretch of time when there is not so much left.
+    fn spend(&self, some: u64) -> Result<(), Duration> {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if spent.0.elapsed() >= self.length {
+            *spent = (Instant::now(), 0);
+        }
+        if spent.1.saturating_add(some) > self.most {
+            return Err(self.length.saturating_sub(spent.0.elapsed()));
+        }
+        spent.1 += some;
+        Ok(())
+    }
 }
 
 /// The right to make a request, given back when this is dropped.
@@ -112,11 +150,12 @@ impl Budget {
         self.most as usize
     }
 
-    /// Waits for the right to make a request, or one that counts for several: it takes as many places, as far as there are.
+    /// Waits for the right to make a request with so many bytes, or one that counts for several: it takes as many places, as far as there
+    /// are.
     ///
     /// # Errors
-    /// [`ErrorClass::Retry`] when the requests of this stretch of time are spent.
-    pub(super) async fn enter(&self, parts: u32) -> Result<Place, ProviderError> {
+    /// [`ErrorClass::Retry`] when the requests or bytes of this stretch of time are spent.
+    pub(super) async fn enter(&self, parts: u32, bytes: usize) -> Result<Place, ProviderError> {
         let never_closed = "it is never closed";
         let own = self
             .places
@@ -128,29 +167,30 @@ impl Budget {
             Some(beyond) => Some(beyond.clone().acquire_owned().await.expect(never_closed)),
             None => None,
         };
-        self.spend(parts)?;
+        self.spend(parts, bytes)?;
         Ok(Place {
             _own: own,
             _shared: shared,
         })
     }
 
-    fn spend(&self, parts: u32) -> Result<(), ProviderError> {
-        let Some(window) = self.window else { return Ok(()) };
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.0.elapsed() >= WINDOW {
-            *spent = (Instant::now(), 0);
+    fn spend(&self, parts: u32, bytes: usize) -> Result<(), ProviderError> {
+        let later = |after, text: String| ProviderError::new(ErrorClass::Retry { after: Some(after) }, text);
+        if let Some(window) = &self.uploaded {
+            window.spend(bytes as u64).map_err(|after| {
+                let text = "The server takes 150 MB for a mailbox in five minutes, and so much was sent. It goes on by itself after that.";
+                later(after, text.to_owned())
+            })?;
         }
-        if spent.1.saturating_add(parts) > window {
-            let after = WINDOW.saturating_sub(spent.0.elapsed());
+        let Some(window) = &self.requests else { return Ok(()) };
+        window.spend(parts.into()).map_err(|after| {
             let text = format!(
-                "The server takes {window} requests for a mailbox in ten minutes, and these are made. It goes on by itself after that; a long \
-                 history takes its time."
+                "The server takes {} requests for a mailbox in ten minutes, and these are made. It goes on by itself after that; a long history \
+                 takes its time.",
+                window.most
             );
-            return Err(ProviderError::new(ErrorClass::Retry { after: Some(after) }, text));
-        }
-        spent.1 += parts;
-        Ok(())
+            later(after, text)
+        })
     }
 
     /// The rest of a pause that the server asked for.
@@ -170,7 +210,9 @@ impl Budget {
     /// Lets time go by.
     #[cfg(test)]
     fn age(&self, by: Duration) {
-        self.spent.lock().unwrap().0 -= by;
+        for window in self.requests.iter().chain(&self.uploaded) {
+            window.spent.lock().unwrap().0 -= by;
+        }
         if let Some(paused) = &mut *self.paused.lock().unwrap() {
             *paused -= by;
         }
@@ -264,14 +306,14 @@ mod tests {
         let (reading, sending) = (budgets.of("host", "Anna@x", false), budgets.of("host", "anna@X", false));
         assert!(Arc::ptr_eq(&reading, &sending));
         assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", false)));
-        let first = reading.enter(1).await.unwrap();
-        let _second = sending.enter(1).await.unwrap();
+        let first = reading.enter(1, 0).await.unwrap();
+        let _second = sending.enter(1, 0).await.unwrap();
         assert!(
-            tokio::time::timeout(Duration::from_millis(50), reading.enter(1)).await.is_err(),
+            tokio::time::timeout(Duration::from_millis(50), reading.enter(1, 0)).await.is_err(),
             "both places are taken"
         );
         drop(first);
-        reading.enter(1).await.unwrap();
+        reading.enter(1, 0).await.unwrap();
     }
 
     #[tokio::test]
@@ -304,28 +346,40 @@ mod tests {
         let budgets = budgets(2, 10);
         let budget = budgets.of("graph", "anna@x", true);
         for _ in 0..3 {
-            budget.enter(1).await.unwrap();
+            budget.enter(1, 0).await.unwrap();
         }
         budget.age(Duration::from_secs(100));
-        let error = budget.enter(1).await.err().unwrap();
+        let error = budget.enter(1, 0).await.err().unwrap();
         let ErrorClass::Retry { after: Some(wait) } = error.class else {
             panic!("{error:?}")
         };
         assert!(wait > Duration::from_secs(490) && wait <= Duration::from_secs(500), "{wait:?}");
         budget.age(Duration::from_secs(500));
-        budget.enter(1).await.unwrap();
+        budget.enter(1, 0).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn bytes_in_a_stretch_of_time_are_counted() {
+        let budgets = budgets(2, 10);
+        let budget = budgets.of("graph", "anna@x", true);
+        budget.enter(1, 149_000_000).await.unwrap();
+        let error = budget.enter(1, 2_000_000).await.err().unwrap();
+        assert!(matches!(error.class, ErrorClass::Retry { after: Some(_) }), "{error:?}");
+        assert!(error.problem.contains("150 MB"), "{error:?}");
+        budget.age(Duration::from_secs(300));
+        budget.enter(1, 2_000_000).await.unwrap();
     }
 
     #[tokio::test]
     async fn an_application_has_a_budget_over_all_its_mailboxes() {
         let budgets = budgets(4, 2);
         let (anna, bert) = (budgets.of("graph", "anna@x", true), budgets.of("graph", "bert@x", true));
-        let _first = anna.enter(1).await.unwrap();
-        let second = bert.enter(1).await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter(1)).await.is_err());
+        let _first = anna.enter(1, 0).await.unwrap();
+        let second = bert.enter(1, 0).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter(1, 0)).await.is_err());
         // Other servers have nothing to do with it.
-        budgets.of("host", "anna@x", false).enter(1).await.unwrap();
+        budgets.of("host", "anna@x", false).enter(1, 0).await.unwrap();
         drop(second);
-        bert.enter(1).await.unwrap();
+        bert.enter(1, 0).await.unwrap();
     }
 }

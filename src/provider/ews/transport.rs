@@ -246,7 +246,7 @@ impl Transport {
     }
 
     async fn exchange(&self, request: Request, impersonated: Option<&str>, affinity: Option<&Affinity>) -> Result<Bytes, Fault> {
-        let _place = self.budget.enter(1).await?;
+        let _place = self.budget.enter(1, 0).await?;
         let operation = request.operation;
         let make = |client: &Client| {
             let envelope = request.envelope(impersonated);
@@ -268,7 +268,7 @@ impl Transport {
 
     /// Sends a document that is no request of EWS, and reads the whole answer, whatever its status.
     pub(super) async fn post(&self, document: &str) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
-        let _place = self.budget.enter(1).await?;
+        let _place = self.budget.enter(1, 0).await?;
         let make = |client: &Client| self.build(client, document.to_owned(), None).timeout(self.timeouts.request);
         let answer = self.in_time(async {
             let (response, _lane) = self.send(&make).await?;
@@ -296,7 +296,7 @@ impl Transport {
 
     /// Sends a request whose answer has no end; there is no time limit on reading it, and it holds no place of the mailbox.
     pub(super) async fn stream(&self, request: Request, affinity: &Affinity) -> Result<LongAnswer, Fault> {
-        let _place = self.budget.enter(1).await?;
+        let _place = self.budget.enter(1, 0).await?;
         // Compression would hold pieces back.
         let make = |client: &Client| {
             let request = self.build(client, request.envelope(self.impersonated.as_deref()), Some(affinity));

@@ -44,10 +44,11 @@ pub(super) struct Row {
     single_value_extended_properties: Vec<Property>,
 }
 
+/// A property of MAPI.
 #[derive(Deserialize)]
-struct Property {
-    id: String,
-    value: String,
+pub(super) struct Property {
+    pub(super) id: String,
+    pub(super) value: String,
 }
 
 impl Row {

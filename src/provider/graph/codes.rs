@@ -27,6 +27,8 @@ pub(super) enum Meaning {
     Broken,
     /// The message is over a size limit.
     TooLarge,
+    /// The range is not the one that is to come next.
+    WrongRange,
     /// The request is refused as such.
     BadRequest,
 }
@@ -40,7 +42,7 @@ impl Meaning {
             Self::Refused => ErrorClass::Refused,
             Self::StateLost => ErrorClass::StateLost,
             Self::TooLarge => ErrorClass::TooLarge,
-            Self::Gone | Self::Broken | Self::BadRequest => ErrorClass::Malformed,
+            Self::Gone | Self::Broken | Self::WrongRange | Self::BadRequest => ErrorClass::Malformed,
         }
     }
 }
@@ -115,6 +117,7 @@ const CODES: &[(&str, Meaning, &str)] = &[
     ("errormessagesubmissionblocked", Meaning::Wait, SENDING_LIMIT),
     ("errorquotaexceeded", Meaning::Refused, QUOTA),
     ("errormessagesizeexceeded", Meaning::TooLarge, TOO_LARGE),
+    ("errorattachmentsizelimitexceeded", Meaning::TooLarge, TOO_LARGE),
     ("requestentitytoolarge", Meaning::TooLarge, TOO_LARGE),
     ("errormimecontentconversionfailed", Meaning::Broken, BROKEN),
     ("errorcontentconversionfailed", Meaning::Broken, BROKEN),
@@ -135,6 +138,7 @@ pub(super) fn judge(status: StatusCode, code: &str) -> (Meaning, &'static str) {
         408 | 429 => (Meaning::Wait, THROTTLED),
         410 => (Meaning::StateLost, LOST),
         413 => (Meaning::TooLarge, TOO_LARGE),
+        416 => (Meaning::WrongRange, BAD_REQUEST),
         // Another change came in between, or the mailbox is locked for a moment.
         409 | 412 | 423 => (Meaning::WaitAFewTimes, PASSING),
         503 | 504 | 509 => (Meaning::Wait, PASSING),
@@ -178,6 +182,7 @@ mod tests {
         check(429, "ErrorExceededMessageLimit", Meaning::Wait, "30 messages");
         check(413, "", Meaning::TooLarge, "size");
         check(500, "ErrorMimeContentConversionFailed", Meaning::Broken, "give the message out");
+        check(416, "", Meaning::WrongRange, "does not take the request");
         check(412, "", Meaning::WaitAFewTimes, "passes");
         check(400, "BadRequest", Meaning::BadRequest, "does not take the request");
         check(418, "", Meaning::BadRequest, "does not take the request");

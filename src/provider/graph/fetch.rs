@@ -15,7 +15,7 @@ use super::{
     changes::{Row, SIZE},
     codes::Meaning,
     errors::Fault,
-    transport::{IMMUTABLE, Request, Transport},
+    transport::{IMMUTABLE, Request, Transport, may_be_message},
 };
 use crate::{
     domain::Timestamp,
@@ -104,8 +104,20 @@ struct Part {
     id: String,
     status: u16,
     #[serde(default)]
+    headers: HashMap<String, String>,
+    #[serde(default)]
     body: Value,
 }
+
+impl Part {
+    /// Whether its type allows that it is a message.
+    fn may_be_message(&self) -> bool {
+        let mut headers = self.headers.iter();
+        headers.all(|(name, kind)| !name.eq_ignore_ascii_case("content-type") || may_be_message(kind))
+    }
+}
+
+const NO_MESSAGE: &str = "has something else in the place of a message";
 
 /// Fetches messages; see [`crate::provider::MailSource::fetch`].
 pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, Fault> {
@@ -203,7 +215,9 @@ impl Fetch<'_> {
     /// What came of a message in a batch, where MIME comes in base64.
     fn part(&self, id: &ItemId, part: Part) -> Result<Fetched, Fault> {
         let status = StatusCode::from_u16(part.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let message = part.may_be_message();
         match part.body {
+            Value::String(_) if status == StatusCode::OK && !message => Err(self.transport.judge.malformed(NO_MESSAGE)),
             Value::String(text) if status == StatusCode::OK => {
                 if text.len() as u64 / 4 * 3 > self.max_bytes {
                     return Err(self.transport.judge.too_long(self.max_bytes));
@@ -255,6 +269,7 @@ impl Fetch<'_> {
             ..Request::new(Method::GET, self.transport.url(&["messages", &id.0, "$value"]))
         };
         match self.transport.call(request).await {
+            Ok(answer) if !answer.message => Err(self.transport.judge.malformed(NO_MESSAGE)),
             Ok(answer) => Ok(Fetched::Message {
                 raw: answer.body,
                 received: known.received,

@@ -9,6 +9,7 @@
 //! | `former` | what the messages were called over EWS |
 //! | `push` | calls from the server that something arrived |
 //! | `send` | messages the other way, and checks of a connection |
+//! | `parts`, `upload` | those that are too long for MIME, and their large attachments |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 //!
 //! Ids are immutable ones: they survive moves within the mailbox. <https://learn.microsoft.com/graph/outlook-immutable-id>
@@ -19,11 +20,13 @@ mod errors;
 mod fetch;
 mod folders;
 mod former;
+mod parts;
 mod push;
 mod send;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod upload;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -14,14 +14,14 @@ use crate::provider::{
     ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt, net,
 };
 
-/// Longest message that is sent, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat shorter
-/// ones are taken for sent, with the status 200, and are not.
-const MAX_MESSAGE: usize = 3_000_000;
+/// Longest message that is handed over in MIME, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat
+/// shorter ones are answered as if they had been taken, with the status 200, and are not.
+const MAX_MIME: usize = 3_000_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Draft {
-    id: String,
+pub(super) struct Draft {
+    pub(super) id: String,
     #[serde(default)]
     is_draft: bool,
 }
@@ -30,11 +30,6 @@ struct Draft {
 impl MailSink for GraphSource {
     /// The server names no queue, so [`Sent::server_reply`] is its status.
     async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
-        if message.raw.len() > MAX_MESSAGE {
-            let words = "{host} takes messages up to 3 MB in the form that keeps their threading. Send links in the place of large attachments, \
-                         or send over SMTP.";
-            return Err(self.transport.judge.fault(ErrorClass::TooLarge, words, "").into());
-        }
         let draft = self.store_draft(message).await?;
         let url = self.transport.url(&["messages", &draft, "send"]);
         let fault = match self.transport.call(Request::new(Method::POST, url)).await {
@@ -81,8 +76,18 @@ fn sent() -> Sent {
 }
 
 impl GraphSource {
-    /// Stores a message as a draft. Returns its id.
+    /// Stores a message as a draft: as it is, or in parts where it is too long for that. Returns its id.
     async fn store_draft(&self, message: &OutgoingMessage) -> Result<String, Fault> {
+        if message.raw.len() <= MAX_MIME {
+            match self.store_mime(message).await {
+                Err(fault) if fault.error.class == ErrorClass::TooLarge => {}
+                stored => return stored,
+            }
+        }
+        self.store_in_parts(message).await
+    }
+
+    async fn store_mime(&self, message: &OutgoingMessage) -> Result<String, Fault> {
         let request = Request {
             body: Some(("text/plain", STANDARD.encode(&message.raw).into())),
             ..Request::new(Method::POST, self.transport.url(&["messages"]))
@@ -93,12 +98,10 @@ impl GraphSource {
             fault
         })?;
         if answer.status != StatusCode::CREATED {
-            let words = "{host} did not take the message, though it says so: this is what it does with messages that are too large for it. Send \
-                         links in the place of large attachments, or send over SMTP.";
-            return Err(self
-                .transport
-                .judge
-                .fault(ErrorClass::TooLarge, words, &format!("HTTP {}", answer.status)));
+            // What it does with messages that are too long for it.
+            let words = "{host} did not take the message, though it says so.";
+            let reply = format!("HTTP {}", answer.status);
+            return Err(self.transport.judge.fault(ErrorClass::TooLarge, words, &reply));
         }
         let draft: Draft = self.transport.read(&answer.body)?;
         let hidden = hidden_recipients(message);
@@ -130,7 +133,7 @@ impl GraphSource {
     }
 
     /// Takes a draft away that is not to be sent. It does no harm where that fails.
-    async fn discard(&self, draft: &str) {
+    pub(super) async fn discard(&self, draft: &str) {
         let url = self.transport.url(&["messages", draft]);
         if let Err(fault) = self.transport.call(Request::new(Method::DELETE, url)).await {
             tracing::debug!(error = %fault.error, "a draft that was not sent is left behind");

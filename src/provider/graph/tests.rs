@@ -218,13 +218,53 @@ async fn every_request_wants_immutable_ids() {
 
 #[tokio::test]
 async fn a_message_that_is_too_long_is_refused_and_never_half_sent() {
-    // Over the limit nothing is asked; below it, a success that is none is not believed.
+    // Not even in parts, where its text alone is too long: nothing is asked. Below that, a success that is none is not believed.
     let server = Server::start(|_| (200, json!({ "id": "d", "isDraft": true }))).await;
-    for (length, asked) in [(3_000_000, 0), (2_500_000, 1)] {
+    let twice = ["POST /v1.0/me/messages"; 2];
+    for (length, asked) in [(4 << 20, &twice[..0]), (2_500_000, &twice[..])] {
         let error = server.source().send(&message(length)).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::TooLarge, "{error:?}");
         assert!(error.problem.contains("large attachments"), "{error:?}");
-        assert_eq!(server.asked().len(), asked);
+        assert_eq!(server.asked(), asked);
     }
-    assert_eq!(server.asked(), ["POST /v1.0/me/messages"]);
+}
+
+/// Drafts are stored, and the session for a large attachment is elsewhere.
+#[tokio::test]
+async fn an_upload_that_leads_elsewhere_is_not_followed() {
+    let elsewhere = Server::start(|_| (201, json!({}))).await;
+    let port = elsewhere.url.port().unwrap();
+    let attachment = format!(
+        "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\r\nHello\r\n--m\r\nContent-Type: application/pdf\r\n\r\n{}\r\n--m--",
+        "x".repeat(3_000_000)
+    );
+    for link in [
+        format!("http://127.0.0.1:{port}/upload?authtoken=s3cret"),
+        "https://outlook.office.com/upload?authtoken=s3cret".to_owned(),
+        "no link, s3cret".to_owned(),
+    ] {
+        let told = link.clone();
+        let server = Server::start(move |asked| match asked.contains("createUploadSession") {
+            true => (201, json!({ "uploadUrl": told })),
+            false if asked.starts_with("DELETE") => (204, json!({})),
+            false => (201, json!({ "id": "d", "isDraft": true })),
+        })
+        .await;
+        let long = OutgoingMessage {
+            raw: format!("To: bert@corp.test\r\n{attachment}").into(),
+            ..message(0)
+        };
+        let error = server.source().send(&long).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Malformed, "{link}: {error:?}");
+        assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        assert_eq!(
+            server.asked(),
+            [
+                "POST /v1.0/me/messages",
+                "POST /v1.0/me/messages/d/attachments/createUploadSession",
+                "DELETE /v1.0/me/messages/d"
+            ]
+        );
+    }
+    assert_eq!(elsewhere.asked(), Vec::<String>::new());
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use url::Url;
 use zeroize::Zeroizing;
@@ -19,7 +19,7 @@ use crate::{
         AccessTokens, EndpointRules, ErrorClass, ProviderError, StageReport,
         budget::Budget,
         net::Network,
-        replies::{self, Unread, is_web_page},
+        replies::{self, Unread, is_web_page, text},
     },
 };
 
@@ -27,6 +27,14 @@ use crate::{
 const MAX_JSON: u64 = 16 << 20;
 /// Most that is read of an answer that reports a fault, in bytes.
 const FAULT_BYTES: u64 = 256 * 1024;
+/// Where the services of Graph let large attachments be uploaded to. The addresses come with permission in them, and no token goes there.
+/// <https://learn.microsoft.com/microsoft-365/enterprise/urls-and-ip-address-ranges> has the names.
+const UPLOAD_HOSTS: [(&str, &[&str]); 4] = [
+    ("graph.microsoft.com", &["outlook.office.com", "outlook.office365.com"]),
+    ("graph.microsoft.us", &["outlook.office365.us"]),
+    ("dod-graph.microsoft.us", &["outlook-dod.office365.us", "webmail.apps.mil"]),
+    ("microsoftgraph.chinacloudapi.cn", &["partner.outlook.cn"]),
+];
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Ids that survive moves. Graph does not remember the wish, so it goes along with each request.
 pub(super) const IMMUTABLE: &str = "IdType=\"ImmutableId\"";
@@ -69,7 +77,15 @@ impl Request {
 /// An answer of a status that means success.
 pub(super) struct Answer {
     pub status: StatusCode,
+    /// Whether its type allows that it is a message.
+    pub message: bool,
     pub body: Bytes,
+}
+
+/// Whether this may be the content type of a message, rather than of something about it.
+pub(super) fn may_be_message(kind: &str) -> bool {
+    let kind = kind.trim_start().to_ascii_lowercase();
+    !["application/json", "text/html"].iter().any(|other| kind.starts_with(other))
 }
 
 /// Calls Graph for one mailbox.
@@ -170,18 +186,58 @@ impl Transport {
         })
     }
 
-    /// Sends a request and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was asked.
+    /// A client for the server of a link that needs no access token: this one, or one that is known to belong to it.
+    ///
+    /// # Errors
+    /// When the link leads anywhere else.
+    pub(super) fn client_for(&self, link: &str) -> Result<(Client, Url), Fault> {
+        if let Ok(url) = self.link(link) {
+            return Ok((self.http.clone(), url));
+        }
+        let host = self.endpoint.host_str().unwrap_or_default();
+        let belongs = |url: &Url| {
+            let usual = url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && url.password().is_none();
+            let known = UPLOAD_HOSTS.iter().find(|(graph, _)| *graph == host);
+            usual && known.is_some_and(|(_, hosts)| hosts.contains(&url.host_str().unwrap_or_default()))
+        };
+        let url = Url::parse(link).ok().filter(belongs);
+        let url = url.ok_or_else(|| self.judge.malformed("leads to another server"))?;
+        let host = url.host_str().unwrap_or_default();
+        let client = self.network.http(host, true, &self.rules)?.build();
+        Ok((client.map_err(|error| self.network.fault(host, error))?, url))
+    }
+
+    /// Sends a request with an access token and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was
+    /// asked.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Fault> {
-        let _place = self.budget.enter(request.parts).await?;
+        let bytes = request.body.as_ref().map_or(0, |(_, body)| body.len());
+        self.answer(request.parts, bytes, request.max_bytes, self.send(&request)).await
+    }
+
+    /// The same for a request to an address that says by itself what it opens: no token goes along. `bytes` is the length of its body.
+    pub(super) async fn call_openly(&self, request: RequestBuilder, bytes: usize) -> Result<Answer, Fault> {
+        let sent = async { request.send().await.map_err(|error| self.connection_fault(error)) };
+        self.answer(1, bytes, MAX_JSON, sent).await
+    }
+
+    async fn answer(
+        &self,
+        parts: u32,
+        bytes: usize,
+        max_bytes: u64,
+        sent: impl Future<Output = Result<Response, Fault>>,
+    ) -> Result<Answer, Fault> {
+        let _place = self.budget.enter(parts, bytes).await?;
         let work = async {
-            let response = self.send(&request).await?;
+            let response = sent.await?;
             let (status, headers) = (response.status(), response.headers().clone());
             if status.is_success() {
-                let body = self.body(response, request.max_bytes).await?;
+                let body = self.body(response, max_bytes).await?;
                 if !body.is_empty() && is_web_page(&headers, b"") {
                     return Err(self.judge.status(StatusCode::BAD_GATEWAY, &headers, &body));
                 }
-                return Ok(Answer { status, body });
+                let message = text(&headers, header::CONTENT_TYPE).is_none_or(may_be_message);
+                return Ok(Answer { status, message, body });
             }
             // The status says enough when the rest does not arrive.
             let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();

@@ -72,6 +72,8 @@ pub enum FaultKind {
     StaleSyncStateFullListing,
     /// SyncFolderItems and `graph/delta` refuse the state they are given, if they are given one.
     InvalidSyncState,
+    /// `graph/create`: the draft is made without the extended properties that it is given.
+    ForgottenProperties,
     /// Entries of the second half of a batch fail with this response code; they are not carried out.
     HalfFailedBatch(&'static str),
     /// Every entry fails with this response code; nothing is carried out.

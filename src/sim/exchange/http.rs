@@ -24,7 +24,11 @@ use super::{
 pub(super) const PATH: &str = "/EWS/Exchange.asmx";
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new().nest(graph::PATH, graph::router()).fallback(handle).with_state(shared)
+    Router::new()
+        .nest(graph::PATH, graph::router())
+        .nest(graph::UPLOADS, graph::router())
+        .fallback(handle)
+        .with_state(shared)
 }
 
 /// What is known of a request by the time it is answered, for the record.

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    graph::Hook,
+    graph::{Composing, Hook},
     ids::{Place, SyncState},
     raw::Raw,
     subscriptions::{EventKind, Notice, Subscription},
@@ -329,6 +329,13 @@ impl Mailbox {
         }
     }
 
+    /// Writes a draft anew.
+    pub(super) fn set_raw(&mut self, serial: u64, raw: Raw) {
+        if let Some(item) = self.items.get_mut(&serial) {
+            item.raw = raw;
+        }
+    }
+
     /// Turns a draft into the copy of what was sent; its origin stays.
     pub(super) fn keep_sent(&mut self, serial: u64, raw: Raw, now: Timestamp) {
         if let Some(draft) = self.take(serial) {
@@ -592,6 +599,8 @@ pub(super) struct World {
     pub(super) sent: Vec<SentMessage>,
     /// Subscriptions over Graph, by id.
     pub(super) hooks: HashMap<String, Hook>,
+    /// Drafts that are made of parts over Graph.
+    pub(super) composing: Composing,
     /// Addresses of the mailboxes that applications may open, in lower case; `None`: all.
     pub(super) applications_may: Option<HashSet<String>>,
 }

@@ -389,7 +389,7 @@ impl Finder {
 
     /// Sends a request without content and without the login.
     async fn fetch(&self, method: Method, url: &Url) -> Result<Page, ProviderError> {
-        let _place = self.config.budget.enter(1).await?;
+        let _place = self.config.budget.enter(1, 0).await?;
         let (network, host) = (&self.config.network, url.host_str().unwrap_or_default());
         let fault = |error| network.fault(host, error);
         let client = network.http(host, url.scheme() == "https", &self.config.rules)?;

@@ -63,10 +63,21 @@ impl Ask {
         self.path.get(begin..).unwrap_or_default()
     }
 
+    /// The secret of the session that it is about, if it is about one.
+    pub(super) fn upload(&self) -> Option<&str> {
+        match self.path.as_slice() {
+            [sessions, secret] if sessions == "AttachmentSessions" => Some(secret),
+            _ => None,
+        }
+    }
+
     /// What it does, such as `graph/delta`, for the record and for scripted faults.
     pub(super) fn operation(&self) -> String {
         if self.path.first().is_some_and(|first| first == "subscriptions") {
             return format!("graph/{} subscription", self.method.as_str().to_lowercase());
+        }
+        if self.upload().is_some() {
+            return format!("graph/{} upload", self.method.as_str().to_lowercase());
         }
         let path: Vec<&str> = self.below_user().iter().map(String::as_str).collect();
         let name = match (self.method.as_str(), path.as_slice()) {
@@ -78,6 +89,8 @@ impl Ask {
             (_, [.., "move"]) => "move",
             (_, ["sendMail"]) => "sendMail",
             (_, ["translateExchangeIds"]) => "translate",
+            (_, [.., "attachments"]) => "attach",
+            (_, [.., "createUploadSession"]) => "post upload",
             ("POST", [.., "messages"]) => "create",
             (_, [.., "messages"]) => "list",
             ("GET", [.., "messages", _]) => "message",

@@ -7,7 +7,7 @@ use axum::http::header;
 use super::{super::Shared, Ask, Refusal, lock};
 
 /// Who calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Caller {
     /// The account that logged in; `application` for an application.
     pub(super) name: String,
@@ -55,6 +55,10 @@ impl Caller {
             let text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise.";
             Refusal::new(404, "MailboxNotEnabledForRESTAPI", text)
         };
+        if let Some(secret) = ask.upload() {
+            let mailbox = shared.world().composing.mailbox(secret);
+            return mailbox.map(Some).ok_or_else(Refusal::not_found);
+        }
         let mailbox = match ask.user() {
             None if ask.path().first().is_none_or(|first| first != "me") => return Ok(None),
             None if self.application => {

@@ -7,12 +7,14 @@
 //! | `resources` | folders and messages in JSON, ids |
 //! | `reading` | folders, lists, one message, delta |
 //! | `writing` | drafts, sending, changes |
+//! | `composing` | drafts in parts: attachments, uploads |
 //! | `subscriptions` | calls to those who want to know of changes |
 //!
 //! <https://learn.microsoft.com/graph/api/resources/mail-api-overview>
 
 mod ask;
 mod callers;
+mod composing;
 mod reading;
 mod resources;
 mod subscriptions;
@@ -31,8 +33,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-pub(super) use self::subscriptions::{Hook, tell_lifecycle};
 use self::{ask::Ask, callers::Caller, resources::random_id};
+pub(super) use self::{
+    composing::Composing,
+    subscriptions::{Hook, tell_lifecycle},
+};
 use super::{
     FaultKind, Request, Shared,
     http::{Running, blocking, short},
@@ -43,6 +48,8 @@ use crate::sim::listener::Switch;
 
 /// Where Graph has the version that this is.
 pub(super) const PATH: &str = "/v1.0";
+/// Where Outlook takes uploads, which is no part of Graph.
+pub(super) const UPLOADS: &str = "/api/v2.0";
 /// Longest request body, in bytes: the real one's limit.
 const MAX_BODY: usize = 4 << 20;
 /// Most requests in a batch.
@@ -206,7 +213,11 @@ async fn handle(State(shared): State<Arc<Shared>>, ConnectInfo(switch): ConnectI
 }
 
 async fn serve(shared: &Arc<Shared>, ask: Ask) -> Outcome {
-    let caller = match Caller::known(shared, &ask) {
+    let caller = match ask.upload() {
+        Some(_) => Ok(Caller::default()),
+        None => Caller::known(shared, &ask),
+    };
+    let caller = match caller {
         Ok(caller) => caller,
         Err(refusal) => return Outcome::Reply(refusal.reply(shared)),
     };
@@ -338,6 +349,9 @@ impl Call {
         let Some(mailbox) = self.mailbox else {
             return Err(Refusal::new(400, "BadRequest", "Resource not found for the segment."));
         };
+        if let Some(secret) = ask.upload() {
+            return self.upload(mailbox, secret, ask);
+        }
         let path: Vec<&str> = ask.below_user().iter().map(String::as_str).collect();
         match (ask.method.as_str(), path.as_slice()) {
             ("GET", []) => self.user(mailbox),
@@ -354,6 +368,8 @@ impl Call {
             ("PATCH", ["messages", id]) => self.update(mailbox, id, ask),
             ("DELETE", ["messages", id]) => self.delete(mailbox, id),
             ("POST", ["messages", id, "move"]) => self.relocate(mailbox, id, ask),
+            ("POST", ["messages", id, "attachments"]) => self.attach(mailbox, id, ask),
+            ("POST", ["messages", id, "attachments", "createUploadSession"]) => self.begin_upload(mailbox, id, ask),
             ("POST", ["messages", id, "send"]) => self.send_draft(mailbox, id),
             ("POST", ["sendMail"]) => self.send_mail(mailbox, ask),
             ("POST", ["translateExchangeIds"]) => self.translate(mailbox, ask),

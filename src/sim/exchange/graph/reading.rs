@@ -100,7 +100,7 @@ impl Call {
         };
         let only_id = Wanted {
             select: Some(vec!["internetMessageId".to_owned()]),
-            size: false,
+            ..Wanted::default()
         };
         let passes = |item: &&Item| {
             filter
@@ -217,7 +217,7 @@ impl Call {
 
     fn write_token(&self, token: &Token) -> String {
         let select = token.wanted.select.as_ref().map(|names| names.join(","));
-        let options = json!([select, token.wanted.size, token.page]).to_string();
+        let options = json!([select, token.wanted.properties, token.page]).to_string();
         format!(
             "{}.{}",
             for_urls(&self.shared.ids.sync_state(token.state)),
@@ -228,13 +228,13 @@ impl Call {
     fn read_token(&self, text: &str) -> Option<Token> {
         let (state, options) = text.split_once('.')?;
         let options = URL_SAFE_NO_PAD.decode(options).ok()?;
-        let (select, size, page): (Option<String>, bool, usize) = serde_json::from_slice(&options).ok()?;
+        let (select, properties, page): (Option<String>, Vec<String>, usize) = serde_json::from_slice(&options).ok()?;
         let names = |list: String| list.split(',').map(str::to_owned).collect();
         Some(Token {
             state: self.shared.ids.read_sync_state(&from_urls(state))?,
             wanted: Wanted {
                 select: select.map(names),
-                size,
+                properties,
             },
             page,
             fresh: false,

@@ -33,13 +33,21 @@ pub(super) fn random_id(shared: &Shared) -> String {
     [cut(0, 8), cut(8, 12), cut(12, 16), cut(16, 20), cut(20, 32)].join("-")
 }
 
+/// Extended properties that are known, in small letters: the size, and fields of the header.
+const SIZE: &str = "integer 0xe08";
+const MESSAGE_ID: &str = "string 0x1035";
+pub(super) const REFERENCES: &str = "string 0x1039";
+pub(super) const IN_REPLY_TO: &str = "string 0x1042";
+/// Beginning of those that stand for any field (PS_INTERNET_HEADERS).
+pub(super) const HEADERS: &str = "string {00020386-0000-0000-c000-000000000046} name ";
+
 /// Which properties of messages are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// Names; `None`: the usual ones.
     pub(super) select: Option<Vec<String>>,
-    /// Whether the size is, as an extended property (PR_MESSAGE_SIZE).
-    pub(super) size: bool,
+    /// Ids of extended properties, in small letters.
+    pub(super) properties: Vec<String>,
 }
 
 impl Wanted {
@@ -47,17 +55,24 @@ impl Wanted {
         let select = ask
             .option("$select")
             .map(|list| list.split(',').map(|name| name.trim().to_owned()).collect());
-        let size = match ask.option("$expand") {
-            None => false,
+        let properties = match ask.option("$expand") {
+            None => Vec::new(),
             Some(expand) => {
+                let unknown = || Refusal::new(400, "ErrorInvalidProperty", "The simulator does not know this property.");
                 let expand = expand.to_lowercase().replace("0x0e08", "0xe08");
-                if expand != "singlevalueextendedproperties($filter=id eq 'integer 0xe08')" {
-                    return Err(Refusal::new(400, "ErrorInvalidProperty", "The simulator knows the size only."));
-                }
-                true
+                let filter = expand
+                    .strip_prefix("singlevalueextendedproperties($filter=")
+                    .and_then(|rest| rest.strip_suffix(')'))
+                    .ok_or_else(unknown)?;
+                let ids = filter.split(" or ").map(|one| {
+                    let id = one.trim().strip_prefix("id eq '")?.strip_suffix('\'')?.replace("''", "'");
+                    let known = [SIZE, MESSAGE_ID, REFERENCES, IN_REPLY_TO].contains(&&*id) || id.starts_with(HEADERS);
+                    known.then_some(id)
+                });
+                ids.collect::<Option<Vec<String>>>().ok_or_else(unknown)?
             }
         };
-        Ok(Self { select, size })
+        Ok(Self { select, properties })
     }
 
     fn has(&self, name: &str) -> bool {
@@ -172,12 +187,37 @@ impl Call {
                 put(name, value);
             }
         }
-        if wanted.size {
-            let size = [json!({ "id": "Integer 0xe08", "value": item.raw.size().to_string() })];
-            json.insert("singleValueExtendedProperties".to_owned(), json!(size));
+        let properties: Vec<Value> = wanted.properties.iter().filter_map(|id| extended(item, id)).collect();
+        if !properties.is_empty() {
+            json.insert("singleValueExtendedProperties".to_owned(), properties.into());
         }
         json.into()
     }
+}
+
+/// An extended property, if the item has it.
+fn extended(item: &Item, id: &str) -> Option<Value> {
+    let (id, value) = match id {
+        SIZE => ("Integer 0xe08".to_owned(), item.raw.size().to_string()),
+        _ => {
+            let name = match id {
+                MESSAGE_ID => "Message-ID",
+                REFERENCES => "References",
+                IN_REPLY_TO => "In-Reply-To",
+                _ => id.strip_prefix(HEADERS)?,
+            };
+            (id.replacen("string", "String", 1), field_of(item, name)?)
+        }
+    };
+    Some(json!({ "id": id, "value": value }))
+}
+
+/// The value of a header field, unfolded.
+pub(super) fn field_of(item: &Item, name: &str) -> Option<String> {
+    let raw = item.raw.read(HEAD).ok()?;
+    let message = MessageParser::default().parse_headers(&raw[..])?;
+    let (_, value) = message.headers_raw().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// What the message itself says.

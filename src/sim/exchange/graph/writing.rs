@@ -3,7 +3,6 @@
 use axum::http::header;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use mail_builder::{MessageBuilder, headers::address::Address};
 use serde_json::{Value, json};
 
 use super::{
@@ -17,15 +16,16 @@ use super::{
 
 impl Call {
     pub(super) fn create(&self, mailbox: u32, ask: &Ask) -> Result<Reply, Refusal> {
-        let (raw, bcc) = if is_mime(ask) {
+        let ((raw, bcc), parts) = if is_mime(ask) {
             let raw = decode(ask)?;
             if raw.len() > self.shared.limits.graph_mime_bytes {
                 // As reported of the real one: a success that is none.
                 return Ok(Reply::json(200, &json!({})));
             }
-            (raw, Vec::new())
+            ((raw, Vec::new()), None)
         } else {
-            self.compose(mailbox, &ask.json()?)?
+            let message = ask.json()?;
+            (self.compose(mailbox, &message)?, Some(message))
         };
         let now = self.shared.now();
         let flags = Flags { read: true, draft: true };
@@ -36,6 +36,9 @@ impl Call {
             held.set_bcc(serial, bcc);
             held.item(serial).cloned().ok_or_else(Refusal::not_found)?
         };
+        if let Some(message) = parts {
+            self.remember_parts(mailbox, &item, message);
+        }
         Ok(Reply::json(
             201,
             &self.message_json(mailbox, &item, &Wanted::default(), ask.immutable()),
@@ -65,9 +68,11 @@ impl Call {
     pub(super) fn delete(&self, mailbox: u32, id: &str) -> Result<Reply, Refusal> {
         let item = self.find_item(mailbox, id)?;
         let now = self.shared.now();
-        if let Some(held) = self.shared.world().mailbox_mut(mailbox) {
+        let mut world = self.shared.world();
+        if let Some(held) = world.mailbox_mut(mailbox) {
             held.remove(item.serial, now);
         }
+        world.composing.end(mailbox, &item);
         Ok(Reply::empty(204))
     }
 
@@ -95,9 +100,11 @@ impl Call {
         let corrupt = |_| Refusal::new(500, "ErrorItemCorrupt", "The item is corrupt.");
         let raw = draft.raw.read(u64::MAX).map_err(corrupt)?;
         let (now, may_send_as) = (self.shared.now(), |owner| self.caller.may_send_as(owner));
-        self.shared.send(mailbox, raw, draft.bcc, now, may_send_as, |held, complete| {
-            held.keep_sent(draft.serial, Raw::Bytes(complete), now);
-        })?;
+        self.shared
+            .send(mailbox, raw, draft.bcc.clone(), now, may_send_as, |held, complete| {
+                held.keep_sent(draft.serial, Raw::Bytes(complete), now);
+            })?;
+        self.shared.world().composing.end(mailbox, &draft);
         Ok(Reply::empty(202))
     }
 
@@ -113,41 +120,6 @@ impl Call {
             held.add(FolderKind::Sent, Raw::Bytes(complete), now, flags, now);
         })?;
         Ok(Reply::empty(202))
-    }
-
-    /// MIME of a message that is given in JSON, and its hidden recipients.
-    fn compose(&self, mailbox: u32, message: &Value) -> Result<(Bytes, Vec<String>), Refusal> {
-        let world = self.shared.world();
-        let own = world.mailbox(mailbox).map(|held| held.address.clone()).unwrap_or_default();
-        drop(world);
-        let from = addresses(&json!([message["from"]])).pop().unwrap_or_else(|| own.clone());
-        let list = |name: &str| {
-            let people = addresses(&message[name]).into_iter();
-            Address::new_list(people.map(|address| Address::new_address(None::<String>, address)).collect())
-        };
-        let content = message["body"]["content"].as_str().unwrap_or_default().to_owned();
-        let mut builder = MessageBuilder::new()
-            .from(Address::new_address(None::<String>, from))
-            .to(list("toRecipients"))
-            .subject(message["subject"].as_str().unwrap_or_default().to_owned())
-            .date(self.shared.now().seconds());
-        if message["ccRecipients"].is_array() {
-            builder = builder.cc(list("ccRecipients"));
-        }
-        let id = self.shared.message_id(&own);
-        builder = builder.message_id(id.trim_matches(['<', '>']).to_owned());
-        builder = if message["body"]["contentType"]
-            .as_str()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case("html"))
-        {
-            builder.html_body(content)
-        } else {
-            builder.text_body(content)
-        };
-        let raw = builder
-            .write_to_vec()
-            .map_err(|_| Refusal::bad_request("The message cannot be made."))?;
-        Ok((raw.into(), addresses(&message["bccRecipients"])))
     }
 }
 
@@ -168,7 +140,7 @@ fn decode(ask: &Ask) -> Result<Bytes, Refusal> {
 }
 
 /// The addresses in a list of recipients.
-fn addresses(list: &Value) -> Vec<String> {
+pub(super) fn addresses(list: &Value) -> Vec<String> {
     let one = |one: &Value| one["emailAddress"]["address"].as_str().map(str::to_owned);
     list.as_array().into_iter().flatten().filter_map(one).collect()
 }
