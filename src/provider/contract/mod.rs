@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `reading` | folders, changes, whole messages |
 //! | `faults` | what faults of a server are taken for |
+//! | `complete` | after any fault at any operation, all is read in the end |
 //! | `push` | who waits is woken |
 //! | `sending` | messages the other way |
 
+mod complete;
 mod faults;
 mod push;
 mod reading;
