@@ -363,6 +363,8 @@ impl fmt::Debug for Exchange {
 pub struct Listed {
     /// Its id; another one after every move.
     pub id: String,
+    /// Its immutable id over Graph.
+    pub immutable_id: String,
     /// When the mailbox received it.
     pub received: Timestamp,
     /// Its length in bytes.
@@ -543,6 +545,7 @@ impl Exchange {
             .filter_map(|serial| mailbox.item(serial))
             .map(|item| Listed {
                 id: shared.ids.item(index, item.serial),
+                immutable_id: graph::immutable_id(shared, index, item),
                 received: item.received,
                 size: item.raw.size(),
                 read: item.read,

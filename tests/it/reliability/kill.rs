@@ -11,12 +11,18 @@ use std::{
 
 use mailagent::{
     app::{self, Surroundings},
-    config::{self, Config, Flag},
-    domain::{Clock, Scope, SystemClock},
+    config::{self, Config},
+    crypto::Secret,
+    domain::{AgentKind, AuthenticationMethod, Clock, LoginSource, Scope, SystemClock, TenantChoices},
     lifecycle::Lifecycle,
-    ops::Ops,
+    ops::{
+        Ops,
+        login::{self, Answered, CALLBACK, Completer},
+        settings::{self, SettingsPatch},
+    },
     sim::{
         MimeMode,
+        entra::Entra,
         exchange::{Exchange, FolderKind},
     },
 };
@@ -33,10 +39,15 @@ use crate::harness::{Engine, PATIENCE, PostgresDatabase, TENANT, USER, eventuall
 
 /// The mailbox that is swept.
 const MAILBOX: &str = "service@example.com";
+/// The service at the platform where people log in: id and secret.
+const APP: &str = "mailagent";
+/// Messages in a request over Graph.
+const BATCH: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_fifty_times_during_a_sweep() {
     let plan = Plan {
+        protocol: AgentKind::ExchangeEws,
         engine: Engine::Sqlite,
         // The server makes the MIME of a message anew each time.
         mode: MimeMode::Rebuild,
@@ -50,6 +61,7 @@ async fn killed_fifty_times_during_a_sweep() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_ten_times_during_a_sweep_into_postgresql() {
     let plan = Plan {
+        protocol: AgentKind::ExchangeEws,
         engine: Engine::Postgres,
         mode: MimeMode::KeepBytes,
         rounds: 10,
@@ -59,7 +71,21 @@ async fn killed_ten_times_during_a_sweep_into_postgresql() {
     plan.run().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_twenty_five_times_during_a_sweep_over_graph() {
+    let plan = Plan {
+        protocol: AgentKind::ExchangeGraph,
+        engine: Engine::Sqlite,
+        mode: MimeMode::Rebuild,
+        rounds: 25,
+        messages: 1000,
+        seed: 3,
+    };
+    plan.run().await;
+}
+
 struct Plan {
+    protocol: AgentKind,
     engine: Engine,
     mode: MimeMode,
     rounds: usize,
@@ -90,8 +116,9 @@ impl Moment {
     /// Waits for it, though not for ever: the process may have less to do.
     async fn come(&self, exchange: &Exchange, data: &Path) {
         let requests = exchange.requests().len();
-        let fetches = exchange.count("GetItem");
-        let fetched = |count: u64| until(move || exchange.count("GetItem") >= fetches + count);
+        let now = || exchange.count("GetItem") + exchange.count("graph/value").div_ceil(BATCH);
+        let fetches = now();
+        let fetched = |count: u64| until(move || now() >= fetches + count);
         let then = match self {
             Self::After(then) => {
                 until(|| exchange.requests().len() > requests).await;
@@ -140,10 +167,13 @@ impl Plan {
             Engine::Postgres => Some(PostgresDatabase::create().await),
         };
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let service = Service::new(folder.path().join("data"), database.as_ref().map(PostgresDatabase::url));
+        let entra = Entra::builder().start().await.expect("a port is free");
+        let service = Service::new(folder.path().join("data"), database.as_ref().map(PostgresDatabase::url), &entra);
+        let platform = entra.clone();
         let exchange = Exchange::builder()
             .mode(self.mode)
             .seed(self.seed)
+            .tokens(Arc::new(move |token| platform.identify(token)))
             .start()
             .await
             .expect("a port is free");
@@ -151,7 +181,15 @@ impl Plan {
         // Looks at the database from outside, so that a dead process can be judged too.
         let ops = service.open().await;
         sample::fill(&ops).await;
-        let agent = sample::create_agent(&ops, &exchange, MAILBOX).await;
+        let agent = match self.protocol {
+            AgentKind::ExchangeGraph => {
+                use_logins(&ops).await;
+                let agent = sample::create_agent_over(&ops, &exchange, MAILBOX, self.protocol).await;
+                log_in(&ops, &service, &entra, &agent).await;
+                agent
+            }
+            AgentKind::ExchangeEws | AgentKind::Smtp => sample::create_agent(&ops, &exchange, MAILBOX).await,
+        };
         let seen: Arc<Mutex<Vec<Match>>> = Arc::default();
 
         let all = sample::samples(self.messages, "kill", self.seed);
@@ -275,6 +313,39 @@ impl Plan {
     }
 }
 
+/// Lets people log in by OAuth, which Graph wants.
+async fn use_logins(ops: &Ops) {
+    let patch = SettingsPatch {
+        wanted: TenantChoices {
+            authentication_method: AuthenticationMethod::Modern,
+            ..TenantChoices::default()
+        },
+        fields: vec!["authentication_method"],
+        violations: Vec::new(),
+    };
+    settings::update(ops, &sample::admin(), "", patch)
+        .await
+        .expect("the settings are changed");
+}
+
+/// Logs in to an agent's mailbox, as a person does whose browser comes back to the service.
+async fn log_in(ops: &Ops, service: &Service, entra: &Entra, agent: &str) {
+    entra.add_directory("directory", &["example.com"]);
+    entra.add_user(MAILBOX);
+    entra.add_app(APP, APP, &[&format!("{}{CALLBACK}", service.url())]);
+    let admin = sample::admin();
+    let source = LoginSource::Agent(agent.to_owned());
+    let begun = login::begin(ops, &admin, &source, "", "").await.expect("the login begins");
+    let back = entra.sign_in(&begun.url, &begun.account).expect("the page takes the account");
+    let told = |name: &str| {
+        let found = back.query_pairs().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.into_owned()).expect("the platform sends it along")
+    };
+    let code = Answered::Code(Secret::new(told("code")));
+    let done = login::complete(ops, Completer::Browser, &told("state"), code).await;
+    done.expect("the login is completed");
+}
+
 /// Follows the matches for ever; the client resumes with its last cursor by itself.
 async fn watch(url: String, token: String, seen: Arc<Mutex<Vec<Match>>>) {
     let mut clients = connect(&url, &token).await.expect("the service answers");
@@ -321,12 +392,13 @@ async fn handled_items(url: &str) -> i64 {
 struct Service {
     data: PathBuf,
     address: SocketAddr,
-    settings: Vec<(&'static str, String)>,
+    /// The variables of its process.
+    environment: Vec<(String, String)>,
     config: Config,
 }
 
 impl Service {
-    fn new(data: PathBuf, postgres: Option<&str>) -> Self {
+    fn new(data: PathBuf, postgres: Option<&str>, entra: &Entra) -> Self {
         // A port that is free now; it stays the service's through all its lives.
         let address = free_address();
         let mut settings = vec![
@@ -337,19 +409,22 @@ impl Service {
             ("exchange.poll_interval", "200ms".to_owned()),
             ("exchange.max_backoff", "200ms".to_owned()),
             ("events.bookmark_interval", "100ms".to_owned()),
+            ("oauth.providers.0.name", "platform".to_owned()),
+            ("oauth.providers.0.preset", "microsoft".to_owned()),
+            ("oauth.providers.0.client_id", APP.to_owned()),
+            ("oauth.providers.0.client_secret", APP.to_owned()),
+            ("oauth.providers.0.authority", entra.authority().into()),
+            ("oauth.providers.0.graph_url", entra.graph().into()),
+            ("oauth.providers.0.hosts", "127.0.0.1".to_owned()),
         ];
         settings.extend(postgres.map(|url| ("database.url", url.to_owned())));
-        let flag = |(key, value): &(&'static str, String)| Flag {
-            key,
-            value: value.clone(),
-            name: key,
-        };
-        let flags: Vec<Flag> = settings.iter().map(flag).collect();
-        let config = config::load(None, [], &flags).unwrap_or_else(|errors| panic!("{errors}"));
+        let variable = |(key, value): (&str, String)| (format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__")), value);
+        let environment: Vec<(String, String)> = settings.into_iter().map(variable).collect();
+        let config = config::load(None, environment.clone(), &[]).unwrap_or_else(|errors| panic!("{errors}"));
         Self {
             data,
             address,
-            settings,
+            environment,
             config,
         }
     }
@@ -372,11 +447,8 @@ impl Service {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAILAGENT_")) {
             command.env_remove(name);
         }
-        for (key, value) in &self.settings {
-            let name = format!("MAILAGENT_{}", key.to_uppercase().replace('.', "__"));
-            command.env(name, value);
-        }
         command
+            .envs(self.environment.clone())
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -314,7 +314,11 @@ pub async fn archived(ops: &Ops) -> Vec<Message> {
 pub async fn missing(ops: &Ops, exchange: &Exchange, address: &str) -> usize {
     let handled: BTreeSet<String> = outcomes(ops).await.into_iter().map(|outcome| outcome.source_id).collect();
     let items = exchange.items(address, FolderKind::Inbox);
-    items.iter().filter(|item| !handled.contains(&item.id)).count()
+    let is_handled = |id: &String| handled.contains(id);
+    items
+        .iter()
+        .filter(|item| !is_handled(&item.id) && !is_handled(&item.immutable_id))
+        .count()
 }
 
 /// Checks the end state: one note per message and case, one archived copy per message that can be read back, one outcome per item.

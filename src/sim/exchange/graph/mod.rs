@@ -36,6 +36,7 @@ use serde_json::{Value, json};
 use self::{ask::Ask, callers::Caller, resources::random_id};
 pub(super) use self::{
     composing::Composing,
+    resources::immutable_id,
     subscriptions::{Hook, tell_lifecycle},
 };
 use super::{

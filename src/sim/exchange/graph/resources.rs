@@ -98,6 +98,11 @@ impl Wanted {
     }
 }
 
+/// The id of an item that survives moves.
+pub(in super::super) fn immutable_id(shared: &Shared, mailbox: u32, item: &Item) -> String {
+    for_urls(&shared.ids.origin(mailbox, item.origin))
+}
+
 impl Call {
     /// The id of an item, as the client wants ids.
     pub(super) fn item_id(&self, mailbox: u32, serial: u64, origin: u64, immutable: bool) -> String {
