@@ -23,8 +23,12 @@ const FETCH: usize = 20;
 const FETCH_BYTES: u64 = 8 << 20;
 /// Fetches under way at once, so that the next one runs while this one is stored.
 const FETCHES: usize = 2;
-/// Fetches whose messages are stored in one transaction, when that many have arrived.
-const GATHERED: usize = 5;
+/// Messages that are stored in one transaction, and bytes of them, as far as there are so many: small transactions cost the most of a long
+/// history.
+const STORED: usize = 200;
+const STORED_BYTES: u64 = 8 << 20;
+/// Fetches that are waiting for it.
+const WAITING: usize = 5;
 
 /// Reads one folder of a mailbox.
 pub(super) struct FolderReader<'a> {
@@ -143,9 +147,8 @@ impl<'a> FolderReader<'a> {
         let count = chunks.len();
         let mut fetches = stream::iter(chunks)
             .map(move |ids| fetch(ops, tenant, source, ids, purpose.clone()))
-            .buffered(FETCHES)
-            .enumerate();
-        let (sender, mut receiver) = mpsc::channel(GATHERED);
+            .buffered(FETCHES);
+        let (sender, mut receiver) = mpsc::channel(WAITING);
         let fetching = async move {
             while let Some(fetched) = fetches.next().await {
                 // An error means that nothing more is wanted.
@@ -155,33 +158,30 @@ impl<'a> FolderReader<'a> {
             }
             Ok(())
         };
-        // What arrives while a transaction runs goes into the next one together: small ones cost the most of a long history.
         let storing = async {
-            let mut arrived = Vec::new();
-            while receiver.recv_many(&mut arrived, GATHERED).await > 0 {
-                let (mut items, mut state, mut fault) = (Vec::new(), self.position.state.clone(), None);
-                for (index, fetched) in arrived.drain(..) {
-                    match fetched {
-                        Ok(more) => items.extend(more),
-                        Err(error) => {
-                            fault = Some(error);
-                            break;
-                        }
+            let (mut gathered, mut weight, mut done) = (Vec::new(), 0, 0);
+            loop {
+                let over = match receiver.recv().await {
+                    Some(Ok(items)) => {
+                        done += 1;
+                        weight += items.iter().map(intake::Item::weight).sum::<u64>();
+                        gathered.extend(items);
+                        None
                     }
-                    // The position moves only with the last message of the page.
-                    if index + 1 == count {
-                        state.clone_from(&end);
-                    }
-                }
-                if !items.is_empty() {
-                    self.commit(items, state, progress).await?;
+                    Some(Err(fault)) => Some(Err(fault)),
+                    None => Some(Ok(())),
+                };
+                if !gathered.is_empty() && (over.is_some() || gathered.len() >= STORED || weight >= STORED_BYTES) {
+                    // The position moves only with the last message.
+                    let state = if done == count { end.clone() } else { self.position.state.clone() };
+                    self.commit(std::mem::take(&mut gathered), state, progress).await?;
                     report(*progress);
+                    weight = 0;
                 }
-                if let Some(fault) = fault {
-                    return Err(fault);
+                if let Some(over) = over {
+                    return over;
                 }
             }
-            Ok(())
         };
         tokio::try_join!(fetching, storing)?;
         Ok(())

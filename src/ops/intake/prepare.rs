@@ -36,6 +36,13 @@ pub struct Item {
     pub content: Option<Prepared>,
 }
 
+impl Item {
+    /// How many bytes it was made of.
+    pub fn weight(&self) -> u64 {
+        self.content.as_ref().map_or(0, |content| content.size)
+    }
+}
+
 /// A message that was read.
 #[derive(Debug)]
 pub struct Prepared {

@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 
 use self::push::Receiver;
 use super::{
-    AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, EndpointRules, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched, Folder,
-    FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
+    AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, EndpointRules, ExchangeLogin, ExchangeMailbox,
+    ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
     net::{Network, NetworkConfig},
 };
 use crate::{

@@ -18,8 +18,8 @@ use crate::{
     provider::{ChangePage, ErrorClass, Folder, FolderRole, ItemId},
 };
 
-/// Messages on a page. Rows are short, as only ids, times and sizes are asked for.
-const PAGE: &str = "odata.maxpagesize=200";
+/// Messages on a page; the server may give fewer. Rows are short, as only ids, times and sizes are asked for.
+const PAGE: &str = "odata.maxpagesize=500";
 /// What is asked for; the size is a property of MAPI (PR_MESSAGE_SIZE).
 pub(super) const SIZE: &str = "singleValueExtendedProperties($filter=id eq 'Integer 0xe08')";
 
