@@ -28,6 +28,7 @@ enum Leaves {
 fn faults(protocol: ExchangeProtocol) -> Vec<(FaultKind, Leaves)> {
     let http = |status| FaultKind::Http { status, retry_after: None };
     let mut faults: Vec<(FaultKind, Leaves)> = [
+        http(401),
         http(429),
         http(500),
         http(502),

@@ -93,7 +93,7 @@ fn long_message() -> OutgoingMessage {
         .from(("Anna M\u{fc}ller", ANNA))
         .to(vec![("Bert", "bert@corp.test")])
         .cc("dora@corp.test")
-        .subject("Re: Angebot f\u{fc}r Sie")
+        .subject("Re: Angebot f\u{fc}r Herrn M\u{fc}ller")
         .message_id("out@corp.test")
         .in_reply_to("2@oak.test")
         .references(vec!["0@oak.test", "1@oak.test", "2@oak.test"])

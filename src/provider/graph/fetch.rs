@@ -175,7 +175,8 @@ impl Fetch<'_> {
         Ok(places.into_iter().zip(fetched).collect())
     }
 
-    /// Messages in one request. Those that were refused for now, or whose part makes no sense, are asked for again by themselves.
+    /// Messages in one request. Those that were refused for now or with the token, or whose part makes no sense, are asked for again by
+    /// themselves.
     async fn together(&self, ids: &[&ItemId]) -> Result<Vec<Fetched>, Fault> {
         let user = self.transport.user_path();
         let requests = ids.iter().enumerate().map(|(number, id)| {
@@ -205,7 +206,9 @@ impl Fetch<'_> {
             let part = parts.remove(&number.to_string());
             fetched.push(match part.map(|part| self.part(id, part)) {
                 Some(Ok(message)) => message,
-                Some(Err(fault)) if fault.meaning.is_some_and(|meaning| meaning != Meaning::Wait) => self.settle(id, fault).await?,
+                Some(Err(fault)) if !matches!(fault.meaning, None | Some(Meaning::Wait | Meaning::TokenRefused)) => {
+                    self.settle(id, fault).await?
+                }
                 Some(Err(_)) | None => self.one(id).await?,
             });
         }

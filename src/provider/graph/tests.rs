@@ -71,8 +71,12 @@ impl Server {
     }
 
     fn source(&self) -> GraphSource {
+        Self::source_at(self.url.clone())
+    }
+
+    fn source_at(endpoint: Url) -> GraphSource {
         GraphSource::new(GraphConfig {
-            endpoint: self.url.clone(),
+            endpoint,
             tokens: Arc::new(Tokens),
             mailbox: None,
             timeout: Duration::from_secs(5),
@@ -267,4 +271,32 @@ async fn an_upload_that_leads_elsewhere_is_not_followed() {
         );
     }
     assert_eq!(elsewhere.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn uploads_go_to_hosts_of_the_same_cloud_only() {
+    let leads = |endpoint: &str, link: &str| {
+        let source = Server::source_at(Url::parse(endpoint).unwrap());
+        source.transport.client_for(link).is_ok()
+    };
+    let (graph, china) = ("https://graph.microsoft.com/v1.0", "https://microsoftgraph.chinacloudapi.cn/v1.0");
+    for (endpoint, link, expected) in [
+        (
+            graph,
+            "https://outlook.office.com/api/v2.0/Users('a')/AttachmentSessions('b')?authtoken=c",
+            true,
+        ),
+        (graph, "https://outlook.office365.com/api", true),
+        (graph, "https://graph.microsoft.com/upload", true),
+        (china, "https://partner.outlook.cn/api", true),
+        (china, "https://outlook.office.com/api", false),
+        (graph, "https://partner.outlook.cn/api", false),
+        (graph, "http://outlook.office.com/api", false),
+        (graph, "https://outlook.office.com:8443/api", false),
+        (graph, "https://a:b@outlook.office.com/api", false),
+        (graph, "https://outlook.office.com.evil.example/api", false),
+        (graph, "https://evil.example/outlook.office.com", false),
+    ] {
+        assert_eq!(leads(endpoint, link), expected, "{endpoint} {link}");
+    }
 }
