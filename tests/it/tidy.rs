@@ -84,7 +84,7 @@ fn code_of(text: &str) -> String {
 }
 
 fn is_test(path: &str) -> bool {
-    path.ends_with("tests.rs") || path.contains("/tests/")
+    path.ends_with("tests.rs") || path.contains("/tests/") || path.starts_with("provider/contract/")
 }
 
 /// Whether the code names a crate or a path, as a whole word.
