@@ -89,7 +89,7 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
 /// An answer with text and HTML, an image in it and two files, together over 5 MB.
 fn long_message() -> OutgoingMessage {
     let html = "<p>Gr\u{fc}\u{df}e <img src=\"cid:logo@corp.test\"></p>";
-    let builder = mail_builder::MessageBuilder::new()
+    let mut builder = mail_builder::MessageBuilder::new()
         .from(("Anna M\u{fc}ller", ANNA))
         .to(vec![("Bert", "bert@corp.test")])
         .cc("dora@corp.test")
@@ -105,6 +105,11 @@ fn long_message() -> OutgoingMessage {
         .inline("image/png", "logo@corp.test", noise(30_000, 1))
         .attachment("application/pdf", "offer.pdf", noise(4_100_000, 2))
         .attachment("text/csv", "pr\u{e4}mie.csv", b"a;b\n1;2\n".to_vec());
+    // More than a draft takes as what they are.
+    for number in 0..6 {
+        let value = mail_builder::headers::raw::Raw::new(format!("{number}"));
+        builder = builder.header(format!("X-Trace-{number}"), value);
+    }
     OutgoingMessage {
         sender: ANNA.to_owned(),
         recipients: ["bert@corp.test", "dora@corp.test", "cara@corp.test"].map(str::to_owned).to_vec(),
