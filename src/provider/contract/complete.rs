@@ -79,8 +79,8 @@ fn faults(protocol: ExchangeProtocol) -> Vec<(FaultKind, Leaves)> {
 /// The operations by which a mailbox is read; the last ones only with push.
 fn operations(protocol: ExchangeProtocol) -> &'static [&'static str] {
     match protocol {
-        ExchangeProtocol::Ews => &["GetFolder", "SyncFolderItems", "GetItem", "Subscribe", "GetStreamingEvents"],
-        ExchangeProtocol::Graph => &["graph/folder", "graph/delta", "graph/value", "graph/post subscription"],
+        ExchangeProtocol::Ews => &["FindFolder", "SyncFolderItems", "GetItem", "Subscribe", "GetStreamingEvents"],
+        ExchangeProtocol::Graph => &["graph/folders", "graph/delta", "graph/value", "graph/post subscription"],
     }
 }
 

@@ -470,10 +470,10 @@ pub struct ExchangeSettings {
     /// Whether a password is stored.
     #[prost(bool, tag = "5")]
     pub password_set: bool,
-    /// Whether its inbox is swept for messages about a case.
+    /// Whether it is swept for messages about a case: its inbox, and what people or rules filed in other folders since the agent was created.
     #[prost(bool, tag = "6")]
     pub case_sweep: bool,
-    /// Whether its mail is archived. Seen and set only with the scope `archive.configure`; absent otherwise.
+    /// Whether its mail is archived, that of all folders but drafts, outbox and junk. Seen and set only with the scope `archive.configure`; absent otherwise.
     #[prost(bool, optional, tag = "7")]
     pub archive: ::core::option::Option<bool>,
     /// What the sweep does beside making notes. Options in it need `case_sweep` and the tenant's storage acknowledgement.

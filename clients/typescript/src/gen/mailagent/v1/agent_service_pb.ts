@@ -248,14 +248,14 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   passwordSet: boolean;
 
   /**
-   * Whether its inbox is swept for messages about a case.
+   * Whether it is swept for messages about a case: its inbox, and what people or rules filed in other folders since the agent was created.
    *
    * @generated from field: bool case_sweep = 6;
    */
   caseSweep: boolean;
 
   /**
-   * Whether its mail is archived. Seen and set only with the scope `archive.configure`; absent otherwise.
+   * Whether its mail is archived, that of all folders but drafts, outbox and junk. Seen and set only with the scope `archive.configure`; absent otherwise.
    *
    * @generated from field: optional bool archive = 7;
    */
