@@ -15,6 +15,7 @@ enum Kind {
     SyncState = 4,
     Subscription = 5,
     Origin = 6,
+    Occurrence = 7,
 }
 
 impl Kind {
@@ -22,6 +23,7 @@ impl Kind {
     fn padding(self) -> u64 {
         match self {
             Self::Item | Self::Origin => 11,
+            Self::Occurrence => 10,
             Self::Folder => 8,
             Self::Subscription => 2,
             Self::ChangeKey | Self::SyncState => 0,
@@ -73,6 +75,16 @@ impl Ids {
     pub(super) fn read_origin(self, text: &str) -> Option<(u32, u64)> {
         let [mailbox, origin] = self.read(Kind::Origin, text)?;
         Some((u32::try_from(mailbox).ok()?, origin))
+    }
+
+    /// The id of an occurrence of a series, by its number.
+    pub(super) fn occurrence(self, mailbox: u32, serial: u64, index: u32) -> String {
+        self.write(Kind::Occurrence, &[u64::from(mailbox), serial, u64::from(index)])
+    }
+
+    pub(super) fn read_occurrence(self, text: &str) -> Option<(u32, u64, u32)> {
+        let [mailbox, serial, index] = self.read(Kind::Occurrence, text)?;
+        Some((u32::try_from(mailbox).ok()?, serial, u32::try_from(index).ok()?))
     }
 
     pub(super) fn folder(self, mailbox: u32, folder: u32) -> String {

@@ -5,7 +5,7 @@ use super::{
     folders::View,
     ids::SyncState,
     operations::{Call, Entry, Failure},
-    properties::{ItemShape, message_id, write_id, write_message},
+    properties::{ItemShape, message_id, write_id},
     world::{ChangeKind, ChangePage, FolderKind, Item, World},
     xml::{Element, Xml},
 };
@@ -44,7 +44,7 @@ impl Call {
                         (kind, Some(item)) => {
                             let element = if kind == ChangeKind::Create { "t:Create" } else { "t:Update" };
                             xml.wrap(element, |xml| {
-                                if let Err(failure) = write_message(xml, &self.shared, &shape, mailbox, item) {
+                                if let Err(failure) = self.write_item(xml, &shape, mailbox, item) {
                                     outcome = Err(failure);
                                 }
                             })
@@ -85,6 +85,9 @@ impl Call {
     }
 
     pub(super) fn find_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
+        if let Some(view) = request.child("CalendarView") {
+            return self.calendar_view(request, view);
+        }
         let shape = ItemShape::read(request, false);
         let view = View::read(request.child("IndexedPageItemView"), "MaxEntriesReturned");
         let max = view.max.min(self.shared.limits.find_page);
@@ -122,7 +125,7 @@ impl Call {
             view.root(&mut xml, total, items.len(), |xml| {
                 xml.wrap("t:Items", |xml| {
                     for item in &items {
-                        if let Err(failure) = write_message(xml, &self.shared, &shape, mailbox, item) {
+                        if let Err(failure) = self.write_item(xml, &shape, mailbox, item) {
                             outcome = Err(failure);
                         }
                     }
@@ -135,6 +138,9 @@ impl Call {
     pub(super) fn get_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
         let shape = ItemShape::read(request, true);
         Ok(self.batch(item_ids(request), |id| {
+            if let Some(instance) = self.get_instance(&shape, id) {
+                return instance;
+            }
             let (mailbox, serial) = self.item_id(id)?;
             let item = {
                 let world = self.shared.world();
@@ -146,7 +152,7 @@ impl Call {
             };
             let mut xml = Xml::new();
             let mut outcome = Ok(());
-            xml.wrap("m:Items", |xml| outcome = write_message(xml, &self.shared, &shape, mailbox, &item));
+            xml.wrap("m:Items", |xml| outcome = self.write_item(xml, &shape, mailbox, &item));
             outcome.map(|()| xml)
         }))
     }
@@ -155,6 +161,9 @@ impl Call {
         let to_bin = request.attribute("DeleteType") == Some("MoveToDeletedItems");
         let now = self.shared.now();
         Ok(self.batch(item_ids(request), |id| {
+            if let Some(done) = self.delete_appointment(request, id) {
+                return done;
+            }
             let (mailbox, serial) = self.item_id(id)?;
             let mut world = self.shared.world();
             let held = world.mailbox_mut(mailbox).ok_or_else(Failure::item_not_found)?;
@@ -181,7 +190,11 @@ impl Call {
             }
             let held = world.mailbox_mut(mailbox).ok_or_else(Failure::item_not_found)?;
             let moved = held.relocate(serial, folder, now).ok_or_else(Failure::item_not_found)?;
-            Ok(self.one_id(mailbox, moved, 1))
+            let element = match held.appointment(moved) {
+                Some(_) => "t:CalendarItem",
+                None => "t:Message",
+            };
+            Ok(self.one_item(element, mailbox, moved, 1))
         }))
     }
 
@@ -193,6 +206,9 @@ impl Call {
             .unwrap_or_default();
         let now = self.shared.now();
         Ok(self.batch(changes, |change| {
+            if let Some(updated) = self.update_appointment(request, change) {
+                return updated;
+            }
             let id = change.child("ItemId").ok_or_else(Failure::item_not_found)?;
             let (mailbox, serial) = self.item_id(id)?;
             let read = read_flag(change)?;
@@ -229,9 +245,14 @@ impl Call {
 
     /// `Items` with one message that only has its id.
     pub(super) fn one_id(&self, mailbox: u32, serial: u64, version: u64) -> Xml {
+        self.one_item("t:Message", mailbox, serial, version)
+    }
+
+    /// The same with an item of this element.
+    pub(super) fn one_item(&self, element: &str, mailbox: u32, serial: u64, version: u64) -> Xml {
         let mut xml = Xml::new();
         xml.wrap("m:Items", |xml| {
-            xml.wrap("t:Message", |xml| write_id(xml, "t:ItemId", &self.shared, mailbox, serial, version));
+            xml.wrap(element, |xml| write_id(xml, "t:ItemId", &self.shared, mailbox, serial, version));
         });
         xml
     }

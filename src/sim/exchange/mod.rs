@@ -2,8 +2,8 @@
 //! mailboxes.
 //!
 //! It holds mailboxes whose messages may stay in files, keeps real sync states over per-folder change logs, streams notifications, sends
-//! mail among its own mailboxes, refuses what the published schema refuses, enforces Exchange's limits, and shows scripted faults.
-//! Calendars are there but empty. From the seed follow all ids and all rebuilt messages.
+//! mail among its own mailboxes, keeps appointments, refuses what the published schema refuses, enforces Exchange's limits, and shows scripted
+//! faults. From the seed follow all ids and all rebuilt messages.
 //!
 //! | module | holds |
 //! |---|---|
@@ -14,11 +14,13 @@
 //! | `xml`, `schema` | requests in, answers out, what is a valid request |
 //! | `listener`, `http` | connections, authentication, limits, scripted faults |
 //! | `operations`, `folders`, `items`, `properties`, `send`, `streaming` | what each operation does |
+//! | `calendar` | appointments |
 //! | `graph` | Microsoft Graph |
 //! | `autodiscover` | where EWS is, for those who ask |
 //! | `faults` | the script of faults and the record of requests |
 
 mod autodiscover;
+mod calendar;
 mod faults;
 mod folders;
 mod graph;

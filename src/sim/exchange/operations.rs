@@ -127,6 +127,12 @@ impl Call {
             .expect("a call is only made of an envelope with an operation")
     }
 
+    /// The Windows id of the time zone that the request is made in.
+    pub(super) fn time_zone(&self) -> &str {
+        let zone = self.envelope.at(&["Header", "TimeZoneContext", "TimeZoneDefinition"]);
+        zone.and_then(|zone| zone.attribute("Id")).unwrap_or("UTC")
+    }
+
     /// Carries the operation out.
     pub(super) fn execute(&self) -> Answer {
         let operation = self.operation();

@@ -76,6 +76,12 @@ pub(super) struct ItemShape {
     html: bool,
     wanted: Vec<&'static str>,
     need: Need,
+    base: Option<String>,
+    fields: HashSet<String>,
+    /// Whether everything may be given out.
+    pub(super) full: bool,
+    /// Extended properties that are asked for: what names them.
+    pub(super) extended: Vec<Vec<(String, String)>>,
 }
 
 impl ItemShape {
@@ -99,8 +105,30 @@ impl ItemShape {
             html: text("BodyType") == Some("HTML"),
             need: wanted.iter().map(|(_, need)| *need).max().unwrap_or(Need::Nothing),
             wanted: wanted.into_iter().map(|(uri, _)| *uri).collect(),
+            extended: shape.map(extended_uris).unwrap_or_default(),
+            base: base.map(str::to_owned),
+            fields,
+            full,
         }
     }
+
+    /// Whether a property is asked for, by name or with others.
+    pub(super) fn wants(&self, uri: &str, in_default: bool) -> bool {
+        let with_others = match self.base.as_deref() {
+            Some("AllProperties") => true,
+            Some("Default") => in_default,
+            _ => false,
+        };
+        with_others || self.fields.contains(uri)
+    }
+}
+
+/// What names the extended properties that a shape adds.
+fn extended_uris(shape: &Element) -> Vec<Vec<(String, String)>> {
+    let uris = shape.child("AdditionalProperties").into_iter().flat_map(|list| &list.children);
+    uris.filter(|uri| uri.name == "ExtendedFieldURI")
+        .map(|uri| uri.attributes().to_vec())
+        .collect()
 }
 
 /// Writes a message with what is asked for.

@@ -1,4 +1,4 @@
-//! CreateItem and SendItem: drafts, imported messages, and mail that is sent to the mailboxes here.
+//! CreateItem and SendItem: drafts, imported messages, and mail that is sent to the mailboxes here. Appointments are made in `calendar`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use mail_builder::{
 use mail_parser::{HeaderName, Message};
 
 use super::{
-    Shared,
+    Shared, calendar,
     items::item_ids,
     operations::{Call, Entry, Failure},
     raw::Raw,
@@ -33,9 +33,17 @@ impl Call {
         }
         let items = request.child("Items").map(|items| items.children.as_slice()).unwrap_or_default();
         let saved_in = request.child("SavedItemFolderId");
+        for item in items.iter().filter(|item| item.name == "CalendarItem") {
+            calendar::check_order(item)?;
+        }
         Ok(self.batch(items, |item| {
-            if item.name != "Message" {
-                return Err(Failure::new("ErrorInvalidRequest", "The simulator creates messages only."));
+            match item.name.as_str() {
+                "Message" => {}
+                "CalendarItem" => return self.create_appointment(request, item),
+                _ => {
+                    let text = "The simulator creates messages and appointments only.";
+                    return Err(Failure::new("ErrorInvalidRequest", text));
+                }
             }
             let (mailbox, folder) = match saved_in {
                 Some(_) => self.folder_in(&self.shared.world(), saved_in)?,

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 
 mod affinity;
+mod calendar;
 
 use super::{
     Builder, Exchange, Fault, FaultKind, FolderKind, Limits,

@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    calendar::Appointment,
     graph::{Composing, Hook},
     ids::{Place, SyncState},
     raw::Raw,
@@ -40,7 +41,7 @@ pub enum FolderKind {
     Deleted,
     /// Junk mail.
     Junk,
-    /// Appointments; always empty here.
+    /// Appointments.
     Calendar,
     /// One that somebody made; they are counted from 0.
     Made(u32),
@@ -216,6 +217,8 @@ pub(super) struct Mailbox {
     items: HashMap<u64, Item>,
     /// Serials by what they were first.
     by_origin: HashMap<u64, u64>,
+    /// What the items are that are appointments, by what their serials were first.
+    pub(super) appointments: HashMap<u64, Appointment>,
     last_serial: u64,
     pub(super) epoch: u32,
     pub(super) subscriptions: HashMap<u64, Subscription>,
@@ -235,6 +238,7 @@ impl Mailbox {
                 .collect(),
             items: HashMap::new(),
             by_origin: HashMap::new(),
+            appointments: HashMap::new(),
             last_serial: 0,
             epoch: 0,
             subscriptions: HashMap::new(),

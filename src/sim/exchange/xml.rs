@@ -133,6 +133,24 @@ impl Element {
         self.child(name).map(|child| child.text.trim())
     }
 
+    /// All attributes, in order.
+    pub(super) fn attributes(&self) -> &[(String, String)] {
+        &self.attributes
+    }
+
+    /// Writes an element of the types again, with all that is in it.
+    pub(super) fn write(&self, xml: &mut Xml) {
+        let attributes: Vec<(&str, &str)> = self.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        xml.element(&format!("t:{}", self.name), &attributes, |xml| {
+            if self.children.is_empty() {
+                xml.text(&self.text);
+            }
+            for child in &self.children {
+                child.write(xml);
+            }
+        });
+    }
+
     /// Value of an attribute.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -6,6 +6,7 @@
 //! | `callers` | access tokens, and which mailboxes they open |
 //! | `resources` | folders and messages in JSON, ids |
 //! | `reading` | folders, lists, one message, delta |
+//! | `calendar` | appointments, to be read |
 //! | `writing` | drafts, sending, changes |
 //! | `composing` | drafts in parts: attachments, uploads |
 //! | `subscriptions` | calls to those who want to know of changes |
@@ -13,6 +14,7 @@
 //! <https://learn.microsoft.com/graph/api/resources/mail-api-overview>
 
 mod ask;
+mod calendar;
 mod callers;
 mod composing;
 mod reading;
@@ -379,7 +381,8 @@ impl Call {
                 200,
                 &json!({ "value": [{ "id": "calendar", "name": "Calendar", "canEdit": true }] }),
             )),
-            ("GET", ["events" | "calendarView"] | ["calendar", "events" | "calendarView"]) => Ok(Reply::json(200, &json!({ "value": [] }))),
+            ("GET", ["events"] | ["calendar", "events"]) => self.events(mailbox, ask),
+            ("GET", ["calendarView"] | ["calendar", "calendarView"]) => self.calendar_view(mailbox, ask),
             _ => Err(Refusal::new(
                 400,
                 "BadRequest",

@@ -96,7 +96,8 @@ impl Call {
             let held = world.mailbox(mailbox).ok_or_else(Refusal::not_found)?;
             let folders = held.folders().filter(|kind| folder.is_none_or(|folder| folder == *kind));
             let serials = folders.flat_map(|folder| held.newest_first(folder));
-            serials.filter_map(|serial| held.item(serial)).cloned().collect()
+            let messages = serials.filter(|serial| held.appointment(*serial).is_none());
+            messages.filter_map(|serial| held.item(serial)).cloned().collect()
         };
         let only_id = Wanted {
             select: Some(vec!["internetMessageId".to_owned()]),
