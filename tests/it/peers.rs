@@ -102,6 +102,7 @@ async fn judge(sends: usize, peer: impl Fn(&Exchange) -> Command) {
             .unwrap();
         exchange.add_mailbox("anna@example.com", "anna", PASSWORD);
         exchange.grant("anna", "office@example.com");
+        exchange.add_maintenance_account("service", PASSWORD);
         let mut manifest = Vec::new();
         for n in 0..MESSAGES {
             let raw = format!(

@@ -2,7 +2,7 @@
 //
 //     node ews_javascript_check.mjs ENDPOINT LOGIN PASSWORD ADDRESS OTHER_ADDRESS MANIFEST
 //
-// The arguments are those of exchangelib_check.py. Prints one line per step; exits with 1 at the first failure.
+// The arguments are those of exchangelib_check.py, as is the login `service`. Prints one line per step; exits with 1 at the first failure.
 
 import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -19,10 +19,12 @@ function step(text, good = true) {
   if (!good) process.exit(1);
 }
 
-function service() {
+/** A connection of a login, which acts for a mailbox if one is named. */
+function service(user = login, actingFor = null) {
   const made = new ews.ExchangeService(ews.ExchangeVersion.Exchange2016);
-  made.Credentials = new ews.WebCredentials(login, password);
+  made.Credentials = new ews.WebCredentials(user, password);
   made.Url = new ews.Uri(endpoint);
+  if (actingFor !== null) made.ImpersonatedUserId = new ews.ImpersonatedUserId(ews.ConnectingIdType.SmtpAddress, actingFor);
   return made;
 }
 
@@ -60,6 +62,107 @@ async function changes(state, max = 512) {
 }
 
 const kinds = (found) => found.map((change) => ews.ChangeType[change.ChangeType]).join(" ");
+
+async function impersonation() {
+  const acting = [address, otherAddress].map((each) => service("service", each));
+  const inbox = await ews.Folder.Bind(acting[0], WellKnownFolderName.Inbox);
+  step("who may act for a mailbox is at home in it", inbox.TotalCount > 0);
+  const refusal = await ews.Folder.Bind(service(login, otherAddress), WellKnownFolderName.Inbox).then(() => null, (error) => error);
+  step("who may not is refused", refusal?.ResponseCode === ews.ServiceError.ErrorImpersonateUserDenied);
+
+  // One stream for both mailboxes.
+  const connection = new ews.StreamingSubscriptionConnection(acting[0], 1);
+  const subscriptions = [];
+  for (const each of acting) {
+    const subscription = await each.SubscribeToStreamingNotifications([new ews.FolderId(WellKnownFolderName.Inbox)], ews.EventType.Created);
+    connection.AddSubscription(subscription);
+    subscriptions.push(subscription.Id);
+  }
+  const told = new Set();
+  const heard = new Promise((resolve) => {
+    connection.OnNotificationEvent.push((_, notification) => {
+      told.add(notification.Subscription.Id);
+      if (told.size === subscriptions.length) resolve(true);
+    });
+  });
+  connection.OnDisconnect.push(() => {});
+  connection.Open().catch(() => {});
+  for (const each of acting) {
+    const message = new ews.EmailMessage(each);
+    message.Subject = "To be heard";
+    await message.Save(WellKnownFolderName.Inbox);
+  }
+  const late = new Promise((resolve) => setTimeout(() => resolve(false), 20_000).unref());
+  step("one stream tells of both mailboxes", (await Promise.race([heard, late])) && subscriptions.every((id) => told.has(id)));
+  connection.Close();
+}
+
+async function calendar() {
+  const folder = new ews.FolderId(WellKnownFolderName.Calendar);
+  const nobody = ews.SendInvitationsMode.SendToNone;
+  const at = (day, time = "00:00") => new ews.DateTime(`2026-11-${String(day).padStart(2, "0")}T${time}:00Z`);
+  const same = (one, other) => one.TotalMilliSeconds === other.TotalMilliSeconds;
+  const seen = async (from = at(1), to = at(30), max = undefined) => (await exchange.FindAppointments(folder, new ews.CalendarView(from, to, max))).Items;
+  const subjects = (items) => items.map((item) => item.Subject).join(" ");
+  step("the calendar is empty", (await seen()).length === 0);
+
+  // One appointment.
+  const visit = new ews.Appointment(exchange);
+  // This client does not escape what it writes.
+  visit.Subject = "Visit";
+  visit.Body = new ews.MessageBody(ews.BodyType.Text, "With coffee");
+  visit.Location = "Oak";
+  visit.Start = at(23, "09:00");
+  visit.End = at(23, "10:30");
+  visit.LegacyFreeBusyStatus = ews.LegacyFreeBusyStatus.Tentative;
+  visit.ReminderMinutesBeforeStart = 30;
+  await visit.Save(WellKnownFolderName.Calendar, nobody);
+  const got = await ews.Appointment.Bind(exchange, visit.Id);
+  step(`an appointment is kept: ${got.Subject}`, got.Subject === "Visit" && got.Location === "Oak" && got.Body.Text.includes("With coffee"));
+  step(`with its times: ${got.Start} to ${got.End}`, same(got.Start, visit.Start) && same(got.End, visit.End));
+  const { StartTimeZone, EndTimeZone } = ews.AppointmentSchema;
+  const zoned = await ews.Appointment.Bind(exchange, visit.Id, new PropertySet(BasePropertySet.IdOnly, StartTimeZone, EndTimeZone));
+  const zones = [zoned.StartTimeZone?.Id, zoned.EndTimeZone?.Id];
+  step(`and its time zone: ${zones}`, zones.every((zone) => zone === exchange.TimeZone.Id));
+  step("and the rest of it", got.LegacyFreeBusyStatus === ews.LegacyFreeBusyStatus.Tentative && got.ReminderMinutesBeforeStart === 30
+    && got.AppointmentType === ews.AppointmentType.Single && got.ICalUid !== "");
+
+  got.Subject = "Call";
+  got.Location = "Elm";
+  await got.Update(ews.ConflictResolutionMode.AutoResolve, ews.SendInvitationsOrCancellationsMode.SendToNone);
+  const changed = await ews.Appointment.Bind(exchange, visit.Id);
+  step("it is changed, the rest is not", changed.Subject === "Call" && changed.Location === "Elm" && same(changed.Start, visit.Start)
+    && changed.ICalUid === got.ICalUid);
+
+  // A series.
+  const series = new ews.Appointment(exchange);
+  series.Subject = "Round";
+  series.Start = at(2, "09:00");
+  series.End = at(2, "10:00");
+  series.Recurrence = new ews.Recurrence.WeeklyPattern(series.Start, 1, [ews.DayOfTheWeek.Monday, ews.DayOfTheWeek.Wednesday]);
+  series.Recurrence.NumberOfOccurrences = 3;
+  await series.Save(WellKnownFolderName.Calendar, nobody);
+  const all = await seen();
+  step(`a series is spread out: ${subjects(all)}`, subjects(all) === "Round Round Round Call");
+  step("on its days", [at(2, "09:00"), at(4, "09:00"), at(9, "09:00")].every((start, n) => same(all[n].Start, start)));
+  step("a view has a window", subjects(await seen(at(4), at(10))) === "Round Round");
+  step("and a length", subjects(await seen(at(1), at(30), 2)) === "Round Round");
+  const second = await ews.Appointment.BindToOccurrence(exchange, series.Id, 2);
+  step("one is found by its number", same(second.Start, at(4, "09:00")) && second.AppointmentType === ews.AppointmentType.Occurrence);
+  await second.Delete(ews.DeleteMode.HardDelete, ews.SendCancellationsMode.SendToNone);
+  step("and deleted alone", subjects(await seen()) === "Round Round Call");
+
+  // Sync and deletion.
+  const sync = async (state) => exchange.SyncFolderItems(folder, PropertySet.IdOnly, null, 512, ews.SyncFolderItemsScope.NormalItems, state);
+  const first = await sync(null);
+  step(`the sync tells both: ${kinds(first.GetEnumerator())}`, kinds(first.GetEnumerator()) === "Create Create");
+  await changed.Delete(ews.DeleteMode.MoveToDeletedItems, ews.SendCancellationsMode.SendToNone);
+  const master = await ews.Appointment.Bind(exchange, series.Id);
+  await master.Delete(ews.DeleteMode.HardDelete, ews.SendCancellationsMode.SendToNone);
+  step("all are deleted", (await seen()).length === 0);
+  const last = await sync(first.SyncState);
+  step(`the sync tells it: ${kinds(last.GetEnumerator())}`, kinds(last.GetEnumerator()) === "Delete Delete");
+}
 
 async function check() {
   // Folders.
@@ -154,6 +257,9 @@ async function check() {
   // A state that is not one.
   const refusal = await changes("H4sIAAAAAAAEAGNgYAAAAAAA").then(() => null, (error) => error);
   step("a foreign sync state is refused", refusal?.ErrorCode === ews.ServiceError.ErrorInvalidSyncStateData);
+
+  await impersonation();
+  await calendar();
 }
 
 check().then(

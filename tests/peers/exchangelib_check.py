@@ -3,7 +3,8 @@
     exchangelib_check.py ENDPOINT LOGIN PASSWORD ADDRESS OTHER_ADDRESS MANIFEST
 
 MANIFEST is a JSON file: a list of {"message_id": "<...>", "sha256": "hex of the bytes, or empty when they are rebuilt"}, what the inbox
-of ADDRESS holds, newest first. LOGIN owns ADDRESS and may use OTHER_ADDRESS. Prints one line per step; exits with 1 at the first failure.
+of ADDRESS holds, newest first. LOGIN owns ADDRESS and may use OTHER_ADDRESS; the login `service`, with the same password, may act for both.
+Prints one line per step; exits with 1 at the first failure.
 """
 
 import hashlib
@@ -13,8 +14,25 @@ import threading
 import time
 import uuid
 
-from exchangelib import DELEGATE, Account, Build, Configuration, Credentials, Mailbox, Message, Version
-from exchangelib.errors import ErrorInvalidSyncStateData, ErrorItemNotFound
+from exchangelib import (
+    DELEGATE,
+    IMPERSONATION,
+    Account,
+    Build,
+    CalendarItem,
+    Configuration,
+    Credentials,
+    EWSDate,
+    EWSDateTime,
+    EWSTimeZone,
+    Mailbox,
+    Message,
+    Version,
+)
+from exchangelib.errors import ErrorImpersonateUserDenied, ErrorInvalidSyncStateData, ErrorItemNotFound
+from exchangelib.fields import MONDAY, WEDNESDAY
+from exchangelib.items import SEND_TO_NONE
+from exchangelib.recurrence import DailyPattern, Recurrence, WeeklyPattern
 
 
 def step(text, good=True):
@@ -31,7 +49,7 @@ def eventually(what, seconds=20):
     return answer
 
 
-def account(endpoint, login, password, address):
+def account(endpoint, login, password, address, access_type=DELEGATE):
     configuration = Configuration(
         service_endpoint=endpoint,
         credentials=Credentials(login, password),
@@ -39,7 +57,151 @@ def account(endpoint, login, password, address):
         max_connections=4,  # the stream keeps one busy
         version=Version(build=Build(15, 1, 2507, 6)),
     )
-    return Account(address, config=configuration, autodiscover=False, access_type=DELEGATE)
+    return Account(address, config=configuration, autodiscover=False, access_type=access_type)
+
+
+def impersonation(endpoint, login, password, address, other_address):
+    acting = [account(endpoint, "service", password, each, IMPERSONATION) for each in (address, other_address)]
+    for each in acting:
+        each.inbox.refresh()
+    step("who may act for a mailbox is at home in it", acting[0].inbox.total_count > 0)
+    try:
+        account(endpoint, login, password, other_address, IMPERSONATION).inbox.refresh()
+        step("who may not is refused", False)
+    except ErrorImpersonateUserDenied:
+        step("who may not is refused")
+
+    # One stream for both mailboxes.
+    subscriptions = [each.inbox.subscribe_to_streaming() for each in acting]
+    heard = []
+
+    def listen():
+        stream = acting[0].inbox.get_streaming_events(subscriptions, connection_timeout=1, max_notifications_returned=2)
+        for notification in stream:
+            heard.append(notification.subscription_id)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    for each in acting:
+        Message(account=each, folder=each.inbox, subject="To be heard").save()
+    step("one stream tells of both mailboxes", eventually(lambda: set(heard) == set(subscriptions)))
+    listener.join(20)
+    for each, subscription in zip(acting, subscriptions):
+        each.inbox.unsubscribe(subscription)
+    for each in acting:
+        each.inbox.filter().order_by("-datetime_received").only("subject")[0].delete()
+
+
+def calendar(mine):
+    zone = EWSTimeZone("Europe/Berlin")
+
+    def at(day, hour, minute=0):
+        return EWSDateTime(2026, 11, day, hour, minute, tzinfo=zone)
+
+    def seen(start=at(1, 0), end=at(30, 0), **options):
+        return list(mine.calendar.view(start=start, end=end, **options))
+
+    begun = list(mine.calendar.sync_items())
+    step("the calendar is empty", begun == [] and seen() == [])
+
+    # One appointment.
+    visit = CalendarItem(
+        account=mine,
+        folder=mine.calendar,
+        subject="Visit & <talk>",
+        body="With coffee",
+        location="Oak",
+        categories=["Customer"],
+        start=at(23, 10),
+        end=at(23, 11, 30),
+        legacy_free_busy_status="Tentative",
+        sensitivity="Private",
+        reminder_is_set=True,
+        reminder_minutes_before_start=30,
+    )
+    visit.save(send_meeting_invitations=SEND_TO_NONE)
+    got = mine.calendar.get(id=visit.id)
+    step(f"an appointment is kept: {got.subject!r}", (got.subject, got.location, got.categories) == (visit.subject, "Oak", ["Customer"]))
+    step("with its times", (got.start, got.end, got.duration) == (visit.start, visit.end, "PT1H30M"))
+    step(f"and its time zone: {got._start_timezone}", got._start_timezone == zone and got._end_timezone == zone)
+    step(
+        "and the rest of it",
+        (got.legacy_free_busy_status, got.sensitivity, got.reminder_minutes_before_start, got.type, got.is_meeting)
+        == ("Tentative", "Private", 30, "Single", False),
+    )
+    step(f"it has a UID: {got.uid}", bool(got.uid) and "With coffee" in got.body)
+    synced = list(mine.calendar.sync_items())
+    step("the sync tells it", [(kind, one.id) for kind, one in synced] == [("create", visit.id)])
+
+    got.subject = "Call"
+    got.start, got.end = at(23, 12), at(23, 13)
+    old_key = got.changekey
+    got.save(update_fields=["subject", "start", "end"], send_meeting_invitations=SEND_TO_NONE)
+    step("a change has another change key", got.changekey != old_key)
+    changed = mine.calendar.get(id=visit.id)
+    step("it is changed, the rest is not", (changed.subject, changed.start, changed.location, changed.uid) == ("Call", at(23, 12), "Oak", got.uid))
+    step("the sync tells the change", [kind for kind, _ in mine.calendar.sync_items()] == ["update"])
+
+    # A whole day.
+    day = CalendarItem(
+        account=mine, folder=mine.calendar, subject="Holiday", start=EWSDate(2026, 11, 25), end=EWSDate(2026, 11, 25), is_all_day=True
+    )
+    day.save(send_meeting_invitations=SEND_TO_NONE)
+    got = mine.calendar.get(id=day.id)
+    step(f"a whole day: {got.start} to {got.end}", got.is_all_day and (got.start, got.end) == (EWSDate(2026, 11, 25), EWSDate(2026, 11, 25)))
+
+    # Views.
+    step("a view is in order", [one.subject for one in seen()] == ["Call", "Holiday"])
+    step("it has an end", [one.subject for one in seen(end=at(24, 0))] == ["Call"] and seen(end=at(23, 12)) == [])
+    step("it has a beginning", [one.subject for one in seen(start=at(23, 12, 30), end=at(24, 0))] == ["Call"] and seen(start=at(23, 13), end=at(24, 0)) == [])
+    step("and a length", [one.subject for one in seen(max_items=1)] == ["Call"])
+
+    # Series.
+    series = CalendarItem(
+        account=mine,
+        folder=mine.calendar,
+        subject="Round",
+        start=at(2, 9),
+        end=at(2, 10),
+        recurrence=Recurrence(pattern=WeeklyPattern(interval=1, weekdays=[MONDAY, WEDNESDAY]), start=EWSDate(2026, 11, 2), number=4),
+    )
+    series.save(send_meeting_invitations=SEND_TO_NONE)
+    rounds = [one for one in seen() if one.subject == "Round"]
+    step("a weekly series is spread out", [one.start for one in rounds] == [at(2, 9), at(4, 9), at(9, 9), at(11, 9)])
+    step("into occurrences", {one.type for one in rounds} == {"Occurrence"} and len({one.id for one in rounds}) == 4)
+    third = series.occurrence(3)
+    third.refresh()
+    step("one is found by its number", third.start == at(9, 9) and third.original_start == at(9, 9))
+    third.location = "Elm"
+    third.save(update_fields=["location"], send_meeting_invitations=SEND_TO_NONE)
+    series.occurrence(2).delete(send_meeting_cancellations=SEND_TO_NONE)
+    rounds = [one for one in seen() if one.subject == "Round"]
+    step(
+        "one is changed, one is gone",
+        [(one.start, one.type, one.location) for one in rounds]
+        == [(at(2, 9), "Occurrence", None), (at(9, 9), "Exception", "Elm"), (at(11, 9), "Occurrence", None)],
+    )
+    whole = mine.calendar.get(id=series.id)
+    step("the series says so", whole.type == "RecurringMaster" and [one.start for one in whole.deleted_occurrences] == [at(4, 9)])
+    # This client reads the days of the week as numbers.
+    step("and keeps its rule", (whole.recurrence.pattern.weekdays, whole.recurrence.boundary.number) == ([1, 3], 4))
+    step("and its last one", whole.last_occurrence.start == at(11, 9) and [one.start for one in whole.modified_occurrences] == [at(9, 9)])
+    daily = CalendarItem(
+        account=mine,
+        folder=mine.calendar,
+        subject="Daily",
+        start=at(16, 8),
+        end=at(16, 9),
+        recurrence=Recurrence(pattern=DailyPattern(interval=2), start=EWSDate(2026, 11, 16), end=EWSDate(2026, 11, 20)),
+    )
+    daily.save(send_meeting_invitations=SEND_TO_NONE)
+    step("a daily series ends", [one.start for one in seen() if one.subject == "Daily"] == [at(16, 8), at(18, 8), at(20, 8)])
+
+    # Deletion.
+    for item in (changed, got, whole, daily):
+        item.delete(send_meeting_cancellations=SEND_TO_NONE)
+    step("all are deleted", seen() == [] and mine.calendar.all().count() == 0)
+    step("the sync tells it", [(kind, one.id) for kind, one in mine.calendar.sync_items()] == [("delete", visit.id)])
 
 
 def main():
@@ -161,6 +323,9 @@ def main():
         step("a foreign sync state is refused", False)
     except ErrorInvalidSyncStateData:
         step("a foreign sync state is refused")
+
+    impersonation(endpoint, login, password, address, other_address)
+    calendar(mine)
 
 
 main()
