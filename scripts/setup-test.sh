@@ -74,6 +74,14 @@ python_packages() {
 requirements=(scripts/requirements.txt tests/*/requirements.txt)
 once .venv/installed "${requirements[@]}" -- python_packages "${requirements[@]}"
 
+# A version that still speaks what the newest one does not, apart from it. What it needs, that one needs too.
+older_packages() {
+    echo "installing older Python packages in .venv/older"
+    rm -rf .venv/older
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target=.venv/older --requirement="$1"
+}
+once .venv/older-installed tests/peers/older.txt -- older_packages tests/peers/older.txt
+
 # --- npm ---
 
 npm_packages() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{oauth::Hosts, reader::section};
+use super::{reader::section, value::Hosts};
 
 section! {
     /// Exchange servers, and how they are read.

@@ -40,12 +40,12 @@ pub use exchange::Exchange;
 pub use keys::Keys;
 pub use mail::Mail;
 pub use network::Network;
-pub use oauth::{Date, Hosts, LoginProvider, OAuth, PresetName, SecretText, Urls, Words};
+pub use oauth::{Date, LoginProvider, OAuth, PresetName, SecretText, Urls};
 pub use server::{AllowedOrigins, ClientCertificate, Server, Tls};
 pub use smtp::Smtp;
 pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
 pub use url::TlsUrl;
-pub use value::ByteSize;
+pub use value::{ByteSize, Hosts, Words};
 
 use reader::{Field, Reader, Rule};
 

@@ -10,7 +10,7 @@ use super::{
     reader::{Reader, section},
     source::Raw,
     url::TlsUrl,
-    value::Value,
+    value::{Hosts, Value, Words},
 };
 use crate::domain::Timestamp;
 
@@ -216,41 +216,6 @@ impl Value for Date {
         let format = time::macros::format_description!("[year]-[month]-[day]");
         let day = time::Date::parse(raw.text()?, format).map_err(|_| format!("{} is not a day like 2027-10-31", raw.shown()))?;
         Ok(Self(Timestamp::from_seconds(day.midnight().assume_utc().unix_timestamp())))
-    }
-}
-
-/// A list of texts without spaces in them, possibly empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words(pub Vec<String>);
-
-impl Value for Words {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        let mut words = Vec::new();
-        for part in raw.parts() {
-            // Scopes are often written with spaces between them.
-            words.extend(part.text()?.split_whitespace().map(str::to_owned));
-        }
-        Ok(Self(words))
-    }
-}
-
-/// Names of servers, in lower case. One that begins with a dot stands for all below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hosts(pub Vec<String>);
-
-impl Value for Hosts {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        let mut hosts = match raw {
-            Raw::List(list) if list.is_empty() => Vec::new(),
-            _ => Words::parse(raw)?.0,
-        };
-        for host in &mut hosts {
-            if host.contains(['/', ':', '*']) {
-                return Err("must be names of servers, without scheme, port or *; .example.com means all below it".to_owned());
-            }
-            *host = host.trim_end_matches('.').to_lowercase();
-        }
-        Ok(Self(hosts))
     }
 }
 

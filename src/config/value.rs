@@ -219,3 +219,55 @@ fn leading_number(text: &str) -> Option<(u64, &str)> {
     let (digits, rest) = text.split_at(end);
     Some((digits.parse().ok()?, rest))
 }
+
+/// A list of texts without spaces in them, possibly empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words(pub Vec<String>);
+
+impl Value for Words {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        let mut words = Vec::new();
+        for part in raw.parts() {
+            // Scopes are often written with spaces between them.
+            words.extend(part.text()?.split_whitespace().map(str::to_owned));
+        }
+        Ok(Self(words))
+    }
+}
+
+/// Names of servers, in lower case, possibly none. One that begins with a dot stands for all below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts(pub Vec<String>);
+
+impl Value for Hosts {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        let mut hosts = match raw {
+            Raw::List(list) if list.is_empty() => Vec::new(),
+            _ => Words::parse(raw)?.0,
+        };
+        for host in &mut hosts {
+            if host.contains(['/', ':', '*']) {
+                return Err("must be names of servers, without scheme, port or *; .example.com means all below it".to_owned());
+            }
+            *host = host.trim_end_matches('.').to_lowercase();
+        }
+        Ok(Self(hosts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_and_may_be_none() {
+        let list = |hosts: &[&str]| Raw::List(hosts.iter().map(|host| Raw::Text((*host).to_owned().into())).collect());
+        let check = |raw: Raw, expected: &[&str]| assert_eq!(Hosts::parse(&raw).unwrap().0, expected);
+        check(list(&[]), &[]);
+        check(list(&["Mail.Example.com.", ".hoster.test"]), &["mail.example.com", ".hoster.test"]);
+        check(Raw::Bare("a.test, b.test".to_owned().into()), &["a.test", "b.test"]);
+        for wrong in ["https://a.test", "a.test:443", "*.a.test", ""] {
+            assert!(Hosts::parse(&list(&[wrong])).is_err(), "{wrong}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use super::{
     Credentials, Endpoint, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink,
     ProviderError, SmtpLogin,
     budget::{Budgeted, Budgets},
-    ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin},
+    ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, domain_of},
     graph::{GraphConfig, GraphSource},
     net::Network,
     smtp::{SmtpConfig, SmtpSink},
@@ -70,7 +70,10 @@ impl NetworkConnector {
     }
 
     fn discovered(&self, discovery: EwsDiscovery, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
-        let ews = self.ews(login)?;
+        let mut ews = self.ews(login)?;
+        let domain = domain_of(&discovery.address).unwrap_or_default();
+        let mailbox = ews.config.mailbox.as_ref().unwrap_or(&ews.config.username);
+        ews.config.budget = self.budgets.of(&domain, mailbox, false);
         let finder = Finder::new(ews.config.clone(), discovery, self.discovery.clone())?;
         Ok(Arc::new(Discovered::new(finder, move |endpoint| ews.open(endpoint))))
     }

@@ -1,9 +1,10 @@
 //! Mailboxes without an endpoint: found by the servers of their domain, checked, swept; or not found, and told why.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mailagent::{
+    config::Config,
     domain::Clock,
     provider::net::{Names, Service},
     sim::exchange::{Autodiscover, Exchange, FolderKind},
@@ -11,8 +12,8 @@ use mailagent::{
 use mailagent_client::{
     Clients,
     v1::{
-        Agent, AgentHealthState, AuthenticationMethod, CheckFault, CheckStageKind, CheckStageState, ConnectionType, ExchangeSettings,
-        MaintenanceAccount, TenantSettings, UpdateAgentRequest, UpdateMaintenanceAccountRequest,
+        Agent, AgentHealthState, AuthenticationMethod, BeginLoginRequest, CheckFault, CheckStageKind, CheckStageState, ConnectionType,
+        ExchangeSettings, MaintenanceAccount, TenantSettings, UpdateAgentRequest, UpdateMaintenanceAccountRequest,
     },
 };
 use prost_types::FieldMask;
@@ -22,6 +23,7 @@ use tonic::Status;
 use crate::{
     check::{check, failed},
     harness::{Choices, Engine, Harness, Mail, PATIENCE, account, create_account, eventually, password_of, violations},
+    login::oauth,
 };
 
 const ANNA: &str = "anna@example.com";
@@ -55,6 +57,10 @@ struct Company {
 
 impl Company {
     async fn on(engine: Engine) -> Self {
+        Self::with(engine, |_| {}).await
+    }
+
+    async fn with(engine: Engine, configure: impl FnOnce(&mut Config) + 'static) -> Self {
         let names = ["*.example.com", "*.hoster.test"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
@@ -74,7 +80,10 @@ impl Company {
         let path = roots.path().to_owned();
         let h = Harness::with(Choices {
             names: Arc::new(OneServer(address)),
-            configure: Box::new(move |config| config.network.root_certificates_file = Some(path)),
+            configure: Box::new(move |config| {
+                config.network.root_certificates_file = Some(path);
+                configure(config);
+            }),
             ..Choices::of(engine)
         })
         .await;
@@ -233,6 +242,8 @@ async fn a_server_elsewhere_is_named_and_gets_nothing_until_the_operator_lists_i
     assert!(!company.was_shown_a_login());
 
     company.h.config.exchange.autodiscover_hosts.0.push(".hoster.test".to_owned());
+    // When it is tried again by itself.
+    company.h.clock.advance(Duration::from_secs(1));
     company.h.restart().await;
     company.client = company.h.client().await;
     company.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
@@ -335,8 +346,10 @@ async fn a_maintenance_account_is_for_its_own_domain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_modern_authentication_the_server_is_not_needed_to_set_an_agent_up() {
-    let company = Company::on(Engine::Sqlite).await;
+async fn people_log_in_before_the_server_is_known() {
+    let provider = "[[oauth.providers]]\nname = \"contoso\"\npreset = \"microsoft\"\nclient_id = \"x\"\nclient_secret = \"y\"\n\
+                    authority = \"https://login.example.com\"\nhosts = [\"mail.example.com\"]\n";
+    let company = Company::with(Engine::Sqlite, |config| config.oauth = oauth(provider)).await;
     let settings = TenantSettings {
         authentication_method: AuthenticationMethod::Modern.into(),
         ..TenantSettings::default()
@@ -349,5 +362,15 @@ async fn under_modern_authentication_the_server_is_not_needed_to_set_an_agent_up
         })
         .await;
     assert_eq!(agent.health.unwrap().state(), AgentHealthState::AuthenticationRequired);
+    let request = BeginLoginRequest {
+        name: agent.name,
+        ..BeginLoginRequest::default()
+    };
+    let begun = company.client.clone().agents.begin_login(request).await.unwrap().into_inner();
+    let page = begun.authorization_url;
+    assert!(
+        page.starts_with("https://login.example.com/") && page.contains("anna%40example.com"),
+        "{page}"
+    );
     assert!(!company.was_shown_a_login());
 }

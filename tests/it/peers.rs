@@ -3,14 +3,20 @@
 //!
 //! They live in `tests/peers` and need a Python environment and a folder of Node modules; `make test` sets both up.
 
-use std::{ffi::OsString, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
 use mailagent::{
     domain::Timestamp,
     sim::{
         MimeMode,
         entra::{Entra, TokenHolder},
-        exchange::{Exchange, FolderKind},
+        exchange::{Autodiscover, Exchange, FolderKind},
     },
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -183,6 +189,83 @@ async fn exchangelib_is_content() {
         command
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exchangelib_finds_ews_by_autodiscover() {
+    let python = PathBuf::from(needed("MAILAGENT_TEST_PYTHON"));
+    // Beside the environment's programs: the version that speaks POX.
+    let older = python.parent().and_then(Path::parent).map(|environment| environment.join("older"));
+    let older = older
+        .filter(|folder| folder.exists())
+        .expect("the older version is installed: run `make test`");
+    let made = rcgen::generate_simple_self_signed(["example.com", "*.example.com", "*.old.example"].map(str::to_owned)).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let server = async |pox: Autodiscover| {
+        let acceptor = acceptor.clone();
+        let exchange = Exchange::builder().tls(move |tcp| acceptor.accept(tcp)).start().await.unwrap();
+        exchange.add_mailbox("anna@example.com", "anna", PASSWORD);
+        exchange.autodiscover(Autodiscover::Off, pox);
+        let port = exchange.endpoint().port().unwrap();
+        (exchange, port)
+    };
+    let (endpoint, there) = (
+        "https://mail.example.com/EWS/Exchange.asmx",
+        "https://mail.example.com/autodiscover/autodiscover.xml",
+    );
+    let (company, names) = server(Autodiscover::Names(endpoint.parse().unwrap())).await;
+    for address in ["anna@a.old.example", "anna@c.old.example", "anna@d.old.example"] {
+        company.grant("anna", address);
+    }
+    // Not by the answer redirectUrl, whose content this client looks for under another name than [MS-OXDSCLI] gives it.
+    let (_onward, onward) = server(Autodiscover::Redirect(there.to_owned())).await;
+    let (_other, other) = server(Autodiscover::RedirectAddress("anna@example.com".to_owned())).await;
+    let plain = Exchange::builder().start().await.unwrap();
+    plain.autodiscover(Autodiscover::Off, Autodiscover::Redirect(there.to_owned()));
+    let roots = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(roots.path(), made.cert.pem()).unwrap();
+    let case = |address: &str, endpoint: &str| serde_json::json!({ "address": address, "endpoint": endpoint });
+    let told = serde_json::json!({
+        "ports": {
+            "example.com:443": names,
+            "mail.example.com:443": names,
+            "a.old.example:443": onward,
+            "b.old.example:443": other,
+            "autodiscover.c.old.example:80": plain.endpoint().port(),
+        },
+        "services": { "_autodiscover._tcp.d.old.example": "mail.example.com" },
+        "roots": roots.path(), "login": "anna", "password": PASSWORD,
+        "cases": [
+            case("anna@example.com", endpoint),
+            case("nobody@example.com", ""),
+            case("anna@a.old.example", endpoint),
+            case("anna@b.old.example", endpoint),
+            case("anna@c.old.example", endpoint),
+            case("anna@d.old.example", endpoint),
+            case("anna@nowhere.old.example", ""),
+        ],
+    });
+    let mut command = Command::new(python);
+    command
+        .arg(peers().join("autodiscover_check.py"))
+        .arg(told.to_string())
+        .env("PYTHONPATH", older);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let said = format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    println!("{said}");
+    assert!(output.status.success(), "{}\n{said}", output.status);
 }
 
 #[tokio::test(flavor = "multi_thread")]

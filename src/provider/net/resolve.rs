@@ -51,34 +51,31 @@ impl Names for SystemNames {
     async fn services(&self, name: &str) -> io::Result<Vec<Service>> {
         let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
         let resolver = resolver.map_err(io::Error::other)?;
-        // The dot keeps the domains that this machine looks through out of it.
-        let found = tokio::time::timeout(PATIENCE, resolver.srv_lookup(format!("{name}.")));
-        let found = match found.await.map_err(|_| io::ErrorKind::TimedOut)? {
-            Ok(found) => found,
-            Err(error) if is_unknown(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        let mut records: Vec<_> = found
-            .answers()
-            .iter()
-            .filter_map(|record| match &record.data {
-                RData::SRV(service) => Some(service),
-                _ => None,
-            })
-            .collect();
-        // Weights are for sharing load at random, which one who asks once need not take part in.
-        records.sort_by_key(|service| (service.priority, std::cmp::Reverse(service.weight)));
-        let services = records.into_iter().map(|service| Service {
-            host: service.target.to_ascii().trim_end_matches('.').to_ascii_lowercase(),
-            port: service.port,
-        });
-        // The root says that there is no such service.
-        Ok(services.filter(|service| !service.host.is_empty()).collect())
+        let found = tokio::time::timeout(PATIENCE, services(&resolver, name)).await;
+        found.map_err(|_| io::ErrorKind::TimedOut)?.map_err(io::Error::other)
     }
 }
 
-fn is_unknown(error: &NetError) -> bool {
-    error.is_no_records_found() || error.is_nx_domain()
+async fn services(resolver: &TokioResolver, name: &str) -> Result<Vec<Service>, NetError> {
+    // The dot keeps the domains that this machine looks through out of it.
+    let found = match resolver.srv_lookup(format!("{name}.")).await {
+        Ok(found) => found,
+        Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let records = found.answers().iter().filter_map(|record| match &record.data {
+        RData::SRV(service) => Some(service),
+        _ => None,
+    });
+    let mut records: Vec<_> = records.collect();
+    // Weights are for sharing load at random, which one who asks once need not take part in.
+    records.sort_by_key(|service| (service.priority, std::cmp::Reverse(service.weight)));
+    let services = records.into_iter().map(|service| Service {
+        host: service.target.to_ascii().trim_end_matches('.').to_ascii_lowercase(),
+        port: service.port,
+    });
+    // The root says that there is no such service.
+    Ok(services.filter(|service| !service.host.is_empty()).collect())
 }
 
 /// Why a name leads nowhere.
@@ -144,5 +141,83 @@ impl Resolve for HttpNames {
             let found = resolve(&*names, allowed, name.as_str(), port).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::{
+        config::{NameServerConfig, ResolverConfig},
+        net::runtime::TokioRuntimeProvider,
+    };
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A name service on this machine that answers everything with these service records (priority, weight, port, name), or, without any,
+    /// with the given response code (RFC 1035 §4.1.1).
+    async fn name_service(records: &'static [(u16, u16, u16, &'static str)], code: u8) -> TokioResolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut server = NameServerConfig::udp("127.0.0.1".parse().unwrap());
+        server.connections[0].port = socket.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut query = [0; 1500];
+            while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                // The question: a name of labels up to an empty one, type and class.
+                let name = query[12..length].iter().position(|byte| *byte == 0).unwrap();
+                let question = &query[12..12 + name + 5];
+                assert_eq!(question[name + 1..], [0, 33, 0, 1], "SRV, IN");
+                let count = u8::try_from(records.len()).unwrap();
+                let mut answer = query[..2].to_vec();
+                answer.extend([0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
+                answer.extend_from_slice(question);
+                for (priority, weight, port, name) in records {
+                    let mut target = Vec::new();
+                    for label in name.split('.').filter(|label| !label.is_empty()) {
+                        target.push(u8::try_from(label.len()).unwrap());
+                        target.extend(label.bytes());
+                    }
+                    target.push(0);
+                    // The name of the question, SRV, IN, 60 s.
+                    answer.extend([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60]);
+                    answer.extend(u16::try_from(6 + target.len()).unwrap().to_be_bytes());
+                    answer.extend([*priority, *weight, *port].into_iter().flat_map(u16::to_be_bytes));
+                    answer.extend(target);
+                }
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .build()
+            .unwrap()
+    }
+
+    async fn found(resolver: TokioResolver) -> Vec<(String, u16)> {
+        let found = services(&resolver, "_autodiscover._tcp.corp.test").await.unwrap();
+        found.into_iter().map(|service| (service.host, service.port)).collect()
+    }
+
+    #[tokio::test]
+    async fn services_are_told_in_their_order() {
+        let records: &[_] = &[
+            (20, 0, 443, "last.corp.test"),
+            (10, 5, 444, "second.corp.test"),
+            (10, 60, 443, "First.Corp.TEST"),
+            (0, 0, 443, "."),
+        ];
+        let expected = [("first.corp.test", 443), ("second.corp.test", 444), ("last.corp.test", 443)];
+        let expected = expected.map(|(host, port)| (host.to_owned(), port));
+        assert_eq!(found(name_service(records, 0).await).await, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_known_is_no_fault_but_a_broken_name_service_is() {
+        const UNKNOWN: u8 = 3;
+        const REFUSED: u8 = 5;
+        assert_eq!(found(name_service(&[], 0).await).await, []);
+        assert_eq!(found(name_service(&[], UNKNOWN).await).await, []);
+        let broken = name_service(&[], REFUSED).await;
+        assert!(services(&broken, "_autodiscover._tcp.corp.test").await.is_err());
     }
 }

@@ -149,15 +149,26 @@ async fn by_pox(shared: &Arc<Shared>, answer: &Autodiscover, request: HttpReques
     let Some(address) = address else {
         return pox_error("600", "Invalid Request");
     };
+    let known = shared.world().find(address).is_some();
+    let address = escape(address);
     let account = |inner: String| {
-        let start = format!("<Account><AccountType>email</AccountType>{inner}</Account>");
-        pox_document(&format!("<Response xmlns=\"{SETTINGS}\">{start}</Response>"))
+        let user = format!(
+            "<User><DisplayName>{address}</DisplayName><LegacyDN>/o=sim/cn={address}</LegacyDN>\
+             <AutoDiscoverSMTPAddress>{address}</AutoDiscoverSMTPAddress></User>"
+        );
+        let account = format!("<Account><AccountType>email</AccountType>{inner}</Account>");
+        pox_document(&format!("<Response xmlns=\"{SETTINGS}\">{user}{account}</Response>"))
     };
     match answer {
-        Autodiscover::Names(_) if shared.world().find(address).is_none() => pox_error("500", "The email address can't be found."),
+        Autodiscover::Names(_) if !known => pox_error("500", "The email address can't be found."),
         Autodiscover::Names(url) => {
             let url = escape(url.as_str());
-            let protocol = |kind: &str| format!("<Protocol><Type>{kind}</Type><Server>mail</Server><EwsUrl>{url}</EwsUrl></Protocol>");
+            let protocol = |kind: &str| {
+                format!(
+                    "<Protocol><Type>{kind}</Type><Server>mail</Server><ServerVersion>73C189CB</ServerVersion><AuthPackage>basic</AuthPackage>\
+                     <EwsUrl>{url}</EwsUrl></Protocol>"
+                )
+            };
             account(format!("<Action>settings</Action>{}{}", protocol("EXCH"), protocol("EXPR")))
         }
         Autodiscover::RedirectUrl(url) => account(format!(

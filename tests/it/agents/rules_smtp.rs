@@ -249,7 +249,6 @@ async fn every_violation_is_told_at_once() {
     assert_eq!(violations(&refused), all);
     let refused = create(&client, Agent::default(), "").await.unwrap_err();
     let required = [
-        "agent.exchange.endpoint",
         "agent.exchange.username",
         "agent.from_address",
         "agent.from_name",

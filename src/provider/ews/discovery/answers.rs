@@ -96,19 +96,22 @@ pub(super) fn pox(body: &[u8]) -> Answer {
     let Some(response) = within(&root, "Response") else {
         return Answer::nothing("answered without an EWS address");
     };
-    if let Some(error) = within(response, "Error") {
+    let account = response.child(Ns::AutodiscoverSettings, "Account");
+    if let Some(error) = within(response, "Error").or_else(|| within(account?, "Error")) {
         let text = |name| within(error, name).map_or("", |child| child.text.trim());
         return Answer::Nothing {
             what: format!("answered with the error {}", short(text("ErrorCode"))),
             reply: text("Message").to_owned(),
         };
     }
-    let Some(account) = response.child(Ns::AutodiscoverSettings, "Account") else {
+    let Some(account) = account else {
         return Answer::nothing("answered without an EWS address");
     };
     let text = |name| account.child_text(Ns::AutodiscoverSettings, name).filter(|text| !text.is_empty());
     let action = text("Action").unwrap_or("settings").to_ascii_lowercase();
-    match (action.as_str(), text("RedirectAddr"), text("RedirectUrl")) {
+    // [MS-OXDSCLI] section 2.2.4.1.1.2.9; the vendor's pages for developers spell it in the other way too.
+    let url = text("RedirectUrl").or_else(|| text("RedirectURL"));
+    match (action.as_str(), text("RedirectAddr"), url) {
         ("redirectaddr", Some(address), _) => Answer::Address(address.to_owned()),
         ("redirecturl", _, Some(url)) => Answer::Elsewhere(url.to_owned()),
         ("settings", ..) => service(account).map_or_else(|| Answer::nothing("answered without an EWS address"), Answer::Service),

@@ -106,10 +106,14 @@ fn the_older_form_is_read() {
         &account("<Action>redirectAddr</Action><RedirectAddr>anna@sub.corp.test</RedirectAddr>"),
         Answer::Address("anna@sub.corp.test".to_owned()),
     );
-    check(
-        &account("<Action>redirectUrl</Action><RedirectUrl>https://a.corp.test/autodiscover/autodiscover.xml</RedirectUrl>"),
-        Answer::Elsewhere("https://a.corp.test/autodiscover/autodiscover.xml".to_owned()),
-    );
+    for name in ["RedirectUrl", "RedirectURL"] {
+        check(
+            &account(&format!(
+                "<Action>redirectUrl</Action><{name}>https://a.corp.test/autodiscover/autodiscover.xml</{name}>"
+            )),
+            Answer::Elsewhere("https://a.corp.test/autodiscover/autodiscover.xml".to_owned()),
+        );
+    }
     check(
         &account("<Action>redirectUrl</Action>"),
         nothing("answered without an EWS address", ""),
@@ -130,6 +134,7 @@ fn the_older_form_is_read() {
             nothing("answered with the error 600", "Invalid Request"),
         );
     }
+    check(&account(error), nothing("answered with the error 600", "Invalid Request"));
     check(
         &format!("<Autodiscover xmlns='{OUTER}'><Response><Error/></Response></Autodiscover>"),
         nothing("answered with the error without a code", ""),

@@ -68,7 +68,14 @@ struct Net {
 
 impl Net {
     fn new() -> Self {
-        let names = ["corp.test", "*.corp.test", "*.sub.corp.test", "*.evil.test"].map(str::to_owned);
+        let names = [
+            "corp.test",
+            "*.corp.test",
+            "*.sub.corp.test",
+            "autodiscover-s.outlook.com",
+            "*.evil.test",
+        ]
+        .map(str::to_owned);
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
         let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))

@@ -173,6 +173,19 @@ async fn the_server_without_tls_may_only_send_to_one_with_it() {
 }
 
 #[tokio::test]
+async fn exchange_online_is_found_without_a_login() {
+    let net = Net::new();
+    let there = format!("https://autodiscover-s.outlook.com{POX}");
+    let _plain = net.plain(&["autodiscover.corp.test"], Redirect(there)).await;
+    let server = net.server(&["autodiscover-s.outlook.com"], at("outlook.office365.com"), Off).await;
+    // The operator's list as it is by itself.
+    let finder = net.finder_with(ANNA, &["autodiscover-s.outlook.com", "outlook.office365.com"], |_| {});
+    let found = finder.find().await.unwrap();
+    assert_eq!(found.endpoint, url("https://outlook.office365.com/EWS/Exchange.asmx"));
+    assert!(!was_shown_a_login(&server));
+}
+
+#[tokio::test]
 async fn a_service_record_comes_last() {
     let net = Net::new();
     let server = net.server(&[], Off, at("mail.corp.test")).await;
