@@ -221,7 +221,7 @@ async fn faults_of_an_exchange_server_are_told_where_they_are() {
     );
 
     h.exchange
-        .script(Fault::next("CreateItem", 1, FaultKind::SoapFault("ErrorSendAsDenied")));
+        .script(Fault::next("SendItem", 1, FaultKind::SoapFault("ErrorSendAsDenied")));
     let (stages, _) = test(&client, &agent.name).await.unwrap();
     failed(
         &stages,

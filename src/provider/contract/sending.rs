@@ -47,15 +47,15 @@ async fn a_message_is_sent_once_to_all_and_kept() {
 #[tokio::test]
 async fn what_became_of_a_message_is_known_or_said_not_to_be() {
     Bench::each(async |bench| {
-        let send = bench.operation("CreateItem", "graph/send");
+        let send = bench.operation("SendItem", "graph/send");
         let message = outgoing(ANNA, &["bert@corp.test"]);
         bench.exchange.script(Fault::next(send, 1, FaultKind::DropAfterWrite));
-        // A draft can be asked what became of it; else the copy tells.
+        // A draft can be asked what became of it.
         let outcome = bench.mailbox.send(&message).await;
         assert!(outcome.is_ok(), "{outcome:?}");
         assert_eq!(bench.exchange.sent_messages().len(), 1);
         // Nor can it be found out.
-        let ask = bench.operation("FindItem", "graph/message");
+        let ask = bench.operation("GetItem", "graph/message");
         bench.exchange.script(Fault::next(send, 1, FaultKind::DropAfterWrite));
         bench.exchange.script(Fault::next(ask, 2, FaultKind::DropBeforeAnswer));
         let error = bench.mailbox.send(&message).await.unwrap_err();

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use quick_xml::escape::escape;
 
+use super::responses::Draft;
 use crate::provider::{Folder, FolderRole, ItemId};
 
 /// Most changes in a page; the server gives no more.
@@ -60,8 +61,15 @@ impl Request {
 /// The names that Exchange has for folders.
 pub(super) const INBOX: &str = "inbox";
 pub(super) const SENT: &str = "sentitems";
+const DRAFTS: &str = "drafts";
 /// Those of folders without mail that came or went.
-pub(super) const LEFT_OUT: [&str; 5] = ["drafts", "outbox", "junkemail", "syncissues", "conversationhistory"];
+pub(super) const LEFT_OUT: [&str; 5] = [DRAFTS, "outbox", "junkemail", "syncissues", "conversationhistory"];
+
+/// A folder by its name, of the login's own mailbox or of `mailbox`.
+fn folder_element(name: &str, mailbox: Option<&str>) -> String {
+    let mailbox = mailbox.map_or_else(String::new, mailbox_element);
+    format!(r#"<t:DistinguishedFolderId Id="{name}">{mailbox}</t:DistinguishedFolderId>"#)
+}
 
 fn mailbox_element(address: &str) -> String {
     format!("<t:Mailbox><t:EmailAddress>{}</t:EmailAddress></t:Mailbox>", escape(address))
@@ -76,8 +84,17 @@ pub(super) fn get_root() -> Request {
     Request::new("GetFolder", content)
 }
 
-/// Hands a message over to be sent, with a copy in Sent Items. `hidden` are recipients that no header of it names.
-pub(super) fn create_item(message: &[u8], hidden: &[&str], mailbox: Option<&str>) -> Request {
+/// Stores a message as a draft. `hidden` are recipients that no header of it names.
+pub(super) fn create_draft(message: &[u8], hidden: &[&str], mailbox: Option<&str>) -> Request {
+    create_item(message, hidden, ("SaveOnly", DRAFTS), mailbox)
+}
+
+/// Hands a message over to be sent, with a copy in Sent Items.
+pub(super) fn create_and_send(message: &[u8], hidden: &[&str], mailbox: Option<&str>) -> Request {
+    create_item(message, hidden, ("SendAndSaveCopy", SENT), mailbox)
+}
+
+fn create_item(message: &[u8], hidden: &[&str], (disposition, folder): (&str, &str), mailbox: Option<&str>) -> Request {
     let hidden: String = hidden.iter().map(|address| mailbox_element(address)).collect();
     let bcc = if hidden.is_empty() {
         hidden
@@ -86,15 +103,31 @@ pub(super) fn create_item(message: &[u8], hidden: &[&str], mailbox: Option<&str>
     };
     let content = format!(
         concat!(
-            r#"<m:SavedItemFolderId><t:DistinguishedFolderId Id="{folder}">{mailbox}</t:DistinguishedFolderId></m:SavedItemFolderId>"#,
+            "<m:SavedItemFolderId>{folder}</m:SavedItemFolderId>",
             r#"<m:Items><t:Message><t:MimeContent CharacterSet="UTF-8">{mime}</t:MimeContent>{bcc}</t:Message></m:Items>"#
         ),
-        folder = SENT,
-        mailbox = mailbox.map_or_else(String::new, mailbox_element),
+        folder = folder_element(folder, mailbox),
         mime = STANDARD.encode(message),
         bcc = bcc,
     );
-    Request::with_attributes("CreateItem", r#" MessageDisposition="SendAndSaveCopy""#, &content)
+    Request::with_attributes("CreateItem", &format!(r#" MessageDisposition="{disposition}""#), &content)
+}
+
+/// Sends a draft, with a copy in Sent Items.
+pub(super) fn send_item(draft: &Draft, mailbox: Option<&str>) -> Request {
+    let content = format!(
+        r#"<m:ItemIds><t:ItemId Id="{id}" ChangeKey="{key}"/></m:ItemIds><m:SavedItemFolderId>{folder}</m:SavedItemFolderId>"#,
+        id = escape(&draft.id.0),
+        key = escape(&draft.change_key),
+        folder = folder_element(SENT, mailbox),
+    );
+    Request::with_attributes("SendItem", r#" SaveItemToFolder="true""#, &content)
+}
+
+/// Deletes a message for good.
+pub(super) fn delete_item(id: &ItemId) -> Request {
+    let content = format!(r#"<m:ItemIds><t:ItemId Id="{}"/></m:ItemIds>"#, escape(&id.0));
+    Request::with_attributes("DeleteItem", r#" DeleteType="HardDelete""#, &content)
 }
 
 /// Looks for a message in Sent Items, of the login's own mailbox or of `mailbox`, by its Message-ID in angle brackets.
@@ -105,28 +138,23 @@ pub(super) fn find_sent(message_id: &str, mailbox: Option<&str>) -> Request {
             r#"<m:IndexedPageItemView MaxEntriesReturned="1" Offset="0" BasePoint="Beginning"/>"#,
             r#"<m:Restriction><t:IsEqualTo><t:FieldURI FieldURI="message:InternetMessageId"/>"#,
             r#"<t:FieldURIOrConstant><t:Constant Value="{message_id}"/></t:FieldURIOrConstant></t:IsEqualTo></m:Restriction>"#,
-            r#"<m:ParentFolderIds><t:DistinguishedFolderId Id="{folder}">{mailbox}</t:DistinguishedFolderId></m:ParentFolderIds>"#,
+            "<m:ParentFolderIds>{folder}</m:ParentFolderIds>",
         ),
         message_id = escape(message_id),
-        folder = SENT,
-        mailbox = mailbox.map_or_else(String::new, mailbox_element),
+        folder = folder_element(SENT, mailbox),
     );
     Request::with_attributes("FindItem", r#" Traversal="Shallow""#, &content)
 }
 
 /// Asks for the folders of these names, of the login's own mailbox or of `mailbox`.
 pub(super) fn get_folders(names: &[&str], mailbox: Option<&str>) -> Request {
-    let mailbox = mailbox.map_or_else(String::new, mailbox_element);
     let mut content = concat!(
         "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
         r#"<t:FieldURI FieldURI="folder:TotalCount"/></t:AdditionalProperties></m:FolderShape><m:FolderIds>"#
     )
     .to_owned();
-    for id in names {
-        push(
-            &mut content,
-            format_args!(r#"<t:DistinguishedFolderId Id="{id}">{mailbox}</t:DistinguishedFolderId>"#),
-        );
+    for name in names {
+        content.push_str(&folder_element(name, mailbox));
     }
     content.push_str("</m:FolderIds>");
     Request::new("GetFolder", &content)
@@ -144,11 +172,11 @@ pub(super) fn find_folders(offset: usize, mailbox: Option<&str>) -> Request {
             concat!(
                 "</t:AdditionalProperties></m:FolderShape>",
                 r#"<m:IndexedPageFolderView MaxFoldersReturned="{page}" Offset="{offset}" BasePoint="Beginning"/>"#,
-                r#"<m:ParentFolderIds><t:DistinguishedFolderId Id="msgfolderroot">{mailbox}</t:DistinguishedFolderId></m:ParentFolderIds>"#
+                "<m:ParentFolderIds>{root}</m:ParentFolderIds>"
             ),
             page = FOLDERS,
             offset = offset,
-            mailbox = mailbox.map_or_else(String::new, mailbox_element),
+            root = folder_element("msgfolderroot", mailbox),
         ),
     );
     Request::with_attributes("FindFolder", r#" Traversal="Deep""#, &content)
@@ -281,6 +309,10 @@ mod tests {
             path: String::new(),
             total: None,
         };
+        let draft = Draft {
+            id: ItemId("a<&".to_owned()),
+            change_key: "k".to_owned(),
+        };
         let filed = Folder {
             role: FolderRole::Other,
             ..folder.clone()
@@ -318,14 +350,19 @@ mod tests {
             ),
             (get_root(), "GetFolder .FolderShape ..BaseShape .FolderIds ..DistinguishedFolderId"),
             (
-                create_item(b"x", &["b&c@corp.test"], Some("a@corp.test")),
+                create_draft(b"x", &["b&c@corp.test"], Some("a@corp.test")),
                 "CreateItem .SavedItemFolderId ..DistinguishedFolderId ...Mailbox ....EmailAddress .Items ..Message ...MimeContent \
                  ...BccRecipients ....Mailbox .....EmailAddress",
             ),
             (
-                create_item(b"x", &[], None),
+                create_and_send(b"x", &[], None),
                 "CreateItem .SavedItemFolderId ..DistinguishedFolderId .Items ..Message ...MimeContent",
             ),
+            (
+                send_item(&draft, None),
+                "SendItem .ItemIds ..ItemId .SavedItemFolderId ..DistinguishedFolderId",
+            ),
+            (delete_item(&draft.id), "DeleteItem .ItemIds ..ItemId"),
             (
                 get_streaming_events(&["s".to_owned(), "u".to_owned()]),
                 "GetStreamingEvents .SubscriptionIds ..SubscriptionId ..SubscriptionId .ConnectionTimeout",

@@ -119,6 +119,32 @@ pub(super) fn created(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
     read_one(judge, "CreateItem", body, |_| Ok(()))
 }
 
+/// A message that was stored and not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub id: ItemId,
+    pub change_key: String,
+}
+
+/// The draft that was stored.
+pub(super) fn stored(judge: &Judge, body: &[u8]) -> Result<Draft, Fault> {
+    read_one(judge, "CreateItem", body, |message| {
+        let item = message.child(Ns::Messages, "Items").and_then(|items| items.children.first());
+        let id = item.and_then(|item| item.child(Ns::Types, "ItemId"));
+        let attribute = |name| id.and_then(|id| id.attribute(name)).filter(|value| !value.is_empty());
+        let lacking = || judge.malformed("lacks the id of what was stored");
+        Ok(Draft {
+            id: ItemId(attribute("Id").ok_or_else(lacking)?.to_owned()),
+            change_key: attribute("ChangeKey").ok_or_else(lacking)?.to_owned(),
+        })
+    })
+}
+
+/// Whether a draft was sent.
+pub(super) fn sent(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
+    read_one(judge, "SendItem", body, |_| Ok(()))
+}
+
 /// Whether a search found anything.
 pub(super) fn found(judge: &Judge, body: &[u8]) -> Result<bool, Fault> {
     read_one(judge, "FindItem", body, |message| {

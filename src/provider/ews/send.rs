@@ -2,7 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::{EwsSource, errors::Fault, folders, requests, responses};
+use super::{
+    EwsSource,
+    codes::Meaning,
+    errors::Fault,
+    folders, requests,
+    responses::{self, Draft},
+};
 use crate::provider::{
     ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt,
     message_id, net,
@@ -12,19 +18,27 @@ use crate::provider::{
 impl MailSink for EwsSource {
     /// Exchange sends to all that To and Cc name, and to the recipients that no header names. It names no queue, so
     /// [`Sent::server_reply`] is its response code.
+    ///
+    /// The message is stored as a draft first, which can be asked what became of it when the answer to its sending gets lost.
     async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
-        let hidden = hidden_recipients(message);
-        let request = requests::create_item(&message.raw, &hidden, self.transport.mailbox());
-        let sent = self.transport.call(request).await;
-        match sent.and_then(|body| responses::created(&self.transport.judge, &body)) {
-            Ok(()) => Ok(Sent {
-                server_reply: "NoError".to_owned(),
-            }),
-            Err(fault) if fault.unclear && self.is_in_sent_items(message).await => Ok(Sent {
-                server_reply: "found in Sent Items".to_owned(),
-            }),
-            Err(fault) if fault.unclear => Err(in_doubt(*fault.error)),
-            Err(fault) => Err(fault.into()),
+        let draft = match self.store_draft(message).await {
+            Ok(draft) => draft,
+            // Who may send in the name of a mailbox may have no right to write in it.
+            Err(fault) if fault.error.class == ErrorClass::Refused => return self.send_at_once(message).await,
+            Err(fault) => return Err(fault.into()),
+        };
+        let sent = self.transport.call(requests::send_item(&draft, self.transport.mailbox())).await;
+        let fault = match sent.and_then(|body| responses::sent(&self.transport.judge, &body)) {
+            Ok(()) => return Ok(sent_as("NoError")),
+            Err(fault) => fault,
+        };
+        match if fault.unclear { self.fate(&draft).await } else { Some(false) } {
+            Some(true) => Ok(sent_as("the draft is gone")),
+            Some(false) => {
+                self.discard(&draft).await;
+                Err(fault.into())
+            }
+            None => Err(in_doubt(*fault.error)),
         }
     }
 
@@ -43,7 +57,54 @@ impl MailSink for EwsSource {
     }
 }
 
+fn sent_as(reply: &str) -> Sent {
+    Sent {
+        server_reply: reply.to_owned(),
+    }
+}
+
 impl EwsSource {
+    async fn store_draft(&self, message: &OutgoingMessage) -> Result<Draft, Fault> {
+        let hidden = hidden_recipients(message);
+        let request = requests::create_draft(&message.raw, &hidden, self.transport.mailbox());
+        let stored = self.transport.call(request).await;
+        let stored = stored.and_then(|body| responses::stored(&self.transport.judge, &body));
+        stored.map_err(|mut fault| {
+            // A draft that may be there is not sent.
+            fault.unclear = false;
+            fault
+        })
+    }
+
+    /// Whether a draft was sent after all: what is sent is no draft any more, and has another id. `None`: that cannot be known.
+    async fn fate(&self, draft: &Draft) -> Option<bool> {
+        let body = self.transport.call(requests::get_items([&draft.id], false)).await.ok()?;
+        match responses::items(&self.transport.judge, &body).ok()?.pop()? {
+            Ok(_) => Some(false),
+            Err(error) => (error.meaning() == Meaning::Gone).then_some(true),
+        }
+    }
+
+    /// Takes a draft away that is not to be sent. It does no harm where that fails.
+    async fn discard(&self, draft: &Draft) {
+        if let Err(fault) = self.transport.call(requests::delete_item(&draft.id)).await {
+            tracing::debug!(error = %fault.error, "a draft that was not sent is left behind");
+        }
+    }
+
+    /// Hands a message over without a draft. When the answer gets lost, the copy in Sent Items tells.
+    async fn send_at_once(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        let hidden = hidden_recipients(message);
+        let request = requests::create_and_send(&message.raw, &hidden, self.transport.mailbox());
+        let sent = self.transport.call(request).await;
+        match sent.and_then(|body| responses::created(&self.transport.judge, &body)) {
+            Ok(()) => Ok(sent_as("NoError")),
+            Err(fault) if fault.unclear && self.is_in_sent_items(message).await => Ok(sent_as("found in Sent Items")),
+            Err(fault) if fault.unclear => Err(in_doubt(*fault.error)),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
     /// Whether a message that may have been sent is there as a copy. That it is not there says nothing: it may be on its way.
     async fn is_in_sent_items(&self, message: &OutgoingMessage) -> bool {
         let Some(id) = message_id(message) else { return false };

@@ -1,6 +1,9 @@
 //! Acting for mailboxes, and sending.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use axum::response::{IntoResponse, Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -53,7 +56,12 @@ pub(super) fn obliging(call: &Call) -> Response {
         Some("GetItem") => super::get_item(call, super::plain),
         Some("Subscribe") => xml(file("subscribed")),
         Some("GetStreamingEvents") => xml(file("stream")),
-        Some("CreateItem") => xml(answer("CreateItem", &[("NoError", "<Items/>".to_owned())])),
+        Some("CreateItem") => {
+            let stored = "<Items><y:Message><y:ItemId Id='draft' ChangeKey='k'/></y:Message></Items>";
+            let items = if call.body.contains("SaveOnly") { stored } else { "<Items/>" };
+            xml(answer("CreateItem", &[("NoError", items.to_owned())]))
+        }
+        Some(operation @ ("SendItem" | "DeleteItem")) => xml(answer(operation, &[("NoError", String::new())])),
         other => panic!("{other:?}"),
     }
 }
@@ -96,7 +104,7 @@ async fn every_request_names_the_mailbox_that_it_acts_for() {
             assert_eq!(header.ends_with(&format!("/>{sid}")), impersonate, "{}: {header}", call.operation);
             assert_eq!(header.contains("Impersonation"), impersonate, "{}", call.operation);
             // Who acts for a mailbox is at home in it; who has rights to it names it beside the folder.
-            let beside_folder = matches!(call.operation.split(' ').next(), Some("GetFolder" | "CreateItem"));
+            let beside_folder = matches!(call.operation.split(' ').next(), Some("GetFolder" | "CreateItem" | "SendItem"));
             let named = call
                 .body
                 .contains("<t:Mailbox><t:EmailAddress>anna&amp;co@corp.test</t:EmailAddress></t:Mailbox>");
@@ -118,8 +126,13 @@ fn shapes(operation: &str, code: &str) -> [Response; 3] {
 
 /// What comes of a call when the server answers with this code, in each shape.
 async fn refusals(operation: &'static str, code: &'static str) -> Vec<ProviderError> {
-    let server = Server::start(move |number, _| {
+    let refused = AtomicUsize::new(0);
+    let server = Server::start(move |_, call| {
+        if !call.operation.starts_with(operation) {
+            return obliging(call);
+        }
         let [a, b, c] = shapes(operation, code);
+        let number = refused.fetch_add(1, Ordering::Relaxed);
         [a, b, c].into_iter().nth(number).unwrap()
     })
     .await;
@@ -127,7 +140,7 @@ async fn refusals(operation: &'static str, code: &'static str) -> Vec<ProviderEr
     let mut errors = Vec::new();
     for _ in 0..3 {
         errors.push(match operation {
-            "CreateItem" => source.send(&message()).await.unwrap_err(),
+            "SendItem" => source.send(&message()).await.unwrap_err(),
             _ => source.inbox().await.unwrap_err(),
         });
     }
@@ -169,14 +182,19 @@ async fn a_message_is_handed_over_with_its_hidden_recipients() {
     let sent = server.source().send(&message()).await.unwrap();
     assert_eq!(sent.server_reply, "NoError");
     let calls = server.calls();
-    let [call] = calls.as_slice() else { panic!("{calls:?}") };
+    let [call, send] = calls.as_slice() else { panic!("{calls:?}") };
     assert!(
-        call.body.contains(r#"<m:CreateItem MessageDisposition="SendAndSaveCopy">"#),
+        call.body.contains(r#"<m:CreateItem MessageDisposition="SaveOnly">"#),
         "{}",
         call.body
     );
     assert!(
         call.body
+            .contains(r#"<t:DistinguishedFolderId Id="drafts"></t:DistinguishedFolderId>"#)
+    );
+    assert!(send.body.contains(r#"<t:ItemId Id="draft" ChangeKey="k"/>"#), "{}", send.body);
+    assert!(
+        send.body
             .contains(r#"<t:DistinguishedFolderId Id="sentitems"></t:DistinguishedFolderId>"#)
     );
     let mime = between(&call.body, "<t:MimeContent CharacterSet=\"UTF-8\">", "<");
@@ -197,7 +215,7 @@ async fn refusals_of_a_message_are_told_apart() {
         ("ErrorServerBusy", ErrorClass::Retry { after: None }, "asked for a pause"),
         ("ErrorImpersonateUserDenied", ErrorClass::Refused, "ApplicationImpersonation"),
     ] {
-        for error in refusals("CreateItem", code).await {
+        for error in refusals("SendItem", code).await {
             check(&error, class, words);
             assert!(error.server_reply.starts_with(code), "{error:?}");
         }
@@ -205,8 +223,79 @@ async fn refusals_of_a_message_are_told_apart() {
     let server = Server::start(|_, _| StatusCode::PAYLOAD_TOO_LARGE.into_response()).await;
     let error = server.source().send(&message()).await.unwrap_err();
     check(&error, ErrorClass::TooLarge, "too large");
-    // Whether it was sent is not known, and it is not sent a second time.
-    let server = Server::start(|_, _| Response::builder().header("content-length", "9").body("x".into()).unwrap()).await;
-    let error = server.source().send(&message()).await.unwrap_err();
-    assert_eq!((error.class, server.calls().len()), (ErrorClass::Unreachable, 1), "{error:?}");
+}
+
+/// An answer that breaks off.
+fn cut() -> Response {
+    Response::builder().header("content-length", "9").body("x".into()).unwrap()
+}
+
+#[tokio::test]
+async fn a_draft_tells_whether_it_was_sent() {
+    for (fate, expected) in [
+        (answer("GetItem", &[("ErrorItemNotFound", String::new())]), "sent"),
+        (answer("GetItem", &[("NoError", super::item(9, None))]), "not sent"),
+        (answer("GetItem", &[("ErrorServerBusy", String::new())]), "not known"),
+    ] {
+        let server = Server::start(move |_, call| match call.operation.split(' ').next() {
+            Some("SendItem") => cut(),
+            Some("GetItem") => xml(fate.clone()),
+            _ => obliging(call),
+        })
+        .await;
+        let outcome = server.source().send(&message()).await;
+        let operations = server.operations();
+        let sends = operations.iter().filter(|operation| operation.starts_with("SendItem")).count();
+        assert_eq!(sends, 1, "it is not sent a second time: {operations:?}");
+        let discarded = operations.iter().any(|operation| operation.starts_with("DeleteItem"));
+        assert_eq!(discarded, expected == "not sent", "{operations:?}");
+        match outcome {
+            Ok(_) => assert_eq!(expected, "sent"),
+            Err(error) => {
+                assert_eq!(error.class, ErrorClass::Unreachable, "{error:?}");
+                let unknown = error.problem.contains("not known whether the message was sent");
+                assert_eq!(unknown, expected == "not known", "{error:?}");
+            }
+        }
+    }
+}
+
+/// As who may send in the name of a mailbox in which it has no other rights.
+#[tokio::test]
+async fn where_no_draft_may_be_stored_the_message_is_sent_at_once() {
+    for (lost, found) in [(false, false), (true, true), (true, false)] {
+        let server = Server::start(move |_, call| {
+            let at_once = call.body.contains("SendAndSaveCopy");
+            match call.operation.split(' ').next() {
+                Some("CreateItem") if !at_once => xml(answer("CreateItem", &[("ErrorAccessDenied", "<Items/>".to_owned())])),
+                Some("CreateItem") if lost => cut(),
+                Some("FindItem") => {
+                    let items = if found {
+                        "<y:Message><y:ItemId Id='copy'/></y:Message>"
+                    } else {
+                        ""
+                    };
+                    xml(answer(
+                        "FindItem",
+                        &[("NoError", format!("<RootFolder><y:Items>{items}</y:Items></RootFolder>"))],
+                    ))
+                }
+                _ => obliging(call),
+            }
+        })
+        .await;
+        let mut message = message();
+        message.raw = [b"Message-ID: <1@corp.test>\r\n", message.raw.as_ref()].concat().into();
+        let outcome = server.source().send(&message).await;
+        assert_eq!(outcome.is_ok(), !lost || found, "{outcome:?}");
+        if let Err(error) = outcome {
+            assert!(error.problem.contains("not known whether the message was sent"), "{error:?}");
+        }
+        let creations = server
+            .operations()
+            .iter()
+            .filter(|operation| operation.starts_with("CreateItem"))
+            .count();
+        assert_eq!(creations, 2);
+    }
 }

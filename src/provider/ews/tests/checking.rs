@@ -210,7 +210,7 @@ async fn logins_and_mailboxes_that_do_not_fit_are_told_apart() {
         ("ErrorSendAsDenied", ErrorClass::Refused, "Give it the right Send As"),
         ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, "over the size limit"),
     ] {
-        exchange.script(Fault::next("CreateItem", 1, FaultKind::ItemError(code)));
+        exchange.script(Fault::next("SendItem", 1, FaultKind::ItemError(code)));
         let error = failed(&to(&exchange, |_| {}), Send, class, words).await;
         assert!(error.server_reply.starts_with(code), "{error:?}");
     }
