@@ -194,11 +194,16 @@ impl Budget {
     }
 
     /// The rest of a pause that the server asked for.
-    pub(super) fn pause(&self) -> Option<Duration> {
+    fn pause(&self) -> Option<Duration> {
         let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused
             .map(|end| end.saturating_duration_since(Instant::now()))
             .filter(|left| !left.is_zero())
+    }
+
+    /// Whether a request could be made at once, as far as is known.
+    pub(super) fn is_free(&self) -> bool {
+        self.pause().is_none() && self.places.available_permits() > 0
     }
 
     fn check(&self) -> Result<(), ProviderError> {

@@ -329,7 +329,7 @@ impl Members {
     /// The anchor with its transport, and all subscriptions; `None` when there are none. From here on nothing is unsettled.
     fn whom_to_serve(&mut self) -> Option<(u64, Arc<Transport>, Vec<String>)> {
         let ids = self.subscribed().map(|(_, id)| id.to_owned()).collect();
-        let good = |members: &Self, id: u64| members.all.get(&id).is_some_and(|one| !one.transport.is_paused());
+        let good = |members: &Self, id: u64| members.all.get(&id).is_some_and(|one| one.transport.is_free());
         let subscribed: Vec<u64> = self.subscribed().map(|(id, _)| id).collect();
         let before = self.anchor.filter(|id| subscribed.contains(id));
         let mut candidates = before.into_iter().chain(subscribed.iter().copied());
@@ -426,6 +426,11 @@ impl Place {
             Some(subscription) if wanted.eq(&subscription.folders) => Standing::Waiting,
             _ => Standing::Unsubscribed,
         }
+    }
+
+    /// Whether nobody else is in the group.
+    pub(super) fn is_alone(&self) -> bool {
+        self.group.members().all.len() == 1
     }
 
     /// Subscribes to these folders, at the server behind the address that has the others' subscriptions.

@@ -526,9 +526,9 @@ impl Transport {
         }
     }
 
-    /// Whether the server wants the mailbox to be left alone at this moment.
-    pub(super) fn is_paused(&self) -> bool {
-        self.budget.pause().is_some()
+    /// Whether the mailbox could be asked something at once: no pause that the server wants, no slow requests.
+    pub(super) fn is_free(&self) -> bool {
+        self.budget.is_free()
     }
 
     /// What leads to the server behind the address that holds the mailbox.

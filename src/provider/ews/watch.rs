@@ -8,6 +8,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
+    errors::Hint,
     group::{Group, Place, Standing},
     groups::LoginStreams,
     transport::Transport,
@@ -80,7 +81,13 @@ async fn listen(transport: &Arc<Transport>, watch: &Watch, folders: &[Folder]) -
             }
             Standing::Unsubscribed => {
                 let _few = watch.streams.subscribing.acquire().await;
-                place.subscribe(transport, folders).await?;
+                if let Err(fault) = place.subscribe(transport, folders).await {
+                    // The others' server cannot have it.
+                    if fault.hint == Hint::SubscriptionLost && !place.is_alone() {
+                        watch.go_elsewhere();
+                    }
+                    return Err(fault.into());
+                }
             }
             // One of all who wait listens for all.
             Standing::Waiting => tokio::select! {

@@ -8,18 +8,19 @@ use std::{
     time::Duration,
 };
 
+use http::header;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
 use zeroize::Zeroizing;
 
-use super::network;
+use super::{Server, file, inbox, network, source, xml};
 use crate::{
     domain::Timestamp,
     provider::{
         EndpointRules, Folder, FolderRole, MailSource,
-        ews::{EwsConfig, EwsProof, EwsSource, EwsStreams, SharedLogin, StreamLimits},
+        ews::{EwsConfig, EwsProof, EwsSource, EwsStreams, LoginStreams, SharedLogin, StreamLimits},
     },
     sim::exchange::{Exchange, Fault, FaultKind, FolderKind, Limits},
 };
@@ -322,6 +323,84 @@ async fn what_the_server_has_against_one_mailbox_leaves_the_others_their_stream(
     for number in 0..4 {
         crowd.wakes(number).await;
     }
+}
+
+#[tokio::test]
+async fn a_mailbox_that_the_others_server_cannot_have_goes_elsewhere() {
+    let mut crowd = Crowd::new(3, 200, Limits::default()).await;
+    crowd.settled(1).await;
+    crowd.exchange.add_mailbox(&address(3), &address(3), "another");
+    let refused = Fault::next("Subscribe", 1, FaultKind::ItemError("ErrorProxyRequestNotAllowed"));
+    crowd.exchange.script(refused.in_mailbox(&address(3)));
+    crowd.watchers.push(Watcher::new(&crowd.exchange, &crowd.streams, 3));
+    crowd.settled(2).await;
+    assert_eq!(crowd.watchers[3].troubles(), 1);
+    for number in 0..4 {
+        crowd.wakes(number).await;
+    }
+}
+
+#[tokio::test]
+async fn what_leads_to_the_others_server_is_sent_with_what_is_shared_alone() {
+    // Each anchor leads to a server of its own, which wants to be found again.
+    let server = Server::start(|number, call| {
+        let anchor = call.headers["x-anchormailbox"].to_str().unwrap().to_owned();
+        let body = match call.operation.as_str() {
+            "Subscribe" => file("subscribed").replace("sub-1", &format!("sub-{number}")),
+            "GetFolder" => file("folders"),
+            _ => file("stream"),
+        };
+        let mut response = xml(body);
+        let cookie = format!("X-BackEndOverrideCookie=of-{anchor}; path=/; HttpOnly");
+        response.headers_mut().append(header::SET_COOKIE, cookie.parse().unwrap());
+        response
+    })
+    .await;
+    let streams = LoginStreams::new(StreamLimits::default());
+    let open = |number| {
+        source(server.url.clone(), |config| {
+            config.mailbox = Some(address(number));
+            config.impersonate = true;
+            config.streams = streams.clone();
+        })
+    };
+    let (first, second) = (open(1), open(2));
+    first.wait(&[inbox()], Duration::from_secs(5)).await.unwrap();
+    // The stream that the canned answer is has come to its end, so that the second one opens another.
+    let _ = second.wait(&[inbox()], Duration::from_secs(5)).await;
+    second.folders().await.unwrap();
+    second.folders().await.unwrap();
+    let told: Vec<(String, String, Option<String>)> = server
+        .calls()
+        .into_iter()
+        .map(|call| {
+            let text = |name: &str| call.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+            (call.operation.clone(), text("x-anchormailbox").unwrap(), text("cookie"))
+        })
+        .collect();
+    let (one, two) = (address(1), address(2));
+    let cookie = |of: &str| Some(format!("X-BackEndOverrideCookie=of-{of}"));
+    let expected = [
+        ("Subscribe", &one, None),
+        ("GetStreamingEvents", &one, cookie(&one)),
+        ("Subscribe", &one, cookie(&one)),
+        ("GetFolder", &two, None),
+        ("GetFolder", &two, cookie(&two)),
+    ];
+    for (operation, anchor, cookie) in expected {
+        let told = told
+            .iter()
+            .filter(|told| told.0 == operation && told.1 == *anchor && told.2 == cookie);
+        assert!(told.count() > 0, "{operation} {anchor} {cookie:?}: {:?}", server.calls());
+    }
+    // Each acts for its own mailbox all the same.
+    let subscribed: Vec<String> = server
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "Subscribe")
+        .map(|call| call.body)
+        .collect();
+    assert!(subscribed[0].contains(&one) && subscribed[1].contains(&two));
 }
 
 #[tokio::test]
