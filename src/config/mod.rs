@@ -4,7 +4,7 @@
 //! named `MAILAGENT_SECTION__KEY`, flags. All faults of all layers are found at once, also in values that a later layer overrides.
 //! Nothing here touches the network or a file other than the one it is given, and no secret is ever printed.
 //!
-//! To add a setting: a field in its section's file, a commented entry in `default.toml`, a line in `tests/config.rs`.
+//! To add a setting: a field in its section's file, a commented entry in `default.toml`, a line in `tests/config/`.
 
 mod auth;
 mod blobs;

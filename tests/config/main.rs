@@ -1,5 +1,8 @@
 //! Settings: defaults, layers and the texts of all faults. `UPDATE_EXPECT=1` writes the expected texts anew.
 
+mod callers;
+mod logins;
+
 use std::{fs, path::Path, time::Duration};
 
 use proptest::prelude::*;
@@ -7,7 +10,6 @@ use proptest::prelude::*;
 use mailagent::{
     config::{AllowedOrigins, BlobsUrl, ByteSize, Config, DEFAULT_FILE, DatabaseUrl, Flag, LogFormat, load},
     crypto::KeySource,
-    domain::Scope,
 };
 
 /// Every setting.
@@ -339,180 +341,6 @@ fn a_file_that_is_not_there_is_refused() {
         text.starts_with("The configuration has a fault:\n\n  nowhere/mailagent.toml\n    cannot be read: "),
         "{text}"
     );
-}
-
-#[test]
-fn a_certificate_needs_its_key() {
-    check_fault("tls_without_key", "[server.tls]\ncertificate_file = \"a.crt\"", &[], &[]);
-    check_fault("tls_without_certificate", "", &[("MAILAGENT_SERVER__TLS__KEY_FILE", "a.key")], &[]);
-}
-
-#[test]
-fn certificates_of_callers_need_all_that_belongs_to_them() {
-    check_fault("client_ca_without_tls", "[server.tls]\nclient_ca_file = \"clients.crt\"", &[], &[]);
-    let tls = "[server.tls]\ncertificate_file = \"a.crt\"\nkey_file = \"a.key\"\n";
-    check_fault("client_ca_missing", &format!("{tls}client_certificate = \"required\""), &[], &[]);
-    check_fault("client_certificate", &format!("{tls}client_certificate = \"perhaps\""), &[], &[]);
-    let service = "[[auth.services]]\nidentity = \"crm\"\ntenant = \"a\"\nuser = \"b\"\nscopes = \"agent.read\"";
-    check_fault("services_without_client_ca", &format!("{tls}{service}"), &[], &[]);
-}
-
-/// Where callers' certificates are looked at.
-const CHECKED: &str = "[server.tls]\ncertificate_file = \"a.crt\"\nkey_file = \"a.key\"\nclient_ca_file = \"c.crt\"\n";
-
-#[test]
-fn faults_of_services_are_told_each_at_its_place() {
-    let file = format!(
-        r#"{CHECKED}
-[[auth.services]]
-identity = "spiffe://example.com/crm"
-tenant = "acme"
-user = "crm"
-scopes = ["directory.read"]
-
-[[auth.services]]
-identity = "*.example.com"
-tenant = "a b"
-scopes = ["directory.reed"]
-scope = "x"
-
-[[auth.services]]
-identity = "spiffe://example.com/crm"
-tenant = "other"
-user = "crm"
-scopes = []
-
-[[auth.services]]
-"#
-    );
-    check_fault("services", &file, &[("MAILAGENT_AUTH__SERVICES__7__USER", "x")], &[]);
-    check_fault("services_no_list", "[auth]\nservices = \"crm\"", &[], &[]);
-    let twice = "[[auth.services]]\nidentity = \"CRM.example\"\ntenant = \"a\"\nuser = \"b\"\nscopes = \"agent.read\"\n";
-    let again = twice.replace("CRM", "crm");
-    check_fault("services_twice", &format!("{CHECKED}{twice}{again}"), &[], &[]);
-    check_fault("section_as_list", "[[server]]\nlisten = \"127.0.0.1:1\"", &[], &[]);
-}
-
-#[test]
-fn services_are_read_in_every_form() {
-    let one = "identity = \"spiffe://example.com/crm\"\ntenant = \"acme\"\nuser = \"crm\"\nscopes = [\"agent.read\", \"agent.use\"]\n";
-    let two = "identity = \"Billing.example.com\"\ntenant = \"acme\"\nuser = \"billing\"\nscopes = \"sweep.read\"\n";
-    let list = load_all(&format!("{CHECKED}[[auth.services]]\n{one}[[auth.services]]\n{two}"), &[], &[]).unwrap();
-    let inline = |text: &str| format!("{{ {} }}", text.trim().replace('\n', ", "));
-    let inline = format!("auth.services = [{}, {}]\n{CHECKED}", inline(one), inline(two));
-    assert_eq!(load_all(&inline, &[], &[]).unwrap().auth, list.auth);
-    let variables = [
-        ("MAILAGENT_AUTH__SERVICES__0__TENANT", "acme"),
-        ("MAILAGENT_AUTH__SERVICES__0__IDENTITY", "spiffe://example.com/crm"),
-        ("MAILAGENT_AUTH__SERVICES__0__USER", "crm"),
-        ("MAILAGENT_AUTH__SERVICES__0__SCOPES", "agent.read,agent.use"),
-    ];
-    let first = load_all(CHECKED, &variables, &[]).unwrap().auth.services;
-    assert_eq!(first, list.auth.services[..1]);
-    assert_eq!(list.auth.services[1].identity.as_str(), "billing.example.com");
-    assert_eq!(list.auth.services[0].scopes.as_slice(), [Scope::AgentRead, Scope::AgentUse]);
-}
-
-#[test]
-fn issuers_that_cannot_be_trusted_are_refused() {
-    for (name, lines) in [
-        ("url", "issuer = \"login\""),
-        ("http", "issuer = \"http://login.example.com\""),
-        ("scheme", "issuer = \"ldap://127.0.0.1\""),
-        ("login", "issuer = \"https://user:hunter2@login.example.com\""),
-        ("query", "issuer = \"https://login.example.com?tenant=7\""),
-        ("jwks_alone", "jwks_url = \"https://login.example.com/jwks\""),
-        ("nobody", "local_issuer = false"),
-        ("times", "key_refresh_interval = \"1h\"\nkey_lifetime = \"30m\""),
-    ] {
-        check_fault(&format!("issuer_{name}"), &format!("[auth]\n{lines}"), &[], &[]);
-    }
-    for (url, more, local) in [
-        ("https://login.example.com", "", false),
-        ("https://login.example.com/realms/crm/", "local_issuer = true", true),
-        ("http://127.0.0.1:8080", "", false),
-        ("http://localhost:8080/x", "", false),
-        ("http://[::1]:8080", "", false),
-    ] {
-        let auth = load_all(&format!("[auth]\nissuer = \"{url}\"\n{more}"), &[], &[]).unwrap().auth;
-        assert_eq!(auth.issuer.as_ref().unwrap().as_str(), url);
-        assert_eq!(auth.takes_local_tokens(), local, "{url}");
-    }
-}
-
-/// A login provider as far as every one needs it.
-const PROVIDER: &str = "[[oauth.providers]]\nname = \"main\"\nclient_id = \"crm\"\n";
-
-#[test]
-fn login_providers_that_cannot_work_are_refused_with_the_reason() {
-    let microsoft = format!("{PROVIDER}preset = \"microsoft\"\n");
-    for (name, file) in [
-        (
-            "two_proofs",
-            format!("{microsoft}client_secret = \"hunter2\"\ncertificate_file = \"a.crt\"\ncertificate_key_file = \"a.key\""),
-        ),
-        ("no_key", format!("{microsoft}certificate_file = \"a.crt\"")),
-        ("no_certificate", format!("{microsoft}certificate_key_file = \"a.key\"")),
-        ("openid", format!("{PROVIDER}preset = \"openid\"")),
-        (
-            "of_another_preset",
-            format!(
-                "{PROVIDER}preset = \"google\"\nauthority = \"https://login.microsoftonline.us\"\ndirectory = \"x\"\n\
-                 graph_url = \"https://graph.microsoft.us\"\ngraph_scopes = \"User.Read\"\nissuer = \"https://login.example.com\""
-            ),
-        ),
-        ("same_name", format!("{microsoft}{microsoft}")),
-        ("incomplete", "[[oauth.providers]]\nname = \"a b\"".to_owned()),
-        (
-            "values",
-            format!(
-                "{PROVIDER}preset = \"yahoo\"\nclient_secret = 7\nclient_secret_expires = \"2027-02-30\"\nhosts = [\"https://mail.example.com\"]\n\
-                 smtp_scopes = []\nauthority = \"http://login.example.com\"\nlogin_lifetime = \"soon\"\nlogin_slides = \"often\""
-            ),
-        ),
-        ("no_hosts", format!("{microsoft}hosts = []")),
-        ("secret_is_empty", format!("{microsoft}client_secret = \" \"")),
-        (
-            "public_url",
-            "[oauth]\npublic_url = \"https://mail.example.com/?tenant=7\"".to_owned(),
-        ),
-        ("redirect_url", "[oauth]\nredirect_urls = [\"https://crm.example.com\"]".to_owned()),
-        (
-            "redirect_url_http",
-            "[oauth]\nredirect_urls = [\"http://crm.example.com/callback\"]".to_owned(),
-        ),
-    ] {
-        check_fault(&format!("oauth_{name}"), &file, &[], &[]);
-    }
-    // Beyond this machine a browser does not find the service by the address that it listens on.
-    let everywhere = [("MAILAGENT_SERVER__LISTEN", "0.0.0.0:50051")];
-    check_fault("oauth_no_public_url", &microsoft, &everywhere, &[]);
-}
-
-#[test]
-fn login_providers_are_read_in_every_form() {
-    let list = format!("{PROVIDER}preset = \"openid\"\nissuer = \"https://login.example.com\"\nclient_secret = \" hunter2 \"\n")
-        + "client_secret_expires = \"2027-10-31\"\nhosts = [\"Mail.Example.com.\", \".example.org\"]\nsmtp_scopes = [\"openid smtp\", \"email\"]\n"
-        + "[oauth]\nredirect_urls = [\"https://crm.example.com/callback\"]\n";
-    let list = load_all(&list, &[], &[]).unwrap().oauth;
-    let variables = [
-        ("MAILAGENT_OAUTH__REDIRECT_URLS", "https://crm.example.com/callback"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__NAME", "main"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__PRESET", "openid"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__CLIENT_ID", "crm"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__CLIENT_SECRET", "hunter2"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__CLIENT_SECRET_EXPIRES", "2027-10-31"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__ISSUER", "https://login.example.com"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__HOSTS", "mail.example.com,.example.org"),
-        ("MAILAGENT_OAUTH__PROVIDERS__0__SMTP_SCOPES", "openid smtp email"),
-    ];
-    assert_eq!(load_all("", &variables, &[]).unwrap().oauth, list);
-    let provider = &list.providers[0];
-    assert_eq!(provider.hosts.as_ref().unwrap().0, ["mail.example.com", ".example.org"]);
-    assert_eq!(provider.smtp_scopes.as_ref().unwrap().0, ["openid", "smtp", "email"]);
-    assert_eq!(provider.client_secret.as_ref().unwrap().expose(), "hunter2");
-    let day = provider.client_secret_expires.unwrap().0;
-    assert_eq!(day.to_string(), "2027-10-31T00:00:00Z");
 }
 
 #[test]
