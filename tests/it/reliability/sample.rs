@@ -363,8 +363,8 @@ pub async fn check_end_state(ops: &Ops, swept: &[Sample], other: &[Sample], exac
     let mut first: BTreeMap<&str, Vec<OutcomeResult>> = BTreeMap::new();
     for outcome in &outcomes {
         assert!(
-            sources.insert((&outcome.agent, &outcome.source_id)),
-            "an item has two outcomes: {outcome:#?}"
+            sources.insert((&outcome.agent, &outcome.folder, &outcome.source_id)),
+            "an item of a folder has two outcomes: {outcome:#?}"
         );
         if outcome.result != OutcomeResult::Duplicate {
             first.entry(&outcome.message_id).or_default().push(outcome.result);
