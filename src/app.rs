@@ -156,6 +156,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     let callers = callers::build(&config, &lifecycle)?;
     let schedule = mailboxes::Schedule {
         poll_interval: config.exchange.poll_interval,
+        completeness_interval: config.exchange.completeness_interval,
         push: config.exchange.push,
         concurrent: config.exchange.concurrent_mailboxes,
         holder: match config.database.url {

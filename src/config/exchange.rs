@@ -11,6 +11,8 @@ section! {
         pub allow_http: bool,
         /// How long a mailbox rests between two looks.
         pub poll_interval: Duration => within("100ms", "1d"),
+        /// How often a mailbox is compared with what was handled and archived.
+        pub completeness_interval: Duration => within("1s", "365d"),
         /// Whether servers are asked to tell of new mail at once.
         pub push: bool,
         /// Mailboxes that are read at the same time.

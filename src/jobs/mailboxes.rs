@@ -5,14 +5,17 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Agent, HealthState, Kind, Result, Timestamp, error_chain},
     lifecycle::{Lifecycle, OnError},
     ops::{
-        Ops,
+        Ops, completeness,
         connect::Opened,
         health::{self, Subject, Tried},
         mailbox::{self, ReadError},
@@ -34,6 +37,8 @@ const PAGE: u64 = 500;
 pub struct Schedule {
     /// Longest time between two looks at a mailbox.
     pub poll_interval: Duration,
+    /// How often a mailbox is compared with what was handled and archived, and what is missing is fetched.
+    pub completeness_interval: Duration,
     /// Whether the server is asked to tell of new mail.
     pub push: bool,
     /// Mailboxes that are read at once.
@@ -48,6 +53,7 @@ pub struct Schedule {
 /// None: what fails is logged and tried again.
 pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<()> {
     let reader = Reader {
+        news: Arc::default(),
         readers: Arc::new(Semaphore::new(schedule.concurrent)),
         schedule: Arc::new(schedule),
         ops,
@@ -62,7 +68,8 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
             Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
         }
         tokio::select! {
-            () = reader.ops.agents_changed.notified() => {}
+            // Somebody may have logged in for whom a mailbox waits.
+            () = reader.ops.agents_changed.notified() => reader.news.notify_waiters(),
             () = tokio::time::sleep(SCAN) => {}
             () = stopping.cancelled() => {}
         }
@@ -123,12 +130,17 @@ struct Reader {
     ops: Ops,
     schedule: Arc<Schedule>,
     readers: Arc<Semaphore>,
+    /// Tells that agents or logins changed here.
+    news: Arc<Notify>,
 }
 
 impl Reader {
     async fn keep_reading(&self, tenant: String, agent: Agent) {
         let mut opened: Option<Opened> = None;
         let mut folders = Vec::new();
+        // Spread, so that a start does not compare all mailboxes at once.
+        let mut compared = Instant::now();
+        let mut rest = self.schedule.completeness_interval.mul_f64(fastrand::f64());
         loop {
             if !self.lease(&tenant, &agent).await {
                 tokio::time::sleep(SCAN).await;
@@ -142,7 +154,13 @@ impl Reader {
                 self.read(&tenant, &agent, &mut opened).await
             };
             match outcome {
-                Ok(()) => self.wait(&tenant, &agent, opened.as_ref(), &mut folders).await,
+                Ok(()) => {
+                    if let Some(opened) = opened.as_ref().filter(|_| compared.elapsed() >= rest) {
+                        (compared, rest) = (Instant::now(), self.schedule.completeness_interval);
+                        self.close_gaps(&tenant, &agent, opened).await;
+                    }
+                    self.wait(&tenant, &agent, opened.as_ref(), &mut folders).await;
+                }
                 Err(ReadError::Provider(error)) => {
                     // The health says when the next try is. The source stays: it knows which messages the server failed to give out
                     // before, and how much it can be asked for at once. Broken connections it replaces by itself.
@@ -166,7 +184,7 @@ impl Reader {
             Some(opened) => opened.clone(),
             None => kept.insert(mailbox::open(&self.ops, tenant, agent).await?).clone(),
         };
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let result = mailbox::read(&self.ops, tenant, agent, &opened, &mut |_| {}).await;
         let fault = result.as_ref().err().map(|error| match error {
             ReadError::Provider(_) => "provider",
@@ -186,6 +204,18 @@ impl Reader {
         Ok(())
     }
 
+    /// Compares the mailbox with what was handled and archived, and closes the gaps. What fails is tried the next time; the health says why.
+    async fn close_gaps(&self, tenant: &str, agent: &Agent, opened: &Opened) {
+        let _place = self.readers.acquire().await;
+        match completeness::backfill(&self.ops, tenant, agent, Ok(opened.clone()), &mut |_| {}).await {
+            Ok(filling) if filling.closed > 0 => {
+                tracing::warn!(agent = %agent.id, closed = filling.closed, left = filling.left, "messages were missing and are there now");
+            }
+            Ok(filling) => tracing::debug!(agent = %agent.id, left = filling.left, "the mailbox was compared"),
+            Err(error) => tracing::warn!(agent = %agent.id, error = %error_chain(&error), "comparing the mailbox failed"),
+        }
+    }
+
     /// Waits for the time that the health names. Returns false when that wait ends and things must be looked at anew.
     async fn may_try_now(&self, tenant: &str, agent: &Agent) -> bool {
         let health = self.ops.store.tenant(tenant).agent_health(std::slice::from_ref(&agent.id)).await;
@@ -198,8 +228,8 @@ impl Reader {
             }
         };
         if health.state == HealthState::AuthenticationRequired {
-            // Only a person can help. Changing the agent ends this task and starts another.
-            tokio::time::sleep(SCAN).await;
+            // Only a person can help, here or at another replica. Changing the agent ends this task and starts another.
+            let _ = tokio::time::timeout(SCAN, self.news.notified()).await;
             return false;
         }
         match health.retry_at {
@@ -217,7 +247,7 @@ impl Reader {
             return tokio::time::sleep(poll).await;
         };
         let source = &opened.mailbox;
-        let (began, since) = (tokio::time::Instant::now(), self.ops.now());
+        let (began, since) = (Instant::now(), self.ops.now());
         let waited = async {
             if folders.is_empty() {
                 *folders = source.folders().await?;

@@ -73,6 +73,7 @@ const KEYS: &[&str] = &[
     "network.root_certificates_file",
     "exchange.allow_http",
     "exchange.poll_interval",
+    "exchange.completeness_interval",
     "exchange.push",
     "exchange.concurrent_mailboxes",
     "exchange.requests_per_mailbox",

@@ -291,6 +291,30 @@ async fn what_the_server_did_not_tell_of_is_named_and_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_are_compared_by_themselves_now_and_then() {
+    over_both(
+        |_| {},
+        async |p, agent, _| {
+            p.h.deliver(ANNA, &about_nothing(0));
+            p.log_in(agent).await;
+            p.h.handled(&p.client, agent, 1).await;
+            let now = p.h.clock.now();
+            for number in 1..=3 {
+                p.h.exchange.restore(ANNA, FolderKind::Inbox, about_oak(number).bytes(), now);
+            }
+            sweep(p, agent).await;
+            assert_eq!(check(p, agent).await.gaps.len(), 3);
+            p.h.config.exchange.completeness_interval = Duration::from_secs(1);
+            p.h.restart().await;
+            p.client = p.h.client().await;
+            complete(p, agent).await;
+            assert_eq!(p.h.notes(&p.client).await.len(), 3);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_had_stays_a_named_gap() {
     over_both(
         |_| {},
