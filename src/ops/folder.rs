@@ -206,7 +206,7 @@ impl<'a> FolderReader<'a> {
 
     /// Those of some messages that are read at all.
     pub(super) fn of_interest(&self, mut ids: Vec<ItemId>, received: &HashMap<ItemId, Timestamp>) -> Vec<ItemId> {
-        if let Some(since) = self.purpose.since {
+        if let Some(since) = self.purpose.since.filter(|_| !self.purpose.archive) {
             ids.retain(|id| received.get(id).is_none_or(|received| *received >= since));
         }
         ids

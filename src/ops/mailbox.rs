@@ -137,7 +137,7 @@ pub(super) async fn purpose(ops: &Ops, tenant: &str, agent: &Agent, folder: &Fol
         sweep: matcher,
         archive,
         // What was filed before the agent came is nobody's new mail.
-        since: (folder.role == FolderRole::Other && !archive).then_some(agent.created),
+        since: (folder.role == FolderRole::Other).then_some(agent.created),
     })))
 }
 

@@ -21,7 +21,7 @@ pub struct Purpose {
     pub sweep: Option<CaseReferenceMatcher>,
     /// Whether the message is archived.
     pub archive: bool,
-    /// Messages received before are of no interest.
+    /// Messages received before are not swept.
     pub since: Option<Timestamp>,
 }
 
@@ -115,8 +115,9 @@ fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) 
         Ok(parsed) => (parsed, None),
         Err(reason) => (ParsedMail::default(), Some(reason.to_string())),
     };
+    let too_old = purpose.since.zip(received).is_some_and(|(since, received)| received < since);
     let candidates = match &purpose.sweep {
-        Some(matcher) if unparsable.is_none() => matcher.candidates(&mime::normalise_subject(&parsed.subject)),
+        Some(matcher) if unparsable.is_none() && !too_old => matcher.candidates(&mime::normalise_subject(&parsed.subject)),
         _ => Vec::new(),
     };
     let note = (!candidates.is_empty()).then(|| mime::note_text(raw));
