@@ -347,7 +347,7 @@ async fn what_leads_to_the_others_server_is_sent_with_what_is_shared_alone() {
         let anchor = call.headers["x-anchormailbox"].to_str().unwrap().to_owned();
         let body = match call.operation.as_str() {
             "Subscribe" => file("subscribed").replace("sub-1", &format!("sub-{number}")),
-            "GetFolder" => file("folders"),
+            "GetFolder" => file("inbox"),
             _ => file("stream"),
         };
         let mut response = xml(body);
@@ -368,8 +368,8 @@ async fn what_leads_to_the_others_server_is_sent_with_what_is_shared_alone() {
     first.wait(&[inbox()], Duration::from_secs(5)).await.unwrap();
     // The stream that the canned answer is has come to its end, so that the second one opens another.
     let _ = second.wait(&[inbox()], Duration::from_secs(5)).await;
-    second.folders().await.unwrap();
-    second.folders().await.unwrap();
+    second.inbox().await.unwrap();
+    second.inbox().await.unwrap();
     let told: Vec<(String, String, Option<String>)> = server
         .calls()
         .into_iter()
