@@ -340,7 +340,8 @@ async fn installed(grace_seconds: u64) -> (Installation, Process, Provider, Stri
         .await
         .unwrap();
     let agent = create(&client).await;
-    let begun = begin(&client, &agent, "").await.expect("the login begins");
+    // A busy machine may make the provider slower than the service has patience for.
+    let begun = eventually(PATIENCE, "the login begins", async || begin(&client, &agent, "").await).await;
     let (status, page) = open(provider.sign_in(&begun.authorization_url).await.as_str()).await;
     assert_eq!(status, 200, "{page}");
     (place, process, provider, agent)

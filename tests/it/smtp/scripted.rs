@@ -138,7 +138,8 @@ async fn whether_a_message_was_sent_is_in_doubt_only_behind_its_end() {
             .waiting(limit)
             .sink(password("anna", "correct"));
         let mut message = message("anna@mail.example", &[recipient]);
-        message.raw = [message.raw.as_ref(), "0123456789abcdef\r\n".repeat(50_000).as_bytes()]
+        // More than what fits in between, so that its end is not sent before somebody hangs up.
+        message.raw = [message.raw.as_ref(), "0123456789abcdef\r\n".repeat(800_000).as_bytes()]
             .concat()
             .into();
         let error = refused(&sink, &message).await;
