@@ -1,7 +1,7 @@
 //! What a mailbox's server allows, kept as one by all who work with the mailbox: reading, sending, checks.
 //!
-//! Requests at once, requests and bytes in a stretch of time, and pauses that the server asks for. So throttling is avoided rather than met, and a pause
-//! that one of them is asked for is kept by all.
+//! Requests at once, requests and bytes in a stretch of time, and pauses that the server asks for. So throttling is avoided rather than met,
+//! and a pause that one of them is asked for is kept by all.
 
 use std::{
     collections::HashMap,

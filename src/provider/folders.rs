@@ -10,6 +10,12 @@ use super::{Folder, FolderRole};
 /// Most folders of a mailbox that are listed; Exchange itself allows no more.
 /// <https://learn.microsoft.com/exchange/troubleshoot/mailflow/public-folders-mailbox-limits>
 pub(super) const MOST: usize = 10_000;
+/// Exchange's own names of folders, the same over EWS and over Graph. <https://learn.microsoft.com/graph/api/resources/mailfolder>
+pub(super) const INBOX: &str = "inbox";
+pub(super) const SENT: &str = "sentitems";
+pub(super) const DRAFTS: &str = "drafts";
+/// Those of folders without mail that came or went.
+pub(super) const LEFT_OUT: [&str; 5] = [DRAFTS, "outbox", "junkemail", "syncissues", "conversationhistory"];
 /// Deepest nesting that is followed: Exchange's limit.
 const DEPTH: usize = 300;
 /// Between the names of folders in a path.

@@ -281,8 +281,7 @@ impl Folder {
     /// What it is called towards people.
     pub fn label(&self) -> String {
         match self.role {
-            FolderRole::Inbox => "inbox".to_owned(),
-            FolderRole::Sent => "sent".to_owned(),
+            FolderRole::Inbox | FolderRole::Sent => self.key(),
             FolderRole::Other => self.path.clone(),
         }
     }

@@ -2,13 +2,13 @@
 
 use super::{
     errors::Fault,
-    requests::{self, INBOX, LEFT_OUT, SENT},
+    requests,
     responses::{self, Named},
     transport::Transport,
 };
 use crate::provider::{
     ErrorClass, Folder, FolderRole,
-    folders::{Known, MOST, readable},
+    folders::{INBOX, Known, LEFT_OUT, MOST, SENT, readable},
 };
 
 /// The folder that every mailbox has.

@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use quick_xml::escape::escape;
 
 use super::responses::Draft;
-use crate::provider::{Folder, FolderRole, ItemId};
+use crate::provider::{
+    Folder, FolderRole, ItemId,
+    folders::{DRAFTS, SENT},
+};
 
 /// Most changes in a page; the server gives no more.
 const PAGE: usize = 512;
@@ -57,13 +60,6 @@ impl Request {
         [HEAD, &impersonation, "</s:Header><s:Body>", &self.content, TAIL].concat()
     }
 }
-
-/// The names that Exchange has for folders.
-pub(super) const INBOX: &str = "inbox";
-pub(super) const SENT: &str = "sentitems";
-const DRAFTS: &str = "drafts";
-/// Those of folders without mail that came or went.
-pub(super) const LEFT_OUT: [&str; 5] = [DRAFTS, "outbox", "junkemail", "syncissues", "conversationhistory"];
 
 /// A folder by its name, of the login's own mailbox or of `mailbox`.
 fn folder_element(name: &str, mailbox: Option<&str>) -> String {
@@ -319,7 +315,7 @@ mod tests {
         };
         let cases = [
             (
-                get_folders(&[INBOX, SENT], Some("a&b@corp.test")),
+                get_folders(&["inbox", SENT], Some("a&b@corp.test")),
                 "GetFolder .FolderShape ..BaseShape ..AdditionalProperties ...FieldURI .FolderIds \
                  ..DistinguishedFolderId ...Mailbox ....EmailAddress ..DistinguishedFolderId ...Mailbox ....EmailAddress",
             ),

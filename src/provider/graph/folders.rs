@@ -9,14 +9,9 @@ use serde::Deserialize;
 use super::{codes::Meaning, errors::Fault, transport::Transport};
 use crate::provider::{
     ErrorClass, Folder, FolderRole, ProviderError,
-    folders::{Known, Listed, MOST, readable},
+    folders::{INBOX, Known, LEFT_OUT, Listed, MOST, SENT, readable},
 };
 
-/// Graph's names of folders. <https://learn.microsoft.com/graph/api/resources/mailfolder>
-const INBOX: &str = "inbox";
-const SENT: &str = "sentitems";
-/// Those of folders without mail that came or went.
-const LEFT_OUT: [&str; 5] = ["drafts", "outbox", "junkemail", "syncissues", "conversationhistory"];
 /// Folders on a page.
 const PAGE: &str = "odata.maxpagesize=250";
 
