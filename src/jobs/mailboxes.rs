@@ -139,8 +139,7 @@ impl Reader {
         let mut opened: Option<Opened> = None;
         let mut folders = Vec::new();
         // Spread, so that a start does not compare all mailboxes at once.
-        let mut compared = Instant::now();
-        let mut rest = self.schedule.completeness_interval.mul_f64(fastrand::f64());
+        let mut compare_at = Instant::now() + self.schedule.completeness_interval.mul_f64(fastrand::f64());
         loop {
             if !self.lease(&tenant, &agent).await {
                 tokio::time::sleep(SCAN).await;
@@ -155,8 +154,8 @@ impl Reader {
             };
             match outcome {
                 Ok(()) => {
-                    if let Some(opened) = opened.as_ref().filter(|_| compared.elapsed() >= rest) {
-                        (compared, rest) = (Instant::now(), self.schedule.completeness_interval);
+                    if let Some(opened) = opened.as_ref().filter(|_| Instant::now() >= compare_at) {
+                        compare_at = Instant::now() + self.schedule.completeness_interval;
                         self.close_gaps(&tenant, &agent, opened).await;
                     }
                     self.wait(&tenant, &agent, opened.as_ref(), &mut folders).await;

@@ -11,7 +11,7 @@ use super::{
     connect::Opened,
     folder::{FolderReader, Standing},
     health::{self, Subject, Tried},
-    mailbox::{Progress, ReadError, purpose},
+    mailbox::{Progress, Purposes, ReadError},
 };
 use crate::{
     domain::{Agent, Kind, Timestamp},
@@ -103,9 +103,10 @@ pub fn check(
 ) -> impl Stream<Item = Result<Found, ReadError>> + Send {
     try_stream! {
         let opened = opened?;
-        let folders = log_in(&ops, &tenant, &agent, &opened).await?;
+        let mailbox = Mailbox::new(&ops, &tenant, &agent, &opened).await?;
+        let folders = mailbox.log_in().await?;
         for folder in &folders {
-            let Some(mut comparison) = Comparison::begin(&ops, &tenant, &agent, &opened, folder).await? else {
+            let Some(mut comparison) = mailbox.compare(folder).await? else {
                 continue;
             };
             let mut described = 0;
@@ -197,16 +198,17 @@ pub async fn backfill(
     opened: Result<Opened, ReadError>,
     report: &mut (dyn FnMut(Filling) + Send),
 ) -> Result<Filling, ReadError> {
-    let opened = &opened?;
+    let opened = opened?;
+    let mailbox = Mailbox::new(ops, tenant, agent, &opened).await?;
     let mut filling = Filling::default();
     let mut began = None;
     loop {
         let before = filling.closed;
-        let (todo, more) = find(ops, tenant, agent, opened, &mut filling, report).await?;
+        let (todo, more) = mailbox.find(&mut filling, report).await?;
         let began = *began.get_or_insert_with(Instant::now);
         for (folder, gaps) in &todo {
             for ids in gaps.chunks(AT_ONCE) {
-                close(ops, tenant, agent, opened, folder, ids, &mut filling).await?;
+                mailbox.close(folder, ids, &mut filling).await?;
                 filling.remaining = remaining(&filling, began.elapsed());
                 report(filling);
             }
@@ -226,69 +228,123 @@ fn remaining(filling: &Filling, elapsed: Duration) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
 }
 
-/// The gaps by folders, and whether there are more than are kept in mind.
-async fn find(
-    ops: &Ops,
-    tenant: &str,
-    agent: &Agent,
-    opened: &Opened,
-    filling: &mut Filling,
-    report: &mut (dyn FnMut(Filling) + Send),
-) -> Result<(Vec<(Folder, Vec<ItemId>)>, bool), ReadError> {
-    let (mut todo, mut kept) = (Vec::new(), 0);
-    for folder in log_in(ops, tenant, agent, opened).await? {
-        let Some(mut comparison) = Comparison::begin(ops, tenant, agent, opened, &folder).await? else {
-            continue;
-        };
-        let mut gaps: Vec<ItemId> = Vec::new();
-        while let Some(page) = comparison.next().await? {
-            kept += page.len();
-            filling.gaps += page.len() as u64;
-            gaps.extend(page.into_iter().map(|(id, _)| id));
-            report(*filling);
-            if kept >= KEPT {
-                todo.push((folder.clone(), gaps));
-                return Ok((todo, true));
-            }
-        }
-        todo.push((folder, gaps));
-    }
-    Ok((todo, false))
+/// A mailbox that is compared.
+struct Mailbox<'a> {
+    ops: &'a Ops,
+    tenant: &'a str,
+    agent: &'a Agent,
+    opened: &'a Opened,
+    purposes: Purposes,
 }
 
-/// Handles some messages of a folder.
-async fn close(
-    ops: &Ops,
-    tenant: &str,
-    agent: &Agent,
-    opened: &Opened,
-    folder: &Folder,
-    ids: &[ItemId],
-    filling: &mut Filling,
-) -> Result<(), ReadError> {
-    let mut tries = 0;
-    loop {
-        let _lock = ops.mailbox_locks.lock(tenant, &agent.id).await;
-        let Some(purpose) = purpose(ops, tenant, agent, folder).await? else {
-            return Ok(());
+impl<'a> Mailbox<'a> {
+    async fn new(ops: &'a Ops, tenant: &'a str, agent: &'a Agent, opened: &'a Opened) -> Result<Self, ReadError> {
+        Ok(Self {
+            purposes: Purposes::of(ops, tenant, agent).await?,
+            ops,
+            tenant,
+            agent,
+            opened,
+        })
+    }
+
+    async fn log_in(&self) -> Result<Vec<Folder>, ReadError> {
+        let mut turn = accounts::turn(self.ops, self.tenant, self.opened.account.as_ref()).await?;
+        match turn.log_in(&*self.opened.mailbox).await {
+            Ok(folders) => Ok(folders),
+            Err(error) => Err(self.failed(error.into()).await),
+        }
+    }
+
+    /// A reader of a folder, at its position. `None` when the folder is not read at all.
+    async fn reader<'f>(&'f self, folder: &'f Folder) -> Result<Option<FolderReader<'f>>, ReadError> {
+        let Some(purpose) = self.purposes.of_folder(folder) else {
+            return Ok(None);
         };
-        let mut reader = FolderReader::new(ops, tenant, agent, opened, folder, purpose).await?;
-        let mut progress = Progress::default();
-        let done = async {
-            let open = reader.not_handled(ids.to_vec()).await?;
-            reader.handle(open, &HashMap::new(), None, &mut progress, &mut |_| {}).await?;
-            let left = reader.not_handled(ids.to_vec()).await?.len() as u64;
-            Ok::<u64, ReadError>(left.saturating_sub(progress.gone))
-        };
-        match done.await {
-            Ok(left) => {
-                filling.left += left;
-                filling.closed += ids.len() as u64 - left;
-                filling.progress += progress;
-                return Ok(());
+        let reader = FolderReader::new(self.ops, self.tenant, self.agent, self.opened, folder, purpose);
+        Ok(Some(reader.await?))
+    }
+
+    /// `None` when the folder is not read at all.
+    async fn compare<'f>(&'f self, folder: &'f Folder) -> Result<Option<Comparison<'f>>, ReadError> {
+        let reader = self.reader(folder).await?;
+        Ok(reader.map(|reader| Comparison {
+            reader,
+            folder,
+            next: Some(None),
+            report: FolderReport {
+                folder: folder.label(),
+                counted: folder.total,
+                ..FolderReport::default()
+            },
+        }))
+    }
+
+    /// The gaps by folders, and whether there are more than are kept in mind.
+    async fn find(
+        &self,
+        filling: &mut Filling,
+        report: &mut (dyn FnMut(Filling) + Send),
+    ) -> Result<(Vec<(Folder, Vec<ItemId>)>, bool), ReadError> {
+        let (mut todo, mut kept) = (Vec::new(), 0);
+        for folder in self.log_in().await? {
+            let Some(mut comparison) = self.compare(&folder).await? else {
+                continue;
+            };
+            let mut gaps: Vec<ItemId> = Vec::new();
+            while let Some(page) = comparison.next().await? {
+                kept += page.len();
+                filling.gaps += page.len() as u64;
+                gaps.extend(page.into_iter().map(|(id, _)| id));
+                report(*filling);
+                if kept >= KEPT {
+                    todo.push((folder.clone(), gaps));
+                    return Ok((todo, true));
+                }
             }
-            Err(ReadError::Service(error)) if error.kind == Kind::Stale && tries < TRIES => tries += 1,
-            Err(error) => return Err(failed(ops, tenant, agent, opened, error).await),
+            todo.push((folder, gaps));
+        }
+        Ok((todo, false))
+    }
+
+    /// Handles some messages of a folder.
+    async fn close(&self, folder: &Folder, ids: &[ItemId], filling: &mut Filling) -> Result<(), ReadError> {
+        let mut tries = 0;
+        loop {
+            let _lock = self.ops.mailbox_locks.lock(self.tenant, &self.agent.id).await;
+            let Some(mut reader) = self.reader(folder).await? else {
+                return Ok(());
+            };
+            let mut progress = Progress::default();
+            let done = async {
+                let open = reader.not_handled(ids.to_vec()).await?;
+                reader.handle(open, &HashMap::new(), None, &mut progress, &mut |_| {}).await?;
+                let left = reader.not_handled(ids.to_vec()).await?.len() as u64;
+                Ok::<u64, ReadError>(left.saturating_sub(progress.gone))
+            };
+            match done.await {
+                Ok(left) => {
+                    filling.left += left;
+                    filling.closed += ids.len() as u64 - left;
+                    filling.progress += progress;
+                    return Ok(());
+                }
+                Err(ReadError::Service(error)) if error.kind == Kind::Stale && tries < TRIES => tries += 1,
+                Err(error) => return Err(self.failed(error).await),
+            }
+        }
+    }
+
+    /// Keeps a fault in the agent's health.
+    async fn failed(&self, error: ReadError) -> ReadError {
+        let subject = Subject {
+            agent: self.agent,
+            account: self.opened.account.as_ref(),
+            since: self.ops.now(),
+        };
+        match health::record(self.ops, self.tenant, subject, Tried::Read, Some(&error)).await {
+            Ok(_) => error,
+            Err(unwritten) => unwritten.into(),
         }
     }
 }
@@ -302,30 +358,7 @@ struct Comparison<'a> {
     report: FolderReport,
 }
 
-impl<'a> Comparison<'a> {
-    /// `None` when the folder is not read at all.
-    async fn begin(
-        ops: &'a Ops,
-        tenant: &'a str,
-        agent: &'a Agent,
-        opened: &'a Opened,
-        folder: &'a Folder,
-    ) -> Result<Option<Self>, ReadError> {
-        let Some(purpose) = purpose(ops, tenant, agent, folder).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            reader: FolderReader::new(ops, tenant, agent, opened, folder, purpose).await?,
-            folder,
-            next: Some(None),
-            report: FolderReport {
-                folder: folder.label(),
-                counted: folder.total,
-                ..FolderReport::default()
-            },
-        }))
-    }
-
+impl Comparison<'_> {
     /// The gaps of the next page, possibly none; counts the rest. `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<(ItemId, Missing)>>, ReadError> {
         let Some(state) = self.next.take() else { return Ok(None) };
@@ -348,27 +381,6 @@ impl<'a> Comparison<'a> {
         }
         self.next = (!page.last).then_some(Some(page.state));
         Ok(Some(gaps))
-    }
-}
-
-async fn log_in(ops: &Ops, tenant: &str, agent: &Agent, opened: &Opened) -> Result<Vec<Folder>, ReadError> {
-    let mut turn = accounts::turn(ops, tenant, opened.account.as_ref()).await?;
-    match turn.log_in(&*opened.mailbox).await {
-        Ok(folders) => Ok(folders),
-        Err(error) => Err(failed(ops, tenant, agent, opened, error.into()).await),
-    }
-}
-
-/// Keeps a fault in the agent's health.
-async fn failed(ops: &Ops, tenant: &str, agent: &Agent, opened: &Opened, error: ReadError) -> ReadError {
-    let subject = Subject {
-        agent,
-        account: opened.account.as_ref(),
-        since: ops.now(),
-    };
-    match health::record(ops, tenant, subject, Tried::Read, Some(&error)).await {
-        Ok(_) => error,
-        Err(unwritten) => unwritten.into(),
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     intake::Purpose,
 };
 use crate::{
-    domain::{Agent, Error, Result, error_chain},
+    domain::{Agent, CaseReferenceMatcher, Error, Result, Timestamp, error_chain},
     provider::{ErrorClass, Folder, FolderRole, ProviderError},
 };
 
@@ -96,11 +96,12 @@ async fn read_folders(
     progress: &mut Progress,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), ReadError> {
+    let purposes = Purposes::of(ops, tenant, agent).await?;
     for folder in &folders {
         if !opened.glance.is_news(folder) {
             continue;
         }
-        let Some(purpose) = purpose(ops, tenant, agent, folder).await? else {
+        let Some(purpose) = purposes.of_folder(folder) else {
             continue;
         };
         let mut reader = FolderReader::new(ops, tenant, agent, opened, folder, purpose).await?;
@@ -120,25 +121,45 @@ fn is_about_the_folder(class: ErrorClass) -> bool {
     matches!(class, ErrorClass::Refused | ErrorClass::StateLost | ErrorClass::Malformed)
 }
 
-/// What a folder is read for. `None`: for nothing.
-pub(super) async fn purpose(ops: &Ops, tenant: &str, agent: &Agent, folder: &Folder) -> Result<Option<Arc<Purpose>>> {
-    let archive = agent.settings.exchange.archive;
-    let sweep = agent.settings.exchange.case_sweep && folder.role != FolderRole::Sent;
-    if !sweep && !archive {
-        return Ok(None);
+/// What an agent's folders are read for.
+pub(super) struct Purposes {
+    /// `None`: it does not sweep.
+    matcher: Option<CaseReferenceMatcher>,
+    archive: bool,
+    created: Timestamp,
+}
+
+impl Purposes {
+    /// By the agent's and its tenant's settings at this moment.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(super) async fn of(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Self> {
+        let matcher = if agent.settings.exchange.case_sweep {
+            let settings = ops.store.tenant(tenant).settings().await?;
+            Some(settings.choices.case_reference_format.matcher().map_err(Error::internal)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            matcher,
+            archive: agent.settings.exchange.archive,
+            created: agent.created,
+        })
     }
-    let matcher = if sweep {
-        let settings = ops.store.tenant(tenant).settings().await?;
-        Some(settings.choices.case_reference_format.matcher().map_err(Error::internal)?)
-    } else {
-        None
-    };
-    Ok(Some(Arc::new(Purpose {
-        sweep: matcher,
-        archive,
-        // What was filed before the agent came is nobody's new mail.
-        since: (folder.role == FolderRole::Other).then_some(agent.created),
-    })))
+
+    /// What a folder is read for. `None`: for nothing.
+    pub(super) fn of_folder(&self, folder: &Folder) -> Option<Arc<Purpose>> {
+        let sweep = self.matcher.clone().filter(|_| folder.role != FolderRole::Sent);
+        (sweep.is_some() || self.archive).then(|| {
+            Arc::new(Purpose {
+                sweep,
+                archive: self.archive,
+                // What was filed before the agent came is nobody's new mail.
+                since: (folder.role == FolderRole::Other).then_some(self.created),
+            })
+        })
+    }
 }
 
 /// What a look at a mailbox's folders told, so that those in which nothing happens are left alone for a while. A server says of all folders
