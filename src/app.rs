@@ -3,8 +3,13 @@
 mod callers;
 mod files;
 mod logins;
+mod preparation;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     RootCertStore,
@@ -95,6 +100,8 @@ pub struct Surroundings {
     pub metrics: Metrics,
     /// Tells what names of mailbox servers mean.
     pub names: Arc<dyn Names>,
+    /// The program, in which messages that killed a process are tried apart.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Surroundings {
@@ -103,6 +110,7 @@ impl Default for Surroundings {
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
             names: Arc::new(SystemNames),
+            program: None,
         }
     }
 }
@@ -246,12 +254,14 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
             max_connections: config.smtp.max_connections,
         },
     };
-    Ok(Ops {
+    let ids = Arc::new(Ids::new(surroundings.clock.clone()));
+    let preparation = preparation::open(&config.data_dir, &ids.next(), surroundings.program)?;
+    let ops = Ops {
         store,
         blobs: Arc::new(blobs),
         vault: keys.vault,
         sealer: keys.sealer,
-        ids: Arc::new(Ids::new(surroundings.clock.clone())),
+        ids,
         clock: surroundings.clock,
         connector: Arc::new(connector),
         limits: Arc::new(Limits {
@@ -270,7 +280,10 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         wakers: Arc::new(Wakers::new(notifications_url(config))),
         logins_changed: Arc::new(Notify::new()),
         lifecycle: lifecycle.clone(),
-    })
+        preparation: Arc::new(preparation),
+    };
+    preparation::accuse_leftovers(&ops, config).await?;
+    Ok(ops)
 }
 
 /// Where Microsoft Graph may call this service, if it may.

@@ -59,7 +59,15 @@ pub struct ImportArgs {
 pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     let ArchiveCommand::Import(args) = command;
     let config = args.settings.load(&[])?;
-    let ops = app::build_ops(&config, Surroundings::default(), &Lifecycle::new()).await?;
+    let ops = app::build_ops(
+        &config,
+        Surroundings {
+            program: std::env::current_exe().ok(),
+            ..Surroundings::default()
+        },
+        &Lifecycle::new(),
+    )
+    .await?;
     let files = mailfile::open(&args.files).context("cannot read the files")?;
     let (total, skipped) = (files.total_bytes(), files.skipped());
     let bar = if args.quiet {

@@ -4,6 +4,7 @@ mod archive;
 pub mod demo;
 mod keys;
 mod migrate;
+mod rehearse;
 mod serve;
 mod simulate;
 mod token;
@@ -16,6 +17,7 @@ use crate::{
     app::StartError,
     config::{self, Config, ConfigErrors, Flag},
     crypto::Secret,
+    ops::REHEARSE,
 };
 
 /// Joins a CRM to real mailboxes: mail about a case becomes a note on it, all mail is kept with its customer, and both are streamed.
@@ -45,6 +47,9 @@ enum Command {
     /// Serves mail files as a simulated Exchange mailbox, for trials and benchmarks
     #[command(hide = true)]
     Simulate(simulate::SimulateArgs),
+    /// Reads a message from standard input as the service does, for nothing but to see whether that goes well
+    #[command(hide = true, name = REHEARSE)]
+    Rehearse,
 }
 
 /// Where settings come from. Each setting can also be given as an environment variable `MAILAGENT_SECTION__KEY`.
@@ -120,6 +125,7 @@ pub fn main() -> ExitCode {
             Command::Keys(command) => keys::run(command).await,
             Command::Archive(command) => archive::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,
+            Command::Rehearse => rehearse::run(),
         }
     });
     // A thread that still works for nobody must not keep the process.

@@ -47,6 +47,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         .with_context(|| format!("cannot listen on {address} (server.listen)"))?;
     let surroundings = Surroundings {
         metrics: telemetry.metrics(),
+        program: std::env::current_exe().ok(),
         ..Surroundings::default()
     };
     let running = app::start_in(config, listener, surroundings).await?;

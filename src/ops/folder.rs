@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{
     Ops,
     connect::Opened,
-    intake::{self, Batch, Purpose, place_large, prepare_all, source_key},
+    intake::{self, Batch, Origin, Purpose, place_large, prepare_all, source_key},
     mailbox::{Progress, ReadError},
 };
 use crate::{
@@ -143,10 +143,16 @@ impl<'a> FolderReader<'a> {
     ) -> Result<(), ReadError> {
         let end = state.or_else(|| self.position.state.clone());
         let chunks = chunks(ids, sizes, self.ops.limits.max_message_bytes);
-        let (ops, tenant, source, purpose) = (self.ops, self.tenant, self.source, self.purpose.clone());
+        let (ops, source, purpose) = (self.ops, self.source, self.purpose.clone());
+        let deaths = ops.store.tenant(self.tenant).suspects(&self.agent.id).await?;
+        let origin = Origin {
+            tenant: self.tenant,
+            agent: &self.agent.id,
+            deaths: &deaths,
+        };
         let count = chunks.len();
         let mut fetches = stream::iter(chunks)
-            .map(move |ids| fetch(ops, tenant, source, ids, purpose.clone()))
+            .map(move |ids| fetch(ops, origin, source, ids, purpose.clone()))
             .buffered(FETCHES);
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let fetching = async move {
@@ -328,15 +334,15 @@ fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec
 /// Fetches messages and gets them ready to be stored.
 async fn fetch(
     ops: &Ops,
-    tenant: &str,
+    origin: Origin<'_>,
     source: &dyn MailSource,
     ids: Vec<ItemId>,
     purpose: Arc<Purpose>,
 ) -> Result<Vec<intake::Item>, ReadError> {
     let fetched = source.fetch(&ids, ops.limits.max_message_bytes).await?;
-    let mut items = prepare_all(ids.into_iter().zip(fetched).collect(), purpose).await?;
+    let mut items = prepare_all(ops, origin, ids.into_iter().zip(fetched).collect(), purpose).await?;
     let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
-    place_large(ops, tenant, blobs).await?;
+    place_large(ops, origin.tenant, blobs).await?;
     Ok(items)
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::{
     Ops,
-    intake::{self, Purpose, place_large, prepare_all},
+    intake::{self, Origin, Purpose, place_large, prepare_all},
 };
 use crate::{
     domain::Result,
     provider::{Fetched, ItemId},
 };
 
-pub use super::intake::BatchResult;
+pub use super::intake::{BatchResult, try_message};
 
 /// Messages that were read and packed, ready for their transaction.
 pub struct PreparedImport(Vec<intake::Item>);
@@ -33,7 +33,13 @@ pub async fn prepare(ops: &Ops, tenant: &str, messages: Vec<(String, Vec<u8>)>) 
         };
         (ItemId(origin), message)
     });
-    let mut items = prepare_all(fetched.collect(), purpose).await?;
+    let deaths = ops.store.tenant(tenant).suspects(Origin::IMPORT).await?;
+    let origin = Origin {
+        tenant,
+        agent: Origin::IMPORT,
+        deaths: &deaths,
+    };
+    let mut items = prepare_all(ops, origin, fetched.collect(), purpose).await?;
     let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
     place_large(ops, tenant, blobs).await?;
     Ok(PreparedImport(items))

@@ -41,6 +41,7 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use intake::{Journal, Preparation, REHEARSE, accuse};
 pub use vault::{Keys, KeysError, Vault};
 
 /// Everything that operations work with. Cheap to clone.
@@ -78,6 +79,8 @@ pub struct Ops {
     pub logins_changed: Arc<tokio::sync::Notify>,
     /// Runs what must come to its end although the call that began it is given up.
     pub(crate) lifecycle: Lifecycle,
+    /// Keeps a message that killed the process from killing it again.
+    pub(crate) preparation: Arc<Preparation>,
 }
 
 /// What the operator decided.

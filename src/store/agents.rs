@@ -299,6 +299,7 @@ impl Writer {
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
+        self.forget_suspects_of(id).await?;
         Ok(result.rows_affected == 1)
     }
 

@@ -20,6 +20,7 @@ mod notes;
 mod rows;
 mod search;
 mod settings;
+mod suspects;
 mod system;
 mod tx;
 

@@ -3,6 +3,7 @@
 //! Each module holds attacks of one kind. An attack must end in time, the process must live and stay within its memory, and somebody else's
 //! harmless call must still be answered.
 
+mod death;
 mod service;
 
 use service::{Limits, Service};

@@ -144,6 +144,19 @@ impl Service {
         assert!(ended.is_none(), "the program ended: {ended:?}\n{}", self.log());
     }
 
+    /// Waits until it has ended by a signal, as a process does that aborts.
+    pub fn wait_for_death(&mut self, patience: Duration) {
+        let began = Instant::now();
+        loop {
+            if let Some(ended) = self.child.try_wait().expect("it can be asked") {
+                assert_eq!(ended.code(), None, "it ended by itself:\n{}", self.log());
+                return;
+            }
+            assert!(began.elapsed() < patience, "it still runs:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Kills it as a lack of power would, and gives back its folder.
     pub fn kill(mut self) -> tempfile::TempDir {
         self.child.kill().expect("it can be killed");

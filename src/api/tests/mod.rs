@@ -30,7 +30,7 @@ use crate::{
     crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
-    ops::{KeyedLocks, Keys, Limits, Ops},
+    ops::{Journal, KeyedLocks, Keys, Limits, Ops, Preparation},
     provider::{
         ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource,
         OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
@@ -157,6 +157,10 @@ impl Harness {
             wakers: Arc::default(),
             logins_changed: Arc::default(),
             lifecycle: lifecycle.clone(),
+            preparation: Arc::new(Preparation {
+                journal: Journal::open(&folder.path().join("preparing"), "test").unwrap(),
+                program: None,
+            }),
         };
         let mut server = Config::default().server;
         change(&mut server);

@@ -4,7 +4,11 @@
 mod authenticity;
 mod commit;
 mod decide;
+mod journal;
 mod prepare;
+mod rehearsal;
 
 pub use commit::{Batch, BatchResult, commit, commit_import};
-pub use prepare::{Item, Purpose, blob_key, place_large, prepare_all, source_key};
+pub use journal::Journal;
+pub use prepare::{Item, Origin, Purpose, blob_key, place_large, prepare_all, source_key};
+pub use rehearsal::{Preparation, REHEARSE, accuse, try_message};

@@ -1,10 +1,14 @@
 //! Everything about a message that needs no database: parsing, identity, packing. Processor work, done away from the async threads.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
 
+use super::{
+    journal::Suspect,
+    rehearsal::{Deaths, acquit, convict},
+};
 use crate::{
     blobs,
     domain::{CaseReferenceMatcher, Error, Result, Timestamp},
@@ -69,22 +73,116 @@ pub fn source_key(id: &ItemId) -> Vec<u8> {
     digest::digest(&digest::SHA256, id.0.as_bytes()).as_ref()[..16].to_vec()
 }
 
-/// Prepares messages on a thread for processor work.
+/// Where messages come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Whose they are.
+    pub tenant: &'a str,
+    /// The agent that reads them, or [`Origin::IMPORT`].
+    pub agent: &'a str,
+    /// Those that were in preparation when a process died.
+    pub deaths: &'a Deaths,
+}
+
+impl Origin<'_> {
+    /// Stands for an agent where messages come from files.
+    pub const IMPORT: &'static str = "";
+}
+
+/// Prepares messages on a thread for processor work. What was in preparation when a process died is tried in another one before, and set
+/// aside if it kills that too.
 ///
 /// # Errors
-/// [`crate::domain::Kind::Internal`] when that thread died, which no message can bring about.
-pub async fn prepare_all(items: Vec<(ItemId, Fetched)>, purpose: Arc<Purpose>) -> Result<Vec<Item>> {
+/// [`crate::domain::Kind::Internal`] when that thread died, which no message can bring about; [`crate::domain::Kind::Unavailable`] when the
+/// database is away.
+pub async fn prepare_all(ops: &Ops, origin: Origin<'_>, items: Vec<(ItemId, Fetched)>, purpose: Arc<Purpose>) -> Result<Vec<Item>> {
+    let (convicted, acquitted) = try_suspects(ops, &origin, &items).await;
+    let (tenant, agent) = (origin.tenant.to_owned(), origin.agent.to_owned());
+    let preparation = ops.preparation.clone();
     let work = move || {
-        items
-            .into_iter()
-            .map(|(source, fetched)| Item {
-                content: prepare(&source, fetched, &purpose),
-                key: source_key(&source),
-                source,
-            })
-            .collect()
+        let prepare_one = |(source, fetched): (ItemId, Fetched)| {
+            let key = source_key(&source);
+            let content = match (fetched, convicted.get(&key)) {
+                (Fetched::Message { raw, received }, Some(reason)) => Some(set_aside(&raw, received, reason.clone())),
+                (fetched, _) => {
+                    let suspect = Suspect {
+                        tenant: tenant.clone(),
+                        agent: agent.clone(),
+                        key: key.clone(),
+                    };
+                    let _entry = preparation.journal.enter(&suspect);
+                    prepare(&source, fetched, &purpose)
+                }
+            };
+            Item { source, key, content }
+        };
+        items.into_iter().map(prepare_one).collect()
     };
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+    let prepared = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+    acquit(ops, origin.tenant, origin.agent, &acquitted).await?;
+    Ok(prepared)
+}
+
+/// Tries the suspects among some messages apart. Returns why some must not be prepared, by key, and which may be.
+async fn try_suspects(ops: &Ops, origin: &Origin<'_>, items: &[(ItemId, Fetched)]) -> (HashMap<Vec<u8>, String>, Vec<Vec<u8>>) {
+    let (mut convicted, mut acquitted) = (HashMap::new(), Vec::new());
+    if origin.deaths.is_empty() {
+        return (convicted, acquitted);
+    }
+    for (source, fetched) in items {
+        let key = source_key(source);
+        let (Fetched::Message { raw, .. }, Some(deaths)) = (fetched, origin.deaths.get(&key)) else {
+            continue;
+        };
+        match convict(ops, raw, *deaths).await {
+            Some(reason) => {
+                tracing::warn!(agent = origin.agent, "a message that kills the process that reads it is set aside");
+                convicted.insert(key, reason);
+            }
+            None => acquitted.push(key),
+        }
+    }
+    (convicted, acquitted)
+}
+
+/// The name of a variable with a text that ends the process when a message has it: for tests of what happens then.
+#[cfg(debug_assertions)]
+pub(super) const ABORT: &str = "TEST_ABORT_IN_PREPARATION";
+
+#[cfg(debug_assertions)]
+fn abort_if_asked(raw: &[u8]) {
+    if let Some(text) = std::env::var_os(ABORT)
+        && memchr::memmem::find(raw, text.as_encoded_bytes()).is_some()
+    {
+        std::process::abort();
+    }
+}
+
+/// Does all that preparing a message can do.
+pub(super) fn rehearse(raw: &Bytes) {
+    let purpose = Purpose {
+        sweep: None,
+        archive: true,
+        since: None,
+    };
+    drop(prepare_message(raw, None, &purpose));
+    // Finding references is linear; what a reference leads to is the text.
+    drop(mime::note_text(raw));
+}
+
+/// What is kept of a message that must not be read: its bytes.
+fn set_aside(raw: &Bytes, received: Option<Timestamp>, reason: String) -> Prepared {
+    let blob = pack(raw);
+    Prepared {
+        parsed: ParsedMail {
+            identity: mime::Identity(blob.hash),
+            ..ParsedMail::default()
+        },
+        unparsable: Some(reason),
+        size: raw.len() as u64,
+        blob: Some(blob),
+        ..empty(received)
+    }
 }
 
 fn prepare(source: &ItemId, fetched: Fetched, purpose: &Purpose) -> Option<Prepared> {
@@ -111,6 +209,8 @@ fn prepare(source: &ItemId, fetched: Fetched, purpose: &Purpose) -> Option<Prepa
 }
 
 fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) -> Prepared {
+    #[cfg(debug_assertions)]
+    abort_if_asked(raw);
     let (mut parsed, unparsable) = match mime::parse(raw) {
         Ok(parsed) => (parsed, None),
         Err(reason) => (ParsedMail::default(), Some(reason.to_string())),

@@ -24,6 +24,7 @@ pub mod note;
 pub mod outcome;
 pub mod request;
 pub mod secret_warning;
+pub mod suspect;
 pub mod tenant_key;
 pub mod tenant_position;
 pub mod tenant_settings;

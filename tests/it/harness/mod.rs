@@ -159,6 +159,7 @@ impl Harness {
             clock: self.clock.clone(),
             metrics: Metrics::default(),
             names: self.names.clone(),
+            ..Surroundings::default()
         };
         let running = start_in(self.config.clone(), listener, surroundings).await;
         let running = running.unwrap_or_else(|error| panic!("the service does not start: {error:?}"));

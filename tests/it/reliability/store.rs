@@ -23,7 +23,7 @@ use tokio::{
 use url::Url;
 
 use super::sample::{self, Sample, admin};
-use crate::harness::{Choices, Engine, Harness, PATIENCE, eventually};
+use crate::harness::{Choices, Engine, Harness, PATIENCE, TENANT, eventually, on_both_engines};
 
 const MAILBOX: &str = "service@example.com";
 /// A call must have failed by then: callers give up on it soon after.
@@ -264,4 +264,27 @@ async fn a_transaction_that_is_given_up_while_it_begins_holds_no_locks() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deaths_are_counted_for_each_message_until_it_is_forgotten() {
+    on_both_engines(async |h| {
+        let (ops, key) = (h.ops(), vec![7; 16]);
+        let deaths = async |tenant| ops.store.tenant(tenant).suspects("agent").await.expect("they are read");
+        for count in 1..=2 {
+            let mut writer = ops.store.begin(TENANT).await.expect("it begins");
+            writer.add_suspect("agent", &key, ops.now()).await.expect("it is counted");
+            writer.commit().await.expect("it is committed");
+            assert_eq!(deaths(TENANT).await.get(&key), Some(&count));
+        }
+        assert!(deaths("another").await.is_empty(), "it is another tenant's");
+        let mut writer = ops.store.begin(TENANT).await.expect("it begins");
+        writer
+            .forget_suspects("agent", std::slice::from_ref(&key))
+            .await
+            .expect("it is forgotten");
+        writer.commit().await.expect("it is committed");
+        assert!(deaths(TENANT).await.is_empty());
+    })
+    .await;
 }
