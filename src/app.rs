@@ -30,7 +30,7 @@ use crate::{
         push::{NOTIFICATIONS, Wakers},
     },
     provider::{
-        BudgetLimits, Budgets, DiscoveryRules, NetworkConnector, SmtpConfig,
+        BudgetLimits, Budgets, DiscoveryRules, Looks, NetworkConnector, SmtpConfig,
         ews::{EwsStreams, StreamLimits},
         net::{Names, Network, NetworkConfig, SystemNames},
     },
@@ -232,6 +232,7 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
     let connector = NetworkConnector {
         network,
         request_timeout: config.exchange.request_timeout,
+        looks: Looks::default(),
         max_message_bytes,
         budgets: Arc::new(Budgets::new(BudgetLimits {
             per_mailbox: config.exchange.requests_per_mailbox,

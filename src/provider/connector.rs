@@ -6,7 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, Endpoint, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink,
+    Credentials, Endpoint, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Looks, MailConnector, MailSink,
     ProviderError, SmtpLogin,
     budget::{Budgeted, Budgets},
     ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, domain_of},
@@ -21,6 +21,8 @@ pub struct NetworkConnector {
     pub network: Network,
     /// For a whole request.
     pub request_timeout: Duration,
+    /// For what becomes of a message whose answer was lost.
+    pub looks: Looks,
     /// Messages up to this size are loaded.
     pub max_message_bytes: u64,
     /// What servers allow.
@@ -61,6 +63,7 @@ impl NetworkConnector {
             tokens,
             mailbox: login.mailbox,
             timeout: self.request_timeout,
+            looks: self.looks,
             budget: budget.clone(),
             network: self.network.clone(),
             rules: login.rules,
@@ -90,6 +93,7 @@ impl NetworkConnector {
             impersonate: login.impersonate,
             timeouts: EwsTimeouts {
                 request: self.request_timeout,
+                looks: self.looks,
                 ..EwsTimeouts::default()
             },
             // Base64 takes a third more, and a batch has some envelope around it.

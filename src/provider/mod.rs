@@ -30,11 +30,12 @@ use crate::{
     domain::{SmtpSecurity, Timestamp, TrustedCertificate},
 };
 
-use outgoing::{hidden_recipients, in_doubt, message_id};
+use outgoing::{Fate, hidden_recipients, in_doubt, message_id, sent_as};
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
 pub use ews::{DiscoveryRules, domain_of};
+pub use outgoing::Looks;
 pub use scrub::{Scrub, Scrubbed};
 pub use smtp::SmtpConfig;
 pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};

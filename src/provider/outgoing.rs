@@ -1,8 +1,14 @@
-//! Messages that are sent: what their headers say, and what is said when it is not known what became of one.
+//! Messages that are sent: what their headers say, and what is done when the answer to their sending is lost.
+
+use std::time::Duration;
 
 use mail_parser::MessageParser;
+use tokio::time::{sleep, timeout};
 
-use super::{ErrorClass, OutgoingMessage, ProviderError};
+use super::{ErrorClass, OutgoingMessage, ProviderError, Sent};
+
+/// Longest time that the looks themselves may take together.
+const LOOKING: Duration = Duration::from_secs(60);
 
 /// Recipients that neither To nor Cc names. Exchange takes the others from the message itself.
 pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
@@ -25,12 +31,69 @@ pub(super) fn message_id(message: &OutgoingMessage) -> Option<String> {
     headers.message_id().map(|id| format!("<{id}>"))
 }
 
+/// How often a mailbox is looked at for what became of a message whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// Most looks.
+    pub times: u32,
+    /// Time between two of them.
+    pub pause: Duration,
+}
+
+impl Default for Looks {
+    /// Five within twelve seconds: Exchange's transport takes a message within a few as a rule, and a person may be waiting.
+    fn default() -> Self {
+        Self {
+            times: 5,
+            pause: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What a look at the mailbox shows of a message that may have been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The server took it over; by what that is known.
+    Sent(&'static str),
+    /// It is a draft that nobody submitted, at this moment.
+    Draft,
+    /// Nothing, or the look itself failed.
+    Unknown,
+}
+
+impl Looks {
+    /// Looks until it is known that a message was sent. `None`: that did not show, which proves nothing: the request may still be under way
+    /// in the server, and mail that is sent may lie among the drafts until the transport takes it.
+    pub(super) async fn until_sent<F: Future<Output = Fate>>(self, mut look: impl FnMut() -> F) -> Option<Sent> {
+        let looking = async {
+            for number in 0..self.times {
+                if number > 0 {
+                    sleep(self.pause).await;
+                }
+                if let Fate::Sent(reply) = look().await {
+                    return Some(sent_as(reply));
+                }
+            }
+            None
+        };
+        let pauses = self.pause.saturating_mul(self.times);
+        timeout(LOOKING.saturating_add(pauses), looking).await.ok().flatten()
+    }
+}
+
+/// A message that was sent, in the server's words or for want of them in ours.
+pub(super) fn sent_as(reply: &str) -> Sent {
+    Sent {
+        server_reply: reply.to_owned(),
+    }
+}
+
 /// What is said when a message was handed over and the answer got lost.
 pub(super) fn in_doubt(fault: ProviderError) -> ProviderError {
     ProviderError {
         class: ErrorClass::Unreachable,
         problem: format!(
-            "{} It is not known whether the message was sent: look into Sent Items before it is sent again.",
+            "{} It is not known whether the message was sent: look into Sent Items and Drafts before it is sent again.",
             fault.problem
         ),
         ..fault

@@ -23,7 +23,8 @@ use tokio::task::JoinHandle;
 use self::push::Receiver;
 use super::{
     AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, EndpointRules, ExchangeLogin, ExchangeMailbox,
-    ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, ProviderError, SmtpConfig,
+    ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, Looks, MailConnector, NetworkConnector, OutgoingMessage, ProviderError,
+    SmtpConfig,
     net::{Network, NetworkConfig},
 };
 use crate::{
@@ -202,6 +203,10 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>, 
             root_certificates: Vec::new(),
         }),
         request_timeout: Duration::from_secs(3),
+        looks: Looks {
+            times: 5,
+            pause: Duration::from_millis(10),
+        },
         max_message_bytes: LIMIT,
         budgets: Arc::new(Budgets::new(BudgetLimits {
             per_mailbox: 4,

@@ -57,7 +57,7 @@ async fn what_became_of_a_message_is_known_or_said_not_to_be() {
         // Nor can it be found out.
         let ask = bench.operation("GetItem", "graph/message");
         bench.exchange.script(Fault::next(send, 1, FaultKind::DropAfterWrite));
-        bench.exchange.script(Fault::next(ask, 2, FaultKind::DropBeforeAnswer));
+        bench.exchange.script(Fault::next(ask, 1000, FaultKind::DropBeforeAnswer));
         let error = bench.mailbox.send(&message).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Unreachable);
         assert!(error.problem.contains("not known whether"), "{error:?}");
@@ -76,6 +76,70 @@ async fn what_became_of_a_message_is_known_or_said_not_to_be() {
         assert_eq!(error.class, ErrorClass::Retry { after: None }, "{error:?}");
         assert_eq!(bench.exchange.sent_messages().len(), 2);
         assert_eq!(bench.exchange.items(ANNA, FolderKind::Drafts).len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_submitted_is_sent_though_it_is_a_draft_still() {
+    Bench::each(async |bench| {
+        bench.exchange.add_mailbox("bert@corp.test", "bert@corp.test", "no password");
+        let send = bench.operation("SendItem", "graph/send");
+        let ask = bench.operation("GetItem", "graph/message");
+        let busy = FaultKind::Http {
+            status: 503,
+            retry_after: None,
+        };
+        for (number, kind) in [FaultKind::DropAfterWrite, FaultKind::TruncateBody, FaultKind::WrongContentLength]
+            .into_iter()
+            .enumerate()
+        {
+            bench.exchange.hold_transport();
+            bench.exchange.script(Fault::next(send, 1, kind.clone()));
+            bench.exchange.script(Fault::next(ask, 2, busy.clone()));
+            let outcome = bench.mailbox.send(&outgoing(ANNA, &["bert@corp.test"])).await;
+            assert!(outcome.is_ok(), "{kind:?}: {outcome:?}");
+            assert_eq!(
+                bench.exchange.items(ANNA, FolderKind::Drafts).len(),
+                1,
+                "{kind:?}: it is not taken back"
+            );
+            assert!(bench.exchange.count(ask) >= 3, "{kind:?}: it is looked at several times");
+            bench.exchange.clear_script();
+            bench.exchange.release_transport();
+            assert_eq!(bench.exchange.sent_messages().len(), number + 1, "{kind:?}");
+            assert_eq!(bench.exchange.items("bert@corp.test", FolderKind::Inbox).len(), number + 1);
+            assert_eq!(bench.exchange.items(ANNA, FolderKind::Drafts).len(), 0);
+            assert_eq!(bench.exchange.items(ANNA, FolderKind::Sent).len(), number + 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_draft_whose_answer_was_lost_is_neither_failed_nor_deleted() {
+    Bench::each(async |bench| {
+        let send = bench.operation("SendItem", "graph/send");
+        for (number, kind) in [
+            FaultKind::DropBeforeAnswer,
+            FaultKind::Garbage,
+            FaultKind::Html,
+            FaultKind::Http {
+                status: 502,
+                retry_after: None,
+            },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            bench.exchange.script(Fault::next(send, 1000, kind.clone()));
+            let error = bench.mailbox.send(&outgoing(ANNA, &["bert@corp.test"])).await.unwrap_err();
+            assert_eq!(error.class, ErrorClass::Unreachable, "{kind:?}: {error:?}");
+            assert!(error.problem.contains("not known whether"), "{kind:?}: {error:?}");
+            assert_eq!(bench.exchange.items(ANNA, FolderKind::Drafts).len(), number + 1, "{kind:?}");
+            bench.exchange.clear_script();
+        }
+        assert_eq!(bench.exchange.count("DeleteItem") + bench.exchange.count("graph/delete"), 0);
     })
     .await;
 }

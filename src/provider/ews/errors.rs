@@ -150,7 +150,7 @@ impl Judge {
         let mut fault = self.fault(meaning.class(error.pause), words, &error.reply());
         fault.hint = meaning.hint();
         fault.answered = true;
-        fault.unclear = matches!(meaning, Meaning::WaitAndAskForLess | Meaning::WaitAFewTimes);
+        fault.unclear = matches!(meaning, Meaning::WaitAndAskForLess | Meaning::WaitAFewTimes | Meaning::Unknown);
         fault
     }
 
@@ -180,14 +180,15 @@ impl Judge {
         )
     }
 
-    /// A web page where an EWS answer should be.
+    /// A web page where an EWS answer should be. Who wrote it may have had the answer.
     pub(super) fn web_page(&self, body: &[u8]) -> Fault {
-        self.fault(
+        let fault = self.fault(
             ErrorClass::Unreachable,
             "{host} answered with a web page, not with EWS. Check the address (it ends in /EWS/Exchange.asmx), and that no login page or \
              proxy stands in front of it.",
             &page_words(body),
-        )
+        );
+        Fault { unclear: true, ..fault }
     }
 
     /// An answer with any HTTP status but 200, with the beginning of its body.
@@ -486,13 +487,17 @@ mod tests {
                 })
                 .unclear
         };
-        assert!(["ErrorTimeoutExpired", "ErrorInternalServerError"].into_iter().all(code));
+        assert!(
+            ["ErrorTimeoutExpired", "ErrorInternalServerError", "ErrorNobodyKnows"]
+                .into_iter()
+                .all(code)
+        );
         assert!(
             !["ErrorServerBusy", "ErrorSendAsDenied", "ErrorMessageSizeExceeded"]
                 .into_iter()
                 .any(code)
         );
-        assert!(judge.malformed("ends early").unclear && judge.too_large(1).unclear);
+        assert!(judge.malformed("ends early").unclear && judge.too_large(1).unclear && judge.web_page(b"").unclear);
     }
 
     #[test]

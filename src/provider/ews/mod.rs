@@ -47,7 +47,7 @@ pub use self::{
 };
 use self::{fetch::Memory, transport::Transport, watch::Watch};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, MailSource, ProviderError, budget::Budget, folders::Places,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, ProviderError, budget::Budget, folders::Places,
     net::Network,
 };
 
@@ -97,6 +97,8 @@ pub struct EwsTimeouts {
     pub request: Duration,
     /// For a sign of life in a notification stream; servers give one about every 45 s. 100 s by default.
     pub stream: Duration,
+    /// For what becomes of a message whose answer was lost.
+    pub looks: Looks,
 }
 
 impl Default for EwsTimeouts {
@@ -104,6 +106,7 @@ impl Default for EwsTimeouts {
         Self {
             request: Duration::from_secs(300),
             stream: Duration::from_secs(100),
+            looks: Looks::default(),
         }
     }
 }

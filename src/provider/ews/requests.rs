@@ -120,6 +120,19 @@ pub(super) fn send_item(draft: &Draft, mailbox: Option<&str>) -> Request {
     Request::with_attributes("SendItem", r#" SaveItemToFolder="true""#, &content)
 }
 
+/// Asks whether a draft has been submitted.
+pub(super) fn is_submitted(id: &ItemId) -> Request {
+    let content = format!(
+        concat!(
+            "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
+            r#"<t:FieldURI FieldURI="item:IsSubmitted"/></t:AdditionalProperties></m:ItemShape>"#,
+            r#"<m:ItemIds><t:ItemId Id="{}"/></m:ItemIds>"#
+        ),
+        escape(&id.0)
+    );
+    Request::new("GetItem", &content)
+}
+
 /// Deletes a message for good.
 pub(super) fn delete_item(id: &ItemId) -> Request {
     let content = format!(r#"<m:ItemIds><t:ItemId Id="{}"/></m:ItemIds>"#, escape(&id.0));

@@ -145,6 +145,19 @@ pub(super) fn sent(judge: &Judge, body: &[u8]) -> Result<(), Fault> {
     read_one(judge, "SendItem", body, |_| Ok(()))
 }
 
+/// Whether a draft is submitted, as far as the server tells.
+pub(super) fn submitted(judge: &Judge, body: &[u8]) -> Result<Outcome<Option<bool>>, Fault> {
+    let mut outcomes = read(judge, "GetItem", body, |message| {
+        let item = message.child(Ns::Messages, "Items").and_then(|items| items.children.first());
+        let item = item.ok_or_else(|| judge.malformed("has a response without an item"))?;
+        Ok(item.child_text(Ns::Types, "IsSubmitted").map(|told| matches!(told, "true" | "1")))
+    })?;
+    match outcomes.pop() {
+        Some(outcome) if outcomes.is_empty() => Ok(outcome),
+        _ => Err(judge.malformed("has not one response to GetItem")),
+    }
+}
+
 /// Whether a search found anything.
 pub(super) fn found(judge: &Judge, body: &[u8]) -> Result<bool, Fault> {
     read_one(judge, "FindItem", body, |message| {

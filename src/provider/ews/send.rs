@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use super::{
     EwsSource,
     codes::Meaning,
-    errors::Fault,
+    errors::{Fault, Hint},
     folders, requests,
     responses::{self, Draft},
 };
 use crate::provider::{
-    ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt,
-    message_id, net,
+    ErrorClass, Fate, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt,
+    message_id, net, sent_as,
 };
 
 #[async_trait]
@@ -32,14 +32,19 @@ impl MailSink for EwsSource {
             Ok(()) => return Ok(sent_as("NoError")),
             Err(fault) => fault,
         };
-        match if fault.unclear { self.fate(&draft).await } else { Some(false) } {
-            Some(true) => Ok(sent_as("the draft is gone")),
-            Some(false) => {
-                self.discard(&draft).await;
-                Err(fault.into())
-            }
-            None => Err(in_doubt(*fault.error)),
+        if !fault.unclear {
+            self.discard(&draft).await;
+            return Err(fault.into());
         }
+        let look = || self.fate(&draft, message);
+        // After an error of EWS itself the request is over, and one look tells all; after any other fault it may still be under way.
+        if fault.answered && fault.hint != Hint::AskForLess && look().await == Fate::Draft {
+            self.discard(&draft).await;
+            return Err(fault.into());
+        }
+        // The draft stays whatever comes of it: to delete one that was submitted takes a message back that was told to be sent.
+        let sent = self.transport.timeouts.looks.until_sent(look).await;
+        sent.ok_or_else(|| in_doubt(*fault.error))
     }
 
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
@@ -57,12 +62,6 @@ impl MailSink for EwsSource {
     }
 }
 
-fn sent_as(reply: &str) -> Sent {
-    Sent {
-        server_reply: reply.to_owned(),
-    }
-}
-
 impl EwsSource {
     async fn store_draft(&self, message: &OutgoingMessage) -> Result<Draft, Fault> {
         let hidden = hidden_recipients(message);
@@ -76,12 +75,17 @@ impl EwsSource {
         })
     }
 
-    /// Whether a draft was sent after all: what is sent is no draft any more, and has another id. `None`: that cannot be known.
-    async fn fate(&self, draft: &Draft) -> Option<bool> {
-        let body = self.transport.call(requests::get_items([&draft.id], false)).await.ok()?;
-        match responses::items(&self.transport.judge, &body).ok()?.pop()? {
-            Ok(_) => Some(false),
-            Err(error) => (error.meaning() == Meaning::Gone).then_some(true),
+    /// What a look shows of a draft that may have been sent. Exchange keeps what was submitted in Drafts until the transport has taken it;
+    /// from then on it has another id.
+    async fn fate(&self, draft: &Draft, message: &OutgoingMessage) -> Fate {
+        let asked = self.transport.call(requests::is_submitted(&draft.id)).await;
+        match asked.and_then(|body| responses::submitted(&self.transport.judge, &body)) {
+            Ok(Ok(Some(true))) => Fate::Sent("the draft is submitted"),
+            Ok(Ok(Some(false))) => Fate::Draft,
+            Ok(Err(error)) if error.meaning() == Meaning::Gone => Fate::Sent("the draft is gone"),
+            // A server that does not tell.
+            Ok(Ok(None)) => self.look_into_sent_items(message).await,
+            Ok(Err(_)) | Err(_) => Fate::Unknown,
         }
     }
 
@@ -99,19 +103,23 @@ impl EwsSource {
         let sent = self.transport.call(request).await;
         match sent.and_then(|body| responses::created(&self.transport.judge, &body)) {
             Ok(()) => Ok(sent_as("NoError")),
-            Err(fault) if fault.unclear && self.is_in_sent_items(message).await => Ok(sent_as("found in Sent Items")),
-            Err(fault) if fault.unclear => Err(in_doubt(*fault.error)),
+            Err(fault) if fault.unclear => {
+                let look = || self.look_into_sent_items(message);
+                let sent = self.transport.timeouts.looks.until_sent(look).await;
+                sent.ok_or_else(|| in_doubt(*fault.error))
+            }
             Err(fault) => Err(fault.into()),
         }
     }
 
     /// Whether a message that may have been sent is there as a copy. That it is not there says nothing: it may be on its way.
-    async fn is_in_sent_items(&self, message: &OutgoingMessage) -> bool {
-        let Some(id) = message_id(message) else { return false };
+    async fn look_into_sent_items(&self, message: &OutgoingMessage) -> Fate {
+        let Some(id) = message_id(message) else { return Fate::Unknown };
         let answer = self.transport.call(requests::find_sent(&id, self.transport.mailbox())).await;
-        answer
-            .and_then(|body| responses::found(&self.transport.judge, &body))
-            .unwrap_or(false)
+        match answer.and_then(|body| responses::found(&self.transport.judge, &body)) {
+            Ok(true) => Fate::Sent("found in Sent Items"),
+            Ok(false) | Err(_) => Fate::Unknown,
+        }
     }
 
     /// Asks for something that only a login gets. Not on behalf of a mailbox: whether the login may act for one is another question.

@@ -290,7 +290,10 @@ impl Transport {
         let answer = tokio::time::timeout(self.timeouts.request, answer).await;
         answer.unwrap_or_else(|_| {
             let words = "{host} did not finish its answer in time. It may be overloaded, or the network slow.";
-            Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
+            Err(Fault {
+                unclear: true,
+                ..self.judge.fault(ErrorClass::Unreachable, words, "")
+            })
         })
     }
 

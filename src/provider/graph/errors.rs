@@ -118,7 +118,11 @@ impl Judge {
         if is_web_page(headers, body) {
             let words = "{host} answered with a web page, not with Microsoft Graph. Check the address (exchange.endpoint), and what stands between \
                          here and the server.";
-            return self.fault(ErrorClass::Unreachable, words, &page_words(body));
+            return Fault {
+                // Who wrote it may have had the answer.
+                unclear: status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE,
+                ..self.fault(ErrorClass::Unreachable, words, &page_words(body))
+            };
         }
         let ErrorBody { error } = serde_json::from_slice(body).unwrap_or_default();
         let (meaning, words) = judge(status, &error.code);

@@ -36,7 +36,7 @@ use url::Url;
 pub use self::push::{GraphPush, Waker};
 use self::{fetch::Memory, push::Subscriptions, transport::Transport};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, MailSource, ProviderError, budget::Budget, folders::Places,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, ProviderError, budget::Budget, folders::Places,
     net::Network,
 };
 
@@ -50,6 +50,8 @@ pub struct GraphConfig {
     pub mailbox: Option<String>,
     /// For a whole request, up to the last byte of its answer.
     pub timeout: Duration,
+    /// For what becomes of a message whose answer was lost.
+    pub looks: Looks,
     /// What the server allows, shared by all who work with the mailbox.
     pub budget: Arc<Budget>,
     /// Makes the connections.
@@ -65,6 +67,7 @@ pub struct GraphSource {
     transport: Transport,
     places: Places,
     memory: Memory,
+    looks: Looks,
     push: Option<GraphPush>,
     subscriptions: Subscriptions,
 }
@@ -76,6 +79,7 @@ impl GraphSource {
     /// When the address or the certificates are not usable.
     pub fn new(config: GraphConfig) -> Result<Self, ProviderError> {
         Ok(Self {
+            looks: config.looks,
             push: config.push.clone(),
             transport: Transport::new(config)?,
             places: Places::default(),

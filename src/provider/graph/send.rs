@@ -11,19 +11,35 @@ use serde_json::json;
 
 use super::{GraphSource, codes::Meaning, errors::Fault, folders, transport::Request};
 use crate::provider::{
-    ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt, net,
+    ErrorClass, Fate, MailSink, OutgoingMessage, ProviderError, Sent, StageFacts, StageKind, StageReport, hidden_recipients, in_doubt, net,
+    sent_as,
 };
 
 /// Longest message that is handed over in MIME, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat
 /// shorter ones are answered as if they had been taken, with the status 200, and are not.
 const MAX_MIME: usize = 3_000_000;
 
+/// Flags of a message, the extended property PidTagMessageFlags, and the one of what was submitted ([MS-OXCMSG] 2.2.1.6).
+const FLAGS: &str = "singleValueExtendedProperties($filter=id eq 'Integer 0x0E07')";
+const SUBMITTED: u32 = 4;
+
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Draft {
     pub(super) id: String,
-    #[serde(default)]
-    is_draft: bool,
+}
+
+/// A message that was a draft, as far as it tells whether it was sent.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
+    is_draft: Option<bool>,
+    #[serde(default, rename = "singleValueExtendedProperties")]
+    properties: Vec<Property>,
+}
+
+#[derive(Deserialize)]
+struct Property {
+    value: String,
 }
 
 #[async_trait]
@@ -33,7 +49,7 @@ impl MailSink for GraphSource {
         let draft = self.store_draft(message).await?;
         let url = self.transport.url(&["messages", &draft, "send"]);
         let fault = match self.transport.call(Request::new(Method::POST, url)).await {
-            Ok(answer) if answer.status == StatusCode::ACCEPTED => return Ok(sent()),
+            Ok(answer) if answer.status == StatusCode::ACCEPTED => return Ok(sent_as("HTTP 202 Accepted")),
             Ok(_) => self.transport.judge.malformed("neither says that the message is sent nor why not"),
             Err(fault) => fault,
         };
@@ -41,14 +57,9 @@ impl MailSink for GraphSource {
             self.discard(&draft).await;
             return Err(fault.into());
         }
-        match self.fate(&draft).await {
-            Some(true) => Ok(sent()),
-            Some(false) => {
-                self.discard(&draft).await;
-                Err(fault.into())
-            }
-            None => Err(in_doubt(*fault.error)),
-        }
+        // The draft stays whatever comes of it: to delete one that was submitted takes a message back that was told to be sent.
+        let sent = self.looks.until_sent(|| self.fate(&draft)).await;
+        sent.ok_or_else(|| in_doubt(*fault.error))
     }
 
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
@@ -69,9 +80,10 @@ impl MailSink for GraphSource {
     }
 }
 
-fn sent() -> Sent {
-    Sent {
-        server_reply: "HTTP 202 Accepted".to_owned(),
+impl Standing {
+    fn is_submitted(&self) -> bool {
+        let flags = self.properties.first().and_then(|flags| flags.value.parse::<u32>().ok());
+        flags.is_some_and(|flags| flags & SUBMITTED != 0)
     }
 }
 
@@ -120,15 +132,20 @@ impl GraphSource {
         Ok(draft.id)
     }
 
-    /// Whether a draft was sent after all. `None`: that cannot be known.
-    async fn fate(&self, draft: &str) -> Option<bool> {
+    /// What a look shows of a draft that may have been sent. Exchange keeps what was submitted among the drafts, as a draft, until the
+    /// transport has taken it.
+    async fn fate(&self, draft: &str) -> Fate {
         let mut url = self.transport.url(&["messages", draft]);
-        url.query_pairs_mut().append_pair("$select", "id,isDraft");
-        match self.transport.get::<Draft>(url, &[]).await {
-            Ok(found) => Some(!found.is_draft),
+        url.query_pairs_mut()
+            .append_pair("$select", "id,isDraft")
+            .append_pair("$expand", FLAGS);
+        match self.transport.get::<Standing>(url, &[]).await {
+            Ok(found) if found.is_draft == Some(false) => Fate::Sent("it is no draft any more"),
+            Ok(found) if found.is_submitted() => Fate::Sent("the draft is submitted"),
+            Ok(_) => Fate::Draft,
             // On its way to Sent Items.
-            Err(fault) if fault.meaning == Some(Meaning::Gone) => Some(true),
-            Err(_) => None,
+            Err(fault) if fault.meaning == Some(Meaning::Gone) => Fate::Sent("the draft is gone"),
+            Err(_) => Fate::Unknown,
         }
     }
 

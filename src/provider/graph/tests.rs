@@ -16,7 +16,8 @@ use super::{GraphConfig, GraphSource};
 use crate::{
     crypto::Secret,
     provider::{
-        AccessTokens, EndpointRules, ErrorClass, Fetched, Folder, FolderRole, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError,
+        AccessTokens, EndpointRules, ErrorClass, Fetched, Folder, FolderRole, ItemId, Looks, MailSink, MailSource, OutgoingMessage,
+        ProviderError,
         budget::Budget,
         net::{Network, NetworkConfig},
     },
@@ -80,6 +81,7 @@ impl Server {
             tokens: Arc::new(Tokens),
             mailbox: None,
             timeout: Duration::from_secs(5),
+            looks: Looks::default(),
             budget: Budget::alone(4),
             network: Network::new(NetworkConfig {
                 allow_loopback: true,

@@ -28,6 +28,7 @@ const ORDER: &[(&str, Need)] = &[
     ("item:Size", Need::Nothing),
     ("item:Importance", Need::Nothing),
     ("item:InReplyTo", Need::Head),
+    ("item:IsSubmitted", Need::Nothing),
     ("item:IsDraft", Need::Nothing),
     ("item:DateTimeSent", Need::Head),
     ("item:DateTimeCreated", Need::Nothing),
@@ -52,6 +53,7 @@ const NOT_DEFAULT: &[&str] = &[
     "item:ItemClass",
     "item:TextBody",
     "item:InReplyTo",
+    "item:IsSubmitted",
     "message:References",
     "message:ReplyTo",
 ];
@@ -220,6 +222,7 @@ fn write_property(xml: &mut Xml, uri: &str, shape: &ItemShape, shared: &Shared, 
             leaf(xml, element, sent.map(|time| time.to_string()).as_deref());
         }
         "item:Size" => leaf(xml, element, Some(&item.raw.size().to_string())),
+        "item:IsSubmitted" => leaf(xml, element, Some(&item.submitted.to_string())),
         "item:IsDraft" => leaf(xml, element, Some(&item.draft.to_string())),
         "item:InReplyTo" => leaf(xml, element, message.and_then(|m| identifiers(m.in_reply_to())).as_deref()),
         "item:HasAttachments" => leaf(xml, element, Some(&message.is_some_and(|m| m.attachment_count() > 0).to_string())),

@@ -9,11 +9,11 @@ use mail_builder::{
 use mail_parser::{HeaderName, Message};
 
 use super::{
-    Shared, calendar,
+    Exchange, Shared, calendar,
     items::item_ids,
     operations::{Call, Entry, Failure},
     raw::Raw,
-    world::{Flags, FolderKind, Mailbox, SentMessage},
+    world::{Flags, FolderKind, SentMessage, World},
     xml::{Element, Xml},
 };
 use crate::{domain::Timestamp, sim::parse};
@@ -78,7 +78,7 @@ impl Call {
                 return Ok(self.one_id(mailbox, serial, 1));
             }
             let copy = (disposition == "SendAndSaveCopy").then_some(folder);
-            self.send(mailbox, raw, bcc, copy, now)?;
+            self.send(mailbox, raw, bcc, Keep::Copy(copy), now)?;
             let mut xml = Xml::new();
             xml.empty("m:Items", &[]);
             Ok(xml)
@@ -106,15 +106,18 @@ impl Call {
             if draft.version != version {
                 return Err(Failure::new("ErrorStaleObject", "The item was changed since it was read."));
             }
+            if draft.submitted {
+                return Err(Failure::new("ErrorInvalidOperation", "The item has been submitted already."));
+            }
             let raw = draft
                 .raw
                 .read(u64::MAX)
                 .map_err(|_| Failure::new("ErrorItemCorrupt", "Item is corrupt."))?;
-            let now = self.shared.now();
-            self.send(mailbox, raw, draft.bcc, save.then_some(folder), now)?;
-            if let Some(held) = self.shared.world().mailbox_mut(mailbox) {
-                held.remove(serial, now);
-            }
+            let keep = Keep::Instead {
+                draft: serial,
+                copy: save.then_some(folder),
+            };
+            self.send(mailbox, raw, draft.bcc, keep, self.shared.now())?;
             Ok(Xml::new())
         }))
     }
@@ -125,24 +128,14 @@ impl Call {
         world.mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)
     }
 
-    /// Sends a message, and keeps a copy.
-    fn send(&self, mailbox: u32, raw: Bytes, bcc: Vec<String>, copy: Option<FolderKind>, now: Timestamp) -> Result<(), Failure> {
+    fn send(&self, mailbox: u32, raw: Bytes, bcc: Vec<String>, keep: Keep, now: Timestamp) -> Result<(), Failure> {
         let may_send_as = |owner| self.check(owner).is_ok();
-        self.shared.send(mailbox, raw, bcc, now, may_send_as, |held, complete| {
-            if let Some(folder) = copy {
-                let flags = Flags {
-                    read: true,
-                    ..Flags::default()
-                };
-                held.add(folder, Raw::Bytes(complete), now, flags, now);
-            }
-        })
+        self.shared.send(mailbox, raw, bcc, now, may_send_as, keep)
     }
 }
 
 impl Shared {
-    /// Delivers a message to all of its recipients that have a mailbox here. `keep` is given the sender's mailbox and the message as it was
-    /// sent.
+    /// Submits a message: the transport delivers it to all of its recipients that have a mailbox here, at once or later.
     pub(super) fn send(
         &self,
         mailbox: u32,
@@ -150,7 +143,7 @@ impl Shared {
         mut bcc: Vec<String>,
         now: Timestamp,
         may_send_as: impl Fn(u32) -> bool,
-        keep: impl FnOnce(&mut Mailbox, Bytes),
+        keep: Keep,
     ) -> Result<(), Failure> {
         let missing = || Failure::new("ErrorNonExistentMailbox", "No mailbox with such guid.");
         let sender = self.world().mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)?;
@@ -192,24 +185,129 @@ impl Shared {
         let complete: Bytes = [added.as_slice(), &raw].concat().into();
         let public: Bytes = [added, without_bcc(&message, &raw)].concat().into();
 
-        let mut world = self.world();
-        let unread = Flags::default();
-        if let Some(held) = world.mailbox_mut(mailbox) {
-            keep(held, complete.clone());
-        }
-        for recipient in &recipients {
-            if let Some(index) = world.find(recipient)
-                && let Some(held) = world.mailbox_mut(index)
-            {
-                held.add(FolderKind::Inbox, Raw::Bytes(public.clone()), now, unread, now);
-            }
-        }
-        world.sent.push(SentMessage {
-            mailbox: sender,
-            recipients,
-            raw: complete,
+        self.world().submit(Outgoing {
+            mailbox,
+            keep,
+            public,
+            sent: SentMessage {
+                mailbox: sender,
+                recipients,
+                raw: complete,
+            },
+            now,
         });
         Ok(())
+    }
+}
+
+/// What a sender keeps of a message that the transport has taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Keep {
+    /// A copy in this folder, or none.
+    Copy(Option<FolderKind>),
+    /// The same in the place of the draft.
+    Instead {
+        /// The draft's serial.
+        draft: u64,
+        /// The folder of the copy.
+        copy: Option<FolderKind>,
+    },
+    /// The draft of this serial, which moves to Sent Items and stays what it was first.
+    Draft(u64),
+}
+
+impl Keep {
+    fn draft(self) -> Option<u64> {
+        match self {
+            Self::Copy(_) => None,
+            Self::Instead { draft, .. } | Self::Draft(draft) => Some(draft),
+        }
+    }
+}
+
+/// A message that was submitted.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    mailbox: u32,
+    keep: Keep,
+    /// As its recipients get it.
+    public: Bytes,
+    sent: SentMessage,
+    now: Timestamp,
+}
+
+/// What takes submitted messages out of mailboxes.
+#[derive(Debug, Default)]
+pub(super) struct Transport {
+    held: bool,
+    waiting: Vec<Outgoing>,
+}
+
+impl World {
+    fn submit(&mut self, outgoing: Outgoing) {
+        let draft = outgoing.keep.draft().filter(|_| self.transport.held);
+        match draft.and_then(|draft| self.mailbox_mut(outgoing.mailbox)?.submit(draft)) {
+            Some(()) => self.transport.waiting.push(outgoing),
+            None => self.deliver(outgoing),
+        }
+    }
+
+    fn deliver(&mut self, outgoing: Outgoing) {
+        let Outgoing {
+            mailbox,
+            keep,
+            public,
+            sent,
+            now,
+        } = outgoing;
+        if let Some(held) = self.mailbox_mut(mailbox) {
+            let raw = || Raw::Bytes(sent.raw.clone());
+            let read = Flags {
+                read: true,
+                ..Flags::default()
+            };
+            match keep {
+                Keep::Copy(copy) => {
+                    copy.map(|folder| held.add(folder, raw(), now, read, now));
+                }
+                Keep::Instead { draft, copy } => {
+                    copy.map(|folder| held.add(folder, raw(), now, read, now));
+                    held.remove(draft, now);
+                }
+                Keep::Draft(draft) => held.keep_sent(draft, raw(), now),
+            }
+        }
+        for recipient in &sent.recipients {
+            if let Some(index) = self.find(recipient)
+                && let Some(held) = self.mailbox_mut(index)
+            {
+                held.add(FolderKind::Inbox, Raw::Bytes(public.clone()), now, Flags::default(), now);
+            }
+        }
+        self.sent.push(sent);
+    }
+}
+
+impl Exchange {
+    /// Keeps drafts that are submitted from now on in Drafts, marked as submitted, until [`Exchange::release_transport`]: as Exchange does
+    /// while its transport is busy. One that is deleted in the meantime is not sent.
+    pub fn hold_transport(&self) {
+        self.0.shared.world().transport.held = true;
+    }
+
+    /// Sends what was submitted, and what is submitted from now on at once.
+    pub fn release_transport(&self) {
+        let mut world = self.0.shared.world();
+        world.transport.held = false;
+        for outgoing in std::mem::take(&mut world.transport.waiting) {
+            let draft = outgoing.keep.draft();
+            let there = world
+                .mailbox(outgoing.mailbox)
+                .is_some_and(|held| draft.is_none_or(|draft| held.item(draft).is_some()));
+            if there {
+                world.deliver(outgoing);
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     graph::{Composing, Hook},
     ids::{Place, SyncState},
     raw::Raw,
+    send::Transport,
     subscriptions::{EventKind, Notice, Subscription},
 };
 use crate::domain::Timestamp;
@@ -138,6 +139,8 @@ pub(super) struct Item {
     pub(super) version: u64,
     pub(super) read: bool,
     pub(super) draft: bool,
+    /// Whether it waits for the transport.
+    pub(super) submitted: bool,
     /// Recipients that are not in the MIME.
     pub(super) bcc: Vec<String>,
     /// Positions in the folder's log of its creation and of its last change.
@@ -340,6 +343,12 @@ impl Mailbox {
         }
     }
 
+    /// Marks a draft as submitted, if it is there.
+    pub(super) fn submit(&mut self, serial: u64) -> Option<()> {
+        self.items.get_mut(&serial)?.submitted = true;
+        Some(())
+    }
+
     /// Turns a draft into the copy of what was sent; its origin stays.
     pub(super) fn keep_sent(&mut self, serial: u64, raw: Raw, now: Timestamp) {
         if let Some(draft) = self.take(serial) {
@@ -530,6 +539,7 @@ impl Mailbox {
             version: 1,
             read,
             draft,
+            submitted: false,
             bcc,
             created,
             changed: created,
@@ -601,6 +611,7 @@ pub(super) struct World {
     /// By login in lower case.
     pub(super) logins: HashMap<String, Login>,
     pub(super) sent: Vec<SentMessage>,
+    pub(super) transport: Transport,
     /// Subscriptions over Graph, by id.
     pub(super) hooks: HashMap<String, Hook>,
     /// Drafts that are made of parts over Graph.

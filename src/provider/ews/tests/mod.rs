@@ -174,6 +174,7 @@ fn network(root_certificates: Vec<CertificateDer<'static>>, connect_timeout: Dur
 fn source(url: Url, change: impl FnOnce(&mut EwsConfig)) -> EwsSource {
     let network = network(Vec::new(), Duration::from_secs(5));
     let mut config = EwsConfig::new(network, url, "CORP\\crm", Zeroizing::new("pässword".to_owned()));
+    config.timeouts.looks.pause = Duration::from_millis(10);
     change(&mut config);
     EwsSource::new(config).unwrap()
 }

@@ -33,8 +33,9 @@ pub(super) fn random_id(shared: &Shared) -> String {
     [cut(0, 8), cut(8, 12), cut(12, 16), cut(16, 20), cut(20, 32)].join("-")
 }
 
-/// Extended properties that are known, in small letters: the size, and fields of the header.
+/// Extended properties that are known, in small letters: the size, the flags, and fields of the header.
 const SIZE: &str = "integer 0xe08";
+const FLAGS: &str = "integer 0xe07";
 const MESSAGE_ID: &str = "string 0x1035";
 pub(super) const REFERENCES: &str = "string 0x1039";
 pub(super) const IN_REPLY_TO: &str = "string 0x1042";
@@ -59,14 +60,14 @@ impl Wanted {
             None => Vec::new(),
             Some(expand) => {
                 let unknown = || Refusal::new(400, "ErrorInvalidProperty", "The simulator does not know this property.");
-                let expand = expand.to_lowercase().replace("0x0e08", "0xe08");
+                let expand = expand.to_lowercase().replace("0x0e0", "0xe0");
                 let filter = expand
                     .strip_prefix("singlevalueextendedproperties($filter=")
                     .and_then(|rest| rest.strip_suffix(')'))
                     .ok_or_else(unknown)?;
                 let ids = filter.split(" or ").map(|one| {
                     let id = one.trim().strip_prefix("id eq '")?.strip_suffix('\'')?.replace("''", "'");
-                    let known = [SIZE, MESSAGE_ID, REFERENCES, IN_REPLY_TO].contains(&&*id) || id.starts_with(HEADERS);
+                    let known = [SIZE, FLAGS, MESSAGE_ID, REFERENCES, IN_REPLY_TO].contains(&&*id) || id.starts_with(HEADERS);
                     known.then_some(id)
                 });
                 ids.collect::<Option<Vec<String>>>().ok_or_else(unknown)?
@@ -204,6 +205,12 @@ impl Call {
 fn extended(item: &Item, id: &str) -> Option<Value> {
     let (id, value) = match id {
         SIZE => ("Integer 0xe08".to_owned(), item.raw.size().to_string()),
+        // PidTagMessageFlags: read, submitted, unsent ([MS-OXCMSG] 2.2.1.6).
+        FLAGS => {
+            let flags = [(item.read, 1), (item.submitted, 4), (item.draft, 8)];
+            let set: u32 = flags.into_iter().filter_map(|(set, flag)| set.then_some(flag)).sum();
+            ("Integer 0xe07".to_owned(), set.to_string())
+        }
         _ => {
             let name = match id {
                 MESSAGE_ID => "Message-ID",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         Raw,
+        send::Keep,
         world::{Flags, FolderKind},
     },
     Ask, Call, Refusal, Reply,
@@ -97,13 +98,18 @@ impl Call {
         if !draft.draft {
             return Err(Refusal::not_found());
         }
+        if draft.submitted {
+            return Err(Refusal::new(
+                400,
+                "ErrorInvalidOperation",
+                "The message has been submitted already.",
+            ));
+        }
         let corrupt = |_| Refusal::new(500, "ErrorItemCorrupt", "The item is corrupt.");
         let raw = draft.raw.read(u64::MAX).map_err(corrupt)?;
         let (now, may_send_as) = (self.shared.now(), |owner| self.caller.may_send_as(owner));
         self.shared
-            .send(mailbox, raw, draft.bcc.clone(), now, may_send_as, |held, complete| {
-                held.keep_sent(draft.serial, Raw::Bytes(complete), now);
-            })?;
+            .send(mailbox, raw, draft.bcc.clone(), now, may_send_as, Keep::Draft(draft.serial))?;
         self.shared.world().composing.end(mailbox, &draft);
         Ok(Reply::empty(202))
     }
@@ -115,10 +121,8 @@ impl Call {
             self.compose(mailbox, ask.parameters()?.get("message"))?
         };
         let (now, may_send_as) = (self.shared.now(), |owner| self.caller.may_send_as(owner));
-        self.shared.send(mailbox, raw, bcc, now, may_send_as, |held, complete| {
-            let flags = Flags { read: true, draft: false };
-            held.add(FolderKind::Sent, Raw::Bytes(complete), now, flags, now);
-        })?;
+        self.shared
+            .send(mailbox, raw, bcc, now, may_send_as, Keep::Copy(Some(FolderKind::Sent)))?;
         Ok(Reply::empty(202))
     }
 }
