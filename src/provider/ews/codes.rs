@@ -233,7 +233,20 @@ const CODES: &[Row] = &[
         Meaning::TooLarge,
         "The message is over the size limit of {host}. Make it smaller, or raise the limit there.",
     ),
-    (&["ErrorInvalidIdMalformed"], Meaning::Broken, "{host} does not take the item's id."),
+    (
+        &["ErrorInvalidIdMalformed", "ErrorInvalidId"],
+        Meaning::Broken,
+        "{host} does not take the item's id.",
+    ),
+    (
+        &[
+            "ErrorNotEnoughMemory",
+            "ErrorItemPropertyRequestFailed",
+            "ErrorFolderPropertyRequestFailed",
+        ],
+        Meaning::WaitAFewTimes,
+        "{host} could not read what it was asked for. It is asked again; if this stays, look into the event log of the Exchange server.",
+    ),
     (
         &["ErrorInvalidRecipients"],
         Meaning::Refused,
@@ -275,7 +288,7 @@ const CODES: &[Row] = &[
         "The login cannot act for this mailbox. Check the mailbox's address and the role ApplicationImpersonation at {host}.",
     ),
     (
-        &["ErrorNonExistentMailbox"],
+        &["ErrorNonExistentMailbox", "ErrorCannotFindUser"],
         Meaning::Refused,
         "{host} has no mailbox of this address. Check the address.",
     ),
@@ -378,6 +391,11 @@ mod tests {
             ("ErrorItemCorrupt", ErrorClass::Malformed, Hint::None),
             ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, Hint::None),
             ("ErrorInvalidIdMalformed", ErrorClass::Malformed, Hint::None),
+            ("ErrorInvalidId", ErrorClass::Malformed, Hint::None),
+            ("ErrorNotEnoughMemory", retry, Hint::None),
+            ("ErrorItemPropertyRequestFailed", retry, Hint::None),
+            ("ErrorFolderPropertyRequestFailed", retry, Hint::None),
+            ("ErrorCannotFindUser", ErrorClass::Refused, Hint::None),
             ("ErrorInvalidRecipients", ErrorClass::Refused, Hint::None),
             ("ErrorMailRecipientNotFound", ErrorClass::Refused, Hint::None),
             ("ErrorAccountDisabled", ErrorClass::LoginRequired, Hint::None),
@@ -420,6 +438,8 @@ mod tests {
             ("ErrorMessageSizeExceeded", Meaning::TooLarge),
             ("ErrorInternalServerError", Meaning::WaitAFewTimes),
             ("ErrorAccessDenied", Meaning::Denied),
+            ("ErrorNotEnoughMemory", Meaning::WaitAFewTimes),
+            ("ErrorInvalidId", Meaning::Broken),
         ] {
             assert_eq!(server_error(code).meaning(), meaning, "{code}");
         }

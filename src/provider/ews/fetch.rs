@@ -242,7 +242,8 @@ impl Fetch<'_> {
                 Ok(one) => one,
                 Err(error) => match error.meaning() {
                     Meaning::Gone => Fetched::Gone,
-                    Meaning::WaitAFewTimes if !self.memory.faults.worn_out(&self.ids[place]) => {
+                    // One that nobody has told us of may be as passing as these.
+                    Meaning::WaitAFewTimes | Meaning::Unknown if !self.memory.faults.worn_out(&self.ids[place]) => {
                         passing = Some(error);
                         continue;
                     }

@@ -12,6 +12,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::{
+    runtime::Handle,
     sync::Notify,
     time::{Instant, sleep_until, timeout},
 };
@@ -512,6 +513,13 @@ impl Drop for Place {
             members.left.push((transport, subscription.id));
             members.unsettle(self.group.limits);
             self.group.changed.notify_one();
+            // Nobody is left who would see to it.
+            if members.all.is_empty()
+                && let Ok(runtime) = Handle::try_current()
+            {
+                let group = self.group.clone();
+                runtime.spawn(async move { group.say_goodbye().await });
+            }
         }
     }
 }

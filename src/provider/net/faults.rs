@@ -30,6 +30,7 @@ enum Cause {
     TlsOther,
     Broken,
     Damaged,
+    Closed,
     NoAnswer,
     Other,
 }
@@ -69,9 +70,11 @@ impl Cause {
                 "{host} closed the connection in the middle. It is tried again; if this stays, check what stands between here and the server."
             }
             Self::Damaged => "{host} sent a damaged compressed answer. Check what stands between here and the server.",
-            Self::NoAnswer => {
-                "{host} took the connection, but closed it without an answer or does not speak HTTP. Check the port, and whether it wants TLS."
+            Self::Closed => {
+                "{host} closed the connection without an answer. It is tried again; if this stays, check the port, whether it wants TLS, and \
+                 what stands between here and the server."
             }
+            Self::NoAnswer => "{host} took the connection, but does not speak HTTP. Check the port, and whether it wants TLS.",
             Self::Other => "The connection to {host} failed. Check the address and the network.",
         }
     }
@@ -106,7 +109,8 @@ pub(super) fn unconnected(host: &str, error: io::Error) -> ProviderError {
 /// What it means that a connection broke that was there.
 pub(super) fn broken(host: &str, error: impl Error + Send + Sync + 'static) -> ProviderError {
     let io = chain(&error).filter_map(|inner| inner.downcast_ref::<io::Error>());
-    let cause = io.filter_map(|io| io_cause(io.kind())).next().unwrap_or(Cause::NoAnswer);
+    let cause = io.filter_map(|io| io_cause(io.kind())).next();
+    let cause = cause.or_else(|| closed(&error)).unwrap_or(Cause::NoAnswer);
     fault(host, cause, &error).because(error)
 }
 
@@ -143,7 +147,8 @@ fn fault(host: &str, cause: Cause, error: &(dyn Error + 'static)) -> ProviderErr
         .and_then(trust::Refused::of);
     let facts = refused.and_then(|refused| refused.facts.clone());
     if let Some(facts) = &facts {
-        problem.push_str(&certificate_words(cause, facts));
+        let authority = refused.is_some_and(|refused| refused.authority);
+        problem.push_str(&certificate_words(cause, authority, facts));
     }
     ProviderError {
         certificate: facts.map(Box::new),
@@ -152,12 +157,17 @@ fn fault(host: &str, cause: Cause, error: &(dyn Error + 'static)) -> ProviderErr
 }
 
 /// What the certificate says, as far as it helps with this fault.
-fn certificate_words(cause: Cause, facts: &CertificateFacts) -> String {
+fn certificate_words(cause: Cause, authority: bool, facts: &CertificateFacts) -> String {
     let trust = format!(
         "or, if it is the right one, an administrator may trust its fingerprint {} in the tenant settings (trusted_certificates).",
         facts.sha256_fingerprint
     );
     match cause {
+        Cause::CertificateIssuer if authority && facts.issuer == facts.subject => format!(
+            " It is an authority's own certificate ({}), which stands for no server, even where that authority is trusted: give the server a \
+             certificate of its own, {trust}",
+            facts.subject
+        ),
         Cause::CertificateIssuer => format!(
             " Its issuer is {}. The operator may trust that issuer (network.root_certificates_file), {trust}",
             facts.issuer
@@ -198,10 +208,17 @@ fn http_cause(error: &reqwest::Error) -> Cause {
     if error.is_connect() {
         Cause::Other
     } else if error.is_request() {
-        Cause::NoAnswer
+        closed(error).unwrap_or(Cause::NoAnswer)
     } else {
         Cause::Broken
     }
+}
+
+/// A connection that ended where an answer was to come: any server does that at times, whatever it speaks.
+fn closed(error: &(dyn Error + 'static)) -> Option<Cause> {
+    let mut http = chain(error).filter_map(|inner| inner.downcast_ref::<hyper::Error>());
+    let ended = http.any(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled());
+    ended.then_some(Cause::Closed)
 }
 
 fn io_cause(kind: io::ErrorKind) -> Option<Cause> {

@@ -250,3 +250,28 @@ async fn ports_that_are_closed_silent_or_plain_are_told_apart() {
     assert_eq!(kind, StageKind::Resolve);
     check(&error, ErrorClass::Unreachable, "is not known");
 }
+
+#[tokio::test]
+async fn an_authoritys_own_certificate_is_believed_by_its_fingerprint_alone() {
+    let authority = |parameters: &mut rcgen::CertificateParams| {
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    };
+    let (certificate, port) = server("localhost", authority).await;
+    let network = trusting(certificate);
+    let (_, error) = failed(probe(&network, "localhost", port, &EndpointRules::default()).await);
+    check(
+        &error,
+        ErrorClass::Unreachable,
+        "stands for no server, even where that authority is trusted",
+    );
+    assert!(!error.problem.contains("root_certificates_file"), "{error:?}");
+    let named = EndpointRules {
+        trusted_certificates: vec![TrustedCertificate {
+            host: "localhost".to_owned(),
+            sha256_fingerprint: error.certificate.unwrap().sha256_fingerprint,
+        }],
+        ..EndpointRules::default()
+    };
+    let stages = probe(&network, "localhost", port, &named).await;
+    assert!(stages.iter().all(|stage| stage.outcome.is_ok()), "{stages:?}");
+}

@@ -89,6 +89,7 @@ impl ServerCertVerifier for Trust {
         let refused = Refused {
             cause,
             facts: facts(end_entity),
+            authority: is_authority(end_entity),
         };
         Err(CertificateError::Other(OtherError(Arc::new(refused))).into())
     }
@@ -121,6 +122,8 @@ impl ServerCertVerifier for Trust {
 pub(super) struct Refused {
     pub(super) cause: rustls::Error,
     pub(super) facts: Option<CertificateFacts>,
+    /// Whether it is one of those that vouch for others (RFC 5280, 4.2.1.9), which verifiers take from no server.
+    pub(super) authority: bool,
 }
 
 impl fmt::Display for Refused {
@@ -143,6 +146,11 @@ impl Refused {
             _ => None,
         }
     }
+}
+
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    let parsed = X509Certificate::from_der(certificate);
+    parsed.is_ok_and(|(_, parsed)| parsed.is_ca())
 }
 
 /// What a certificate says. `None` for one that cannot be read.
