@@ -10,15 +10,25 @@ use crate::{
 
 #[tokio::test]
 async fn a_message_that_always_fails_is_broken_in_the_end() {
-    Bench::each_with_push(async |bench| {
+    for (status, code) in [
+        (500, "ErrorInternalServerError"),
+        (400, "ErrorNobodyKnows"),
+        (500, "ErrorNotEnoughMemory"),
+    ] {
+        broken_in_the_end(status, code).await;
+    }
+}
+
+async fn broken_in_the_end(status: u16, code: &'static str) {
+    Bench::each(async |bench| {
         bench.deliver(1);
         let inbox = bench.folder(FolderRole::Inbox).await;
         let (ids, _, _) = bench.changes(&inbox, None).await;
         let kind = match bench.protocol {
-            ExchangeProtocol::Ews => FaultKind::ItemError("ErrorInternalServerError"),
+            ExchangeProtocol::Ews => FaultKind::ItemError(code),
             ExchangeProtocol::Graph => FaultKind::Graph {
-                status: 500,
-                code: "ErrorInternalServerError",
+                status,
+                code,
                 retry_after: None,
             },
         };
@@ -39,7 +49,7 @@ async fn a_message_that_always_fails_is_broken_in_the_end() {
         let Fetched::Broken { server_reply } = &broken[0] else {
             panic!("{broken:?}")
         };
-        assert!(server_reply.contains("ErrorInternalServerError"), "{server_reply}");
+        assert!(server_reply.contains(code), "{server_reply}");
         // For good, and one only.
         bench.exchange.clear_script();
         assert!(matches!(bench.fetch(&ids).await[0], Fetched::Message { .. }));

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, extract::RawQuery};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
-use super::{ANNA, Bench, MODES, message};
+use super::{ANNA, Bench, MODES, message, open};
 use crate::{
     domain::{SystemClock, Timestamp},
     provider::{
         ExchangeProtocol, FolderRole,
         graph::{GraphPush, Waker},
     },
-    sim::exchange::FolderKind,
+    sim::{MimeMode, exchange::FolderKind},
 };
 
 /// Longest wait that is no failure.
@@ -90,5 +90,27 @@ async fn who_waits_is_woken_by_what_arrives_in_either_folder() {
             }
             bench.exchange.stop().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_end_with_those_who_waited() {
+    for protocol in [ExchangeProtocol::Ews, ExchangeProtocol::Graph] {
+        let bench = Bench::new(protocol, MimeMode::KeepBytes, true).await;
+        let mailbox = open(&bench.exchange, protocol, None, bench.receiver.as_ref());
+        let folders = mailbox.folders().await.unwrap();
+        // The first one only subscribes: over EWS once, over Graph to each folder.
+        mailbox.wait(&folders, PATIENCE).await.unwrap();
+        let made = bench.exchange.count(bench.operation("Subscribe", "graph/post subscription"));
+        assert!(made > 0);
+        drop(mailbox);
+        let ended = bench.operation("Unsubscribe", "graph/delete subscription");
+        let all_ended = async {
+            while bench.exchange.count(ended) < made {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, all_ended).await.expect("they are ended");
+        bench.exchange.stop().await;
     }
 }

@@ -88,6 +88,9 @@ const CODES: &[(&str, Meaning, &str)] = &[
     ("errorinternalservertransienterror", Meaning::WaitAFewTimes, PASSING),
     ("errorinternalservererror", Meaning::WaitAFewTimes, PASSING),
     ("errorirresolvableconflict", Meaning::WaitAFewTimes, PASSING),
+    ("errornotenoughmemory", Meaning::WaitAFewTimes, PASSING),
+    ("erroritempropertyrequestfailed", Meaning::WaitAFewTimes, PASSING),
+    ("errorfolderpropertyrequestfailed", Meaning::WaitAFewTimes, PASSING),
     ("generalexception", Meaning::WaitAFewTimes, PASSING),
     ("unknownerror", Meaning::WaitAFewTimes, PASSING),
     ("syncstatenotfound", Meaning::StateLost, LOST),
@@ -103,6 +106,7 @@ const CODES: &[(&str, Meaning, &str)] = &[
     ("resourcenotfound", Meaning::Refused, UNKNOWN_USER),
     ("request_resourcenotfound", Meaning::Refused, UNKNOWN_USER),
     ("errorinvaliduser", Meaning::Refused, UNKNOWN_USER),
+    ("errorcannotfinduser", Meaning::Refused, UNKNOWN_USER),
     ("erroraccessdenied", Meaning::Refused, DENIED),
     ("accessdenied", Meaning::Refused, DENIED),
     ("authorization_requestdenied", Meaning::Refused, DENIED),
@@ -124,6 +128,9 @@ const CODES: &[(&str, Meaning, &str)] = &[
     ("erroritemcorrupt", Meaning::Broken, BROKEN),
     ("errorcorruptdata", Meaning::Broken, BROKEN),
 ];
+
+/// What is said of a message that brings an error nobody has told us of, as long as it may pass.
+pub(super) const UNLISTED: &str = "{host} reports an error about a message. It is asked again a few times.";
 
 /// What an error means, and the words for it; `{host}` in them stands for the server's name.
 pub(super) fn judge(status: StatusCode, code: &str) -> (Meaning, &'static str) {

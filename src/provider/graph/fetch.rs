@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use super::{
     changes::{Row, SIZE},
-    codes::Meaning,
+    codes::{Meaning, UNLISTED},
     errors::Fault,
     transport::{IMMUTABLE, Request, Transport, may_be_message},
 };
 use crate::{
     domain::Timestamp,
-    provider::{Fetched, ItemId, patience::ItemFaults},
+    provider::{ErrorClass, Fetched, ItemId, patience::ItemFaults},
 };
 
 /// Most messages of which something is remembered.
@@ -249,6 +249,12 @@ impl Fetch<'_> {
         match fault.meaning {
             Some(Meaning::Gone) => Ok(Fetched::Gone),
             Some(Meaning::WaitAFewTimes) if !self.memory.faults.worn_out(id) => Err(fault),
+            // Most likely an error that is not in the table, which may pass as well.
+            Some(Meaning::BadRequest) if !self.memory.faults.worn_out(id) => {
+                let passing = ErrorClass::Retry { after: None };
+                let reply = fault.error.server_reply;
+                Err(self.transport.judge.fault(passing, UNLISTED, &reply))
+            }
             Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(broken(&fault)),
             // A single message may be denied; but the right to the mailbox may be gone, and then nothing is broken.
             Some(Meaning::Refused) => {

@@ -64,7 +64,7 @@ pub struct GraphConfig {
 
 /// A mailbox in Exchange Online.
 pub struct GraphSource {
-    transport: Transport,
+    transport: Arc<Transport>,
     places: Places,
     memory: Memory,
     looks: Looks,
@@ -81,11 +81,17 @@ impl GraphSource {
         Ok(Self {
             looks: config.looks,
             push: config.push.clone(),
-            transport: Transport::new(config)?,
+            transport: Arc::new(Transport::new(config)?),
             places: Places::default(),
             memory: Memory::default(),
             subscriptions: Subscriptions::default(),
         })
+    }
+}
+
+impl Drop for GraphSource {
+    fn drop(&mut self) {
+        self.subscriptions.end(&self.transport);
     }
 }
 
@@ -100,7 +106,7 @@ impl fmt::Debug for GraphSource {
 #[async_trait]
 impl MailSource for GraphSource {
     async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
-        let transport = &self.transport;
+        let transport = &*self.transport;
         let found = self
             .places
             .folders(|| folders::named(transport), |known| folders::list(transport, known));

@@ -15,6 +15,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{
+    runtime::Handle,
     sync::{Mutex, Notify},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -35,6 +36,9 @@ const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// After a subscription was refused, the mailbox is polled for so long before it is tried again; and after a fault that passes.
 const REST: Duration = Duration::from_secs(15 * 60);
 const SHORT_REST: Duration = Duration::from_secs(60);
+
+/// Longest time that the server is given to end the subscriptions of a mailbox.
+const GOODBYE: Duration = Duration::from_secs(10);
 
 /// How a mailbox is told of changes.
 #[derive(Clone)]
@@ -75,6 +79,26 @@ impl Waker {
 /// The subscriptions of a mailbox.
 #[derive(Default)]
 pub(super) struct Subscriptions(Mutex<Kept>);
+
+impl Subscriptions {
+    /// Ends them, as far as the server lets it be done soon, once nobody waits for them any more.
+    pub(super) fn end(&mut self, transport: &Arc<Transport>) {
+        let ids: Vec<String> = self.0.get_mut().by_folder.drain().map(|(_, live)| live.id).collect();
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !ids.is_empty()) else {
+            return;
+        };
+        let transport = transport.clone();
+        runtime.spawn(timeout(GOODBYE, async move {
+            for id in ids {
+                let url = transport.absolute(["subscriptions", &id]);
+                if let Err(fault) = transport.call(Request::new(Method::DELETE, url)).await {
+                    tracing::debug!(error = %fault.error, "a subscription is left to end by itself");
+                    break;
+                }
+            }
+        }));
+    }
+}
 
 #[derive(Default)]
 struct Kept {
