@@ -1,6 +1,9 @@
 //! Whether everything is there: what the server lists, folder by folder, against what was handled and archived; and closing the gaps.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use async_stream::try_stream;
 use futures::Stream;
@@ -14,8 +17,8 @@ use super::{
     mailbox::{Progress, Purposes, ReadError},
 };
 use crate::{
-    domain::{Agent, Kind, Timestamp},
-    provider::{Fetched, Folder, ItemId},
+    domain::{Agent, HealthState, Kind, Timestamp},
+    provider::{ErrorClass, Fetched, Folder, ItemId, ProviderError},
 };
 
 /// Gaps of a folder of which it is told what they are; the server is asked about each. Of further ones there is the id.
@@ -26,6 +29,9 @@ const AT_ONCE: usize = 50;
 const KEPT: usize = 50_000;
 /// How often a piece is tried when another reader of the mailbox was faster.
 const TRIES: usize = 20;
+
+/// How often messages are asked for when one of them brings a fault that may pass.
+const FAULTS: usize = 10;
 
 /// A message that is in the mailbox and not here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +49,7 @@ pub struct Gap {
 /// What is missing of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// It was never handled.
+    /// It was never handled, or was set aside as the server did not give it out.
     Handling,
     /// It was handled, but is not in the archive.
     Archive,
@@ -110,7 +116,8 @@ pub fn check(
                 continue;
             };
             let mut described = 0;
-            while let Some(gaps) = comparison.next().await? {
+            while let Some(mut gaps) = comparison.next().await? {
+                comparison.leave_out_what_comes(&mut gaps).await?;
                 for gaps in gaps.chunks(AT_ONCE) {
                     let found = if described < DESCRIBED {
                         described += gaps.len();
@@ -136,9 +143,22 @@ pub fn check(
 async fn look_at(opened: &Opened, gaps: &[(ItemId, Missing)]) -> Result<Vec<((ItemId, Missing), Option<Described>)>, ReadError> {
     let ids: Vec<ItemId> = gaps.iter().map(|(id, _)| id.clone()).collect();
     // Every message is over this limit.
-    let fetched = opened.mailbox.fetch(&ids, 0).await?;
+    let mut tries = 0;
+    let fetched = loop {
+        match opened.mailbox.fetch(&ids, 0).await {
+            Ok(fetched) => break fetched,
+            // A message that stays like that is told to be broken after a few times.
+            Err(error) if may_be_one_message(&error) && tries < FAULTS => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    };
     let seen = gaps.iter().cloned().zip(fetched.into_iter().map(describe));
     Ok(seen.filter(|(_, described)| described.is_some()).collect())
+}
+
+/// Whether a fault may be that of one message which the server does not give out, rather than a wish for a pause.
+fn may_be_one_message(error: &ProviderError) -> bool {
+    error.class == ErrorClass::Retry { after: None }
 }
 
 /// `None`: it is gone.
@@ -267,7 +287,7 @@ impl<'a> Mailbox<'a> {
 
     /// `None` when the folder is not read at all.
     async fn compare<'f>(&'f self, folder: &'f Folder) -> Result<Option<Comparison<'f>>, ReadError> {
-        let reader = self.reader(folder).await?;
+        let (reader, read) = (self.reader(folder).await?, self.is_read().await?);
         Ok(reader.map(|reader| Comparison {
             reader,
             folder,
@@ -277,7 +297,20 @@ impl<'a> Mailbox<'a> {
                 counted: folder.total,
                 ..FolderReport::default()
             },
+            coming: None,
+            read,
         }))
+    }
+
+    /// Whether the mailbox is read, as far as is known, so that what has just come to it is going to be handled.
+    async fn is_read(&self) -> Result<bool, ReadError> {
+        let health = self
+            .ops
+            .store
+            .tenant(self.tenant)
+            .agent_health(std::slice::from_ref(&self.agent.id))
+            .await?;
+        Ok(health.first().is_some_and(|health| health.state == HealthState::Ok))
     }
 
     /// The gaps by folders, and whether there are more than are kept in mind.
@@ -330,6 +363,7 @@ impl<'a> Mailbox<'a> {
                     return Ok(());
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale && tries < TRIES => tries += 1,
+                Err(ReadError::Provider(error)) if may_be_one_message(&error) && tries < FAULTS => tries += 1,
                 Err(error) => return Err(self.failed(error).await),
             }
         }
@@ -356,9 +390,30 @@ struct Comparison<'a> {
     /// Where the next page begins; `Some(None)` at the beginning, `None` at the end.
     next: Option<Option<String>>,
     report: FolderReport,
+    /// Whether the mailbox is read at present.
+    read: bool,
+    /// What the next read is going to find, once it was asked for.
+    coming: Option<HashSet<ItemId>>,
 }
 
 impl Comparison<'_> {
+    /// Takes out what came after the folder was read last: it is not missing, but about to be handled.
+    async fn leave_out_what_comes(&mut self, gaps: &mut Vec<(ItemId, Missing)>) -> Result<(), ReadError> {
+        if !self.read || !gaps.iter().any(|(_, missing)| *missing == Missing::Handling) {
+            return Ok(());
+        }
+        let coming = match self.coming.take() {
+            Some(coming) => coming,
+            // A server that has lost the state is listed anew, and then all is told.
+            None => self.reader.to_come().await.unwrap_or_default(),
+        };
+        let before = gaps.len();
+        gaps.retain(|(id, _)| !coming.contains(id));
+        self.report.listed -= (before - gaps.len()) as u64;
+        self.coming = Some(coming);
+        Ok(())
+    }
+
     /// The gaps of the next page, possibly none; counts the rest. `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<(ItemId, Missing)>>, ReadError> {
         let Some(state) = self.next.take() else { return Ok(None) };
@@ -370,7 +425,7 @@ impl Comparison<'_> {
         let mut gaps = Vec::new();
         for (id, standing) in self.reader.standings(wanted).await? {
             match standing {
-                Standing::Unknown => gaps.push((id, Missing::Handling)),
+                Standing::Unknown | Standing::Withheld => gaps.push((id, Missing::Handling)),
                 Standing::NotArchived => gaps.push((id, Missing::Archive)),
                 Standing::Handled => self.report.handled += 1,
                 Standing::Archived => {

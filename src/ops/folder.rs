@@ -1,6 +1,9 @@
 //! Reading a folder of a mailbox: list the changes, fetch what is new, handle it, remember the position.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -30,6 +33,9 @@ const STORED_BYTES: u64 = 8 << 20;
 /// Fetches that are waiting for it.
 const WAITING: usize = 5;
 
+/// Pages of changes that are looked through for what has just come.
+const PAGES_TO_COME: usize = 4;
+
 /// Reads one folder of a mailbox.
 pub(super) struct FolderReader<'a> {
     ops: &'a Ops,
@@ -50,6 +56,8 @@ pub(super) enum Standing {
     Unknown,
     /// It was handled, by an agent that does not archive.
     Handled,
+    /// It was set aside, by an agent that does not archive, as the server did not give it out.
+    Withheld,
     /// It was handled, but an agent that archives has it not in the archive: it began to archive later, or the message cannot be had.
     NotArchived,
     /// It is in the archive.
@@ -193,6 +201,21 @@ impl<'a> FolderReader<'a> {
         Ok(())
     }
 
+    /// The messages that the next read of the folder is going to find, as far as a few pages tell. Reads ids, and changes nothing.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn to_come(&self) -> Result<HashSet<ItemId>, ProviderError> {
+        let (mut state, mut coming) = (self.position.state.clone(), HashSet::new());
+        for _ in 0..PAGES_TO_COME {
+            let Some(since) = &state else { break };
+            let page = self.source.changes(self.folder, Some(since)).await?;
+            coming.extend(page.upserts);
+            state = (!page.last).then_some(page.state);
+        }
+        Ok(coming)
+    }
+
     async fn commit(&mut self, items: Vec<intake::Item>, next_state: Option<String>, progress: &mut Progress) -> Result<(), ReadError> {
         let batch = Batch {
             agent: self.agent,
@@ -227,9 +250,10 @@ impl<'a> FolderReader<'a> {
         let known = self.known_in(&self.folder.key(), &keys).await?;
         let standing = |key| match known.get(key) {
             None => Standing::Unknown,
-            Some(Some(_)) => Standing::Archived,
-            Some(None) if self.purpose.archive => Standing::NotArchived,
-            Some(None) => Standing::Handled,
+            Some(item) if item.message_number.is_some() => Standing::Archived,
+            Some(_) if self.purpose.archive => Standing::NotArchived,
+            Some(item) if item.withheld => Standing::Withheld,
+            Some(_) => Standing::Handled,
         };
         Ok(ids.into_iter().zip(&keys).map(|(id, key)| (id, standing(key))).collect())
     }
@@ -239,7 +263,7 @@ impl<'a> FolderReader<'a> {
     /// # Errors
     /// As the database's.
     pub(super) async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
-        let open = |standing| matches!(standing, Standing::Unknown | Standing::NotArchived);
+        let open = |standing| matches!(standing, Standing::Unknown | Standing::Withheld | Standing::NotArchived);
         let standings = self.standings(ids).await?;
         Ok(standings
             .into_iter()
@@ -277,16 +301,16 @@ impl<'a> FolderReader<'a> {
     async fn not_among(
         &self,
         ids: Vec<ItemId>,
-        known: &HashMap<Vec<u8>, Option<i64>>,
+        known: &HashMap<Vec<u8>, MailboxItem>,
         others: impl Iterator<Item = Option<Vec<u8>>>,
     ) -> Result<Vec<ItemId>> {
         let (mut fresh, mut remembered) = (Vec::new(), Vec::new());
         for (id, other) in ids.into_iter().zip(others) {
             match other.and_then(|other| known.get(&other)) {
                 // What was handled before the agent began to archive is archived now.
-                Some(message_number) if message_number.is_some() || !self.purpose.archive => remembered.push(MailboxItem {
+                Some(item) if item.message_number.is_some() || !(item.withheld || self.purpose.archive) => remembered.push(MailboxItem {
                     source_key: source_key(&id),
-                    message_number: *message_number,
+                    ..item.clone()
                 }),
                 Some(_) | None => fresh.push(id),
             }
@@ -303,11 +327,11 @@ impl<'a> FolderReader<'a> {
         Ok(fresh)
     }
 
-    /// The messages that were handled in a folder, with where they are archived, by their keys.
-    async fn known_in(&self, folder: &str, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<i64>>> {
+    /// The messages that were handled in a folder, by their keys.
+    async fn known_in(&self, folder: &str, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, MailboxItem>> {
         let reader = self.ops.store.tenant(self.tenant);
         let handled = reader.handled_items(&self.agent.id, folder, keys).await?;
-        Ok(handled.into_iter().map(|item| (item.source_key, item.message_number)).collect())
+        Ok(handled.into_iter().map(|item| (item.source_key.clone(), item)).collect())
     }
 }
 

@@ -29,6 +29,8 @@ pub struct MailboxItem {
     pub source_key: Vec<u8>,
     /// The archived message. `None` when it is not archived.
     pub message_number: Option<i64>,
+    /// Whether the server did not give it out, so that it may be tried again.
+    pub withheld: bool,
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
@@ -75,9 +77,13 @@ impl<C: ConnectionTrait> TenantStore<C> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(Vec<u8>, Option<i64>)> = mailbox_item::Entity::find()
+        let rows: Vec<(Vec<u8>, Option<i64>, i32)> = mailbox_item::Entity::find()
             .select_only()
-            .columns([mailbox_item::Column::SourceKey, mailbox_item::Column::MessageNumber])
+            .columns([
+                mailbox_item::Column::SourceKey,
+                mailbox_item::Column::MessageNumber,
+                mailbox_item::Column::Withheld,
+            ])
             .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
             .filter(mailbox_item::Column::AgentId.eq(agent))
             .filter(mailbox_item::Column::Folder.eq(folder))
@@ -86,9 +92,10 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .all(&self.conn)
             .await
             .map_err(store_error)?;
-        let item = |(source_key, message_number)| MailboxItem {
+        let item = |(source_key, message_number, withheld)| MailboxItem {
             source_key,
             message_number,
+            withheld: withheld != 0,
         };
         Ok(rows.into_iter().map(item).collect())
     }
@@ -280,10 +287,13 @@ impl Writer {
             folder: Set(folder.to_owned()),
             source_key: Set(item.source_key),
             message_number: Set(item.message_number),
+            withheld: Set(i32::from(item.withheld)),
         });
         use mailbox_item::Column;
         let key = [Column::TenantId, Column::AgentId, Column::Folder, Column::SourceKey];
-        let replace = OnConflict::columns(key).update_column(Column::MessageNumber).to_owned();
+        let replace = OnConflict::columns(key)
+            .update_columns([Column::MessageNumber, Column::Withheld])
+            .to_owned();
         insert_all(&self.conn, rows, Some(replace)).await
     }
 }

@@ -353,6 +353,67 @@ async fn what_cannot_be_had_stays_a_named_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_does_not_give_out_is_a_gap_for_agents_that_only_sweep() {
+    over_both(
+        |agent| agent.exchange.as_mut().expect("it has them").archive = Some(false),
+        async |p, agent, graph| {
+            let fault = if graph {
+                let kind = FaultKind::Graph {
+                    status: 500,
+                    code: "ErrorItemCorrupt",
+                    retry_after: None,
+                };
+                Fault::next("graph/value", 1000, kind)
+            } else {
+                Fault::next("GetItem", 1000, FaultKind::ItemError("ErrorItemCorrupt"))
+            };
+            p.h.exchange.script(fault);
+            p.h.deliver(ANNA, &about_oak(1));
+            p.log_in(agent).await;
+            p.h.handled(&p.client, agent, 1).await;
+            let report = check(p, agent).await;
+            let [gap] = report.gaps.as_slice() else { panic!("{report:#?}") };
+            assert_eq!((gap.kind(), gap.folder.as_str()), (GapKind::NotHandled, "inbox"));
+            assert!(graph || gap.problem.contains("ErrorItemCorrupt"), "{gap:?}");
+            let filled = backfill(p, agent).await;
+            let end = filled.last().unwrap();
+            assert_eq!((end.done, end.gap_count, end.left_count), (true, 1, 1), "{filled:#?}");
+            assert_eq!(p.h.outcomes(&p.client).await.len(), 1, "it is no news");
+            p.h.exchange.clear_script();
+            let filled = backfill(p, agent).await;
+            assert_eq!(filled.last().unwrap().closed_count, 1, "{filled:#?}");
+            assert_eq!(p.h.notes(&p.client).await.len(), 1);
+            assert!(check(p, agent).await.gaps.is_empty());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_just_come_is_not_missing() {
+    over_both(
+        |_| {},
+        async |p, agent, _| {
+            p.h.deliver(ANNA, &about_oak(1));
+            p.log_in(agent).await;
+            p.h.handled(&p.client, agent, 1).await;
+            p.h.config.exchange.push = false;
+            p.h.config.exchange.poll_interval = DAY;
+            p.h.restart().await;
+            p.client = p.h.client().await;
+            sweep(p, agent).await;
+            p.h.deliver(ANNA, &about_oak(2));
+            let report = check(p, agent).await;
+            assert!(report.problem.is_empty() && report.gaps.is_empty(), "{report:#?}");
+            sweep(p, agent).await;
+            p.h.handled(&p.client, agent, 2).await;
+            assert!(check(p, agent).await.gaps.is_empty());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_only_sweeps_looks_at_filed_mail_of_its_time() {
     over_both(
         |agent| agent.exchange.as_mut().expect("it has them").archive = Some(false),

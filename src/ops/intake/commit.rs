@@ -135,7 +135,19 @@ impl<'a> Work<'a> {
         let mut only_to_archive = HashSet::new();
         if let Some((agent, folder)) = mailbox {
             let keys: Vec<Vec<u8>> = items.iter().map(|item| item.key.clone()).collect();
+            let withheld: HashSet<&[u8]> = items
+                .iter()
+                .filter(|item| item.content.as_ref().is_some_and(Prepared::is_withheld))
+                .map(|item| item.key.as_slice())
+                .collect();
             for known in writer.handled_items(&agent.id, &folder.key(), &keys).await? {
+                if known.withheld {
+                    // As long as the server keeps it, there is nothing new to say; once it does not, all is still to do.
+                    if withheld.contains(known.source_key.as_slice()) {
+                        seen.insert(known.source_key);
+                    }
+                    continue;
+                }
                 let done = known.message_number.is_some() || !agent.settings.exchange.archive;
                 if done { &mut seen } else { &mut only_to_archive }.insert(known.source_key);
             }
@@ -194,9 +206,10 @@ impl<'a> Work<'a> {
         self.name_archived(&ids);
         self.writer.insert_blobs(std::mem::take(&mut self.blobs)).await?;
         if let Some((agent, folder)) = self.mailbox {
-            let items = self.fresh.iter().zip(&ids).map(|((item, _), archived)| MailboxItem {
+            let items = self.fresh.iter().zip(&ids).map(|((item, message), archived)| MailboxItem {
                 source_key: item.key.clone(),
                 message_number: archived.as_ref().map(|(number, _)| *number),
+                withheld: message.is_withheld(),
             });
             let items = items.collect();
             self.writer.insert_items(&agent.id, &folder.key(), items).await?;

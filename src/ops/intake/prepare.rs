@@ -68,6 +68,13 @@ pub struct Prepared {
     pub blob: Option<NewBlob>,
 }
 
+impl Prepared {
+    /// Whether the server did not give it out: there is neither a message nor a size.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.unparsable.is_some() && self.blob.is_none() && self.too_large.is_none()
+    }
+}
+
 /// First half of the SHA-256 of a message's id at its server, by which handled messages are known.
 pub fn source_key(id: &ItemId) -> Vec<u8> {
     digest::digest(&digest::SHA256, id.0.as_bytes()).as_ref()[..16].to_vec()

@@ -14,6 +14,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub source_key: Vec<u8>,
     pub message_number: Option<i64>,
+    /// 1: the server did not give it out.
+    pub withheld: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
