@@ -18,6 +18,7 @@ mod ring;
 mod seal;
 mod secret;
 mod source;
+mod strict;
 
 pub use envelope::{DataKey, OpenError, Place, wrapped_by};
 pub use etag::etag;
@@ -32,3 +33,4 @@ pub use ring::{KeyRing, RingError};
 pub use seal::{BoundSealer, MAX_SEALED_BYTES, SealError, Sealer};
 pub use secret::Secret;
 pub use source::{KeySource, KeySourceError, KeySourceLock, MissingMasterKey};
+pub use strict::from_strict_json;

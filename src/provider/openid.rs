@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{ProviderError, net::Network, web::Web};
-use crate::crypto::{KeySet, MAX_KEY_SET_BYTES, PublishedKeys, PublishedKeysError};
+use crate::crypto::{KeySet, MAX_KEY_SET_BYTES, PublishedKeys, PublishedKeysError, from_strict_json};
 
 /// How long a document may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ impl OpenIdKeys {
     /// Where the issuer says that its keys are.
     async fn discover(&self, page: &Url) -> Result<Url, PublishedKeysError> {
         let document = self.get(page).await?;
-        let document: Discovery = serde_json::from_slice(&document).map_err(|error| {
+        let document: Discovery = from_strict_json(&document).map_err(|error| {
             let problem = format!("{page} is no discovery document of an OpenID issuer: it needs `issuer` and `jwks_uri`");
             PublishedKeysError::new(problem).because(error)
         })?;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{TokenError, sha256};
+use crate::crypto::from_strict_json;
 
 /// Largest key set that is read, in bytes.
 pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
@@ -94,7 +95,7 @@ impl KeySet {
         if json.len() > MAX_KEY_SET_BYTES {
             return Err(KeySetError::TooLong);
         }
-        let document: Document = serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
+        let document: Document = from_strict_json(json).map_err(|_| KeySetError::Malformed)?;
         let all = document.keys.len();
         if all > MAX_KEYS {
             return Err(KeySetError::TooMany);

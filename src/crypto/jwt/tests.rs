@@ -78,6 +78,36 @@ fn a_token_says_what_was_put_in() {
 }
 
 #[test]
+fn doubled_claims_are_refused() {
+    let issuer = issuer();
+    let verifier = verifier(&issuer);
+    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let signed = |header: &str, claims: &str| {
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &issuer.private, Algorithm::EdDSA).unwrap();
+        format!("{message}.{signature}")
+    };
+    let token = issuer.issue(&claims()).unwrap();
+    let plain = |index: usize| {
+        let part = token.split('.').nth(index).unwrap();
+        String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    let (header, claims) = (plain(0), plain(1));
+    assert!(verify(&verifier, &signed(&header, &claims), NOW).is_ok());
+    let doubled = |json: &str, name: &str, value: &str| json.replacen('{', &format!("{{\"{name}\":{value},\"{name}\":{value},"), 1);
+    // Also of claims that nobody here looks at.
+    for claims in [doubled(&claims, "tenant", "\"acme\""), doubled(&claims, "unheard_of", "1")] {
+        assert_eq!(
+            verify(&verifier, &signed(&header, &claims), NOW),
+            Err(TokenError::Malformed),
+            "{claims}"
+        );
+    }
+    let header = doubled(&header, "x", "1");
+    assert_eq!(verify(&verifier, &signed(&header, &claims), NOW), Err(TokenError::Malformed));
+}
+
+#[test]
 fn the_key_comes_back_from_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("issuer.pem");

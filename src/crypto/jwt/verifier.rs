@@ -16,7 +16,10 @@ use super::{
     key_set::{self, Key, Signed},
     sha256,
 };
-use crate::domain::{Caller, Timestamp};
+use crate::{
+    crypto::from_strict_json,
+    domain::{Caller, Timestamp},
+};
 
 /// Verified tokens that are remembered, in each of two generations.
 const GENERATION: usize = 5_000;
@@ -148,10 +151,10 @@ impl std::fmt::Debug for Verifier {
     }
 }
 
-/// A part of a token: JSON in base64url (RFC 7515 §3).
+/// A part of a token: JSON in base64url (RFC 7515 §3), without doubled claims.
 fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)?;
-    serde_json::from_slice(&json).map_err(|_| TokenError::Malformed)
+    from_strict_json(&json).map_err(|_| TokenError::Malformed)
 }
 
 /// A token that was found good but for the time.

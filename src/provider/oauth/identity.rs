@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::Timestamp;
+use crate::{crypto::from_strict_json, domain::Timestamp};
 
 /// By how much the provider's clock may differ.
 const SKEW: Duration = Duration::from_secs(300);
@@ -49,7 +49,7 @@ impl Claims {
             return Err("it is no JWT");
         };
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "it is no JWT")?;
-        let claims: Self = serde_json::from_slice(&payload).map_err(|_| "its claims cannot be read")?;
+        let claims: Self = from_strict_json(&payload).map_err(|_| "its claims cannot be read")?;
         if claims.iss != expected.issuer.replace("{tenantid}", &claims.tid) {
             return Err("it is of another issuer");
         }
@@ -140,6 +140,18 @@ mod tests {
         check(json!({"nonce": ""}), Some("it is of another login"));
         check(json!({"tid": "t2"}), Some("it is of another issuer"));
         check(json!({"iss": "https://evil.example/t1/v2.0"}), Some("it is of another issuer"));
+        // Doubled: whoever reads the other one sees another account.
+        for twice in ["preferred_username", "aud", "something_else"] {
+            let json = good
+                .to_string()
+                .replacen('{', &format!("{{\"{twice}\":\"us\",\"{twice}\":\"us\","), 1);
+            let doubled = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(json));
+            assert_eq!(
+                Claims::of_id_token(&doubled, &expected).err(),
+                Some("its claims cannot be read"),
+                "{twice}"
+            );
+        }
         for rubbish in ["", "a.b", "a.b.c.d", "e30.!.x"] {
             assert_eq!(Claims::of_id_token(rubbish, &expected).err(), Some("it is no JWT"), "{rubbish}");
         }

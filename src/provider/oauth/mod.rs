@@ -38,7 +38,7 @@ use super::{
     web::{Answer, Web},
 };
 use crate::{
-    crypto::Secret,
+    crypto::{Secret, from_strict_json},
     domain::{LoginUse, Timestamp},
 };
 
@@ -386,9 +386,9 @@ impl LoginProvider {
             return None;
         }
         if microsoft {
-            return Some(serde_json::from_slice::<GraphProfile>(&answer.body).ok()?.names());
+            return Some(from_strict_json::<GraphProfile>(&answer.body).ok()?.names());
         }
-        let claims: Claims = serde_json::from_slice(&answer.body).ok()?;
+        let claims: Claims = from_strict_json(&answer.body).ok()?;
         // Another person's profile must not be taken for that of the login (OpenID Connect Core §5.3.2).
         (claims.sub == subject).then(|| claims.names(false))
     }
