@@ -46,6 +46,19 @@ impl Mask {
         self.picks(path, populated).then_some(value)
     }
 
+    /// What is wrong with an update that is about nothing: it would be answered with OK, and whoever wanted to turn something off would take
+    /// it for done. `picked` tells whether there is any field that it is about. With a mask there always is one, or one that is output-only.
+    pub(super) fn missing(&self, picked: bool) -> Option<Violation> {
+        let nothing = matches!(self, Self::Populated) && !picked;
+        nothing.then(|| Violation {
+            field: "update_mask".to_owned(),
+            description:
+                "is required, as no field has a value: without a mask, false, 0 and empty ones count as not there. Name in it what is \
+                          to be set, such as \"disabled\"."
+                    .to_owned(),
+        })
+    }
+
     /// As [`Self::pick`] for a field that callers may not be able to read back, so that writing back what was read keeps it: only its
     /// own path counts, neither `*` nor the message that it is in, unless it has a value.
     pub(super) fn pick_by_name<T>(&self, path: &str, value: T, populated: bool) -> Option<T> {
@@ -160,6 +173,17 @@ mod tests {
         }
         check(&mask(&["box.lock"]).0, false, true);
         check(&mask(&["box.lid"]).0, true, false);
+    }
+
+    #[test]
+    fn an_update_is_about_something() {
+        let none = || Mask::new(None, KNOWN).0;
+        assert_eq!(none().missing(true), None);
+        assert_eq!(none().missing(false).unwrap().field, "update_mask");
+        assert!(Mask::new(Some(FieldMask::default()), KNOWN).0.missing(false).is_some());
+        for mask in [Mask::All, mask(&["name"]).0] {
+            assert_eq!(mask.missing(false), None);
+        }
     }
 
     #[test]

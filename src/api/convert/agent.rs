@@ -212,7 +212,7 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
     };
     let smtp_password = hidden("smtp.password", passwords.smtp);
     let exchange_password = hidden("exchange.password", passwords.exchange);
-    let given = [exchange_password, smtp_password].into_iter().flatten().collect();
+    let given: Vec<_> = [exchange_password, smtp_password].into_iter().flatten().collect();
     let owner_given = !agent.owner_user.is_empty();
     let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
     let wanted = AgentSettings {
@@ -228,6 +228,7 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
         smtp: smtp_settings(smtp, &mut fields, &mut violations),
         exchange: exchange_settings(exchange, &mut fields, &mut violations),
     };
+    violations.extend(mask.missing(owner_user.is_some() || !given.is_empty() || !fields.picked.is_empty()));
     AgentPatch {
         owner_user,
         wanted,

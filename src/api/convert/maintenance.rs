@@ -95,6 +95,7 @@ fn patch(account: v1::MaintenanceAccount, password: Secret, mask: &Mask, mut vio
         username: fields.text("username", account.username),
         login_address: fields.text("login_address", account.login_address),
     };
+    violations.extend(mask.missing(password.is_some() || !fields.picked.is_empty()));
     MaintenancePatch {
         wanted,
         fields: fields.picked,

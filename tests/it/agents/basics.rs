@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use mailagent::domain::Scope;
-use mailagent_client::v1::{Agent, AgentFilter, AgentHealthState, ConnectionType, ListAgentsRequest, TriageOptions};
+use mailagent_client::v1::{
+    Agent, AgentFilter, AgentHealthState, ConnectionType, ListAgentsRequest, MaintenanceAccount, TenantSettings, TriageOptions,
+};
 use tonic::Code;
 
-use super::{create, delete, exchange, get, list, update};
-use crate::harness::{Harness, NOW, metadata, on_both_engines, reason, violations};
+use super::{change_settings, create, delete, exchange, get, list, update, update_account};
+use crate::harness::{Harness, NOW, create_account, metadata, on_both_engines, reason, violations};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_are_created_read_changed_and_deleted() {
@@ -163,6 +165,28 @@ async fn masks_choose_what_changes() {
         .unwrap_err();
     assert_eq!(violations(&refused), ["update_mask", "update_mask"]);
     assert!(format!("{refused:?}").contains("from_title"), "{refused:?}");
+    // Without a mask `false` is as good as absent: answered with OK, it would be taken for done.
+    let paused = update(&client, named(&|agent| agent.disabled = true), None).await.unwrap();
+    for mask in [None, Some(&[][..])] {
+        let refused = update(&client, named(&|agent| agent.disabled = false), mask).await.unwrap_err();
+        assert_eq!(violations(&refused), ["update_mask"]);
+        assert!(refused.message().contains("Name in it what is to be set"), "{refused:?}");
+    }
+    assert_eq!(get(&client, &made.name).await.unwrap(), paused);
+    assert!(!update(&client, named(&|_| ()), Some(&["disabled"])).await.unwrap().disabled);
+    let account = create_account(&client, crate::harness::account(h.exchange.endpoint().as_str()), "")
+        .await
+        .unwrap();
+    let nothing = MaintenanceAccount {
+        name: account.name,
+        ..MaintenanceAccount::default()
+    };
+    assert_eq!(
+        violations(&update_account(&client, nothing, None).await.unwrap_err()),
+        ["update_mask"]
+    );
+    let refused = change_settings(&client, TenantSettings::default(), &[]).await.unwrap_err();
+    assert_eq!(violations(&refused), ["update_mask"]);
     // The password: erased by its own path only.
     let erased = update(&client, named(&|_| ()), Some(&["exchange.password"])).await.unwrap();
     assert!(!erased.exchange.as_ref().unwrap().password_set);
