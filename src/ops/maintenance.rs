@@ -254,7 +254,7 @@ fn check(
     violations.check(
         values::is_display_name(display_name),
         "maintenance_account.display_name",
-        "is required: 1 to 256 characters without line breaks or other control characters.",
+        values::DISPLAY_NAME,
     );
     let refused = match before {
         Some(before) if before.settings.kind != *kind => Some("cannot be changed. Create another account."),
@@ -299,18 +299,23 @@ fn check(
             "must have at most 1024 bytes and no control characters.",
         );
     }
-    let moved = before.is_some_and(|before| server_of(&before.settings) != server_of(&account.settings));
+    let moved = before.is_some_and(|before| {
+        server_of(&before.settings) != server_of(&account.settings) || values::loses_encryption(&before.settings.endpoint, endpoint)
+    });
     violations.check(
         !(moved && account.password_set && patch.password.is_none()),
         PASSWORD,
-        "must be given again when the endpoint's server changes, so that it is never sent to a server it was not meant for.",
+        "must be given again when the endpoint's server changes or encryption is turned off, so that it is never sent to a server or over a \
+         connection that it was not meant for.",
     );
 }
 
 /// Whether the account's login is still for the same account, and its tokens for the same server.
 fn keeps_login(before: &MaintenanceAccount, after: &MaintenanceAccount) -> bool {
     let (before, after) = (&before.settings, &after.settings);
-    before.login_address.eq_ignore_ascii_case(&after.login_address) && server_of(before) == server_of(after)
+    before.login_address.eq_ignore_ascii_case(&after.login_address)
+        && server_of(before) == server_of(after)
+        && !values::loses_encryption(&before.endpoint, &after.endpoint)
 }
 
 /// What the account's login is meant for.

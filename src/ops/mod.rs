@@ -161,10 +161,20 @@ pub(crate) fn is_plain(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
+/// Whether the text shows what it says. Characters that nobody sees, and those that turn the direction of what follows (Unicode Bidirectional
+/// Algorithm, UAX 9, §2), can make one name or address look like another. Joiners are part of how many languages are written.
+pub(crate) fn is_honest(text: &str) -> bool {
+    !text.chars().any(|c| {
+        matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    })
+}
+
 /// Whether the text is one addr-spec (RFC 5322 §3.4.1, RFC 6532) without a display name.
 pub(crate) fn is_address(text: &str) -> bool {
     let options = email_address::Options::default().without_display_text();
-    text.len() <= 320 && is_plain(text) && email_address::EmailAddress::parse_with_options(text, options).is_ok()
+    text.len() <= 320 && is_plain(text) && is_honest(text) && email_address::EmailAddress::parse_with_options(text, options).is_ok()
 }
 
 /// Fails when a request carries another etag than the resource has now. An empty one is not checked.

@@ -409,7 +409,7 @@ fn keeps_password(before: &AgentSettings, after: &AgentSettings) -> bool {
         }
 }
 
-/// Whether an agent's own login is still for the same account, and its tokens for the same server.
+/// Whether an agent's own login is still for the same account, and its tokens for the same server over connections as safe as before.
 fn keeps_login(before: &Agent, after: &Agent) -> bool {
     let meant = |agent: &Agent| {
         let settings = &agent.settings;
@@ -422,7 +422,9 @@ fn keeps_login(before: &Agent, after: &Agent) -> bool {
             names.map(|name| name.to_lowercase()),
         )
     };
-    meant(before) == meant(after) && login::host_of_agent(before, None) == login::host_of_agent(after, None)
+    meant(before) == meant(after)
+        && login::host_of_agent(before, None) == login::host_of_agent(after, None)
+        && !rules::loses_encryption(before, after)
 }
 
 /// Ends an agent's own login, if there is one.

@@ -3,8 +3,8 @@
 use super::{AgentPatch, password_path, values};
 use crate::{
     domain::{
-        Agent, AgentKind, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount, Reason, Result,
-        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
+        Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
+        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
     },
     ops::{Ops, Violations, directory::is_id, is_address},
     provider::net::addresses::Allowed,
@@ -83,7 +83,7 @@ fn common(violations: &mut Violations, agent: &Agent) {
     violations.check(
         values::is_display_name(&settings.from_name),
         "agent.from_name",
-        "is required: 1 to 256 characters without line breaks or other control characters.",
+        values::DISPLAY_NAME,
     );
     violations.check(
         is_address(&settings.from_address),
@@ -205,9 +205,10 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
     let had = context.before.is_some_and(|before| before.password_set);
     let kept = had && agent.password_set && patch.new_password(own).is_none();
     violations.check(
-        !kept || !context.changed(agent, server_of),
+        !kept || !(context.changed(agent, server_of) || context.before.is_some_and(|before| loses_encryption(before, agent))),
         format!("agent.{own}"),
-        "must be given again when the server changes, so that it is never sent to a server it was not meant for.",
+        "must be given again when the server changes or encryption is turned off, so that it is never sent to a server or over a connection \
+         that it was not meant for.",
     );
 }
 
@@ -218,6 +219,13 @@ fn server_of(agent: &Agent) -> Option<(String, u16)> {
         AgentKind::ExchangeGraph => values::server_of_url(&agent.settings.exchange.endpoint),
         AgentKind::ExchangeEws => values::server_of_ews(&agent.settings.exchange.endpoint, agent.mailbox_address()),
     }
+}
+
+/// Whether a login could be read on its way after a change, and could not before.
+pub(super) fn loses_encryption(before: &Agent, after: &Agent) -> bool {
+    let (before, after) = (&before.settings, &after.settings);
+    let plain_smtp = |settings: &AgentSettings| settings.kind == AgentKind::Smtp && settings.smtp.security == SmtpSecurity::None;
+    (plain_smtp(after) && !plain_smtp(before)) || values::loses_encryption(&before.exchange.endpoint, &after.exchange.endpoint)
 }
 
 fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()> {

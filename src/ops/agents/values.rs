@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::{
     domain::{AgentKind, AuthenticationMethod, TenantChoices},
-    ops::{Ops, is_plain},
+    ops::{Ops, is_honest, is_plain},
     provider::{
         domain_of,
         net::addresses::{self, Allowed},
@@ -21,11 +21,28 @@ pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
     }
 }
 
+/// What a name that people see must be.
+pub(in crate::ops) const DISPLAY_NAME: &str = "is required: 1 to 256 characters without line breaks or other control characters, and without those \
+     that are not seen or turn the direction of the text (such as U+202E). Type it anew if it was pasted.";
+/// Longest name of a server, in bytes (RFC 1035 §2.3.4).
+const HOST_LEN: usize = 253;
+
 /// Judges the name or address of a server; an address also by `allowed`, names when they are called.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
+    if host.len() > HOST_LEN {
+        return Err(format!("must have at most {HOST_LEN} characters: no name of a server is longer."));
+    }
+    if is_host_name(host) || host.parse::<std::net::IpAddr>().is_ok() {
+        may_be_called(host, allowed)
+    } else {
+        Err("is required: the name or IP address of the server, such as mail.example.com, without a port or scheme.".to_owned())
+    }
+}
+
+fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label
@@ -34,12 +51,7 @@ pub(in crate::ops) fn host(host: &str, allowed: Option<Allowed>) -> Result<(), S
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let is_name = host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label);
-    if is_name || host.parse::<std::net::IpAddr>().is_ok() {
-        may_be_called(host, allowed)
-    } else {
-        Err("is required: the name or IP address of the server, such as mail.example.com, without a port or scheme.".to_owned())
-    }
+    host.len() <= HOST_LEN && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
@@ -78,7 +90,18 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     if url.fragment().is_some() || url.query().is_some() {
         return Err("must not have anything behind its path.".to_owned());
     }
+    if url.domain().is_some_and(|name| !is_host_name(name)) {
+        return Err(format!(
+            "must name a server that can exist: at most {HOST_LEN} characters, and 63 between dots. It must be {example}."
+        ));
+    }
     may_be_called(url.host_str().unwrap_or_default(), allowed)
+}
+
+/// Whether what is sent to a service could be read on its way after a change, and could not before. Without an endpoint, https is found.
+pub(in crate::ops) fn loses_encryption(before: &str, after: &str) -> bool {
+    let is_plain_http = |endpoint: &str| Url::parse(endpoint).is_ok_and(|url| url.scheme() == "http");
+    is_plain_http(after) && !is_plain_http(before)
 }
 
 /// Judges an address by whose domain an EWS service is to be found, where none is named.
@@ -133,14 +156,14 @@ pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMe
     }
 }
 
-/// Whether people can read the text and it may stand in a header.
+/// Whether people can read the text, see what it says, and it may stand in a header.
 pub(in crate::ops) fn is_display_name(name: &str) -> bool {
-    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name)
+    !name.trim().is_empty() && name.chars().count() <= 256 && is_plain(name) && is_honest(name)
 }
 
 /// Whether a login name has a form that can be used.
 pub(super) fn is_username(username: &str) -> bool {
-    (1..=256).contains(&username.chars().count()) && is_plain(username)
+    (1..=256).contains(&username.chars().count()) && is_plain(username) && is_honest(username)
 }
 
 /// Whether a password has a form that can be used.

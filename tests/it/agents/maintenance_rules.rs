@@ -31,6 +31,15 @@ async fn every_field_has_its_rule() {
         ("a line break", wrong(NAME, "without line breaks"), |a| {
             a.display_name = "a\r\nb".to_owned()
         }),
+        ("a turned direction", wrong(NAME, "U+202E"), |a| {
+            a.display_name = "Service\u{202e}x".to_owned()
+        }),
+        ("a server whose name is too long", wrong(URL, "at most 253 characters"), |a| {
+            a.endpoint = format!("https://{}example.com/EWS", "abcdefghi.".repeat(30))
+        }),
+        ("a label that is too long", wrong(URL, "63 between dots"), |a| {
+            a.endpoint = format!("https://{}.example.com/EWS", "a".repeat(64))
+        }),
         ("no kind", wrong(KIND, "EXCHANGE_EWS or EXCHANGE_GRAPH"), |a| a.kind = 0),
         (
             "no endpoint, nor an address",

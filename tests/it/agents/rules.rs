@@ -112,6 +112,10 @@ fn common_rows() -> Vec<Row> {
         name("a line break in the name", text("Anna\nB")),
         name("NUL in the name", text("Anna\0")),
         name("NEL in the name", text("Anna\u{85}B")),
+        name("a turned direction in the name", text("Anna \u{202e}gro.knab@sob")),
+        name("an isolate in the name", text("\u{2067}Anna")),
+        name("a line separator in the name", text("Anna\u{2028}B")),
+        name("a space that nobody sees", text("An\u{200b}na")),
         address("no address", String::new()),
         address("an address without a domain", text("anna")),
         address("half an address", text("anna@")),
@@ -123,6 +127,7 @@ fn common_rows() -> Vec<Row> {
         address("a space in the address", text("an na@example.com")),
         address("a header in the address", text("anna@example.com\r\nBcc: all@example.com")),
         address("a header in a quoted address", text("\"anna\r\nBcc: all\"@example.com")),
+        address("a turned direction in the address", text("anna\u{202e}@example.com")),
         address("NUL in the address", text("anna\0@example.com")),
         address("a long address", format!("{}@{}.example.com", "a".repeat(64), "b.".repeat(130))),
     ]

@@ -13,11 +13,12 @@ use super::{
 };
 use crate::harness::{Harness, TENANT, on_both_engines, reason, violations};
 
+const PASSWORD: &str = "agent.smtp.password";
+
 fn rows() -> Vec<Row> {
     const HOST: &str = "agent.smtp.host";
     const PORT: &str = "agent.smtp.port";
     const USERNAME: &str = "agent.smtp.username";
-    const PASSWORD: &str = "agent.smtp.password";
     let set = |what, expected, change: fn(&mut SmtpSettings)| bad(what, expected, move |agent| change(smtp(agent)));
     let host = |what, words, host: String| bad(what, wrong(HOST, words), move |agent| smtp(agent).host.clone_from(&host));
     let name = "the name or IP address of the server, such as mail.example.com, without a port or scheme";
@@ -50,8 +51,13 @@ fn rows() -> Vec<Row> {
         host("a URL", name, text("smtp://mail.example.com")),
         host("a line break in the host", name, text("mail.example.com\r\n")),
         host("a label that is too long", name, format!("{}.example.com", "a".repeat(64))),
-        host("a name that is too long", name, ["a".repeat(63).as_str(); 4].join(".")),
+        host(
+            "a name that is too long",
+            "at most 253 characters",
+            ["a".repeat(63).as_str(); 4].join("."),
+        ),
         host("a hyphen at the beginning", name, text("-mail.example.com")),
+        host("a turned direction in the host", name, text("mail.\u{202e}moc.example")),
         host("an empty label", name, text("mail..example.com")),
         host("this machine", "is this machine itself", text("127.0.0.1")),
         host("this machine in IPv6", "is this machine itself", text("::1")),
@@ -297,11 +303,20 @@ async fn unencrypted_smtp_needs_the_tenants_permission() {
         let secure = create(&client, smtp_agent(), "").await.unwrap();
         let mut opened = secure.clone();
         smtp(&mut opened).set_security(SmtpSecurity::None);
-        assert_refused("changed", update(&client, opened.clone(), Some(&["smtp.security"])).await, refusal);
+        let again = "an SMTP password";
+        smtp(&mut opened).password = again.to_owned();
+        assert_refused(
+            "changed",
+            update(&client, opened.clone(), Some(&["smtp.security", "smtp.password"])).await,
+            refusal,
+        );
 
         allow(true).await;
         let made = create(&client, open.clone(), "").await.unwrap();
-        update(&client, opened, Some(&["smtp.security"])).await.unwrap();
+        // The stored password was meant for an encrypted connection.
+        let refused = update(&client, opened.clone(), Some(&["smtp.security"])).await;
+        assert_refused("without it", refused, wrong(PASSWORD, "encryption is turned off"));
+        update(&client, opened, Some(&["smtp.security", "smtp.password"])).await.unwrap();
         allow(false).await;
         // What was allowed stays as it is, also when other things change.
         let mut renamed = get(&client, &made.name).await.unwrap();
