@@ -260,6 +260,17 @@ impl Service {
         let browser = reqwest::Client::builder().no_proxy().build()?;
         let answer = browser.get(format!("{page}&account={MAILBOX}")).send().await?;
         anyhow::ensure!(answer.status().is_success(), "the login fails: {}", answer.text().await?);
+        let mut back = answer.url().clone();
+        back.set_query(None);
+        let page = answer.text().await?;
+        let ticket = page
+            .split("name=\"ticket\" value=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let body = format!("decision=connect&ticket={}", ticket.context("the page does not ask")?);
+        let request = browser.post(back).header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(body).send().await?;
+        anyhow::ensure!(answer.status().is_success(), "the login fails: {}", answer.text().await?);
         Ok(())
     }
 

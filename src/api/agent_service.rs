@@ -20,8 +20,7 @@ use crate::{
     ops::{
         Ops, agents,
         check::{self, Check},
-        login::{self, Completer},
-        maintenance,
+        login, maintenance,
         watch::Cursors,
     },
 };
@@ -133,7 +132,7 @@ impl AgentService for Agents {
         let (call, request) = Call::of(request)?;
         let completed = async {
             let (state, answered) = convert::login::answered(request)?;
-            login::complete(&self.0, Completer::Caller(call.caller()), &state, answered).await
+            login::complete(&self.0, call.caller(), &state, answered).await
         };
         call.answer(completed.await.map(|view| v1::CompleteLoginResponse {
             name: view.source.to_string(),

@@ -25,7 +25,13 @@ pub(super) fn routes(edge: &Edge) -> Router {
         .route("/", get(|| async { FRONT }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(edge.clone()))
-        .route(CALLBACK, get(callback::callback).with_state(edge.clone()))
+        .route(
+            CALLBACK,
+            get(callback::ask)
+                .post(callback::answer)
+                .layer(DefaultBodyLimit::max(callback::MAX_ANSWER))
+                .with_state(edge.clone()),
+        )
         .route(
             NOTIFICATIONS,
             post(notifications::notifications)

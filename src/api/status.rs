@@ -241,6 +241,11 @@ mod tests {
             Reason::DirectoryTaken => {
                 error(Kind::Precondition, "The directory consented for another tenant.").with("domain", "example.com")
             }
+            Reason::LoginAccountNotOwned => error(Kind::Precondition, "support@example.com is not an address of users/anna.")
+                .with("resource", "agents/1")
+                .with("account", "support@example.com")
+                .with("owner", "users/anna"),
+            Reason::StoreReadOnly => Error::store_read_only("attempt to write a readonly database"),
             Reason::IssuerUnavailable => crate::api::callers::issuer_unavailable(Duration::from_secs(7)),
         }
     }

@@ -2,11 +2,14 @@
 //!
 //! A sealed position is base64url without padding of `version (1 byte) | tag (16) | payload`. The tag is HMAC-SHA256 (RFC 2104), cut to
 //! 16 bytes, with a key of its own for each purpose and tenant. The payload can be read by the caller but not made or changed.
+//!
+//! What must not be read either (whatever passes through browsers and other people's servers) is concealed: AES-256-GCM with a random
+//! nonce, in base64url, under a key that is derived from the same root.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::DataKey;
+use super::{DataKey, Place, Secret};
 
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
@@ -15,8 +18,14 @@ const HEAD_LEN: usize = 1 + TAG_LEN;
 /// Payloads up to this many bytes are sealed without allocating anything but the result.
 const SMALL: usize = 128 - HEAD_LEN;
 
+/// What the concealing key is derived for. No sealer is bound like this: their contexts begin with [`VERSION`].
+const CONCEALING: &[u8] = b"concealing";
+
 /// Longest sealed text that is looked at, in bytes.
 pub const MAX_SEALED_BYTES: usize = 4 * 1024;
+
+/// Longest concealed text that is looked at, in bytes.
+pub const MAX_CONCEALED_BYTES: usize = 32 * 1024;
 
 /// Why a position is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +85,40 @@ impl Sealer {
     /// [`SealError`].
     pub fn open(&self, purpose: &str, tenant: &str, text: &str) -> Result<Vec<u8>, SealError> {
         self.bind(purpose, tenant).open(text)
+    }
+
+    /// A text for a payload that nobody else can make, change or read; another one each time. Only its length can be seen. Payloads beyond
+    /// some 24,000 bytes give texts that are longer than [`MAX_CONCEALED_BYTES`] and cannot be revealed.
+    pub fn conceal(&self, purpose: &str, payload: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(self.concealing_key().seal(payload, "", concealed(purpose)))
+    }
+
+    /// The payload of a text that was concealed for this purpose.
+    ///
+    /// # Errors
+    /// [`SealError::Malformed`] and [`SealError::Foreign`].
+    pub fn reveal(&self, purpose: &str, text: &str) -> Result<Secret<Vec<u8>>, SealError> {
+        if text.len() > MAX_CONCEALED_BYTES {
+            return Err(SealError::Malformed);
+        }
+        let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| SealError::Malformed)?;
+        let opened = self.concealing_key().open(&sealed, "", concealed(purpose));
+        opened.map_err(|_| SealError::Foreign)
+    }
+
+    fn concealing_key(&self) -> DataKey {
+        let tag = hmac::sign(&self.root, CONCEALING);
+        let bytes = tag.as_ref().try_into().expect("HMAC-SHA256 gives 32 bytes");
+        DataKey::of(Secret::new(bytes))
+    }
+}
+
+/// Where a concealed payload belongs.
+fn concealed(purpose: &str) -> Place<'_> {
+    Place {
+        table: purpose,
+        row: "",
+        column: "",
     }
 }
 
@@ -141,6 +184,28 @@ mod tests {
 
     fn sealer(byte: u8) -> Sealer {
         Sealer::new(&MasterKey::from_bytes([byte; 32]).first_sealing_key())
+    }
+
+    #[test]
+    fn what_is_concealed_cannot_be_read_or_changed() {
+        let here = sealer(1);
+        let text = here.conceal("login", b"acme/01J");
+        assert_ne!(text, here.conceal("login", b"acme/01J"), "each is another");
+        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        assert!(!bytes.windows(4).any(|window| window == b"acme"), "{bytes:?}");
+        assert_eq!(here.reveal("login", &text).unwrap().expose(), b"acme/01J");
+        assert_eq!(here.reveal("other", &text).unwrap_err(), SealError::Foreign);
+        assert_eq!(sealer(2).reveal("login", &text).unwrap_err(), SealError::Foreign);
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(here.reveal("login", &URL_SAFE_NO_PAD.encode(changed)).is_err(), "byte {at}");
+        }
+        for rubbish in ["", "!", "AAAA"] {
+            assert!(here.reveal("login", rubbish).is_err(), "{rubbish}");
+        }
+        let long = "A".repeat(MAX_CONCEALED_BYTES + 4);
+        assert_eq!(here.reveal("login", &long).unwrap_err(), SealError::Malformed);
     }
 
     #[test]

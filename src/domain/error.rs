@@ -125,6 +125,8 @@ reasons! {
     LoginRefused = "LOGIN_REFUSED",
     LoginProviderUnavailable = "LOGIN_PROVIDER_UNAVAILABLE",
     DirectoryTaken = "DIRECTORY_TAKEN",
+    LoginAccountNotOwned = "LOGIN_ACCOUNT_NOT_OWNED",
+    StoreReadOnly = "STORE_READ_ONLY",
 }
 
 impl Error {
@@ -207,6 +209,17 @@ impl Error {
             },
             Reason::StoreUnavailable,
             "The database cannot be used just now. Retry a little later.",
+        )
+        .because(source)
+    }
+
+    /// The database can be read and not written, which no retry mends.
+    pub fn store_read_only(source: impl Into<Source>) -> Self {
+        Self::new(
+            Kind::Precondition,
+            Reason::StoreReadOnly,
+            "The service may not write to its database. Have the operator give its account the right to write to the data folder and the files \
+             in it, and check that the file system is not mounted read-only.",
         )
         .because(source)
     }

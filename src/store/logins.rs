@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-    sea_query::{ExprTrait, OnConflict},
+    sea_query::{Expr, ExprTrait, Func, OnConflict},
 };
 
 use super::{
@@ -56,6 +56,8 @@ pub struct Revocation {
     pub id: String,
     /// Name of the provider.
     pub provider: String,
+    /// The account that had logged in. Empty for one that was given up under an earlier release.
+    pub account: String,
     /// The token, sealed for the login.
     pub token: Vec<u8>,
     /// When the login was given up.
@@ -142,20 +144,16 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(|row| Ok(to_login(row)?.0)).collect()
     }
 
-    /// Whether another login than this one is for the same account at the same provider, which may keep one grant for both.
+    /// Finds an attempt to log in, and leaves it.
     ///
     /// # Errors
     /// As the database's.
-    pub async fn shares_grant(&self, other: &Login) -> Result<bool> {
-        let row = login::Entity::find()
-            .filter(login::Column::TenantId.eq(&*self.tenant))
-            .filter(login::Column::Provider.eq(&other.provider))
-            .filter(login::Column::Account.eq(&other.account))
-            .filter(login::Column::Source.ne(other.source.to_string()))
+    pub async fn attempt(&self, id: &str) -> Result<Option<LoginAttempt>> {
+        let row = login_attempt::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(row.is_some())
+        row.map(to_attempt).transpose()
     }
 
     /// The lowest threshold that the tenant was told of a provider's secret that ends then.
@@ -313,15 +311,15 @@ impl Writer {
         if deleted.rows_affected == 0 {
             return Ok(None);
         }
-        Ok(Some(LoginAttempt {
-            source: LoginSource::parse(&row.source).ok_or_else(|| corrupt("login_attempt", "source", &row.id))?,
-            id: row.id,
-            user: row.user_id,
-            provider: row.provider,
-            redirect_url: row.redirect_url,
-            secrets: row.secrets_sealed,
-            expires: Timestamp(row.expire_time),
-        }))
+        Ok(Some(to_attempt(row)?))
+    }
+
+    /// As [`Store::account_is_logged_in`], with what this transaction wrote.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn account_is_logged_in(&self, provider: &str, account: &str) -> Result<bool> {
+        has_login(&self.conn, provider, account).await
     }
 
     /// Remembers that the provider is to be told of a login that was given up.
@@ -333,6 +331,7 @@ impl Writer {
             tenant_id: Set(self.tenant.to_string()),
             id: Set(login.id.clone()),
             provider: Set(login.provider.clone()),
+            account: Set(login.account.clone()),
             token_sealed: Set(token),
             create_time: Set(now.0),
             retry_at: Set(now.0),
@@ -482,6 +481,14 @@ impl Store {
             .map_err(store_error)
     }
 
+    /// Whether there is a login of this account at this provider, of whichever tenant.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn account_is_logged_in(&self, provider: &str, account: &str) -> Result<bool> {
+        has_login(&self.inner.read, provider, account).await
+    }
+
     /// Refresh tokens of all tenants that providers are to be told of now.
     ///
     /// # Errors
@@ -498,6 +505,7 @@ impl Store {
             tenant: row.tenant_id,
             id: row.id,
             provider: row.provider,
+            account: row.account,
             token: row.token_sealed,
             created: Timestamp(row.create_time),
             failures: row.failures,
@@ -583,6 +591,29 @@ fn columns(login: &Login) -> login::ActiveModel {
         version: Set(login.version),
         ..Default::default()
     }
+}
+
+fn to_attempt(row: login_attempt::Model) -> Result<LoginAttempt> {
+    Ok(LoginAttempt {
+        source: LoginSource::parse(&row.source).ok_or_else(|| corrupt("login_attempt", "source", &row.id))?,
+        id: row.id,
+        user: row.user_id,
+        provider: row.provider,
+        redirect_url: row.redirect_url,
+        secrets: row.secrets_sealed,
+        expires: Timestamp(row.expire_time),
+    })
+}
+
+/// Whether any tenant has a login of this account at the provider. Names of accounts are compared as providers do, without case.
+async fn has_login(conn: &impl ConnectionTrait, provider: &str, account: &str) -> Result<bool> {
+    let row = login::Entity::find()
+        .filter(login::Column::Provider.eq(provider))
+        .filter(Expr::expr(Func::lower(Expr::col(login::Column::Account))).eq(account.to_lowercase()))
+        .one(conn)
+        .await
+        .map_err(store_error)?;
+    Ok(row.is_some())
 }
 
 fn to_login(row: login::Model) -> Result<(Login, SealedTokens)> {

@@ -104,14 +104,15 @@ impl Store {
     /// Connects, and brings the schema up to date under a lock.
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Unavailable`] when the database cannot be reached or refuses.
+    /// [`crate::domain::Kind::Unavailable`] when the database cannot be reached or refuses; [`crate::domain::Reason::StoreReadOnly`] when the
+    /// file system does not let this process write it.
     pub async fn open(location: &DatabaseLocation, max_connections: u32) -> Result<Self> {
         let (read, write) = match location {
             DatabaseLocation::Sqlite(path) => open_sqlite(path, max_connections).await,
             DatabaseLocation::Postgres(url) => open_postgres(url.expose(), max_connections).await,
         }
-        .map_err(Error::store_unavailable)?;
-        migrate(&write).await.map_err(Error::store_unavailable)?;
+        .map_err(|error| not_opened(location, error))?;
+        migrate(&write).await.map_err(|error| not_opened(location, error))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 read,
@@ -213,8 +214,45 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
 }
 
 /// What the database's faults mean for a caller.
+/// Why a database was not opened. SQLite says "unable to open" of a folder that it may not write as of one that is not there for the moment, so
+/// the file system is asked which it is.
+fn not_opened(location: &DatabaseLocation, error: DbErr) -> Error {
+    let refused = match location {
+        DatabaseLocation::Sqlite(path) => write_refused(path),
+        DatabaseLocation::Postgres(_) => None,
+    };
+    match refused {
+        Some(refused) => Error::store_read_only(refused),
+        None if tx::is_read_only(&error) => Error::store_read_only(error),
+        None => Error::store_unavailable(error),
+    }
+}
+
+/// Why the file system lets nobody write a database's file or its folder, in which SQLite has its log. `None` when it does.
+fn write_refused(path: &std::path::Path) -> Option<String> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let refusal = |what: &std::path::Path, error: std::io::Error| {
+        let lasts = matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem);
+        lasts.then(|| format!("{}: {error}", what.display()))
+    };
+    let file = std::fs::OpenOptions::new().append(true).open(path);
+    if let Some(refused) = file.err().and_then(|error| refusal(path, error)) {
+        return Some(refused);
+    }
+    let probe = path.with_extension("probe");
+    match std::fs::File::create_new(&probe) {
+        Ok(_) => {
+            // Left behind, it does no harm.
+            let _ = std::fs::remove_file(&probe);
+            None
+        }
+        Err(error) => refusal(&probe, error),
+    }
+}
+
 fn store_error(error: DbErr) -> Error {
     match error {
+        error if tx::is_read_only(&error) => Error::store_read_only(error),
         DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Error::store_unavailable(error),
         error if tx::is_transient(&error) || tx::is_away(&error) => Error::store_unavailable(error),
         error => Error::internal(error),

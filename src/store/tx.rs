@@ -138,6 +138,20 @@ pub(super) fn is_away(error: &DbErr) -> bool {
     }
 }
 
+/// Whether the database may be read and not written, which lasts until somebody mends it: SQLite's READONLY, PERM and AUTH, with their extended
+/// codes. PostgreSQL says so of a standby, which may be over in a moment.
+pub(super) fn is_read_only(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return false;
+    };
+    let code = cause.as_database_error().and_then(|database| database.code());
+    let number = code.filter(|code| code.len() < 5).and_then(|code| code.parse::<u32>().ok());
+    number.is_some_and(|number| matches!(number & 0xff, 3 | 8 | 23))
+}
+
 /// Whether the same transaction may succeed when it is tried again.
 pub(super) fn is_transient(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
@@ -157,4 +171,36 @@ pub(super) fn is_transient(error: &DbErr) -> bool {
         code.as_str(),
         "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "5" | "6" | "261" | "517" | "773" | "262"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::Database;
+
+    use super::*;
+    use crate::{
+        domain::Reason,
+        store::{DatabaseLocation, write_refused},
+    };
+
+    #[tokio::test]
+    async fn a_database_that_may_not_be_written_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mailagent.db");
+        let store = Store::open(&DatabaseLocation::Sqlite(path.clone()), 2).await.unwrap();
+        store.close().await;
+        let database = Database::connect(format!("sqlite:{}?mode=ro", path.display())).await.unwrap();
+        let error = database.execute_unprepared("CREATE TABLE t (x TEXT)").await.unwrap_err();
+        assert!(is_read_only(&error) && !is_away(&error) && !is_transient(&error), "{error:?}");
+        let error = store_error(error);
+        assert_eq!(error.reason, Reason::StoreReadOnly);
+        assert!(
+            error.public.contains("the right to write") && !error.public.contains("Retry"),
+            "{error}"
+        );
+        assert_eq!(write_refused(&path), None);
+        // Nobody makes files there, not even root.
+        let refused = write_refused(std::path::Path::new("/sys/mailagent.db"));
+        assert!(refused.is_some_and(|refused| refused.starts_with("/sys/mailagent.probe: ")));
+    }
 }

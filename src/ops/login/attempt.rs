@@ -1,28 +1,39 @@
 //! What lies between the beginning of a login and its end: a row that is taken once, and the state that leads to it.
 //!
-//! The state goes through browsers and provider. It names tenant and row, and is sealed, so that nobody can make one; the row knows who
+//! The state goes through browsers and provider. It names tenant and row, concealed, so that nobody can make or read one; the row knows who
 //! began, and holds what the login is completed by, sealed as well.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::{ATTEMPT_LIFE, Ops};
+use super::{ATTEMPT_LIFE, Ops, subject::Reach};
 use crate::{
     crypto::{Place, Secret},
     domain::{Caller, Error, Kind, LoginSource, Reason, Result},
-    store::{INSTALLATION, LoginAttempt, retrying},
+    store::{LoginAttempt, retrying},
 };
 
-/// What the state is sealed for.
+/// What the state is concealed for.
 const PURPOSE: &str = "login.state";
+/// Longest id of a tenant, in bytes. Shorter ones are filled up, so that all states are of one length.
+const TENANT_LEN: usize = 64;
 
 /// Who hands over what a provider sent with the browser.
 #[derive(Clone, Copy, Debug)]
-pub enum Completer<'a> {
+pub(super) enum Completer<'a> {
     /// The front end, for the user who began.
     Caller(&'a Caller),
     /// A browser that nobody is known in, at the service's own page.
     Browser,
+}
+
+/// How a completed login was confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Confirmed {
+    /// The user who began it came back to the CRM, which vouches for them.
+    FrontEnd,
+    /// Whoever logged in at the provider pressed the button of the service's own page.
+    Button,
 }
 
 /// What the provider sent with the browser.
@@ -43,6 +54,9 @@ pub(super) struct Secrets {
     pub verifier: String,
     /// What the ID token must say.
     pub nonce: String,
+    /// Whose accounts may log in, by what the user who began it might do then.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 impl Secrets {
@@ -51,6 +65,7 @@ impl Secrets {
         Self {
             verifier: String::new(),
             nonce: String::new(),
+            reach: Reach::Anyone,
         }
     }
 }
@@ -63,14 +78,15 @@ impl Drop for Secrets {
     }
 }
 
-/// An attempt that was taken, with its tenant.
-pub(super) struct Taken {
+/// An attempt that was found, with its tenant.
+pub(super) struct Attempted {
     pub tenant: String,
     pub attempt: LoginAttempt,
     pub secrets: Secrets,
+    pub confirmed: Confirmed,
 }
 
-impl Taken {
+impl Attempted {
     /// Who began it.
     pub(super) fn beginner(&self) -> Caller {
         Caller {
@@ -79,13 +95,56 @@ impl Taken {
             scopes: Vec::new(),
         }
     }
+
+    async fn open(ops: &Ops, completer: Completer<'_>, tenant: &str, attempt: LoginAttempt) -> Result<Self> {
+        let secrets = ops.vault.open(&ops.store, tenant, place(&attempt.id), &attempt.secrets).await?;
+        Ok(Self {
+            tenant: tenant.to_owned(),
+            secrets: serde_json::from_str(secrets.expose()).map_err(|_| Error::internal("what a login is completed by cannot be read"))?,
+            attempt,
+            confirmed: match completer {
+                Completer::Caller(_) => Confirmed::FrontEnd,
+                Completer::Browser => Confirmed::Button,
+            },
+        })
+    }
 }
 
-/// A new attempt's id, and the state that leads to it.
-pub(super) fn new_state(ops: &Ops, tenant: &str) -> (String, String) {
-    let id = ops.ids.next();
-    let state = ops.sealer.seal(PURPOSE, INSTALLATION, format!("{tenant}/{id}").as_bytes());
-    (id, state)
+/// Where an attempt is.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub tenant: String,
+    pub id: String,
+}
+
+impl Key {
+    /// A new attempt's.
+    pub(super) fn new(ops: &Ops, tenant: &str) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            id: ops.ids.next(),
+        }
+    }
+
+    /// The state that leads to it, in which nothing can be read, also not how long the tenant's name is.
+    pub(super) fn to_state(&self, ops: &Ops) -> String {
+        let Self { tenant, id } = self;
+        ops.sealer.conceal(PURPOSE, format!("{tenant:<TENANT_LEN$}/{id}").as_bytes())
+    }
+
+    /// The attempt that a state leads to.
+    ///
+    /// # Errors
+    /// [`Reason::LoginStateInvalid`] for what is no state of this service's.
+    pub(super) fn of_state(ops: &Ops, state: &str) -> Result<Self> {
+        let opened = ops.sealer.reveal(PURPOSE, state).map_err(|_| invalid())?;
+        let opened = opened.into_text().ok_or_else(invalid)?;
+        let (tenant, id) = opened.expose().split_once('/').ok_or_else(invalid)?;
+        Ok(Self {
+            tenant: tenant.trim_end().to_owned(),
+            id: id.to_owned(),
+        })
+    }
 }
 
 /// Something that nobody can guess.
@@ -129,24 +188,15 @@ pub(super) async fn remember(ops: &Ops, caller: &Caller, beginning: Beginning<'_
     Ok(attempt)
 }
 
-/// Takes the attempt that a state leads to. Whatever comes of it, nobody takes it again.
+/// Takes an attempt. Whatever comes of it, nobody takes it again.
 ///
 /// # Errors
 /// [`Reason::LoginStateInvalid`] when there is none, or not for this completer: then it stays for the one that it is for.
-pub(super) async fn take(ops: &Ops, completer: Completer<'_>, state: &str) -> Result<Taken> {
-    let opened = ops.sealer.open(PURPOSE, INSTALLATION, state).map_err(|_| invalid())?;
-    let opened = String::from_utf8(opened).map_err(|_| invalid())?;
-    let (tenant, id) = opened.split_once('/').ok_or_else(invalid)?;
+pub(super) async fn take(ops: &Ops, completer: Completer<'_>, key: &Key) -> Result<Attempted> {
     let attempt = retrying(|| async {
-        let mut writer = ops.store.begin(tenant).await?;
-        let attempt = writer.take_attempt(id).await?.ok_or_else(invalid)?;
-        let right = match completer {
-            Completer::Caller(caller) => caller.tenant == tenant && caller.user == attempt.user,
-            Completer::Browser => attempt.redirect_url == ops.logins.callback_url,
-        };
-        if !right {
-            return Err(invalid());
-        }
+        let mut writer = ops.store.begin(&key.tenant).await?;
+        let attempt = writer.take_attempt(&key.id).await?.ok_or_else(invalid)?;
+        judge(ops, completer, key, &attempt)?;
         writer.commit().await?;
         Ok(attempt)
     })
@@ -154,12 +204,29 @@ pub(super) async fn take(ops: &Ops, completer: Completer<'_>, state: &str) -> Re
     if attempt.expires <= ops.now() {
         return Err(invalid());
     }
-    let secrets = ops.vault.open(&ops.store, tenant, place(id), &attempt.secrets).await?;
-    Ok(Taken {
-        tenant: tenant.to_owned(),
-        secrets: serde_json::from_str(secrets.expose()).map_err(|_| Error::internal("what a login is completed by cannot be read"))?,
-        attempt,
-    })
+    Attempted::open(ops, completer, &key.tenant, attempt).await
+}
+
+/// Looks at an attempt that a browser came back from, and leaves it.
+///
+/// # Errors
+/// As [`take`].
+pub(super) async fn look_at(ops: &Ops, key: &Key) -> Result<Attempted> {
+    let attempt = ops.store.tenant(&key.tenant).attempt(&key.id).await?.ok_or_else(invalid)?;
+    judge(ops, Completer::Browser, key, &attempt)?;
+    if attempt.expires <= ops.now() {
+        return Err(invalid());
+    }
+    Attempted::open(ops, Completer::Browser, &key.tenant, attempt).await
+}
+
+/// Whether the attempt is for this completer.
+fn judge(ops: &Ops, completer: Completer<'_>, key: &Key, attempt: &LoginAttempt) -> Result<()> {
+    let right = match completer {
+        Completer::Caller(caller) => caller.tenant == key.tenant && caller.user == attempt.user,
+        Completer::Browser => attempt.redirect_url == ops.logins.callback_url,
+    };
+    if right { Ok(()) } else { Err(invalid()) }
 }
 
 /// The state is none that the completer may use.

@@ -8,8 +8,8 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     Ops, append,
-    attempt::{self, Beginning, Secrets, Taken},
-    person::{audit, new_login},
+    attempt::{self, Attempted, Beginning, Secrets},
+    person::{Change, new_login},
     reassess,
     subject::choose,
     tokens, told,
@@ -59,11 +59,11 @@ pub async fn begin_consent(ops: &Ops, caller: &Caller, domain: &str, provider: &
     let all = ops.logins.providers.iter();
     let serving: Vec<_> = all.filter(|provider| provider.knows_consent()).collect();
     let provider = choose(&serving, provider)?;
-    let (id, state) = attempt::new_state(ops, &caller.tenant);
-    let page = provider.consent_page(&domain, &ops.logins.callback_url, &state);
+    let key = attempt::Key::new(ops, &caller.tenant);
+    let page = provider.consent_page(&domain, &ops.logins.callback_url, &key.to_state(ops));
     let page = page.ok_or_else(|| Error::internal("a provider that knows consents has no page for them"))?;
     let beginning = Beginning {
-        id,
+        id: key.id,
         source: LoginSource::AdminConsent(domain),
         provider: provider.name(),
         redirect_url: &ops.logins.callback_url,
@@ -74,19 +74,19 @@ pub async fn begin_consent(ops: &Ops, caller: &Caller, domain: &str, provider: &
 }
 
 /// Proves a consent and writes it down.
-pub(super) async fn complete(ops: &Ops, taken: &Taken, domain: &str) -> Result<AuthenticationView> {
-    let name = &taken.attempt.provider;
+pub(super) async fn complete(ops: &Ops, attempted: &Attempted, domain: &str) -> Result<AuthenticationView> {
+    let name = &attempted.attempt.provider;
     let provider = ops.logins.providers.get(name);
     let provider = provider.ok_or_else(|| choose(&[], name).err().unwrap_or_else(attempt::invalid))?;
     let fault = |fault| told(name, fault);
     let directory = provider.directory_of(domain).await.map_err(fault)?;
     let got = look_for(ops, provider, &directory).await.map_err(fault)?;
     let source = LoginSource::AdminConsent(domain.to_owned());
-    let login = new_login(ops, source, LoginUse::Graph, (provider, &taken.attempt.user), directory, &got);
-    let sealed = tokens::seal(ops, &taken.tenant, &login.id, &got).await?;
-    let by = taken.beginner();
+    let login = new_login(ops, source, LoginUse::Graph, (provider, &attempted.attempt.user), directory, &got);
+    let sealed = tokens::seal(ops, &attempted.tenant, &login.id, &got).await?;
+    let by = attempted.beginner();
     retrying(|| async {
-        let mut writer = ops.store.begin_alone(&taken.tenant).await?;
+        let mut writer = ops.store.begin_alone(&attempted.tenant).await?;
         if !writer.claim_directory(name, &login.account, ops.now()).await? {
             let text = format!("The directory of {domain} consented for another tenant of this service. Have the operator look into it.");
             return Err(Error::new(Kind::Precondition, Reason::DirectoryTaken, text).with("domain", domain));
@@ -95,7 +95,8 @@ pub(super) async fn complete(ops: &Ops, taken: &Taken, domain: &str) -> Result<A
         writer.put_login(&login, sealed.clone()).await?;
         let choices = writer.settings().await?.choices;
         reassess(ops, &mut writer, &login.source, &choices).await?;
-        audit(ops, &mut writer, &by, before.as_ref(), Some(&login)).await?;
+        let change = Change::made(before.as_ref(), &login, attempted.confirmed);
+        change.record(ops, &mut writer, &by).await?;
         append(ops, &mut writer, TokenEventKind::ConsentGiven, &login).await?;
         writer.commit().await
     })
@@ -153,7 +154,7 @@ pub async fn revoke_consent(ops: &Ops, caller: &Caller, domain: &str) -> Result<
             .ok_or_else(|| Error::not_found(source.to_string()))?;
         let choices = writer.settings().await?.choices;
         reassess(ops, &mut writer, &source, &choices).await?;
-        audit(ops, &mut writer, caller, Some(&login), None).await?;
+        Change::ended(&login).record(ops, &mut writer, caller).await?;
         append(ops, &mut writer, TokenEventKind::ConsentRevoked, &login).await?;
         writer.commit().await
     })

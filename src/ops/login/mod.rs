@@ -6,11 +6,13 @@
 //! | `person` | a person's login: begin, complete, revoke |
 //! | `consent` | an administrator's consent for a domain |
 //! | `attempt` | the secret between beginning and end |
+//! | `confirm` | what the person at the service's own page is asked before anything is stored |
 //! | `tokens` | access tokens: the one of the moment, and its renewal |
 //! | `tell` | what is told of logins as their time goes by |
 //! | `view` | a login as people see it |
 
 mod attempt;
+mod confirm;
 mod consent;
 mod person;
 mod subject;
@@ -28,7 +30,8 @@ use crate::{
 };
 
 pub use self::{
-    attempt::{Answered, Completer},
+    attempt::Answered,
+    confirm::{About, Person, Question, Wanted, ask, confirm, decline},
     consent::{ConsentView, begin_consent, list_consents, revoke_consent},
     person::{Begun, begin, complete, revoke},
     tell::TokenFilter,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{
     Ops, append,
-    attempt::{self, Answered, Beginning, Completer, Secrets, Taken},
+    attempt::{self, Answered, Attempted, Beginning, Completer, Confirmed, Secrets},
+    confirm::{self, About},
     consent, reassess,
-    subject::Subject,
+    subject::{Behalf, Reach, Subject},
     tokens, told,
     view::{AuthenticationView, view_of},
 };
@@ -34,7 +35,8 @@ pub struct Begun {
 /// # Errors
 /// As of `AgentService.BeginLogin`.
 pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &str, redirect_url: &str) -> Result<Begun> {
-    let subject = Subject::find(&ops.store.tenant(&caller.tenant), Some(caller), source).await?;
+    let subject = Subject::find(&ops.store.tenant(&caller.tenant), Behalf::Caller(caller), source).await?;
+    let account = subject.suggested()?.to_owned();
     let provider = subject.provider(ops, provider)?;
     let redirect_url = match redirect_url {
         "" => &ops.logins.callback_url,
@@ -44,25 +46,25 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
             return Err(Error::invalid_field("redirect_url", text));
         }
     };
-    let (id, state) = attempt::new_state(ops, &caller.tenant);
+    let key = attempt::Key::new(ops, &caller.tenant);
     let nonce = attempt::nonce();
-    let account = subject.accounts.first().cloned().unwrap_or_default();
     let begun = Begin {
         redirect_url,
         usage: subject.usage,
-        state,
+        state: key.to_state(ops),
         nonce: &nonce,
         account: &account,
     };
     let (url, verifier) = provider.begin(begun).await.map_err(|fault| told(provider.name(), fault))?;
     let beginning = Beginning {
-        id,
+        id: key.id,
         source: subject.source,
         provider: provider.name(),
         redirect_url,
         secrets: Secrets {
             verifier: verifier.expose().clone(),
             nonce,
+            reach: Reach::of(caller),
         },
     };
     let attempt = attempt::remember(ops, caller, beginning).await?;
@@ -73,20 +75,29 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
     })
 }
 
-/// Completes a login, or a consent at the service's own page. It runs to its end also when the caller goes away.
+/// Completes a login that came back to the front end, for the user who began it. It runs to its end also when the caller goes away.
 ///
 /// # Errors
 /// As of `AgentService.CompleteLogin`.
-pub async fn complete(ops: &Ops, completer: Completer<'_>, state: &str, answered: Answered) -> Result<AuthenticationView> {
-    let taken = attempt::take(ops, completer, state).await?;
+pub async fn complete(ops: &Ops, caller: &Caller, state: &str, answered: Answered) -> Result<AuthenticationView> {
+    let key = attempt::Key::of_state(ops, state)?;
+    let attempted = attempt::take(ops, Completer::Caller(caller), &key).await?;
+    finish(ops, attempted, answered, None).await
+}
+
+/// Brings an attempt that was taken to its end. `shown` is what a person was asked about, and agreed to.
+///
+/// # Errors
+/// As [`complete`].
+pub(super) async fn finish(ops: &Ops, attempted: Attempted, answered: Answered, shown: Option<About>) -> Result<AuthenticationView> {
     let work = {
         let ops = ops.clone();
         async move {
-            match (&taken.attempt.source, answered) {
-                (_, Answered::Error(error, words)) => Err(refused(&taken, &error, &words)),
-                (LoginSource::AdminConsent(domain), Answered::Consent) => consent::complete(&ops, &taken, domain).await,
+            match (&attempted.attempt.source, answered) {
+                (_, Answered::Error(error, words)) => Err(refused(&attempted, &error, &words)),
+                (LoginSource::AdminConsent(domain), Answered::Consent) => consent::complete(&ops, &attempted, domain).await,
                 (LoginSource::AdminConsent(_), Answered::Code(_)) | (_, Answered::Consent) => Err(attempt::invalid()),
-                (_, Answered::Code(code)) => redeem(&ops, &taken, &code).await,
+                (_, Answered::Code(code)) => redeem(&ops, &attempted, &code, shown.as_ref()).await,
             }
         }
     };
@@ -94,8 +105,8 @@ pub async fn complete(ops: &Ops, completer: Completer<'_>, state: &str, answered
 }
 
 /// The provider, or the person there, declined.
-fn refused(taken: &Taken, error: &str, words: &str) -> Error {
-    let provider = &taken.attempt.provider;
+fn refused(attempted: &Attempted, error: &str, words: &str) -> Error {
+    let provider = &attempted.attempt.provider;
     let what = match error {
         "access_denied" => format!("The login at {provider} was declined."),
         _ => format!("{provider} refused the login."),
@@ -107,11 +118,13 @@ fn refused(taken: &Taken, error: &str, words: &str) -> Error {
         .with("providerReply", reply)
 }
 
-async fn redeem(ops: &Ops, taken: &Taken, code: &Secret) -> Result<AuthenticationView> {
-    let attempt = &taken.attempt;
-    let subject = Subject::find(&ops.store.tenant(&taken.tenant), None, &attempt.source).await?;
+async fn redeem(ops: &Ops, attempted: &Attempted, code: &Secret, shown: Option<&About>) -> Result<AuthenticationView> {
+    let attempt = &attempted.attempt;
+    let reader = ops.store.tenant(&attempted.tenant);
+    let subject = Subject::find(&reader, Behalf::Attempt(attempted.secrets.reach), &attempt.source).await?;
     let provider = subject.provider(ops, &attempt.provider)?;
-    let verifier = Secret::new(taken.secrets.verifier.clone());
+    confirm::unchanged(&reader, attempted, shown).await?;
+    let verifier = Secret::new(attempted.secrets.verifier.clone());
     let redeem = Redeem {
         code,
         verifier: &verifier,
@@ -126,10 +139,10 @@ async fn redeem(ops: &Ops, taken: &Taken, code: &Secret) -> Result<Authenticatio
     }
     let wanted: Vec<&str> = subject.accounts.iter().map(String::as_str).collect();
     let names = provider
-        .account(&got, subject.usage, &taken.secrets.nonce, &wanted, ops.now())
+        .account(&got, subject.usage, &attempted.secrets.nonce, &wanted, ops.now())
         .await
         .map_err(fault)?;
-    let account = accepted(&subject, &names)?.to_owned();
+    let account = subject.accepted(&names)?.to_owned();
     let login = new_login(
         ops,
         attempt.source.clone(),
@@ -138,29 +151,10 @@ async fn redeem(ops: &Ops, taken: &Taken, code: &Secret) -> Result<Authenticatio
         account,
         &got,
     );
-    let sealed = tokens::seal(ops, &taken.tenant, &login.id, &got).await?;
-    store(ops, taken, &login, &sealed).await?;
+    let sealed = tokens::seal(ops, &attempted.tenant, &login.id, &got).await?;
+    store(ops, attempted, shown, (&login, &sealed)).await?;
     ops.agents_changed.notify_one();
     Ok(view_of(ops, login.source.clone(), login.usage, Some(login)))
-}
-
-fn accepted<'a>(subject: &Subject, names: &'a [String]) -> Result<&'a str> {
-    subject.accepted(names).ok_or_else(|| {
-        let wanted = subject.accounts.first().cloned().unwrap_or_default();
-        let account = names.first().cloned().unwrap_or_default();
-        let who = match account.as_str() {
-            "" => "an account without a verified e-mail address".to_owned(),
-            account => account.to_owned(),
-        };
-        let text = format!(
-            "The account {who} logged in, where {wanted} was expected. Nothing was stored. Log out at the provider, then begin again and log \
-             in as {wanted}; or correct the address in the CRM."
-        );
-        Error::new(Kind::Precondition, Reason::LoginAccountMismatch, text)
-            .with("resource", subject.source.to_string())
-            .with("wanted", wanted)
-            .with("account", account)
-    })
 }
 
 fn scopes_missing(provider: &str, missing: &[String]) -> Error {
@@ -207,13 +201,14 @@ pub(super) fn new_login(
 }
 
 /// Writes a login down, if what it is for still wants it.
-async fn store(ops: &Ops, taken: &Taken, login: &Login, sealed: &SealedTokens) -> Result<()> {
-    let by = taken.beginner();
+async fn store(ops: &Ops, attempted: &Attempted, shown: Option<&About>, (login, sealed): (&Login, &SealedTokens)) -> Result<()> {
+    let by = attempted.beginner();
     retrying(|| async {
-        let mut writer = ops.store.begin_alone(&taken.tenant).await?;
-        let subject = Subject::find(&writer, None, &login.source).await?;
-        accepted(&subject, std::slice::from_ref(&login.account))?;
+        let mut writer = ops.store.begin_alone(&attempted.tenant).await?;
+        let subject = Subject::find(&writer, Behalf::Attempt(attempted.secrets.reach), &login.source).await?;
+        subject.accepted(std::slice::from_ref(&login.account))?;
         subject.provider(ops, &login.provider)?;
+        confirm::unchanged(&writer, attempted, shown).await?;
         let before = writer.login(&login.source).await?;
         writer.put_login(login, sealed.clone()).await?;
         if let LoginSource::MaintenanceAccount(id) = &login.source
@@ -224,22 +219,61 @@ async fn store(ops: &Ops, taken: &Taken, login: &Login, sealed: &SealedTokens) -
         }
         let choices = writer.settings().await?.choices;
         reassess(ops, &mut writer, &login.source, &choices).await?;
-        audit(ops, &mut writer, &by, before.as_ref(), Some(login)).await?;
+        let change = Change::made(before.as_ref(), login, attempted.confirmed);
+        change.record(ops, &mut writer, &by).await?;
         append(ops, &mut writer, TokenEventKind::Renewed, login).await?;
         writer.commit().await
     })
     .await
 }
 
-/// Writes down who logged in in whose place.
-pub(super) async fn audit(ops: &Ops, writer: &mut Writer, by: &Caller, before: Option<&Login>, after: Option<&Login>) -> Result<()> {
-    let Some(source) = after.or(before).map(|login| login.source.to_string()) else {
-        return Ok(());
-    };
-    // A renewed login of the same account is an event too.
-    let text = |login: Option<&Login>| login.map(|login| format!("{} at {} since {}", login.account, login.provider, login.made));
-    let changes = Changes::default().value("authentication", text(before).unwrap_or_default(), text(after).unwrap_or_default());
-    changes.record(ops, writer, by, AuditAction::Updated, source).await
+/// Who logged in in whose place, for the audit log.
+pub(super) struct Change<'a> {
+    before: Option<&'a Login>,
+    after: Option<&'a Login>,
+    confirmed: String,
+}
+
+impl<'a> Change<'a> {
+    /// Somebody logged in.
+    pub(super) fn made(before: Option<&'a Login>, after: &'a Login, confirmed: Confirmed) -> Self {
+        Self {
+            before,
+            after: Some(after),
+            confirmed: match confirmed {
+                Confirmed::FrontEnd => format!("users/{} in the CRM, logged in as {}", after.user, after.account),
+                Confirmed::Button => format!("whoever logged in as {}, by the button of the service's page", after.account),
+            },
+        }
+    }
+
+    /// A login was given up.
+    pub(super) fn ended(before: &'a Login) -> Self {
+        Self {
+            before: Some(before),
+            after: None,
+            confirmed: String::new(),
+        }
+    }
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(super) async fn record(&self, ops: &Ops, writer: &mut Writer, by: &Caller) -> Result<()> {
+        let Some(source) = self.after.or(self.before).map(|login| login.source.to_string()) else {
+            return Ok(());
+        };
+        // A renewed login of the same account is an event too.
+        let text = |login: Option<&Login>| {
+            let text = login.map(|login| format!("{} at {} since {}", login.account, login.provider, login.made));
+            text.unwrap_or_default()
+        };
+        let changes = Changes::default()
+            .value("authentication", text(self.before), text(self.after))
+            .value("authentication.confirmed_by", "", self.confirmed.as_str());
+        changes.record(ops, writer, by, AuditAction::Updated, source).await
+    }
 }
 
 /// Gives a login up: its tokens are wiped, and the provider is told, where it takes that. Returns whether it is.
@@ -249,13 +283,13 @@ pub(super) async fn audit(ops: &Ops, writer: &mut Writer, by: &Caller, before: O
 pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<bool> {
     let told = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
-        Subject::find(&writer, Some(caller), source).await?;
+        Subject::find(&writer, Behalf::Caller(caller), source).await?;
         let Some((login, told)) = give_up(ops, &mut writer, source).await? else {
             return Ok(false);
         };
         let choices = writer.settings().await?.choices;
         reassess(ops, &mut writer, source, &choices).await?;
-        audit(ops, &mut writer, caller, Some(&login), None).await?;
+        Change::ended(&login).record(ops, &mut writer, caller).await?;
         append(ops, &mut writer, TokenEventKind::LoginRevoked, &login).await?;
         writer.commit().await?;
         Ok(told)
@@ -274,8 +308,9 @@ async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result
     let Some((login, sealed)) = writer.take_login(source).await? else {
         return Ok(None);
     };
-    // Some providers have one grant for all logins of an account here, which would end with it.
-    let shared = writer.shares_grant(&login).await?;
+    // Some providers have one grant for all logins of an account here, which would end with it (RFC 7009 §2.1 lets them): also those of other
+    // tenants, as they all see one application. Then only our copy is wiped.
+    let shared = writer.account_is_logged_in(&login.provider, &login.account).await?;
     let takes_it = ops
         .logins
         .providers
@@ -297,7 +332,7 @@ async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result
 /// As the database's.
 pub(in crate::ops) async fn end(ops: &Ops, writer: &mut Writer, caller: &Caller, source: &LoginSource) -> Result<()> {
     if let Some((login, _)) = give_up(ops, writer, source).await? {
-        audit(ops, writer, caller, Some(&login), None).await?;
+        Change::ended(&login).record(ops, writer, caller).await?;
         append(ops, writer, TokenEventKind::LoginRevoked, &login).await?;
     }
     Ok(())

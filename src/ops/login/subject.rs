@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Ops;
@@ -15,29 +16,77 @@ use crate::{
     store::{Connection, TenantStore},
 };
 
+/// Whose accounts may log in to an agent's mailbox. A link to a login can be sent to anybody, and whoever opens it may be logged in at the
+/// provider already: what it can take must not be more than its beginner's own (RFC 9700 §4.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reach {
+    /// Those that the directory has of the agent's owner.
+    #[default]
+    Owner,
+    /// Whichever opens the mailbox.
+    Anyone,
+}
+
+impl Reach {
+    /// What a caller may begin.
+    pub(super) fn of(caller: &Caller) -> Self {
+        if caller.may(Scope::AgentWrite) { Self::Anyone } else { Self::Owner }
+    }
+}
+
+/// On whose behalf something is logged in to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Behalf<'a> {
+    /// A caller's, whose rights are judged.
+    Caller(&'a Caller),
+    /// That of an attempt, which was judged when it was begun.
+    Attempt(Reach),
+}
+
+impl<'a> Behalf<'a> {
+    fn caller(self) -> Option<&'a Caller> {
+        match self {
+            Self::Caller(caller) => Some(caller),
+            Self::Attempt(_) => None,
+        }
+    }
+
+    fn reach(self) -> Reach {
+        match self {
+            Self::Caller(caller) => Reach::of(caller),
+            Self::Attempt(reach) => reach,
+        }
+    }
+}
+
 /// What is logged in to.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
     pub source: LoginSource,
     pub usage: LoginUse,
-    /// Accounts of which one must log in; the first is suggested to the provider.
+    /// Accounts of which one must log in; the first is suggested to the provider. None when the mailbox opens for nobody within reach.
     pub accounts: Vec<String>,
+    /// The account that would be suggested if anyone's were within reach.
+    wanted: String,
+    /// Owner of the agent. Empty for what has none.
+    owner: String,
     /// The server that the tokens are sent to. `None`: it is found when it is needed, and judged then.
     pub host: Option<String>,
 }
 
 impl Subject {
-    /// What is logged in to, if the caller may do so. Without a caller it is only looked up.
+    /// What is logged in to, if it may be on this behalf.
     ///
     /// # Errors
     /// [`Kind::NotFound`] for what there is not, or not for this caller; [`Reason::LoginNotUsed`] where no person logs in by OAuth.
-    pub(super) async fn find<C: Connection>(store: &TenantStore<C>, caller: Option<&Caller>, source: &LoginSource) -> Result<Self> {
+    pub(super) async fn find<C: Connection>(store: &TenantStore<C>, behalf: Behalf<'_>, source: &LoginSource) -> Result<Self> {
         let name = source.to_string();
         let method = store.settings().await?.choices.authentication_method;
         match source {
             LoginSource::Agent(id) => {
                 let agent = store.agent(id).await?;
-                let agent = match caller {
+                let agent = match behalf.caller() {
                     Some(caller) => {
                         caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
                         agents::visible(caller, agent, id)?
@@ -45,10 +94,11 @@ impl Subject {
                     None => agent.ok_or_else(|| Error::not_found(&name))?,
                 };
                 let owner = store.user(&agent.owner_user).await?;
-                Self::of_agent(&agent, method, owner.map(|owner| owner.addresses).unwrap_or_default())
+                let own = owner.map(|owner| owner.addresses).unwrap_or_default();
+                Self::of_agent(&agent, method, (own, behalf.reach()))
             }
             LoginSource::MaintenanceAccount(id) => {
-                if let Some(caller) = caller {
+                if let Some(caller) = behalf.caller() {
                     caller.need(Scope::AgentWrite)?;
                 }
                 let account = store.maintenance_account(id).await?.ok_or_else(|| Error::not_found(&name))?;
@@ -61,7 +111,7 @@ impl Subject {
         }
     }
 
-    fn of_agent(agent: &Agent, method: AuthenticationMethod, owner: Vec<String>) -> Result<Self> {
+    fn of_agent(agent: &Agent, method: AuthenticationMethod, (own, reach): (Vec<String>, Reach)) -> Result<Self> {
         let name = format!("agents/{}", agent.id);
         let settings = &agent.settings;
         let source = LoginSource::of(agent, method);
@@ -88,13 +138,19 @@ impl Subject {
             }
         } else if !settings.exchange.mailbox.is_empty() {
             // A shared mailbox is opened by a person's own login.
-            accounts.extend(owner);
+            accounts.extend(own.iter().cloned());
             accounts.push(settings.exchange.mailbox.clone());
+        }
+        let wanted = accounts.first().cloned().unwrap_or_default();
+        if reach == Reach::Owner {
+            accounts.retain(|account| own.iter().any(|address| address.eq_ignore_ascii_case(account)));
         }
         Ok(Self {
             source: LoginSource::Agent(agent.id.clone()),
             usage: settings.kind.into(),
             accounts,
+            wanted,
+            owner: agent.owner_user.clone(),
             host: host_of_agent(agent, None),
         })
     }
@@ -117,6 +173,8 @@ impl Subject {
             source: LoginSource::MaintenanceAccount(account.id.clone()),
             usage: settings.kind.into(),
             accounts: vec![settings.login_address.clone()],
+            wanted: settings.login_address.clone(),
+            owner: String::new(),
             host: host_of_url(&settings.endpoint),
         })
     }
@@ -145,10 +203,50 @@ impl Subject {
             .with("allowed", allowed))
     }
 
+    /// The account to suggest to the provider.
+    ///
+    /// # Errors
+    /// [`Reason::LoginAccountNotOwned`] when none is within reach.
+    pub(super) fn suggested(&self) -> Result<&str> {
+        self.accounts.first().map(String::as_str).ok_or_else(|| self.not_owned())
+    }
+
     /// The name of the account that logged in, if it is one of those that may.
-    pub(super) fn accepted<'a>(&self, names: &'a [String]) -> Option<&'a str> {
+    ///
+    /// # Errors
+    /// [`Reason::LoginAccountMismatch`], and as [`Self::suggested`].
+    pub(super) fn accepted<'a>(&self, names: &'a [String]) -> Result<&'a str> {
         let is_wanted = |name: &&String| self.accounts.iter().any(|account| account.eq_ignore_ascii_case(name));
-        names.iter().find(is_wanted).map(String::as_str)
+        if let Some(name) = names.iter().find(is_wanted) {
+            return Ok(name);
+        }
+        let wanted = self.suggested()?;
+        let account = names.first().cloned().unwrap_or_default();
+        let who = match account.as_str() {
+            "" => "an account without a verified e-mail address",
+            account => account,
+        };
+        let text = format!(
+            "The account {who} logged in, where {wanted} was expected. Nothing was stored. Log out at the provider, then begin again and log \
+             in as {wanted}; or correct the address in the CRM."
+        );
+        Err(Error::new(Kind::Precondition, Reason::LoginAccountMismatch, text)
+            .with("resource", self.source.to_string())
+            .with("wanted", wanted)
+            .with("account", account))
+    }
+
+    fn not_owned(&self) -> Error {
+        let Self { source, wanted, owner, .. } = self;
+        let text = format!(
+            "{wanted} is not an address that the directory has of users/{owner}, who owns {source}. For a shared mailbox, set exchange.mailbox \
+             to it (or smtp.username to an address of the owner's), and log in with the owner's own account; or have somebody with agent.write \
+             begin the login, or have the CRM write the address to the user (DirectoryService.BatchUpsertUsers)."
+        );
+        Error::new(Kind::Precondition, Reason::LoginAccountNotOwned, text)
+            .with("resource", source.to_string())
+            .with("account", wanted)
+            .with("owner", format!("users/{owner}"))
     }
 }
 

@@ -152,6 +152,15 @@ pub async fn tell_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
             return ops.store.drop_revocation(revocation).await;
         }
     };
+    // Somebody may have logged in again since, or in another tenant: providers may keep one grant for all logins of an account here.
+    let account = &revocation.account;
+    if !account.is_empty() && ops.store.account_is_logged_in(&revocation.provider, account).await? {
+        tracing::info!(
+            tenant = revocation.tenant,
+            "a refresh token is not revoked, as its account is logged in again"
+        );
+        return ops.store.drop_revocation(revocation).await;
+    }
     // Of several replicas that try at the same time, both tell the same.
     match provider.revoke(&token, ops.now()).await {
         Ok(_) => ops.store.drop_revocation(revocation).await,

@@ -35,14 +35,16 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// What the login page is called with, so that there is a refresh token.
+    /// What the login page is called with: so that there is a refresh token, and so that nobody who is logged in there already is passed
+    /// through without having seen as whom.
     pub(super) fn login_parameters(&self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Microsoft { .. } => &[],
-            // OpenID Connect Core §11.
+            // <https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow>
+            Self::Microsoft { .. } => &[("prompt", "select_account")],
+            // OpenID Connect Core §11. Not every provider knows `select_account`; all ask for the consent.
             Self::OpenId { google: false, .. } => &[("prompt", "consent")],
             // <https://developers.google.com/identity/protocols/oauth2/web-server>
-            Self::OpenId { google: true, .. } => &[("access_type", "offline"), ("prompt", "consent")],
+            Self::OpenId { google: true, .. } => &[("access_type", "offline"), ("prompt", "consent select_account")],
         }
     }
 

@@ -10,6 +10,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub provider: String,
+    pub account: String,
     pub token_sealed: Vec<u8>,
     pub create_time: i64,
     pub retry_at: i64,

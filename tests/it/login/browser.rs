@@ -22,7 +22,7 @@ async fn a_person_logs_in_in_a_browser() {
     let mut pages = Vec::new();
     let mut agents = Vec::new();
     // Another agent each time: a later attempt would end an earlier one.
-    for _ in 0..3 {
+    for _ in 0..4 {
         let agent = p.agent(ANNA).await;
         pages.push(p.begin(&agent.name).await.unwrap().authorization_url);
         agents.push(agent.name);
@@ -46,9 +46,15 @@ async fn a_person_logs_in_in_a_browser() {
         p.authentication(&agents[0]).await.state(),
         p.authentication(&agents[1]).await.state(),
         p.authentication(&agents[2]).await.state(),
+        p.authentication(&agents[3]).await.state(),
     ];
     assert_eq!(
         states,
-        [AuthenticationState::None, AuthenticationState::None, AuthenticationState::Active]
+        [
+            AuthenticationState::None,
+            AuthenticationState::None,
+            AuthenticationState::None,
+            AuthenticationState::Active
+        ]
     );
 }

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `browser` | the same in headless Chromium |
+//! | `asked` | who may log in to what, and what they are asked before anything is stored |
 //! | `person` | a person logs in, at the service's page and through the front end |
 //! | `refusals` | logins that are not begun, or begun and not accepted |
 //! | `renewal` | access tokens in time, outages, logins that end |
@@ -11,10 +12,12 @@
 //! | `watch` | who is told what |
 //! | `consent` | administrators' consent |
 //! | `ending` | logins that are given up |
+//! | `shared` | accounts that several tenants log in with |
 //! | `smtp` | sending with access tokens |
 //! | `oidc` | a certified provider of others: rotation with reuse detection, revocation, crashes |
 //! | `errors` | Microsoft's error answers, from another mock of others |
 
+mod asked;
 mod browser;
 pub mod consent;
 mod ending;
@@ -24,6 +27,7 @@ mod person;
 mod refusals;
 mod renewal;
 pub mod replicas;
+mod shared;
 mod smtp;
 mod warnings;
 mod watch;
@@ -268,12 +272,46 @@ async fn begin(client: &Clients, name: &str, redirect_url: &str) -> Result<Begin
     Ok(client.clone().agents.begin_login(request).await?.into_inner())
 }
 
-/// Opens a page, as a browser does. Returns its status and text.
-pub async fn open(url: &str) -> (u16, String) {
+fn browser() -> &'static reqwest::Client {
     static BROWSER: OnceLock<reqwest::Client> = OnceLock::new();
-    let browser = BROWSER.get_or_init(|| reqwest::Client::builder().no_proxy().build().expect("it can be built"));
-    let response = browser.get(url).send().await.expect("the page answers");
+    BROWSER.get_or_init(|| reqwest::Client::builder().no_proxy().build().expect("it can be built"))
+}
+
+/// Opens a page, as a browser does, and touches nothing on it. Returns its status and text.
+pub async fn look(url: &str) -> (u16, String) {
+    let response = browser().get(url).send().await.expect("the page answers");
     (response.status().as_u16(), response.text().await.expect("it is whole"))
+}
+
+/// Opens a page, and presses the button that connects if it asks. Returns the status and text of what is there in the end.
+pub async fn open(url: &str) -> (u16, String) {
+    let (status, page) = look(url).await;
+    match ticket(&page) {
+        Some(ticket) => press(url, &ticket, "connect").await,
+        None => (status, page),
+    }
+}
+
+/// What the service's own page is answered with. `None` when it asks nothing.
+fn ticket(page: &str) -> Option<String> {
+    let (_, rest) = page.split_once("name=\"ticket\" value=\"")?;
+    Some(rest.split_once('"').expect("the value ends").0.to_owned())
+}
+
+/// Presses a button of the service's own page.
+async fn press(url: &str, ticket: &str, decision: &str) -> (u16, String) {
+    let action = reqwest::Url::parse(url).and_then(|url| url.join("callback")).expect("it is a URL");
+    let form = [("ticket", ticket), ("decision", decision)];
+    let body = form_urlencoded(&form);
+    let request = browser().post(action).header("content-type", "application/x-www-form-urlencoded");
+    let response = request.body(body).send().await.expect("the page answers");
+    (response.status().as_u16(), response.text().await.expect("it is whole"))
+}
+
+fn form_urlencoded(form: &[(&str, &str)]) -> String {
+    let mut url = reqwest::Url::parse("http://form.example").expect("it is a URL");
+    url.query_pairs_mut().extend_pairs(form);
+    url.query().unwrap_or_default().to_owned()
 }
 
 /// A value in the query of a page's address.

@@ -27,14 +27,14 @@ use super::{ANNA, begin, oauth, open};
 use crate::harness::{Choices, Engine, Harness, NOW, NodePeer, PATIENCE, TENANT, eventually, free_address, local_token, user};
 
 /// The provider, which ends when this is dropped.
-struct Provider {
+pub(super) struct Provider {
     _process: NodePeer,
     issuer: String,
     http: reqwest::Client,
 }
 
 impl Provider {
-    fn start(options: &Value) -> Self {
+    pub(super) fn start(options: &Value) -> Self {
         let process = NodePeer::start("login_provider.mjs", "oidc-provider", &[options.to_string()]);
         Self {
             issuer: process.told("issuer"),
@@ -128,7 +128,7 @@ pub async fn authentication(client: &Clients, agent: &str) -> Authentication {
 }
 
 /// A service on a port of its own whose time is the provider's.
-async fn service(provider: impl FnOnce(&str) -> Provider) -> (Harness, Provider, Clients) {
+pub(super) async fn service(provider: impl FnOnce(&str) -> Provider) -> (Harness, Provider, Clients) {
     // The port is known before the service, as the provider has to know where people come back to.
     let port = free_address().port();
     let public = format!("http://127.0.0.1:{port}");
@@ -148,7 +148,7 @@ async fn service(provider: impl FnOnce(&str) -> Provider) -> (Harness, Provider,
 }
 
 /// Logs in; what the provider sends goes to where the service really listens.
-async fn log_in(h: &Harness, provider: &Provider, client: &Clients, agent: &str) -> (u16, String) {
+pub(super) async fn log_in(h: &Harness, provider: &Provider, client: &Clients, agent: &str) -> (u16, String) {
     let begun = begin(client, agent, "").await.expect("the login begins");
     let back = provider.sign_in(&begun.authorization_url).await;
     open(&format!("{}/oauth/callback?{}", h.url(), back.query().unwrap_or_default())).await

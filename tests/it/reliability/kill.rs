@@ -17,7 +17,7 @@ use mailagent::{
     lifecycle::Lifecycle,
     ops::{
         Ops,
-        login::{self, Answered, CALLBACK, Completer},
+        login::{self, Answered, CALLBACK},
         settings::{self, SettingsPatch},
     },
     sim::{
@@ -348,8 +348,8 @@ async fn log_in(ops: &Ops, service: &Service, entra: &Entra, agent: &str) {
         found.map(|(_, value)| value.into_owned()).expect("the platform sends it along")
     };
     let code = Answered::Code(Secret::new(told("code")));
-    let done = login::complete(ops, Completer::Browser, &told("state"), code).await;
-    done.expect("the login is completed");
+    let question = login::ask(ops, &told("state"), code).await.expect("the page asks");
+    login::confirm(ops, &question.ticket).await.expect("the login is completed");
 }
 
 /// Follows the matches for ever; the client resumes with its last cursor by itself.

@@ -349,9 +349,19 @@ impl Tour {
         };
 
         let (back, ..) = begin("").await;
+        let page = self.keep("callback", http1().get(back.clone())).await;
+        let ticket = page
+            .split("name=\"ticket\" value=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let ticket = ticket.expect("the page asks");
         // The second time it is over.
         for _ in 0..2 {
-            self.keep("callback", http1().get(back.clone())).await;
+            let mut answer = back.clone();
+            answer.set_query(None);
+            let request = http1().post(answer).header("content-type", "application/x-www-form-urlencoded");
+            self.keep("callback", request.body(format!("decision=connect&ticket={ticket}")))
+                .await;
         }
         self.until(&agent, "has a login", is_good).await;
         let (_, code, state) = begin(Platform::FRONT_END).await;
@@ -576,7 +586,7 @@ impl Tour {
         self.keep("preflight", preflight).await;
     }
 
-    async fn keep(&self, label: &str, request: reqwest::RequestBuilder) {
+    async fn keep(&self, label: &str, request: reqwest::RequestBuilder) -> String {
         let answer = request
             .header("x-request-id", &self.beacon)
             .send()
@@ -584,8 +594,10 @@ impl Tour {
             .expect("the service answers");
         let head = format!("{} {:?}", answer.status(), answer.headers());
         self.evidence.add("plain HTTP", label, head);
-        self.evidence
-            .add("plain HTTP", label, answer.bytes().await.expect("the answer ends"));
+        let body = answer.bytes().await.expect("the answer ends");
+        let text = String::from_utf8_lossy(&body).into_owned();
+        self.evidence.add("plain HTTP", label, body);
+        text
     }
 
     /// Everything that can be read.
