@@ -10,6 +10,8 @@ use crate::domain::Mailbox;
 
 /// Longest display name, in characters.
 const NAME_LIMIT: usize = 256;
+/// Most bytes of the names and addresses of a field, so that what a message says of itself fits into an answer.
+const LIST_LIMIT: usize = 192 * 1024;
 
 /// The valid mailboxes of every field of that name, at most `limit`.
 pub(super) fn mailboxes(fields: &Fields<'_>, name: &str, limit: usize) -> Vec<Mailbox> {
@@ -41,7 +43,16 @@ fn add(field: &Field<'_>, limit: usize, found: &mut Vec<Mailbox>) {
     let HeaderValue::Address(address) = MessageStream::new(&value).parse_address() else {
         return;
     };
-    let mut push = |list: &[Addr<'_>]| found.extend(list.iter().filter_map(mailbox).take(limit.saturating_sub(found.len())));
+    let size = |mailbox: &Mailbox| mailbox.display_name.len() + mailbox.address.len();
+    let mut room = LIST_LIMIT.saturating_sub(found.iter().map(size).sum());
+    let mut push = |list: &[Addr<'_>]| {
+        let mailboxes = list.iter().filter_map(mailbox).take(limit.saturating_sub(found.len()));
+        found.extend(mailboxes.take_while(|mailbox| {
+            let fits = size(mailbox) <= room;
+            room = room.saturating_sub(size(mailbox));
+            fits
+        }));
+    };
     match &address {
         Address::List(list) => push(list),
         Address::Group(groups) => groups.iter().for_each(|group| push(&group.addresses)),
@@ -50,8 +61,10 @@ fn add(field: &Field<'_>, limit: usize, found: &mut Vec<Mailbox>) {
 
 fn mailbox(address: &Addr<'_>) -> Option<Mailbox> {
     let name = address.name.as_deref().unwrap_or_default();
+    let mut display_name = decode::header(name.as_bytes(), NAME_LIMIT);
+    display_name.retain(|c| !decode::deceives(c));
     Some(Mailbox {
-        display_name: decode::header(name.as_bytes(), NAME_LIMIT),
+        display_name: display_name.trim().to_owned(),
         address: address_of(address.address.as_deref()?)?,
     })
 }
@@ -123,6 +136,10 @@ mod tests {
         check(b"\"=?utf-8?Q?J=C3=BCrgen?=\" <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
         check(b"J\xfcrgen <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
         check("<j\u{fc}@b\u{fc}cher.example>".as_bytes(), &[("", "j\u{fc}@b\u{fc}cher.example")]);
+        check(
+            "\u{202e}Anna\u{2066}\u{200b} B\u{ad} <a@x.example>".as_bytes(),
+            &[("Anna B", "a@x.example")],
+        );
         check(b"<root@localhost>", &[("", "root@localhost")]);
         check(b"<a@[192.0.2.1]>", &[("", "a@[192.0.2.1]")]);
     }
@@ -153,6 +170,17 @@ mod tests {
             raw: list.as_bytes(),
         }]);
         assert_eq!(mailboxes(&fields, "To", 1_000).len(), 1_000);
+        let list = format!("\"{}\" <a@x.example>, ", "\u{65e5}".repeat(250)).repeat(1_000);
+        let found = mailboxes(
+            &Fields(vec![Field {
+                name: "To",
+                raw: list.as_bytes(),
+            }]),
+            "To",
+            1_000,
+        );
+        let size: usize = found.iter().map(|mailbox| mailbox.display_name.len() + mailbox.address.len()).sum();
+        assert!(size <= LIST_LIMIT && found.len() > 200, "{size} bytes of {}", found.len());
         let name = format!("{} <a@x.example>", "n".repeat(2_000));
         assert_eq!(in_text(&name).unwrap().display_name.len(), NAME_LIMIT);
     }

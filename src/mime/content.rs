@@ -7,7 +7,7 @@ use super::{
     html,
     layout::{self, Opened, open},
     parse::clean_text,
-    quote, sanitise,
+    quote,
 };
 
 /// Longest text of a note and of its history each, and of a message that is shown, in bytes.
@@ -16,6 +16,8 @@ const TEXT_LIMIT: usize = 1024 * 1024;
 const HEADER_LIMIT: usize = 1_000;
 /// Longest value of a header field that is shown, in characters.
 const VALUE_LIMIT: usize = 16 * 1024;
+/// Most bytes of all that are shown. With text, HTML and attachments an answer stays below the 4 MiB that clients take by default.
+const HEADERS_LIMIT: usize = 256 * 1024;
 /// Most attachments.
 const ATTACHMENT_LIMIT: usize = 1_000;
 /// Deepest embedded message that is read in place of an empty one.
@@ -41,13 +43,13 @@ pub(super) fn note_text(raw: &[u8]) -> NoteText {
 
 /// The text of a message. Where it has none: that of a calendar item or an embedded message that it carries.
 fn text(opened: &Opened<'_>, depth: usize) -> String {
-    let text = clean_text(&opened.text(|source| html::to_note(source, 2 * TEXT_LIMIT)));
+    let text = clean_text(&opened.text(4 * TEXT_LIMIT, |source| html::to_note(source, 2 * TEXT_LIMIT)));
     if !text.trim().is_empty() {
         return text;
     }
     let calendar = opened.attachments().find(|(part, _)| part.media_type == "text/calendar");
     if let Some((part, _)) = calendar {
-        return calendar_text(&clean_text(&part.text()));
+        return calendar_text(&clean_text(decode::cut(&part.text(), 2 * TEXT_LIMIT)));
     }
     let embedded = opened.attachments().find(|(part, _)| part.is_message());
     match embedded {
@@ -83,7 +85,7 @@ fn calendar_text(calendar: &str) -> String {
 pub(super) fn content(raw: &[u8]) -> Content {
     let outer = Entity::read(raw);
     open(&outer, |opened| {
-        let safe = sanitise::sanitised(&opened.html());
+        let safe = html::sanitised(&opened.html());
         let text = text(&opened, 0);
         let attachments = opened.attachments().take(ATTACHMENT_LIMIT);
         Content {
@@ -100,7 +102,15 @@ pub(super) fn content(raw: &[u8]) -> Content {
 
 fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
     let shown = fields.0.iter().take(HEADER_LIMIT);
-    shown.map(|field| (field.name.to_owned(), field.text(VALUE_LIMIT))).collect()
+    let mut room = HEADERS_LIMIT;
+    let shown = shown.map(|field| (field.name.to_owned(), field.text(VALUE_LIMIT)));
+    let fits = |(name, value): &(String, String)| {
+        let size = name.len() + value.len();
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    };
+    shown.take_while(fits).collect()
 }
 
 /// One attachment with its decoded content.
@@ -138,6 +148,34 @@ mod tests {
             .collect();
         assert_eq!(names, [("a.pdf", "application/pdf", 3, false), ("", "image/png", 1, true)]);
         assert_eq!(content.attachments[1].content_id, "i@x");
+    }
+
+    /// The limit is that of gRPC clients for a message, which also has the fields of the message itself: 600 KiB at most.
+    #[test]
+    fn the_largest_content_fits_into_an_answer() {
+        let headers: String = (0..900).map(|i| format!("X-{i}: {}\n", "\u{65e5}".repeat(5_000))).collect();
+        let text = "text ".repeat(400_000);
+        let html = format!("<p title=\"{}\">{}", "\"".repeat(1_000), "<a>&amp;\u{a0}".repeat(150_000));
+        let name = "\u{65e5}".repeat(250);
+        let files: String = (0..1_200)
+            .map(|i| {
+                format!(
+                    "--m\nContent-Type: application/{0}; name=\"{name}\"\nContent-ID: <{i}{0}>\n\nx\n",
+                    "y".repeat(200)
+                )
+            })
+            .collect();
+        let raw = format!(
+            "{headers}Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: multipart/alternative; boundary=a\n\n--a\n\n{text}\n--a\n\
+             Content-Type: text/html\n\n{html}\n--a--\n{files}--m--"
+        );
+        let content = content(raw.as_bytes());
+        assert!(content.html.len() > 500_000 && content.text.len() > 1_000_000 && content.attachments.len() == 1_000);
+        let headers: usize = content.headers.iter().map(|(name, value)| name.len() + value.len() + 12).sum();
+        let of_file = |file: &super::AttachmentInfo| file.file_name.len() + file.media_type.len() + file.content_id.len() + 32;
+        let files: usize = content.attachments.iter().map(of_file).sum();
+        let size = headers + files + content.text.len() + content.html.len();
+        assert!(size + 600 * 1024 < 4 << 20, "{size} bytes: {headers} of headers, {files} of files");
     }
 
     #[test]

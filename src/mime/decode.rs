@@ -29,6 +29,18 @@ pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
     }
 }
 
+/// The same of bytes that nobody else needs: those of a large text are not copied where they are the text already.
+pub(super) fn owned_text(bytes: Vec<u8>, label: Option<&str>) -> String {
+    let mark = match text(&bytes, label) {
+        // Borrowed is what is UTF-8 already, all but the mark of byte order before it.
+        Cow::Borrowed(text) => bytes.len() - text.len(),
+        Cow::Owned(text) => return text,
+    };
+    let mut text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    text.drain(..mark);
+    text
+}
+
 fn guessed(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
@@ -158,6 +170,15 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
     });
     let cleaned: String = kept.take(limit).collect();
     cleaned.trim_end().to_owned()
+}
+
+/// Whether a character is not seen, or turns the direction of those around it: in a name it can only deceive. The joiners that scripts
+/// and pictures need are not meant.
+pub(super) fn deceives(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}' | '\u{200B}' | '\u{200E}'
+        | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// Bytes of adjacent encoded words in one charset, decoded together: senders split characters between words.

@@ -146,7 +146,7 @@ impl<'a> Part<'a> {
         let charset = self.parameter("charset");
         match self.decoded() {
             Cow::Borrowed(bytes) => decode::text(bytes, charset),
-            Cow::Owned(bytes) => decode::text(&bytes, charset).into_owned().into(),
+            Cow::Owned(bytes) => decode::owned_text(bytes, charset).into(),
         }
     }
 

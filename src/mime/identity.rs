@@ -1,5 +1,7 @@
 //! What survives when a server rebuilds a message.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use super::{
@@ -12,12 +14,14 @@ use super::{
 
 /// Deepest embedded message that is looked into; a deeper one counts as its bytes.
 const DEPTH_LIMIT: usize = 4;
+/// How much of a text is digested at a time, in bytes.
+const PIECE: usize = 16 * 1024;
 
 /// Computes the identity: SHA-256 over Message-ID, time and address of the sender, then subject and text without any white space, and
 /// the sorted digests of everything else. What is decoded counts, not how it was encoded.
 ///
 /// `texts` are those of `opened`. Only the first is the text: servers make attachments of the others.
-pub(super) fn of(basics: &Basics, opened: &Opened<'_>, texts: &[String]) -> Identity {
+pub(super) fn of(basics: &Basics, opened: &Opened<'_>, texts: &[Cow<'_, str>]) -> Identity {
     identity(basics, opened, texts, 0)
 }
 
@@ -36,7 +40,7 @@ pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
     Identity(bytes(context.finish().as_ref()))
 }
 
-fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[String], depth: usize) -> Identity {
+fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[Cow<'_, str>], depth: usize) -> Identity {
     let mut context = Context::new(&SHA256);
     let mut field = |bytes: &[u8]| {
         // Lengths keep the end of one field apart from the beginning of the next.
@@ -46,14 +50,18 @@ fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[String], depth: usize
     field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
     field(&basics.sent_time.map_or(0, |time| time.0).to_be_bytes());
     field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
-    field(solid(&basics.subject).as_bytes());
-    let (first, others) = texts.split_first().map_or(("", texts), |(first, others)| (first.as_str(), others));
-    field(solid(first).as_bytes());
+    let (first, others) = texts.split_first().map_or(("", texts), |(first, others)| (first.as_ref(), others));
+    for text in [basics.subject.as_str(), first] {
+        context.update(&solid_length(text).to_be_bytes());
+        add_solid(&mut context, text);
+    }
     let others = others.iter().map(|text| text_digest(text));
     let attached = opened.attachments().map(|(part, _)| content(part, depth));
     let mut digests: Vec<[u8; 32]> = others.chain(attached).flatten().collect();
     digests.sort_unstable();
-    field(&digests.concat());
+    let digests = digests.concat();
+    context.update(&(digests.len() as u64).to_be_bytes());
+    context.update(&digests);
     Identity(bytes(context.finish().as_ref()))
 }
 
@@ -76,17 +84,35 @@ fn content(part: &Part<'_>, depth: usize) -> Option<[u8; 32]> {
 }
 
 fn text_digest(text: &str) -> Option<[u8; 32]> {
-    let solid = solid(text);
-    (!solid.is_empty()).then(|| bytes(digest(&SHA256, solid.as_bytes()).as_ref()))
+    let mut context = Context::new(&SHA256);
+    add_solid(&mut context, text);
+    (!text.trim().is_empty()).then(|| bytes(context.finish().as_ref()))
 }
 
 fn bytes(digest: &[u8]) -> [u8; 32] {
     digest.try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Text without white space: servers fold, wrap and trim it as they like.
-fn solid(text: &str) -> String {
-    text.split_whitespace().collect()
+/// Length of a text without white space, in bytes.
+fn solid_length(text: &str) -> u64 {
+    text.split_whitespace().map(|word| word.len() as u64).sum()
+}
+
+/// Adds a text without white space: servers fold, wrap and trim it as they like. Piece by piece, since a text may be most of a large message.
+fn add_solid(context: &mut Context, text: &str) {
+    let mut piece = Vec::with_capacity(PIECE.min(text.len()));
+    for word in text.split_whitespace() {
+        if piece.len() + word.len() > PIECE {
+            context.update(&piece);
+            piece.clear();
+        }
+        if word.len() > PIECE {
+            context.update(word.as_bytes());
+        } else {
+            piece.extend_from_slice(word.as_bytes());
+        }
+    }
+    context.update(&piece);
 }
 
 #[cfg(test)]

@@ -9,8 +9,12 @@ use super::{
     smime,
 };
 
-/// Longest file name, in characters.
+/// Longest file name, in bytes, as file systems have it.
 const NAME_LIMIT: usize = 255;
+/// Longest Content-ID, in characters.
+const CONTENT_ID_LIMIT: usize = 255;
+/// Names that are devices on Windows, whatever follows behind a dot. `COM` and `LPT` have a digit behind them.
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// The parts of an entity by their use, as positions in its list. RFC 8621 §4.1.4 has the rules.
 #[derive(Default)]
@@ -130,18 +134,18 @@ fn carried<'a>(root: &Part<'a>) -> Option<Cow<'a, [u8]>> {
 
 impl Opened<'_> {
     /// The parts of the text, made from HTML by `convert` where there is no other.
-    pub fn texts(&self, convert: impl Fn(&str) -> String) -> Vec<String> {
+    pub fn texts(&self, convert: impl Fn(&str) -> String) -> Vec<Cow<'_, str>> {
         let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
         let texts = parts.map(|part| match part.media_type.as_str() {
-            "text/html" => convert(&part.text()),
-            _ => part.text().into_owned(),
+            "text/html" => convert(&part.text()).into(),
+            _ => part.text(),
         });
         texts.collect()
     }
 
-    /// The parts of the text below each other.
-    pub fn text(&self, convert: impl Fn(&str) -> String) -> String {
-        joined(self.texts(convert))
+    /// The parts of the text below each other, of each at most `limit` bytes.
+    pub fn text(&self, limit: usize, convert: impl Fn(&str) -> String) -> String {
+        joined(&self.texts(convert), limit)
     }
 
     /// The HTML parts below each other. Empty when there is none.
@@ -160,14 +164,19 @@ impl Opened<'_> {
     }
 }
 
-/// Texts below each other.
-pub(super) fn joined(mut texts: Vec<String>) -> String {
-    if texts.len() == 1 { texts.swap_remove(0) } else { texts.join("\n") }
+/// Texts below each other, of each at most `limit` bytes.
+pub(super) fn joined(texts: &[Cow<'_, str>], limit: usize) -> String {
+    let texts: Vec<&str> = texts.iter().map(|text| decode::cut(text, limit)).collect();
+    texts.join("\n")
 }
 
 /// What there is to say of an attachment whose decoded content has `size` bytes.
 pub(super) fn info(part: &Part<'_>, inline: bool, size: usize) -> AttachmentInfo {
-    let content_id = part.fields.first("Content-ID").map(|field| field.text(998)).unwrap_or_default();
+    let content_id = part
+        .fields
+        .first("Content-ID")
+        .map(|field| field.text(CONTENT_ID_LIMIT))
+        .unwrap_or_default();
     AttachmentInfo {
         file_name: file_name(part),
         media_type: part.media_type.clone(),
@@ -177,7 +186,8 @@ pub(super) fn info(part: &Part<'_>, inline: bool, size: usize) -> AttachmentInfo
     }
 }
 
-/// The name of an attachment without path, control and direction characters. An embedded message is named by its subject.
+/// The name of an attachment, safe on every system: without path, stream, control and invisible characters, without dots and dashes at its
+/// beginning, and no device. An embedded message is named by its subject.
 pub(super) fn file_name(part: &Part<'_>) -> String {
     match part.raw_file_name() {
         Some(raw) => safe_name(&decode::header(raw.as_bytes(), 4096)),
@@ -192,16 +202,28 @@ pub(super) fn file_name(part: &Part<'_>) -> String {
 
 fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let harmless = |c: &char| {
-        !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    let seen = |c: &char| !c.is_control() && !decode::deceives(*c) && !matches!(c, '\u{200C}' | '\u{200D}');
+    // What a colon separates is a drive or a stream (`name:stream`); the others mean something to shells and are refused by Windows.
+    let harmless = |c| {
+        if matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') {
+            '_'
+        } else {
+            c
+        }
     };
-    let name: String = last.chars().filter(harmless).take(NAME_LIMIT).collect();
-    let name = name.trim();
-    if name.chars().all(|c| c == '.') {
-        String::new()
-    } else {
-        name.to_owned()
-    }
+    let name: String = last.chars().filter(seen).map(harmless).collect();
+    let name = name.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '-'));
+    let name = decode::cut(name, NAME_LIMIT - 1).trim_end_matches(|c: char| c.is_whitespace() || c == '.');
+    if is_device(name) { format!("_{name}") } else { name.to_owned() }
+}
+
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let numbered = |port: &str| {
+        let mut digits = stem.strip_prefix(port).unwrap_or_default().chars();
+        matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
+    };
+    DEVICES.contains(&stem.as_str()) || numbered("com") || numbered("lpt")
 }
 
 #[cfg(test)]
@@ -280,14 +302,28 @@ mod tests {
             ("a\r\nb\0.txt", "ab.txt"),
             ("..", ""),
             ("exe\u{202e}fdp.exe", "exefdp.exe"),
+            ("a\u{2066}\u{ad}\u{200d}\u{e0041}.txt", "a.txt"),
+            (".htaccess", "htaccess"),
+            ("--rf .x", "rf .x"),
+            (" . -a. . ", "a"),
+            ("report.pdf:evil.exe", "report.pdf_evil.exe"),
+            ("CON", "_CON"),
+            ("nul.txt", "_nul.txt"),
+            ("Com1 .log", "_Com1 .log"),
+            ("lpt\u{b2}", "_lpt\u{b2}"),
+            ("-aux", "_aux"),
+            ("console.log", "console.log"),
+            ("com10", "com10"),
+            ("a<b>|?*\"c", "a_b____c"),
         ] {
-            assert_eq!(safe_name(name), expected);
+            assert_eq!(safe_name(name), expected, "{name:?}");
         }
+        assert_eq!(safe_name(&"\u{65e5}".repeat(200)).len(), 252);
     }
 
     #[test]
     fn a_message_that_is_the_whole_body_is_read() {
         let entity = Entity::read(b"Content-Type: message/rfc822\n\nSubject: x\n\ninner");
-        assert_eq!(open(&entity, |opened| opened.text(str::to_owned)), "inner");
+        assert_eq!(open(&entity, |opened| opened.text(100, str::to_owned)), "inner");
     }
 }

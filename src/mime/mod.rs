@@ -15,7 +15,6 @@ mod identity;
 mod layout;
 mod parse;
 mod quote;
-mod sanitise;
 mod smime;
 mod subject;
 

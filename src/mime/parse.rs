@@ -60,7 +60,8 @@ fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
     let basics = Basics::of(fields);
     let texts = opened.texts(|source| html::to_words(source, TEXT_LIMIT));
     let identity = identity::of(&basics, opened, &texts);
-    let text = layout::joined(texts);
+    let text = layout::joined(&texts, INDEX_LIMIT);
+    drop(texts);
     let mut mail = ParsedMail {
         identity,
         to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
@@ -112,7 +113,7 @@ fn index_embedded(raw: &[u8], search: &mut SearchText, depth: usize) {
         .map(|field| field.text(LINE_LIMIT))
         .unwrap_or_default();
     open(&outer, |opened| {
-        let text = opened.text(|source| html::to_words(source, INDEX_LIMIT));
+        let text = opened.text(INDEX_LIMIT, |source| html::to_words(source, INDEX_LIMIT));
         for piece in [subject.as_str(), &clean_text(decode::cut(&text, INDEX_LIMIT))] {
             let room = INDEX_LIMIT.saturating_sub(search.body.len() + 1);
             add_line(&mut search.body, decode::cut(piece, room));

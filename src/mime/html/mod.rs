@@ -1,0 +1,14 @@
+//! HTML to text and HTML to safe HTML.
+//!
+//! [`to_words`] is fast and rough, for the index and the identity, and cannot fail. [`to_note`] keeps the look, for people; [`sanitised`]
+//! is what a page may show. These two read the [`tree`] that a browser would build, which lies within a budget whatever the HTML holds.
+
+mod note;
+mod safe;
+mod style;
+mod tree;
+mod words;
+
+pub(super) use note::to_note;
+pub(super) use safe::sanitised;
+pub(super) use words::to_words;
