@@ -4,6 +4,7 @@
 //! harmless call must still be answered.
 
 mod death;
+mod html;
 mod service;
 
 use service::{Limits, Service};
