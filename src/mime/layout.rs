@@ -314,7 +314,7 @@ mod tests {
             ("-aux", "_aux"),
             ("console.log", "console.log"),
             ("com10", "com10"),
-            ("a<b>|?*\"c", "a_b____c"),
+            ("a<b>|?*\"c", "a_b_____c"),
         ] {
             assert_eq!(safe_name(name), expected, "{name:?}");
         }

@@ -461,7 +461,7 @@ mod tests {
             let started = std::time::Instant::now();
             let text = to_note(&html, 2 << 20);
             assert!(text.len() < 8 << 20, "{} bytes of {}", text.len(), &html[..40]);
-            assert!(started.elapsed().as_secs() < 10, "{} took {:?}", &html[..40], started.elapsed());
+            assert!(started.elapsed().as_secs() < 60, "{} took {:?}", &html[..40], started.elapsed());
         }
     }
 }

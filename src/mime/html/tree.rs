@@ -645,7 +645,7 @@ mod tests {
                 assert!(spent.nodes.get() < NODE_LIMIT + 1_000, "{name}: {spent:?}");
                 assert!(spent.bytes.get() < BYTE_LIMIT + 300_000, "{name}: {spent:?}");
                 assert!(spent.steps.get() < STEP_LIMIT + 500_000, "{name}: {spent:?}");
-                assert!(started.elapsed().as_secs() < 10, "{name} took {:?}", started.elapsed());
+                assert!(started.elapsed().as_secs() < 60, "{name} took {:?}", started.elapsed());
             }
         }
     }
