@@ -32,6 +32,7 @@ pub mod lifecycle;
 pub mod mailfile;
 pub mod mime;
 pub mod ops;
+mod private;
 pub mod provider;
 pub mod sim;
 pub mod store;

@@ -17,9 +17,13 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 
 use super::store::{BlobError, BlobStore, check_key};
+use crate::private;
 
 /// Where files are written before they get their name.
 const NEW: &str = ".new";
+
+/// The file that names the store.
+pub const IDENTITY: &str = ".identity";
 
 /// Files in [`NEW`] that are older were left by a crash.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 3600);
@@ -38,7 +42,7 @@ impl FileStore {
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
         let new = folder.join(NEW);
-        fs::create_dir_all(&new)?;
+        private::make_folder(&new)?;
         // Compared with a file made just now: the file system's own clock is the one that dated the others.
         let now = tempfile::NamedTempFile::new_in(&new)?.as_file().metadata()?.modified()?;
         for entry in fs::read_dir(&new)? {
@@ -94,6 +98,24 @@ impl FileStore {
         sync_folder(folder)
     }
 
+    /// The store's name, which is `first` where it has none. Of several that begin at once, one names it.
+    fn name(&self, first: &str) -> io::Result<String> {
+        let path = self.folder.join(IDENTITY);
+        if let Some(name) = if_there(fs::read_to_string(&path))? {
+            return Ok(name.trim().to_owned());
+        }
+        let mut file = tempfile::NamedTempFile::new_in(self.folder.join(NEW))?;
+        file.write_all(first.as_bytes())?;
+        file.as_file().sync_all()?;
+        if let Err(error) = file.persist_noclobber(&path)
+            && error.error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error.error);
+        }
+        sync_folder(&self.folder)?;
+        Ok(fs::read_to_string(&path)?.trim().to_owned())
+    }
+
     /// Makes a folder below the store's and those above it, durably.
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
         if folder == self.folder {
@@ -101,7 +123,10 @@ impl FileStore {
         }
         let above = folder.parent().expect("it lies below the store's folder");
         self.make_folder(above)?;
-        match fs::create_dir(folder) {
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(folder) {
             // Synced also when it is there: whoever made it may not have come so far.
             Ok(()) => sync_folder(above),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sync_folder(above),
@@ -137,6 +162,18 @@ impl BlobStore for FileStore {
             None => Ok(()),
         })
         .await
+    }
+
+    async fn identity(&self, first: &str) -> Result<String, BlobError> {
+        let (store, first) = (self.clone(), first.to_owned());
+        let named = tokio::task::spawn_blocking(move || store.name(&first)).await;
+        named
+            .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+            .map_err(|source| BlobError::Io {
+                key: IDENTITY.to_owned(),
+                action: "read or made",
+                source,
+            })
     }
 }
 

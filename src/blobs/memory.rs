@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     ops::Range,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use super::store::{BlobError, BlobStore, check_key};
 pub struct MemoryStore {
     // Held for a look-up, never across an await.
     blobs: Mutex<HashMap<String, Bytes>>,
+    identity: OnceLock<String>,
 }
 
 impl MemoryStore {
@@ -56,6 +57,10 @@ impl BlobStore for MemoryStore {
     async fn delete(&self, key: &str) -> Result<(), BlobError> {
         self.blobs(key)?.remove(key);
         Ok(())
+    }
+
+    async fn identity(&self, first: &str) -> Result<String, BlobError> {
+        Ok(self.identity.get_or_init(|| first.to_owned()).clone())
     }
 }
 

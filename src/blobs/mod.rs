@@ -13,7 +13,7 @@ mod reader;
 mod store;
 
 pub use container::{Container, Packed, pack, pack_at, unpack};
-pub use file::FileStore;
+pub use file::{FileStore, IDENTITY};
 pub use index::{CHUNK_BYTES, Corrupt, MAX_BYTES};
 pub use memory::MemoryStore;
 pub use reader::{BlobReader, ReadError};

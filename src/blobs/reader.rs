@@ -173,6 +173,9 @@ mod tests {
         async fn delete(&self, key: &str) -> Result<(), BlobError> {
             self.inner.delete(key).await
         }
+        async fn identity(&self, first: &str) -> Result<String, BlobError> {
+            self.inner.identity(first).await
+        }
     }
 
     fn noise(length: usize) -> Vec<u8> {

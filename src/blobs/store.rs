@@ -58,6 +58,10 @@ pub trait BlobStore: Send + Sync + 'static {
     /// Deletes the blob durably. Fine when there is none.
     async fn delete(&self, key: &str) -> Result<(), BlobError>;
 
+    /// Names this store, so that another one is not taken for it: what [`BlobStore::identity`] was given at the first time. Outlives the
+    /// process.
+    async fn identity(&self, first: &str) -> Result<String, BlobError>;
+
     /// Whether there is such a blob.
     async fn exists(&self, key: &str) -> Result<bool, BlobError> {
         Ok(self.size(key).await?.is_some())
@@ -125,6 +129,10 @@ pub(super) mod contract {
         store.delete("acme/a").await.unwrap();
         missing(store.get("acme/a").await);
         assert!(store.exists("acme/b").await.unwrap());
+
+        for name in ["one", "two"] {
+            assert_eq!(store.identity(name).await.unwrap(), "one", "the first one stays");
+        }
 
         let long = "k".repeat(201);
         for key in [
