@@ -19,9 +19,9 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     api,
-    blobs::FileStore,
+    blobs::{self, BlobStore, FileStore},
     config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
-    crypto::{Ids, LocalIssuer},
+    crypto::{Ids, KeySource, LocalIssuer},
     domain::{Clock, SystemClock},
     jobs::{mailboxes, retention, tokens},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
@@ -29,12 +29,13 @@ use crate::{
         KeyedLocks, Keys, KeysError, Limits, Ops,
         push::{NOTIFICATIONS, Wakers},
     },
+    private,
     provider::{
         BudgetLimits, Budgets, DiscoveryRules, Looks, NetworkConnector, SmtpConfig,
         ews::{EwsStreams, StreamLimits},
         net::{Names, Network, NetworkConfig, SystemNames},
     },
-    store::{DatabaseLocation, Store},
+    store::{DatabaseLimits, DatabaseLocation, OpenError, Store},
     telemetry::Metrics,
 };
 
@@ -69,9 +70,31 @@ pub enum StartError {
     Database {
         /// Where it is, without credentials.
         location: String,
-        /// What it says.
+        /// Why not.
         #[source]
-        source: Box<crate::domain::Error>,
+        source: OpenError,
+    },
+    /// What the database or the blob store holds of the installation.
+    #[error("cannot use the blob store {folder} (blobs.url)")]
+    Blobs {
+        /// Where it is.
+        folder: String,
+        /// What one of them says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The blob store is not the one that the database knows.
+    #[error(
+        "the folder {folder} (blobs.url) is not the one whose mail this database names: it is {found}, and the database knows {known}. All          replicas must share one folder. If it was lost and this one takes its place, write {known} into {folder}/{file}",
+        file = blobs::IDENTITY
+    )]
+    OtherBlobs {
+        /// The folder.
+        folder: String,
+        /// Its identity.
+        found: String,
+        /// The identity that is in the database.
+        known: String,
     },
     /// The file with further certificate authorities.
     #[error("cannot read network.root_certificates_file {path}: {problem}")]
@@ -199,6 +222,23 @@ pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
     Ok(LocalIssuer::load_or_create(&data.join(ISSUER_KEY))?)
 }
 
+/// Makes both keys of a new data folder, as the first start does: whoever gives the folder to a further machine then gives it whole. Where
+/// the service has run, or shares its database with others, a missing key is to be restored instead, and stays missing.
+///
+/// # Errors
+/// When the folder or a key cannot be used.
+pub async fn prepare_keys(config: &Config) -> Result<(), StartError> {
+    let is_new = !config.data_dir.join(ISSUER_KEY).exists();
+    let DatabaseUrl::Sqlite(database) = &config.database.url else {
+        return Ok(());
+    };
+    if is_new && !database.exists() && matches!(config.keys.master, KeySource::File(_)) {
+        make_folder(&config.data_dir)?;
+        config.keys.master.load_or_create().await.map_err(KeysError::from)?;
+    }
+    Ok(())
+}
+
 /// Builds what operations work with, without any task or port: for the commands that work on the data themselves.
 ///
 /// # Errors
@@ -210,13 +250,11 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
 /// The same for a service that listens on this address.
 async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
+    private::warn_if_shared(&config.data_dir);
     let store = open_store(config).await?;
     let keys = Keys::open(&store, config.keys.master.clone(), surroundings.clock.clone()).await?;
     let BlobsUrl::File(folder) = config.blobs.url.clone();
-    let blobs = FileStore::open(&folder).map_err(|source| StartError::Folder {
-        path: folder.display().to_string(),
-        source,
-    })?;
+    let blobs = open_blobs(&folder, &store).await?;
     let max_message_bytes = config.mail.max_message_size.0;
     let root_certificates = config
         .network
@@ -298,25 +336,59 @@ fn notifications_url(config: &Config) -> Option<String> {
 /// # Errors
 /// When its folder cannot be made, or it cannot be reached or refuses.
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
-    let (location, shown) = match &config.database.url {
+    let database = &config.database;
+    let (location, shown) = match &database.url {
         DatabaseUrl::Sqlite(path) => {
             path.parent().map_or(Ok(()), make_folder)?;
             (DatabaseLocation::Sqlite(path.clone()), path.display().to_string())
         }
         DatabaseUrl::Postgres(url) => (DatabaseLocation::Postgres(url.expose().into()), url.to_string()),
     };
-    let opened = Store::open(&location, config.database.max_connections).await;
-    opened.map_err(|source| StartError::Database {
-        location: shown,
-        source: Box::new(source),
-    })
+    let limits = DatabaseLimits {
+        max_connections: database.max_connections,
+        statement: database.statement_timeout,
+        lock: database.lock_timeout,
+        idle_in_transaction: database.idle_in_transaction_timeout,
+        silence: database.silence_timeout,
+    };
+    let opened = Store::open(&location, &limits).await;
+    let store = opened.map_err(|source| StartError::Database { location: shown, source })?;
+    if let DatabaseLocation::Sqlite(path) = &location {
+        for end in ["", "-wal", "-shm"] {
+            let mut path = path.clone().into_os_string();
+            path.push(end);
+            private::warn_if_shared(Path::new(&path));
+        }
+    }
+    Ok(store)
+}
+
+/// Opens the blob store, which must be the one that the database knows.
+async fn open_blobs(folder: &Path, store: &Store) -> Result<FileStore, StartError> {
+    let shown = || folder.display().to_string();
+    let fault = |source: Box<dyn std::error::Error + Send + Sync>| StartError::Blobs { folder: shown(), source };
+    let blobs = FileStore::open(folder).map_err(|source| StartError::Folder { path: shown(), source })?;
+    private::warn_if_shared(folder);
+    // Used when the store has none yet.
+    let new = Ids::new(Arc::new(SystemClock)).next();
+    let found = blobs.identity(&new).await.map_err(|error| fault(error.into()))?;
+    let known = store.blob_store_identity(&found).await.map_err(|error| fault(error.into()))?;
+    if found == known {
+        Ok(blobs)
+    } else {
+        Err(StartError::OtherBlobs {
+            folder: shown(),
+            found,
+            known,
+        })
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {
     if path.as_os_str().is_empty() {
         return Ok(());
     }
-    std::fs::create_dir_all(path).map_err(|source| StartError::Folder {
+    private::make_folder(path).map_err(|source| StartError::Folder {
         path: path.display().to_string(),
         source,
     })

@@ -30,6 +30,28 @@ pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Why the file system lets this process not write a file, or not make others beside it. `None` when it does, and when something else is wrong.
+pub(crate) fn write_refusal(path: &Path) -> Option<String> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let refusal = |what: &Path, error: io::Error| {
+        let lasts = matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem);
+        lasts.then(|| format!("{}: {error}", what.display()))
+    };
+    let file = fs::OpenOptions::new().append(true).open(path);
+    if let Some(refused) = file.err().and_then(|error| refusal(path, error)) {
+        return Some(refused);
+    }
+    let probe = path.with_extension("probe");
+    match fs::File::create_new(&probe) {
+        Ok(_) => {
+            // Left behind, it does no harm.
+            let _ = fs::remove_file(&probe);
+            None
+        }
+        Err(error) => refusal(&probe, error),
+    }
+}
+
 /// Logs a warning where others than the owner may enter or read `path`. What is missing is fine.
 pub(crate) fn warn_if_shared(path: &Path) {
     if let Some(mode) = shared_mode(path) {
@@ -72,5 +94,14 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         make_file(&file).unwrap();
         assert_eq!(shared_mode(&file), Some(0o640), "what is there stays as it is");
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_written_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(write_refusal(&folder.path().join("mailagent.db")), None);
+        // Nobody makes files there, not even root.
+        let refused = write_refusal(Path::new("/sys/mailagent.db"));
+        assert!(refused.is_some_and(|refused| refused.starts_with("/sys/mailagent.probe: ")));
     }
 }

@@ -44,7 +44,7 @@ async fn ready(State(edge): State<Edge>) -> Response {
     if edge.lifecycle.soft().is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "The service is stopping.\n").into_response();
     }
-    match edge.ops.store.ping().await {
+    match edge.ops.store.check_ready().await {
         Ok(()) => "ok\n".into_response(),
         Err(error) => {
             tracing::warn!(error = error.chain(), "not ready");

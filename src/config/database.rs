@@ -3,6 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use url::Url;
@@ -17,6 +18,14 @@ section! {
         pub url: DatabaseUrl => like("postgres://mailagent@localhost/mailagent"),
         /// Connections that are open at most. SQLite has one writer whatever is said here.
         pub max_connections: u32 => within("1", "10000"),
+        /// The longest that one statement of PostgreSQL may take.
+        pub statement_timeout: Duration => within("100ms", "1h"),
+        /// The longest that a statement of PostgreSQL may wait for a lock.
+        pub lock_timeout: Duration => within("100ms", "1h"),
+        /// The longest that a transaction of PostgreSQL may do nothing.
+        pub idle_in_transaction_timeout: Duration => within("100ms", "1h"),
+        /// How long PostgreSQL keeps a connection whose other end is silent.
+        pub silence_timeout: Duration => within("6s", "1h"),
     }
 }
 

@@ -172,6 +172,13 @@ impl Wakeups {
         });
     }
 
+    /// Tenants whose streams wait.
+    pub(super) fn waiting(&self) -> Vec<String> {
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = tenants.iter().filter(|(_, sender)| sender.receiver_count() > 0);
+        waiting.map(|(tenant, _)| tenant.clone()).collect()
+    }
+
     fn subscribe(&self, tenant: &str) -> watch::Receiver<i64> {
         self.with(tenant, watch::Sender::subscribe)
     }

@@ -408,7 +408,7 @@ impl Store {
             .set(row)
             .filter(this(tenant, login))
             .filter(login::Column::LeaseUntil.lt(lease.now.0))
-            .exec(&self.inner.write)
+            .exec(&self.inner.control)
             .await
             .map_err(store_error)?;
         Ok(result.rows_affected == 1)
@@ -428,7 +428,7 @@ impl Store {
             .set(row)
             .filter(this(tenant, login))
             .filter(login::Column::LeaseHolder.eq(holder))
-            .exec(&self.inner.write)
+            .exec(&self.inner.control)
             .await
             .map_err(store_error)?;
         Ok(())

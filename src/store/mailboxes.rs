@@ -122,7 +122,7 @@ impl Store {
             .to_owned();
         let written = mailbox_lease::Entity::insert_many([row])
             .on_conflict(conflict)
-            .exec_without_returning(&self.inner.write)
+            .exec_without_returning(&self.inner.control)
             .await
             .map_err(store_error)?;
         Ok(written == 1)
@@ -136,7 +136,7 @@ impl Store {
         mailbox_lease::Entity::update_many()
             .col_expr(mailbox_lease::Column::Until, until.0.into())
             .filter(mailbox_lease::Column::Holder.eq(holder))
-            .exec(&self.inner.write)
+            .exec(&self.inner.control)
             .await
             .map_err(store_error)?;
         Ok(())
@@ -153,7 +153,7 @@ impl Store {
             .col_expr(Column::Woken, woken.into())
             .filter(Column::AgentId.eq(agent))
             .filter(Column::Woken.lt(woken))
-            .exec(&self.inner.write)
+            .exec(&self.inner.control)
             .await
             .map_err(store_error)?;
         Ok(())
@@ -171,7 +171,7 @@ impl Store {
             .filter(Column::Holder.eq(holder))
             .filter(Column::Woken.gt(0))
             .into_tuple::<(String, i32)>()
-            .all(&self.inner.write)
+            .all(&self.inner.control)
             .await
             .map_err(store_error)?;
         for (agent, woken) in &mine {
@@ -181,7 +181,7 @@ impl Store {
                 .filter(Column::AgentId.eq(agent))
                 .filter(Column::Holder.eq(holder))
                 .filter(Column::Woken.eq(*woken))
-                .exec(&self.inner.write)
+                .exec(&self.inner.control)
                 .await
                 .map_err(store_error)?;
         }
@@ -195,7 +195,7 @@ impl Store {
     pub async fn release_mailboxes(&self, holder: &str) -> Result<()> {
         mailbox_lease::Entity::delete_many()
             .filter(mailbox_lease::Column::Holder.eq(holder))
-            .exec(&self.inner.write)
+            .exec(&self.inner.control)
             .await
             .map_err(store_error)?;
         Ok(())

@@ -2,11 +2,9 @@
 
 use std::{future::Future, time::Duration};
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait};
 
-use super::{Store, TenantStore, Writer, store_error};
+use super::{Store, TenantStore, Writer, faults::is_transient, pool::bounded, store_error, transaction::Transaction};
 use crate::domain::{Error, Result};
 
 /// How often a transaction is tried in all.
@@ -25,11 +23,19 @@ impl Store {
             sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
+        let (pool, suspect) = (self.inner.write.clone(), self.inner.suspect.clone());
+        let turn = self.inner.turns.take(tenant).await?;
+        let patience = pool.patience();
         // A task of its own brings it to its end: given up while BEGIN is under way, a connection to PostgreSQL would go back to the pool with
         // the transaction open (sqlx 0.9), and hold the locks of whatever is done over it next.
-        let connection = self.inner.write.clone();
-        let beginning = tokio::spawn(async move { connection.begin_with_options(options).await });
-        let transaction = beginning.await.map_err(Error::internal)?.map_err(store_error)?;
+        let beginning = tokio::spawn(async move {
+            match pool.connection().begin_with_options(options).await {
+                Ok(begun) => Ok(Transaction::new(begun, pool.patience(), suspect, turn)),
+                Err(error) => Err(pool.explain(error).await),
+            }
+        });
+        let begun = async { beginning.await.unwrap_or_else(|stopped| Err(DbErr::Custom(stopped.to_string()))) };
+        let transaction = bounded(patience, begun).await.map_err(store_error)?;
         Ok(TenantStore {
             conn: transaction,
             tenant: tenant.into(),
@@ -60,6 +66,7 @@ impl Writer {
     pub async fn commit(self) -> Result<()> {
         self.conn.commit().await.map_err(store_error)?;
         if self.position > 0 {
+            self.store.inner.readiness.written();
             self.store.inner.wakeups.committed(&self.tenant, self.position);
         }
         Ok(())
@@ -118,89 +125,5 @@ where
             return Err(error);
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=10u64 << tries))).await;
-    }
-}
-
-/// Whether the database cannot do its work just now, whatever it is asked: the disk is full or gone, connections are refused, or a
-/// standby answers.
-pub(super) fn is_away(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-        return false;
-    };
-    let Some(code) = cause.as_database_error().and_then(|database| database.code()) else {
-        return false;
-    };
-    match code.parse::<u32>() {
-        // PostgreSQL's codes have five characters; those of SQLite are numbers, with the kind in the lowest byte: IOERR, FULL, CANTOPEN.
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 10 | 13 | 14),
-        // Connection exceptions, insufficient resources, operator intervention, system errors, a transaction that may only read.
-        _ => ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == "25006",
-    }
-}
-
-/// Whether the database may be read and not written, which lasts until somebody mends it: SQLite's READONLY, PERM and AUTH, with their extended
-/// codes. PostgreSQL says so of a standby, which may be over in a moment.
-pub(super) fn is_read_only(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause))
-    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
-    else {
-        return false;
-    };
-    let code = cause.as_database_error().and_then(|database| database.code());
-    let number = code.filter(|code| code.len() < 5).and_then(|code| code.parse::<u32>().ok());
-    number.is_some_and(|number| matches!(number & 0xff, 3 | 8 | 23))
-}
-
-/// Whether the same transaction may succeed when it is tried again.
-pub(super) fn is_transient(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause))
-    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
-    else {
-        return false;
-    };
-    let Some(code) = cause
-        .as_database_error()
-        .and_then(|database| database.code().map(|code| code.into_owned()))
-    else {
-        return matches!(&**cause, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
-    };
-    // PostgreSQL: serialization failure, deadlock, shutdowns. SQLite: BUSY and LOCKED with their extended codes.
-    matches!(
-        code.as_str(),
-        "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "5" | "6" | "261" | "517" | "773" | "262"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use sea_orm::Database;
-
-    use super::*;
-    use crate::{
-        domain::Reason,
-        store::{DatabaseLocation, write_refused},
-    };
-
-    #[tokio::test]
-    async fn a_database_that_may_not_be_written_is_told_apart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mailagent.db");
-        let store = Store::open(&DatabaseLocation::Sqlite(path.clone()), 2).await.unwrap();
-        store.close().await;
-        let database = Database::connect(format!("sqlite:{}?mode=ro", path.display())).await.unwrap();
-        let error = database.execute_unprepared("CREATE TABLE t (x TEXT)").await.unwrap_err();
-        assert!(is_read_only(&error) && !is_away(&error) && !is_transient(&error), "{error:?}");
-        let error = store_error(error);
-        assert_eq!(error.reason, Reason::StoreReadOnly);
-        assert!(
-            error.public.contains("the right to write") && !error.public.contains("Retry"),
-            "{error}"
-        );
-        assert_eq!(write_refused(&path), None);
-        // Nobody makes files there, not even root.
-        let refused = write_refused(std::path::Path::new("/sys/mailagent.db"));
-        assert!(refused.is_some_and(|refused| refused.starts_with("/sys/mailagent.probe: ")));
     }
 }

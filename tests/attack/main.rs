@@ -5,6 +5,7 @@
 
 mod death;
 mod html;
+mod disk;
 mod service;
 
 use service::{Limits, Service};

@@ -28,7 +28,7 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Files and connections that it may have open: soft and hard limit (RLIMIT_NOFILE).
     pub files: Option<(u64, u64)>,
-    /// The longest file that it may write (RLIMIT_FSIZE), so that its disk seems full.
+    /// The longest file that it may write (soft limit of RLIMIT_FSIZE), so that its disk seems full. `prlimit` lifts it while it runs.
     pub file_size: Option<u64>,
     /// Settings, as `MAILAGENT_SECTION__KEY` and value.
     pub settings: Vec<(&'static str, String)>,
@@ -184,7 +184,7 @@ pub fn program(folder: &Path, limits: &Limits) -> Command {
     }
     if let Some(bytes) = limits.file_size {
         // Beyond it the system sends SIGXFSZ, whose default is death; ignored, writes fail with EFBIG.
-        script += &format!("trap '' XFSZ; ulimit -f {}; ", bytes / 1024);
+        script += &format!("trap '' XFSZ; ulimit -Sf {}; ", bytes / 1024);
     }
     script += "exec \"$0\" \"$@\"";
     let mut command = Command::new("bash");

@@ -27,6 +27,10 @@ const KEYS: &[&str] = &[
     "server.tls.client_certificate",
     "database.url",
     "database.max_connections",
+    "database.statement_timeout",
+    "database.lock_timeout",
+    "database.idle_in_transaction_timeout",
+    "database.silence_timeout",
     "blobs.url",
     "blobs.inline_limit",
     "keys.master",
@@ -156,6 +160,14 @@ fn defaults_are_what_was_promised() {
     assert_eq!(server.tls, None);
 
     assert_eq!(config.database.url, DatabaseUrl::Sqlite("./data/mailagent.db".into()));
+    let database = &config.database;
+    let limits = [
+        database.statement_timeout,
+        database.lock_timeout,
+        database.idle_in_transaction_timeout,
+        database.silence_timeout,
+    ];
+    assert_eq!((database.max_connections, limits), (16, [25, 15, 10, 20].map(seconds)));
     assert_eq!(config.blobs.url, BlobsUrl::File("./data/blobs".into()));
     assert_eq!(config.blobs.inline_limit, ByteSize(256 << 10));
 

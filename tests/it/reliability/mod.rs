@@ -10,6 +10,7 @@
 //! | `replicas` | one of two replicas, and the order in which they commit |
 //! | `faults` | the mail server |
 //! | `store` | the database |
+//! | `waits` | somebody who stalls in the database |
 //!
 //! All chance comes from seeds that are printed, so that a failure can be seen again.
 
@@ -21,3 +22,4 @@ mod mailboxes;
 mod replicas;
 mod sample;
 mod store;
+mod waits;

@@ -1,0 +1,60 @@
+//! Commits of other processes to the SQLite file, such as an import beside the running service.
+//!
+//! `PRAGMA data_version` on the one connection that this process writes over changes exactly when another process has committed
+//! (<https://sqlite.org/pragma.html#pragma_data_version>). It is asked once a second for all streams together, and costs a few
+//! microseconds.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use sea_orm::{ColumnTrait, ConnAcquireErr, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+
+use super::{Inner, entity::tenant_position};
+
+/// How soon a commit of another process is noticed.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Wakes waiting streams when another process has committed, until the store is closed or dropped.
+pub(super) fn follow(inner: &Arc<Inner>) {
+    let inner = Arc::downgrade(inner);
+    tokio::spawn(async move {
+        let mut version = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            match look(&inner, version).await {
+                Ok(Some(now)) => version = Some(now),
+                Ok(None) => return,
+                Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) => return,
+                Err(error) => tracing::debug!(%error, "commits of other processes are not noticed now"),
+            }
+        }
+    });
+}
+
+/// The version of the data now; streams are woken when it is another one. `None` when the store is gone.
+async fn look(inner: &Weak<Inner>, before: Option<i64>) -> Result<Option<i64>, DbErr> {
+    let Some(inner) = inner.upgrade() else { return Ok(None) };
+    let waiting = inner.wakeups.waiting();
+    if waiting.is_empty() {
+        // Whatever happens meanwhile shows as another version later.
+        return Ok(Some(before.unwrap_or(-1)));
+    }
+    let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, "PRAGMA data_version");
+    let row = inner.write.query_one_raw(statement).await?;
+    let now: i64 = match row {
+        Some(row) => row.try_get_by_index(0)?,
+        None => -1,
+    };
+    if Some(now) != before {
+        let positions = tenant_position::Entity::find()
+            .filter(tenant_position::Column::TenantId.is_in(waiting))
+            .all(&inner.read)
+            .await?;
+        for position in positions {
+            inner.wakeups.committed(&position.tenant_id, position.last);
+        }
+    }
+    Ok(Some(now))
+}

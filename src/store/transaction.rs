@@ -1,0 +1,104 @@
+//! A transaction that is over when one of its statements has failed, on every engine, and whose commit is then never reported as one.
+//!
+//! PostgreSQL answers COMMIT of a failed transaction with a rollback and no error, and SQLite, having ended a transaction by itself,
+//! runs what follows outside of any. So nothing may follow.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{faults, pool::bounded};
+
+/// An open transaction. Dropped, it is rolled back.
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    patience: Option<Duration>,
+    /// Set while a statement is under way, and for good when one has failed or was given up.
+    unsettled: AtomicBool,
+    /// Told when the connection should not be used again.
+    suspect: Arc<AtomicBool>,
+    /// The tenant's turn, given back with the connection.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Transaction {
+    pub(super) fn new(
+        inner: DatabaseTransaction,
+        patience: Option<Duration>,
+        suspect: Arc<AtomicBool>,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self {
+            inner,
+            patience,
+            unsettled: AtomicBool::new(false),
+            suspect,
+            _turn: turn,
+        }
+    }
+
+    /// Makes it durable.
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        if self.unsettled.load(Ordering::Acquire) {
+            return Err(over());
+        }
+        // Where it fails and the engine has ended the transaction, the driver's rollback fails too, and its connection is given up.
+        bounded(self.patience, self.inner.commit()).await
+    }
+
+    async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        if self.unsettled.swap(true, Ordering::AcqRel) {
+            return Err(over());
+        }
+        match bounded(self.patience, statement).await {
+            Ok(value) => {
+                self.unsettled.store(false, Ordering::Release);
+                Ok(value)
+            }
+            Err(error) => {
+                if faults::ends_transaction(&error) {
+                    self.suspect.store(true, Ordering::Release);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+fn over() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(
+        "an earlier statement of the transaction failed or was given up".to_owned(),
+    ))
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(self.inner.query_all_raw(statement)).await
+    }
+}
