@@ -120,7 +120,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Demo(args) => demo::run(args).await,
-            Command::Token(args) => token::run(&args),
+            Command::Token(args) => token::run(&args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Archive(command) => archive::run(command).await,

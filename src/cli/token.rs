@@ -45,8 +45,9 @@ fn parse_scope(text: &str) -> Result<ScopeChoice, String> {
     })
 }
 
-pub(super) fn run(args: &TokenArgs) -> CommandResult {
+pub(super) async fn run(args: &TokenArgs) -> CommandResult {
     let config = args.settings.load(&[])?;
+    app::prepare_keys(&config).await?;
     let mut scopes = Vec::new();
     for choice in &args.scope {
         match choice {
