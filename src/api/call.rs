@@ -63,6 +63,8 @@ pub(super) fn fail(error: &Error, request_id: &str) -> Status {
     match error.kind {
         // Logged where the issuer was asked, once for all callers.
         _ if error.reason == Reason::IssuerUnavailable => {}
+        // Every open stream ends so at a stop.
+        _ if error.reason == Reason::ShuttingDown => tracing::debug!(request_id, "a call ended with the service"),
         Kind::Internal => tracing::error!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
         Kind::Unavailable { .. } => tracing::warn!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
         Kind::Invalid
