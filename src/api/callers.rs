@@ -34,10 +34,15 @@ impl Callers {
     /// [`Kind::Unauthenticated`], and [`Kind::Unavailable`] when the keys of the issuer of tokens cannot be had. No text has any part of the
     /// token.
     pub(super) async fn identify(&self, headers: &HeaderMap, connection: &Extensions, now: Timestamp) -> Result<Arc<Caller>> {
-        let Some(value) = headers.get(header::AUTHORIZATION) else {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
             let service = self.services.by_certificate(connection, now);
             return service.unwrap_or_else(|| Err(token_invalid("there is no token. Send one as `authorization: Bearer TOKEN`")));
         };
+        // Somebody in between may have looked at another one than we would.
+        if values.next().is_some() {
+            return Err(token_invalid("there are several headers `authorization`. Send one"));
+        }
         let token = value.to_str().ok().and_then(bearer);
         let token = token.ok_or_else(|| token_invalid("the header `authorization` is not of the form `Bearer TOKEN`"))?;
         match self.tokens.verify(token, now).await {

@@ -22,7 +22,9 @@ use super::{
     call::{Call, fail},
     callers::Callers,
     http::unimplemented,
+    malformed,
     request_id::RequestId,
+    strangers,
     streams::{Measure, Permit, StreamBody, Streams, code_of},
 };
 use crate::{
@@ -59,7 +61,7 @@ impl Guard {
             return Ok(None);
         };
         let (callers, now) = (&self.0.callers, self.0.ops.now());
-        let caller = callers.identify(headers, connection, now).await?;
+        let caller = strangers::identified(connection, callers.identify(headers, connection, now)).await?;
         caller.need_any(scopes)?;
         Ok(Some(caller))
     }
@@ -92,7 +94,7 @@ impl Guard {
             tokio::time::timeout(limit, answer).await.map_err(|_| timed_out(limit))?
         };
         let response = answer.map_err(|panic| Error::internal(format!("panic: {}", panic_text(&*panic))))?;
-        Ok((response, permit))
+        Ok((malformed::mend(response, id), permit))
     }
 }
 

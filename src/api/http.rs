@@ -3,13 +3,17 @@
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{StatusCode, header};
 use tonic::Status;
 
-use super::{Edge, callback, notifications};
+use super::{
+    Edge, callback, notifications,
+    strangers::{self, Strangers},
+};
 use crate::ops::{login::CALLBACK, push::NOTIFICATIONS};
 
 const FRONT: &str = concat!(
@@ -20,8 +24,8 @@ const FRONT: &str = concat!(
 );
 
 /// The plain pages.
-pub(super) fn routes(edge: &Edge) -> Router {
-    Router::new()
+pub(super) fn routes(edge: &Edge, strangers: Strangers) -> Router {
+    let routes = Router::new()
         .route("/", get(|| async { FRONT }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(edge.clone()))
@@ -30,14 +34,18 @@ pub(super) fn routes(edge: &Edge) -> Router {
             get(callback::ask)
                 .post(callback::answer)
                 .layer(DefaultBodyLimit::max(callback::MAX_ANSWER))
+                .layer(middleware::from_fn_with_state(strangers.clone(), strangers::page))
                 .with_state(edge.clone()),
-        )
-        .route(
-            NOTIFICATIONS,
-            post(notifications::notifications)
-                .layer(DefaultBodyLimit::max(notifications::MAX_CALL))
-                .with_state(edge.clone()),
-        )
+        );
+    // Where nobody was asked to call, nobody is listened to.
+    if edge.ops.wakers.url.is_none() {
+        return routes;
+    }
+    let notifications = post(notifications::notifications)
+        .layer(DefaultBodyLimit::max(strangers::MAX_NOTIFICATION))
+        .layer(middleware::from_fn_with_state(strangers, strangers::page))
+        .with_state(edge.clone());
+    routes.route(NOTIFICATIONS, notifications)
 }
 
 async fn ready(State(edge): State<Edge>) -> Response {

@@ -3,8 +3,9 @@
 //! Nothing is decided here but who may call what: services decode a request, call one operation of [`crate::ops`] and encode what it
 //! gives. What is wrong with a call becomes a status in `status.rs` alone.
 //!
-//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, then `guard.rs` with who calls (`callers.rs`,
+//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, the caller's deadline (`deadline.rs`), then `guard.rs` with who calls (`callers.rs`,
 //! `certificate.rs`), the caller's rights (`auth.rs`), limits, the span and the measures, then its service. A path without a row in the table of `auth.rs` reaches none.
+//! Before all that comes what anybody may do: `listener` limits connections, `strangers.rs` what is sent over them by people whom nobody knows.
 
 mod agent_service;
 mod archive_service;
@@ -14,10 +15,14 @@ mod callback;
 mod callers;
 mod certificate;
 mod convert;
+mod deadline;
 mod directory_service;
 mod follow;
 mod guard;
 mod http;
+mod kept;
+mod listener;
+mod malformed;
 mod mask;
 mod notifications;
 mod page;
@@ -25,6 +30,7 @@ mod request_id;
 mod running;
 mod settings_service;
 mod status;
+mod strangers;
 mod streams;
 mod sweep_service;
 #[cfg(test)]
@@ -34,21 +40,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    codec::CompressionEncoding,
-    service::Routes,
-    transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming},
-};
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::ServingStatus;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-pub use self::callers::Callers;
-use crate::{
-    config::{self, ClientCertificate},
-    lifecycle::Lifecycle,
-    ops::Ops,
-};
+pub use self::{callers::Callers, listener::raise_file_limit};
+use self::{listener::Listener, strangers::Strangers};
+use crate::{config, lifecycle::Lifecycle, ops::Ops};
 
 /// Messages and services of the protobuf package `mailagent.v1`, for the server.
 pub mod v1 {
@@ -58,12 +57,6 @@ pub mod v1 {
 /// The descriptors of `mailagent.v1` and of all that it imports: an encoded `google.protobuf.FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
 
-/// How long a peer may take to agree on TLS.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// How long a browser may remember what it may send.
 const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 3600);
 
@@ -92,9 +85,9 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The certificate or its key makes no sense, or the port fails.
-    #[error("the port for callers cannot be served")]
-    Transport(#[from] tonic::transport::Error),
+    /// The certificate, its key or the authorities of callers are invalid.
+    #[error("the certificate of the port cannot be used")]
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The descriptors make no sense.
     #[error("the services cannot be described")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -112,23 +105,9 @@ pub async fn serve(edge: Edge, listener: TcpListener) -> Result<(), ServeError> 
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     let draining = CancellationToken::new();
-    let app = {
-        let mut grpc = grpc_routes(&edge)?;
-        grpc = grpc.add_service(health_service);
-        app(&edge, grpc, draining.clone())
-    };
-    // A caller with too many streams is told so, rather than kept waiting by its connection.
-    let per_connection = u32::try_from(edge.server.max_streams_per_caller).unwrap_or(u32::MAX);
-    let mut server = Server::builder()
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(per_connection.saturating_add(200));
-    if let Some(tls) = &edge.server.tls {
-        server = server.tls_config(tls_config(tls).await?)?;
-    }
+    let grpc = grpc_routes(&edge)?.add_service(health_service.max_decoding_message_size(strangers::MAX_PUBLIC_MESSAGE));
+    let app = app(&edge, grpc, draining.clone());
+    let port = Listener::new(&edge.server, app, draining.clone()).await?;
     let (soft, hard) = (edge.lifecycle.soft().clone(), edge.lifecycle.hard().clone());
     let stop = async move {
         soft.cancelled().await;
@@ -137,10 +116,8 @@ pub async fn serve(edge: Edge, listener: TcpListener) -> Result<(), ServeError> 
         }
         draining.cancel();
     };
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let serving = server.add_routes(Routes::from(app)).serve_with_incoming_shutdown(incoming, stop);
     tokio::select! {
-        result = serving => Ok(result?),
+        ((), ()) = async { tokio::join!(stop, port.serve(listener)) } => Ok(()),
         // A peer that went away without a word, or does not read, would hold the server for ever.
         () = hard.cancelled() => Ok(()),
     }
@@ -187,8 +164,12 @@ fn grpc_routes(edge: &Edge) -> Result<Routes, ServeError> {
             settings_service_server,
             settings_service::Settings(ops.clone())
         ))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(strangers::MAX_PUBLIC_MESSAGE))
+        .add_service(
+            reflection()
+                .build_v1alpha()?
+                .max_decoding_message_size(strangers::MAX_PUBLIC_MESSAGE),
+        ))
 }
 
 /// Everything on the port. `draining` is cancelled when the health service has told of a stop.
@@ -196,6 +177,7 @@ fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
     use ::http::{HeaderName, Method};
 
     let guard = guard::Guard::new(edge, draining);
+    let strangers = Strangers::new(&edge.server);
     let origins = edge.server.cors_allowed_origins.clone();
     let allowed = move |origin: &::http::HeaderValue, _: &::http::request::Parts| origin.to_str().is_ok_and(|origin| origins.allow(origin));
     let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"].map(HeaderName::from_static);
@@ -208,27 +190,11 @@ fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
         .max_age(CORS_MAX_AGE);
     grpc.into_axum_router()
         .layer(axum::middleware::from_fn_with_state(guard, guard::guard))
+        .layer(axum::middleware::from_fn_with_state(strangers.clone(), strangers::calls))
+        .layer(axum::middleware::from_fn(deadline::layer))
         .layer(GrpcWebLayer::new())
-        .merge(http::routes(edge))
+        .merge(http::routes(edge, strangers))
         .fallback(http::not_found)
         .layer(cors)
         .layer(axum::middleware::from_fn_with_state(edge.ops.ids.clone(), request_id::layer))
-}
-
-async fn tls_config(tls: &config::Tls) -> Result<ServerTlsConfig, ServeError> {
-    let read = async |path: &PathBuf| {
-        let bytes = tokio::fs::read(path).await;
-        bytes.map_err(|source| ServeError::CertificateFile {
-            path: path.clone(),
-            source,
-        })
-    };
-    let identity = Identity::from_pem(read(&tls.certificate_file).await?, read(&tls.key_file).await?);
-    let config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
-    let Some(authorities) = &tls.client_ca_file else {
-        return Ok(config);
-    };
-    Ok(config
-        .client_ca_root(Certificate::from_pem(read(authorities).await?))
-        .client_auth_optional(tls.client_certificate == ClientCertificate::Optional))
 }

@@ -14,8 +14,6 @@ use crate::{domain::Kind, ops::push};
 
 /// Longest validation token, in bytes.
 const MAX_TOKEN: usize = 4 * 1024;
-/// Longest call, in bytes.
-pub(super) const MAX_CALL: usize = 1 << 20;
 
 /// Answers a validation, or takes notifications: soon, as slow receivers are dropped.
 pub(super) async fn notifications(State(edge): State<Edge>, RawQuery(query): RawQuery, body: Bytes) -> Response {

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::{CommandResult, Settings};
 use crate::{
+    api,
     app::{self, Surroundings},
     config::Flag,
     lifecycle::shutdown_signals,
@@ -40,6 +41,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         return Ok(ExitCode::SUCCESS);
     }
     let telemetry = telemetry::init(&config.telemetry)?;
+    let files = api::raise_file_limit();
     let mut signals = shutdown_signals()?;
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
@@ -51,7 +53,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         ..Surroundings::default()
     };
     let running = app::start_in(config, listener, surroundings).await?;
-    tracing::info!(address = %running.address, version = env!("CARGO_PKG_VERSION"), "ready");
+    tracing::info!(address = %running.address, files, version = env!("CARGO_PKG_VERSION"), "ready");
     let stopped = running.run(&mut signals).await;
     Ok(ExitCode::from(stopped.exit_code()))
 }

@@ -25,6 +25,18 @@ section! {
         pub max_message_size: ByteSize => within("64KiB", "1GiB"),
         /// Streams that one caller may have open.
         pub max_streams_per_caller: usize => within("1", "1000000"),
+        /// Connections that may be open. Without it, what the limit of open files leaves, at most 10,000.
+        pub max_connections: Option<usize> => within("16", "1000000"), like("3000"),
+        /// Connections from one address.
+        pub max_connections_per_address: usize => within("1", "1000000"),
+        /// How long a connection may be silent before a call over it has shown who calls.
+        pub anonymous_timeout: Duration => within("100ms", "1h"),
+        /// How long a connection may have no call afterwards.
+        pub idle_timeout: Duration => within("1s", "30d"),
+        /// How long the request of a call may take to arrive.
+        pub request_timeout: Duration => within("100ms", "1h"),
+        /// What requests of callers who are not known may hold in memory, all together.
+        pub max_anonymous_bytes: ByteSize => within("4MiB", "1GiB"),
         /// The certificate of the port; without it the port speaks plain text.
         pub tls: Option<Tls>,
     }

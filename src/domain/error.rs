@@ -125,6 +125,8 @@ reasons! {
     LoginRefused = "LOGIN_REFUSED",
     LoginProviderUnavailable = "LOGIN_PROVIDER_UNAVAILABLE",
     DirectoryTaken = "DIRECTORY_TAKEN",
+    AnonymousLimitReached = "ANONYMOUS_LIMIT_REACHED",
+    RequestMalformed = "REQUEST_MALFORMED",
     LoginAccountNotOwned = "LOGIN_ACCOUNT_NOT_OWNED",
     StoreReadOnly = "STORE_READ_ONLY",
 }

@@ -21,6 +21,12 @@ const KEYS: &[&str] = &[
     "server.shutdown_grace",
     "server.max_message_size",
     "server.max_streams_per_caller",
+    "server.max_connections",
+    "server.max_connections_per_address",
+    "server.anonymous_timeout",
+    "server.idle_timeout",
+    "server.request_timeout",
+    "server.max_anonymous_bytes",
     "server.tls.certificate_file",
     "server.tls.key_file",
     "server.tls.client_ca_file",
@@ -157,6 +163,12 @@ fn defaults_are_what_was_promised() {
     assert_eq!(server.cors_allowed_origins, loopback);
     assert_eq!((server.call_timeout, server.shutdown_grace), (seconds(30), seconds(10)));
     assert_eq!((server.max_message_size, server.max_streams_per_caller), (ByteSize(8 << 20), 100));
+    assert_eq!((server.max_connections, server.max_connections_per_address), (None, 1000));
+    assert_eq!((server.anonymous_timeout, server.request_timeout), (seconds(30), seconds(30)));
+    assert_eq!(
+        (server.idle_timeout, server.max_anonymous_bytes),
+        (seconds(900), ByteSize(32 << 20))
+    );
     assert_eq!(server.tls, None);
 
     assert_eq!(config.database.url, DatabaseUrl::Sqlite("./data/mailagent.db".into()));

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `calls` | what the calls of the services do |
 //! | `edge` | the port: its stop, TLS, limits, browsers, plain HTTP, reflection |
+//! | `strangers` | limits for callers whom nobody knows yet, broken requests |
 
 mod calls;
 mod edge;
+mod strangers;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,0 +1,370 @@
+//! Who is connected: how many there may be, who makes room for others, and how long a connection may rest.
+//!
+//! A connection is a stranger's until a call over it has shown who calls. Strangers are few, whatever happens: a further one takes the place of
+//! another, of the address that has most of them, so that nobody keeps others out.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Extensions;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PeerLimits {
+    /// In all.
+    pub(super) total: usize,
+    /// From one address, or one network of 64 bits over IPv6. Those of this machine do not count.
+    pub(super) per_address: usize,
+    /// Over which nobody is known yet.
+    pub(super) strangers: usize,
+}
+
+/// How long a connection may rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    /// Before anybody is known on it.
+    pub(super) stranger: Duration,
+    /// Afterwards.
+    pub(super) known: Duration,
+    /// The longest that a stranger may always have some call of limited duration open.
+    pub(super) busy: Duration,
+}
+
+/// All that are connected. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Peers(Arc<Shared>);
+
+struct Shared {
+    limits: PeerLimits,
+    // Held for a walk through it.
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    /// The oldest first.
+    open: BTreeMap<u64, Arc<Peer>>,
+}
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub(in crate::api) struct Peer {
+    address: IpAddr,
+    known: AtomicBool,
+    given_up: CancellationToken,
+    // Held for a few instructions.
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug)]
+struct Calls {
+    open: usize,
+    /// When the last one ended.
+    rest_since: Instant,
+    /// Calls of limited duration, and since when there is always one.
+    limited: usize,
+    busy_since: Instant,
+}
+
+/// A place among those that are connected, until it is dropped.
+pub(super) struct Place {
+    peers: Peers,
+    number: u64,
+    pub(super) peer: Arc<Peer>,
+}
+
+/// A call under way, until it is dropped.
+#[derive(Debug)]
+pub(in crate::api) struct OpenCall {
+    peer: Arc<Peer>,
+    duration: CallDuration,
+}
+
+/// How long a call of a stranger may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api) enum CallDuration {
+    /// As long as it likes, such as a watch over the service's health.
+    Free,
+    /// Some time.
+    Limited,
+}
+
+impl Peers {
+    pub(super) fn new(limits: PeerLimits) -> Self {
+        Self(Arc::new(Shared {
+            limits,
+            table: Mutex::default(),
+        }))
+    }
+
+    /// A place for a connection from this address. For want of one, a stranger's is given up. `None` when there is none to be had.
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Place> {
+        let limits = self.0.limits;
+        let address = network(address);
+        let mut table = self.table();
+        if !address.is_loopback() && table.open.values().filter(|peer| peer.address == address).count() >= limits.per_address {
+            table.give_up(|peer| peer.address == address)?;
+        }
+        let strangers = table.open.values().filter(|peer| peer.is_stranger()).count();
+        if strangers >= limits.strangers || table.open.len() >= limits.total {
+            table.give_up(|_| true)?;
+        }
+        let number = table.next;
+        table.next += 1;
+        let peer = Arc::new(Peer::new(address));
+        table.open.insert(number, peer.clone());
+        Some(Place {
+            peers: self.clone(),
+            number,
+            peer,
+        })
+    }
+
+    /// Ends the connection of a stranger, because the system has no room left.
+    pub(super) fn make_room(&self) {
+        let _ = self.table().give_up(|_| true);
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Ends the connection of a stranger: of the address that has most, one without a call before one with, the oldest first.
+    fn give_up(&mut self, among: impl Fn(&Peer) -> bool) -> Option<()> {
+        let strangers = || self.open.iter().filter(|(_, peer)| peer.is_stranger() && among(peer));
+        let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
+        for (_, peer) in strangers() {
+            *by_address.entry(peer.address).or_default() += 1;
+        }
+        let (fullest, _) = by_address.into_iter().max_by_key(|(_, count)| *count)?;
+        let of_fullest = strangers().filter(|(_, peer)| peer.address == fullest);
+        let number = *of_fullest.min_by_key(|(number, peer)| (peer.calls().open > 0, **number))?.0;
+        self.open.remove(&number)?.given_up.cancel();
+        Some(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.peers.table().open.remove(&self.number);
+    }
+}
+
+impl Peer {
+    fn new(address: IpAddr) -> Self {
+        let now = Instant::now();
+        Self {
+            address,
+            known: AtomicBool::new(false),
+            given_up: CancellationToken::new(),
+            calls: Mutex::new(Calls {
+                open: 0,
+                rest_since: now,
+                limited: 0,
+                busy_since: now,
+            }),
+        }
+    }
+
+    /// Whose connection a request came over. `None` in a request that came over none.
+    pub(in crate::api) fn of(request: &Extensions) -> Option<&Arc<Self>> {
+        request.get()
+    }
+
+    /// Where it is: of an IPv6 address the first 64 bits, which one subscriber has all of.
+    pub(in crate::api) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Somebody has shown who they are.
+    pub(in crate::api) fn becomes_known(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stranger(&self) -> bool {
+        !self.known.load(Ordering::Relaxed)
+    }
+
+    /// Counts a call until the returned value is dropped.
+    pub(in crate::api) fn begin(self: &Arc<Self>, duration: CallDuration) -> OpenCall {
+        let mut calls = self.calls();
+        calls.open += 1;
+        if duration == CallDuration::Limited {
+            if calls.limited == 0 {
+                calls.busy_since = Instant::now();
+            }
+            calls.limited += 1;
+        }
+        OpenCall {
+            peer: self.clone(),
+            duration,
+        }
+    }
+
+    /// Waits until the connection is to make room for another one. Cancel safe.
+    pub(super) async fn given_up(&self) {
+        self.given_up.cancelled().await;
+    }
+
+    /// Waits until the connection has rested for too long, or a stranger keeps it busy for too long. Cancel safe.
+    pub(super) async fn expired(&self, rest: &Rest) {
+        // What is due moves with every call. It is looked at now and then, which costs less than to be told each time.
+        let pause = rest.stranger.min(rest.known) / 4;
+        loop {
+            let now = Instant::now();
+            let due = self.due(rest);
+            if due.is_some_and(|due| due <= now) {
+                return;
+            }
+            let look = now + pause;
+            tokio::time::sleep_until(due.map_or(look, |due| due.min(look))).await;
+        }
+    }
+
+    fn due(&self, rest: &Rest) -> Option<Instant> {
+        let calls = self.calls();
+        let stranger = self.is_stranger();
+        if calls.open == 0 {
+            return Some(calls.rest_since + if stranger { rest.stranger } else { rest.known });
+        }
+        (stranger && calls.limited > 0).then(|| calls.busy_since + rest.busy)
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let mut calls = self.peer.calls();
+        calls.open -= 1;
+        if calls.open == 0 {
+            calls.rest_since = Instant::now();
+        }
+        if self.duration == CallDuration::Limited {
+            calls.limited -= 1;
+        }
+    }
+}
+
+/// What counts as one address: a whole address over IPv4, a network of 64 bits over IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_loopback() => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: PeerLimits = PeerLimits {
+        total: 6,
+        per_address: 3,
+        strangers: 4,
+    };
+    const REST: Rest = Rest {
+        stranger: Duration::from_secs(30),
+        known: Duration::from_secs(900),
+        busy: Duration::from_secs(300),
+    };
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn given_up(place: &Place) -> bool {
+        place.peer.given_up.is_cancelled()
+    }
+
+    #[tokio::test]
+    async fn strangers_of_the_fullest_address_make_room() {
+        let peers = Peers::new(LIMITS);
+        let lonely = peers.admit(address(1)).unwrap();
+        let busy = peers.admit(address(2)).unwrap();
+        let _call = busy.peer.begin(CallDuration::Free);
+        let silent = peers.admit(address(2)).unwrap();
+        let known = peers.admit(address(2)).unwrap();
+        known.peer.becomes_known();
+        let _new = [peers.admit(address(3)).unwrap(), peers.admit(address(4)).unwrap()];
+        assert_eq!([&lonely, &busy, &silent, &known].map(given_up), [false, false, true, false]);
+    }
+
+    #[tokio::test]
+    async fn known_callers_are_never_given_up() {
+        let peers = Peers::new(LIMITS);
+        let known: Vec<Place> = (0..6)
+            .map(|last| peers.admit(address(last)).unwrap())
+            .inspect(|place| place.peer.becomes_known())
+            .collect();
+        assert!(peers.admit(address(7)).is_none(), "there is no room");
+        peers.make_room();
+        assert!(!known.iter().any(given_up));
+        drop(known);
+        assert!(peers.admit(address(7)).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_address_has_a_share_and_this_machine_has_all() {
+        let peers = Peers::new(LIMITS);
+        let places: Vec<Place> = (0..3)
+            .map(|_| peers.admit(address(1)).unwrap())
+            .inspect(|place| place.peer.becomes_known())
+            .collect();
+        assert!(peers.admit(address(1)).is_none());
+        drop(places);
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let places: Vec<Place> = (0..6)
+            .map(|_| peers.admit(local).unwrap())
+            .inspect(|place| place.peer.becomes_known())
+            .collect();
+        assert_eq!(places.len(), 6);
+    }
+
+    #[test]
+    fn a_subscriber_has_one_address() {
+        let check = |text: &str, expected: &str| assert_eq!(network(text.parse().unwrap()).to_string(), expected);
+        check("192.0.2.1", "192.0.2.1");
+        check("::ffff:192.0.2.1", "192.0.2.1");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
+        check("::1", "::1");
+    }
+
+    #[tokio::test]
+    async fn connections_end_when_they_rest_too_long() {
+        let peers = Peers::new(LIMITS);
+        let place = peers.admit(address(1)).unwrap();
+        let peer = &place.peer;
+        let soon = Rest {
+            stranger: Duration::from_millis(20),
+            ..REST
+        };
+        peer.expired(&soon).await;
+
+        let watch = peer.begin(CallDuration::Free);
+        assert_eq!(peer.due(&REST), None, "a watch may be silent for ever");
+        let limited = peer.begin(CallDuration::Limited);
+        let busy_since = peer.calls().busy_since;
+        drop(peer.begin(CallDuration::Limited));
+        assert_eq!(peer.due(&REST), Some(busy_since + REST.busy));
+        drop((watch, limited));
+        let rest_since = peer.calls().rest_since;
+        assert_eq!(peer.due(&REST), Some(rest_since + REST.stranger));
+        peer.becomes_known();
+        assert_eq!(peer.due(&REST), Some(rest_since + REST.known));
+    }
+}

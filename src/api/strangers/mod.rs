@@ -1,0 +1,277 @@
+//! What people may send before anybody knows who they are, and how long anybody may take to send a request.
+//!
+//! Public methods and pages take small requests only, and what all strangers together make the service hold is one budget, of which each
+//! address may use a quarter. Known callers have nothing to do with it: they are served while the budget is used up.
+
+mod body;
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::future::poll_immediate;
+use http::{Extensions, HeaderMap, StatusCode};
+
+use self::body::{Rule, limited};
+use super::{
+    auth::{self, Access, Method},
+    call::fail,
+    kept::Kept,
+    listener::{CallDuration, Peer},
+    request_id::RequestId,
+};
+use crate::{
+    config,
+    domain::{Caller, Error, Kind, Reason, Result},
+};
+
+/// Longest message that a public method accepts, in bytes.
+pub(super) const MAX_PUBLIC_MESSAGE: usize = 16 * 1024;
+/// Most bytes of all requests on one reflection stream.
+const MAX_REFLECTION: usize = 256 * 1024;
+/// What a reflection stream counts: the answers that wait for a peer who does not read them.
+const REFLECTION_COST: usize = 512 * 1024;
+/// What any request counts beside its header and body: its task.
+const REQUEST_COST: usize = 2 * 1024;
+/// Longest call of the page for notifications, in bytes.
+pub(super) const MAX_NOTIFICATION: usize = 1 << 20;
+/// The longest that a body may pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// One address may use this part of the budget.
+const SHARE: usize = 4;
+
+/// The rules for strangers. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Strangers(Arc<Inner>);
+
+struct Inner {
+    budget: usize,
+    request_timeout: Duration,
+    anonymous_timeout: Duration,
+    // Held for a map look-up only.
+    held: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// What is held for a stranger, until it is dropped.
+struct Hold {
+    strangers: Strangers,
+    address: IpAddr,
+    bytes: Mutex<usize>,
+}
+
+/// What a request of somebody counts whose token cannot be judged at once.
+#[derive(Clone)]
+struct Suspended {
+    strangers: Strangers,
+    address: IpAddr,
+    bytes: usize,
+}
+
+impl Strangers {
+    /// By the settings.
+    pub(super) fn new(settings: &config::Server) -> Self {
+        Self(Arc::new(Inner {
+            budget: settings.max_anonymous_bytes.as_usize(),
+            request_timeout: settings.request_timeout,
+            anonymous_timeout: settings.anonymous_timeout,
+            held: Mutex::default(),
+        }))
+    }
+
+    fn hold(&self, address: IpAddr, bytes: usize) -> Result<Hold> {
+        self.take(address, bytes)?;
+        Ok(Hold {
+            strangers: self.clone(),
+            address,
+            bytes: Mutex::new(bytes),
+        })
+    }
+
+    fn take(&self, address: IpAddr, bytes: usize) -> Result<()> {
+        let budget = self.0.budget;
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let total: usize = held.values().sum();
+        let own = held.get(&address).copied().unwrap_or_default();
+        if total + bytes > budget || own + bytes > budget / SHARE {
+            return Err(crowded(&address.to_string()));
+        }
+        held.insert(address, own + bytes);
+        Ok(())
+    }
+
+    fn give_back(&self, address: IpAddr, bytes: usize) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = held.get_mut(&address) {
+            *own = own.saturating_sub(bytes);
+            if *own == 0 {
+                held.remove(&address);
+            }
+        }
+    }
+
+    /// How long the body of a request with one message may take.
+    fn single(&self, size: usize) -> Rule {
+        Rule {
+            timeout: Some(self.0.request_timeout),
+            pause: LONGEST_PAUSE,
+            size,
+        }
+    }
+
+    /// How the body of a call of this method may come, and what it counts.
+    fn of_public(&self, method: &Method) -> (Rule, usize, CallDuration) {
+        if method.name.ends_with("/ServerReflectionInfo") {
+            let rule = Rule {
+                timeout: None,
+                pause: self.0.anonymous_timeout,
+                size: MAX_REFLECTION,
+            };
+            return (rule, REFLECTION_COST, CallDuration::Limited);
+        }
+        // A watch over the health of a service lasts as long as the watcher does; its request does not.
+        let duration = if method.streams {
+            CallDuration::Free
+        } else {
+            CallDuration::Limited
+        };
+        (self.single(MAX_PUBLIC_MESSAGE), REQUEST_COST, duration)
+    }
+}
+
+impl Hold {
+    fn more(&self, bytes: usize) -> Result<()> {
+        self.strangers.take(self.address, bytes)?;
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let bytes = *self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.strangers.give_back(self.address, bytes);
+    }
+}
+
+/// Holds calls of public methods to the budget, and all calls to the time that their requests may take.
+pub(super) async fn calls(State(strangers): State<Strangers>, mut request: Request, next: Next) -> Response {
+    let Some(method) = auth::method(request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map_or_else(|| Arc::from(""), |RequestId(id)| id.clone());
+    let address = address(request.extensions());
+    let bytes = REQUEST_COST + header_bytes(request.headers());
+    match method.access {
+        Access::AnyOf(_) => {
+            request.extensions_mut().insert(Suspended {
+                strangers: strangers.clone(),
+                address,
+                bytes,
+            });
+            let rule = strangers.single(usize::MAX);
+            next.run(limited(request, rule, None, id)).await
+        }
+        Access::Public => {
+            let (rule, cost, duration) = strangers.of_public(method);
+            let hold = match strangers.hold(address, bytes + cost) {
+                Ok(hold) => Arc::new(hold),
+                Err(error) => return fail(&error, &id).into_http(),
+            };
+            let call = Peer::of(request.extensions()).map(|peer| peer.begin(duration));
+            let response = next.run(limited(request, rule, Some(hold.clone()), id)).await;
+            response.map(|body| Body::new(Kept::new(body, (hold, call))))
+        }
+    }
+}
+
+/// Holds calls of the pages that anybody may post to to the budget, and to a time.
+pub(super) async fn page(State(strangers): State<Strangers>, request: Request, next: Next) -> Response {
+    let bytes = REQUEST_COST + header_bytes(request.headers());
+    let Ok(hold) = strangers.hold(address(request.extensions()), bytes) else {
+        // Microsoft Graph calls again.
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let call = Peer::of(request.extensions()).map(|peer| peer.begin(CallDuration::Limited));
+    let rule = strangers.single(MAX_NOTIFICATION);
+    let response = next.run(limited(request, rule, Some(Arc::new(hold)), Arc::from(""))).await;
+    response.map(|body| Body::new(Kept::new(body, call)))
+}
+
+/// Who calls, as `identify` finds out. Where that takes time, since keys have to be fetched first, the request counts as a stranger's for so
+/// long; from then on its connection is a known caller's.
+///
+/// # Errors
+/// Those of `identify`, and [`Kind::Exhausted`] when too many wait.
+pub(super) async fn identified(request: &Extensions, identify: impl Future<Output = Result<Arc<Caller>>>) -> Result<Arc<Caller>> {
+    let mut identify = std::pin::pin!(identify);
+    let caller = match poll_immediate(&mut identify).await {
+        Some(result) => result?,
+        None => {
+            let suspended = request.get::<Suspended>();
+            let _hold = suspended
+                .map(|Suspended { strangers, address, bytes }| strangers.hold(*address, *bytes))
+                .transpose()?;
+            identify.await?
+        }
+    };
+    if let Some(peer) = Peer::of(request) {
+        peer.becomes_known();
+    }
+    Ok(caller)
+}
+
+/// Too much is held for callers that nobody knows.
+pub(super) fn crowded(address: &str) -> Error {
+    let text = "Too many calls without a token are under way. Retry later, or send fewer at a time.";
+    Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text).with("subject", format!("address:{address}"))
+}
+
+fn address(request: &Extensions) -> IpAddr {
+    Peer::of(request).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address())
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ByteSize, Config};
+
+    fn strangers(budget: u64) -> Strangers {
+        Strangers::new(&config::Server {
+            max_anonymous_bytes: ByteSize(budget),
+            ..Config::default().server
+        })
+    }
+
+    #[test]
+    fn an_address_has_a_quarter_of_the_budget() {
+        let all = strangers(1000);
+        let address = |last| IpAddr::from([192, 0, 2, last]);
+        let first = all.hold(address(1), 200).unwrap();
+        first.more(50).unwrap();
+        let error = first.more(1).unwrap_err();
+        assert_eq!((error.kind, error.reason), (Kind::Exhausted, Reason::AnonymousLimitReached));
+        let others: Vec<Hold> = (2..5).map(|last| all.hold(address(last), 250).unwrap()).collect();
+        assert!(all.hold(address(5), 1).is_err(), "all is held");
+        drop(first);
+        drop(all.hold(address(5), 250).unwrap());
+        drop(others);
+        assert!(all.0.held.lock().unwrap().is_empty(), "addresses that hold nothing are forgotten");
+    }
+}
