@@ -6,6 +6,7 @@
 mod death;
 mod html;
 mod disk;
+mod connections;
 mod service;
 
 use service::{Limits, Service};

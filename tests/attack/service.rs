@@ -157,6 +157,22 @@ impl Service {
         }
     }
 
+    /// Asks it to stop, as an operator does (SIGTERM).
+    pub fn begin_stop(&self) {
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(asked.expect("it can be asked").success());
+    }
+
+    /// Waits until it has stopped, and returns what it has logged.
+    pub async fn stopped(mut self) -> String {
+        let began = Instant::now();
+        while self.child.try_wait().expect("it can be asked").is_none() {
+            assert!(began.elapsed() < START, "it does not stop:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.log()
+    }
+
     /// Kills it as a lack of power would, and gives back its folder.
     pub fn kill(mut self) -> tempfile::TempDir {
         self.child.kill().expect("it can be killed");
