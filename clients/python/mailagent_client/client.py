@@ -75,8 +75,8 @@ def connect(address: str, token: Token = "", *, credentials: grpc.ChannelCredent
     """Makes the clients. Nothing is sent before the first call, and a broken connection is made anew by the next.
 
     `address` is `host:port`, `http://host:port` or `https://host:port`; the last uses the system's root certificates. `credentials`
-    replaces them, say by a private root certificate. `token` is the bearer token, or what gives one for each call, also when a
-    watch reconnects. An empty one sends none.
+    replaces them, say by a private root certificate. `token` is the bearer token, or what gives one for each call. Watches call it
+    again when the service refuses the last one, which it does when a token expires, and go on. An empty one sends none.
     """
     url = urlsplit(address if "://" in address else f"//{address}")
     if not url.hostname or url.scheme not in ("", "http", "https"):
@@ -110,8 +110,9 @@ class Clients:
     def watch_matches(self, request: v1.WatchMatchesRequest) -> Iterator[Delivery[v1.Match]]:
         """Follows the matches of messages with cases.
 
-        When the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the last cursor and goes on. Any
-        other error is raised. Every event comes at least once, in order, none is skipped; an event may come again after a break, so
+        When the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the last cursor and goes on; so it
+        does with a fresh token when the last one has expired (UNAUTHENTICATED) and `token` is a function. Any other error is raised,
+        also when the fresh token is refused too. Every event comes at least once, in order, none is skipped; an event may come again after a break, so
         drop repeats by its id, or store the cursor together with what was done about the event. Closing the generator ends the call.
         """
         return self._resume(request, self.sweep.WatchMatches, "match")
@@ -142,11 +143,13 @@ class Clients:
         # The caller's request stays as it is.
         request = type(request).FromString(request.SerializeToString())
         failures = 0
+        renewed = False
         while True:
             call = method(request)
             try:
                 for response in call:
                     failures = 0
+                    renewed = False
                     request.cursor = response.cursor
                     yield Delivery(response.cursor, getattr(response, event) if response.HasField(event) else None)
                 error = None
@@ -154,6 +157,10 @@ class Clients:
                 error = failure
             finally:
                 call.cancel()
+            if error is not None and error.code() is grpc.StatusCode.UNAUTHENTICATED and callable(self.token) and not renewed:
+                renewed = True
+                _log.info("the token was refused, going on with a fresh one: %s", error.details())
+                continue
             failures += 1
             if error is not None and (not _is_passing(error) or failures == self.backoff.give_up_after):
                 raise error

@@ -75,6 +75,23 @@ class WatchTest(unittest.TestCase):
         self.assertIs(error.code(), grpc.StatusCode.OUT_OF_RANGE)
         self.assertEqual(error_info(error).reason, "CURSOR_EXPIRED")
 
+    def test_goes_on_with_a_fresh_token_after_the_last_one_expired(self):
+        tokens = iter(["one", "two", "three"])
+        expired = status(code_pb2.UNAUTHENTICATED, "TOKEN_INVALID")
+        script = [([1], expired), ([2], expired), ([], status(code_pb2.OUT_OF_RANGE, "CURSOR_EXPIRED"))]
+        sweep, deliveries, error = self.follow(script, token=lambda: next(tokens))
+        self.assertEqual(deliveries, [("after-1", "event-1"), ("after-2", "event-2")])
+        self.assertEqual(sweep.asked, [EARLIEST, "after-1", "after-2"])
+        self.assertEqual(sweep.tokens, ["Bearer one", "Bearer two", "Bearer three"])
+        self.assertIs(error.code(), grpc.StatusCode.OUT_OF_RANGE)
+
+    def test_a_fresh_token_that_is_refused_ends_it(self):
+        refused = status(code_pb2.UNAUTHENTICATED, "TOKEN_INVALID")
+        for token, script in [(lambda: "token", [([1], refused), ([], refused)]), ("token", [([1], refused)])]:
+            _, deliveries, error = self.follow(script, token=token)
+            self.assertEqual(deliveries, [("after-1", "event-1")])
+            self.assertIs(error.code(), grpc.StatusCode.UNAUTHENTICATED)
+
     def test_gives_up_after_failures_in_a_row_only(self):
         away = ([], status(code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE"))
         backoff = Backoff(first=0.002, max=0.004, give_up_after=2)

@@ -28,7 +28,10 @@ export * from "./watch.js";
 export interface ClientOptions {
   /** Such as `https://mailagent.example.com`. */
   baseUrl: string;
-  /** The bearer token, or what gives one for each call, also when a watch reconnects. Empty or absent: none is sent. */
+  /**
+   * The bearer token, or what gives one for each call. Watches call it again when the service refuses the last one, which it does when
+   * a token expires, and go on. Empty or absent: none is sent.
+   */
   token?: string | (() => string | Promise<string>);
   /** Replaces the global `fetch`. */
   fetch?: typeof globalThis.fetch;
@@ -58,6 +61,7 @@ export interface Clients {
 
 /** Makes the clients. Nothing is sent before the first call. */
 export function createClients({ baseUrl, token, fetch }: ClientOptions): Clients {
+  const tokens = typeof token === "function" ? "renewed" : "fixed";
   const transport = createGrpcWebTransport({ baseUrl, interceptors: [bearer(token)], ...(fetch && { fetch }) });
   const agents = createClient(AgentService, transport);
   const archive = createClient(ArchiveService, transport);
@@ -74,28 +78,28 @@ export function createClients({ baseUrl, token, fetch }: ClientOptions): Clients
         request.cursor ?? "",
         (cursor, signal) => sweep.watchMatches({ ...request, cursor }, { signal }),
         (response) => response.match,
-        options,
+        { tokens, ...options },
       ),
     watchTokens: (request, options) =>
       watch(
         request.cursor ?? "",
         (cursor, signal) => agents.watchTokens({ ...request, cursor }, { signal }),
         (response) => response.event,
-        options,
+        { tokens, ...options },
       ),
     streamMessages: (request, options) =>
       watch(
         request.cursor ?? "",
         (cursor, signal) => archive.streamMessages({ ...request, cursor }, { signal }),
         (response) => response.message,
-        options,
+        { tokens, ...options },
       ),
     watchChanges: (request, options) =>
       watch(
         request.cursor ?? "",
         (cursor, signal) => directory.watchChanges({ cursor }, { signal }),
         (response) => response.change,
-        options,
+        { tokens, ...options },
       ),
   };
 }

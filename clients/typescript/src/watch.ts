@@ -31,13 +31,16 @@ export interface WatchOptions {
   giveUpAfter?: number;
   /** Silence after which the far end is taken for dead, in milliseconds. A bookmark comes every 15 seconds. Default 60,000. */
   silenceMs?: number;
+  /** Whether each call shows a token that was asked for anew, so that one that was refused is worth another call. `createClients` sets it. */
+  tokens?: "fixed" | "renewed";
   /** Told of each failure that is tried again, for a log. */
   onRetry?: (error: ConnectError, delayMs: number) => void;
 }
 
 /**
  * Follows the stream that `open` starts at a cursor, and starts it again where it broke: when the service stops (UNAVAILABLE), or
- * the connection breaks or is silent. Any other error is thrown.
+ * the connection breaks or is silent, or the token has expired and there is a fresh one. Any other error is thrown, also when the
+ * fresh token is refused too.
  *
  * Every event comes at least once, in order, none is skipped. An event may come again after a break, so drop repeats by its id, or
  * store the cursor together with what was done about the event. Leaving the loop ends the call.
@@ -48,7 +51,8 @@ export async function* watch<Response extends { cursor: string }, Event>(
   event: (response: Response) => Event | undefined,
   options: WatchOptions = {},
 ): AsyncGenerator<Delivery<Event>, void, undefined> {
-  const { signal, firstDelayMs = 500, maxDelayMs = 30_000, giveUpAfter = Infinity, silenceMs = 60_000, onRetry } = options;
+  const { signal, firstDelayMs = 500, maxDelayMs = 30_000, giveUpAfter = Infinity, silenceMs = 60_000, tokens = "fixed", onRetry } = options;
+  let renewed = false;
   for (let failures = 0; !signal?.aborted; ) {
     const call = new AbortController();
     const abort = () => call.abort();
@@ -59,6 +63,7 @@ export async function* watch<Response extends { cursor: string }, Event>(
       for await (const response of open(cursor, call.signal)) {
         clearTimeout(silence);
         failures = 0;
+        renewed = false;
         cursor = response.cursor;
         yield { cursor, event: event(response) };
         silence = setTimeout(abort, silenceMs);
@@ -73,6 +78,11 @@ export async function* watch<Response extends { cursor: string }, Event>(
       abort();
     }
     if (signal?.aborted) return;
+    if (isRefused(error) && tokens === "renewed" && !renewed) {
+      renewed = true;
+      onRetry?.(error, 0);
+      continue;
+    }
     failures += 1;
     if (!isPassing(error) || failures >= giveUpAfter) throw error;
     // Random, so that the clients of a service that restarts do not all come back at once.
@@ -90,6 +100,11 @@ export async function* watch<Response extends { cursor: string }, Event>(
  */
 function isPassing(error: ConnectError): boolean {
   return error.code === Code.Unavailable || (!error.isWireError && (error.code === Code.Unknown || error.code === Code.InvalidArgument));
+}
+
+/** Whether the token was refused. That none could be had has a cause. */
+function isRefused(error: ConnectError): boolean {
+  return error.code === Code.Unauthenticated && (error.isWireError || error.cause === undefined);
 }
 
 /** Waits, or returns early when the signal comes. */

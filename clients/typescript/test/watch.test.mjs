@@ -66,7 +66,7 @@ test("goes on after the last cursor", async (t) => {
   let calls = 0;
   const clients = createClients({ baseUrl, token: async () => `token-${++calls}` });
   const seen = [];
-  const options = { ...quick, silenceMs: 200, onRetry: (error) => retried.push(error.code) };
+  const options = { ...quick, silenceMs: 1_500, onRetry: (error) => retried.push(error.code) };
   await assert.rejects(
     async () => {
       for await (const { cursor, event } of clients.watchMatches({ cursor: EARLIEST }, options)) seen.push([cursor, event?.eventId]);
@@ -94,6 +94,37 @@ test("a token that cannot be had ends it", async (t) => {
   const clients = createClients({ baseUrl, token: () => Promise.reject(new Error("signed out")) });
   await assert.rejects(clients.watchMatches({}, quick).next(), { code: Code.Unauthenticated });
   assert.deepEqual(log.asked, []);
+});
+
+test("goes on with a fresh token after the last one expired", async (t) => {
+  const expired = status(Code.Unauthenticated);
+  const { log, baseUrl } = await serve(t, [
+    [[1], expired],
+    [[2], expired],
+    [[], status(Code.OutOfRange)],
+  ]);
+  let calls = 0;
+  const watch = createClients({ baseUrl, token: () => `token-${++calls}` }).watchMatches({ cursor: EARLIEST }, quick);
+  assert.equal((await watch.next()).value.cursor, "after-1");
+  assert.equal((await watch.next()).value.cursor, "after-2");
+  await assert.rejects(watch.next(), { code: Code.OutOfRange });
+  assert.deepEqual(log.asked, [EARLIEST, "after-1", "after-2"]);
+  assert.deepEqual(log.tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-3"]);
+});
+
+test("a fresh token that is refused ends it, and so does one that is always the same", async (t) => {
+  const refused = status(Code.Unauthenticated);
+  for (const [token, calls] of [
+    [() => "token", 3],
+    ["token", 1],
+  ]) {
+    const script = [[[1], refused], [[], refused], [[], refused]].slice(0, calls);
+    const { log, baseUrl } = await serve(t, script);
+    const watch = createClients({ baseUrl, token }).watchMatches({}, quick);
+    assert.equal((await watch.next()).value.cursor, "after-1");
+    await assert.rejects(watch.next(), { code: Code.Unauthenticated });
+    assert.equal(log.asked.length, Math.min(calls, 2));
+  }
 });
 
 test("gives up after failures in a row only", async (t) => {
