@@ -75,6 +75,7 @@ pub(super) fn fail(error: &Error, request_id: &str) -> Status {
         | Kind::Unauthenticated
         | Kind::Denied
         | Kind::Exhausted
+        | Kind::Busy { .. }
         | Kind::OutOfRange
         | Kind::TimedOut => {}
     }

@@ -16,7 +16,7 @@ pub(super) enum Mask {
 
 impl Mask {
     /// Reads a mask. `known` are all paths of the resource that may stand in one, output-only ones too: naming these changes nothing
-    /// (AIP-203). The violations name every path that is not among them.
+    /// (AIP-203). The violations name every path that is not among them; the first one also lists those that are.
     pub(super) fn new(mask: Option<FieldMask>, known: &[&str]) -> (Self, Vec<Violation>) {
         let Some(FieldMask { paths }) = mask.filter(|mask| !mask.paths.is_empty()) else {
             return (Self::Populated, Vec::new());
@@ -24,9 +24,16 @@ impl Mask {
         if paths.as_slice() == ["*"] {
             return (Self::All, Vec::new());
         }
-        let unknown = paths.iter().filter(|path| !known.contains(&path.as_str())).map(|path| Violation {
-            field: "update_mask".to_owned(),
-            description: format!("has the unknown path {}. Known are: {}.", shown(path), known.join(", ")),
+        let unknown = paths.iter().filter(|path| !known.contains(&path.as_str()));
+        let unknown = unknown.enumerate().map(|(index, path)| {
+            let mut description = format!("has the unknown path {}.", shown(path));
+            if index == 0 {
+                description += &format!(" Known are: {}.", known.join(", "));
+            }
+            Violation {
+                field: "update_mask".to_owned(),
+                description,
+            }
         });
         let unknown = unknown.collect();
         (Self::Paths(paths), unknown)
@@ -195,6 +202,7 @@ mod tests {
             descriptions[0].contains("\"colour\"") && descriptions[0].contains("box.lock"),
             "{descriptions:?}"
         );
+        assert!(descriptions[1..].iter().all(|text| !text.contains("Known are")), "{descriptions:?}");
         assert!(wrong.iter().all(|wrong| wrong.field == "update_mask"));
     }
 }

@@ -129,6 +129,8 @@ fn grpc_routes(edge: &Edge) -> Result<Routes, ServeError> {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What is in the details of a status: without it generic clients show bytes.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let limit = edge.server.max_message_size.as_usize();
     let ops = &edge.ops;

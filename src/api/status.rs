@@ -1,48 +1,66 @@
 //! The one mapping from what went wrong to a gRPC status with `google.rpc` details.
 
-use std::{borrow::Cow, collections::HashMap};
+mod bounds;
+
+use std::collections::HashMap;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use self::bounds::{Bounds, MAX_METADATA, cut};
 use crate::domain::{Error, Kind, Reason};
 
 /// The domain in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "mailagent";
 
-/// The status that a caller gets. What lies beneath an error is not in it; for a fault of ours there is nothing but a fixed text and
-/// the id under which the log has more.
+/// The status that a caller gets, at most [`bounds::MAX_STATUS_BYTES`] in its headers. What lies beneath an error is not in it; for a fault
+/// of ours there is nothing but a fixed text and the id under which the log has more.
 pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
+    bounds::fit(|bounds| build(error, request_id, bounds))
+}
+
+fn build(error: &Error, request_id: &str, bounds: Bounds) -> Status {
     let mut details = ErrorDetails::new();
+    let public = || cut(&error.public, bounds.text);
+    let value = |key| value(error, key).map(|value| cut(value, bounds.value));
     let mut metadata: HashMap<String, String> = error
         .metadata
         .iter()
-        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .take(MAX_METADATA)
+        .map(|(key, value)| ((*key).to_owned(), cut(value, bounds.value).into_owned()))
         .collect();
-    let mut text = Cow::Borrowed(&*error.public);
+    let mut text = public();
     let code = match error.kind {
         Kind::Invalid => {
-            details.set_bad_request(field_violations(error));
+            if !error.violations.is_empty() {
+                metadata.insert("violationCount".to_owned(), error.violations.len().to_string());
+            }
+            details.set_bad_request(field_violations(error, bounds));
             Code::InvalidArgument
         }
         Kind::NotFound => {
-            set_resource(&mut details, error);
+            set_resource(&mut details, error, bounds);
             Code::NotFound
         }
         Kind::Exists => {
-            set_resource(&mut details, error);
+            set_resource(&mut details, error, bounds);
             Code::AlreadyExists
         }
         Kind::Precondition => {
-            let subject = value(error, "field").or_else(|| value(error, "resource")).unwrap_or_default();
-            details.add_precondition_failure_violation(error.reason.as_str(), subject, &*error.public);
+            let subject = value("field").or_else(|| value("resource")).unwrap_or_default();
+            details.add_precondition_failure_violation(error.reason.as_str(), subject, public());
             Code::FailedPrecondition
         }
         Kind::Stale => Code::Aborted,
         Kind::Unauthenticated => Code::Unauthenticated,
         Kind::Denied => Code::PermissionDenied,
         Kind::Exhausted => {
-            details.add_quota_failure_violation(value(error, "subject").unwrap_or_default(), &*error.public);
+            details.add_quota_failure_violation(value("subject").unwrap_or_default(), public());
+            Code::ResourceExhausted
+        }
+        Kind::Busy { retry_after } => {
+            details.add_quota_failure_violation(value("subject").unwrap_or_default(), public());
+            details.set_retry_info(Some(retry_after));
             Code::ResourceExhausted
         }
         Kind::OutOfRange => Code::OutOfRange,
@@ -85,37 +103,51 @@ pub(super) fn code_name(code: Code) -> &'static str {
     }
 }
 
-fn value(error: &Error, wanted: &str) -> Option<String> {
-    error
-        .metadata
-        .iter()
-        .find(|(key, _)| *key == wanted)
-        .map(|(_, value)| value.clone())
+fn value<'a>(error: &'a Error, wanted: &str) -> Option<&'a str> {
+    let found = error.metadata.iter().find(|(key, _)| *key == wanted);
+    found.map(|(_, value)| value.as_str())
 }
 
-/// Every wrong field. Errors about a position name the field that it came in by their reason.
-fn field_violations(error: &Error) -> Vec<FieldViolation> {
-    let listed = error
-        .violations
-        .iter()
-        .map(|wrong| FieldViolation::new(&wrong.field, &wrong.description));
+/// The wrong fields, of which the last one says how many there are beyond those that are named. Errors about a position name the field
+/// that it came in by their reason.
+fn field_violations(error: &Error, bounds: Bounds) -> Vec<FieldViolation> {
+    let violation = |field: &str, description: &str| FieldViolation::new(cut(field, bounds.value), cut(description, bounds.description));
     let field = match error.reason {
         Reason::CursorInvalid => "cursor",
         Reason::PageTokenInvalid => "page_token",
-        _ => return listed.collect(),
+        _ => {
+            let all = &error.violations;
+            let named = if all.len() > bounds.violations {
+                bounds.violations - 1
+            } else {
+                all.len()
+            };
+            let mut listed: Vec<_> = all[..named]
+                .iter()
+                .map(|wrong| violation(&wrong.field, &wrong.description))
+                .collect();
+            if named < all.len() {
+                let rest = all.len() - named;
+                listed.push(FieldViolation::new(
+                    "",
+                    format!("{rest} more violations are not listed. Mend these first."),
+                ));
+            }
+            return listed;
+        }
     };
     let description = error.public.strip_prefix(field).and_then(|rest| rest.strip_prefix(": "));
-    vec![FieldViolation::new(field, description.unwrap_or(&error.public))]
+    vec![violation(field, description.unwrap_or(&error.public))]
 }
 
 /// Names the resource that is missing or in the way.
-fn set_resource(details: &mut ErrorDetails, error: &Error) {
+fn set_resource(details: &mut ErrorDetails, error: &Error, bounds: Bounds) {
     let (kind, name) = match (value(error, "resource"), value(error, "requestId")) {
-        (Some(name), _) => (resource_type(&name), name),
+        (Some(name), _) => (resource_type(name), name),
         (None, Some(id)) => ("request", id),
         (None, None) => return,
     };
-    details.set_resource_info(kind, name, "", &*error.public);
+    details.set_resource_info(kind, cut(name, bounds.value), "", cut(&error.public, bounds.text));
 }
 
 /// The message of a resource, by its name.
@@ -243,6 +275,7 @@ mod tests {
             }
             Reason::AnonymousLimitReached => crate::api::strangers::crowded("192.0.2.1"),
             Reason::RequestMalformed => crate::api::malformed::malformed("buffer underflow"),
+            Reason::TooManyCalls => crate::domain::Error::too_many_calls(100, "tenant:acme user:anna"),
             Reason::LoginAccountNotOwned => error(Kind::Precondition, "support@example.com is not an address of users/anna.")
                 .with("resource", "agents/1")
                 .with("account", "support@example.com")

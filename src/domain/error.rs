@@ -51,6 +51,11 @@ pub enum Kind {
     Denied,
     /// A limit is reached.
     Exhausted,
+    /// A limit of what one caller may have under way is reached: retry this call.
+    Busy {
+        /// How long to wait first.
+        retry_after: Duration,
+    },
     /// A position is outside what there is.
     OutOfRange,
     /// Retry this call.
@@ -127,6 +132,7 @@ reasons! {
     DirectoryTaken = "DIRECTORY_TAKEN",
     AnonymousLimitReached = "ANONYMOUS_LIMIT_REACHED",
     RequestMalformed = "REQUEST_MALFORMED",
+    TooManyCalls = "TOO_MANY_CALLS",
     LoginAccountNotOwned = "LOGIN_ACCOUNT_NOT_OWNED",
     StoreReadOnly = "STORE_READ_ONLY",
 }
@@ -224,6 +230,17 @@ impl Error {
              in it, and check that the file system is not mounted read-only.",
         )
         .because(source)
+    }
+
+    /// A caller has as many calls under way, or waiting for their turn, as one may have.
+    pub fn too_many_calls(limit: usize, subject: impl Into<String>) -> Self {
+        let kind = Kind::Busy {
+            retry_after: Duration::from_secs(1),
+        };
+        let text = format!("There are {limit} calls of this caller under way already, and no more are allowed. Retry when some are over.");
+        Self::new(kind, Reason::TooManyCalls, text)
+            .with("limit", limit.to_string())
+            .with("subject", subject)
     }
 
     /// The service is stopping.

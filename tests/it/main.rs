@@ -19,6 +19,7 @@ mod demo_set;
 mod directory;
 mod discovery;
 mod edge;
+mod errors;
 mod folders;
 mod graph;
 mod health;

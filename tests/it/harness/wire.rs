@@ -71,6 +71,10 @@ impl Harness {
         }
         let response = request.send().await.expect("the service answers");
         assert_eq!(response.status(), 200, "{method}");
+        // As RFC 9113 §6.5.2 counts them. Clients drop what is longer than 8 KiB.
+        let headers = response.headers().iter();
+        let size: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        assert!(size < 8 * 1024, "{method}: {size} bytes of headers");
         match Status::from_header_map(response.headers()) {
             Some(status) => Err(status),
             None => Ok(response),
