@@ -26,7 +26,7 @@ use crate::{
     jobs::{mailboxes, retention, tokens},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{
-        KeyedLocks, Keys, KeysError, Limits, Ops,
+        KeyedLocks, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
         push::{NOTIFICATIONS, Wakers},
     },
     private,
@@ -293,6 +293,11 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
             max_connections: config.smtp.max_connections,
         },
     };
+    let processor = ProcessorLimits {
+        at_once: ProcessorLimits::at_once_here(),
+        bytes: config.server.processor_memory.0,
+        waiting: config.server.max_calls_per_caller,
+    };
     let ids = Arc::new(Ids::new(surroundings.clock.clone()));
     let preparation = preparation::open(&config.data_dir, &ids.next(), surroundings.program)?;
     let ops = Ops {
@@ -311,6 +316,7 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
             max_backoff: config.exchange.max_backoff,
             bookmark_interval: config.events.bookmark_interval,
         }),
+        processor: Processor::new(processor, surroundings.metrics.clone()),
         metrics: surroundings.metrics,
         stopping: lifecycle.soft().clone(),
         mailbox_locks: Arc::new(KeyedLocks::default()),

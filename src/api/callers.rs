@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderMap, header};
 
-use super::certificate::Services;
+use super::certificate::{Certificate, Services};
 use crate::{
     config,
-    crypto::{TokenError, Verifier},
+    crypto::{TokenError, VerifiedToken, Verifier},
     domain::{Caller, Error, Kind, Reason, Result, Timestamp},
 };
 
@@ -33,11 +33,16 @@ impl Callers {
     /// # Errors
     /// [`Kind::Unauthenticated`], and [`Kind::Unavailable`] when the keys of the issuer of tokens cannot be had. No text has any part of the
     /// token.
-    pub(super) async fn identify(&self, headers: &HeaderMap, connection: &Extensions, now: Timestamp) -> Result<Arc<Caller>> {
+    pub(super) async fn identify(&self, headers: &HeaderMap, connection: &Extensions, now: Timestamp) -> Result<Credentials> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             let service = self.services.by_certificate(connection, now);
-            return service.unwrap_or_else(|| Err(token_invalid("there is no token. Send one as `authorization: Bearer TOKEN`")));
+            let service = service.unwrap_or_else(|| Err(token_invalid("there is no token. Send one as `authorization: Bearer TOKEN`")));
+            let (caller, certificate) = service?;
+            return Ok(Credentials {
+                caller,
+                proof: Proof::Certificate(certificate),
+            });
         };
         // Somebody in between may have looked at another one than we would.
         if values.next().is_some() {
@@ -46,9 +51,37 @@ impl Callers {
         let token = value.to_str().ok().and_then(bearer);
         let token = token.ok_or_else(|| token_invalid("the header `authorization` is not of the form `Bearer TOKEN`"))?;
         match self.tokens.verify(token, now).await {
-            Ok(caller) => Ok(caller),
+            Ok(token) => Ok(Credentials {
+                caller: token.caller.clone(),
+                proof: Proof::Token(token),
+            }),
             Err(TokenError::KeysAway { retry_after }) => Err(issuer_unavailable(retry_after)),
             Err(error) => Err(token_invalid(&error.to_string())),
+        }
+    }
+}
+
+/// Who calls, and what shows it.
+pub(super) struct Credentials {
+    /// Who calls.
+    pub(super) caller: Arc<Caller>,
+    proof: Proof,
+}
+
+enum Proof {
+    Token(VerifiedToken),
+    Certificate(Arc<Certificate>),
+}
+
+impl Credentials {
+    /// Fails once they are no longer good, for streams, which may outlive them.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`].
+    pub(super) fn check(&self, now: Timestamp) -> Result<()> {
+        match &self.proof {
+            Proof::Token(token) => token.check(now).map_err(|error| token_invalid(&error.to_string())),
+            Proof::Certificate(certificate) => certificate.check(now),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Services {
 
 /// What a certificate says, as far as it matters.
 #[derive(Debug)]
-struct Certificate {
+pub(super) struct Certificate {
     caller: Option<Arc<Caller>>,
     /// Its names, for messages.
     shown: String,
@@ -61,12 +61,12 @@ impl Services {
     ///
     /// # Errors
     /// [`Kind::Unauthenticated`] with the names in the certificate when it stands for nobody, or is no longer valid.
-    pub(super) fn by_certificate(&self, connection: &Extensions, now: Timestamp) -> Option<Result<Arc<Caller>>> {
+    pub(super) fn by_certificate(&self, connection: &Extensions, now: Timestamp) -> Option<Result<(Arc<Caller>, Arc<Certificate>)>> {
         let chain = connection.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
         Some(self.by_der(chain.first()?, now))
     }
 
-    fn by_der(&self, der: &[u8], now: Timestamp) -> Result<Arc<Caller>> {
+    fn by_der(&self, der: &[u8], now: Timestamp) -> Result<(Arc<Caller>, Arc<Certificate>)> {
         let known = self.seen().get(der).cloned();
         let certificate = match known {
             Some(certificate) => certificate,
@@ -80,12 +80,11 @@ impl Services {
                 certificate
             }
         };
-        // A connection may outlive the certificate that it began with.
-        if certificate.until < now {
-            return Err(refused("it has expired since the connection began", &certificate.shown));
+        certificate.check(now)?;
+        match certificate.caller.clone() {
+            Some(caller) => Ok((caller, certificate)),
+            None => Err(refused("no service in `auth.services` has its identity", &certificate.shown)),
         }
-        let caller = certificate.caller.clone();
-        caller.ok_or_else(|| refused("no service in `auth.services` has its identity", &certificate.shown))
     }
 
     fn read(&self, der: &[u8]) -> Result<Certificate> {
@@ -104,6 +103,16 @@ impl Services {
 
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Arc<Certificate>>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Certificate {
+    /// Fails once it is no longer valid: connections and streams may outlive the certificate that they began with.
+    pub(super) fn check(&self, now: Timestamp) -> Result<()> {
+        if self.until < now {
+            return Err(refused("it has expired since the connection began", &self.shown));
+        }
+        Ok(())
     }
 }
 

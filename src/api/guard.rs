@@ -20,15 +20,15 @@ use super::{
     Edge,
     auth::{self, Access, Method},
     call::{Call, fail},
-    callers::Callers,
+    callers::{Callers, Credentials},
     http::unimplemented,
     malformed,
     request_id::RequestId,
     strangers,
-    streams::{Measure, Permit, StreamBody, Streams, code_of},
+    streams::{Calls, CountedBody, Ending, Measure, Permit, StreamBody, code_of},
 };
 use crate::{
-    domain::{Caller, Error, Kind, Reason, Result},
+    domain::{Error, Kind, Reason, Result},
     ops::Ops,
 };
 
@@ -40,7 +40,8 @@ struct Inner {
     ops: Ops,
     callers: Arc<Callers>,
     call_timeout: Duration,
-    streams: Streams,
+    streams: Calls,
+    calls: Calls,
     draining: CancellationToken,
 }
 
@@ -51,22 +52,23 @@ impl Guard {
             ops: edge.ops.clone(),
             callers: edge.callers.clone(),
             call_timeout: edge.server.call_timeout,
-            streams: Streams::new(edge.server.max_streams_per_caller),
+            streams: Calls::streams(edge.server.max_streams_per_caller),
+            calls: Calls::unary(edge.server.max_calls_per_caller),
             draining,
         }))
     }
 
-    async fn caller(&self, method: &Method, headers: &HeaderMap, connection: &Extensions) -> Result<Option<Arc<Caller>>> {
+    async fn caller(&self, method: &Method, headers: &HeaderMap, connection: &Extensions) -> Result<Option<Credentials>> {
         let Access::AnyOf(scopes) = method.access else {
             return Ok(None);
         };
         let (callers, now) = (&self.0.callers, self.0.ops.now());
-        let caller = strangers::identified(connection, callers.identify(headers, connection, now)).await?;
-        caller.need_any(scopes)?;
-        Ok(Some(caller))
+        let credentials = strangers::identified(connection, callers.identify(headers, connection, now)).await?;
+        credentials.caller.need_any(scopes)?;
+        Ok(Some(credentials))
     }
 
-    /// Runs a call as far as its answer begins. The permit counts for as long as a stream is open.
+    /// Runs a call as far as its answer begins. The permit counts until the answer has ended.
     async fn run(
         &self,
         method: &Method,
@@ -74,15 +76,15 @@ impl Guard {
         next: Next,
         id: &Arc<str>,
         span: &Span,
-    ) -> Result<(Response, Option<Permit>)> {
-        let caller = self.caller(method, request.headers(), request.extensions()).await?;
-        let mut permit = None;
-        if let Some(caller) = caller {
+    ) -> Result<(Response, Option<(Permit, Credentials)>)> {
+        let credentials = self.caller(method, request.headers(), request.extensions()).await?;
+        let mut known = None;
+        if let Some(credentials) = credentials {
+            let caller = credentials.caller.clone();
             span.record("tenant", &caller.tenant);
             span.record("user", &caller.user);
-            if method.streams {
-                permit = Some(self.0.streams.open(&caller)?);
-            }
+            let calls = if method.streams { &self.0.streams } else { &self.0.calls };
+            known = Some((calls.open(&caller)?, credentials));
             request.extensions_mut().insert(Call::new(caller, id.clone(), span.clone()));
         }
         // What a panic leaves behind is not used again: the request is gone, and what is shared is guarded by locks that know of it.
@@ -94,7 +96,7 @@ impl Guard {
             tokio::time::timeout(limit, answer).await.map_err(|_| timed_out(limit))?
         };
         let response = answer.map_err(|panic| Error::internal(format!("panic: {}", panic_text(&*panic))))?;
-        Ok((malformed::mend(response, id), permit))
+        Ok((malformed::mend(response, id), known))
     }
 }
 
@@ -121,7 +123,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     continue_trace(&span, request.headers());
     let mut measure = Measure::new(guard.0.ops.metrics.clone(), method.name, span.clone());
     let result = guard.run(method, request, next, &id, &span).instrument(span.clone()).await;
-    let (response, permit) = match result {
+    let (response, known) = match result {
         Ok(answered) => answered,
         Err(error) => {
             let status = span.in_scope(|| fail(&error, &id));
@@ -132,10 +134,19 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     // A stream that could not begin has its status in front.
     if !method.streams || response.headers().contains_key(Status::GRPC_STATUS) {
         measure.end(code_of(response.headers()));
-        return response;
+        return match known {
+            Some((permit, _)) => response.map(|body| Body::new(CountedBody::new(body, permit))),
+            None => response,
+        };
     }
-    let stop = (method.access == Access::Public).then(|| guard.0.draining.clone().cancelled_owned());
-    response.map(|body| Body::new(StreamBody::new(body, measure, permit, stop, move |error| fail(error, &id))))
+    let (permit, ending) = match known {
+        None => (None, Ending::at_stop(guard.0.draining.clone().cancelled_owned())),
+        Some((permit, credentials)) => {
+            let ops = guard.0.ops.clone();
+            (Some(permit), Ending::unless(move || credentials.check(ops.now())))
+        }
+    };
+    response.map(|body| Body::new(StreamBody::new(body, measure, permit, ending, move |error| fail(error, &id))))
 }
 
 /// Makes the span part of the caller's trace (W3C Trace Context), if it has one and traces are kept.

@@ -1,4 +1,4 @@
-//! Streams that are open: how many each caller has, and what happens at their end.
+//! Streams that are open, and other calls under way: how many each caller has, and what happens at their end.
 
 use std::{
     collections::HashMap,
@@ -6,13 +6,14 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Code, Status};
 use tracing::Span;
@@ -23,10 +24,14 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Counts the streams of each caller. Clones count together.
+/// How often a stream looks whether its caller is still known.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Counts the streams, or the other calls, of each caller. Clones count together.
 #[derive(Clone)]
-pub(super) struct Streams {
+pub(super) struct Calls {
     limit: usize,
+    too_many: TooMany,
     // Held for a map look-up only.
     open: Arc<Mutex<HashMap<Owner, usize>>>,
 }
@@ -34,29 +39,42 @@ pub(super) struct Streams {
 /// Tenant and user.
 type Owner = (String, String);
 
-impl Streams {
+/// What a caller with too many gets: of the limit, the tenant and the user.
+type TooMany = fn(usize, &str, &str) -> Error;
+
+impl Calls {
     /// At most `limit` streams for each caller.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn streams(limit: usize) -> Self {
+        Self::new(limit, too_many)
+    }
+
+    /// At most `limit` unary calls for each caller.
+    pub(super) fn unary(limit: usize) -> Self {
+        Self::new(limit, |limit, tenant, user| Error::too_many_calls(limit, subject(tenant, user)))
+    }
+
+    fn new(limit: usize, too_many: TooMany) -> Self {
         Self {
             limit,
+            too_many,
             open: Arc::default(),
         }
     }
 
-    /// Counts one more stream of this caller until the returned value is dropped.
+    /// Counts one more of this caller until the returned value is dropped.
     ///
     /// # Errors
-    /// [`Kind::Exhausted`] when there are too many.
+    /// [`Kind::Exhausted`] or [`Kind::Busy`] when there are too many.
     pub(super) fn open(&self, caller: &Caller) -> Result<Permit> {
         let owner = (caller.tenant.clone(), caller.user.clone());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(owner.clone()).or_default();
         if *count >= self.limit {
-            return Err(too_many(self.limit, &caller.tenant, &caller.user));
+            return Err((self.too_many)(self.limit, &caller.tenant, &caller.user));
         }
         *count += 1;
         Ok(Permit {
-            streams: self.clone(),
+            calls: self.clone(),
             owner,
         })
     }
@@ -67,18 +85,22 @@ pub(super) fn too_many(limit: usize, tenant: &str, user: &str) -> Error {
     let text = format!("There are {limit} streams of this caller open already, and no more are allowed. Close some first.");
     Error::new(Kind::Exhausted, Reason::TooManyStreams, text)
         .with("limit", limit.to_string())
-        .with("subject", format!("tenant:{tenant} user:{user}"))
+        .with("subject", subject(tenant, user))
 }
 
-/// A stream that counts.
+fn subject(tenant: &str, user: &str) -> String {
+    format!("tenant:{tenant} user:{user}")
+}
+
+/// A call that counts.
 pub(super) struct Permit {
-    streams: Streams,
+    calls: Calls,
     owner: Owner,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.calls.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.owner) {
             *count -= 1;
             if *count == 0 {
@@ -125,13 +147,89 @@ impl Drop for Measure {
     }
 }
 
-/// The body of a stream. It keeps what counts the stream, turns a panic into a status, and ends streams that know of no stop.
+/// The body of a unary answer, which counts as long as it is not sent.
+pub(super) struct CountedBody {
+    inner: Body,
+    _permit: Permit,
+}
+
+impl CountedBody {
+    pub(super) fn new(inner: Body, permit: Permit) -> Self {
+        Self { inner, _permit: permit }
+    }
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// What ends a stream that does not end by itself.
+pub(super) enum Ending {
+    /// The stop of the service. For streams of everybody, which know of no stop.
+    Stop(Pin<Box<WaitForCancellationFutureOwned>>),
+    /// Its caller is no longer known: their token has expired, or its key was withdrawn.
+    Unknown(Box<Watch>),
+}
+
+/// Looks at a caller's credentials again and again.
+pub(super) struct Watch {
+    check: Box<dyn Fn() -> Result<()> + Send>,
+    interval: Interval,
+}
+
+impl Ending {
+    /// With the stop of the service.
+    pub(super) fn at_stop(stop: WaitForCancellationFutureOwned) -> Self {
+        Self::Stop(Box::pin(stop))
+    }
+
+    /// When `check` fails.
+    pub(super) fn unless(check: impl Fn() -> Result<()> + Send + 'static) -> Self {
+        let mut interval = interval(CHECK_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self::Unknown(Box::new(Watch {
+            check: Box::new(check),
+            interval,
+        }))
+    }
+
+    /// Whether it is time, before anything else is sent.
+    fn is_due(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let Self::Unknown(watch) = self else { return Ok(()) };
+        // Asks to be woken for the next look.
+        while watch.interval.poll_tick(cx).is_ready() {}
+        (watch.check)()
+    }
+
+    /// Whether it is time, when there is nothing to send.
+    fn is_due_when_idle(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let Self::Stop(stop) = self else { return Ok(()) };
+        match stop.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(Error::shutting_down()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+/// The body of a stream. It keeps what counts the stream, turns a panic into a status, and ends streams that do not end by themselves.
 pub(super) struct StreamBody {
     inner: Body,
     measure: Measure,
     _permit: Option<Permit>,
-    /// Ends the stream when it has nothing more to say.
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    ending: Ending,
     /// Makes the status of an error.
     fail: Box<dyn Fn(&Error) -> Status + Send>,
 }
@@ -141,14 +239,14 @@ impl StreamBody {
         inner: Body,
         measure: Measure,
         permit: Option<Permit>,
-        stop: Option<WaitForCancellationFutureOwned>,
+        ending: Ending,
         fail: impl Fn(&Error) -> Status + Send + 'static,
     ) -> Self {
         Self {
             inner,
             measure,
             _permit: permit,
-            stop: stop.map(Box::pin),
+            ending,
             fail: Box::new(fail),
         }
     }
@@ -175,6 +273,9 @@ impl http_body::Body for StreamBody {
         }
         let span = this.measure.span.clone();
         let _entered = span.enter();
+        if let Err(error) = this.ending.is_due(cx) {
+            return Poll::Ready(Some(Ok(this.end_with(&error))));
+        }
         // The stream is not polled again after a panic.
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx)));
         let Ok(polled) = polled else {
@@ -189,8 +290,8 @@ impl http_body::Body for StreamBody {
             Poll::Ready(None) => this.measure.end(Code::Ok),
             Poll::Ready(Some(Err(_))) => this.measure.end(Code::Unknown),
             Poll::Pending => {
-                if this.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
-                    return Poll::Ready(Some(Ok(this.end_with(&Error::shutting_down()))));
+                if let Err(error) = this.ending.is_due_when_idle(cx) {
+                    return Poll::Ready(Some(Ok(this.end_with(&error))));
                 }
             }
         }
@@ -224,7 +325,7 @@ mod tests {
             user: user.to_owned(),
             scopes: Vec::new(),
         };
-        let streams = Streams::new(2);
+        let streams = Calls::streams(2);
         let anna = caller("acme", "anna");
         let first = streams.open(&anna).unwrap();
         let _second = streams.open(&anna).unwrap();

@@ -37,6 +37,10 @@ section! {
         pub request_timeout: Duration => within("100ms", "1h"),
         /// What requests of callers who are not known may hold in memory, all together.
         pub max_anonymous_bytes: ByteSize => within("4MiB", "1GiB"),
+        /// Other calls that one caller may have under way.
+        pub max_calls_per_caller: usize => within("1", "1000000"),
+        /// Memory for messages that are unpacked and parsed at a time.
+        pub processor_memory: ByteSize => within("16MiB", "1024GiB"),
         /// The certificate of the port; without it the port speaks plain text.
         pub tls: Option<Tls>,
     }

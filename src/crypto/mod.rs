@@ -25,7 +25,7 @@ pub use etag::etag;
 pub use ids::Ids;
 pub use jwt::{
     ClaimNames, Claims, IssuerKeys, KeySet, KeySetError, KeyTimes, LOCAL_ISSUER, LocalIssuer, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES,
-    PublishedKeys, PublishedKeysError, TokenError, Verifier,
+    PublishedKeys, PublishedKeysError, TokenError, VerifiedToken, Verifier,
 };
 pub use keyfile::KeyFileError;
 pub use master::{KeyId, MasterKey};

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod login;
 pub mod mailbox;
 pub mod maintenance;
+mod processor;
 pub mod push;
 mod requests;
 pub mod settings;
@@ -42,6 +43,7 @@ use crate::{
 };
 
 pub use intake::{Journal, Preparation, REHEARSE, accuse};
+pub use processor::{Processor, ProcessorLimits};
 pub use vault::{Keys, KeysError, Vault};
 
 /// Everything that operations work with. Cheap to clone.
@@ -65,6 +67,8 @@ pub struct Ops {
     pub limits: Arc<Limits>,
     /// Counts what happens.
     pub metrics: Metrics,
+    /// Unpacks and parses messages.
+    pub processor: Processor,
     /// Ends streams when the service stops.
     pub stopping: CancellationToken,
     /// One reader at a time per mailbox in this process.

@@ -28,6 +28,9 @@ pub struct Metrics {
     token_refresh_duration: Histogram<f64>,
     watch_streams: UpDownCounter<i64>,
     watch_events: Counter<u64>,
+    processor_active: UpDownCounter<i64>,
+    processor_memory: UpDownCounter<i64>,
+    processor_wait: Histogram<f64>,
 }
 
 impl Default for Metrics {
@@ -53,6 +56,9 @@ impl Metrics {
             token_refresh_duration: seconds(names::TOKEN_REFRESH_DURATION, &SHORT),
             watch_streams: meter.i64_up_down_counter(names::WATCH_STREAMS).with_unit("{stream}").build(),
             watch_events: count(names::WATCH_EVENTS, "{event}"),
+            processor_active: meter.i64_up_down_counter(names::PROCESSOR_ACTIVE).with_unit("{work}").build(),
+            processor_memory: meter.i64_up_down_counter(names::PROCESSOR_MEMORY).with_unit("By").build(),
+            processor_wait: seconds(names::PROCESSOR_WAIT, &SHORT),
         }
     }
 
@@ -116,6 +122,23 @@ impl Metrics {
         self.token_refresh_duration.record(took.as_secs_f64(), &attributes);
     }
 
+    /// Somebody waited this long for a turn to do processor work.
+    pub fn turn_awaited(&self, waited: Duration) {
+        self.processor_wait.record(waited.as_secs_f64(), &[]);
+    }
+
+    /// A turn began, with so much memory.
+    pub fn turn_given(&self, bytes: u64) {
+        self.processor_active.add(1, &[]);
+        self.processor_memory.add(signed(bytes), &[]);
+    }
+
+    /// A turn ended that had so much memory.
+    pub fn turn_ended(&self, bytes: u64) {
+        self.processor_active.add(-1, &[]);
+        self.processor_memory.add(-signed(bytes), &[]);
+    }
+
     /// An event stream of `method` was opened. It counts as open until the returned value is dropped.
     #[must_use = "the stream counts as open until this is dropped"]
     pub fn stream_opened(&self, method: &'static str) -> ActiveStream {
@@ -127,6 +150,10 @@ impl Metrics {
             attributes,
         }
     }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 fn failure(error: Option<&'static str>) -> Option<KeyValue> {

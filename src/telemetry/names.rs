@@ -31,6 +31,13 @@ pub const WATCH_STREAMS: &str = "mailagent.watch.stream.active";
 /// Events that were delivered, by [`RPC_METHOD`]. Bookmarks do not count.
 pub const WATCH_EVENTS: &str = "mailagent.watch.events";
 
+/// Pieces of processor work under way: messages that are unpacked and parsed.
+pub const PROCESSOR_ACTIVE: &str = "mailagent.processor.work.active";
+/// Bytes of memory that is reserved for them.
+pub const PROCESSOR_MEMORY: &str = "mailagent.processor.memory";
+/// Seconds that one waited for its turn.
+pub const PROCESSOR_WAIT: &str = "mailagent.processor.wait.duration";
+
 /// What came of it, in lower case, such as `matched`.
 pub const OUTCOME: &str = "outcome";
 /// What failed, in a word, such as `timeout`, `login_required` or the name of a status. Absent when nothing did.

@@ -7,6 +7,7 @@ mod death;
 mod html;
 mod disk;
 mod connections;
+mod calls;
 mod service;
 
 use service::{Limits, Service};

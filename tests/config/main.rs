@@ -27,6 +27,8 @@ const KEYS: &[&str] = &[
     "server.idle_timeout",
     "server.request_timeout",
     "server.max_anonymous_bytes",
+    "server.max_calls_per_caller",
+    "server.processor_memory",
     "server.tls.certificate_file",
     "server.tls.key_file",
     "server.tls.client_ca_file",
@@ -169,6 +171,7 @@ fn defaults_are_what_was_promised() {
         (server.idle_timeout, server.max_anonymous_bytes),
         (seconds(900), ByteSize(32 << 20))
     );
+    assert_eq!((server.max_calls_per_caller, server.processor_memory), (100, ByteSize(256 << 20)));
     assert_eq!(server.tls, None);
 
     assert_eq!(config.database.url, DatabaseUrl::Sqlite("./data/mailagent.db".into()));

@@ -215,7 +215,7 @@ pub(super) async fn page(State(strangers): State<Strangers>, request: Request, n
 ///
 /// # Errors
 /// Those of `identify`, and [`Kind::Exhausted`] when too many wait.
-pub(super) async fn identified(request: &Extensions, identify: impl Future<Output = Result<Arc<Caller>>>) -> Result<Arc<Caller>> {
+pub(super) async fn identified<T>(request: &Extensions, identify: impl Future<Output = Result<T>>) -> Result<T> {
     let mut identify = std::pin::pin!(identify);
     let caller = match poll_immediate(&mut identify).await {
         Some(result) => result?,

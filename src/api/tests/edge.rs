@@ -181,6 +181,50 @@ async fn slow_and_panicking_calls_end_with_a_status() {
 }
 
 #[tokio::test]
+async fn a_caller_has_a_limited_number_of_calls_under_way() {
+    let t = Harness::with(|server| server.max_calls_per_caller = 2).await;
+    let go = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let held = go.clone();
+    let router = Router::new()
+        .route(
+            "/mailagent.v1.AgentService/GetAgent",
+            any(move || async move { drop(held.acquire().await.unwrap()) }),
+        )
+        .layer(axum::middleware::from_fn_with_state(
+            guard::Guard::new(&t.edge, t.edge.lifecycle.soft().clone()),
+            guard::guard,
+        ));
+    let call = |tenant: &str| {
+        let request = Request::post("/mailagent.v1.AgentService/GetAgent")
+            .header(header::AUTHORIZATION, format!("Bearer {}", t.token(tenant, &[Scope::AgentRead])))
+            .body(Body::empty())
+            .unwrap();
+        Box::pin(router.clone().oneshot(request))
+    };
+    let (mut first, mut second, mut other) = (call("acme"), call("acme"), call("other"));
+    for under_way in [&mut first, &mut second, &mut other] {
+        assert!(futures::poll!(under_way).is_pending());
+    }
+    let refused = call("acme").await.unwrap();
+    let status = Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::ResourceExhausted, "TOO_MANY_CALLS")
+    );
+    assert!(status.get_error_details().retry_info().is_some(), "waiting helps");
+    assert!(status.get_error_details().quota_failure().is_some());
+    go.add_permits(10);
+    other.await.unwrap();
+    let answered = first.await.unwrap();
+    // It counts until it is sent.
+    second.await.unwrap();
+    call("acme").await.unwrap();
+    let again = call("acme").await.unwrap();
+    assert!(Status::from_header_map(again.headers()).is_none());
+    drop(answered);
+}
+
+#[tokio::test]
 async fn the_port_speaks_tls_when_it_has_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
@@ -235,11 +279,20 @@ async fn reflection_describes_the_services_in_both_versions() {
         ),
     };
     let mut client = tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
-    let mut answers = client
-        .server_reflection_info(tokio_stream::once(wanted))
-        .await
-        .unwrap()
-        .into_inner();
-    let answer = format!("{:?}", answers.message().await.unwrap().unwrap().message_response);
-    assert!(answer.contains("FileDescriptorResponse"), "{answer}");
+    // Clients that know nothing of the service beforehand show the details of its errors by these.
+    let details =
+        ["ErrorInfo", "BadRequest", "RetryInfo", "QuotaFailure"].map(|name| tonic_reflection::pb::v1alpha::ServerReflectionRequest {
+            message_request: Some(
+                tonic_reflection::pb::v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(format!(
+                    "google.rpc.{name}"
+                )),
+            ),
+            ..wanted.clone()
+        });
+    let asked = tokio_stream::iter([wanted].into_iter().chain(details));
+    let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
+    for _ in 0..5 {
+        let answer = format!("{:?}", answers.message().await.unwrap().unwrap().message_response);
+        assert!(answer.contains("FileDescriptorResponse"), "{answer}");
+    }
 }

@@ -32,7 +32,7 @@ use crate::{
     crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
-    ops::{Journal, KeyedLocks, Keys, Limits, Ops, Preparation},
+    ops::{Journal, KeyedLocks, Keys, Limits, Ops, Preparation, Processor, ProcessorLimits},
     provider::{
         ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource,
         OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
@@ -152,6 +152,14 @@ impl Harness {
                 bookmark_interval: Duration::from_secs(15),
             }),
             metrics: Metrics::default(),
+            processor: Processor::new(
+                ProcessorLimits {
+                    at_once: ProcessorLimits::at_once_here(),
+                    bytes: 64 << 20,
+                    waiting: 10,
+                },
+                Metrics::default(),
+            ),
             stopping: lifecycle.soft().clone(),
             mailbox_locks: Arc::new(KeyedLocks::default()),
             agents_changed: Arc::default(),

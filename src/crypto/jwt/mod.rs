@@ -25,7 +25,7 @@ pub use claims::{ClaimNames, Claims};
 pub use issuer_keys::{IssuerKeys, KeyTimes, PublishedKeys, PublishedKeysError};
 pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 pub use local::{LOCAL_ISSUER, LocalIssuer};
-pub use verifier::Verifier;
+pub use verifier::{VerifiedToken, Verifier};
 
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -84,7 +84,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Caller>, TokenError> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -93,17 +93,16 @@ impl Verifier {
         let known = self.known().get(&hash);
         if let Some(verified) = known.filter(|verified| self.still_stands(verified)) {
             verified.validity.check(now, self.skew)?;
-            return Ok(verified.caller);
+            return Ok(verified);
         }
         let verified = self.check(token).await?;
         verified.validity.check(now, self.skew)?;
-        let caller = verified.caller.clone();
-        self.known().insert(hash, verified);
-        Ok(caller)
+        self.known().insert(hash, verified.clone());
+        Ok(verified)
     }
 
     /// Whether the key of a token that was verified before is still its issuer's.
-    fn still_stands(&self, verified: &Verified) -> bool {
+    fn still_stands(&self, verified: &VerifiedToken) -> bool {
         let served = |issuer: &Issuer| match &issuer.keys {
             Keys::Fixed(_) => true,
             Keys::Followed(keys) => keys.are_fresh(),
@@ -112,7 +111,7 @@ impl Verifier {
     }
 
     /// All that does not depend on the time.
-    async fn check(&self, token: &str) -> Result<Verified, TokenError> {
+    async fn check(&self, token: &str) -> Result<VerifiedToken, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
         let header: Header = decode(header)?;
@@ -131,9 +130,10 @@ impl Verifier {
             Keys::Followed(keys) => keys.signer(header.kid.as_deref(), &signed).await?,
         };
         let (caller, validity) = claims::read(&payload, &issuer.names, &self.audience)?;
-        Ok(Verified {
+        Ok(VerifiedToken {
             caller: Arc::new(caller),
             validity,
+            skew: self.skew,
             issuer: position,
             key,
         })
@@ -157,25 +157,40 @@ fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     from_strict_json(&json).map_err(|_| TokenError::Malformed)
 }
 
-/// A token that was found good but for the time.
+/// A token that was found good. Cheap to clone.
 #[derive(Clone)]
-struct Verified {
-    caller: Arc<Caller>,
+pub struct VerifiedToken {
+    /// Who calls with it.
+    pub caller: Arc<Caller>,
     validity: Validity,
+    skew: Duration,
     issuer: usize,
     key: Arc<Key>,
+}
+
+impl VerifiedToken {
+    /// Fails once it is no longer good at `now`, for what goes on after it was verified.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`], and [`TokenError::UnknownKey`] when its issuer has withdrawn the key that signed it.
+    pub fn check(&self, now: Timestamp) -> Result<(), TokenError> {
+        if self.key.is_withdrawn() {
+            return Err(TokenError::UnknownKey);
+        }
+        self.validity.check(now, self.skew)
+    }
 }
 
 /// The tokens used last, by their hash. When `young` is full it becomes `old`, and what was in `old` and not used since is forgotten:
 /// the size is bounded and tokens in use stay.
 #[derive(Default)]
 struct Known {
-    young: HashMap<[u8; 32], Verified>,
-    old: HashMap<[u8; 32], Verified>,
+    young: HashMap<[u8; 32], VerifiedToken>,
+    old: HashMap<[u8; 32], VerifiedToken>,
 }
 
 impl Known {
-    fn get(&mut self, hash: &[u8; 32]) -> Option<Verified> {
+    fn get(&mut self, hash: &[u8; 32]) -> Option<VerifiedToken> {
         if let Some(verified) = self.young.get(hash) {
             return Some(verified.clone());
         }
@@ -184,7 +199,7 @@ impl Known {
         Some(verified)
     }
 
-    fn insert(&mut self, hash: [u8; 32], verified: Verified) {
+    fn insert(&mut self, hash: [u8; 32], verified: VerifiedToken) {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
@@ -200,7 +215,7 @@ mod tests {
     fn what_is_remembered_is_bounded_and_keeps_what_is_used() {
         let mut known = Known::default();
         let issuer = LocalIssuer::load_or_create(&tempfile::tempdir().unwrap().path().join("key.pem")).unwrap();
-        let one = Verified {
+        let one = VerifiedToken {
             caller: Arc::new(Caller {
                 tenant: "acme".to_owned(),
                 user: "ann".to_owned(),
@@ -210,6 +225,7 @@ mod tests {
                 until: Timestamp(0),
                 from: None,
             },
+            skew: Duration::ZERO,
             issuer: 0,
             key: issuer.key_set().keys[0].clone(),
         };

@@ -13,7 +13,10 @@ use crate::{
     blobs,
     domain::{CaseReferenceMatcher, Error, Result, Timestamp},
     mime::{self, NoteText, ParsedMail},
-    ops::Ops,
+    ops::{
+        Ops,
+        processor::{Worker, memory_for},
+    },
     provider::{Fetched, ItemId},
     store::NewBlob,
 };
@@ -96,7 +99,7 @@ impl Origin<'_> {
     pub const IMPORT: &'static str = "";
 }
 
-/// Prepares messages on a thread for processor work. What was in preparation when a process died is tried in another one before, and set
+/// Prepares messages of a tenant when it is their turn. What was in preparation when a process died is tried in another one before, and set
 /// aside if it kills that too.
 ///
 /// # Errors
@@ -106,6 +109,11 @@ pub async fn prepare_all(ops: &Ops, origin: Origin<'_>, items: Vec<(ItemId, Fetc
     let (convicted, acquitted) = try_suspects(ops, &origin, &items).await;
     let (tenant, agent) = (origin.tenant.to_owned(), origin.agent.to_owned());
     let preparation = ops.preparation.clone();
+    let size = |(_, fetched): &(ItemId, Fetched)| match fetched {
+        Fetched::Message { raw, .. } => raw.len() as u64,
+        Fetched::TooLarge { .. } | Fetched::Gone | Fetched::Broken { .. } => 0,
+    };
+    let bytes = memory_for(items.iter().map(size).sum());
     let work = move || {
         let prepare_one = |(source, fetched): (ItemId, Fetched)| {
             let key = source_key(&source);
@@ -125,7 +133,7 @@ pub async fn prepare_all(ops: &Ops, origin: Origin<'_>, items: Vec<(ItemId, Fetc
         };
         items.into_iter().map(prepare_one).collect()
     };
-    let prepared = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+    let prepared = ops.processor.run(Worker::intake(origin.tenant), bytes, work).await?;
     acquit(ops, origin.tenant, origin.agent, &acquitted).await?;
     Ok(prepared)
 }
