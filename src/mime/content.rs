@@ -1,8 +1,8 @@
 //! A message for people: in parts for a reader, as text for a note.
 
 use super::{
-    AttachmentInfo, Content, NoteText, decode,
-    entity::{Entity, Part},
+    Content, NoteText, decode,
+    entity::Entity,
     fields::Fields,
     html,
     layout::{self, Opened, open},
@@ -19,7 +19,7 @@ const VALUE_LIMIT: usize = 16 * 1024;
 /// Most bytes of all that are shown. With text, HTML and attachments an answer stays below the 4 MiB that clients take by default.
 const HEADERS_LIMIT: usize = 256 * 1024;
 /// Most attachments.
-const ATTACHMENT_LIMIT: usize = 1_000;
+pub(super) const ATTACHMENT_LIMIT: usize = 1_000;
 /// Deepest embedded message that is read in place of an empty one.
 const EMBEDDED_LIMIT: usize = 4;
 
@@ -94,7 +94,7 @@ pub(super) fn content(raw: &[u8]) -> Content {
             html: safe.html,
             remote_content_blocked: safe.blocked,
             attachments: attachments
-                .map(|(part, inline)| layout::info(part, inline, part.decoded().len()))
+                .map(|(part, inline)| layout::info(part, inline, part.decoded_len()))
                 .collect(),
         }
     })
@@ -113,21 +113,9 @@ fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
     shown.take_while(fits).collect()
 }
 
-/// One attachment with its decoded content.
-pub(super) fn attachment(raw: &[u8], index: usize) -> Option<(AttachmentInfo, Vec<u8>)> {
-    let found = |part: &Part<'_>, inline: bool| {
-        let bytes = part.decoded().into_owned();
-        (layout::info(part, inline, bytes.len()), bytes)
-    };
-    open(&Entity::read(raw), |opened| {
-        let mut attachments = opened.attachments().take(ATTACHMENT_LIMIT);
-        attachments.nth(index).map(|(part, inline)| found(part, inline))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{attachment, content, note_text};
+    use super::super::{content, located::tests::read, note_text};
 
     const MIXED: &str = "Subject: =?utf-8?Q?=C3=BC?=\nX-Folded: a\n b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
         Content-Type: text/html\n\n<p>Hi</p><img src=\"https://x.example/p\">\n--b\nContent-Type: Application/PDF; name=\"../a.pdf\"\n\
@@ -182,11 +170,11 @@ mod tests {
     fn attachments_are_found_by_their_position() {
         let shown = content(MIXED.as_bytes()).attachments;
         for (index, info) in shown.iter().enumerate() {
-            let (found, bytes) = attachment(MIXED.as_bytes(), index).unwrap();
-            assert_eq!((&found, bytes.len() as u64), (info, info.size));
+            let (found, bytes) = read(MIXED.as_bytes(), index, 0, 10).unwrap();
+            assert_eq!((&found.info, bytes.len() as u64), (info, info.size));
         }
-        assert_eq!(attachment(MIXED.as_bytes(), 0).unwrap().1, b"xxx");
-        assert!(attachment(MIXED.as_bytes(), 2).is_none());
+        assert_eq!(read(MIXED.as_bytes(), 0, 0, 10).unwrap().1, b"xxx");
+        assert!(read(MIXED.as_bytes(), 2, 0, 10).is_none());
     }
 
     #[test]

@@ -107,7 +107,8 @@ fn every_message_is_read_in_time_and_within_limits() {
             assert!(has_no_controls(name) && has_no_controls(value), "{path}: {name}");
         }
         for (index, info) in shown.attachments.iter().enumerate().take(3) {
-            let (found, bytes) = attachment(&raw, index).unwrap_or_else(|| panic!("{path}: attachment {index}"));
+            let (found, bytes) = located::tests::read(&raw, index, 0, 50_000).unwrap_or_else(|| panic!("{path}: attachment {index}"));
+            let found = found.info;
             assert_eq!((&found, bytes.len() as u64), (info, info.size), "{path}");
             assert!(
                 has_no_controls(&found.file_name) && !found.file_name.contains(['/', '\\']),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 
+use super::transfer::Base64;
+
 /// Longest encoded word that is looked at, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
 const WORD_LIMIT: usize = 4096;
 
@@ -57,46 +59,13 @@ fn guessed(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-const SKIP: u8 = 0xFF;
-const BASE64: [u8; 256] = {
-    let mut table = [SKIP; 256];
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut i = 0;
-    while i < 64 {
-        table[alphabet[i] as usize] = i as u8;
-        i += 1;
-    }
-    table
-};
-
 /// Decodes base64 (RFC 2045 §6.8). Other characters are passed over; padding in the middle begins a new group.
 pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
-    let (mut group, mut count) = (0_u32, 0_u8);
-    for &byte in bytes {
-        let value = BASE64[usize::from(byte)];
-        if value != SKIP {
-            group = (group << 6) | u32::from(value);
-            count += 1;
-            if count == 4 {
-                out.extend_from_slice(&group.to_be_bytes()[1..]);
-                (group, count) = (0, 0);
-            }
-        } else if byte == b'=' {
-            flush(&mut out, group, count);
-            (group, count) = (0, 0);
-        }
-    }
-    flush(&mut out, group, count);
+    let mut state = Base64::default();
+    state.push(bytes, &mut out);
+    state.finish(&mut out);
     out
-}
-
-fn flush(out: &mut Vec<u8>, group: u32, count: u8) {
-    match count {
-        2 => out.push((group >> 4) as u8),
-        3 => out.extend_from_slice(&[(group >> 10) as u8, (group >> 2) as u8]),
-        _ => (),
-    }
 }
 
 /// Decodes quoted-printable (RFC 2045 §6.7). What is not a valid escape stays as it is.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use mail_parser::{ContentType, HeaderValue, parsers::MessageStream};
 use memchr::memmem;
 
-use super::{decode, fields::Fields};
+use super::{decode, fields::Fields, transfer::Transfer};
 
 /// Most parts of a message; further ones are passed over.
 const PART_LIMIT: usize = 2_000;
@@ -133,12 +133,32 @@ impl<'a> Part<'a> {
 
     /// Its body, decoded.
     pub fn decoded(&self) -> Cow<'a, [u8]> {
-        let encoding = self.fields.lower("Content-Transfer-Encoding");
-        match encoding.split([';', ' ']).next() {
-            Some("base64") => decode::base64(self.body).into(),
-            Some("quoted-printable") => decode::quoted_printable(self.body).into(),
-            _ => self.body.into(),
+        match self.transfer() {
+            Transfer::Identity => self.body.into(),
+            Transfer::Base64(_) => decode::base64(self.body).into(),
+            Transfer::QuotedPrintable(_) => decode::quoted_printable(self.body).into(),
         }
+    }
+
+    /// Length of its body when decoded.
+    pub fn decoded_len(&self) -> usize {
+        const STEP: usize = 64 * 1024;
+        let (mut transfer, mut out, mut length) = (self.transfer(), Vec::new(), 0);
+        if matches!(transfer, Transfer::Identity) {
+            return self.body.len();
+        }
+        for piece in self.body.chunks(STEP) {
+            transfer.push(piece, &mut out);
+            length += out.len();
+            out.clear();
+        }
+        transfer.finish(&mut out);
+        length + out.len()
+    }
+
+    /// How its body is encoded.
+    pub fn transfer(&self) -> Transfer {
+        Transfer::named(&self.fields.lower("Content-Transfer-Encoding"))
     }
 
     /// Its body as text.

@@ -122,7 +122,8 @@ pub(super) fn open<R>(outer: &Entity<'_>, read: impl FnOnce(Opened<'_>) -> R) ->
     }
 }
 
-fn carried<'a>(root: &Part<'a>) -> Option<Cow<'a, [u8]>> {
+/// What a message carries in place of a content of its own, if it does.
+pub(super) fn carried<'a>(root: &Part<'a>) -> Option<Cow<'a, [u8]>> {
     if root.is_message() && !root.body.is_empty() {
         return Some(root.decoded());
     }

@@ -13,10 +13,12 @@ mod forwarded;
 mod html;
 mod identity;
 mod layout;
+mod located;
 mod parse;
 mod quote;
 mod smime;
 mod subject;
+mod transfer;
 
 #[cfg(test)]
 pub(crate) mod corpus_tests;
@@ -29,6 +31,7 @@ use crate::domain::{AutomaticKind, Mailbox, Timestamp};
 
 pub use apart::{Apart, FilePart, Indivisible};
 pub use compose::{Draft, compose};
+pub use located::{Located, PartReader};
 pub use subject::normalise_subject;
 
 /// What the service needs to know of a message, read in one pass.
@@ -186,10 +189,10 @@ pub fn content(raw: &[u8]) -> Content {
     guarded(|| content::content(raw.trim_ascii_start())).unwrap_or_default()
 }
 
-/// One attachment or inline part with its decoded content. `index` is its position in [`Content::attachments`]. `None` when there is
-/// no such part.
-pub fn attachment(raw: &[u8], index: usize) -> Option<(AttachmentInfo, Vec<u8>)> {
-    guarded(|| content::attachment(raw.trim_ascii_start(), index)).flatten()
+/// Finds an attachment or inline part, to be read from `offset` of its content on. `index` is its position in [`Content::attachments`].
+/// `None` when there is no such part.
+pub fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
+    guarded(|| located::locate(raw, index, offset)).flatten()
 }
 
 /// A message as the parts of which a server makes one itself.

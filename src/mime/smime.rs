@@ -12,8 +12,16 @@ const CONSTRUCTED: u8 = 0x20;
 /// `[0] EXPLICIT`.
 const EXPLICIT: u8 = 0xA0;
 
+/// Most pieces that content may be in. Software cuts it into some kilobytes each, if at all.
+const PIECE_LIMIT: usize = 100_000;
+
 /// The MIME entity that a SignedData carries. `None` when `der` is something else, such as an encrypted message or a detached signature.
 pub(super) fn signed_content(der: &[u8]) -> Option<Vec<u8>> {
+    signed_pieces(der).map(|pieces| pieces.concat())
+}
+
+/// As [`signed_content`], where it is in `der`.
+pub(super) fn signed_pieces(der: &[u8]) -> Option<Vec<&[u8]>> {
     let mut info = Reader(Reader(der).expect(SEQUENCE)?);
     if info.expect(OBJECT_IDENTIFIER)? != SIGNED_DATA {
         return None;
@@ -55,12 +63,12 @@ impl<'a> Reader<'a> {
         Some(Element { tag, content })
     }
 
-    /// Appends an octet string, which BER lets consist of several.
-    fn octets(&mut self, out: &mut Vec<u8>, depth: usize) -> Option<()> {
+    /// Appends the pieces of an octet string, which BER lets consist of several.
+    fn octets(&mut self, out: &mut Vec<&'a [u8]>, depth: usize) -> Option<()> {
         while !self.0.is_empty() {
             let element = self.next()?;
             match element.tag {
-                OCTET_STRING => out.extend_from_slice(element.content),
+                OCTET_STRING if out.len() < PIECE_LIMIT => out.push(element.content),
                 tag if tag == OCTET_STRING | CONSTRUCTED && depth < DEPTH_LIMIT => {
                     Reader(element.content).octets(out, depth + 1)?;
                 }
@@ -109,8 +117,20 @@ fn indefinite(bytes: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A signature with this content in so many pieces.
+    pub(in crate::mime) fn signed(content: &[u8], pieces: usize) -> Vec<u8> {
+        let pieces = content
+            .chunks(content.len().div_ceil(pieces))
+            .map(|piece| element(OCTET_STRING, piece));
+        message(
+            endless,
+            SIGNED_DATA,
+            &endless(OCTET_STRING | CONSTRUCTED, &pieces.collect::<Vec<_>>().concat()),
+        )
+    }
 
     fn element(tag: u8, content: &[u8]) -> Vec<u8> {
         let length = u16::try_from(content.len()).unwrap().to_be_bytes();

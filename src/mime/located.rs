@@ -1,0 +1,326 @@
+//! An attachment where it lies: which bytes of its message it is made of, and how, so that it can be read without the rest.
+
+use std::{ops::Range, sync::Arc};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{
+    AttachmentInfo,
+    content::ATTACHMENT_LIMIT,
+    entity::{Entity, Part},
+    layout::{self, Layout, Opened, carried},
+    smime,
+    transfer::Transfer,
+};
+
+/// Bytes of a message that are decoded at a time while an attachment is measured.
+const STEP: usize = 64 * 1024;
+
+/// An attachment or inline part, and how to read it.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// What there is to say of it.
+    pub info: AttachmentInfo,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+    /// Gives its content from the wanted offset on.
+    pub content: PartReader,
+}
+
+/// Makes the content of an attachment from the bytes of its message, in their order.
+///
+/// It takes little memory, whatever the length: some kilobytes for a line of quoted-printable, and for opaque S/MIME signatures the list
+/// of the pieces that they come in.
+#[derive(Clone, Debug)]
+pub struct PartReader {
+    /// The message's own encoding of what it carries first, that of the attachment last.
+    layers: Vec<Layer>,
+    /// Bytes of the content that are left out before the wanted ones.
+    skip: u64,
+}
+
+/// Parts of some bytes, decoded.
+#[derive(Clone, Debug)]
+struct Layer {
+    /// Where these parts are.
+    pieces: Arc<[Range<u64>]>,
+    /// The first of them that is not done.
+    next: usize,
+    /// Position of the next byte.
+    at: u64,
+    transfer: Transfer,
+}
+
+impl PartReader {
+    /// Where the bytes are in the message that it wants next. Empty at the end.
+    pub fn wanted(&self) -> Range<u64> {
+        let Some(layer) = self.layers.first() else { return 0..0 };
+        let start = layer.pieces.get(layer.next).map_or(layer.at, |piece| layer.at.max(piece.start));
+        start..layer.pieces.last().map_or(start, |piece| piece.end.max(start))
+    }
+
+    /// Takes the bytes at the beginning of what is wanted, any number of them, and appends what they make to `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let start = self.wanted().start;
+        if let Some(layer) = self.layers.first_mut() {
+            layer.at = start;
+        }
+        let before = out.len();
+        push(&mut self.layers, bytes, out);
+        self.leave_out(before, out);
+    }
+
+    /// Appends what is left to `out` after all that is wanted was pushed.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let before = out.len();
+        for index in 0..self.layers.len() {
+            let mut made = Vec::new();
+            self.layers[index].transfer.finish(&mut made);
+            push(&mut self.layers[index + 1..], &made, out);
+        }
+        self.leave_out(before, out);
+    }
+
+    fn leave_out(&mut self, before: usize, out: &mut Vec<u8>) {
+        let made = out.len() - before;
+        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(made);
+        out.drain(before..before + skip);
+        self.skip -= skip as u64;
+    }
+}
+
+fn push(layers: &mut [Layer], bytes: &[u8], out: &mut Vec<u8>) {
+    match layers {
+        [] => out.extend_from_slice(bytes),
+        [last] => last.push(bytes, out),
+        [first, rest @ ..] => {
+            let mut made = Vec::new();
+            first.push(bytes, &mut made);
+            push(rest, &made, out);
+        }
+    }
+}
+
+impl Layer {
+    fn new(pieces: impl IntoIterator<Item = Range<u64>>, transfer: Transfer) -> Self {
+        Self {
+            pieces: pieces.into_iter().collect(),
+            next: 0,
+            at: 0,
+            transfer,
+        }
+    }
+
+    fn of_body(part: &Part<'_>, whole: &[u8]) -> Self {
+        Self::new([position(whole, part.body)], part.transfer())
+    }
+
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let (begin, end) = (self.at, self.at + bytes.len() as u64);
+        self.at = end;
+        let within = |at: u64| usize::try_from(at.clamp(begin, end) - begin).expect("a position in a slice");
+        while let Some(piece) = self.pieces.get(self.next) {
+            self.transfer.push(&bytes[within(piece.start)..within(piece.end)], out);
+            if piece.end > end {
+                return;
+            }
+            self.next += 1;
+        }
+    }
+}
+
+/// Finds an attachment by its position among those of a message, to be read from `offset` of its content on.
+pub(super) fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
+    let outer = Entity::read(raw.trim_ascii_start());
+    let mut layers = Vec::new();
+    let info = match carried(outer.root()) {
+        None => find(&outer, raw, index, &mut layers),
+        Some(once) => {
+            enter(outer.root(), raw, &mut layers);
+            let inner = Entity::read(&once);
+            match carried(inner.root()) {
+                None => find(&inner, &once, index, &mut layers),
+                Some(twice) => {
+                    enter(inner.root(), &once, &mut layers);
+                    find(&Entity::read(&twice), &twice, index, &mut layers)
+                }
+            }
+        }
+    }?;
+    Some(measure(raw, info, PartReader { layers, skip: 0 }, offset))
+}
+
+/// Adds how what a message carries in place of a content of its own is made of its bytes; see [`carried`].
+fn enter(root: &Part<'_>, whole: &[u8], layers: &mut Vec<Layer>) {
+    layers.push(Layer::of_body(root, whole));
+    if !root.is_message() {
+        let der = root.decoded();
+        let pieces = smime::signed_pieces(&der).unwrap_or_default();
+        layers.push(Layer::new(
+            pieces.into_iter().map(|piece| position(&der, piece)),
+            Transfer::Identity,
+        ));
+    }
+}
+
+fn find(entity: &Entity<'_>, whole: &[u8], index: usize, layers: &mut Vec<Layer>) -> Option<AttachmentInfo> {
+    let opened = Opened {
+        entity,
+        layout: Layout::of(entity),
+    };
+    let (part, inline) = opened.attachments().take(ATTACHMENT_LIMIT).nth(index)?;
+    layers.push(Layer::of_body(part, whole));
+    Some(layout::info(part, inline, 0))
+}
+
+/// Reads the content once, for its size and hash, and keeps the reader as it was before `offset`.
+fn measure(raw: &[u8], mut info: AttachmentInfo, mut reader: PartReader, offset: u64) -> Located {
+    let mut content = PartReader {
+        skip: offset,
+        ..reader.clone()
+    };
+    let mut context = Context::new(&SHA256);
+    let mut out = Vec::new();
+    loop {
+        let wanted = reader.wanted();
+        let at = |position: u64| usize::try_from(position).unwrap_or(raw.len()).min(raw.len());
+        let bytes = &raw[at(wanted.start)..at(wanted.end)];
+        let bytes = &bytes[..bytes.len().min(STEP)];
+        if bytes.is_empty() {
+            reader.finish(&mut out);
+        } else {
+            reader.push(bytes, &mut out);
+        }
+        context.update(&out);
+        info.size += out.len() as u64;
+        if bytes.is_empty() {
+            break;
+        }
+        out.clear();
+        if info.size <= offset {
+            content = PartReader {
+                skip: offset - info.size,
+                ..reader.clone()
+            };
+        }
+    }
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(context.finish().as_ref());
+    Located { info, sha256, content }
+}
+
+/// Where a part of some bytes is in them.
+fn position(whole: &[u8], part: &[u8]) -> Range<u64> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize) as u64;
+    start..start + part.len() as u64
+}
+
+/// The attachments that a message is read with, whole.
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::mime::content;
+
+    /// An attachment read at once, from an offset on.
+    pub(in crate::mime) fn read(raw: &[u8], index: usize, offset: u64, step: usize) -> Option<(Located, Vec<u8>)> {
+        let located = locate(raw, index, offset)?;
+        let (mut reader, mut out) = (located.content.clone(), Vec::new());
+        loop {
+            let wanted = reader.wanted();
+            let bytes = &raw[usize::try_from(wanted.start).unwrap()..usize::try_from(wanted.end).unwrap()];
+            if bytes.is_empty() {
+                reader.finish(&mut out);
+                return Some((located, out));
+            }
+            reader.push(&bytes[..bytes.len().min(step)], &mut out);
+        }
+    }
+
+    fn sha256(bytes: &[u8]) -> Vec<u8> {
+        aws_lc_rs::digest::digest(&SHA256, bytes).as_ref().to_vec()
+    }
+
+    fn check(raw: &[u8], expected: &[&[u8]]) {
+        for (index, expected) in expected.iter().enumerate() {
+            for offset in 0..=expected.len() {
+                for step in [1, 3, 1_000] {
+                    let (located, bytes) = read(raw, index, offset as u64, step).unwrap();
+                    assert_eq!(bytes, expected[offset..], "attachment {index} from {offset} in steps of {step}");
+                    assert_eq!(
+                        (located.info.size, located.sha256.to_vec()),
+                        (expected.len() as u64, sha256(expected))
+                    );
+                }
+            }
+        }
+        assert!(locate(raw, expected.len(), 0).is_none());
+        let shown = content::content(raw.trim_ascii_start()).attachments;
+        let found: Vec<_> = (0..expected.len()).map(|index| locate(raw, index, 0).unwrap().info).collect();
+        assert_eq!(shown, found);
+    }
+
+    fn mixed(parts: &[&str]) -> String {
+        format!(
+            "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n{}\r\n--b--\r\n",
+            parts.join("\r\n--b\r\n")
+        )
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let lines: Vec<String> = STANDARD
+            .encode(bytes)
+            .as_bytes()
+            .chunks(76)
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect();
+        lines.join("\r\n")
+    }
+
+    #[test]
+    fn each_encoding_is_read_from_any_offset() {
+        let pdf = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n".to_owned()
+            + &base64(b"0123456789 and more than a line of base64 has, which is 57 bytes");
+        let text = "Content-Type: text/csv\r\nContent-Disposition: attachment\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3Db =\r\nc  \r\nd=";
+        let plain = "Content-Type: application/octet-stream\r\n\r\nas it is";
+        let raw = mixed(&[&pdf, text, plain, "Content-Type: image/png\r\n\r\n"]);
+        let expected: [&[u8]; 4] = [
+            b"0123456789 and more than a line of base64 has, which is 57 bytes",
+            b"a=3Db c\r\nd".as_slice(),
+            b"as it is",
+            b"",
+        ];
+        let expected = [expected[0], b"a=b c\r\nd", expected[2], expected[3]];
+        check(raw.as_bytes(), &expected);
+        check(("\r\n\r\n".to_owned() + &raw).as_bytes(), &expected);
+    }
+
+    #[test]
+    fn messages_within_are_read_through_their_encoding() {
+        let inner = mixed(&["Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\neHh4eHl5"]);
+        check(format!("Content-Type: message/rfc822\r\n\r\n{inner}").as_bytes(), &[b"xxxxyy"]);
+        let twice = format!(
+            "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+            base64(inner.as_bytes())
+        );
+        check(twice.as_bytes(), &[b"xxxxyy"]);
+        let thrice = format!(
+            "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+            base64(twice.as_bytes())
+        );
+        check(thrice.as_bytes(), &[b"xxxxyy"]);
+    }
+
+    #[test]
+    fn signed_messages_are_read_through_their_signature() {
+        let inner = mixed(&["Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\neHh4eHl5"]);
+        for pieces in [1, 2, 7] {
+            let der = smime::tests::signed(inner.as_bytes(), pieces);
+            let raw = format!(
+                "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                base64(&der)
+            );
+            check(raw.as_bytes(), &[b"xxxxyy"]);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Transfer encodings (RFC 2045 §6) undone piece by piece, with little memory whatever there is to decode.
+
+use super::decode;
+
+/// Longest beginning of a line of quoted-printable that waits for its end, in bytes. RFC 2045 §6.7 allows 76.
+const LINE_LIMIT: usize = 64 * 1024;
+
+const SKIP: u8 = 0xFF;
+const ALPHABET: [u8; 256] = {
+    let mut table = [SKIP; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut i = 0;
+    while i < 64 {
+        table[alphabet[i] as usize] = i as u8;
+        i += 1;
+    }
+    table
+};
+
+/// How far a body is decoded.
+#[derive(Clone, Debug)]
+pub(super) enum Transfer {
+    /// It is as it is.
+    Identity,
+    /// In base64.
+    Base64(Base64),
+    /// In quoted-printable, with the beginning of a line whose end is not known yet.
+    QuotedPrintable(Vec<u8>),
+}
+
+impl Transfer {
+    /// The encoding of this name in lower case; an unknown one is none.
+    pub fn named(encoding: &str) -> Self {
+        match encoding.split([';', ' ']).next() {
+            Some("base64") => Self::Base64(Base64::default()),
+            Some("quoted-printable") => Self::QuotedPrintable(Vec::new()),
+            _ => Self::Identity,
+        }
+    }
+
+    /// Decodes the next bytes as far as that can be done without those behind them.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Identity => out.extend_from_slice(bytes),
+            Self::Base64(state) => state.push(bytes, out),
+            Self::QuotedPrintable(line) => {
+                line.extend_from_slice(bytes);
+                let whole = match memchr::memrchr(b'\n', line) {
+                    Some(end) => end + 1,
+                    None if line.len() > LINE_LIMIT => settled(line),
+                    None => 0,
+                };
+                out.extend_from_slice(&decode::quoted_printable(&line[..whole]));
+                line.drain(..whole);
+            }
+        }
+    }
+
+    /// Decodes what waited for more.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Identity => {}
+            Self::Base64(state) => state.finish(out),
+            Self::QuotedPrintable(line) => out.extend_from_slice(&decode::quoted_printable(&std::mem::take(line))),
+        }
+    }
+}
+
+/// How much of an endless line means the same whatever follows: all but blanks and the beginning of an escape at its end. All of it, when
+/// there is nothing else.
+fn settled(line: &[u8]) -> usize {
+    let mut end = line.len();
+    while end > 0 && (matches!(line[end - 1], b' ' | b'\t' | b'\r' | b'=') || end > 1 && line[end - 2] == b'=') {
+        end -= 1;
+    }
+    if end == 0 { line.len() } else { end }
+}
+
+/// How far base64 is decoded: up to three characters of a group of four.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Base64 {
+    group: u32,
+    count: u8,
+}
+
+impl Base64 {
+    /// Decodes the next characters.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Self { mut group, mut count } = *self;
+        for &byte in bytes {
+            let value = ALPHABET[usize::from(byte)];
+            if value != SKIP {
+                group = (group << 6) | u32::from(value);
+                count += 1;
+                if count == 4 {
+                    out.extend_from_slice(&group.to_be_bytes()[1..]);
+                    (group, count) = (0, 0);
+                }
+            } else if byte == b'=' {
+                Self { group, count }.finish(out);
+                (group, count) = (0, 0);
+            }
+        }
+        *self = Self { group, count };
+    }
+
+    /// Ends a group that is not whole.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let Self { group, count } = std::mem::take(self);
+        match count {
+            2 => out.push((group >> 4) as u8),
+            3 => out.extend_from_slice(&[(group >> 10) as u8, (group >> 2) as u8]),
+            _ => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn in_pieces(mut transfer: Transfer, bytes: &[u8], step: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        for piece in bytes.chunks(step) {
+            transfer.push(piece, &mut out);
+        }
+        transfer.finish(&mut out);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_of_any_length_add_up(
+            bytes in prop::collection::vec(prop::sample::select(b"=\n\r \tA3fz+/.\xff".to_vec()), 0..300),
+            step in 1..40_usize,
+        ) {
+            prop_assert_eq!(in_pieces(Transfer::Identity, &bytes, step), bytes.clone());
+            prop_assert_eq!(in_pieces(Transfer::named("base64"), &bytes, step), decode::base64(&bytes));
+            prop_assert_eq!(in_pieces(Transfer::named("quoted-printable"), &bytes, step), decode::quoted_printable(&bytes));
+        }
+    }
+
+    #[test]
+    fn endless_lines_take_no_memory() {
+        let mut line = b"x=3D =\r\ny".repeat(20_000);
+        line.retain(|byte| *byte != b'\n');
+        for step in [1_000, 65_537, 200_000] {
+            assert_eq!(
+                in_pieces(Transfer::named("quoted-printable"), &line, step),
+                decode::quoted_printable(&line),
+                "{step}"
+            );
+        }
+        let mut transfer = Transfer::named("quoted-printable");
+        let mut out = Vec::new();
+        for _ in 0..1_000 {
+            transfer.push(&b" ".repeat(4_096), &mut out);
+            let Transfer::QuotedPrintable(waiting) = &transfer else {
+                panic!("{transfer:?}")
+            };
+            assert!(waiting.len() <= LINE_LIMIT + 4_096);
+        }
+    }
+}
