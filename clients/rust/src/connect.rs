@@ -1,6 +1,9 @@
 //! Opening a connection and the services on it.
 
 use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -50,10 +53,17 @@ pub enum ConnectError {
     Token(#[from] TokenError),
 }
 
-/// The token has characters that a header cannot carry. The token itself is not part of the text.
+/// Why there is no token to show. The token itself is not part of the text.
 #[derive(Debug, thiserror::Error)]
-#[error("the token may only have visible ASCII characters")]
-pub struct TokenError;
+#[non_exhaustive]
+pub enum TokenError {
+    /// It has characters that a header cannot carry.
+    #[error("the token may only have visible ASCII characters")]
+    Characters,
+    /// The source of tokens failed.
+    #[error("no token could be had")]
+    Source(#[source] Box<dyn Error + Send + Sync>),
+}
 
 /// Connects to the service at `url` (`http://` or, with the system's root certificates, `https://`) and shows `token` with every
 /// call. An empty token sends none.
@@ -63,7 +73,14 @@ pub struct TokenError;
 /// # Errors
 /// A URL that is wrong or does not answer within ten seconds, or a token that no header can carry.
 pub async fn connect(url: &str, token: &str) -> Result<Clients, ConnectError> {
-    let auth = Auth::new(token)?;
+    connect_with(url, Auth::new(token)?).await
+}
+
+/// As [`connect`], for tokens that are renewed: `connect_with(url, Auth::from_source(source).await?)`.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_with(url: &str, auth: Auth) -> Result<Clients, ConnectError> {
     let transport = |source| ConnectError::Transport {
         url: url.to_owned(),
         source,
@@ -86,10 +103,25 @@ pub async fn connect(url: &str, token: &str) -> Result<Clients, ConnectError> {
     Ok(Clients::new(channel, auth))
 }
 
+/// What gives tokens.
+type Source = dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send>> + Send + Sync;
+
 /// Adds the bearer token to calls. Clones share the token.
-#[derive(Clone, Debug)]
-pub struct Auth {
-    header: Arc<RwLock<Option<MetadataValue<Ascii>>>>,
+#[derive(Clone)]
+pub struct Auth(Arc<Shared>);
+
+struct Shared {
+    shown: RwLock<Shown>,
+    source: Option<Box<Source>>,
+    /// Held while the source is asked, so that watches that end together ask once.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Shown {
+    header: Option<MetadataValue<Ascii>>,
+    /// How many tokens there were before.
+    number: u64,
 }
 
 impl Auth {
@@ -98,9 +130,36 @@ impl Auth {
     /// # Errors
     /// The token has characters that a header cannot carry.
     pub fn new(token: &str) -> Result<Self, TokenError> {
-        let auth = Self { header: Arc::default() };
+        let auth = Self::with(None);
         auth.set_token(token)?;
         Ok(auth)
+    }
+
+    /// Shows the token that `source` gives. It is asked now, and again when the service refuses the last token, which it does when a
+    /// token expires: watches then go on with the fresh one. For other calls, see [`Auth::renew`].
+    ///
+    /// # Errors
+    /// The source fails, or its token has characters that a header cannot carry.
+    pub async fn from_source<F, T, E>(source: F) -> Result<Self, TokenError>
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let auth = Self::with(Some(Box::new(move || {
+            let token = source();
+            Box::pin(async move { token.await.map_err(Into::into) })
+        })));
+        auth.renew().await?;
+        Ok(auth)
+    }
+
+    fn with(source: Option<Box<Source>>) -> Self {
+        Self(Arc::new(Shared {
+            shown: RwLock::default(),
+            source,
+            asking: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// Shows another token from the next call on; open watches use it when they reconnect. Call this before the old one expires.
@@ -111,20 +170,55 @@ impl Auth {
         let header = match token {
             "" => None,
             token => {
-                let mut value = MetadataValue::try_from(format!("Bearer {token}")).map_err(|_| TokenError)?;
+                let mut value = MetadataValue::try_from(format!("Bearer {token}")).map_err(|_| TokenError::Characters)?;
                 value.set_sensitive(true);
                 Some(value)
             }
         };
         // The value is replaced whole, so one that a panicking thread left behind is as good as any.
-        *self.header.write().unwrap_or_else(PoisonError::into_inner) = header;
+        let mut shown = self.0.shown.write().unwrap_or_else(PoisonError::into_inner);
+        *shown = Shown {
+            header,
+            number: shown.number + 1,
+        };
         Ok(())
+    }
+
+    /// Asks the source for a fresh token, and shows it from the next call on. Nothing happens without a source.
+    ///
+    /// # Errors
+    /// As [`Auth::from_source`]; the old token stays.
+    pub async fn renew(&self) -> Result<(), TokenError> {
+        self.renew_from(self.number()).await.map(|_| ())
+    }
+
+    /// The number of the token that is shown.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.shown.read().unwrap_or_else(PoisonError::into_inner).number
+    }
+
+    /// Sees to it that another token is shown than the one of this number. Whether there is one.
+    pub(crate) async fn renew_from(&self, refused: u64) -> Result<bool, TokenError> {
+        let _asking = self.0.asking.lock().await;
+        if self.number() != refused {
+            return Ok(true);
+        }
+        let Some(source) = &self.0.source else { return Ok(false) };
+        let token = source().await.map_err(TokenError::Source)?;
+        self.set_token(&token)?;
+        Ok(true)
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("number", &self.number()).finish_non_exhaustive()
     }
 }
 
 impl Interceptor for Auth {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let header = self.header.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let header = self.0.shown.read().unwrap_or_else(PoisonError::into_inner).header.clone();
         if let Some(header) = header {
             request.metadata_mut().insert("authorization", header);
         }
@@ -170,7 +264,7 @@ impl Clients {
     pub fn watch_matches(&self, request: WatchMatchesRequest) -> Watch<Match> {
         let client = self.sweep.clone();
         resume(
-            self.backoff,
+            (self.backoff, self.auth.clone()),
             request.cursor.clone(),
             move |cursor| {
                 let (mut client, request) = (client.clone(), WatchMatchesRequest { cursor, ..request.clone() });
@@ -187,7 +281,7 @@ impl Clients {
     pub fn watch_tokens(&self, request: WatchTokensRequest) -> Watch<TokenEvent> {
         let client = self.agents.clone();
         resume(
-            self.backoff,
+            (self.backoff, self.auth.clone()),
             request.cursor.clone(),
             move |cursor| {
                 let (mut client, request) = (client.clone(), WatchTokensRequest { cursor, ..request.clone() });
@@ -204,7 +298,7 @@ impl Clients {
     pub fn stream_messages(&self, request: StreamMessagesRequest) -> Watch<Message> {
         let client = self.archive.clone();
         resume(
-            self.backoff,
+            (self.backoff, self.auth.clone()),
             request.cursor.clone(),
             move |cursor| {
                 let (mut client, request) = (client.clone(), StreamMessagesRequest { cursor, ..request.clone() });
@@ -221,7 +315,7 @@ impl Clients {
     pub fn watch_changes(&self, request: WatchChangesRequest) -> Watch<Change> {
         let client = self.directory.clone();
         resume(
-            self.backoff,
+            (self.backoff, self.auth.clone()),
             request.cursor,
             move |cursor| {
                 let mut client = client.clone();

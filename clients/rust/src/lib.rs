@@ -21,7 +21,7 @@
 mod connect;
 mod watch;
 
-pub use connect::{Auth, Clients, ConnectError, Service, TokenError, connect};
+pub use connect::{Auth, Clients, ConnectError, Service, TokenError, connect, connect_with};
 pub use tonic_types;
 pub use watch::{Backoff, Delivery, EARLIEST, LATEST, Watch};
 

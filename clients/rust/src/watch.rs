@@ -7,6 +7,8 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::connect::Auth;
+
 /// A cursor that asks for everything that is kept.
 pub const EARLIEST: &str = "EARLIEST";
 
@@ -17,7 +19,8 @@ pub const LATEST: &str = "LATEST";
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// A stream that never ends by itself: when the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the
-/// last cursor and goes on. Any other error is yielded, and ends it.
+/// last cursor and goes on. When its token has expired (UNAUTHENTICATED), it goes on with a fresh one, if there is one, see
+/// [`Auth::from_source`]. Any other error is yielded, and ends it, also when the fresh token is refused too.
 ///
 /// Every event comes at least once, in order, none is skipped. An event may come again after a break, so drop repeats by its id, or
 /// store the cursor together with what was done about the event. Dropping the stream ends the call.
@@ -72,7 +75,7 @@ impl Backoff {
 
 /// Follows the stream that `open` starts at a cursor, and starts it again where it broke.
 pub(crate) fn resume<Open, Opening, Responses, Response, Event>(
-    backoff: Backoff,
+    (backoff, auth): (Backoff, Auth),
     mut cursor: String,
     mut open: Open,
     deliver: impl Fn(Response) -> Delivery<Event> + Send + 'static,
@@ -86,7 +89,9 @@ where
 {
     Box::pin(stream! {
         let mut failures = 0;
+        let mut renewed = false;
         loop {
+            let token = auth.number();
             let error = match within(open(cursor.clone())).await {
                 Err(error) => error,
                 Ok(mut responses) => loop {
@@ -94,6 +99,7 @@ where
                         Err(error) => break error,
                         Ok(response) => {
                             failures = 0;
+                            renewed = false;
                             let delivery = deliver(response);
                             cursor.clone_from(&delivery.cursor);
                             yield Ok(delivery);
@@ -101,6 +107,19 @@ where
                     }
                 },
             };
+            if error.code() == Code::Unauthenticated && !renewed {
+                match auth.renew_from(token).await {
+                    Ok(true) => {
+                        renewed = true;
+                        continue;
+                    }
+                    Ok(false) => {}
+                    Err(problem) => {
+                        yield Err(Status::unauthenticated(problem.to_string()));
+                        return;
+                    }
+                }
+            }
             failures += 1;
             if !is_passing(&error) || backoff.give_up_after.is_some_and(|limit| failures >= limit) {
                 yield Err(error);
@@ -145,11 +164,15 @@ mod tests {
 
     /// Plays one entry of the script for each call; gives back what was delivered, and the cursors that were asked for.
     async fn play(backoff: Backoff, script: Script) -> (Vec<Result<u32, Code>>, Vec<String>) {
+        play_as(Auth::new("token").unwrap(), backoff, script).await
+    }
+
+    async fn play_as(auth: Auth, backoff: Backoff, script: Script) -> (Vec<Result<u32, Code>>, Vec<String>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let mut script = script.into_iter();
         let log = Arc::clone(&asked);
         let watch = resume(
-            backoff,
+            (backoff, auth),
             EARLIEST.to_owned(),
             move |cursor| {
                 log.lock().unwrap().push(cursor);
@@ -181,6 +204,32 @@ mod tests {
         let (delivered, asked) = play(QUICK, script).await;
         assert_eq!(delivered, [Ok(1), Ok(2), Ok(3), Err(Code::Unauthenticated)]);
         assert_eq!(asked, ["EARLIEST", "EARLIEST", "after-2", "after-2", "after-3"]);
+    }
+
+    #[tokio::test]
+    async fn a_fresh_token_is_asked_for_once_when_the_last_one_is_refused() {
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        let source = move || {
+            *count.lock().unwrap() += 1;
+            async { Ok::<_, std::io::Error>("token".to_owned()) }
+        };
+        let auth = Auth::from_source(source).await.unwrap();
+        let refused = || Status::unauthenticated("expired");
+        let script = vec![Ok(vec![Ok(1), Err(refused())]), Ok(vec![Ok(2), Err(refused())]), Err(refused())];
+        let (delivered, cursors) = play_as(auth, QUICK, script).await;
+        assert_eq!(delivered, [Ok(1), Ok(2), Err(Code::Unauthenticated)]);
+        assert_eq!(cursors, ["EARLIEST", "after-1", "after-2"]);
+        assert_eq!(*asked.lock().unwrap(), 3, "at first, and after each that was refused");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_set_meanwhile_is_taken() {
+        let auth = Auth::new("old").unwrap();
+        let number = auth.number();
+        assert!(!auth.renew_from(number).await.unwrap());
+        auth.set_token("new").unwrap();
+        assert!(auth.renew_from(number).await.unwrap());
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //! | `issuer` | tokens of that one |
 //! | `peer_issuer` | tokens of somebody else's issuer |
 //! | `rows` | for every method: what it needs, and what it tells other tenants. A new method needs a row there |
+//! | `streams` | streams that outlive the tokens that they were opened with |
 //! | `tokens` | tokens of the local issuer |
 //! | `walk` | every method called by who may not |
 
@@ -15,6 +16,7 @@ mod fake_issuer;
 mod issuer;
 mod peer_issuer;
 mod rows;
+mod streams;
 mod tokens;
 mod walk;
 
