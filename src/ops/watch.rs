@@ -195,6 +195,8 @@ where
         let mut told = tokio::time::Instant::now();
         // The first bookmark comes at once: a subscriber has a cursor to go on with before anything happens.
         yield Followed { position, entry: None };
+        // The end of the history is told at once, whatever comes or does not come then.
+        let mut is_behind = true;
         let mut ahead: Option<tokio::task::JoinHandle<Result<Page<T>>>> = None;
         loop {
             let stopping = ops.stopping.is_cancelled();
@@ -211,13 +213,13 @@ where
                 position = at;
                 told = tokio::time::Instant::now();
             }
-            if page.read_to > position {
-                position = page.read_to;
-                // The page ended with entries that did not pass.
-                if told.elapsed() >= interval {
-                    yield Followed { position, entry: None };
-                    told = tokio::time::Instant::now();
-                }
+            position = position.max(page.read_to);
+            let caught_up = is_behind && !page.more;
+            is_behind = page.more;
+            // A page may have ended with entries that did not pass.
+            if caught_up || (advanced && told.elapsed() >= interval) {
+                yield Followed { position, entry: None };
+                told = tokio::time::Instant::now();
             }
             if advanced {
                 continue;

@@ -109,6 +109,42 @@ async fn cursors_say_where_a_stream_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_history_is_told_at_once() {
+    let h = Harness::with(Choices {
+        // So seldom that none of those is seen here.
+        configure: Box::new(|config| config.events.bookmark_interval = Duration::from_secs(3600)),
+        ..Choices::of(Engine::Sqlite)
+    })
+    .await;
+    let client = h.seed().await;
+    h.agent(&client, ANNA).await;
+    for _ in 0..2 {
+        h.sweep_one(&client, &about_oak()).await;
+    }
+    let mut stream = matches(&client, EARLIEST).await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(next(&mut stream).await);
+    }
+    let entries: Vec<bool> = seen.iter().map(|response| response.r#match.is_some()).collect();
+    assert_eq!(
+        entries,
+        [false, true, true, false],
+        "it begins with a bookmark, and has one behind the history"
+    );
+    // Afterwards entries come without one each.
+    for _ in 0..2 {
+        h.sweep_one(&client, &about_oak()).await;
+        assert!(next(&mut stream).await.r#match.is_some());
+    }
+    // From a cursor at the end, the two bookmarks come one after the other.
+    let mut stream = matches(&client, LATEST).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(next(&mut stream).await.r#match, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cursors_of_others_are_refused() {
     on_both_engines(async |h| {
         let client = h.seed().await;
