@@ -23,7 +23,7 @@ use crate::{
     config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
     crypto::{Ids, KeySource, LocalIssuer},
     domain::{Clock, SystemClock},
-    jobs::{mailboxes, retention, tokens},
+    jobs::{linking, mailboxes, reads, retention, tokens},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{
         KeyedLocks, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
@@ -43,6 +43,9 @@ pub use files::check_files;
 
 /// Name of the file with the key of the local issuer in the data folder.
 const ISSUER_KEY: &str = "issuer.pem";
+
+/// How long a stop waits for the last entries of who read what.
+const LAST_READS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -152,15 +155,24 @@ impl Running {
     /// Runs until a signal comes or a task dies, then stops within the grace time.
     pub async fn run(self, signals: &mut ShutdownSignals) -> Stopped {
         let stopped = self.lifecycle.run(signals, self.grace).await;
-        self.ops.store.close().await;
+        self.close().await;
         stopped
     }
 
     /// Stops within the grace time.
     pub async fn stop(self) -> Stopped {
         let stopped = self.lifecycle.stop(self.grace).await;
-        self.ops.store.close().await;
+        self.close().await;
         stopped
+    }
+
+    async fn close(&self) {
+        let reads = &self.ops.reads;
+        let flushed = tokio::time::timeout(LAST_READS, reads.flush(&self.ops.store)).await;
+        if !matches!(flushed, Ok(Ok(_))) {
+            tracing::error!(lost = reads.waiting_count(), "who read what could not be written to the audit log");
+        }
+        self.ops.store.close().await;
     }
 }
 
@@ -197,6 +209,8 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     };
     lifecycle.spawn("mailboxes", OnError::Stop, mailboxes::run(ops.clone(), lifecycle.clone(), schedule));
     lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
+    lifecycle.spawn("linking", OnError::Log, linking::run(ops.clone()));
+    lifecycle.spawn("reads", OnError::Log, reads::run(ops.clone()));
     lifecycle.spawn("logins", OnError::Log, tokens::run(ops.clone(), config.oauth.check_interval));
     let edge = api::Edge {
         ops: ops.clone(),
@@ -324,6 +338,8 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         logins: Arc::new(logins::build(config, address)?),
         wakers: Arc::new(Wakers::new(notifications_url(config))),
         logins_changed: Arc::new(Notify::new()),
+        mail_to_link: Arc::new(Notify::new()),
+        reads: Arc::default(),
         lifecycle: lifecycle.clone(),
         preparation: Arc::new(preparation),
     };

@@ -158,9 +158,14 @@ impl DirectoryService for Directory {
         let (call, request) = Call::of(request)?;
         let found = async {
             let id = convert::id("contacts", "name", &request.name)?;
-            directory::get_contact(&self.0, call.caller(), id).await
+            let found = directory::get_contact(&self.0, call.caller(), id).await?;
+            let pending = directory::mail_to_link(&self.0, call.caller(), &found).await?;
+            Ok(v1::Contact {
+                pending_message_count: Some(i32::try_from(pending).unwrap_or(i32::MAX)),
+                ..contact(found)
+            })
         };
-        call.answer(found.await.map(contact))
+        call.answer(found.await)
     }
 
     async fn list_contacts(&self, request: Request<v1::ListContactsRequest>) -> Result<Response<v1::ListContactsResponse>, Status> {

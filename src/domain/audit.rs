@@ -1,10 +1,10 @@
-//! Who changed which setting.
+//! Who changed which setting, and who read which message.
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// A change of a resource's settings.
+/// A change of a resource's settings, or that somebody read a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     /// A ULID: in the order of time.
@@ -17,8 +17,10 @@ pub struct AuditEntry {
     pub resource: String,
     /// What happened to it.
     pub action: AuditAction,
-    /// Fields that changed, in the order of their paths.
+    /// Fields that changed, in the order of their paths. Empty when it was read.
     pub changes: Vec<FieldChange>,
+    /// The method that gave out the message, such as `GetMessage`. Empty for changes.
+    pub method: String,
 }
 
 /// What happened to a resource.
@@ -30,6 +32,8 @@ pub enum AuditAction {
     Updated,
     /// It was deleted.
     Deleted,
+    /// The text or the bytes of a message were given out.
+    Read,
 }
 
 impl AuditAction {
@@ -39,12 +43,13 @@ impl AuditAction {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Deleted => "deleted",
+            Self::Read => "read",
         }
     }
 
     /// The reverse of [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Created, Self::Updated, Self::Deleted]
+        [Self::Created, Self::Updated, Self::Deleted, Self::Read]
             .into_iter()
             .find(|action| action.as_str() == text)
     }

@@ -1,5 +1,7 @@
 //! What holds for a whole tenant.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CaseReferenceFormat, Timestamp, fields::settings_fields};
@@ -46,6 +48,15 @@ pub struct TenantChoices {
     pub allow_private_networks: bool,
     /// Certificates that are believed although they do not stand up to the checks.
     pub trusted_certificates: Vec<TrustedCertificate>,
+    /// Days for which the audit log keeps who read which message.
+    pub read_audit_retention_days: u32,
+}
+
+impl TenantChoices {
+    /// How long the audit log keeps who read which message.
+    pub fn read_audit_retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.read_audit_retention_days) * 24 * 3600)
+    }
 }
 
 settings_fields! {
@@ -57,6 +68,7 @@ settings_fields! {
         internal_domains,
         loop_limit_per_sender,
         loop_limit_per_sender_and_case,
+        read_audit_retention_days,
         sender_check,
         skip_automatic_mail,
         triage_licence_count,
@@ -80,6 +92,7 @@ impl Default for TenantChoices {
             allow_unencrypted_smtp: false,
             allow_private_networks: false,
             trusted_certificates: Vec::new(),
+            read_audit_retention_days: 365,
         }
     }
 }

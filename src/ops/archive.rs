@@ -8,6 +8,7 @@ use self::download::Stored;
 use super::{
     Ops, page_limit,
     processor::Worker,
+    reads::record,
     watch::{Cursors, Followed, follow_messages},
 };
 use crate::{
@@ -77,13 +78,13 @@ pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<Message> {
     message.ok_or_else(|| Error::not_found(format!("messages/{id}")))
 }
 
-/// Returns a message in parts. Such reads are written to the log with who read what.
+/// Returns a message in parts. The audit log has who read it.
 ///
 /// # Errors
 /// [`crate::domain::Kind::NotFound`]; [`crate::domain::Kind::Internal`] when its bytes are damaged.
 pub async fn get_content(ops: &Ops, caller: &Caller, id: &str) -> Result<(Message, Content)> {
     let message = get(ops, caller, id).await?;
-    audit_read(caller, id);
+    record(ops, caller, "GetMessage", format!("messages/{id}")).await?;
     let stored = Stored::find(ops, &caller.tenant, &message.hash).await?;
     let content = stored.read(ops, Worker::caller(caller), mime::content).await?;
     Ok((message, content))
@@ -95,7 +96,7 @@ pub async fn get_content(ops: &Ops, caller: &Caller, id: &str) -> Result<(Messag
 /// [`crate::domain::Kind::NotFound`]; [`crate::domain::Kind::OutOfRange`] for an offset beyond the end.
 pub async fn download(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Result<Download> {
     let message = get(ops, caller, id).await?;
-    audit_read(caller, id);
+    record(ops, caller, "DownloadMessage", format!("messages/{id}")).await?;
     Download::of_message(ops, &caller.tenant, &message.hash, id, offset).await
 }
 
@@ -105,7 +106,7 @@ pub async fn download(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Resu
 /// [`crate::domain::Kind::NotFound`]; [`crate::domain::Kind::OutOfRange`] for an offset beyond the end.
 pub async fn download_attachment(ops: &Ops, caller: &Caller, id: &str, index: i32, offset: i64) -> Result<Download> {
     let message = get(ops, caller, id).await?;
-    audit_read(caller, id);
+    record(ops, caller, "DownloadAttachment", format!("messages/{id}")).await?;
     let missing = || Error::not_found(format!("messages/{id} attachment {index}"));
     let index = usize::try_from(index).map_err(|_| missing())?;
     let from = u64::try_from(offset).unwrap_or(0);
@@ -137,11 +138,6 @@ pub async fn stream(
 ) -> Result<impl Stream<Item = Result<Followed<Message>>> + Send + 'static> {
     caller.need(Scope::ArchiveRead)?;
     follow_messages(ops, &caller.tenant, cursors, cursor, filter).await
-}
-
-/// Who read a message's body is kept, also when it was only a part of it.
-fn audit_read(caller: &Caller, id: &str) {
-    tracing::info!(target: "mailagent::audit", tenant = caller.tenant, user = caller.user, message = id, "message read");
 }
 
 /// Reads a query: words that must all occur, `word*` for a beginning, `"a phrase"` for words in a row.

@@ -1,4 +1,4 @@
-//! The audit log of settings: what changed, by whom.
+//! The audit log: which settings changed, by whom; who read which message is written by `reads`.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub async fn list(
             entry.changes.retain(|change| change.field != ARCHIVE);
         }
         // An entry without a change would still tell who switched the archive of which agent, and when.
-        entries.retain(|entry| !entry.changes.is_empty());
+        entries.retain(|entry| entry.action == AuditAction::Read || !entry.changes.is_empty());
     }
     Ok((entries, next))
 }
@@ -106,6 +106,7 @@ impl Changes {
             resource,
             action,
             changes: self.0,
+            method: String::new(),
         };
         writer.insert_audit_entry(&entry).await
     }

@@ -1,10 +1,13 @@
 //! The mirror of the CRM's users, customers, contacts and cases.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use super::{Ops, Violations, is_address, is_plain, page_limit};
 use crate::{
-    domain::{Caller, Case, Contact, Customer, CustomerLink, Error, Kind, Reason, Result, Scope, User, Written, reference_key},
+    domain::{Caller, Case, Contact, Customer, Error, Kind, Reason, Result, Scope, User, Written, reference_key},
     store::{Writer, retrying},
 };
 
@@ -54,7 +57,7 @@ pub async fn upsert_customers(ops: &Ops, caller: &Caller, customers: Vec<Custome
     .await
 }
 
-/// Writes contacts, and links archived mail of addresses that no customer was known for.
+/// Writes contacts. Archived mail of addresses that no customer was known for is linked afterwards, by `jobs::linking`.
 ///
 /// # Errors
 /// All violations at once; [`Kind::NotFound`] for a customer that does not exist. Nothing is written then.
@@ -67,17 +70,16 @@ pub async fn upsert_contacts(ops: &Ops, caller: &Caller, contacts: Vec<Contact>)
         check_revision(&mut violations, &format!("contacts[{index}]"), contact.revision);
     }
     violations.into_result()?;
-    retrying(|| async {
+    let written = retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
         check_customers_exist(&writer, "contacts", contacts.iter().map(|contact| contact.customer.as_str())).await?;
         let written = writer.upsert_contacts(&contacts).await?;
-        let applied = contacts.iter().zip(&written).filter(|(_, written)| written.applied);
-        let owners = link_owners(applied.map(|(contact, _)| contact));
-        writer.link_addresses(&owners).await?;
         writer.commit().await?;
         Ok(written)
     })
-    .await
+    .await?;
+    ops.mail_to_link.notify_one();
+    Ok(written)
 }
 
 /// Writes cases.
@@ -201,20 +203,43 @@ reads!(Customer, "customers", get_customer, list_customers, customer, customers)
 reads!(Contact, "contacts", get_contact, list_contacts, contact, contacts, customer);
 reads!(Case, "cases", get_case, list_cases, case, cases, customer, reference_key);
 
-/// Who the addresses of contacts now belong to. Where two contacts of a batch share one, the first has it.
-pub(super) fn link_owners<'a>(contacts: impl Iterator<Item = &'a Contact>) -> HashMap<String, CustomerLink> {
-    let mut owners = HashMap::new();
-    for contact in contacts {
-        for address in &contact.addresses {
-            let key = address.to_lowercase();
-            owners.entry(key.clone()).or_insert_with(|| CustomerLink {
-                customer: contact.customer.clone(),
-                contact: contact.id.clone(),
-                address: key,
-            });
-        }
-    }
-    owners
+/// How many archived messages with a contact's addresses are still to be linked, counted up to 10,000 for each address.
+///
+/// # Errors
+/// [`Kind::Denied`] without `directory.read`.
+pub async fn mail_to_link(ops: &Ops, caller: &Caller, contact: &Contact) -> Result<u64> {
+    caller.need(Scope::DirectoryRead)?;
+    ops.store.tenant(&caller.tenant).mail_to_link_of(&contact.addresses).await
+}
+
+/// What a stretch of linking did, and how long it held the database's writer.
+#[derive(Clone, Copy, Debug)]
+pub struct Linked {
+    /// Messages that were linked.
+    pub messages: u64,
+    /// Whether nothing is left to do for this address.
+    pub done: bool,
+    /// How long the transaction took.
+    pub took: Duration,
+}
+
+/// Looks at the next messages of an address whose mail is to be linked, at most `size`, in one transaction.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when the database is away.
+pub async fn link_mail(ops: &Ops, tenant: &str, address: &str, size: u64) -> Result<Linked> {
+    retrying(|| async {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        let began = Instant::now();
+        let stretch = writer.link_stretch(address, size).await?;
+        writer.commit().await?;
+        Ok(Linked {
+            messages: stretch.linked,
+            done: stretch.done,
+            took: began.elapsed(),
+        })
+    })
+    .await
 }
 
 fn batch_violations<'a>(caller: &Caller, collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> Result<Violations> {

@@ -18,6 +18,7 @@ pub mod mailbox;
 pub mod maintenance;
 mod processor;
 pub mod push;
+pub mod reads;
 mod requests;
 pub mod settings;
 pub mod sweep;
@@ -79,6 +80,10 @@ pub struct Ops {
     pub logins: Arc<login::Logins>,
     /// Those who wait for mailboxes that Graph tells of.
     pub wakers: Arc<push::Wakers>,
+    /// Wakes the job that links archived mail to contacts, after one got an address.
+    pub mail_to_link: Arc<tokio::sync::Notify>,
+    /// Who read which message, until it is written down.
+    pub reads: Arc<reads::ReadLog>,
     /// Wakes the job that keeps logins, after one was given up.
     pub logins_changed: Arc<tokio::sync::Notify>,
     /// Runs what must come to its end although the call that began it is given up.

@@ -8,6 +8,7 @@ use super::{
     connect::Opened,
     mailbox::{self, Progress, ReadError},
     page_limit,
+    reads::record,
     watch::{Cursors, Followed, follow_events},
 };
 use crate::{
@@ -111,26 +112,33 @@ pub async fn list_notes(
     Ok((notes.into_iter().map(Note::excerpt).collect(), more))
 }
 
-/// Returns a note with its whole text.
+/// Returns a note with its whole text. The audit log has who read it.
 ///
 /// # Errors
 /// [`Kind::NotFound`].
 pub async fn get_note(ops: &Ops, caller: &Caller, id: &str) -> Result<Note> {
+    let note = find_note(ops, caller, id).await?;
+    record(ops, caller, "GetNote", format!("notes/{id}")).await?;
+    Ok(note)
+}
+
+async fn find_note(ops: &Ops, caller: &Caller, id: &str) -> Result<Note> {
     caller.need(Scope::SweepRead)?;
     let note = ops.store.tenant(&caller.tenant).note(id).await?;
     note.ok_or_else(|| Error::not_found(format!("notes/{id}")))
 }
 
-/// Opens the message kept with a note for download.
+/// Opens the message kept with a note for download. The audit log has who read it.
 ///
 /// # Errors
 /// [`Kind::Precondition`] when none is kept; [`Kind::OutOfRange`] for an offset beyond the end.
 pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Result<Download> {
-    let note = get_note(ops, caller, id).await?;
+    let note = find_note(ops, caller, id).await?;
     let Some(hash) = note.blob else {
         let text = format!("notes/{id} keeps no full message: its agent did not keep them when it was made.");
         return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with("resource", format!("notes/{id}")));
     };
+    record(ops, caller, "DownloadNoteMessage", format!("notes/{id}")).await?;
     Download::of_message(ops, &caller.tenant, &hash, &note.id, offset).await
 }
 

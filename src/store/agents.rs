@@ -8,7 +8,7 @@ use sea_orm::{
 
 use super::{
     TenantStore, Writer, corrupt,
-    entity::{agent, agent_health, default_agent, folder_position, mailbox_item, request},
+    entity::{agent, agent_health, agent_leftover, default_agent, folder_position, request},
     from_name, store_error, to_name,
 };
 use crate::domain::{
@@ -272,7 +272,8 @@ impl Writer {
         }
     }
 
-    /// Removes an agent with its credentials, health and positions. What it archived and noted stays.
+    /// Removes an agent with its credentials, health and positions. What it archived and noted stays. What is known of the messages in its
+    /// mailbox is dropped later, see [`super::Store::drop_leftovers`]: it may be very much.
     ///
     /// # Errors
     /// As the database's.
@@ -291,12 +292,14 @@ impl Writer {
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
-        // Rows that name an archived message stay: they say in whose mailbox it was.
-        mailbox_item::Entity::delete_many()
-            .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
-            .filter(mailbox_item::Column::AgentId.eq(id))
-            .filter(mailbox_item::Column::MessageNumber.is_null())
-            .exec(&self.conn)
+        let leftover = agent_leftover::ActiveModel {
+            tenant_id: Set(self.tenant.to_string()),
+            agent_id: Set(id.to_owned()),
+        };
+        let key = [agent_leftover::Column::TenantId, agent_leftover::Column::AgentId];
+        agent_leftover::Entity::insert_many([leftover])
+            .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
+            .exec_without_returning(&self.conn)
             .await
             .map_err(store_error)?;
         self.forget_suspects_of(id).await?;

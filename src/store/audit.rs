@@ -1,21 +1,57 @@
-//! The audit log of settings.
+//! The audit log: changes of settings, and who read which message.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set, sea_query::OnConflict};
 
-use super::{TenantStore, Writer, corrupt, entity::audit_entry, store_error, to_json};
+use super::{
+    Store, TenantStore, Writer, corrupt,
+    entity::{audit_entry, audit_read},
+    rows::insert_all,
+    store_error, to_json,
+};
 use crate::domain::{AuditAction, AuditEntry, Result, Timestamp};
 
 /// Chooses audit entries. Everything that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Only changes of this resource.
+    /// Which kind of entries.
+    pub kind: AuditKind,
+    /// Only entries about this resource.
     pub resource: Option<String>,
-    /// Only changes by this user.
+    /// Only entries of this user.
     pub user: Option<String>,
-    /// Only changes at or after this time.
+    /// Only entries at or after this time.
     pub start: Option<Timestamp>,
-    /// Only changes before this time.
+    /// Only entries before this time.
     pub end: Option<Timestamp>,
+}
+
+/// Kinds of audit entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditKind {
+    /// All.
+    #[default]
+    Any,
+    /// Changes of settings.
+    Changes,
+    /// Who read which message.
+    Reads,
+}
+
+/// That somebody read a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyRead {
+    /// Whose data it is.
+    pub tenant: String,
+    /// A ULID: in the order of time.
+    pub id: String,
+    /// When.
+    pub time: Timestamp,
+    /// The CRM's id of who did it.
+    pub user: String,
+    /// The message's or note's name.
+    pub resource: String,
+    /// The method that gave it out.
+    pub method: &'static str,
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
@@ -24,28 +60,83 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// # Errors
     /// As the database's.
     pub async fn audit_entries(&self, filter: &AuditFilter, before: &str, limit: u64) -> Result<Vec<AuditEntry>> {
+        let mut entries = Vec::new();
+        if filter.kind != AuditKind::Reads {
+            entries.extend(self.changes(filter, before, limit).await?);
+        }
+        if filter.kind != AuditKind::Changes {
+            entries.extend(self.reads(filter, before, limit).await?);
+        }
+        // Ids of both are of one kind, and each list has at least what it adds to the page.
+        entries.sort_by(|one, other| other.id.cmp(&one.id));
+        entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(entries)
+    }
+
+    async fn changes(&self, filter: &AuditFilter, before: &str, limit: u64) -> Result<Vec<AuditEntry>> {
         use audit_entry::Column;
-        let mut query = audit_entry::Entity::find()
+        let rows = audit_entry::Entity::find()
             .filter(Column::TenantId.eq(&*self.tenant))
+            .apply_if((!before.is_empty()).then_some(before), |query, before| {
+                query.filter(Column::Id.lt(before))
+            })
+            .apply_if(filter.resource.as_ref(), |query, resource| {
+                query.filter(Column::Resource.eq(resource))
+            })
+            .apply_if(filter.user.as_ref(), |query, user| query.filter(Column::UserId.eq(user)))
+            .apply_if(filter.start, |query, start| query.filter(Column::Time.gte(start.0)))
+            .apply_if(filter.end, |query, end| query.filter(Column::Time.lt(end.0)))
             .order_by_desc(Column::Id)
-            .limit(limit);
-        if !before.is_empty() {
-            query = query.filter(Column::Id.lt(before));
-        }
-        if let Some(resource) = &filter.resource {
-            query = query.filter(Column::Resource.eq(resource));
-        }
-        if let Some(user) = &filter.user {
-            query = query.filter(Column::UserId.eq(user));
-        }
-        if let Some(start) = filter.start {
-            query = query.filter(Column::Time.gte(start.0));
-        }
-        if let Some(end) = filter.end {
-            query = query.filter(Column::Time.lt(end.0));
-        }
-        let rows = query.all(&self.conn).await.map_err(store_error)?;
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
         rows.into_iter().map(to_entry).collect()
+    }
+
+    async fn reads(&self, filter: &AuditFilter, before: &str, limit: u64) -> Result<Vec<AuditEntry>> {
+        use audit_read::Column;
+        let rows = audit_read::Entity::find()
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .apply_if((!before.is_empty()).then_some(before), |query, before| {
+                query.filter(Column::Id.lt(before))
+            })
+            .apply_if(filter.resource.as_ref(), |query, resource| {
+                query.filter(Column::Resource.eq(resource))
+            })
+            .apply_if(filter.user.as_ref(), |query, user| query.filter(Column::UserId.eq(user)))
+            .apply_if(filter.start, |query, start| query.filter(Column::Time.gte(start.0)))
+            .apply_if(filter.end, |query, end| query.filter(Column::Time.lt(end.0)))
+            .order_by_desc(Column::Id)
+            .limit(limit)
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(rows.into_iter().map(read_entry).collect())
+    }
+}
+
+impl Store {
+    /// Adds who read which message, of any tenants; what is there already stays.
+    ///
+    /// # Errors
+    /// See the database's; nothing is added then.
+    pub async fn insert_reads(&self, reads: &[BodyRead]) -> Result<()> {
+        let Some(first) = reads.first() else { return Ok(()) };
+        // One transaction for the tenants of all: each row names its own.
+        let writer = self.begin(&first.tenant).await?;
+        let rows = reads.iter().map(|read| audit_read::ActiveModel {
+            tenant_id: Set(read.tenant.clone()),
+            id: Set(read.id.clone()),
+            time: Set(read.time.0),
+            user_id: Set(read.user.clone()),
+            resource: Set(read.resource.clone()),
+            method: Set(read.method.to_owned()),
+        });
+        let key = [audit_read::Column::TenantId, audit_read::Column::Id];
+        let keep = OnConflict::columns(key).do_nothing().to_owned();
+        insert_all(&writer.conn, rows, Some(keep)).await?;
+        writer.commit().await
     }
 }
 
@@ -80,5 +171,18 @@ fn to_entry(row: audit_entry::Model) -> Result<AuditEntry> {
         time: Timestamp(row.time),
         user: row.user_id,
         resource: row.resource,
+        method: String::new(),
     })
+}
+
+fn read_entry(row: audit_read::Model) -> AuditEntry {
+    AuditEntry {
+        id: row.id,
+        time: Timestamp(row.time),
+        user: row.user_id,
+        resource: row.resource,
+        action: AuditAction::Read,
+        changes: Vec::new(),
+        method: row.method,
+    }
 }

@@ -35,7 +35,7 @@ pub enum KnownAddress {
 }
 
 const USER: &str = "user";
-const CONTACT: &str = "contact";
+pub(super) const CONTACT: &str = "contact";
 
 /// Reads one kind of record: by id, by page, and the revisions of a batch.
 macro_rules! reads {
@@ -201,16 +201,19 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// As the database's.
     pub async fn known_addresses(&self, keys: &HashSet<String>) -> Result<HashMap<String, Vec<KnownAddress>>> {
         let mut known: HashMap<String, Vec<KnownAddress>> = HashMap::new();
-        if keys.is_empty() {
-            return Ok(known);
+        let keys: Vec<&String> = keys.iter().collect();
+        let mut rows = Vec::new();
+        // A message may have more recipients than a statement may have values.
+        for keys in keys.chunks(1000) {
+            let found = address::Entity::find()
+                .filter(address::Column::TenantId.eq(&*self.tenant))
+                .filter(address::Column::AddressKey.is_in(keys.iter().copied()))
+                .order_by_asc(address::Column::OwnerId)
+                .all(&self.conn)
+                .await
+                .map_err(store_error)?;
+            rows.extend(found);
         }
-        let rows = address::Entity::find()
-            .filter(address::Column::TenantId.eq(&*self.tenant))
-            .filter(address::Column::AddressKey.is_in(keys))
-            .order_by_asc(address::Column::OwnerId)
-            .all(&self.conn)
-            .await
-            .map_err(store_error)?;
         for row in rows {
             let who = if row.owner_kind == USER {
                 KnownAddress::User { user: row.owner_id }
@@ -223,22 +226,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
             known.entry(row.address_key).or_default().push(who);
         }
         Ok(known)
-    }
-
-    /// Addresses of all users, in lower case.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn user_addresses(&self) -> Result<Vec<String>> {
-        address::Entity::find()
-            .select_only()
-            .column(address::Column::AddressKey)
-            .filter(address::Column::TenantId.eq(&*self.tenant))
-            .filter(address::Column::OwnerKind.eq(USER))
-            .into_tuple()
-            .all(&self.conn)
-            .await
-            .map_err(store_error)
     }
 
     /// Finds the cases that references name, by the form in which references are compared.
@@ -321,21 +308,29 @@ impl Writer {
         Ok(results)
     }
 
-    /// Writes contacts under the revision rule, with their addresses. Archived messages are linked apart, see `link_addresses`.
+    /// Writes contacts under the revision rule, with their addresses. Archived mail of addresses that no contact had before is noted down to be
+    /// linked, see [`Writer::link_stretch`]. Where two contacts of the batch have one, the first gets it.
     ///
     /// # Errors
-    /// As the database's.
+    /// See the database's.
     pub async fn upsert_contacts(&mut self, contacts: &[Contact]) -> Result<Vec<Written>> {
         let results = self.upsert_contact_rows(contacts).await?;
-        let applied = contacts
+        let applied = contacts.iter().zip(&results).filter(|(_, result)| result.applied);
+        let applied: Vec<&Contact> = applied.map(|(contact, _)| contact).collect();
+        let mut seen = HashSet::new();
+        let keys = applied
             .iter()
-            .zip(&results)
-            .filter(|(_, result)| result.applied)
-            .map(|(contact, _)| contact);
+            .flat_map(|contact| contact.addresses.iter().map(|address| (address.to_lowercase(), contact.id.clone())));
+        let (keys, contacts): (Vec<_>, Vec<_>) = keys.filter(|(key, _)| seen.insert(key.clone())).unzip();
+        let before = self.addresses_of_contacts(&keys).await?;
         let owners: Vec<_> = applied
+            .iter()
             .map(|contact| (contact.id.as_str(), contact.customer.as_str(), contact.addresses.as_slice()))
             .collect();
         self.replace_addresses(CONTACT, &owners).await?;
+        // The mail of those that a contact had is linked already, or noted down.
+        let new = keys.into_iter().zip(contacts).filter(|(key, _)| !before.contains(key));
+        self.note_mail_to_link(&new.collect::<Vec<_>>()).await?;
         Ok(results)
     }
 

@@ -12,7 +12,7 @@ use std::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use tokio::sync::watch;
 
-use super::{Reader, Store, TenantStore, Writer, corrupt, entity::event, entity::tenant_position, rows::insert_all, store_error, to_json};
+use super::{Reader, TenantStore, Writer, corrupt, entity::event, entity::tenant_position, rows::insert_all, store_error, to_json};
 use crate::domain::{Event, EventKind, Result, Timestamp};
 
 /// With several replicas, commits of the others are seen at this pace.
@@ -112,45 +112,6 @@ impl Reader {
         let limit = if self.store.is_postgres() { limit.min(POLL) } else { limit };
         // An error means that the sender is gone, which ends the wait as well.
         let _ = tokio::time::timeout(limit, woken.wait_for(|last| *last > position)).await;
-    }
-}
-
-impl Store {
-    /// Drops events that were written before `limit`, tenant by tenant, and remembers up to where.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn prune_events(&self, limit: Timestamp) -> Result<u64> {
-        let mut dropped = 0;
-        let tenants = tenant_position::Entity::find().all(&self.inner.read).await.map_err(store_error)?;
-        for tenant in tenants {
-            let writer = self.begin(&tenant.tenant_id).await?;
-            let newest = event::Entity::find()
-                .filter(event::Column::TenantId.eq(&tenant.tenant_id))
-                .filter(event::Column::Time.lt(limit.0))
-                .order_by_desc(event::Column::Position)
-                .one(&writer.conn)
-                .await
-                .map_err(store_error)?;
-            let Some(newest) = newest else { continue };
-            let result = event::Entity::delete_many()
-                .filter(event::Column::TenantId.eq(&tenant.tenant_id))
-                .filter(event::Column::Position.lte(newest.position))
-                .exec(&writer.conn)
-                .await
-                .map_err(store_error)?;
-            tenant_position::Entity::update_many()
-                .col_expr(tenant_position::Column::Oldest, newest.position.into())
-                .filter(tenant_position::Column::TenantId.eq(&tenant.tenant_id))
-                // Another replica may have pruned further meanwhile; its mark must not go back.
-                .filter(tenant_position::Column::Oldest.lt(newest.position))
-                .exec(&writer.conn)
-                .await
-                .map_err(store_error)?;
-            writer.commit().await?;
-            dropped += result.rows_affected;
-        }
-        Ok(dropped)
     }
 }
 

@@ -3,12 +3,12 @@
 //! A message's row is its own event: its `position` comes from the tenant's log counter and is renewed whenever a link is added, so one
 //! read in the order of positions gives the history and then what is new.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ActiveValue::NotSet,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
-    sea_query::{Alias, Expr, ExprTrait, Func, Query},
+    sea_query::{Alias, Expr, ExprTrait, Query},
 };
 use serde::{Deserialize, Serialize};
 
@@ -327,88 +327,6 @@ impl Writer {
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(())
-    }
-
-    /// Links archived messages of addresses that no customer was known for. `owners` has the contact and the customer of each address
-    /// (in lower case). Returns how many messages were linked; they go through the stream again.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn link_addresses(&mut self, owners: &HashMap<String, CustomerLink>) -> Result<u64> {
-        let mut linked = 0;
-        // Bare, the condition makes SQLite take the index by customer, and read every party without one instead of those of an address.
-        let without_customer = Expr::expr(Func::coalesce([Expr::col(message_party::Column::CustomerId), Expr::val("")])).eq("");
-        loop {
-            // In stretches, so that an address with very many messages does not make one statement of unbounded size.
-            let parties = message_party::Entity::find()
-                .filter(message_party::Column::TenantId.eq(&*self.tenant))
-                .filter(without_customer.clone())
-                .filter(message_party::Column::AddressKey.is_in(owners.keys()))
-                .limit(500)
-                .all(&self.conn)
-                .await
-                .map_err(store_error)?;
-            if parties.is_empty() {
-                return Ok(linked);
-            }
-            let mut by_message: BTreeMap<i64, Vec<&CustomerLink>> = BTreeMap::new();
-            for party in &parties {
-                if let Some(link) = owners.get(&party.address_key) {
-                    by_message.entry(party.message_number).or_default().push(link);
-                }
-            }
-            linked += by_message.len() as u64;
-            self.add_links(by_message).await?;
-        }
-    }
-
-    async fn add_links(&mut self, by_message: BTreeMap<i64, Vec<&CustomerLink>>) -> Result<()> {
-        let first = self.allocate_positions(by_message.len()).await?;
-        let rows: HashMap<i64, message::Model> = self
-            .all_messages()
-            .filter(message::Column::Number.is_in(by_message.keys().copied()))
-            .all(&self.conn)
-            .await
-            .map_err(store_error)?
-            .into_iter()
-            .map(|row| (row.number, row))
-            .collect();
-        for ((number, new), position) in by_message.into_iter().zip(first..) {
-            let row = rows
-                .get(&number)
-                .ok_or_else(|| corrupt("message_party", "message_number", &number.to_string()))?;
-            let mut links: Vec<CustomerLink> = parse_list(&row.links, "links", &row.id)?;
-            for link in new {
-                message_party::Entity::update_many()
-                    .col_expr(message_party::Column::CustomerId, link.customer.as_str().into())
-                    .col_expr(message_party::Column::ContactId, link.contact.as_str().into())
-                    .filter(message_party::Column::TenantId.eq(&*self.tenant))
-                    .filter(message_party::Column::MessageNumber.eq(number))
-                    .filter(message_party::Column::AddressKey.eq(&link.address))
-                    .filter(message_party::Column::CustomerId.eq(""))
-                    .exec(&self.conn)
-                    .await
-                    .map_err(store_error)?;
-                links.push(link.clone());
-            }
-            message_party::Entity::update_many()
-                .col_expr(message_party::Column::Position, position.into())
-                .filter(message_party::Column::TenantId.eq(&*self.tenant))
-                .filter(message_party::Column::MessageNumber.eq(number))
-                .exec(&self.conn)
-                .await
-                .map_err(store_error)?;
-            message::Entity::update_many()
-                .col_expr(message::Column::Links, to_json(&links).into())
-                .col_expr(message::Column::Unlinked, false.into())
-                .col_expr(message::Column::Position, position.into())
-                .filter(message::Column::TenantId.eq(&*self.tenant))
-                .filter(message::Column::Number.eq(number))
-                .exec(&self.conn)
-                .await
-                .map_err(store_error)?;
-        }
         Ok(())
     }
 

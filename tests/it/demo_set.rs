@@ -67,6 +67,7 @@ async fn write_directory(h: &Harness, client: &mut Clients, set: &DemoSet) {
         email_addresses: contact.addresses.clone(),
         revision: 1,
         created_by_service: false,
+        ..Contact::default()
     });
     let request = BatchUpsertContactsRequest {
         contacts: contacts.collect(),

@@ -52,6 +52,7 @@ pub(in crate::api) fn contact(contact: Contact) -> v1::Contact {
         email_addresses: contact.addresses,
         revision: revision(contact.revision),
         created_by_service: contact.created_by_service,
+        pending_message_count: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Settings of a tenant.
 
+use std::ops::RangeInclusive;
+
 use super::{name, time, unknown_value, violation};
 use crate::{
     api::{
@@ -13,6 +15,8 @@ use crate::{
 const NAME: &str = "tenantSettings";
 /// Greatest number of triage licences.
 const LICENCES_MOST: u32 = 1_000_000;
+/// Longest time for which the audit log keeps who read what, in days.
+const RETENTION_MOST: u32 = 3650;
 /// Greatest limit of messages.
 const LIMIT_MOST: u32 = i32::MAX.unsigned_abs();
 
@@ -55,6 +59,7 @@ pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
         allow_unencrypted_smtp: choices.allow_unencrypted_smtp,
         allow_private_networks: choices.allow_private_networks,
         trusted_certificates: choices.trusted_certificates.into_iter().map(trusted_certificate).collect(),
+        read_audit_retention_days: Some(limit(choices.read_audit_retention_days)),
         etag,
     }
 }
@@ -101,30 +106,37 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
         None => (false, default.case_reference_format),
         Some(form) => (true, case_reference_format(form)),
     };
-    let mut count = |field: &str, value: Option<i32>, default: u32, most: u32| match value.map(u32::try_from) {
+    let mut count = |field: &str, value: Option<i32>, default: u32, allowed: RangeInclusive<u32>| match value.map(u32::try_from) {
         None => default,
-        Some(Ok(value)) if value <= most => value,
+        Some(Ok(value)) if allowed.contains(&value) => value,
         Some(_) => {
             let path = format!("tenant_settings.{field}");
-            let text = match most {
-                LIMIT_MOST => "must not be negative; 0 is no limit.".to_owned(),
-                most => format!("must be 0 to {most}."),
+            let text = match (*allowed.start(), *allowed.end()) {
+                (_, LIMIT_MOST) => "must not be negative; 0 is no limit.".to_owned(),
+                (least, most) => format!("must be {least} to {most}."),
             };
             violations.push(violation(&path, &text));
             default
         }
     };
     let licences = settings.triage_licence_count;
-    let licence_count = count("triage_licence_count", Some(licences), 0, LICENCES_MOST);
+    let licence_count = count("triage_licence_count", Some(licences), 0, 0..=LICENCES_MOST);
     let per_case = settings.loop_limit_per_sender_and_case;
     let per_case_limit = count(
         "loop_limit_per_sender_and_case",
         per_case,
         default.loop_limit_per_sender_and_case,
-        LIMIT_MOST,
+        0..=LIMIT_MOST,
     );
     let per_sender = settings.loop_limit_per_sender;
-    let per_sender_limit = count("loop_limit_per_sender", per_sender, default.loop_limit_per_sender, LIMIT_MOST);
+    let per_sender_limit = count("loop_limit_per_sender", per_sender, default.loop_limit_per_sender, 0..=LIMIT_MOST);
+    let retention = settings.read_audit_retention_days;
+    let retention_days = count(
+        "read_audit_retention_days",
+        retention,
+        default.read_audit_retention_days,
+        1..=RETENTION_MOST,
+    );
     let mut fields = Fields::new(&mask);
     let wanted = TenantChoices {
         case_reference_format: fields.value("case_reference_format", format, format_given),
@@ -139,6 +151,7 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
         allow_unencrypted_smtp: fields.on("allow_unencrypted_smtp", settings.allow_unencrypted_smtp),
         allow_private_networks: fields.on("allow_private_networks", settings.allow_private_networks),
         trusted_certificates: fields.list("trusted_certificates", certificates),
+        read_audit_retention_days: fields.value("read_audit_retention_days", retention_days, retention.is_some()),
     };
     let patch = SettingsPatch {
         wanted,

@@ -166,6 +166,8 @@ impl Harness {
             logins: Arc::default(),
             wakers: Arc::default(),
             logins_changed: Arc::default(),
+            mail_to_link: Arc::default(),
+            reads: Arc::default(),
             lifecycle: lifecycle.clone(),
             preparation: Arc::new(Preparation {
                 journal: Journal::open(&folder.path().join("preparing"), "test").unwrap(),

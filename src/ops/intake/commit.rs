@@ -14,7 +14,7 @@ use crate::{
         Agent, Contact, CustomerLink, Error, EventKind, ExternalParties, Mailbox, Message, NOTE_EXCERPT, Note, OurAddresses, Outcome,
         OutcomeResult, Result, TenantChoices, Timestamp,
     },
-    ops::{Ops, directory::link_owners},
+    ops::Ops,
     provider::{Folder, FolderRole},
     store::{FolderPosition, KnownAddress, KnownMessage, MailboxItem, NewBlob, NewMessage, SearchWords, Writer, retrying},
 };
@@ -52,6 +52,8 @@ pub struct BatchResult {
     pub archived: u64,
     /// Their size in bytes.
     pub archived_bytes: u64,
+    /// Whether contacts were made, whose older mail is to be linked.
+    pub new_contacts: bool,
 }
 
 /// Handles a batch of a mailbox's messages: all of it happens, or nothing. Messages that were handled before are passed over.
@@ -76,6 +78,9 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
         Ok(result)
     })
     .await?;
+    if result.new_contacts {
+        ops.mail_to_link.notify_one();
+    }
     for outcome in &result.results {
         ops.metrics.message_swept(outcome.as_str());
     }
@@ -129,8 +134,6 @@ impl<'a> Work<'a> {
         now: Timestamp,
     ) -> Result<Self> {
         let choices = writer.settings().await?.choices;
-        let own = [writer.agent_addresses().await?, writer.user_addresses().await?].concat();
-        let ours = OurAddresses::new(choices.internal_domains.iter().cloned(), own);
         let mut seen = HashSet::new();
         let mut only_to_archive = HashSet::new();
         if let Some((agent, folder)) = mailbox {
@@ -161,10 +164,17 @@ impl<'a> Work<'a> {
         for (_, message) in &fresh {
             let parsed = &message.parsed;
             let everyone = parsed.from.iter().chain(&parsed.to).chain(&parsed.cc).chain(&parsed.bcc);
-            keys.extend(everyone.filter(|mailbox| !ours.contains(mailbox)).map(Mailbox::key));
-            keys.extend(parsed.from.as_ref().map(Mailbox::key));
+            keys.extend(everyone.map(Mailbox::key));
         }
         let addresses = writer.known_addresses(&keys).await?;
+        // Of the users only those who occur: there may be a hundred thousand.
+        let is_user = |known: &Vec<KnownAddress>| known.iter().any(|who| matches!(who, KnownAddress::User { .. }));
+        let users = addresses
+            .iter()
+            .filter(|(_, known)| is_user(known))
+            .map(|(address, _)| address.clone());
+        let own = writer.agent_addresses().await?.into_iter().chain(users);
+        let ours = OurAddresses::new(choices.internal_domains.iter().cloned(), own);
         Ok(Self {
             ops,
             writer,
@@ -193,8 +203,6 @@ impl<'a> Work<'a> {
         }
         if !self.new_contacts.is_empty() {
             self.writer.upsert_contacts(&self.new_contacts).await?;
-            let owners = link_owners(self.new_contacts.iter());
-            self.writer.link_addresses(&owners).await?;
         }
         let (ids, mut result) = if self.mailbox.is_none_or(|(agent, _)| agent.settings.exchange.archive) {
             self.archive().await?
@@ -202,6 +210,7 @@ impl<'a> Work<'a> {
             (vec![None; self.fresh.len()], BatchResult::default())
         };
         result.handled = self.fresh.iter().filter(|(item, _)| !self.is_only_to_archive(item)).count() as u64;
+        result.new_contacts = !self.new_contacts.is_empty();
         result.results = self.outcomes.iter().map(|outcome| outcome.result).collect();
         self.name_archived(&ids);
         self.writer.insert_blobs(std::mem::take(&mut self.blobs)).await?;

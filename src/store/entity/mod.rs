@@ -3,7 +3,9 @@
 pub mod address;
 pub mod agent;
 pub mod agent_health;
+pub mod agent_leftover;
 pub mod audit_entry;
+pub mod audit_read;
 pub mod blob;
 pub mod contact;
 pub mod crm_case;
@@ -15,6 +17,7 @@ pub mod event;
 pub mod folder_position;
 pub mod login;
 pub mod login_attempt;
+pub mod mail_linking;
 pub mod mailbox_item;
 pub mod mailbox_lease;
 pub mod maintenance_account;

@@ -7,6 +7,8 @@ mod m20261125_002_agents;
 mod m20261125_003_logins;
 mod m20261128_004_wakes;
 mod m20261130_001_installation;
+mod m20261130_002_linking;
+mod m20261130_003_reads;
 mod m20261130_004_revoked_accounts;
 mod m20261130_005_withheld;
 mod m20261130_008_suspects;
@@ -21,6 +23,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_003_logins::Migration),
             Box::new(m20261128_004_wakes::Migration),
             Box::new(m20261130_001_installation::Migration),
+            Box::new(m20261130_002_linking::Migration),
+            Box::new(m20261130_003_reads::Migration),
             Box::new(m20261130_004_revoked_accounts::Migration),
             Box::new(m20261130_005_withheld::Migration),
             Box::new(m20261130_008_suspects::Migration),

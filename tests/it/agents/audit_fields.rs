@@ -233,6 +233,7 @@ async fn every_field_of_the_settings_has_its_entry() {
             "20",
             "5",
         ),
+        ("read_audit_retention_days", |s| s.read_audit_retention_days = Some(30), "365", "30"),
         ("sender_check", |s| s.set_sender_check(SenderCheck::Warn), "refuse", "warn"),
         ("skip_automatic_mail", |s| s.skip_automatic_mail = true, "false", "true"),
         ("triage_licence_count", |s| s.triage_licence_count = 7, "0", "7"),

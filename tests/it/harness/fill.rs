@@ -46,6 +46,7 @@ pub fn contact(id: &str, customer: &str, addresses: &[&str]) -> Contact {
         email_addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
         revision: 1,
         created_by_service: false,
+        ..Contact::default()
     }
 }
 

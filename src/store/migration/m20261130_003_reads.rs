@@ -1,0 +1,15 @@
+//! Who read which message.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let tables = include_str!("m20261130_003_reads.sql");
+        manager.get_connection().execute_unprepared(tables).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! What is dropped after its time, tenant by tenant: old events, old entries of who read what, and what deleted agents leave behind.
+//!
+//! In stretches, each in a short transaction of its own, with a pause as long as it took: others write meanwhile. Whatever a crash leaves is
+//! found again by the next round.
+
+use std::time::Instant;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
+
+use super::{
+    Store, Writer,
+    entity::{agent_leftover, audit_read, event, tenant_position},
+    store_error,
+};
+use crate::domain::{Result, Timestamp};
+
+/// Rows that one transaction looks at.
+const STRETCH: u64 = 500;
+/// Tenants that are listed at once.
+const TENANTS: u64 = 500;
+
+impl Store {
+    /// Drops events that were written before `limit`, from the oldest one on, and remembers up to where. Returns how many.
+    ///
+    /// # Errors
+    /// See the database's.
+    pub async fn prune_events(&self, limit: Timestamp) -> Result<u64> {
+        let mut dropped = 0;
+        let mut after = String::new();
+        loop {
+            let tenants = self.tenants_behind(&after).await?;
+            let Some(last) = tenants.last() else { return Ok(dropped) };
+            after.clone_from(last);
+            for tenant in tenants {
+                while self.has_old_event(&tenant, limit).await? {
+                    let mut writer = self.begin(&tenant).await?;
+                    let began = Instant::now();
+                    dropped += writer.drop_old_events(limit).await?;
+                    writer.commit().await?;
+                    tokio::time::sleep(began.elapsed()).await;
+                }
+            }
+        }
+    }
+
+    /// Drops entries of who read what that are older than their tenant keeps them. Returns how many.
+    ///
+    /// # Errors
+    /// See the database's.
+    pub async fn prune_reads(&self, now: Timestamp) -> Result<u64> {
+        let mut dropped = 0;
+        let mut after = String::new();
+        loop {
+            let tenants = self.tenants_behind(&after).await?;
+            let Some(last) = tenants.last() else { return Ok(dropped) };
+            after.clone_from(last);
+            for tenant in tenants {
+                let reader = self.tenant(&tenant);
+                let limit = now.before(reader.settings().await?.choices.read_audit_retention());
+                while let Some(to) = reader.oldest_reads(limit).await? {
+                    let writer = self.begin(&tenant).await?;
+                    let began = Instant::now();
+                    dropped += writer.drop_reads(&to).await?;
+                    writer.commit().await?;
+                    tokio::time::sleep(began.elapsed()).await;
+                }
+            }
+        }
+    }
+
+    /// Drops what is still known of messages in the mailboxes of deleted agents, but for where archived ones were. Returns how many rows.
+    ///
+    /// # Errors
+    /// See the database's.
+    pub async fn drop_leftovers(&self) -> Result<u64> {
+        let mut dropped = 0;
+        loop {
+            let next = agent_leftover::Entity::find().one(&self.inner.read).await.map_err(store_error)?;
+            let Some(agent_leftover::Model { tenant_id, agent_id }) = next else {
+                return Ok(dropped);
+            };
+            let mut from = Some((String::new(), Vec::new()));
+            while let Some(after) = from {
+                let mut writer = self.begin(&tenant_id).await?;
+                let began = Instant::now();
+                let (gone, next) = writer.drop_items(&agent_id, after).await?;
+                writer.commit().await?;
+                dropped += gone;
+                from = next;
+                tokio::time::sleep(began.elapsed()).await;
+            }
+        }
+    }
+
+    /// Tenants with a log, in order: all that have anything to drop.
+    async fn tenants_behind(&self, after: &str) -> Result<Vec<String>> {
+        tenant_position::Entity::find()
+            .select_only()
+            .column(tenant_position::Column::TenantId)
+            .filter(tenant_position::Column::TenantId.gt(after))
+            .order_by_asc(tenant_position::Column::TenantId)
+            .limit(TENANTS)
+            .into_tuple()
+            .all(&self.inner.read)
+            .await
+            .map_err(store_error)
+    }
+
+    /// Whether a tenant's oldest event is too old: no transaction is begun for those where it is not.
+    async fn has_old_event(&self, tenant: &str, limit: Timestamp) -> Result<bool> {
+        let oldest: Option<i64> = event::Entity::find()
+            .select_only()
+            .column(event::Column::Time)
+            .filter(event::Column::TenantId.eq(tenant))
+            .order_by_asc(event::Column::Position)
+            .limit(1)
+            .into_tuple()
+            .one(&self.inner.read)
+            .await
+            .map_err(store_error)?;
+        Ok(oldest.is_some_and(|time| time < limit.0))
+    }
+}
+
+impl super::Reader {
+    /// The id up to which the oldest stretch of entries of who read what is older than `limit`.
+    async fn oldest_reads(&self, limit: Timestamp) -> Result<Option<String>> {
+        let rows: Vec<(String, i64)> = audit_read::Entity::find()
+            .select_only()
+            .columns([audit_read::Column::Id, audit_read::Column::Time])
+            .filter(audit_read::Column::TenantId.eq(&*self.tenant))
+            .order_by_asc(audit_read::Column::Id)
+            .limit(STRETCH)
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let old = rows.into_iter().take_while(|(_, time)| *time < limit.0).last();
+        Ok(old.map(|(id, _)| id))
+    }
+}
+
+impl Writer {
+    async fn drop_old_events(&mut self, limit: Timestamp) -> Result<u64> {
+        let rows: Vec<(i64, i64)> = event::Entity::find()
+            .select_only()
+            .columns([event::Column::Position, event::Column::Time])
+            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .order_by_asc(event::Column::Position)
+            .limit(STRETCH)
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let Some((position, _)) = rows.into_iter().take_while(|(_, time)| *time < limit.0).last() else {
+            return Ok(0);
+        };
+        let result = event::Entity::delete_many()
+            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .filter(event::Column::Position.lte(position))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        tenant_position::Entity::update_many()
+            .col_expr(tenant_position::Column::Oldest, position.into())
+            .filter(tenant_position::Column::TenantId.eq(&*self.tenant))
+            // Another replica may have pruned further meanwhile; its mark must not go back.
+            .filter(tenant_position::Column::Oldest.lt(position))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(result.rows_affected)
+    }
+
+    async fn drop_reads(&self, to: &str) -> Result<u64> {
+        let result = audit_read::Entity::delete_many()
+            .filter(audit_read::Column::TenantId.eq(&*self.tenant))
+            .filter(audit_read::Column::Id.lte(to))
+            .exec(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(result.rows_affected)
+    }
+
+    /// Drops a stretch behind a folder and key, and returns where the next one begins; at the end the agent is forgotten.
+    async fn drop_items(&mut self, agent: &str, after: (String, Vec<u8>)) -> Result<(u64, Option<(String, Vec<u8>)>)> {
+        const END: &str = "SELECT folder, source_key FROM mailbox_item WHERE tenant_id = $1 AND agent_id = $2 \
+             AND (folder, source_key) > ($3, $4) ORDER BY folder, source_key LIMIT 1 OFFSET $5";
+        // Rows that name an archived message stay: they say in whose mailbox it was.
+        const DROP: &str = "DELETE FROM mailbox_item WHERE tenant_id = $1 AND agent_id = $2 \
+             AND (folder, source_key) > ($3, $4) AND message_number IS NULL";
+        let backend = self.conn.get_database_backend();
+        let (tenant, (folder, key)) = (self.tenant.to_string(), after);
+        let from = || [tenant.clone().into(), agent.into(), folder.clone().into(), key.clone().into()];
+        let [a, b, c, d] = from();
+        let offset = i64::try_from(STRETCH - 1).expect("it is small");
+        let end = Statement::from_sql_and_values(backend, END, [a, b, c, d, offset.into()]);
+        let end = self.conn.query_one_raw(end).await.map_err(store_error)?;
+        let end: Option<(String, Vec<u8>)> = end.map(|row| row.try_get_many_by_index()).transpose().map_err(store_error)?;
+        let [a, b, c, d] = from();
+        let drop = match end.clone() {
+            Some((folder, key)) => {
+                let sql = format!("{DROP} AND (folder, source_key) <= ($5, $6)");
+                Statement::from_sql_and_values(backend, sql, [a, b, c, d, folder.into(), key.into()])
+            }
+            None => Statement::from_sql_and_values(backend, DROP, [a, b, c, d]),
+        };
+        let dropped = self.conn.execute_raw(drop).await.map_err(store_error)?.rows_affected();
+        if end.is_none() {
+            agent_leftover::Entity::delete_by_id((tenant, agent.to_owned()))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok((dropped, end))
+    }
+}
