@@ -242,7 +242,7 @@ pub fn open_issuer(data: &Path) -> Result<LocalIssuer, StartError> {
 /// # Errors
 /// When the folder or a key cannot be used.
 pub async fn prepare_keys(config: &Config) -> Result<(), StartError> {
-    let is_new = !config.data_dir.join(ISSUER_KEY).exists();
+    let is_new = config.auth.takes_local_tokens() && !config.data_dir.join(ISSUER_KEY).exists();
     let DatabaseUrl::Sqlite(database) = &config.database.url else {
         return Ok(());
     };

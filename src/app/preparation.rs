@@ -6,6 +6,7 @@ use super::StartError;
 use crate::{
     config::Config,
     ops::{Journal, Ops, Preparation, accuse},
+    store::OpenError,
 };
 
 /// Name of the folder in the data folder that says which messages are in preparation.
@@ -31,7 +32,7 @@ pub(super) async fn accuse_leftovers(ops: &Ops, config: &Config) -> Result<(), S
         let accused = accuse(ops, &leftover.suspects).await;
         accused.map_err(|source| StartError::Database {
             location: config.database.url.to_string(),
-            source: Box::new(source),
+            source: OpenError::Refused(Box::new(source)),
         })?;
         leftover.discard().map_err(|source| cannot_use(&folder, source))?;
     }

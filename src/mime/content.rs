@@ -160,7 +160,7 @@ mod tests {
         let content = content(raw.as_bytes());
         assert!(content.html.len() > 500_000 && content.text.len() > 1_000_000 && content.attachments.len() == 1_000);
         let headers: usize = content.headers.iter().map(|(name, value)| name.len() + value.len() + 12).sum();
-        let of_file = |file: &super::AttachmentInfo| file.file_name.len() + file.media_type.len() + file.content_id.len() + 32;
+        let of_file = |file: &crate::mime::AttachmentInfo| file.file_name.len() + file.media_type.len() + file.content_id.len() + 32;
         let files: usize = content.attachments.iter().map(of_file).sum();
         let size = headers + files + content.text.len() + content.html.len();
         assert!(size + 600 * 1024 < 4 << 20, "{size} bytes: {headers} of headers, {files} of files");

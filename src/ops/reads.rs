@@ -76,8 +76,9 @@ impl ReadLog {
         self.waiting().len()
     }
 
-    async fn add(&self, read: BodyRead) -> Result<()> {
-        let place = tokio::time::timeout(PATIENCE, self.places.acquire()).await;
+    /// Waits for a place at most as long as `patience`.
+    async fn add(&self, read: BodyRead, patience: Duration) -> Result<()> {
+        let place = tokio::time::timeout(patience, self.places.acquire()).await;
         let place = place.map_err(|_| Error::store_unavailable("the audit log of reads is full"))?;
         place.map_err(Error::internal)?.forget();
         self.waiting().push_back(read);
@@ -104,7 +105,7 @@ pub(super) async fn record(ops: &Ops, caller: &Caller, method: &'static str, res
         resource,
         method,
     };
-    ops.reads.add(read).await
+    ops.reads.add(read, PATIENCE).await
 }
 
 #[cfg(test)]
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
     use crate::domain::{Kind, Timestamp};
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_full_log_makes_reads_wait_and_then_fail() {
         let log = ReadLog::default();
         let read = || BodyRead {
@@ -124,12 +125,12 @@ mod tests {
             method: "GetMessage",
         };
         for _ in 0..CAPACITY {
-            log.add(read()).await.unwrap();
+            log.add(read(), PATIENCE).await.unwrap();
         }
-        let refused = log.add(read()).await.unwrap_err();
+        let refused = log.add(read(), Duration::from_millis(10)).await.unwrap_err();
         assert!(matches!(refused.kind, Kind::Unavailable { .. }), "{refused:?}");
         assert_eq!(log.waiting_count(), CAPACITY, "nothing is dropped");
         log.places.add_permits(1);
-        log.add(read()).await.unwrap();
+        log.add(read(), PATIENCE).await.unwrap();
     }
 }

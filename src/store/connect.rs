@@ -86,7 +86,9 @@ pub enum OpenError {
     #[error("it refuses")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The file system lets nobody write it.
-    #[error("this account may not write it ({0}). Give it the right to write the folder and the files in it, and mount the file system for writing")]
+    #[error(
+        "this account may not write it ({0}). Give it the right to write the folder and the files in it, and mount the file system for writing"
+    )]
     ReadOnly(String),
     /// The file cannot be made.
     #[error("its file cannot be made")]

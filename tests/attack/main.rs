@@ -3,11 +3,11 @@
 //! Each module holds attacks of one kind. An attack must end in time, the process must live and stay within its memory, and somebody else's
 //! harmless call must still be answered.
 
-mod death;
-mod html;
-mod disk;
-mod connections;
 mod calls;
+mod connections;
+mod death;
+mod disk;
+mod html;
 mod service;
 
 use service::{Limits, Service};

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config,
-    domain::{Caller, Error, Kind, Reason, Result},
+    domain::{Error, Kind, Reason, Result},
 };
 
 /// Longest message that a public method accepts, in bytes.

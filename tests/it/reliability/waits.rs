@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use mailagent::{
     config::Config,
-    domain::{Customer, Kind, Result},
-    ops::{Caller, directory},
+    domain::{Caller, Customer, Kind, Result},
+    ops::directory,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait};
 use tokio::task::JoinSet;

@@ -224,13 +224,20 @@ class AgentServiceServicer:
         FAILED_PRECONDITION where no such login is used, when the operator has set up no provider for it, and when the tokens of the provider
         may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for an agent of one's own, or
         `agent.write`.
+
+        Without `agent.write`, only accounts may log in that are addresses of the agent's owner in the directory; FAILED_PRECONDITION
+        (LOGIN_ACCOUNT_NOT_OWNED) when none of them would open the mailbox. For a shared mailbox, set `exchange.mailbox` to it (SMTP:
+        `smtp.username` to the owner's address) and let the owner's own account open it; for a mailbox with an account of its own, and for
+        agents of other users, somebody with `agent.write` begins. The service's own page says whose agent would get which mailbox and who asked
+        for it, and stores nothing before its button is pressed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteLogin(self, request, context):
-        """Completes a login whose result the front end received: by the same user, within 10 minutes, once. From then on the agent's work goes on
+        """Completes a login whose result the front end received: by the same user, within 10 minutes, once. The same accounts may log in as at
+        the service's own page: what the user might do when they began decides. From then on the agent's work goes on
         where it stopped. FAILED_PRECONDITION when another account logged in than the one asked for, when scopes were not granted (named in the
         details), or when the provider refused; nothing is stored then. INVALID_ARGUMENT when the state is not one of this caller's, was used or
         is too old. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
@@ -240,8 +247,8 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeLogin(self, request, context):
-        """Ends a login: wipes its tokens and tells the provider, where that takes it. The work that needs it stops at once. Does nothing when there
-        is none. Scope: as BeginLogin.
+        """Ends a login: wipes its tokens and tells the provider, where that takes it and no other agent or tenant is logged in with the same
+        account, whose login could end along with it. The work that needs it stops at once. Does nothing when there is none. Scope: as BeginLogin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

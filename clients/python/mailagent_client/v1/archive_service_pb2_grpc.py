@@ -98,9 +98,9 @@ class ArchiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamMessages(self, request, context):
-        """Streams messages: first the history, oldest first, then each new one as it is committed. A message that is linked to a
-        customer later on comes again. At least once, nothing skipped. Ends with UNAVAILABLE when the service stops; go on with
-        the last cursor. Scope: `archive.read`.
+        """Streams messages: first the history, oldest first, then each new one as it is committed. A message that is linked to a customer later
+        on comes again. At least once, nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token
+        expires; go on with the last cursor. Scope: `archive.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

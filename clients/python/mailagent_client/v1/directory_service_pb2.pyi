@@ -33,20 +33,22 @@ class Customer(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Contact(_message.Message):
-    __slots__ = ("name", "customer", "display_name", "email_addresses", "revision", "created_by_service")
+    __slots__ = ("name", "customer", "display_name", "email_addresses", "revision", "created_by_service", "pending_message_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_BY_SERVICE_FIELD_NUMBER: _ClassVar[int]
+    PENDING_MESSAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     customer: str
     display_name: str
     email_addresses: _containers.RepeatedScalarFieldContainer[str]
     revision: int
     created_by_service: bool
-    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., display_name: _Optional[str] = ..., email_addresses: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., created_by_service: _Optional[bool] = ...) -> None: ...
+    pending_message_count: int
+    def __init__(self, name: _Optional[str] = ..., customer: _Optional[str] = ..., display_name: _Optional[str] = ..., email_addresses: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., created_by_service: _Optional[bool] = ..., pending_message_count: _Optional[int] = ...) -> None: ...
 
 class Case(_message.Message):
     __slots__ = ("name", "reference", "customer", "title", "revision")

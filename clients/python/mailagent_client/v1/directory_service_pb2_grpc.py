@@ -192,7 +192,8 @@ class DirectoryServiceServicer:
 
     def BatchUpsertContacts(self, request, context):
         """Writes up to 1,000 contacts, all or nothing; records whose revision is not newer than the stored one are passed over and
-        reported as such. Scope: `directory.write`.
+        reported as such. Archived mail of new addresses, as far as no customer was known for it, is linked afterwards, oldest first, some
+        thousand messages a second; GetContact shows how many are left. Scope: `directory.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,8 +250,9 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchChanges(self, request, context):
-        """Streams the contacts and notes that the service made, as they are committed, for the CRM to copy. At least once, in commit
-        order, nothing skipped. Ends with UNAVAILABLE when the service stops; go on with the last cursor. Scope: `directory.read`.
+        """Streams the contacts and notes that the service made, as they are committed, for the CRM to copy. At least once, in commit order,
+        nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token expires; go on with the last
+        cursor. Scope: `directory.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

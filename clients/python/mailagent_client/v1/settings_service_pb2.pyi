@@ -24,6 +24,13 @@ class AuditAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIT_ACTION_CREATED: _ClassVar[AuditAction]
     AUDIT_ACTION_UPDATED: _ClassVar[AuditAction]
     AUDIT_ACTION_DELETED: _ClassVar[AuditAction]
+    AUDIT_ACTION_READ: _ClassVar[AuditAction]
+
+class AuditKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIT_KIND_UNSPECIFIED: _ClassVar[AuditKind]
+    AUDIT_KIND_CHANGE: _ClassVar[AuditKind]
+    AUDIT_KIND_READ: _ClassVar[AuditKind]
 
 class SenderCheck(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -37,12 +44,16 @@ AUDIT_ACTION_UNSPECIFIED: AuditAction
 AUDIT_ACTION_CREATED: AuditAction
 AUDIT_ACTION_UPDATED: AuditAction
 AUDIT_ACTION_DELETED: AuditAction
+AUDIT_ACTION_READ: AuditAction
+AUDIT_KIND_UNSPECIFIED: AuditKind
+AUDIT_KIND_CHANGE: AuditKind
+AUDIT_KIND_READ: AuditKind
 SENDER_CHECK_UNSPECIFIED: SenderCheck
 SENDER_CHECK_REFUSE: SenderCheck
 SENDER_CHECK_WARN: SenderCheck
 
 class TenantSettings(_message.Message):
-    __slots__ = ("name", "case_reference_format", "internal_domains", "trusted_authserv_ids", "sender_check", "skip_automatic_mail", "loop_limit_per_sender_and_case", "loop_limit_per_sender", "storage_acknowledgement", "etag", "authentication_method", "triage_licence_count", "allow_unencrypted_smtp", "allow_private_networks", "trusted_certificates")
+    __slots__ = ("name", "case_reference_format", "internal_domains", "trusted_authserv_ids", "sender_check", "skip_automatic_mail", "loop_limit_per_sender_and_case", "loop_limit_per_sender", "storage_acknowledgement", "etag", "authentication_method", "triage_licence_count", "allow_unencrypted_smtp", "allow_private_networks", "trusted_certificates", "read_audit_retention_days")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CASE_REFERENCE_FORMAT_FIELD_NUMBER: _ClassVar[int]
     INTERNAL_DOMAINS_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +69,7 @@ class TenantSettings(_message.Message):
     ALLOW_UNENCRYPTED_SMTP_FIELD_NUMBER: _ClassVar[int]
     ALLOW_PRIVATE_NETWORKS_FIELD_NUMBER: _ClassVar[int]
     TRUSTED_CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    READ_AUDIT_RETENTION_DAYS_FIELD_NUMBER: _ClassVar[int]
     name: str
     case_reference_format: CaseReferenceFormat
     internal_domains: _containers.RepeatedScalarFieldContainer[str]
@@ -73,7 +85,8 @@ class TenantSettings(_message.Message):
     allow_unencrypted_smtp: bool
     allow_private_networks: bool
     trusted_certificates: _containers.RepeatedCompositeFieldContainer[TrustedCertificate]
-    def __init__(self, name: _Optional[str] = ..., case_reference_format: _Optional[_Union[CaseReferenceFormat, _Mapping]] = ..., internal_domains: _Optional[_Iterable[str]] = ..., trusted_authserv_ids: _Optional[_Iterable[str]] = ..., sender_check: _Optional[_Union[SenderCheck, str]] = ..., skip_automatic_mail: _Optional[bool] = ..., loop_limit_per_sender_and_case: _Optional[int] = ..., loop_limit_per_sender: _Optional[int] = ..., storage_acknowledgement: _Optional[_Union[StorageAcknowledgement, _Mapping]] = ..., etag: _Optional[str] = ..., authentication_method: _Optional[_Union[AuthenticationMethod, str]] = ..., triage_licence_count: _Optional[int] = ..., allow_unencrypted_smtp: _Optional[bool] = ..., allow_private_networks: _Optional[bool] = ..., trusted_certificates: _Optional[_Iterable[_Union[TrustedCertificate, _Mapping]]] = ...) -> None: ...
+    read_audit_retention_days: int
+    def __init__(self, name: _Optional[str] = ..., case_reference_format: _Optional[_Union[CaseReferenceFormat, _Mapping]] = ..., internal_domains: _Optional[_Iterable[str]] = ..., trusted_authserv_ids: _Optional[_Iterable[str]] = ..., sender_check: _Optional[_Union[SenderCheck, str]] = ..., skip_automatic_mail: _Optional[bool] = ..., loop_limit_per_sender_and_case: _Optional[int] = ..., loop_limit_per_sender: _Optional[int] = ..., storage_acknowledgement: _Optional[_Union[StorageAcknowledgement, _Mapping]] = ..., etag: _Optional[str] = ..., authentication_method: _Optional[_Union[AuthenticationMethod, str]] = ..., triage_licence_count: _Optional[int] = ..., allow_unencrypted_smtp: _Optional[bool] = ..., allow_private_networks: _Optional[bool] = ..., trusted_certificates: _Optional[_Iterable[_Union[TrustedCertificate, _Mapping]]] = ..., read_audit_retention_days: _Optional[int] = ...) -> None: ...
 
 class TrustedCertificate(_message.Message):
     __slots__ = ("host", "sha256_fingerprint")
@@ -84,20 +97,22 @@ class TrustedCertificate(_message.Message):
     def __init__(self, host: _Optional[str] = ..., sha256_fingerprint: _Optional[str] = ...) -> None: ...
 
 class AuditEntry(_message.Message):
-    __slots__ = ("name", "create_time", "user", "resource", "action", "changes")
+    __slots__ = ("name", "create_time", "user", "resource", "action", "changes", "method")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
     name: str
     create_time: _timestamp_pb2.Timestamp
     user: str
     resource: str
     action: AuditAction
     changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
-    def __init__(self, name: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[str] = ..., resource: _Optional[str] = ..., action: _Optional[_Union[AuditAction, str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
+    method: str
+    def __init__(self, name: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user: _Optional[str] = ..., resource: _Optional[str] = ..., action: _Optional[_Union[AuditAction, str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., method: _Optional[str] = ...) -> None: ...
 
 class FieldChange(_message.Message):
     __slots__ = ("field", "old_value", "new_value")
@@ -160,16 +175,18 @@ class ListAuditEntriesRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[_Union[AuditFilter, _Mapping]] = ...) -> None: ...
 
 class AuditFilter(_message.Message):
-    __slots__ = ("resource", "user", "start_time", "end_time")
+    __slots__ = ("resource", "user", "start_time", "end_time", "kind")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     resource: str
     user: str
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, resource: _Optional[str] = ..., user: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    kind: AuditKind
+    def __init__(self, resource: _Optional[str] = ..., user: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[AuditKind, str]] = ...) -> None: ...
 
 class ListAuditEntriesResponse(_message.Message):
     __slots__ = ("audit_entries", "next_page_token")

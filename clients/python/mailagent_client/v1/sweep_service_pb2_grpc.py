@@ -123,8 +123,8 @@ class SweepServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchMatches(self, request, context):
-        """Streams matches as they are committed, in commit order, at least once, nothing skipped. Ends with UNAVAILABLE when the service
-        stops; go on with the last cursor. Scope: `sweep.read`.
+        """Streams matches as they are committed, in commit order, at least once, nothing skipped. Ends with UNAVAILABLE when the service stops
+        and with UNAUTHENTICATED when the token expires; go on with the last cursor. Scope: `sweep.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -928,7 +928,8 @@ export type UpdateAgentRequest = Message<"mailagent.v1.UpdateAgentRequest"> & {
   agent?: Agent | undefined;
 
   /**
-   * Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields. `*`: all, but for
+   * Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields, of which there must be one:
+   * `disabled: false` alone is INVALID_ARGUMENT, and is named here instead. `*`: all, but for
    * `exchange.password`, `smtp.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
@@ -1238,7 +1239,8 @@ export type UpdateMaintenanceAccountRequest = Message<"mailagent.v1.UpdateMainte
   maintenanceAccount?: MaintenanceAccount | undefined;
 
   /**
-   * Fields to change. Absent: the populated fields. `*`: all, but for `password` when it is empty. An unknown path is INVALID_ARGUMENT.
+   * Fields to change. Absent: the populated fields, of which there must be one. `*`: all, but for `password` when it is empty. An unknown path
+   * is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -1748,6 +1750,12 @@ export const AgentService: GenService<{
    * may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for an agent of one's own, or
    * `agent.write`.
    *
+   * Without `agent.write`, only accounts may log in that are addresses of the agent's owner in the directory; FAILED_PRECONDITION
+   * (LOGIN_ACCOUNT_NOT_OWNED) when none of them would open the mailbox. For a shared mailbox, set `exchange.mailbox` to it (SMTP:
+   * `smtp.username` to the owner's address) and let the owner's own account open it; for a mailbox with an account of its own, and for
+   * agents of other users, somebody with `agent.write` begins. The service's own page says whose agent would get which mailbox and who asked
+   * for it, and stores nothing before its button is pressed.
+   *
    * @generated from rpc mailagent.v1.AgentService.BeginLogin
    */
   beginLogin: {
@@ -1756,7 +1764,8 @@ export const AgentService: GenService<{
     output: typeof BeginLoginResponseSchema;
   },
   /**
-   * Completes a login whose result the front end received: by the same user, within 10 minutes, once. From then on the agent's work goes on
+   * Completes a login whose result the front end received: by the same user, within 10 minutes, once. The same accounts may log in as at
+   * the service's own page: what the user might do when they began decides. From then on the agent's work goes on
    * where it stopped. FAILED_PRECONDITION when another account logged in than the one asked for, when scopes were not granted (named in the
    * details), or when the provider refused; nothing is stored then. INVALID_ARGUMENT when the state is not one of this caller's, was used or
    * is too old. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
@@ -1769,8 +1778,8 @@ export const AgentService: GenService<{
     output: typeof CompleteLoginResponseSchema;
   },
   /**
-   * Ends a login: wipes its tokens and tells the provider, where that takes it. The work that needs it stops at once. Does nothing when there
-   * is none. Scope: as BeginLogin.
+   * Ends a login: wipes its tokens and tells the provider, where that takes it and no other agent or tenant is logged in with the same
+   * account, whose login could end along with it. The work that needs it stops at once. Does nothing when there is none. Scope: as BeginLogin.
    *
    * @generated from rpc mailagent.v1.AgentService.RevokeLogin
    */

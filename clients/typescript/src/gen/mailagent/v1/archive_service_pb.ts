@@ -206,7 +206,7 @@ export const CustomerLinkSchema: GenMessage<CustomerLink> = /*@__PURE__*/
  */
 export type MessageContent = Message$1<"mailagent.v1.MessageContent"> & {
   /**
-   * Header fields in their order, decoded. At most 1,000.
+   * Header fields in their order, decoded. At most 1,000, and 256 KiB in all: what lies behind is left out.
    *
    * @generated from field: repeated mailagent.v1.HeaderField headers = 1;
    */
@@ -220,7 +220,9 @@ export type MessageContent = Message$1<"mailagent.v1.MessageContent"> & {
   text: string;
 
   /**
-   * The HTML, sanitised: no scripts, no forms, no remote content. Empty when there is none. At most 1 MiB.
+   * The HTML, sanitised: no scripts, no forms, no remote content, nothing that leaves its place in the page. Empty when there is none, and
+   * when it is so broken that no reader could show it; `text` has its words then. At most 1 MiB. Show it in a sandboxed frame (`<iframe sandbox>`) all the
+   * same, under a Content-Security-Policy that allows no scripts: a mail can still look like the page around it.
    *
    * @generated from field: string html = 3;
    */
@@ -608,6 +610,8 @@ export type StreamMessagesResponse = Message$1<"mailagent.v1.StreamMessagesRespo
 
   /**
    * Absent in a bookmark, which promises: everything up to `cursor` that passes the filter has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
+   * by then has been delivered, and later at least every 15 s unless something is delivered.
    *
    * @generated from field: mailagent.v1.Message message = 2;
    */
@@ -923,9 +927,9 @@ export const ArchiveService: GenService<{
     output: typeof MessageSchema;
   },
   /**
-   * Streams messages: first the history, oldest first, then each new one as it is committed. A message that is linked to a
-   * customer later on comes again. At least once, nothing skipped. Ends with UNAVAILABLE when the service stops; go on with
-   * the last cursor. Scope: `archive.read`.
+   * Streams messages: first the history, oldest first, then each new one as it is committed. A message that is linked to a customer later
+   * on comes again. At least once, nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token
+   * expires; go on with the last cursor. Scope: `archive.read`.
    *
    * @generated from rpc mailagent.v1.ArchiveService.StreamMessages
    */

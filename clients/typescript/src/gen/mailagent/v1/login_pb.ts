@@ -318,7 +318,7 @@ export type BeginLoginRequest = Message<"mailagent.v1.BeginLoginRequest"> & {
   provider: string;
 
   /**
-   * Where the provider sends the browser afterwards. Empty: the service's own page, which completes the login by itself. Else one of the
+   * Where the provider sends the browser afterwards. Empty: the service's own page, which asks with a button and completes the login then. Else one of the
    * addresses of the CRM that the operator allows (`[oauth] redirect_urls`), from which the front end calls CompleteLogin.
    *
    * @generated from field: string redirect_url = 3;
@@ -467,7 +467,7 @@ export const RevokeLoginRequestSchema: GenMessage<RevokeLoginRequest> = /*@__PUR
 export type RevokeLoginResponse = Message<"mailagent.v1.RevokeLoginResponse"> & {
   /**
    * Whether the provider is told too, now or as soon as it can be reached. False for providers that take no such call: there the user
-   * withdraws the access in the settings of their account.
+   * withdraws the access in the settings of their account. False also while the same account is logged in elsewhere here.
    *
    * @generated from field: bool told_to_provider = 1;
    */
@@ -687,6 +687,8 @@ export type WatchTokensResponse = Message<"mailagent.v1.WatchTokensResponse"> & 
 
   /**
    * Absent in a bookmark, which promises: everything up to `cursor` that passes the filter has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
+   * by then has been delivered, and later at least every 15 s unless something is delivered.
    *
    * @generated from field: mailagent.v1.TokenEvent event = 2;
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mailagent/v1/settings_service.proto.
  */
 export const file_mailagent_v1_settings_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNtYWlsYWdlbnQvdjEvc2V0dGluZ3Nfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIv4FCg5UZW5hbnRTZXR0aW5ncxISCgRuYW1lGAEgASgJQgTiQQEIEkYKFWNhc2VfcmVmZXJlbmNlX2Zvcm1hdBgCIAEoCzIhLm1haWxhZ2VudC52MS5DYXNlUmVmZXJlbmNlRm9ybWF0QgTiQQEBEh4KEGludGVybmFsX2RvbWFpbnMYAyADKAlCBOJBAQESIgoUdHJ1c3RlZF9hdXRoc2Vydl9pZHMYBCADKAlCBOJBAQESNQoMc2VuZGVyX2NoZWNrGAUgASgOMhkubWFpbGFnZW50LnYxLlNlbmRlckNoZWNrQgTiQQEBEiEKE3NraXBfYXV0b21hdGljX21haWwYBiABKAhCBOJBAQESMQoebG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlGAcgASgFQgTiQQEBSACIAQESKAoVbG9vcF9saW1pdF9wZXJfc2VuZGVyGAggASgFQgTiQQEBSAGIAQESSwoXc3RvcmFnZV9hY2tub3dsZWRnZW1lbnQYCSABKAsyJC5tYWlsYWdlbnQudjEuU3RvcmFnZUFja25vd2xlZGdlbWVudEIE4kEBAxIMCgRldGFnGAogASgJEkcKFWF1dGhlbnRpY2F0aW9uX21ldGhvZBgLIAEoDjIiLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbk1ldGhvZEIE4kEBARIiChR0cmlhZ2VfbGljZW5jZV9jb3VudBgMIAEoBUIE4kEBARIkChZhbGxvd191bmVuY3J5cHRlZF9zbXRwGA0gASgIQgTiQQEBEiQKFmFsbG93X3ByaXZhdGVfbmV0d29ya3MYDiABKAhCBOJBAQESRAoUdHJ1c3RlZF9jZXJ0aWZpY2F0ZXMYDyADKAsyIC5tYWlsYWdlbnQudjEuVHJ1c3RlZENlcnRpZmljYXRlQgTiQQEBQiEKH19sb29wX2xpbWl0X3Blcl9zZW5kZXJfYW5kX2Nhc2VCGAoWX2xvb3BfbGltaXRfcGVyX3NlbmRlciJKChJUcnVzdGVkQ2VydGlmaWNhdGUSEgoEaG9zdBgBIAEoCUIE4kEBAhIgChJzaGEyNTZfZmluZ2VycHJpbnQYAiABKAlCBOJBAQIi5gEKCkF1ZGl0RW50cnkSEgoEbmFtZRgBIAEoCUIE4kEBCBI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEgoEdXNlchgDIAEoCUIE4kEBAxIWCghyZXNvdXJjZRgEIAEoCUIE4kEBAxIvCgZhY3Rpb24YBSABKA4yGS5tYWlsYWdlbnQudjEuQXVkaXRBY3Rpb25CBOJBAQMSMAoHY2hhbmdlcxgGIAMoCzIZLm1haWxhZ2VudC52MS5GaWVsZENoYW5nZUIE4kEBAyJCCgtGaWVsZENoYW5nZRINCgVmaWVsZBgBIAEoCRIRCglvbGRfdmFsdWUYAiABKAkSEQoJbmV3X3ZhbHVlGAMgASgJIlwKE0Nhc2VSZWZlcmVuY2VGb3JtYXQSKgoGcHJlZml4GAEgASgLMhgubWFpbGFnZW50LnYxLlByZWZpeEZvcm1IABIRCgdwYXR0ZXJuGAIgASgJSABCBgoEZm9ybSI4CgpQcmVmaXhGb3JtEhQKBnByZWZpeBgBIAEoCUIE4kEBAhIUCgZkaWdpdHMYAiABKAVCBOJBAQIiXAoWU3RvcmFnZUFja25vd2xlZGdlbWVudBIMCgR1c2VyGAEgASgJEjQKEGFja25vd2xlZGdlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhoKGEdldFRlbmFudFNldHRpbmdzUmVxdWVzdCKRAQobVXBkYXRlVGVuYW50U2V0dGluZ3NSZXF1ZXN0EjsKD3RlbmFudF9zZXR0aW5ncxgBIAEoCzIcLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5nc0IE4kEBAhI1Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBOJBAQEiIAoeQWNrbm93bGVkZ2VTdG9yYWdlVGVybXNSZXF1ZXN0In0KF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhcKCXBhZ2Vfc2l6ZRgBIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAIgASgJQgTiQQEBEi8KBmZpbHRlchgDIAEoCzIZLm1haWxhZ2VudC52MS5BdWRpdEZpbHRlckIE4kEBASKjAQoLQXVkaXRGaWx0ZXISFgoIcmVzb3VyY2UYASABKAlCBOJBAQESEgoEdXNlchgCIAEoCUIE4kEBARI0CgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIyCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQEiZAoYTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlEi8KDWF1ZGl0X2VudHJpZXMYASADKAsyGC5tYWlsYWdlbnQudjEuQXVkaXRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqgAEKFEF1dGhlbnRpY2F0aW9uTWV0aG9kEiUKIUFVVEhFTlRJQ0FUSU9OX01FVEhPRF9VTlNQRUNJRklFRBAAEh8KG0FVVEhFTlRJQ0FUSU9OX01FVEhPRF9CQVNJQxABEiAKHEFVVEhFTlRJQ0FUSU9OX01FVEhPRF9NT0RFUk4QAip5CgtBdWRpdEFjdGlvbhIcChhBVURJVF9BQ1RJT05fVU5TUEVDSUZJRUQQABIYChRBVURJVF9BQ1RJT05fQ1JFQVRFRBABEhgKFEFVRElUX0FDVElPTl9VUERBVEVEEAISGAoUQVVESVRfQUNUSU9OX0RFTEVURUQQAypbCgtTZW5kZXJDaGVjaxIcChhTRU5ERVJfQ0hFQ0tfVU5TUEVDSUZJRUQQABIXChNTRU5ERVJfQ0hFQ0tfUkVGVVNFEAESFQoRU0VOREVSX0NIRUNLX1dBUk4QAjKXAwoPU2V0dGluZ3NTZXJ2aWNlElkKEUdldFRlbmFudFNldHRpbmdzEiYubWFpbGFnZW50LnYxLkdldFRlbmFudFNldHRpbmdzUmVxdWVzdBocLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5ncxJfChRVcGRhdGVUZW5hbnRTZXR0aW5ncxIpLm1haWxhZ2VudC52MS5VcGRhdGVUZW5hbnRTZXR0aW5nc1JlcXVlc3QaHC5tYWlsYWdlbnQudjEuVGVuYW50U2V0dGluZ3MSZQoXQWNrbm93bGVkZ2VTdG9yYWdlVGVybXMSLC5tYWlsYWdlbnQudjEuQWNrbm93bGVkZ2VTdG9yYWdlVGVybXNSZXF1ZXN0GhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzEmEKEExpc3RBdWRpdEVudHJpZXMSJS5tYWlsYWdlbnQudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJi5tYWlsYWdlbnQudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiNtYWlsYWdlbnQvdjEvc2V0dGluZ3Nfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIsoGCg5UZW5hbnRTZXR0aW5ncxISCgRuYW1lGAEgASgJQgTiQQEIEkYKFWNhc2VfcmVmZXJlbmNlX2Zvcm1hdBgCIAEoCzIhLm1haWxhZ2VudC52MS5DYXNlUmVmZXJlbmNlRm9ybWF0QgTiQQEBEh4KEGludGVybmFsX2RvbWFpbnMYAyADKAlCBOJBAQESIgoUdHJ1c3RlZF9hdXRoc2Vydl9pZHMYBCADKAlCBOJBAQESNQoMc2VuZGVyX2NoZWNrGAUgASgOMhkubWFpbGFnZW50LnYxLlNlbmRlckNoZWNrQgTiQQEBEiEKE3NraXBfYXV0b21hdGljX21haWwYBiABKAhCBOJBAQESMQoebG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlGAcgASgFQgTiQQEBSACIAQESKAoVbG9vcF9saW1pdF9wZXJfc2VuZGVyGAggASgFQgTiQQEBSAGIAQESSwoXc3RvcmFnZV9hY2tub3dsZWRnZW1lbnQYCSABKAsyJC5tYWlsYWdlbnQudjEuU3RvcmFnZUFja25vd2xlZGdlbWVudEIE4kEBAxIMCgRldGFnGAogASgJEkcKFWF1dGhlbnRpY2F0aW9uX21ldGhvZBgLIAEoDjIiLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbk1ldGhvZEIE4kEBARIiChR0cmlhZ2VfbGljZW5jZV9jb3VudBgMIAEoBUIE4kEBARIkChZhbGxvd191bmVuY3J5cHRlZF9zbXRwGA0gASgIQgTiQQEBEiQKFmFsbG93X3ByaXZhdGVfbmV0d29ya3MYDiABKAhCBOJBAQESRAoUdHJ1c3RlZF9jZXJ0aWZpY2F0ZXMYDyADKAsyIC5tYWlsYWdlbnQudjEuVHJ1c3RlZENlcnRpZmljYXRlQgTiQQEBEiwKGXJlYWRfYXVkaXRfcmV0ZW50aW9uX2RheXMYECABKAVCBOJBAQFIAogBAUIhCh9fbG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlQhgKFl9sb29wX2xpbWl0X3Blcl9zZW5kZXJCHAoaX3JlYWRfYXVkaXRfcmV0ZW50aW9uX2RheXMiSgoSVHJ1c3RlZENlcnRpZmljYXRlEhIKBGhvc3QYASABKAlCBOJBAQISIAoSc2hhMjU2X2ZpbmdlcnByaW50GAIgASgJQgTiQQECIvwBCgpBdWRpdEVudHJ5EhIKBG5hbWUYASABKAlCBOJBAQgSNQoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhIKBHVzZXIYAyABKAlCBOJBAQMSFgoIcmVzb3VyY2UYBCABKAlCBOJBAQMSLwoGYWN0aW9uGAUgASgOMhkubWFpbGFnZW50LnYxLkF1ZGl0QWN0aW9uQgTiQQEDEjAKB2NoYW5nZXMYBiADKAsyGS5tYWlsYWdlbnQudjEuRmllbGRDaGFuZ2VCBOJBAQMSFAoGbWV0aG9kGAcgASgJQgTiQQEDIkIKC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEhEKCW9sZF92YWx1ZRgCIAEoCRIRCgluZXdfdmFsdWUYAyABKAkiXAoTQ2FzZVJlZmVyZW5jZUZvcm1hdBIqCgZwcmVmaXgYASABKAsyGC5tYWlsYWdlbnQudjEuUHJlZml4Rm9ybUgAEhEKB3BhdHRlcm4YAiABKAlIAEIGCgRmb3JtIjgKClByZWZpeEZvcm0SFAoGcHJlZml4GAEgASgJQgTiQQECEhQKBmRpZ2l0cxgCIAEoBUIE4kEBAiJcChZTdG9yYWdlQWNrbm93bGVkZ2VtZW50EgwKBHVzZXIYASABKAkSNAoQYWNrbm93bGVkZ2VfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGgoYR2V0VGVuYW50U2V0dGluZ3NSZXF1ZXN0IpEBChtVcGRhdGVUZW5hbnRTZXR0aW5nc1JlcXVlc3QSOwoPdGVuYW50X3NldHRpbmdzGAEgASgLMhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBASIgCh5BY2tub3dsZWRnZVN0b3JhZ2VUZXJtc1JlcXVlc3QifQoXTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQESLwoGZmlsdGVyGAMgASgLMhkubWFpbGFnZW50LnYxLkF1ZGl0RmlsdGVyQgTiQQEBItABCgtBdWRpdEZpbHRlchIWCghyZXNvdXJjZRgBIAEoCUIE4kEBARISCgR1c2VyGAIgASgJQgTiQQEBEjQKCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEjIKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIrCgRraW5kGAUgASgOMhcubWFpbGFnZW50LnYxLkF1ZGl0S2luZEIE4kEBASJkChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USLwoNYXVkaXRfZW50cmllcxgBIAMoCzIYLm1haWxhZ2VudC52MS5BdWRpdEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqAAQoUQXV0aGVudGljYXRpb25NZXRob2QSJQohQVVUSEVOVElDQVRJT05fTUVUSE9EX1VOU1BFQ0lGSUVEEAASHwobQVVUSEVOVElDQVRJT05fTUVUSE9EX0JBU0lDEAESIAocQVVUSEVOVElDQVRJT05fTUVUSE9EX01PREVSThACKpABCgtBdWRpdEFjdGlvbhIcChhBVURJVF9BQ1RJT05fVU5TUEVDSUZJRUQQABIYChRBVURJVF9BQ1RJT05fQ1JFQVRFRBABEhgKFEFVRElUX0FDVElPTl9VUERBVEVEEAISGAoUQVVESVRfQUNUSU9OX0RFTEVURUQQAxIVChFBVURJVF9BQ1RJT05fUkVBRBAEKlMKCUF1ZGl0S2luZBIaChZBVURJVF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRQVVESVRfS0lORF9DSEFOR0UQARITCg9BVURJVF9LSU5EX1JFQUQQAipbCgtTZW5kZXJDaGVjaxIcChhTRU5ERVJfQ0hFQ0tfVU5TUEVDSUZJRUQQABIXChNTRU5ERVJfQ0hFQ0tfUkVGVVNFEAESFQoRU0VOREVSX0NIRUNLX1dBUk4QAjKXAwoPU2V0dGluZ3NTZXJ2aWNlElkKEUdldFRlbmFudFNldHRpbmdzEiYubWFpbGFnZW50LnYxLkdldFRlbmFudFNldHRpbmdzUmVxdWVzdBocLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5ncxJfChRVcGRhdGVUZW5hbnRTZXR0aW5ncxIpLm1haWxhZ2VudC52MS5VcGRhdGVUZW5hbnRTZXR0aW5nc1JlcXVlc3QaHC5tYWlsYWdlbnQudjEuVGVuYW50U2V0dGluZ3MSZQoXQWNrbm93bGVkZ2VTdG9yYWdlVGVybXMSLC5tYWlsYWdlbnQudjEuQWNrbm93bGVkZ2VTdG9yYWdlVGVybXNSZXF1ZXN0GhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzEmEKEExpc3RBdWRpdEVudHJpZXMSJS5tYWlsYWdlbnQudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJi5tYWlsYWdlbnQudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * What holds for a whole tenant.
@@ -126,6 +126,13 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
    * @generated from field: repeated mailagent.v1.TrustedCertificate trusted_certificates = 15;
    */
   trustedCertificates: TrustedCertificate[];
+
+  /**
+   * Days for which the audit log keeps who read which message, 1 to 3,650. Absent: 365. Changes of settings are kept without end.
+   *
+   * @generated from field: optional int32 read_audit_retention_days = 16;
+   */
+  readAuditRetentionDays?: number | undefined;
 };
 
 /**
@@ -164,7 +171,7 @@ export const TrustedCertificateSchema: GenMessage<TrustedCertificate> = /*@__PUR
   messageDesc(file_mailagent_v1_settings_service, 1);
 
 /**
- * A change of a setting.
+ * A change of a setting, or a read of a message.
  *
  * @generated from message mailagent.v1.AuditEntry
  */
@@ -191,7 +198,8 @@ export type AuditEntry = Message<"mailagent.v1.AuditEntry"> & {
   user: string;
 
   /**
-   * What was changed: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}`, `users/{user}/defaultAgent` or `tenantSettings`.
+   * What was changed: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}`, `users/{user}/defaultAgent` or `tenantSettings`. What
+   * was read: `messages/{message}` or `notes/{note}`.
    *
    * @generated from field: string resource = 4;
    */
@@ -206,10 +214,18 @@ export type AuditEntry = Message<"mailagent.v1.AuditEntry"> & {
 
   /**
    * Fields that changed, in the order of their paths. Of a created resource those with a value, of a deleted one all that had one.
+   * Empty for reads.
    *
    * @generated from field: repeated mailagent.v1.FieldChange changes = 6;
    */
   changes: FieldChange[];
+
+  /**
+   * The method that gave out the message, such as `GetMessage`. Empty for changes.
+   *
+   * @generated from field: string method = 7;
+   */
+  method: string;
 };
 
 /**
@@ -378,7 +394,7 @@ export type UpdateTenantSettingsRequest = Message<"mailagent.v1.UpdateTenantSett
   tenantSettings?: TenantSettings | undefined;
 
   /**
-   * Fields to change. Absent: the populated fields. `*`: all. An unknown path is INVALID_ARGUMENT.
+   * Fields to change. Absent: the populated fields, of which there must be one. `*`: all. An unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -449,32 +465,39 @@ export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> 
  */
 export type AuditFilter = Message<"mailagent.v1.AuditFilter"> & {
   /**
-   * Only changes of this resource, such as `agents/{agent}`.
+   * Only entries about this resource, such as `agents/{agent}` or `messages/{message}`.
    *
    * @generated from field: string resource = 1;
    */
   resource: string;
 
   /**
-   * Only changes by this user, `users/{user}`.
+   * Only entries of this user, `users/{user}`.
    *
    * @generated from field: string user = 2;
    */
   user: string;
 
   /**
-   * Only changes at or after this time.
+   * Only entries at or after this time.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 3;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Only changes before this time.
+   * Only entries before this time.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * Only entries of this kind. Unspecified: all.
+   *
+   * @generated from field: mailagent.v1.AuditKind kind = 5;
+   */
+  kind: AuditKind;
 };
 
 /**
@@ -579,6 +602,13 @@ export enum AuditAction {
    * @generated from enum value: AUDIT_ACTION_DELETED = 3;
    */
   DELETED = 3,
+
+  /**
+   * Its text or its bytes were given out.
+   *
+   * @generated from enum value: AUDIT_ACTION_READ = 4;
+   */
+  READ = 4,
 }
 
 /**
@@ -586,6 +616,40 @@ export enum AuditAction {
  */
 export const AuditActionSchema: GenEnum<AuditAction> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_settings_service, 1);
+
+/**
+ * Kinds of audit entries.
+ *
+ * @generated from enum mailagent.v1.AuditKind
+ */
+export enum AuditKind {
+  /**
+   * All.
+   *
+   * @generated from enum value: AUDIT_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Changes of settings.
+   *
+   * @generated from enum value: AUDIT_KIND_CHANGE = 1;
+   */
+  CHANGE = 1,
+
+  /**
+   * Who read which message.
+   *
+   * @generated from enum value: AUDIT_KIND_READ = 2;
+   */
+  READ = 2,
+}
+
+/**
+ * Describes the enum mailagent.v1.AuditKind.
+ */
+export const AuditKindSchema: GenEnum<AuditKind> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_settings_service, 2);
 
 /**
  * What happens to a message whose sender fails the authenticity checks.
@@ -619,7 +683,7 @@ export enum SenderCheck {
  * Describes the enum mailagent.v1.SenderCheck.
  */
 export const SenderCheckSchema: GenEnum<SenderCheck> = /*@__PURE__*/
-  enumDesc(file_mailagent_v1_settings_service, 2);
+  enumDesc(file_mailagent_v1_settings_service, 3);
 
 /**
  * Keeps what holds for a whole tenant.
@@ -660,8 +724,13 @@ export const SettingsService: GenService<{
     output: typeof TenantSettingsSchema;
   },
   /**
-   * Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, newest first. Changes of
-   * `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
+   * Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, and who read which message, newest
+   * first; `filter.kind` chooses. Changes of `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
+   *
+   * There is one entry for each call of GetMessage with the full view, DownloadMessage, DownloadAttachment, GetNote and DownloadNoteMessage
+   * that gives something out. Lists and streams, which have the beginning of texts only, leave none. Entries about reads appear within a
+   * second or two. They are never dropped to keep reads going: while the database cannot take them, reads wait and then fail with
+   * UNAVAILABLE. Only a process that dies without being stopped loses those of its last second.
    *
    * @generated from rpc mailagent.v1.SettingsService.ListAuditEntries
    */

@@ -705,6 +705,8 @@ export type WatchMatchesResponse = Message<"mailagent.v1.WatchMatchesResponse"> 
 
   /**
    * Absent in a bookmark, which promises: everything up to `cursor` that passes the filter has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
+   * by then has been delivered, and later at least every 15 s unless something is delivered.
    *
    * @generated from field: mailagent.v1.Match match = 2;
    */
@@ -1131,7 +1133,8 @@ export enum GapKind {
   UNSPECIFIED = 0,
 
   /**
-   * It was never handled: neither swept nor archived.
+   * It was never handled: neither swept nor archived. Also what was set aside as the server did not give it out, for agents that do not
+   * archive; `problem` says why, and it is tried again by BackfillAgent and by the daily comparison.
    *
    * @generated from enum value: GAP_KIND_NOT_HANDLED = 1;
    */
@@ -1306,8 +1309,8 @@ export const SweepService: GenService<{
     output: typeof DownloadNoteMessageResponseSchema;
   },
   /**
-   * Streams matches as they are committed, in commit order, at least once, nothing skipped. Ends with UNAVAILABLE when the service
-   * stops; go on with the last cursor. Scope: `sweep.read`.
+   * Streams matches as they are committed, in commit order, at least once, nothing skipped. Ends with UNAVAILABLE when the service stops
+   * and with UNAUTHENTICATED when the token expires; go on with the last cursor. Scope: `sweep.read`.
    *
    * @generated from rpc mailagent.v1.SweepService.WatchMatches
    */
