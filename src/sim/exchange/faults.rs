@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
+use super::FolderKind;
+
 /// A fault that the server is told to show.
 #[derive(Clone, Debug)]
 pub struct Fault {
     operation: String,
     mailbox: Option<String>,
+    folder: Option<FolderKind>,
     when: When,
     kind: FaultKind,
 }
@@ -109,10 +112,18 @@ impl Fault {
         self
     }
 
+    /// Only requests for the changes of this folder.
+    #[must_use]
+    pub fn in_folder(mut self, folder: FolderKind) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
     fn new(operation: &str, when: When, kind: FaultKind) -> Self {
         Self {
             operation: operation.to_owned(),
             mailbox: None,
+            folder: None,
             when,
             kind,
         }
@@ -142,11 +153,13 @@ impl Script {
         self.faults.clear();
     }
 
-    /// What goes wrong with this request. The fault told first wins; the others do not count it.
-    pub(super) fn strike(&mut self, operation: &str, mailbox: Option<&str>) -> Option<FaultKind> {
+    /// What goes wrong with this request, which may be about one folder. The fault told first wins; the others do not count it.
+    pub(super) fn strike(&mut self, operation: &str, mailbox: Option<&str>, folder: Option<FolderKind>) -> Option<FaultKind> {
         let Self { faults, chance } = self;
         let concerned = |fault: &Fault| {
-            (fault.operation == "*" || fault.operation == operation) && (fault.mailbox.is_none() || fault.mailbox.as_deref() == mailbox)
+            (fault.operation == "*" || fault.operation == operation)
+                && (fault.mailbox.is_none() || fault.mailbox.as_deref() == mailbox)
+                && (fault.folder.is_none() || fault.folder == folder)
         };
         let mut struck = None;
         faults.retain_mut(|fault| {
@@ -243,7 +256,9 @@ mod tests {
     use super::*;
 
     fn struck(script: &mut Script, operation: &str, times: usize) -> Vec<bool> {
-        (0..times).map(|_| script.strike(operation, Some("a@x")).is_some()).collect()
+        (0..times)
+            .map(|_| script.strike(operation, Some("a@x"), Some(FolderKind::Inbox)).is_some())
+            .collect()
     }
 
     #[test]
@@ -255,11 +270,18 @@ mod tests {
         assert_eq!(struck(&mut script, "GetItem", 5), [true, true, false, true, false]);
         script.push(Fault::next("*", 1, FaultKind::Garbage).in_mailbox("B@x"));
         assert_eq!(struck(&mut script, "GetItem", 1), [false], "another mailbox");
-        assert_eq!(script.strike("GetItem", Some("b@x")), Some(FaultKind::Garbage));
+        assert_eq!(script.strike("GetItem", Some("b@x"), None), Some(FaultKind::Garbage));
         script.push(Fault::sometimes("*", 0.5, FaultKind::Garbage));
         let hits = struck(&mut script, "GetItem", 1000).into_iter().filter(|hit| *hit).count();
         assert!((400..600).contains(&hits), "{hits}");
         script.clear();
+        script.push(Fault::next("*", 1, FaultKind::Garbage).in_folder(FolderKind::Sent));
+        assert_eq!(struck(&mut script, "SyncFolderItems", 1), [false], "another folder");
+        assert_eq!(script.strike("GetFolder", Some("a@x"), None), None);
+        assert_eq!(
+            script.strike("SyncFolderItems", Some("a@x"), Some(FolderKind::Sent)),
+            Some(FaultKind::Garbage)
+        );
         assert_eq!(struck(&mut script, "GetItem", 3), [false; 3]);
     }
 }

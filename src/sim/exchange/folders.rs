@@ -30,6 +30,12 @@ impl Call {
         self.folder(world, id)
     }
 
+    /// The folder whose changes are asked for.
+    pub(super) fn synchronised_folder(&self) -> Option<FolderKind> {
+        let id = self.operation().child("SyncFolderId")?;
+        Some(self.folder_in(&self.shared.world(), Some(id)).ok()?.1)
+    }
+
     pub(super) fn get_folder(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
         let shape = Shape::read(request);
         let ids = request.child("FolderIds").map(|ids| ids.children.as_slice()).unwrap_or_default();

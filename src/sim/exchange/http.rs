@@ -141,7 +141,8 @@ async fn answer(shared: &Arc<Shared>, request: HttpRequest, seen: &mut Seen) -> 
     if seen.concurrent > shared.limits.concurrency {
         return fault(&Failure::busy(Some(shared.limits.backoff))).into();
     }
-    let struck = lock(&shared.script).strike(&seen.operation, seen.mailbox.as_deref());
+    let folder = call.synchronised_folder();
+    let struck = lock(&shared.script).strike(&seen.operation, seen.mailbox.as_deref(), folder);
     seen.faulty = struck.is_some();
     match struck {
         Some(FaultKind::SoapFaultBusy { backoff }) => return fault(&Failure::busy(backoff)).into(),

@@ -78,9 +78,10 @@ impl Call {
             (None, _) | (_, Some(FaultKind::StaleSyncStateFullListing)) => None,
             (Some(state), _) => Some(self.shared.ids.read_sync_state(state).ok_or_else(invalid)?),
         };
-        if given.is_some_and(|given| (given.mailbox, given.folder, given.epoch) != (begin.mailbox, begin.folder, begin.epoch)) {
+        if given.is_some_and(|given| given.folder != begin.folder || !world.takes(mailbox, given)) {
             return Err(invalid());
         }
+        let given = given.map(|given| SyncState { mailbox, ..given });
         held.changes(given.unwrap_or(begin), given.is_none(), max).ok_or_else(invalid)
     }
 

@@ -570,6 +570,12 @@ impl Exchange {
         raw.map(|raw| raw.read(u64::MAX)).transpose()
     }
 
+    /// Makes a mailbox anew under the same address: it is empty, its folders and items have other ids, and sync states of the mailbox before
+    /// are taken as if they were its own.
+    pub fn replace_mailbox(&self, address: &str) {
+        self.0.shared.world().replace_mailbox(address);
+    }
+
     /// Makes all sync states of a mailbox invalid.
     pub fn reset_sync_state(&self, address: &str) {
         let mut world = self.0.shared.world();

@@ -223,6 +223,8 @@ pub(super) struct Mailbox {
     /// What the items are that are appointments, by what their serials were first.
     pub(super) appointments: HashMap<u64, Appointment>,
     last_serial: u64,
+    /// The mailbox in whose place it is, and whose sync states it takes for its own, as some servers do.
+    pub(super) stands_for: Option<u32>,
     pub(super) epoch: u32,
     pub(super) subscriptions: HashMap<u64, Subscription>,
     last_subscription: u64,
@@ -243,6 +245,7 @@ impl Mailbox {
             by_origin: HashMap::new(),
             appointments: HashMap::new(),
             last_serial: 0,
+            stands_for: None,
             epoch: 0,
             subscriptions: HashMap::new(),
             last_subscription: 0,
@@ -629,6 +632,29 @@ impl World {
             self.mailboxes.push(Mailbox::new(address));
         }
         index
+    }
+
+    /// Makes the mailbox of that address anew: an empty one, with ids of its own.
+    pub(super) fn replace_mailbox(&mut self, address: &str) {
+        let before = self.by_address.remove(&address.to_lowercase());
+        let now = self.add_mailbox(address);
+        if let Some(mailbox) = self.mailbox_mut(now) {
+            mailbox.stands_for = before;
+        }
+        for login in self.logins.values_mut() {
+            if login.mailbox.is_some() && login.mailbox == before {
+                login.mailbox = Some(now);
+            }
+            if before.is_some_and(|before| login.granted.remove(&before)) {
+                login.granted.insert(now);
+            }
+        }
+    }
+
+    /// Whether a mailbox takes a sync state for its own.
+    pub(super) fn takes(&self, mailbox: u32, state: SyncState) -> bool {
+        let held = self.mailbox(mailbox);
+        held.is_some_and(|held| state.epoch == held.epoch && (state.mailbox == mailbox || held.stands_for == Some(state.mailbox)))
     }
 
     pub(super) fn find(&self, address: &str) -> Option<u32> {

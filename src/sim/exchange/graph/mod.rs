@@ -42,7 +42,7 @@ pub(super) use self::{
     subscriptions::{Hook, tell_lifecycle},
 };
 use super::{
-    FaultKind, Request, Shared,
+    FaultKind, FolderKind, Request, Shared,
     http::{Running, blocking, short},
     lock,
     operations::Failure,
@@ -258,7 +258,14 @@ async fn one(shared: &Arc<Shared>, caller: &Caller, ask: Ask) -> Outcome {
         Err(refusal) => Outcome::Reply(refusal.reply(shared)),
         Ok(_) if concurrent > shared.limits.concurrency => Outcome::Reply(Refusal::throttled(Some(shared.limits.backoff)).reply(shared)),
         Ok(target) => {
-            let struck = lock(&shared.script).strike(&operation, mailbox.as_deref());
+            let call = Call {
+                shared: shared.clone(),
+                caller: caller.clone(),
+                mailbox: target,
+                fault: None,
+            };
+            let folder = call.synchronised_folder(&ask);
+            let struck = lock(&shared.script).strike(&operation, mailbox.as_deref(), folder);
             faulty = struck.is_some();
             carry_out(shared, caller, target, ask, struck).await
         }
@@ -348,6 +355,14 @@ struct Call {
 }
 
 impl Call {
+    /// The folder whose changes are asked for.
+    fn synchronised_folder(&self, ask: &Ask) -> Option<FolderKind> {
+        match ask.below_user().iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["mailFolders", folder, "messages", "delta"] => self.find_folder(self.mailbox?, folder).ok(),
+            _ => None,
+        }
+    }
+
     fn execute(&self, ask: &Ask) -> Result<Reply, Refusal> {
         let Some(mailbox) = self.mailbox else {
             return Err(Refusal::new(400, "BadRequest", "Resource not found for the segment."));

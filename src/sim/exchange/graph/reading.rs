@@ -151,10 +151,11 @@ impl Call {
         let token = match token {
             None => beginning()?,
             Some(text) => {
-                let token = self.read_token(text).ok_or_else(lost)?;
-                if token.state.mailbox != mailbox || token.state.folder != folder.index() || token.state.epoch != self.epoch(mailbox)? {
+                let mut token = self.read_token(text).ok_or_else(lost)?;
+                if token.state.folder != folder.index() || !self.shared.world().takes(mailbox, token.state) {
                     return Err(lost());
                 }
+                token.state.mailbox = mailbox;
                 if forget {
                     let state = SyncState {
                         position: 0,
