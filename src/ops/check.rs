@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Ops, agents, connect,
-    health::{self, Subject, Tried},
+    health::{self, Subject, Tried, Went},
     mailbox::ReadError,
 };
 use crate::{
@@ -93,7 +93,8 @@ impl Check {
             since,
         };
         let fault = fault.map(ReadError::Provider);
-        health::record(ops, &self.tenant, subject, Tried::Check, fault.as_ref()).await
+        let went = fault.as_ref().map_or(Went::Well, Went::Failed);
+        health::record(ops, &self.tenant, subject, Tried::Check, went).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether everything is there: what the server lists, folder by folder, against what was handled and archived; and closing the gaps.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -13,8 +13,8 @@ use super::{
     Ops, accounts,
     connect::Opened,
     folder::{FolderReader, Standing},
-    health::{self, Subject, Tried},
-    mailbox::{Progress, Purposes, ReadError},
+    health::{self, Subject, Tried, Went},
+    mailbox::{MailboxWork, Progress, Purposes, ReadError, own_fault},
 };
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp},
@@ -89,6 +89,8 @@ pub struct FolderReport {
     pub archived: u64,
     /// Messages that are missing.
     pub gaps: u64,
+    /// Why it could not be compared to its end, in plain words. Empty when it was.
+    pub problem: String,
 }
 
 /// What a comparison found.
@@ -109,19 +111,36 @@ pub fn check(
 ) -> impl Stream<Item = Result<Found, ReadError>> + Send {
     try_stream! {
         let opened = opened?;
-        let mailbox = Mailbox::new(&ops, &tenant, &agent, &opened).await?;
+        let work = MailboxWork { ops: &ops, tenant: &tenant, agent: &agent, opened: &opened };
+        let mailbox = Compared::new(work).await?;
         let folders = mailbox.log_in().await?;
         for folder in &folders {
             let Some(mut comparison) = mailbox.compare(folder).await? else {
                 continue;
             };
             let mut described = 0;
-            while let Some(mut gaps) = comparison.next().await? {
-                comparison.leave_out_what_comes(&mut gaps).await?;
+            'pages: loop {
+                let gaps = match comparison.next().await {
+                    Ok(Some(mut gaps)) => {
+                        comparison.leave_out_what_comes(&mut gaps).await;
+                        gaps
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        comparison.report.problem = words(&own_fault(work, error, folder, &folders).await?);
+                        break;
+                    }
+                };
                 for gaps in gaps.chunks(AT_ONCE) {
                     let found = if described < DESCRIBED {
                         described += gaps.len();
-                        look_at(&opened, gaps).await?
+                        match look_at(&opened, gaps).await {
+                            Ok(found) => found,
+                            Err(error) => {
+                                comparison.report.problem = words(&own_fault(work, error, folder, &folders).await?);
+                                break 'pages;
+                            }
+                        }
                     } else {
                         gaps.iter().map(|gap| (gap.clone(), None)).collect()
                     };
@@ -136,6 +155,15 @@ pub fn check(
             }
             yield Found::Folder(comparison.report);
         }
+    }
+}
+
+/// What is wrong with a folder, with the server's own words.
+fn words(fault: &ProviderError) -> String {
+    if fault.server_reply.is_empty() {
+        fault.problem.clone()
+    } else {
+        format!("{} ({})", fault.problem, fault.server_reply)
     }
 }
 
@@ -192,7 +220,7 @@ fn describe(fetched: Fetched) -> Option<Described> {
 }
 
 /// How far a backfill is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filling {
     /// Gaps found.
     pub gaps: u64,
@@ -204,6 +232,8 @@ pub struct Filling {
     pub progress: Progress,
     /// How long the rest is going to take, at the pace so far. `None`: not known yet.
     pub remaining: Option<Duration>,
+    /// Folders that could not be compared or filled, each with what is wrong, in plain words.
+    pub folder_problems: BTreeMap<String, String>,
 }
 
 /// Closes the gaps of a mailbox. It may be dropped at any time: what is closed stays closed, and the next call goes on with the rest.
@@ -219,21 +249,33 @@ pub async fn backfill(
     report: &mut (dyn FnMut(Filling) + Send),
 ) -> Result<Filling, ReadError> {
     let opened = opened?;
-    let mailbox = Mailbox::new(ops, tenant, agent, &opened).await?;
+    let work = MailboxWork {
+        ops,
+        tenant,
+        agent,
+        opened: &opened,
+    };
+    let mailbox = Compared::new(work).await?;
     let mut filling = Filling::default();
     let mut began = None;
     loop {
         let before = filling.closed;
-        let (todo, more) = mailbox.find(&mut filling, report).await?;
+        let todo = mailbox.find(&mut filling, report).await?;
         let began = *began.get_or_insert_with(Instant::now);
-        for (folder, gaps) in &todo {
+        for (folder, gaps) in &todo.gaps {
             for ids in gaps.chunks(AT_ONCE) {
-                mailbox.close(folder, ids, &mut filling).await?;
+                if let Err(error) = mailbox.close(folder, ids, &mut filling).await {
+                    match own_fault(work, error, folder, &todo.folders).await {
+                        Ok(fault) => filling.folder_problems.insert(folder.label(), words(&fault)),
+                        Err(error) => return Err(mailbox.failed(error).await),
+                    };
+                    break;
+                }
                 filling.remaining = remaining(&filling, began.elapsed());
-                report(filling);
+                report(filling.clone());
             }
         }
-        if !more || filling.closed == before {
+        if !todo.more || filling.closed == before {
             return Ok(filling);
         }
         // Those that stayed are found again among the rest.
@@ -249,47 +291,43 @@ fn remaining(filling: &Filling, elapsed: Duration) -> Option<Duration> {
 }
 
 /// A mailbox that is compared.
-struct Mailbox<'a> {
-    ops: &'a Ops,
-    tenant: &'a str,
-    agent: &'a Agent,
-    opened: &'a Opened,
+struct Compared<'a> {
+    work: MailboxWork<'a>,
     purposes: Purposes,
 }
 
-impl<'a> Mailbox<'a> {
-    async fn new(ops: &'a Ops, tenant: &'a str, agent: &'a Agent, opened: &'a Opened) -> Result<Self, ReadError> {
+/// What there is to fill.
+struct Todo {
+    folders: Vec<Folder>,
+    gaps: Vec<(Folder, Vec<ItemId>)>,
+    /// Whether there are more than are kept in mind.
+    more: bool,
+}
+
+impl<'a> Compared<'a> {
+    async fn new(work: MailboxWork<'a>) -> Result<Self, ReadError> {
         Ok(Self {
-            purposes: Purposes::of(ops, tenant, agent).await?,
-            ops,
-            tenant,
-            agent,
-            opened,
+            purposes: Purposes::of(work.ops, work.tenant, work.agent).await?,
+            work,
         })
     }
 
     async fn log_in(&self) -> Result<Vec<Folder>, ReadError> {
-        let mut turn = accounts::turn(self.ops, self.tenant, self.opened.account.as_ref()).await?;
-        match turn.log_in(&*self.opened.mailbox).await {
+        let MailboxWork { ops, tenant, opened, .. } = self.work;
+        let mut turn = accounts::turn(ops, tenant, opened.account.as_ref()).await?;
+        match turn.log_in(&*opened.mailbox).await {
             Ok(folders) => Ok(folders),
             Err(error) => Err(self.failed(error.into()).await),
         }
     }
 
-    /// A reader of a folder, at its position. `None` when the folder is not read at all.
-    async fn reader<'f>(&'f self, folder: &'f Folder) -> Result<Option<FolderReader<'f>>, ReadError> {
+    /// `None` when the folder is not read at all.
+    async fn compare<'f>(&'f self, folder: &'f Folder) -> Result<Option<Comparison<'f>>, ReadError> {
         let Some(purpose) = self.purposes.of_folder(folder) else {
             return Ok(None);
         };
-        let reader = FolderReader::new(self.ops, self.tenant, self.agent, self.opened, folder, purpose);
-        Ok(Some(reader.await?))
-    }
-
-    /// `None` when the folder is not read at all.
-    async fn compare<'f>(&'f self, folder: &'f Folder) -> Result<Option<Comparison<'f>>, ReadError> {
-        let (reader, read) = (self.reader(folder).await?, self.is_read().await?);
-        Ok(reader.map(|reader| Comparison {
-            reader,
+        Ok(Some(Comparison {
+            reader: FolderReader::new(self.work, folder, purpose),
             folder,
             next: Some(None),
             report: FolderReport {
@@ -298,58 +336,67 @@ impl<'a> Mailbox<'a> {
                 ..FolderReport::default()
             },
             coming: None,
-            read,
+            read: self.is_read().await?,
         }))
     }
 
     /// Whether the mailbox is read, as far as is known, so that what has just come to it is going to be handled.
     async fn is_read(&self) -> Result<bool, ReadError> {
-        let health = self
-            .ops
-            .store
-            .tenant(self.tenant)
-            .agent_health(std::slice::from_ref(&self.agent.id))
-            .await?;
+        let MailboxWork { ops, tenant, agent, .. } = self.work;
+        let health = ops.store.tenant(tenant).agent_health(std::slice::from_ref(&agent.id)).await?;
         Ok(health.first().is_some_and(|health| health.state == HealthState::Ok))
     }
 
-    /// The gaps by folders, and whether there are more than are kept in mind.
-    async fn find(
-        &self,
-        filling: &mut Filling,
-        report: &mut (dyn FnMut(Filling) + Send),
-    ) -> Result<(Vec<(Folder, Vec<ItemId>)>, bool), ReadError> {
-        let (mut todo, mut kept) = (Vec::new(), 0);
-        for folder in self.log_in().await? {
-            let Some(mut comparison) = self.compare(&folder).await? else {
+    /// The gaps by folders.
+    async fn find(&self, filling: &mut Filling, report: &mut (dyn FnMut(Filling) + Send)) -> Result<Todo, ReadError> {
+        let mut todo = Todo {
+            folders: self.log_in().await?,
+            gaps: Vec::new(),
+            more: false,
+        };
+        let mut kept = 0;
+        for folder in &todo.folders {
+            let Some(mut comparison) = self.compare(folder).await? else {
                 continue;
             };
             let mut gaps: Vec<ItemId> = Vec::new();
-            while let Some(page) = comparison.next().await? {
-                kept += page.len();
-                filling.gaps += page.len() as u64;
-                gaps.extend(page.into_iter().map(|(id, _)| id));
-                report(*filling);
-                if kept >= KEPT {
-                    todo.push((folder.clone(), gaps));
-                    return Ok((todo, true));
+            while kept < KEPT {
+                match comparison.next().await {
+                    Ok(Some(page)) => {
+                        kept += page.len();
+                        filling.gaps += page.len() as u64;
+                        gaps.extend(page.into_iter().map(|(id, _)| id));
+                        report(filling.clone());
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        let fault = own_fault(self.work, error, folder, &todo.folders).await?;
+                        filling.folder_problems.insert(folder.label(), words(&fault));
+                        break;
+                    }
                 }
             }
-            todo.push((folder, gaps));
+            todo.gaps.push((folder.clone(), gaps));
+            if kept >= KEPT {
+                todo.more = true;
+                break;
+            }
         }
-        Ok((todo, false))
+        Ok(todo)
     }
 
     /// Handles some messages of a folder.
     async fn close(&self, folder: &Folder, ids: &[ItemId], filling: &mut Filling) -> Result<(), ReadError> {
         let mut tries = 0;
         loop {
-            let _lock = self.ops.mailbox_locks.lock(self.tenant, &self.agent.id).await;
-            let Some(mut reader) = self.reader(folder).await? else {
+            let Some(purpose) = self.purposes.of_folder(folder) else {
                 return Ok(());
             };
+            let mut reader = FolderReader::new(self.work, folder, purpose);
+            let _lock = reader.lock().await;
             let mut progress = Progress::default();
             let done = async {
+                reader.find_position(&mut progress).await?;
                 let open = reader.not_handled(ids.to_vec()).await?;
                 reader.handle(open, &HashMap::new(), None, &mut progress, &mut |_| {}).await?;
                 let left = reader.not_handled(ids.to_vec()).await?.len() as u64;
@@ -364,19 +411,25 @@ impl<'a> Mailbox<'a> {
                 }
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale && tries < TRIES => tries += 1,
                 Err(ReadError::Provider(error)) if may_be_one_message(&error) && tries < FAULTS => tries += 1,
-                Err(error) => return Err(self.failed(error).await),
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// Keeps a fault in the agent's health.
     async fn failed(&self, error: ReadError) -> ReadError {
+        let MailboxWork {
+            ops,
+            tenant,
+            agent,
+            opened,
+        } = self.work;
         let subject = Subject {
-            agent: self.agent,
-            account: self.opened.account.as_ref(),
-            since: self.ops.now(),
+            agent,
+            account: opened.account.as_ref(),
+            since: ops.now(),
         };
-        match health::record(self.ops, self.tenant, subject, Tried::Read, Some(&error)).await {
+        match health::record(ops, tenant, subject, Tried::Read, Went::Failed(&error)).await {
             Ok(_) => error,
             Err(unwritten) => unwritten.into(),
         }
@@ -398,9 +451,9 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// Takes out what came after the folder was read last: it is not missing, but about to be handled.
-    async fn leave_out_what_comes(&mut self, gaps: &mut Vec<(ItemId, Missing)>) -> Result<(), ReadError> {
+    async fn leave_out_what_comes(&mut self, gaps: &mut Vec<(ItemId, Missing)>) {
         if !self.read || !gaps.iter().any(|(_, missing)| *missing == Missing::Handling) {
-            return Ok(());
+            return;
         }
         let coming = match self.coming.take() {
             Some(coming) => coming,
@@ -411,7 +464,6 @@ impl Comparison<'_> {
         gaps.retain(|(id, _)| !coming.contains(id));
         self.report.listed -= (before - gaps.len()) as u64;
         self.coming = Some(coming);
-        Ok(())
     }
 
     /// The gaps of the next page, possibly none; counts the rest. `None` at the end.

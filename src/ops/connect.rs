@@ -9,7 +9,7 @@ use super::{
         logins::{self, Basis},
     },
     login::{host_of_agent, tokens::LoginTokens},
-    mailbox::{Glance, ReadError},
+    mailbox::{FolderMemory, Lane, Moving, Pulse, ReadError},
     maintenance, push,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
     provider::{
         Credentials, Endpoint, EndpointRules, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink,
-        ProviderError, Scrub, Scrubbed, SmtpLogin, domain_of,
+        MailSource, ProviderError, Scrub, Scrubbed, SmtpLogin, domain_of,
     },
 };
 
@@ -25,25 +25,51 @@ use crate::{
 #[derive(Clone)]
 pub struct Opened {
     /// The mailbox.
-    pub mailbox: Arc<dyn ExchangeMailbox>,
+    pub mailbox: Arc<dyn MailSource>,
     /// The maintenance account that it is opened through.
     pub account: Option<MaintenanceAccount>,
-    /// What a look at its folders told.
-    pub glance: Arc<Glance>,
+    /// What is remembered of its folders.
+    pub memory: Arc<FolderMemory>,
+    /// Whether the work on it moves.
+    pub pulse: Arc<Pulse>,
+    /// The part of it that is done through this.
+    pub(super) lane: Arc<Lane>,
+    exchange: Arc<dyn ExchangeMailbox>,
 }
 
-/// Opens an agent's mailbox. Nothing is sent by this alone.
+impl Opened {
+    /// The same for looks at the inbox beside other work, which show that they move by themselves.
+    pub(super) fn for_inbox(&self) -> Self {
+        Self {
+            mailbox: Arc::new(Moving {
+                inner: self.exchange.clone(),
+                lane: self.pulse.inbox.clone(),
+            }),
+            lane: self.pulse.inbox.clone(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Opens an agent's mailbox. Nothing is sent by this alone. Whoever has the pulse sees whether the work on it moves.
 ///
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when there is no login to try.
-pub async fn open(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Opened, ReadError> {
+pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
     let account = ops.store.tenant(tenant).account_of(agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
-    let mailbox = exchange(ops, login)?;
+    let exchange = exchange(ops, login)?;
+    let mailbox = Moving {
+        inner: exchange.clone(),
+        lane: pulse.main.clone(),
+    };
     Ok(Opened {
-        mailbox,
+        mailbox: Arc::new(mailbox),
         account,
-        glance: Arc::default(),
+        memory: Arc::default(),
+        lane: pulse.main.clone(),
+        pulse,
+        exchange,
     })
 }
 

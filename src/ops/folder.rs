@@ -6,16 +6,15 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::{
     Ops,
-    connect::Opened,
     intake::{self, Batch, Origin, Purpose, place_large, prepare_all, source_key},
-    mailbox::{Progress, ReadError},
+    mailbox::{ELSEWHERE, MailboxWork, Progress, ReadError},
 };
 use crate::{
-    domain::{Agent, OutcomeResult, Result, Timestamp},
+    domain::{Kind, OutcomeResult, Result, Timestamp},
     provider::{ErrorClass, Folder, FolderRole, INBOX, ItemId, MailSource, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
@@ -38,10 +37,7 @@ const PAGES_TO_COME: usize = 4;
 
 /// Reads one folder of a mailbox.
 pub(super) struct FolderReader<'a> {
-    ops: &'a Ops,
-    tenant: &'a str,
-    agent: &'a Agent,
-    source: &'a dyn MailSource,
+    work: MailboxWork<'a>,
     folder: &'a Folder,
     purpose: Arc<Purpose>,
     position: FolderPosition,
@@ -65,47 +61,91 @@ pub(super) enum Standing {
 }
 
 impl<'a> FolderReader<'a> {
-    /// A reader at the folder's position.
-    pub(super) async fn new(
-        ops: &'a Ops,
-        tenant: &'a str,
-        agent: &'a Agent,
-        opened: &'a Opened,
-        folder: &'a Folder,
-        purpose: Arc<Purpose>,
-    ) -> Result<Self> {
-        Ok(Self {
-            position: ops.store.tenant(tenant).folder_position(&agent.id, &folder.key()).await?,
-            listed_anew: false,
-            ops,
-            tenant,
-            agent,
-            source: &*opened.mailbox,
+    /// A reader that does not know the folder's position yet.
+    pub(super) fn new(work: MailboxWork<'a>, folder: &'a Folder, purpose: Arc<Purpose>) -> Self {
+        Self {
+            work,
             folder,
             purpose,
-        })
+            position: FolderPosition::default(),
+            listed_anew: false,
+        }
     }
 
     pub(super) fn source(&self) -> &'a dyn MailSource {
-        self.source
+        &*self.work.opened.mailbox
     }
 
-    /// Reads what is new.
+    /// Reads what is new. Within this process one at a time per folder; when another replica is faster, it goes on from where that one
+    /// is.
     ///
     /// # Errors
     /// What ended it early.
     pub(super) async fn read(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<(), ReadError> {
-        while !self.page(progress, report).await? {}
+        let _lock = self.lock().await;
+        self.find_position(progress).await?;
+        loop {
+            let version = self.position.version;
+            match self.page(progress, report).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(ReadError::Service(error)) if error.kind == Kind::Stale => {
+                    self.find_position(progress).await?;
+                    if self.position.version == version {
+                        // It was not about the position: the agent was changed or is gone.
+                        return Err(error.into());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Keeps others in this process from the folder. Cancel safe.
+    pub(super) async fn lock(&self) -> OwnedMutexGuard<()> {
+        let MailboxWork { ops, tenant, agent, .. } = self.work;
+        self.work.opened.lane.wait(ELSEWHERE);
+        // Agents' ids have no `/`, so this is no mailbox's lock.
+        let lock = ops.mailbox_locks.lock(tenant, &format!("{}/{}", agent.id, self.folder.key())).await;
+        self.work.opened.lane.work();
+        lock
+    }
+
+    /// Finds out how far the folder was read. A position that is about another folder, as the mailbox was made anew, is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn find_position(&mut self, progress: &mut Progress) -> Result<(), ReadError> {
+        let MailboxWork { ops, tenant, agent, .. } = self.work;
+        let digest = self.folder.digest();
+        let mut position = ops.store.tenant(tenant).folder_position(&agent.id, &self.folder.key()).await?;
+        let source = position.source.replace(digest.clone());
+        match source {
+            Some(source) if source != digest => {
+                tracing::warn!(agent = %agent.id, folder = ?self.folder.role, "the folder is another one than before, listing it from its beginning");
+                position.state = None;
+                self.position = position;
+            }
+            Some(_) => self.position = position,
+            None => {
+                let state = position.state.clone();
+                self.position = position;
+                if self.position.version > 0 {
+                    // A position from before this was kept: it is taken for this folder's from now on.
+                    self.commit(Vec::new(), state, progress).await?;
+                }
+            }
+        }
         Ok(())
     }
 
     /// Handles a page of changes. Returns whether it was the last.
     async fn page(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<bool, ReadError> {
-        let page = match self.source.changes(self.folder, self.position.state.as_deref()).await {
+        let page = match self.source().changes(self.folder, self.position.state.as_deref()).await {
             Ok(page) => page,
             Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() && !self.listed_anew => {
                 // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
-                tracing::warn!(agent = %self.agent.id, folder = ?self.folder.role, "the server lost the sync state, listing the folder anew");
+                tracing::warn!(agent = %self.work.agent.id, folder = ?self.folder.role, "the server lost the sync state, listing the folder anew");
                 self.commit(Vec::new(), None, progress).await?;
                 // Once in a while: a server that forgets again at once is given a rest.
                 self.listed_anew = true;
@@ -150,12 +190,13 @@ impl<'a> FolderReader<'a> {
         report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), ReadError> {
         let end = state.or_else(|| self.position.state.clone());
-        let chunks = chunks(ids, sizes, self.ops.limits.max_message_bytes);
-        let (ops, source, purpose) = (self.ops, self.source, self.purpose.clone());
-        let deaths = ops.store.tenant(self.tenant).suspects(&self.agent.id).await?;
+        let MailboxWork { ops, tenant, agent, .. } = self.work;
+        let chunks = chunks(ids, sizes, ops.limits.max_message_bytes);
+        let (source, purpose) = (self.source(), self.purpose.clone());
+        let deaths = ops.store.tenant(tenant).suspects(&agent.id).await?;
         let origin = Origin {
-            tenant: self.tenant,
-            agent: &self.agent.id,
+            tenant,
+            agent: &agent.id,
             deaths: &deaths,
         };
         let count = chunks.len();
@@ -204,12 +245,14 @@ impl<'a> FolderReader<'a> {
     /// The messages that the next read of the folder is going to find, as far as a few pages tell. Reads ids, and changes nothing.
     ///
     /// # Errors
-    /// The server's.
-    pub(super) async fn to_come(&self) -> Result<HashSet<ItemId>, ProviderError> {
-        let (mut state, mut coming) = (self.position.state.clone(), HashSet::new());
+    /// The server's, and the database's.
+    pub(super) async fn to_come(&self) -> Result<HashSet<ItemId>, ReadError> {
+        let MailboxWork { ops, tenant, agent, .. } = self.work;
+        let position = ops.store.tenant(tenant).folder_position(&agent.id, &self.folder.key()).await?;
+        let (mut state, mut coming) = (position.state, HashSet::new());
         for _ in 0..PAGES_TO_COME {
             let Some(since) = &state else { break };
-            let page = self.source.changes(self.folder, Some(since)).await?;
+            let page = self.source().changes(self.folder, Some(since)).await?;
             coming.extend(page.upserts);
             state = (!page.last).then_some(page.state);
         }
@@ -218,13 +261,13 @@ impl<'a> FolderReader<'a> {
 
     async fn commit(&mut self, items: Vec<intake::Item>, next_state: Option<String>, progress: &mut Progress) -> Result<(), ReadError> {
         let batch = Batch {
-            agent: self.agent,
+            agent: self.work.agent,
             folder: self.folder,
             position: &self.position,
             next_state,
             items: &items,
         };
-        let result = intake::commit(self.ops, self.tenant, &batch).await?;
+        let result = intake::commit(self.work.ops, self.work.tenant, &batch).await?;
         self.position = result.position;
         progress.handled += result.handled;
         progress.archived += result.archived;
@@ -281,16 +324,11 @@ impl<'a> FolderReader<'a> {
 
     /// Leaves out what the agent handled over another protocol, before it was moved to this one, and remembers it by its new ids.
     async fn not_handled_before(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>, ReadError> {
-        if !self
-            .ops
-            .store
-            .tenant(self.tenant)
-            .has_handled(&self.agent.id, &self.folder.key())
-            .await?
-        {
+        let MailboxWork { ops, tenant, agent, .. } = self.work;
+        if !ops.store.tenant(tenant).has_handled(&agent.id, &self.folder.key()).await? {
             return Ok(ids);
         }
-        let former = self.source.former_ids(&ids).await?;
+        let former = self.source().former_ids(&ids).await?;
         let former: Vec<Option<Vec<u8>>> = former.iter().map(|id| id.as_ref().map(source_key)).collect();
         let keys: Vec<Vec<u8>> = former.iter().flatten().cloned().collect();
         let handled = self.known_in(&self.folder.key(), &keys).await?;
@@ -317,9 +355,10 @@ impl<'a> FolderReader<'a> {
         }
         if !remembered.is_empty() {
             let folder = self.folder.key();
+            let MailboxWork { ops, tenant, agent, .. } = self.work;
             retrying(|| async {
-                let mut writer = self.ops.store.begin(self.tenant).await?;
-                writer.insert_items(&self.agent.id, &folder, remembered.clone()).await?;
+                let mut writer = ops.store.begin(tenant).await?;
+                writer.insert_items(&agent.id, &folder, remembered.clone()).await?;
                 writer.commit().await
             })
             .await?;
@@ -329,8 +368,8 @@ impl<'a> FolderReader<'a> {
 
     /// The messages that were handled in a folder, by their keys.
     async fn known_in(&self, folder: &str, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, MailboxItem>> {
-        let reader = self.ops.store.tenant(self.tenant);
-        let handled = reader.handled_items(&self.agent.id, folder, keys).await?;
+        let reader = self.work.ops.store.tenant(self.work.tenant);
+        let handled = reader.handled_items(&self.work.agent.id, folder, keys).await?;
         Ok(handled.into_iter().map(|item| (item.source_key.clone(), item)).collect())
     }
 }

@@ -1,11 +1,20 @@
 //! How agents' work goes, written down after each try.
 
-use super::{Ops, agents::logins, mailbox::ReadError};
+use std::time::Duration;
+
+use super::{
+    Ops,
+    agents::logins,
+    mailbox::{FolderFault, ReadError},
+};
 use crate::{
     domain::{Agent, AgentHealth, AgentKind, HealthState, MaintenanceAccount, Result, Timestamp},
     provider::{ErrorClass, ProviderError},
     store::{AgentFilter, retrying},
 };
+
+/// Folders that a health names.
+const NAMED: usize = 5;
 
 /// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
 ///
@@ -18,7 +27,7 @@ pub(super) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, faul
             account: None,
             since: ops.now(),
         };
-        return record(ops, tenant, subject, Tried::Read, Some(fault)).await;
+        return record(ops, tenant, subject, Tried::Read, Went::Failed(fault)).await;
     }
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
@@ -51,18 +60,30 @@ pub enum Tried {
     Check,
 }
 
+/// How it went.
+#[derive(Clone, Copy, Debug)]
+pub enum Went<'a> {
+    /// Without a fault.
+    Well,
+    /// Without one of the mailbox; these folders could not be read.
+    WithFolderFaults(&'a [FolderFault]),
+    /// It ended early.
+    Failed(&'a ReadError),
+}
+
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
 /// with an agent or an account that was changed meanwhile: that is tried anew. A refused login of a maintenance account stops all agents
 /// that connect through it.
 ///
 /// # Errors
 /// As the database's.
-pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, fault: Option<&ReadError>) -> Result<()> {
+pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, went: Went<'_>) -> Result<()> {
     let Subject { agent, account, since } = subject;
-    let fault = match fault {
-        None => None,
-        Some(ReadError::Provider(fault)) => Some(fault),
-        Some(ReadError::Service(_)) => return Ok(()),
+    let (fault, folders) = match went {
+        Went::Well => (None, [].as_slice()),
+        Went::WithFolderFaults(folders) => (None, folders),
+        Went::Failed(ReadError::Provider(fault)) => (Some(fault), [].as_slice()),
+        Went::Failed(ReadError::Service(_)) => return Ok(()),
     };
     let refused = fault.filter(|fault| fault.class == ErrorClass::LoginRequired);
     if let (Some(account), Some(_)) = (account, refused) {
@@ -99,7 +120,10 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
         let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;
         let before = before.pop().unwrap_or_default();
         let mut after = match missing {
-            None => health_after(&before, fault, ops.now(), ops.limits.max_backoff),
+            None => match folders {
+                [] => health_after(&before, fault, ops.now(), ops.limits.max_backoff),
+                [first, ..] => health_with(&before, (first, folders), ops.now()),
+            },
             // Whatever came of it, the login is not to be used any more; the health says why.
             Some(_) => before.clone(),
         };
@@ -119,7 +143,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
 }
 
 /// The health that follows from how it went.
-fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timestamp, max_backoff: std::time::Duration) -> AgentHealth {
+fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timestamp, max_backoff: Duration) -> AgentHealth {
     let counts = before.without_trouble();
     let Some(fault) = fault else {
         return AgentHealth {
@@ -135,13 +159,7 @@ fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timest
         }
     };
     let failures = before.failures.saturating_add(1);
-    let wait = match fault.class {
-        // A further try with the same password could lock the account.
-        ErrorClass::LoginRequired => None,
-        ErrorClass::Retry { after: Some(after) } => Some(after.min(max_backoff)),
-        ErrorClass::Refused => Some(max_backoff),
-        _ => Some(back_off(failures, max_backoff)),
-    };
+    let wait = wait_after(fault.class, failures, max_backoff);
     AgentHealth {
         state,
         problem: fault.problem.clone(),
@@ -153,19 +171,81 @@ fn health_after(before: &AgentHealth, fault: Option<&ProviderError>, now: Timest
     }
 }
 
+/// The health of a mailbox that is read but for some folders. The mailbox as a whole has no failures, so nothing of it waits.
+fn health_with(before: &AgentHealth, (first, folders): (&FolderFault, &[FolderFault]), now: Timestamp) -> AgentHealth {
+    let mut names: Vec<String> = folders.iter().take(NAMED).map(|fault| format!("\"{}\"", fault.folder)).collect();
+    if folders.len() > NAMED {
+        names.push(format!("{} more", folders.len() - NAMED));
+    }
+    let (which, rest) = match folders.len() {
+        1 => (
+            "The folder",
+            "cannot be read. It is retried by itself, and all other folders are read",
+        ),
+        _ => (
+            "The folders",
+            "cannot be read. They are retried by themselves, and all other folders are read",
+        ),
+    };
+    AgentHealth {
+        state: HealthState::Degraded,
+        problem: format!("{which} {} {rest}. {}", names.join(", "), first.problem),
+        server_reply: first.server_reply.clone(),
+        last_success: before.last_success,
+        problem_since: before.problem_since.or(Some(now)),
+        retry_at: folders.iter().map(|fault| fault.retry_at).min(),
+        ..before.without_trouble()
+    }
+}
+
+/// How long a mailbox or folder is left alone after so many faults in a row. `None`: until a person has acted.
+pub(super) fn wait_after(class: ErrorClass, failures: i32, max_backoff: Duration) -> Option<Duration> {
+    match class {
+        // A further try with the same password could lock the account.
+        ErrorClass::LoginRequired => None,
+        ErrorClass::Retry { after: Some(after) } => Some(after.min(max_backoff)),
+        ErrorClass::Refused => Some(max_backoff),
+        _ => Some(back_off(failures, max_backoff)),
+    }
+}
+
+/// Writes down that the work on a mailbox does not move. Silence would look like well-being.
+///
+/// # Errors
+/// The database's.
+pub async fn record_stuck(ops: &Ops, tenant: &str, agent: &Agent, span: Duration) -> Result<()> {
+    // Not alone: what is stuck may have the tenant's lock.
+    let mut writer = ops.store.begin(tenant).await?;
+    let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;
+    let before = before.pop().unwrap_or_default();
+    let is_news = matches!(before.state, HealthState::Ok | HealthState::Degraded);
+    if !is_news || writer.agent(&agent.id).await?.is_none_or(|now| now.version != agent.version) {
+        return Ok(());
+    }
+    let now = ops.now();
+    let after = AgentHealth {
+        state: HealthState::Degraded,
+        problem: format!(
+            "The mailbox has not been read for {} s: the work on it is stuck within this service, as a rule because the database does not \
+             answer. It is retried by itself, by another replica where there is one. If this stays, look at the database and the log.",
+            span.as_secs()
+        ),
+        problem_since: before.problem_since.or(Some(now.before(span))),
+        ..before.without_trouble()
+    };
+    writer.set_agent_health(&agent.id, &after).await?;
+    writer.commit().await
+}
+
 /// 5 s, doubled with each further failure, with up to a quarter more so that mailboxes of one server do not return together.
-fn back_off(failures: i32, max: std::time::Duration) -> std::time::Duration {
+fn back_off(failures: i32, max: Duration) -> Duration {
     let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or(0);
-    let wait = std::time::Duration::from_secs(5)
-        .saturating_mul(2u32.saturating_pow(doublings))
-        .min(max);
+    let wait = Duration::from_secs(5).saturating_mul(2u32.saturating_pow(doublings)).min(max);
     wait.mul_f64(1.0 + fastrand::f64() / 4.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn fault(class: ErrorClass) -> ProviderError {

@@ -6,7 +6,7 @@ use super::{
     Ops,
     archive::Download,
     connect::Opened,
-    mailbox::{self, Progress, ReadError},
+    mailbox::{self, MailboxWork, Progress, ReadError, Reading},
     page_limit,
     reads::record,
     watch::{Cursors, Followed, follow_events},
@@ -200,7 +200,7 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
         let text = format!("agents/{id} is disabled, or does neither sweep nor archive.");
         return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with("resource", format!("agents/{id}")));
     }
-    let opened = mailbox::open(ops, &caller.tenant, &agent).await;
+    let opened = mailbox::open(ops, &caller.tenant, &agent, Arc::default()).await;
     Ok((agent, opened))
 }
 
@@ -215,5 +215,11 @@ pub async fn run_sweep(
     opened: Result<Opened, ReadError>,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Progress, ReadError> {
-    mailbox::read(ops, tenant, agent, &opened?, report).await
+    let work = MailboxWork {
+        ops,
+        tenant,
+        agent,
+        opened: &opened?,
+    };
+    mailbox::read(work, Reading::Everything, report).await
 }

@@ -269,14 +269,16 @@ impl Folder {
         match self.role {
             FolderRole::Inbox => INBOX.to_owned(),
             FolderRole::Sent => "sent".to_owned(),
-            FolderRole::Other => {
-                // Graph writes the ids of EWS in the alphabet for URLs.
-                let id = self.id.replace('/', "_").replace('+', "-");
-                let digest = digest::digest(&digest::SHA256, id.as_bytes());
-                let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-                format!("other-{hex}")
-            }
+            FolderRole::Other => format!("other-{}", self.digest()),
         }
+    }
+
+    /// Stands for its id at the server: 32 hexadecimal digits, the same over every protocol.
+    pub fn digest(&self) -> String {
+        // Graph writes the ids of EWS in the alphabet for URLs.
+        let id = self.id.replace('/', "_").replace('+', "-");
+        let digest = digest::digest(&digest::SHA256, id.as_bytes());
+        digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What it is called towards people.

@@ -1,13 +1,15 @@
 //! How far mailboxes have been read, and which of their messages were handled.
 
+mod leases;
+
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, QuerySelect, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
 use super::{
-    Store, TenantStore, Writer,
-    entity::{folder_position, mailbox_item, mailbox_lease},
+    TenantStore, Writer,
+    entity::{folder_position, mailbox_item},
     rows::insert_all,
     store_error,
 };
@@ -20,6 +22,17 @@ pub struct FolderPosition {
     pub state: Option<String>,
     /// Counts the writes. Who finds another one has lost the race against another replica.
     pub version: i64,
+    /// Which folder at the server this is about, see [`crate::provider::Folder::digest`]. `None` in rows from before this was kept.
+    pub source: Option<String>,
+}
+
+/// When a folder was last read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderLook {
+    /// How many messages were in it then, as the server counted them.
+    pub total: u64,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A message of a mailbox that was handled.
@@ -47,7 +60,33 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.map_or_else(FolderPosition::default, |row| FolderPosition {
             state: row.state,
             version: row.version,
+            source: row.source,
         }))
+    }
+
+    /// When an agent's folders were last read to their ends, by [`crate::provider::Folder::key`].
+    ///
+    /// # Errors
+    /// See [`Self::folder_position`].
+    pub async fn folder_looks(&self, agent: &str) -> Result<Vec<(String, FolderLook)>> {
+        use folder_position::Column;
+        let rows: Vec<(String, i64, i64)> = folder_position::Entity::find()
+            .select_only()
+            .columns([Column::Folder, Column::Total, Column::LookTime])
+            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::AgentId.eq(agent))
+            .filter(Column::Total.is_not_null())
+            .filter(Column::LookTime.is_not_null())
+            .filter(Column::State.is_not_null())
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let look = |(folder, total, at): (String, i64, i64)| {
+            let total = u64::try_from(total).unwrap_or_default();
+            (folder, FolderLook { total, at: Timestamp(at) })
+        };
+        Ok(rows.into_iter().map(look).collect())
     }
 
     /// Whether any message of a folder was handled before.
@@ -101,107 +140,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 }
 
-impl Store {
-    /// Takes or prolongs the right to read a mailbox. Returns false while another replica has it.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn lease_mailbox(&self, tenant: &str, agent: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<bool> {
-        use mailbox_lease::Column;
-        let row = mailbox_lease::ActiveModel {
-            tenant_id: Set(tenant.to_owned()),
-            agent_id: Set(agent.to_owned()),
-            holder: Set(holder.to_owned()),
-            until: Set(until.0),
-            woken: Set(0),
-        };
-        let free = |column: Column| Expr::col((mailbox_lease::Entity, column));
-        let conflict = OnConflict::columns([Column::TenantId, Column::AgentId])
-            .update_columns([Column::Holder, Column::Until])
-            .action_and_where(free(Column::Holder).eq(holder).or(free(Column::Until).lt(now.0)))
-            .to_owned();
-        let written = mailbox_lease::Entity::insert_many([row])
-            .on_conflict(conflict)
-            .exec_without_returning(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        Ok(written == 1)
-    }
-
-    /// Prolongs the right to all mailboxes that a replica has.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn prolong_leases(&self, holder: &str, until: Timestamp) -> Result<()> {
-        mailbox_lease::Entity::update_many()
-            .col_expr(mailbox_lease::Column::Until, until.0.into())
-            .filter(mailbox_lease::Column::Holder.eq(holder))
-            .exec(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        Ok(())
-    }
-
-    /// Has an agent's mailbox looked at by the replica that reads it, and with `renew` its subscriptions too.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn wake_mailbox(&self, agent: &str, renew: bool) -> Result<()> {
-        use mailbox_lease::Column;
-        let woken = if renew { 2 } else { 1 };
-        mailbox_lease::Entity::update_many()
-            .col_expr(Column::Woken, woken.into())
-            .filter(Column::AgentId.eq(agent))
-            .filter(Column::Woken.lt(woken))
-            .exec(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        Ok(())
-    }
-
-    /// The agents whose mailboxes this replica was asked to look at since the last time, each with whether its subscriptions are meant too.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn woken_mailboxes(&self, holder: &str) -> Result<Vec<(String, bool)>> {
-        use mailbox_lease::Column;
-        let mine = mailbox_lease::Entity::find()
-            .select_only()
-            .columns([Column::AgentId, Column::Woken])
-            .filter(Column::Holder.eq(holder))
-            .filter(Column::Woken.gt(0))
-            .into_tuple::<(String, i32)>()
-            .all(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        for (agent, woken) in &mine {
-            // What came in between is for the next time.
-            mailbox_lease::Entity::update_many()
-                .col_expr(Column::Woken, 0.into())
-                .filter(Column::AgentId.eq(agent))
-                .filter(Column::Holder.eq(holder))
-                .filter(Column::Woken.eq(*woken))
-                .exec(&self.inner.control)
-                .await
-                .map_err(store_error)?;
-        }
-        Ok(mine.into_iter().map(|(agent, woken)| (agent, woken == 2)).collect())
-    }
-
-    /// Gives up all mailboxes of a replica that stops.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn release_mailboxes(&self, holder: &str) -> Result<()> {
-        mailbox_lease::Entity::delete_many()
-            .filter(mailbox_lease::Column::Holder.eq(holder))
-            .exec(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        Ok(())
-    }
-}
-
 impl Writer {
     /// Moves a folder's position, if it is still the one that was read, and returns the new one. Call it first in a transaction: on
     /// PostgreSQL it then also keeps other replicas from doing the same work.
@@ -219,6 +157,7 @@ impl Writer {
         let to = FolderPosition {
             state,
             version: from.version + 1,
+            source: from.source.clone(),
         };
         let row = folder_position::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -227,6 +166,10 @@ impl Writer {
             state: Set(to.state.clone()),
             version: Set(to.version),
             update_time: Set(now.0),
+            source: Set(to.source.clone()),
+            // A folder that is listed from its beginning has not been read to its end.
+            total: if to.state.is_some() { NotSet } else { Set(None) },
+            look_time: NotSet,
         };
         use folder_position::Column;
         let moved = if from.version == 0 {
@@ -259,6 +202,26 @@ impl Writer {
         }
     }
 
+    /// Remembers when folders were read to their ends. Those without a position are passed over.
+    ///
+    /// # Errors
+    /// See [`Self::move_position`].
+    pub async fn note_looks(&mut self, agent: &str, looks: &[(String, FolderLook)]) -> Result<()> {
+        use folder_position::Column;
+        for (folder, look) in looks {
+            folder_position::Entity::update_many()
+                .col_expr(Column::Total, i64::try_from(look.total).unwrap_or(i64::MAX).into())
+                .col_expr(Column::LookTime, look.at.0.into())
+                .filter(Column::TenantId.eq(&*self.tenant))
+                .filter(Column::AgentId.eq(agent))
+                .filter(Column::Folder.eq(folder))
+                .exec(&self.conn)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(())
+    }
+
     /// Forgets how far an agent's folders have been read, so that they are listed anew. What was handled stays known.
     ///
     /// # Errors
@@ -267,6 +230,7 @@ impl Writer {
         use folder_position::Column;
         folder_position::Entity::update_many()
             .col_expr(Column::State, Expr::value(None::<String>))
+            .col_expr(Column::Total, Expr::value(None::<i64>))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
             .filter(Column::TenantId.eq(&*self.tenant))
             .filter(Column::AgentId.eq(agent))

@@ -52,7 +52,7 @@ pub use events::EventPage;
 pub use keys::{INSTALLATION, Rewrapping, WrappedKey};
 pub use linking::LinkedStretch;
 pub use logins::{LoginAttempt, LoginLease, Revocation, SealedTokens};
-pub use mailboxes::{FolderPosition, MailboxItem};
+pub use mailboxes::{FolderLook, FolderPosition, MailboxItem};
 pub use messages::{KnownMessage, MessageAfter, NewMessage, SearchWords};
 pub use notes::OutcomeFilter;
 pub use search::SearchTerm;

@@ -25,6 +25,7 @@ pub struct Metrics {
     archive_messages: Counter<u64>,
     archive_size: Counter<u64>,
     mailbox_duration: Histogram<f64>,
+    mailbox_stuck: UpDownCounter<i64>,
     token_refresh_duration: Histogram<f64>,
     watch_streams: UpDownCounter<i64>,
     watch_events: Counter<u64>,
@@ -53,6 +54,7 @@ impl Metrics {
             archive_messages: count(names::ARCHIVE_MESSAGES, "{message}"),
             archive_size: count(names::ARCHIVE_SIZE, "By"),
             mailbox_duration: seconds(names::MAILBOX_DURATION, &LONG),
+            mailbox_stuck: meter.i64_up_down_counter(names::MAILBOX_STUCK).with_unit("{mailbox}").build(),
             token_refresh_duration: seconds(names::TOKEN_REFRESH_DURATION, &SHORT),
             watch_streams: meter.i64_up_down_counter(names::WATCH_STREAMS).with_unit("{stream}").build(),
             watch_events: count(names::WATCH_EVENTS, "{event}"),
@@ -114,6 +116,12 @@ impl Metrics {
     pub fn mailbox_activated(&self, error: Option<&'static str>, took: Duration) {
         let attributes: Vec<_> = failure(error).into_iter().collect();
         self.mailbox_duration.record(took.as_secs_f64(), &attributes);
+    }
+
+    /// The work on so many mailboxes does not move, which were `before` at the last look.
+    pub fn mailboxes_stuck(&self, before: usize, now: usize) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.mailbox_stuck.add(count(now) - count(before), &[]);
     }
 
     /// A renewal of an access token ended.

@@ -24,6 +24,8 @@ pub const ARCHIVE_MESSAGES: &str = "mailagent.archive.messages";
 pub const ARCHIVE_SIZE: &str = "mailagent.archive.size";
 /// Seconds that one look at a mailbox took; [`ERROR_TYPE`] when it failed.
 pub const MAILBOX_DURATION: &str = "mailagent.mailbox.activation.duration";
+/// Mailboxes on which this replica's work does not move. Above 0 for more than a minute: look at the database and the log.
+pub const MAILBOX_STUCK: &str = "mailagent.mailbox.stuck";
 /// Seconds that one renewal of an access token took; [`ERROR_TYPE`] when it failed.
 pub const TOKEN_REFRESH_DURATION: &str = "mailagent.token.refresh.duration";
 /// Event streams that are open, by [`RPC_METHOD`].

@@ -207,6 +207,7 @@ fn metrics_keep_their_names() {
     metrics.messages_stored(3, 12_000);
     metrics.messages_known(1);
     metrics.mailbox_activated(Some("unreachable"), span);
+    metrics.mailboxes_stuck(0, 2);
     let stream = metrics.stream_opened("mailagent.v1.SweepService/WatchMatches");
     drop(metrics.stream_opened("mailagent.v1.SweepService/WatchMatches"));
     stream.delivered(7);
@@ -224,6 +225,7 @@ fn metrics_keep_their_names() {
             "mailagent.archive.messages [{message}] {outcome=stored} 3",
             "mailagent.archive.size [By] {} 12000",
             "mailagent.mailbox.activation.duration [s] {error.type=unreachable} 0.25 in 1",
+            "mailagent.mailbox.stuck [{mailbox}] {} 2",
             "mailagent.sweep.delay [s] {} 2 in 1",
             "mailagent.sweep.messages [{message}] {outcome=matched} 2",
             "mailagent.watch.events [{event}] {rpc.method=mailagent.v1.SweepService/WatchMatches} 7",

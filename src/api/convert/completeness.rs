@@ -48,6 +48,7 @@ fn folder(report: FolderReport) -> v1::FolderReport {
         handled_count: signed(report.handled),
         archived_count: signed(report.archived),
         gap_count: signed(report.gaps),
+        problem: report.problem,
     }
 }
 
@@ -58,6 +59,12 @@ pub(in crate::api) fn filling(filling: Filling, done: bool, problem: String) -> 
         left_count: signed(filling.left),
         matched_count: signed(filling.progress.matched),
         archived_count: signed(filling.progress.archived),
+        folder_problems: filling
+            .folder_problems
+            .into_iter()
+            .filter(|_| done)
+            .map(|(folder, problem)| v1::FolderProblem { folder, problem })
+            .collect(),
         remaining: filling.remaining.filter(|_| !done && problem.is_empty()).map(duration),
         done,
         problem,

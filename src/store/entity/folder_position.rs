@@ -14,6 +14,11 @@ pub struct Model {
     pub state: Option<String>,
     pub version: i64,
     pub update_time: i64,
+    /// Digest of the server's id of the folder.
+    pub source: Option<String>,
+    /// Messages in it when it was last read to its end, and when that was.
+    pub total: Option<i64>,
+    pub look_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

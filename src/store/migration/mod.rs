@@ -11,6 +11,7 @@ mod m20261130_002_linking;
 mod m20261130_003_reads;
 mod m20261130_004_revoked_accounts;
 mod m20261130_005_withheld;
+mod m20261130_006_folder_looks;
 mod m20261130_008_suspects;
 
 pub struct Migrator;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_003_reads::Migration),
             Box::new(m20261130_004_revoked_accounts::Migration),
             Box::new(m20261130_005_withheld::Migration),
+            Box::new(m20261130_006_folder_looks::Migration),
             Box::new(m20261130_008_suspects::Migration),
         ]
     }

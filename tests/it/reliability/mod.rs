@@ -9,6 +9,7 @@
 //! | `mailboxes` | nothing; a message is in several mailboxes |
 //! | `replicas` | one of two replicas, and the order in which they commit |
 //! | `faults` | the mail server |
+//! | `folders` | single folders of a mailbox |
 //! | `store` | the database |
 //! | `waits` | somebody who stalls in the database |
 //!
@@ -16,6 +17,7 @@
 
 mod bulk;
 mod faults;
+mod folders;
 mod kill;
 mod log;
 mod mailboxes;

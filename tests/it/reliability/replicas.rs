@@ -4,16 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use mailagent::{
     app::{self, Running, Surroundings},
-    config::Config,
-    domain::{Clock, Contact, Kind},
+    config::{self, Config, DatabaseUrl, Flag},
+    domain::{Clock, Contact, HealthState, Kind},
     lifecycle::Lifecycle,
     ops::{Ops, directory, import, mailbox::ReadError, sweep},
     sim::exchange::{Exchange, FolderKind},
 };
-use tokio::{net::TcpListener, runtime::Runtime, time::sleep};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+use tokio::{net::TcpListener, runtime::Runtime, sync::watch, time::sleep};
 
 use super::sample::{self, Sample, admin};
-use crate::harness::{Choices, Engine, Harness, PATIENCE, TestClock, eventually};
+use crate::harness::{Choices, Engine, Harness, PATIENCE, TENANT, TestClock, eventually};
 
 const MAILBOX: &str = "service@example.com";
 /// How soon another replica must have a dead one's mailboxes.
@@ -120,7 +121,7 @@ async fn two_replicas_sweep_one_mailbox_into_one_note_each() {
     let here = tokio::spawn(sweep_on_demand(h.ops().clone(), agent.clone(), 6));
     deliver(&h.exchange, &samples[200..240], &h);
     let collisions = there.await.expect("it does not panic") + here.await.expect("it does not panic");
-    println!("{collisions} times another reader was faster");
+    assert_eq!(collisions, 0, "that another reader was faster is nobody's business");
     all_handled(&h).await;
     sample::check_end_state(h.ops(), &samples[..240], &[], true).await;
     // Both go on, and the one that is left too.
@@ -183,6 +184,157 @@ async fn a_dead_replicas_mailbox_is_taken_over_in_time() {
     println!("taken over after {waited:?}");
     all_handled(&h).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crashed_replica_is_back_at_once() {
+    let mut h = Harness::on(Engine::Postgres).await;
+    sample::fill(h.ops()).await;
+    let samples = sample::samples(20, "back", 24);
+    sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+    h.stop().await;
+    let first = Replica::start(&h.config, &h.clock).await;
+    deliver(&h.exchange, &samples[..10], &h);
+    let listed = || h.exchange.count("SyncFolderItems");
+    eventually(
+        PATIENCE,
+        "the first one reads",
+        async || if listed() > 0 { Ok(()) } else { Err(()) },
+    )
+    .await;
+    first.die();
+    let before = listed();
+    // The clock stands still, so no lease ever ends by itself.
+    let second = Replica::start(&h.config, &h.clock).await;
+    deliver(&h.exchange, &samples[10..], &h);
+    eventually(
+        PATIENCE,
+        "the second one reads",
+        async || if listed() > before { Ok(()) } else { Err(()) },
+    )
+    .await;
+    second.stop().await;
+    h.start().await;
+    all_handled(&h).await;
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_whose_database_falls_silent_loses_its_mailboxes() {
+    let mut h = Harness::on(Engine::Postgres).await;
+    sample::fill(h.ops()).await;
+    let samples = sample::samples(60, "silent", 25);
+    sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+    h.stop().await;
+    let mut config = h.config.clone();
+    let proxy = SilentProxy::before(&mut config).await;
+    // A folder of its own, as on another machine.
+    let data = tempfile::tempdir().expect("a temporary folder can be made");
+    config.data_dir = data.path().to_owned();
+    let first = Replica::start(&config, &h.clock).await;
+    deliver(&h.exchange, &samples[..20], &h);
+    let listed = || h.exchange.count("SyncFolderItems");
+    eventually(
+        PATIENCE,
+        "the first one reads",
+        async || if listed() > 2 { Ok(()) } else { Err(()) },
+    )
+    .await;
+    h.start().await;
+    all_handled(&h).await;
+    proxy.silence();
+    deliver(&h.exchange, &samples[20..], &h);
+    let began = tokio::time::Instant::now();
+    let step = Duration::from_millis(100);
+    while sample::missing(h.ops(), &h.exchange, MAILBOX).await > 0 {
+        let waited = began.elapsed();
+        assert!(waited < TAKEOVER * 2, "nobody took the mailbox over");
+        sleep(step).await;
+        h.clock.advance(began.elapsed().saturating_sub(waited));
+    }
+    println!("taken over after {:?}", began.elapsed());
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_is_not_read_is_not_called_well() {
+    let h = Harness::on(Engine::Postgres).await;
+    sample::fill(h.ops()).await;
+    let samples = sample::samples(20, "stuck", 26);
+    let agent = sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+    deliver(&h.exchange, &samples[..10], &h);
+    all_handled(&h).await;
+    let database = h.database().await;
+    let held = database.begin().await.expect("a transaction begins");
+    held.execute_unprepared("SELECT * FROM folder_position FOR UPDATE")
+        .await
+        .expect("the rows are there");
+    deliver(&h.exchange, &samples[10..], &h);
+    let health = async || {
+        let health = h.ops().store.tenant(TENANT).agent_health(std::slice::from_ref(&agent)).await;
+        health.ok().and_then(|mut found| found.pop()).unwrap_or_default()
+    };
+    eventually(PATIENCE * 2, "the health says that the mailbox is not read", async || {
+        let health = health().await;
+        let named = health.state == HealthState::Degraded && health.problem.contains("has not been read for");
+        if named { Ok(()) } else { Err(health) }
+    })
+    .await;
+    held.rollback().await.expect("the transaction ends");
+    // The lease was given up, and is taken again.
+    all_handled(&h).await;
+    eventually(PATIENCE, "all is well", async || {
+        let health = health().await;
+        if health.state == HealthState::Ok { Ok(()) } else { Err(health) }
+    })
+    .await;
+    sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+/// Stands before PostgreSQL. Connections fall silent when told, as when a firewall forgets them; new ones are fine.
+struct SilentProxy(watch::Sender<u32>);
+
+impl SilentProxy {
+    /// Puts one before the database of a service.
+    async fn before(config: &mut Config) -> Self {
+        let DatabaseUrl::Postgres(url) = &config.database.url else {
+            panic!("the database is PostgreSQL")
+        };
+        let mut url = url::Url::parse(url.expose()).expect("it is a URL");
+        let server = (url.host_str().expect("it names a host").to_owned(), url.port().unwrap_or(5432));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        url.set_host(Some("127.0.0.1")).expect("it is a host");
+        url.set_port(Some(port)).expect("it is a port");
+        let settings = [("data", config.data_dir.display().to_string()), ("database.url", url.into())];
+        let flags = settings.map(|(key, value)| Flag { key, value, name: key });
+        config.database.url = config::load(None, [], &flags).expect("they are settings").database.url;
+        let silent = watch::Sender::new(0);
+        let told = silent.subscribe();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (server, mut told) = (server.clone(), told.clone());
+                told.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut far) = tokio::net::TcpStream::connect(server).await else {
+                        return;
+                    };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
+                        changed = told.changed() => if changed.is_err() { return },
+                    }
+                    // Nothing is closed, nothing is said.
+                    let _ = told.wait_for(|_| false).await;
+                });
+            }
+        });
+        Self(silent)
+    }
+
+    fn silence(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
