@@ -4,6 +4,7 @@ mod callers;
 mod files;
 mod logins;
 mod preparation;
+mod replica;
 
 use std::{
     net::SocketAddr,
@@ -149,6 +150,8 @@ pub struct Running {
     pub ops: Ops,
     lifecycle: Lifecycle,
     grace: std::time::Duration,
+    /// Keeps the replica's name its own.
+    _name: Option<std::fs::File>,
 }
 
 impl Running {
@@ -197,15 +200,16 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     check_files(&config)?;
     let ops = build_ops_at(address, &config, surroundings, &lifecycle).await?;
     let callers = callers::build(&config, &lifecycle)?;
+    let replica = match config.database.url {
+        DatabaseUrl::Sqlite(_) => None,
+        DatabaseUrl::Postgres(_) => Some(replica::replica_id(&config.data_dir, &ops.ids)),
+    };
     let schedule = mailboxes::Schedule {
         poll_interval: config.exchange.poll_interval,
         completeness_interval: config.exchange.completeness_interval,
         push: config.exchange.push,
         concurrent: config.exchange.concurrent_mailboxes,
-        holder: match config.database.url {
-            DatabaseUrl::Sqlite(_) => None,
-            DatabaseUrl::Postgres(_) => Some(ops.ids.next()),
-        },
+        holder: replica.as_ref().map(|(name, _)| name.clone()),
     };
     lifecycle.spawn("mailboxes", OnError::Stop, mailboxes::run(ops.clone(), lifecycle.clone(), schedule));
     lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
@@ -224,6 +228,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
         ops,
         lifecycle,
         grace: config.server.shutdown_grace,
+        _name: replica.and_then(|(_, lock)| lock),
     })
 }
 

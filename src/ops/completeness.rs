@@ -264,7 +264,7 @@ pub async fn backfill(
         let began = *began.get_or_insert_with(Instant::now);
         for (folder, gaps) in &todo.gaps {
             for ids in gaps.chunks(AT_ONCE) {
-                if let Err(error) = mailbox.close(folder, ids, &mut filling).await {
+                if let Err(error) = Box::pin(mailbox.close(folder, ids, &mut filling)).await {
                     match own_fault(work, error, folder, &todo.folders).await {
                         Ok(fault) => filling.folder_problems.insert(folder.label(), words(&fault)),
                         Err(error) => return Err(mailbox.failed(error).await),

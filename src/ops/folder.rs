@@ -86,7 +86,8 @@ impl<'a> FolderReader<'a> {
         self.find_position(progress).await?;
         loop {
             let version = self.position.version;
-            match self.page(progress, report).await {
+            // Boxed, as all that is beneath would lie in the futures of all who read folders.
+            match Box::pin(self.page(progress, report)).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(ReadError::Service(error)) if error.kind == Kind::Stale => {

@@ -50,12 +50,12 @@ impl Reader {
                 continue;
             }
             pulse.main.work();
-            match self.read(&tenant, &agent, &mut opened, &pulse).await {
+            match Box::pin(self.read(&tenant, &agent, &mut opened, &pulse)).await {
                 Ok(()) => {
                     pulse.recovered();
                     if let Some(opened) = opened.as_ref().filter(|_| Instant::now() >= compare_at) {
                         compare_at = Instant::now() + self.schedule.completeness_interval;
-                        self.close_gaps(&tenant, &agent, opened).await;
+                        Box::pin(self.close_gaps(&tenant, &agent, opened)).await;
                     }
                     self.wait(&tenant, &agent, opened.as_ref()).await;
                 }
@@ -124,7 +124,7 @@ impl Reader {
             opened.pulse.main.work();
             completeness::backfill(&self.ops, tenant, agent, Ok(opened.clone()), &mut report).await
         };
-        match mailbox::beside_inbox(work, &self.places, comparing).await {
+        match mailbox::beside_inbox(work, &self.places, Box::pin(comparing)).await {
             Ok(filling) if filling.closed > 0 => {
                 tracing::warn!(agent = %agent.id, closed = filling.closed, left = filling.left, "messages were missing and are there now");
             }

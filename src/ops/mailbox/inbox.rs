@@ -1,6 +1,6 @@
 //! The inbox is looked at beside everything that may take long: what is urgent does not wait for what is not.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
 
@@ -27,13 +27,13 @@ impl Inbox<'_> {
     /// # Errors
     /// What ended either early.
     async fn beside<T>(&self, other: impl Future<Output = Result<T, ReadError>>) -> Result<(T, Progress), ReadError> {
-        let mut other = pin!(other);
+        let mut other = Box::pin(other);
         let mut progress = Progress::default();
         loop {
             if let Ok(done) = tokio::time::timeout(EVERY, &mut other).await {
                 return Ok((done?, progress));
             }
-            let look = pin!(self.look());
+            let look = Box::pin(self.look());
             match select(&mut other, look).await {
                 Either::Left((done, look)) => {
                     let done = done?;

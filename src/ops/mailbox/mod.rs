@@ -145,7 +145,7 @@ pub async fn read(work: MailboxWork<'_>, reading: Reading<'_>, report: &mut (dyn
             reading,
             folders: &folders,
         };
-        reading.run(place, &mut progress, report).await
+        Box::pin(reading.run(place, &mut progress, report)).await
     };
     let result = result.await;
     lane.work();
@@ -222,7 +222,7 @@ impl FoldersRead<'_> {
                 purpose,
                 places: self.reading.places(),
             });
-            let ((), looked) = inbox::beside(inbox, self.others(others, progress, report)).await?;
+            let ((), looked) = Box::pin(inbox::beside(inbox, self.others(others, progress, report))).await?;
             *progress += looked;
         }
         fault.map_or(Ok(()), |fault| Err(fault.into()))
