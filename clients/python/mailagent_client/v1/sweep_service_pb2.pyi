@@ -320,7 +320,7 @@ class Gap(_message.Message):
     def __init__(self, folder: _Optional[str] = ..., source_id: _Optional[str] = ..., kind: _Optional[_Union[GapKind, str]] = ..., subject: _Optional[str] = ..., sender: _Optional[_Union[_types_pb2.EmailAddress, _Mapping]] = ..., message_id: _Optional[str] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class FolderReport(_message.Message):
-    __slots__ = ("folder", "server_count", "listed_count", "passed_over_count", "handled_count", "archived_count", "gap_count")
+    __slots__ = ("folder", "server_count", "listed_count", "passed_over_count", "handled_count", "archived_count", "gap_count", "problem")
     FOLDER_FIELD_NUMBER: _ClassVar[int]
     SERVER_COUNT_FIELD_NUMBER: _ClassVar[int]
     LISTED_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -328,6 +328,7 @@ class FolderReport(_message.Message):
     HANDLED_COUNT_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_COUNT_FIELD_NUMBER: _ClassVar[int]
     GAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
     folder: str
     server_count: int
     listed_count: int
@@ -335,7 +336,16 @@ class FolderReport(_message.Message):
     handled_count: int
     archived_count: int
     gap_count: int
-    def __init__(self, folder: _Optional[str] = ..., server_count: _Optional[int] = ..., listed_count: _Optional[int] = ..., passed_over_count: _Optional[int] = ..., handled_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., gap_count: _Optional[int] = ...) -> None: ...
+    problem: str
+    def __init__(self, folder: _Optional[str] = ..., server_count: _Optional[int] = ..., listed_count: _Optional[int] = ..., passed_over_count: _Optional[int] = ..., handled_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., gap_count: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class FolderProblem(_message.Message):
+    __slots__ = ("folder", "problem")
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    folder: str
+    problem: str
+    def __init__(self, folder: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class BackfillAgentRequest(_message.Message):
     __slots__ = ("name",)
@@ -344,7 +354,7 @@ class BackfillAgentRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class BackfillAgentResponse(_message.Message):
-    __slots__ = ("gap_count", "closed_count", "left_count", "matched_count", "archived_count", "remaining", "done", "problem")
+    __slots__ = ("gap_count", "closed_count", "left_count", "matched_count", "archived_count", "remaining", "done", "problem", "folder_problems")
     GAP_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLOSED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -353,6 +363,7 @@ class BackfillAgentResponse(_message.Message):
     REMAINING_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    FOLDER_PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     gap_count: int
     closed_count: int
     left_count: int
@@ -361,4 +372,5 @@ class BackfillAgentResponse(_message.Message):
     remaining: _duration_pb2.Duration
     done: bool
     problem: str
-    def __init__(self, gap_count: _Optional[int] = ..., closed_count: _Optional[int] = ..., left_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+    folder_problems: _containers.RepeatedCompositeFieldContainer[FolderProblem]
+    def __init__(self, gap_count: _Optional[int] = ..., closed_count: _Optional[int] = ..., left_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ..., folder_problems: _Optional[_Iterable[_Union[FolderProblem, _Mapping]]] = ...) -> None: ...

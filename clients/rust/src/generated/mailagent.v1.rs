@@ -4627,6 +4627,19 @@ pub struct FolderReport {
     /// Messages that are missing; each was told by itself before.
     #[prost(int64, tag = "7")]
     pub gap_count: i64,
+    /// Why the folder could not be compared to its end, in plain words. Empty when it was. The other folders are compared all the same.
+    #[prost(string, tag = "8")]
+    pub problem: ::prost::alloc::string::String,
+}
+/// A folder that cannot be read while the rest of its mailbox can.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FolderProblem {
+    /// The folder, as in `Outcome.folder`.
+    #[prost(string, tag = "1")]
+    pub folder: ::prost::alloc::string::String,
+    /// What is wrong, in plain words.
+    #[prost(string, tag = "2")]
+    pub problem: ::prost::alloc::string::String,
 }
 /// Asks to close the gaps of a mailbox.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4636,7 +4649,7 @@ pub struct BackfillAgentRequest {
     pub name: ::prost::alloc::string::String,
 }
 /// Progress of a backfill, at most a few times a second, and once at the end.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BackfillAgentResponse {
     /// Gaps found so far; final once `remaining` is there.
     #[prost(int64, tag = "1")]
@@ -4662,6 +4675,9 @@ pub struct BackfillAgentResponse {
     /// What ended it early, in plain words. Empty but in the last response.
     #[prost(string, tag = "8")]
     pub problem: ::prost::alloc::string::String,
+    /// Folders that could not be compared or filled; all others were. Empty but in the last response.
+    #[prost(message, repeated, tag = "9")]
+    pub folder_problems: ::prost::alloc::vec::Vec<FolderProblem>,
 }
 /// What is missing of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
