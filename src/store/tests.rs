@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, State
 use tokio::time::Instant;
 
 use super::*;
-use crate::domain::Kind;
+use crate::domain::{Kind, Reason};
 
 async fn open(path: &Path) -> Store {
     let location = DatabaseLocation::Sqlite(path.to_owned());
@@ -100,7 +100,7 @@ async fn a_database_that_only_reads_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&file(&folder)).await;
     store.inner.write.execute_unprepared("PRAGMA query_only = 1").await.unwrap();
-    assert_unavailable(store.check_ready().await.unwrap_err());
+    assert_eq!(store.check_ready().await.unwrap_err().reason, Reason::StoreReadOnly);
     store.inner.write.execute_unprepared("PRAGMA query_only = 0").await.unwrap();
     let began = Instant::now();
     while let Err(error) = store.check_ready().await {
