@@ -258,8 +258,8 @@ impl FoldersRead<'_> {
     }
 }
 
-/// Tells what is wrong with one folder from what is wrong with the mailbox, its login or its server: if another folder can be read, the
-/// inbox where possible, it is the folder's own fault, whatever the server calls it.
+/// Tells what is wrong with one folder from what is wrong with the mailbox, its login or its server: if the server answers, and another
+/// folder can be read, the inbox where possible, it is the folder's own fault, whatever the server calls it.
 ///
 /// # Errors
 /// What is wrong with the mailbox.
@@ -270,7 +270,7 @@ pub(super) async fn own_fault(
     folders: &[Folder],
 ) -> Result<ProviderError, ReadError> {
     let error = match error {
-        ReadError::Provider(error) if error.class != ErrorClass::LoginRequired => error,
+        ReadError::Provider(error) if !matches!(error.class, ErrorClass::LoginRequired | ErrorClass::Unreachable) => error,
         error => return Err(error),
     };
     let mut witnesses = folders
