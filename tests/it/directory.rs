@@ -22,6 +22,26 @@ fn written(name: &str, applied: bool, stored_revision: i64) -> WriteResult {
     }
 }
 
+/// A record without what only the service says of it.
+trait AsSent: Sized {
+    fn as_sent(self) -> Self {
+        self
+    }
+}
+
+impl AsSent for User {}
+impl AsSent for Customer {}
+impl AsSent for Case {}
+impl AsSent for Contact {
+    fn as_sent(self) -> Self {
+        assert_eq!(self.pending_message_count, Some(0), "no mail waits to be linked");
+        Self {
+            pending_message_count: None,
+            ..self
+        }
+    }
+}
+
 /// Everything that holds for each kind of record: writes by revision, tombstones, limits, pages.
 macro_rules! record_test {
     (
@@ -64,7 +84,7 @@ macro_rules! record_test {
                         .directory
                         .$get(request)
                         .await
-                        .map(|response| response.into_inner())
+                        .map(|response| response.into_inner().as_sent())
                 };
                 let name = |id: &str| format!(concat!(stringify!($collection), "/{}"), id);
 
@@ -348,7 +368,13 @@ async fn what_the_service_makes_is_given_back() {
         assert_eq!(new.email_addresses.len(), 1);
         assert!(new.email_addresses[0].eq_ignore_ascii_case("ina@oak.example"));
         let request = GetContactRequest { name: new.name.clone() };
-        assert_eq!(client.clone().directory.get_contact(request).await.unwrap().into_inner(), *new);
+        assert_eq!(
+            client.clone().directory.get_contact(request).await.unwrap().into_inner(),
+            Contact {
+                pending_message_count: Some(0),
+                ..new.clone()
+            }
+        );
 
         // The same again from the beginning, and any revision of the CRM's overwrites what the service made.
         let mut again = client.watch_changes(WatchChangesRequest {

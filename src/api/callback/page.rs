@@ -207,7 +207,7 @@ fn called(person: &Person) -> &str {
 
 /// A person with the id that nobody can choose a look-alike of. HTML.
 fn shown(person: &Person) -> String {
-    let id = format!("<small>users/{}</small>", text(&person.id));
+    let id = format!("<small>{}</small>", text(&format!("users/{}", person.id)));
     if person.name.is_empty() {
         return id;
     }

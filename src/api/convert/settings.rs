@@ -153,6 +153,7 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
         trusted_certificates: fields.list("trusted_certificates", certificates),
         read_audit_retention_days: fields.value("read_audit_retention_days", retention_days, retention.is_some()),
     };
+    violations.extend(mask.missing(!fields.picked.is_empty()));
     let patch = SettingsPatch {
         wanted,
         fields: fields.picked,

@@ -205,7 +205,8 @@ pub(super) async fn page(State(strangers): State<Strangers>, request: Request, n
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let call = Peer::of(request.extensions()).map(|peer| peer.begin(CallDuration::Limited));
-    let rule = strangers.single(MAX_NOTIFICATION);
+    // The page itself says of a longer one that it is too long.
+    let rule = strangers.single(2 * MAX_NOTIFICATION);
     let response = next.run(limited(request, rule, Some(Arc::new(hold)), Arc::from(""))).await;
     response.map(|body| Body::new(Kept::new(body, call)))
 }

@@ -12,6 +12,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::private;
+
 /// Bytes of a slot: a tenant, an agent and a key, with a line break behind each.
 const SLOT: usize = 256;
 /// More is never read of another process's file.
@@ -76,7 +78,7 @@ impl Journal {
     /// # Errors
     /// The system's.
     pub fn open(folder: &Path, name: &str) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        private::make_folder(folder)?;
         let path = folder.join(format!("{name}.{ENDING}"));
         let file = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(&path)?;
         file.try_lock()?;

@@ -513,10 +513,11 @@ impl Drop for Place {
             members.left.push((transport, subscription.id));
             members.unsettle(self.group.limits);
             self.group.changed.notify_one();
-            // Nobody is left who would see to it.
+            // Nobody is left who would see to it. Elsewhere the server ends them by itself after a while.
             if members.all.is_empty()
                 && let Ok(runtime) = Handle::try_current()
             {
+                members.left.retain(|(transport, _)| transport.may_be_tried());
                 let group = self.group.clone();
                 runtime.spawn(async move { group.say_goodbye().await });
             }

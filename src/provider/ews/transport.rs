@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -163,6 +166,8 @@ pub(super) struct Transport {
     cookies: Mutex<BTreeMap<String, String>>,
     budget: Arc<Budget>,
     max_response_bytes: u64,
+    /// Whether the login was refused once.
+    refused: AtomicBool,
 }
 
 impl Transport {
@@ -226,6 +231,7 @@ impl Transport {
             cookies: Mutex::default(),
             budget: config.budget,
             max_response_bytes: config.max_response_bytes,
+            refused: AtomicBool::new(false),
             endpoint: config.endpoint,
         })
     }
@@ -258,12 +264,22 @@ impl Transport {
             let headers = response.headers().clone();
             Ok((headers, self.body(response, self.max_response_bytes).await?))
         });
-        let (headers, body) = answer.await?;
+        let answer = answer.await;
+        if answer.as_ref().is_err_and(|fault| fault.error.class == ErrorClass::LoginRequired) {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        let (headers, body) = answer?;
         tracing::debug!(host = %self.judge.host, operation, bytes = body.len(), "exchange server answered");
         if is_web_page(&headers, &body) {
             return Err(self.judge.web_page(&body));
         }
         Ok(body)
+    }
+
+    /// Whether a request that nobody waits for may try the login: not one that was refused, and not that of an account which many use, as every
+    /// try that fails brings its lock nearer.
+    pub(super) fn may_be_tried(&self) -> bool {
+        self.impersonated.is_none() && !self.refused.load(Ordering::Relaxed)
     }
 
     /// Sends a document that is no request of EWS, and reads the whole answer, whatever its status.
