@@ -185,7 +185,7 @@ fn settled_sqlite(options: PoolOptions<Sqlite>, suspect: Arc<AtomicBool>) -> Poo
 
 async fn open_postgres(url: &Secret, limits: &DatabaseLimits) -> Result<Pools, OpenError> {
     check_reach(url.expose()).await?;
-    let migrating = Database::connect(postgres_options(url, 2, &UNBOUNDED)).await?;
+    let migrating = Database::connect(postgres_options(url, 2, UNBOUNDED)).await?;
     let migrated = migrate(&migrating).await;
     migrating.close().await?;
     migrated?;

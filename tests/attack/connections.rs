@@ -88,7 +88,7 @@ async fn unfinished_requests_of_strangers_stay_small() {
     let requests = connections.flat_map(|(path, kind, bytes)| {
         let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
         let url = format!("{}{path}", service.url());
-        (0..100).map(move |_| unfinished(client.clone(), url.clone(), *kind, *bytes))
+        (0..100).map(move |_| unfinished(client.clone(), url.clone(), kind, *bytes))
     });
     let ended = tokio::time::timeout(LONG, join_all(requests)).await;
     assert!(ended.is_ok(), "requests that do not end are not given up");

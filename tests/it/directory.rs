@@ -24,7 +24,7 @@ fn written(name: &str, applied: bool, stored_revision: i64) -> WriteResult {
 
 /// A record without what only the service says of it.
 trait AsSent: Sized {
-    fn as_sent(self) -> Self {
+    fn sent(self) -> Self {
         self
     }
 }
@@ -33,7 +33,7 @@ impl AsSent for User {}
 impl AsSent for Customer {}
 impl AsSent for Case {}
 impl AsSent for Contact {
-    fn as_sent(self) -> Self {
+    fn sent(self) -> Self {
         assert_eq!(self.pending_message_count, Some(0), "no mail waits to be linked");
         Self {
             pending_message_count: None,
@@ -84,7 +84,7 @@ macro_rules! record_test {
                         .directory
                         .$get(request)
                         .await
-                        .map(|response| response.into_inner().as_sent())
+                        .map(|response| response.into_inner().sent())
                 };
                 let name = |id: &str| format!(concat!(stringify!($collection), "/{}"), id);
 
