@@ -62,7 +62,7 @@ mod tests {
     use crate::domain::SystemClock;
 
     #[test]
-    fn a_name_stays_and_is_one_processs_at_a_time() {
+    fn a_name_belongs_to_one_process_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let ids = Ids::new(Arc::new(SystemClock));
         let (name, lock) = replica_id(folder.path(), &ids);

@@ -57,6 +57,7 @@ async fn settings_have_defaults_and_change_field_by_field() {
             authentication_method: AuthenticationMethod::Basic.into(),
             loop_limit_per_sender_and_case: Some(20),
             loop_limit_per_sender: Some(200),
+            read_audit_retention_days: Some(365),
             etag: first.etag.clone(),
             ..prefix("CS-", 7)
         };

@@ -1,11 +1,9 @@
 //! What the service is taken through.
 
-use std::{
-    cell::Cell,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use mailagent::{
