@@ -88,7 +88,7 @@ impl Sealer {
     }
 
     /// A text for a payload that nobody else can make, change or read; another one each time. Only its length can be seen. Payloads beyond
-    /// some 24,000 bytes give texts that are longer than [`MAX_CONCEALED_BYTES`] and cannot be revealed.
+    /// some 24,000 bytes give texts that are longer than the most that is opened and cannot be revealed.
     pub fn conceal(&self, purpose: &str, payload: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(self.concealing_key().seal(payload, "", concealed(purpose)))
     }

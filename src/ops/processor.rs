@@ -136,7 +136,7 @@ impl Processor {
     /// Waits for a turn and does the work in it.
     ///
     /// # Errors
-    /// As [`Self::turn`] and [`Turn::run`].
+    /// See [`Self::turn`]; [`crate::domain::Kind::Internal`] when the work panics.
     pub async fn run<T: Send + 'static>(&self, worker: Worker, bytes: u64, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         self.turn(worker, bytes).await?.run(work).await
     }

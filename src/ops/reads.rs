@@ -1,7 +1,7 @@
 //! Who read which message, on its way into the audit log.
 //!
 //! A read is noted in memory and written with others within a second, so that it costs its caller nothing noticeable. Nothing is dropped:
-//! once [`CAPACITY`] entries wait because the database does not take them, further reads wait for a place and then fail. A stop writes what
+//! once 10,000 entries wait because the database does not take them, further reads wait for a place and then fail. A stop writes what
 //! is left; only a process that is killed loses its last second.
 
 use std::{
