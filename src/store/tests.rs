@@ -88,7 +88,10 @@ async fn nothing_follows_a_statement_that_failed() {
 
     // Of a statement that is given up nobody knows whether it worked.
     let writer = store.begin("acme").await.unwrap();
-    let mut statement = Box::pin(insert(&writer, "given up", 1));
+    insert(&writer, "given up", 1).await.unwrap();
+    // It counts for so long that its answer cannot be there at once.
+    let slow = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5000000) SELECT count(*) FROM c";
+    let mut statement = Box::pin(writer.conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, slow)));
     assert!(matches!(futures::poll!(statement.as_mut()), Poll::Pending));
     drop(statement);
     assert_unavailable(writer.commit().await.unwrap_err());

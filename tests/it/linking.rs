@@ -87,7 +87,7 @@ async fn pending(client: &Clients, name: &str) -> i32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_mail_is_linked_once_while_others_write() {
     on_both_engines(async |h| {
-        const COUNT: u32 = 3000;
+        const COUNT: u32 = 600;
         let client = h.seed().await;
         let agent = h.agent(&client, ANNA).await;
         archive(h, COUNT, 100).await;
@@ -110,7 +110,7 @@ async fn old_mail_is_linked_once_while_others_write() {
             .expect("it is written");
         h.handled(&client, &agent.name, 1).await;
         for name in ["contacts/many", "contacts/both"] {
-            eventually(PATIENCE, "all is linked", async || match pending(&client, name).await {
+            eventually(4 * PATIENCE, "all is linked", async || match pending(&client, name).await {
                 0 => Ok(()),
                 left => Err(left),
             })
