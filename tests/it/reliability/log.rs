@@ -93,14 +93,15 @@ async fn check(engine: Engine, seed: u64) {
     for writer in writers {
         writer.await.expect("no writer panics");
     }
-    done.store(true, Ordering::SeqCst);
-
-    let log = whole_log(h.ops()).await;
+    // Links what waits to be linked, so before the readers come to their end.
     let messages: BTreeMap<String, Message> = sample::archived(h.ops())
         .await
         .into_iter()
         .map(|one| (one.id.clone(), one))
         .collect();
+    done.store(true, Ordering::SeqCst);
+
+    let log = whole_log(h.ops()).await;
     check_model(&model.lock().expect("no writer panics"), &log, &messages);
     for reader in event_readers {
         let read = reader.await.expect("no reader panics");
