@@ -120,11 +120,18 @@ impl Ops {
 #[derive(Default)]
 pub(crate) struct KeyedLocks {
     // Held for a map look-up only.
-    locks: Mutex<HashMap<(String, String), SharedLock>>,
+    locks: Mutex<Locks>,
     logins: accounts::KnownLogins,
 }
 
 type SharedLock = Arc<tokio::sync::Mutex<()>>;
+
+#[derive(Default)]
+struct Locks {
+    by_key: HashMap<(String, String), SharedLock>,
+    /// How many there were when those that nobody wants were last taken out.
+    wanted: usize,
+}
 
 impl KeyedLocks {
     /// Waits for the lock of a tenant's mailbox. Cancel safe.
@@ -139,8 +146,12 @@ impl KeyedLocks {
 
     fn find(&self, tenant: &str, id: &str) -> SharedLock {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-        locks.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
+        // Not each time: there may be several for each of many thousand mailboxes.
+        if locks.by_key.len() > 2 * locks.wanted + 64 {
+            locks.by_key.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks.wanted = locks.by_key.len();
+        }
+        locks.by_key.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
     }
 }
 

@@ -278,7 +278,8 @@ impl Folder {
         // Graph writes the ids of EWS in the alphabet for URLs.
         let id = self.id.replace('/', "_").replace('+', "-");
         let digest = digest::digest(&digest::SHA256, id.as_bytes());
-        digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let halves = digest.as_ref().iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]);
+        halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
     }
 
     /// What it is called towards people.

@@ -97,12 +97,13 @@ impl FolderMemory {
         };
         kept.looks
             .get(&key)
-            .is_none_or(|look| look.total != total || hour(folder, look.at) != hour(folder, now))
+            .is_none_or(|look| look.total != total || is_another_hour(folder, look.at, now))
     }
 
     /// Whether a folder could not be read the last time.
     pub(super) fn has_fault(&self, folder: &Folder) -> bool {
-        self.kept().faults.contains_key(&folder.key())
+        let kept = self.kept();
+        !kept.faults.is_empty() && kept.faults.contains_key(&folder.key())
     }
 
     /// The folders that cannot be read.
@@ -168,11 +169,12 @@ pub(super) enum Write {
     All,
 }
 
-/// The hour that a moment lies in, with hours that begin at another minute for each folder.
-fn hour(folder: &Folder, at: Timestamp) -> i64 {
+/// Whether two moments lie in different hours, which begin at another minute for each folder.
+fn is_another_hour(folder: &Folder, one: Timestamp, other: Timestamp) -> bool {
     let digest = folder.digest();
-    let phase = digest.get(..8).and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or(0);
-    (at.seconds() + phase % LOOK_AGAIN).div_euclid(LOOK_AGAIN)
+    let phase = digest.get(..8).and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or(0) % LOOK_AGAIN;
+    let hour = |at: Timestamp| (at.seconds() + phase).div_euclid(LOOK_AGAIN);
+    hour(one) != hour(other)
 }
 
 #[cfg(test)]
