@@ -7,7 +7,7 @@ mod reader;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::reader::Reader;
@@ -94,8 +94,8 @@ struct Task {
     generation: [i64; 3],
     token: CancellationToken,
     pulse: Arc<Pulse>,
-    /// Whether it is known that it does not move.
-    stuck: bool,
+    /// When it was last said that it does not move. `None`: it moves.
+    named: Option<Instant>,
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -136,7 +136,7 @@ fn reconcile(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks, agents: 
             generation,
             token: token.clone(),
             pulse: pulse.clone(),
-            stuck: false,
+            named: None,
         };
         tasks.insert(key, task);
         let reader = reader.clone();
@@ -154,25 +154,35 @@ fn reconcile(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks, agents: 
 /// Names the mailboxes on which work does not move, gives them to other replicas, and has the work begun again after a while. Returns
 /// their agents.
 fn look_for_stuck(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks) -> Vec<String> {
-    let mut stuck = Vec::new();
+    let (mut stuck, mut to_name) = (Vec::new(), Vec::new());
     for ((tenant, id), task) in tasks {
         let Some(span) = task.pulse.stuck_for() else {
-            if std::mem::take(&mut task.stuck) {
+            if task.named.take().is_some() {
                 tracing::info!(agent = %id, "the work on the mailbox moves again");
             }
             continue;
         };
         stuck.push(id.clone());
-        if !std::mem::replace(&mut task.stuck, true) {
-            tracing::error!(agent = %id, seconds = span.as_secs(), "the work on the mailbox does not move");
-        }
         if span > GIVEN_UP && !task.token.is_cancelled() {
             tracing::error!(agent = %id, "the work on the mailbox is begun again");
             task.token.cancel();
         }
-        let (reader, tenant, agent) = (reader.clone(), tenant.clone(), task.agent.clone());
-        lifecycle.spawn("stuck mailbox", OnError::Log, async move {
-            give_up(&reader, &tenant, &agent, span).await;
+        if task.named.is_none_or(|named| named.elapsed() > OWN_WORK) {
+            tracing::error!(agent = %id, seconds = span.as_secs(), "the work on the mailbox does not move");
+            task.named = Some(Instant::now());
+            to_name.push((tenant.clone(), task.agent.clone(), span));
+        }
+    }
+    if !to_name.is_empty() {
+        let reader = reader.clone();
+        // One after the other: a database that is slow is not helped by more to do.
+        lifecycle.spawn("stuck mailboxes", OnError::Log, async move {
+            for (tenant, agent, span) in to_name {
+                if reader.ops.stopping.is_cancelled() {
+                    break;
+                }
+                give_up(&reader, &tenant, &agent, span).await;
+            }
             Ok::<(), std::convert::Infallible>(())
         });
     }
@@ -185,7 +195,7 @@ async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
         // Once another replica has it, its health is that one's to tell.
         if let Some(holder) = &reader.schedule.holder
             && !reader.ops.store.release_mailbox(&agent.id, holder).await?
-            && span > OWN_WORK + 2 * SCAN
+            && span > 2 * OWN_WORK + SCAN
         {
             return Ok(());
         }

@@ -35,8 +35,8 @@ impl Reader {
         loop {
             pulse.main.work();
             if self.schedule.holder.is_some() && pulse.stuck_for().is_some() {
-                // Another replica may do better.
-                tokio::time::sleep(2 * SCAN).await;
+                // Another replica may do better, once the lease has ended, which nobody prolongs meanwhile.
+                tokio::time::sleep(LEASE + 2 * SCAN).await;
                 pulse.recovered();
             }
             pulse.main.work();
