@@ -22,10 +22,11 @@ use super::{
     call::{Call, fail},
     callers::{Callers, Credentials},
     http::unimplemented,
+    kept::Kept,
     malformed,
     request_id::RequestId,
     strangers,
-    streams::{Calls, CountedBody, Ending, Measure, Permit, StreamBody, code_of},
+    streams::{Calls, Ending, Measure, Permit, StreamBody, code_of},
 };
 use crate::{
     domain::{Error, Kind, Reason, Result},
@@ -105,10 +106,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     let Some(method) = auth::method(request.uri().path()) else {
         return unimplemented();
     };
-    let id = match request.extensions().get::<RequestId>() {
-        Some(RequestId(id)) => id.clone(),
-        None => Arc::from(""),
-    };
+    let id = RequestId::of(request.extensions());
     let span = info_span!(
         "rpc",
         otel.name = method.name,
@@ -135,7 +133,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if !method.streams || response.headers().contains_key(Status::GRPC_STATUS) {
         measure.end(code_of(response.headers()));
         return match known {
-            Some((permit, _)) => response.map(|body| Body::new(CountedBody::new(body, permit))),
+            Some((permit, _)) => response.map(|body| Body::new(Kept::new(body, permit))),
             None => response,
         };
     }

@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
 use crate::crypto::Ids;
 
@@ -15,7 +15,14 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request: the caller's own when it is sane, else a new one.
 #[derive(Clone, Debug)]
-pub(super) struct RequestId(pub(super) Arc<str>);
+pub(super) struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The id of a request. Empty in one that passed no [`layer`].
+    pub(super) fn of(request: &Extensions) -> Arc<str> {
+        request.get().map_or_else(|| Arc::from(""), |Self(id)| id.clone())
+    }
+}
 
 /// Gives every request an id, and every response the one of its request.
 pub(super) async fn layer(State(ids): State<Arc<Ids>>, mut request: Request, next: Next) -> Response {

@@ -147,35 +147,6 @@ impl Drop for Measure {
     }
 }
 
-/// The body of a unary answer, which counts as long as it is not sent.
-pub(super) struct CountedBody {
-    inner: Body,
-    _permit: Permit,
-}
-
-impl CountedBody {
-    pub(super) fn new(inner: Body, permit: Permit) -> Self {
-        Self { inner, _permit: permit }
-    }
-}
-
-impl http_body::Body for CountedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
 /// What ends a stream that does not end by itself.
 pub(super) enum Ending {
     /// The stop of the service. For streams of everybody, which know of no stop.

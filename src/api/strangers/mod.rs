@@ -168,10 +168,7 @@ pub(super) async fn calls(State(strangers): State<Strangers>, mut request: Reque
     let Some(method) = auth::method(request.uri().path()) else {
         return next.run(request).await;
     };
-    let id = request
-        .extensions()
-        .get::<RequestId>()
-        .map_or_else(|| Arc::from(""), |RequestId(id)| id.clone());
+    let id = RequestId::of(request.extensions());
     let address = address(request.extensions());
     let bytes = REQUEST_COST + header_bytes(request.headers());
     match method.access {
