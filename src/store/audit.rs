@@ -1,6 +1,6 @@
 //! The audit log: changes of settings, and who read which message.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set, sea_query::OnConflict};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::OnConflict};
 
 use super::{
     Store, TenantStore, Writer, corrupt,
@@ -77,15 +77,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         use audit_entry::Column;
         let rows = audit_entry::Entity::find()
             .filter(Column::TenantId.eq(&*self.tenant))
-            .apply_if((!before.is_empty()).then_some(before), |query, before| {
-                query.filter(Column::Id.lt(before))
-            })
-            .apply_if(filter.resource.as_ref(), |query, resource| {
-                query.filter(Column::Resource.eq(resource))
-            })
-            .apply_if(filter.user.as_ref(), |query, user| query.filter(Column::UserId.eq(user)))
-            .apply_if(filter.start, |query, start| query.filter(Column::Time.gte(start.0)))
-            .apply_if(filter.end, |query, end| query.filter(Column::Time.lt(end.0)))
+            .filter(chosen(filter, before, [Column::Id, Column::Resource, Column::UserId, Column::Time]))
             .order_by_desc(Column::Id)
             .limit(limit)
             .all(&self.conn)
@@ -98,15 +90,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         use audit_read::Column;
         let rows = audit_read::Entity::find()
             .filter(Column::TenantId.eq(&*self.tenant))
-            .apply_if((!before.is_empty()).then_some(before), |query, before| {
-                query.filter(Column::Id.lt(before))
-            })
-            .apply_if(filter.resource.as_ref(), |query, resource| {
-                query.filter(Column::Resource.eq(resource))
-            })
-            .apply_if(filter.user.as_ref(), |query, user| query.filter(Column::UserId.eq(user)))
-            .apply_if(filter.start, |query, start| query.filter(Column::Time.gte(start.0)))
-            .apply_if(filter.end, |query, end| query.filter(Column::Time.lt(end.0)))
+            .filter(chosen(filter, before, [Column::Id, Column::Resource, Column::UserId, Column::Time]))
             .order_by_desc(Column::Id)
             .limit(limit)
             .all(&self.conn)
@@ -161,6 +145,16 @@ impl Writer {
             .map_err(store_error)?;
         Ok(())
     }
+}
+
+/// What holds of entries that pass a filter and come before an id, by the columns for these.
+fn chosen<C: ColumnTrait>(filter: &AuditFilter, before: &str, [id, resource, user, time]: [C; 4]) -> Condition {
+    Condition::all()
+        .add_option((!before.is_empty()).then(|| id.lt(before)))
+        .add_option(filter.resource.as_ref().map(|wanted| resource.eq(wanted)))
+        .add_option(filter.user.as_ref().map(|wanted| user.eq(wanted)))
+        .add_option(filter.start.map(|start| time.gte(start.0)))
+        .add_option(filter.end.map(|end| time.lt(end.0)))
 }
 
 fn to_entry(row: audit_entry::Model) -> Result<AuditEntry> {

@@ -1,7 +1,7 @@
 //! Commits of other processes to the SQLite file, such as an import beside the running service.
 //!
 //! `PRAGMA data_version` on the one connection that this process writes over changes exactly when another process has committed
-//! (<https://sqlite.org/pragma.html#pragma_data_version>). It is asked once a second for all streams together, and costs a few
+//! (<https://sqlite.org/pragma.html#pragma_data_version>). It is asked twice a second for all streams together, while any waits, and costs a few
 //! microseconds.
 
 use std::{

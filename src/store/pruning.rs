@@ -32,10 +32,11 @@ impl Store {
             let Some(last) = tenants.last() else { return Ok(dropped) };
             after.clone_from(last);
             for tenant in tenants {
-                while self.has_old_event(&tenant, limit).await? {
-                    let mut writer = self.begin(&tenant).await?;
+                let reader = self.tenant(&tenant);
+                while let Some(to) = reader.oldest_events(limit).await? {
+                    let writer = self.begin(&tenant).await?;
                     let began = Instant::now();
-                    dropped += writer.drop_old_events(limit).await?;
+                    dropped += writer.drop_events(to).await?;
                     writer.commit().await?;
                     tokio::time::sleep(began.elapsed()).await;
                 }
@@ -105,24 +106,24 @@ impl Store {
             .await
             .map_err(store_error)
     }
-
-    /// Whether a tenant's oldest event is too old: no transaction is begun for those where it is not.
-    async fn has_old_event(&self, tenant: &str, limit: Timestamp) -> Result<bool> {
-        let oldest: Option<i64> = event::Entity::find()
-            .select_only()
-            .column(event::Column::Time)
-            .filter(event::Column::TenantId.eq(tenant))
-            .order_by_asc(event::Column::Position)
-            .limit(1)
-            .into_tuple()
-            .one(&self.inner.read)
-            .await
-            .map_err(store_error)?;
-        Ok(oldest.is_some_and(|time| time < limit.0))
-    }
 }
 
 impl super::Reader {
+    /// The position up to which the oldest stretch of events was written before `limit`. No transaction is begun for a tenant without any.
+    async fn oldest_events(&self, limit: Timestamp) -> Result<Option<i64>> {
+        let rows: Vec<(i64, i64)> = event::Entity::find()
+            .select_only()
+            .columns([event::Column::Position, event::Column::Time])
+            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .order_by_asc(event::Column::Position)
+            .limit(STRETCH)
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(end_of_old(rows, limit))
+    }
+
     /// The id up to which the oldest stretch of entries of who read what is older than `limit`.
     async fn oldest_reads(&self, limit: Timestamp) -> Result<Option<String>> {
         let rows: Vec<(String, i64)> = audit_read::Entity::find()
@@ -135,37 +136,29 @@ impl super::Reader {
             .all(&self.conn)
             .await
             .map_err(store_error)?;
-        let old = rows.into_iter().take_while(|(_, time)| *time < limit.0).last();
-        Ok(old.map(|(id, _)| id))
+        Ok(end_of_old(rows, limit))
     }
 }
 
+/// The key of the last of those rows in front that are older than `limit`; each is given with its time.
+fn end_of_old<K>(rows: Vec<(K, i64)>, limit: Timestamp) -> Option<K> {
+    let old = rows.into_iter().take_while(|(_, time)| *time < limit.0).last();
+    old.map(|(key, _)| key)
+}
+
 impl Writer {
-    async fn drop_old_events(&mut self, limit: Timestamp) -> Result<u64> {
-        let rows: Vec<(i64, i64)> = event::Entity::find()
-            .select_only()
-            .columns([event::Column::Position, event::Column::Time])
-            .filter(event::Column::TenantId.eq(&*self.tenant))
-            .order_by_asc(event::Column::Position)
-            .limit(STRETCH)
-            .into_tuple()
-            .all(&self.conn)
-            .await
-            .map_err(store_error)?;
-        let Some((position, _)) = rows.into_iter().take_while(|(_, time)| *time < limit.0).last() else {
-            return Ok(0);
-        };
+    async fn drop_events(&self, to: i64) -> Result<u64> {
         let result = event::Entity::delete_many()
             .filter(event::Column::TenantId.eq(&*self.tenant))
-            .filter(event::Column::Position.lte(position))
+            .filter(event::Column::Position.lte(to))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
         tenant_position::Entity::update_many()
-            .col_expr(tenant_position::Column::Oldest, position.into())
+            .col_expr(tenant_position::Column::Oldest, to.into())
             .filter(tenant_position::Column::TenantId.eq(&*self.tenant))
             // Another replica may have pruned further meanwhile; its mark must not go back.
-            .filter(tenant_position::Column::Oldest.lt(position))
+            .filter(tenant_position::Column::Oldest.lt(to))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
