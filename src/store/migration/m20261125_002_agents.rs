@@ -1,6 +1,6 @@
 //! Every setting of agents, maintenance accounts, default agents and the audit log.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::prelude::*;
 
 /// The same for both databases, but for the name of a type.
 const TABLES: &str = include_str!("m20261125_002_agents.sql");
@@ -11,14 +11,6 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let bytes = match manager.get_database_backend() {
-            DbBackend::Postgres => "BYTEA",
-            _ => "BLOB",
-        };
-        manager
-            .get_connection()
-            .execute_unprepared(&TABLES.replace("{bytes}", bytes))
-            .await?;
-        Ok(())
+        super::run(manager, TABLES).await
     }
 }

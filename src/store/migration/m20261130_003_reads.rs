@@ -8,8 +8,6 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let tables = include_str!("m20261130_003_reads.sql");
-        manager.get_connection().execute_unprepared(tables).await?;
-        Ok(())
+        super::run(manager, include_str!("m20261130_003_reads.sql")).await
     }
 }

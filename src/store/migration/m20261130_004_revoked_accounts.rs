@@ -10,7 +10,6 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(COLUMN).await?;
-        Ok(())
+        super::run(manager, COLUMN).await
     }
 }

@@ -2,11 +2,9 @@
 
 use sea_orm_migration::prelude::*;
 
-const COLUMNS: [&str; 3] = [
-    "ALTER TABLE folder_position ADD COLUMN source TEXT",
-    "ALTER TABLE folder_position ADD COLUMN total BIGINT",
-    "ALTER TABLE folder_position ADD COLUMN look_time BIGINT",
-];
+const COLUMNS: &str = "ALTER TABLE folder_position ADD COLUMN source TEXT; \
+    ALTER TABLE folder_position ADD COLUMN total BIGINT; \
+    ALTER TABLE folder_position ADD COLUMN look_time BIGINT";
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -14,9 +12,6 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in COLUMNS {
-            manager.get_connection().execute_unprepared(column).await?;
-        }
-        Ok(())
+        super::run(manager, COLUMNS).await
     }
 }

@@ -1,6 +1,6 @@
 //! Messages that were in preparation when a process died.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::prelude::*;
 
 const TABLE: &str = "CREATE TABLE suspect (
     tenant_id TEXT NOT NULL,
@@ -17,12 +17,6 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let bytes = match manager.get_database_backend() {
-            DbBackend::Postgres => "BYTEA",
-            _ => "BLOB",
-        };
-        let table = TABLE.replace("{bytes}", bytes);
-        manager.get_connection().execute_unprepared(&table).await?;
-        Ok(())
+        super::run(manager, TABLE).await
     }
 }

@@ -1,6 +1,6 @@
 //! The schema, one file per change, never edited after a release.
 
-use sea_orm_migration::prelude::*;
+use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
 mod m20261123_001_main_job;
 mod m20261125_002_agents;
@@ -15,6 +15,17 @@ mod m20261130_006_folder_looks;
 mod m20261130_008_suspects;
 
 pub struct Migrator;
+
+/// Runs statements that are the same for both databases, but for the name of the type that stands for `{bytes}`.
+async fn run(manager: &SchemaManager<'_>, statements: &str) -> Result<(), DbErr> {
+    let bytes = match manager.get_database_backend() {
+        DbBackend::Postgres => "BYTEA",
+        _ => "BLOB",
+    };
+    let statements = statements.replace("{bytes}", bytes);
+    manager.get_connection().execute_unprepared(&statements).await?;
+    Ok(())
+}
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
