@@ -16,6 +16,7 @@ mod party;
 mod scope;
 mod settings;
 mod sweep;
+mod text;
 mod time;
 
 pub use agent::{
@@ -36,4 +37,5 @@ pub use party::{ExternalParties, OurAddresses};
 pub use scope::Scope;
 pub use settings::{AuthenticationMethod, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate};
 pub use sweep::{NOTE_EXCERPT, Note, Outcome, OutcomeResult};
+pub use text::misleads;
 pub use time::{Clock, SystemClock, Timestamp};

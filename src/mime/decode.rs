@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 
 use super::transfer::Base64;
+use crate::domain::misleads;
 
 /// Longest encoded word that is looked at, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
 const WORD_LIMIT: usize = 4096;
@@ -141,13 +142,12 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
     cleaned.trim_end().to_owned()
 }
 
-/// Whether a character is not seen, or turns the direction of those around it: in a name it can only deceive. The joiners that scripts
-/// and pictures need are not meant.
+/// Whether a character can only deceive in a name that a stranger chose: those that mislead anywhere, and those that are seen in no name.
 pub(super) fn deceives(c: char) -> bool {
-    matches!(c,
-        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}' | '\u{200B}' | '\u{200E}'
-        | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
-        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+    misleads(c)
+        || matches!(c,
+            '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180D}' | '\u{3164}' | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0080}'..='\u{E0FFF}')
 }
 
 /// Bytes of adjacent encoded words in one charset, decoded together: senders split characters between words.

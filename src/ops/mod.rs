@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     blobs::BlobStore,
     crypto::{Ids, Sealer},
-    domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation},
+    domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation, misleads},
     lifecycle::Lifecycle,
     provider::MailConnector,
     store::Store,
@@ -181,14 +181,9 @@ pub(crate) fn is_plain(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// Whether the text shows what it says. Characters that nobody sees, and those that turn the direction of what follows (Unicode Bidirectional
-/// Algorithm, UAX 9, §2), can make one name or address look like another. Joiners are part of how many languages are written.
+/// Whether the text shows what it says, so that no name or address looks like another.
 pub(crate) fn is_honest(text: &str) -> bool {
-    !text.chars().any(|c| {
-        matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    })
+    !text.chars().any(misleads)
 }
 
 /// Whether the text is one addr-spec (RFC 5322 §3.4.1, RFC 6532) without a display name.

@@ -12,6 +12,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::prepare::hex;
 use crate::private;
 
 /// Bytes of a slot: a tenant, an agent and a key, with a line break behind each.
@@ -128,7 +129,7 @@ impl Journal {
     /// Notes that a message is in preparation, until the returned value is dropped. `None` when that cannot be written, as on a full disk; the
     /// message is prepared all the same.
     pub fn enter(&self, suspect: &Suspect) -> Option<Entry<'_>> {
-        let text = format!("{}\n{}\n{}\n", suspect.tenant, suspect.agent, to_hex(&suspect.key));
+        let text = format!("{}\n{}\n{}\n", suspect.tenant, suspect.agent, hex(&suspect.key));
         if text.len() > SLOT {
             return None;
         }
@@ -179,10 +180,6 @@ fn suspect(slot: &[u8]) -> Option<Suspect> {
         key: from_hex(key)?,
     })
     .filter(|_| valid)
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

@@ -323,6 +323,10 @@ pub async fn place_large(ops: &Ops, tenant: &str, blobs: impl Iterator<Item = &m
 
 /// The key of a large message in the blob store.
 pub fn blob_key(tenant: &str, hash: &[u8]) -> String {
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{tenant}/{hex}")
+    format!("{tenant}/{}", hex(hash))
+}
+
+/// Bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
