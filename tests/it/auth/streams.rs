@@ -42,30 +42,15 @@ async fn streams_end_with_their_token() {
     let mut claims = h.claims(TENANT, "anna", Scope::ALL);
     claims.exp = h.clock.now().after(LIFE);
     let mut client = h.client_with(&h.sign(claims)).await;
-    let mut matches = client
-        .sweep
-        .watch_matches(v1::WatchMatchesRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    let mut tokens = client
-        .agents
-        .watch_tokens(v1::WatchTokensRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    let mut messages = client
-        .archive
-        .stream_messages(v1::StreamMessagesRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    let mut changes = client
-        .directory
-        .watch_changes(v1::WatchChangesRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    macro_rules! open {
+        ($service:ident, $method:ident, $request:ident) => {
+            client.$service.$method(v1::$request::default()).await.unwrap().into_inner()
+        };
+    }
+    let mut matches = open!(sweep, watch_matches, WatchMatchesRequest);
+    let mut tokens = open!(agents, watch_tokens, WatchTokensRequest);
+    let mut messages = open!(archive, stream_messages, StreamMessagesRequest);
+    let mut changes = open!(directory, watch_changes, WatchChangesRequest);
     // Within the skew that is allowed to clocks it is still good.
     h.clock.advance(LIFE + Duration::from_secs(30));
     take(&mut matches).await.unwrap().unwrap();
