@@ -27,7 +27,7 @@ use crate::{
     jobs::{linking, mailboxes, reads, retention, tokens},
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{
-        KeyedLocks, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
+        AnswerMemory, KeyedLocks, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
         push::{NOTIFICATIONS, Wakers},
     },
     private,
@@ -336,6 +336,7 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
             bookmark_interval: config.events.bookmark_interval,
         }),
         processor: Processor::new(processor, surroundings.metrics.clone()),
+        answers: Arc::new(AnswerMemory::new(config.exchange.answer_memory.0)),
         metrics: surroundings.metrics,
         stopping: lifecycle.soft().clone(),
         mailbox_locks: Arc::new(KeyedLocks::default()),

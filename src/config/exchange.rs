@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{reader::section, value::Hosts};
+use super::{reader::section, value::{ByteSize, Hosts}};
 
 section! {
     /// Exchange servers, and how they are read.
@@ -31,6 +31,8 @@ section! {
         pub autodiscover_hosts: Hosts => like("autodiscover.hoster.example"),
         /// How long Autodiscover may take for all that it asks.
         pub autodiscover_timeout: Duration => within("1s", "5m"),
+        /// What messages take in memory, from the answer that brings them until they are packed, in all mailboxes together.
+        pub answer_memory: ByteSize => within("64MiB", "1024GiB"),
         /// How long to wait for an answer.
         pub request_timeout: Duration => within("100ms", "1h"),
         /// The longest rest of a mailbox that fails again and again.

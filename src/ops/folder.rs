@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt, stream};
@@ -14,8 +15,8 @@ use super::{
     mailbox::{ELSEWHERE, MailboxWork, Progress, ReadError},
 };
 use crate::{
-    domain::{Kind, OutcomeResult, Result, Timestamp},
-    provider::{ErrorClass, Folder, FolderRole, INBOX, ItemId, MailSource, ProviderError},
+    domain::{Kind, OutcomeResult, Result, Timestamp, error_chain},
+    provider::{ErrorClass, Fetched, Folder, FolderRole, INBOX, ItemId, MailSource, Newest, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
 
@@ -23,6 +24,8 @@ use crate::{
 const FETCH: usize = 20;
 /// Bytes that are fetched at once, as far as sizes are known. One message may be larger.
 const FETCH_BYTES: u64 = 8 << 20;
+/// Messages up to this size are loaded whatever the server told of them.
+const SMALLEST_LIMIT: u64 = 1 << 20;
 /// Fetches under way at once, so that the next one runs while this one is stored.
 const FETCHES: usize = 2;
 /// Messages that are stored in one transaction, and bytes of them, as far as there are so many: small transactions cost the most of a long
@@ -31,6 +34,12 @@ const STORED: usize = 200;
 const STORED_BYTES: u64 = 8 << 20;
 /// Fetches that are waiting for it.
 const WAITING: usize = 5;
+
+/// While an inbox is listed from its beginning: messages that are handled before its newest ones are looked at, how often they are at most,
+/// and how many.
+const BETWEEN_LOOKS: usize = 100;
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const NEWEST: u32 = 100;
 
 /// Pages of changes that are looked through for what has just come.
 const PAGES_TO_COME: usize = 4;
@@ -43,6 +52,8 @@ pub(super) struct FolderReader<'a> {
     position: FolderPosition,
     /// Whether the server lost the state in this read already.
     listed_anew: bool,
+    /// When its newest messages were last looked at while it was listed.
+    looked_ahead: Option<Instant>,
 }
 
 /// How it stands with a message of a folder.
@@ -69,6 +80,7 @@ impl<'a> FolderReader<'a> {
             purpose,
             position: FolderPosition::default(),
             listed_anew: false,
+            looked_ahead: None,
         }
     }
 
@@ -174,8 +186,50 @@ impl<'a> FolderReader<'a> {
             }
             return Ok(page.last);
         }
-        self.handle(fresh, &page.sizes, Some(page.state), progress, report).await?;
+        // What comes while an inbox is listed from its beginning stands at the listing's end, which may be hours away.
+        let looks_ahead = page.listing && self.folder.role == FolderRole::Inbox;
+        while looks_ahead && fresh.len() > BETWEEN_LOOKS {
+            let some = fresh.drain(..BETWEEN_LOOKS).collect();
+            self.handle(some, &page.sizes, None, progress, report).await?;
+            let ahead = self.look_ahead(progress, report).await?;
+            fresh.retain(|id| !ahead.contains(id));
+        }
+        if fresh.is_empty() {
+            self.commit(Vec::new(), Some(page.state), progress).await?;
+        } else {
+            self.handle(fresh, &page.sizes, Some(page.state), progress, report).await?;
+        }
+        if looks_ahead && !page.last {
+            self.look_ahead(progress, report).await?;
+        }
         Ok(page.last)
+    }
+
+    /// Handles what the folder received last, while it is listed from its beginning; unless that was done just before. Returns what was
+    /// handled.
+    async fn look_ahead(
+        &mut self,
+        progress: &mut Progress,
+        report: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Vec<ItemId>, ReadError> {
+        if self.looked_ahead.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+            return Ok(Vec::new());
+        }
+        let newest = match self.source().newest(self.folder, NEWEST).await {
+            Ok(newest) => newest,
+            // The listing brings it too, and says what is wrong with the server.
+            Err(error) => {
+                tracing::debug!(agent = %self.work.agent.id, error = %error_chain(&error), "the newest messages cannot be looked at");
+                Newest::default()
+            }
+        };
+        let mut fresh = self.not_handled(newest.ids).await?;
+        if !fresh.is_empty() {
+            fresh = self.not_handled_before(fresh).await?;
+            self.handle(fresh.clone(), &newest.sizes, None, progress, report).await?;
+        }
+        self.looked_ahead = Some(Instant::now());
+        Ok(fresh)
     }
 
     /// Fetches messages and handles them. The folder's position moves to `state` with the last of them; `None`: it stays.
@@ -202,7 +256,7 @@ impl<'a> FolderReader<'a> {
         };
         let count = chunks.len();
         let mut fetches = stream::iter(chunks)
-            .map(move |ids| fetch(ops, origin, source, ids, purpose.clone()))
+            .map(move |chunk| fetch(ops, origin, source, chunk, purpose.clone()))
             .buffered(FETCHES);
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let fetching = async move {
@@ -375,39 +429,83 @@ impl<'a> FolderReader<'a> {
     }
 }
 
-/// Divides messages into what is fetched at once. Those over the limit are not loaded, so they weigh nothing.
-fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec<Vec<ItemId>> {
-    let mut chunks: Vec<Vec<ItemId>> = Vec::new();
-    let mut weight = 0;
+/// Messages that are fetched at once.
+#[derive(Default)]
+struct Chunk {
+    ids: Vec<ItemId>,
+    /// What they weigh, as far as sizes are known. Those over the limit are not loaded, so they weigh nothing.
+    bytes: u64,
+}
+
+impl Chunk {
+    /// Largest message that is loaded when these are fetched: twice what the server told of them, as it often tells less than it gives out.
+    fn largest(&self, max_bytes: u64) -> u64 {
+        self.bytes.saturating_mul(2).max(SMALLEST_LIMIT).min(max_bytes)
+    }
+}
+
+/// Divides messages into what is fetched at once.
+fn chunks(ids: Vec<ItemId>, sizes: &HashMap<ItemId, u64>, max_bytes: u64) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
     for id in ids {
         let size = sizes.get(&id).copied().filter(|size| *size <= max_bytes).unwrap_or(0);
         match chunks.last_mut() {
-            Some(chunk) if chunk.len() < FETCH && weight + size <= FETCH_BYTES => {
-                weight += size;
-                chunk.push(id);
+            Some(chunk) if chunk.ids.len() < FETCH && chunk.bytes + size <= FETCH_BYTES => {
+                chunk.bytes += size;
+                chunk.ids.push(id);
             }
-            _ => {
-                weight = size;
-                chunks.push(vec![id]);
-            }
+            _ => chunks.push(Chunk {
+                ids: vec![id],
+                bytes: size,
+            }),
         }
     }
     chunks
 }
 
-/// Fetches messages and gets them ready to be stored.
+/// Fetches messages and gets them ready to be stored. Memory is held for what the server told of them; a message that is larger than that
+/// is fetched once more, alone.
 async fn fetch(
     ops: &Ops,
     origin: Origin<'_>,
     source: &dyn MailSource,
-    ids: Vec<ItemId>,
+    chunk: Chunk,
     purpose: Arc<Purpose>,
 ) -> Result<Vec<intake::Item>, ReadError> {
-    let fetched = source.fetch(&ids, ops.limits.max_message_bytes).await?;
-    let mut items = prepare_all(ops, origin, ids.into_iter().zip(fetched).collect(), purpose).await?;
-    let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
-    place_large(ops, origin.tenant, blobs).await?;
+    let max_bytes = ops.limits.max_message_bytes;
+    let largest = chunk.largest(max_bytes);
+    let loading = Loading { ops, origin, source, purpose };
+    let (mut items, larger) = loading.load(chunk.ids, largest, max_bytes).await?;
+    for (place, id) in larger {
+        let (alone, _) = loading.load(vec![id], max_bytes, max_bytes).await?;
+        items.splice(place..=place, alone);
+    }
     Ok(items)
+}
+
+/// Loads messages of a mailbox.
+struct Loading<'a> {
+    ops: &'a Ops,
+    origin: Origin<'a>,
+    source: &'a dyn MailSource,
+    purpose: Arc<Purpose>,
+}
+
+impl Loading<'_> {
+    /// Loads messages up to `largest` bytes. Returns them in order, and the places of those that are larger, yet within `max_bytes`.
+    async fn load(&self, ids: Vec<ItemId>, largest: u64, max_bytes: u64) -> Result<(Vec<intake::Item>, Vec<(usize, ItemId)>), ReadError> {
+        // The answers, twice as long as the messages at most, and what is unpacked from them.
+        let _memory = self.ops.answers.hold(largest.saturating_mul(3)).await;
+        let fetched = self.source.fetch(&ids, largest).await?;
+        let is_larger = |fetched: &Fetched| matches!(fetched, Fetched::TooLarge { size, .. } if largest < max_bytes && *size <= max_bytes);
+        let larger = fetched.iter().enumerate().filter(|(_, fetched)| is_larger(fetched));
+        let larger = larger.map(|(place, _)| (place, ids[place].clone())).collect();
+        let fetched = ids.into_iter().zip(fetched).collect();
+        let mut items = prepare_all(self.ops, self.origin, fetched, self.purpose.clone()).await?;
+        let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
+        place_large(self.ops, self.origin.tenant, blobs).await?;
+        Ok((items, larger))
+    }
 }
 
 #[cfg(test)]
@@ -419,7 +517,7 @@ mod tests {
         let check = |sizes: &[u64], expected: &[usize]| {
             let ids: Vec<ItemId> = (0..sizes.len()).map(|index| ItemId(index.to_string())).collect();
             let known = ids.iter().cloned().zip(sizes.iter().copied()).collect();
-            let lengths: Vec<usize> = chunks(ids, &known, 64 << 20).iter().map(Vec::len).collect();
+            let lengths: Vec<usize> = chunks(ids, &known, 64 << 20).iter().map(|chunk| chunk.ids.len()).collect();
             assert_eq!(lengths, expected, "{sizes:?}");
         };
         check(&[], &[]);

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod agents;
+mod answers;
 pub mod archive;
 pub mod audit;
 pub mod check;
@@ -43,6 +44,7 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use answers::AnswerMemory;
 pub use intake::{Journal, Preparation, REHEARSE, accuse};
 pub use processor::{Processor, ProcessorLimits};
 pub use vault::{Keys, KeysError, Vault};
@@ -70,6 +72,8 @@ pub struct Ops {
     pub metrics: Metrics,
     /// Unpacks and parses messages.
     pub processor: Processor,
+    /// Bounds what mailbox servers' answers hold in memory together.
+    pub answers: Arc<AnswerMemory>,
     /// Ends streams when the service stops.
     pub stopping: CancellationToken,
     /// One reader at a time per mailbox in this process.

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ChangePage, ErrorClass, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, StageReport};
+use super::{ChangePage, ErrorClass, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent, StageReport};
 
 /// The stretch of time for which requests are counted.
 const REQUESTS_WINDOW: Duration = Duration::from_secs(10 * 60);
@@ -261,6 +261,11 @@ impl<T: MailSource> MailSource for Budgeted<T> {
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
         self.budget.check()?;
         self.budget.heed(self.inner.changes(folder, state).await)
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        self.budget.check()?;
+        self.budget.heed(self.inner.newest(folder, most).await)
     }
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {

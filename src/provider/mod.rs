@@ -58,6 +58,12 @@ pub trait MailSource: Send + Sync {
     /// [`ErrorClass::StateLost`] when the server refuses the state: list anew, everything already handled comes again.
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError>;
 
+    /// The messages that a folder received last, `most` of them at most, newest first: what is urgent while all of it is still being listed.
+    ///
+    /// # Errors
+    /// See [`ErrorClass`].
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError>;
+
     /// Fetches whole messages. The answer has one entry per id, in the order of `ids`; an entry's own fault does not fail the others.
     /// Messages over `max_bytes` are not loaded when the server tells the size beforehand.
     ///
@@ -305,6 +311,15 @@ pub enum FolderRole {
 /// Opaque id of a message at its server. Case matters; up to some hundred bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId(pub String);
+
+/// Messages that a folder received last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Newest {
+    /// Newest first.
+    pub ids: Vec<ItemId>,
+    /// Sizes in bytes, as far as the server tells.
+    pub sizes: HashMap<ItemId, u64>,
+}
 
 /// A page of changes.
 #[derive(Clone, Debug, Default)]

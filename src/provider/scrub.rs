@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    AccessTokens, ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, Stage,
+    AccessTokens, ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent, Stage,
     StageReport,
 };
 use crate::crypto::Secret;
@@ -162,6 +162,10 @@ impl<T: MailSource + ?Sized> MailSource for Scrubbed<T> {
 
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
         self.inner.changes(folder, state).await.map_err(|error| self.scrub.error(error))
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        self.inner.newest(folder, most).await.map_err(|error| self.scrub.error(error))
     }
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {

@@ -95,6 +95,7 @@ const KEYS: &[&str] = &[
     "exchange.fetch_batch",
     "exchange.autodiscover_hosts",
     "exchange.autodiscover_timeout",
+    "exchange.answer_memory",
     "exchange.request_timeout",
     "exchange.max_backoff",
     "smtp.request_timeout",
@@ -207,6 +208,7 @@ fn defaults_are_what_was_promised() {
     assert_eq!((hosts.len(), timeout), (2, seconds(30)));
     let limits = (exchange.concurrent_mailboxes, exchange.requests_per_mailbox, exchange.fetch_batch);
     assert_eq!(limits, (32, 4, 10));
+    assert_eq!(exchange.answer_memory, ByteSize(512 << 20));
     let graph = (exchange.requests_per_application, exchange.graph_requests_per_ten_minutes);
     assert_eq!(graph, (100, 10_000));
     let oauth = &config.oauth;

@@ -32,9 +32,9 @@ use crate::{
     crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
-    ops::{Journal, KeyedLocks, Keys, Limits, Ops, Preparation, Processor, ProcessorLimits},
+    ops::{AnswerMemory, Journal, KeyedLocks, Keys, Limits, Ops, Preparation, Processor, ProcessorLimits},
     provider::{
-        ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource,
+        ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource, Newest,
         OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
     },
     store::{DatabaseLocation, Store},
@@ -76,6 +76,10 @@ impl MailSource for Mailbox {
             last: true,
             ..ChangePage::default()
         })
+    }
+
+    async fn newest(&self, _: &Folder, _: u32) -> Result<Newest, ProviderError> {
+        Ok(Newest::default())
     }
 
     async fn fetch(&self, ids: &[ItemId], _: u64) -> Result<Vec<Fetched>, ProviderError> {
@@ -160,6 +164,7 @@ impl Harness {
                 },
                 Metrics::default(),
             ),
+            answers: Arc::new(AnswerMemory::new(64 << 20)),
             stopping: lifecycle.soft().clone(),
             mailbox_locks: Arc::new(KeyedLocks::default()),
             agents_changed: Arc::default(),

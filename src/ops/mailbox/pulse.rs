@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::provider::{ChangePage, ExchangeMailbox, Fetched, Folder, ItemId, MailSource, ProviderError};
+use crate::provider::{ChangePage, ExchangeMailbox, Fetched, Folder, ItemId, MailSource, Newest, ProviderError};
 
 /// Longest time between two requests to the server, or before the first and after the last, in which the work counts as moving.
 pub const OWN_WORK: Duration = Duration::from_secs(15);
@@ -140,6 +140,11 @@ impl MailSource for Moving {
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
         let _call = self.lane.call();
         self.inner.changes(folder, state).await
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        let _call = self.lane.call();
+        self.inner.newest(folder, most).await
     }
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {

@@ -70,6 +70,24 @@ async fn each_message_is_listed_once_and_then_what_changed() {
 }
 
 #[tokio::test]
+async fn the_newest_messages_are_found_without_a_listing() {
+    Bench::each_with_push(async |bench| {
+        for number in 0..30 {
+            bench.deliver(number);
+        }
+        let inbox = bench.folder(FolderRole::Inbox).await;
+        let (listed, _, _) = bench.changes(&inbox, None).await;
+        let newest = bench.mailbox.newest(&inbox, 3).await.unwrap();
+        assert_eq!(newest.ids, listed[..3], "by the same ids as in a listing, newest first");
+        assert!(newest.ids.iter().all(|id| newest.sizes[id] > 0));
+        assert_eq!(bench.mailbox.newest(&inbox, 100).await.unwrap().ids.len(), 30);
+        let sent = bench.folder(FolderRole::Sent).await;
+        assert_eq!(bench.mailbox.newest(&sent, 100).await.unwrap(), Default::default());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn messages_come_whole_with_the_time_of_their_arrival() {
     Bench::each_with_push(async |bench| {
         for number in 0..25 {

@@ -27,6 +27,8 @@ const BATCH_BYTES: u64 = 8 << 20;
 const REMEMBERED: usize = 4096;
 /// Answers over this many bytes are read on a thread that may block.
 const READ_ASIDE: usize = 1 << 20;
+/// What an answer may hold beside the messages themselves.
+const ENVELOPE_BYTES: u64 = 1 << 20;
 
 /// What is remembered between calls.
 pub(super) struct Memory {
@@ -173,7 +175,10 @@ impl Fetch<'_> {
 
     /// One request for messages.
     async fn get(&self, batch: &[Wanted], mime: bool) -> Result<Vec<(usize, Result<Item, ServerError>)>, Fault> {
-        let request = requests::get_items(batch.iter().map(|(place, _)| &self.ids[*place]), mime);
+        let mut request = requests::get_items(batch.iter().map(|(place, _)| &self.ids[*place]), mime);
+        if mime {
+            request.max_answer_bytes = self.most_for(batch);
+        }
         let body = self.transport.call(request).await?;
         let judge = self.transport.judge.clone();
         let outcomes = aside(judge, body, responses::items).await?;
@@ -186,6 +191,16 @@ impl Fetch<'_> {
             [Err(error)] => Err(self.transport.judge.code(error)),
             _ => Err(self.transport.judge.malformed("has not one response per message")),
         }
+    }
+
+    /// Longest answer with these messages that is read: twice what the server told of them, as base64 takes a third more and what it stores
+    /// is not quite what it gives out; for a message alone, twice the largest that is wanted.
+    fn most_for(&self, batch: &[Wanted]) -> u64 {
+        let told = match batch {
+            [_] => self.max_bytes,
+            _ => batch.iter().filter_map(|(_, size)| *size).sum(),
+        };
+        told.saturating_mul(2).saturating_add(ENVELOPE_BYTES)
     }
 
     /// The fault of a whole call that an outcome stands for, if it does.

@@ -47,7 +47,7 @@ pub use self::{
 };
 use self::{fetch::Memory, transport::Transport, watch::Watch};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, ProviderError, budget::Budget, folders::Places,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, Newest, ProviderError, budget::Budget, folders::Places,
     net::Network,
 };
 
@@ -193,6 +193,13 @@ impl MailSource for EwsSource {
         page.sizes = sizes.iter().cloned().collect();
         self.memory.remember(sizes);
         Ok(page)
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        let body = self.transport.call(requests::find_newest(folder, most)).await?;
+        let newest = responses::newest(&self.transport.judge, &body)?;
+        self.memory.remember(newest.sizes.clone().into_iter().collect());
+        Ok(newest)
     }
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {

@@ -32,9 +32,14 @@ const TAIL: &str = "</s:Body></s:Envelope>";
 pub(super) struct Request {
     /// Name of the operation, as in `GetItem`.
     pub operation: &'static str,
+    /// Longest answer that is read, in bytes.
+    pub max_answer_bytes: u64,
     /// The operation's element.
     content: String,
 }
+
+/// Longest answer that is read, in bytes, unless it holds whole messages.
+pub(super) const MAX_ANSWER_BYTES: u64 = 16 << 20;
 
 impl Request {
     fn new(operation: &'static str, content: &str) -> Self {
@@ -45,6 +50,7 @@ impl Request {
     fn with_attributes(operation: &'static str, attributes: &str, content: &str) -> Self {
         Self {
             operation,
+            max_answer_bytes: MAX_ANSWER_BYTES,
             content: format!("<m:{operation}{attributes}>{content}</m:{operation}>"),
         }
     }
@@ -151,6 +157,22 @@ pub(super) fn find_sent(message_id: &str, mailbox: Option<&str>) -> Request {
         ),
         message_id = escape(message_id),
         folder = folder_element(SENT, mailbox),
+    );
+    Request::with_attributes("FindItem", r#" Traversal="Shallow""#, &content)
+}
+
+/// Asks for the messages that a folder received last, with sizes.
+pub(super) fn find_newest(folder: &Folder, most: u32) -> Request {
+    let content = format!(
+        concat!(
+            "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>",
+            r#"<t:FieldURI FieldURI="item:Size"/></t:AdditionalProperties></m:ItemShape>"#,
+            r#"<m:IndexedPageItemView MaxEntriesReturned="{most}" Offset="0" BasePoint="Beginning"/>"#,
+            r#"<m:SortOrder><t:FieldOrder Order="Descending"><t:FieldURI FieldURI="item:DateTimeReceived"/></t:FieldOrder></m:SortOrder>"#,
+            r#"<m:ParentFolderIds><t:FolderId Id="{folder}"/></m:ParentFolderIds>"#,
+        ),
+        most = most,
+        folder = escape(&folder.id),
     );
     Request::with_attributes("FindItem", r#" Traversal="Shallow""#, &content)
 }
@@ -370,6 +392,11 @@ mod tests {
             (
                 send_item(&draft, None),
                 "SendItem .ItemIds ..ItemId .SavedItemFolderId ..DistinguishedFolderId",
+            ),
+            (
+                find_newest(&folder, 100),
+                "FindItem .ItemShape ..BaseShape ..AdditionalProperties ...FieldURI .IndexedPageItemView .SortOrder ..FieldOrder \
+                 ...FieldURI .ParentFolderIds ..FolderId",
             ),
             (delete_item(&draft.id), "DeleteItem .ItemIds ..ItemId"),
             (

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    provider::{ChangePage, ErrorClass, ItemId, folders::Listed},
+    provider::{ChangePage, ErrorClass, ItemId, Newest, folders::Listed},
 };
 
 /// Classes of folders with mail: made by Outlook, by a migration from IMAP, by programs that name none.
@@ -168,6 +168,34 @@ pub(super) fn found(judge: &Judge, body: &[u8]) -> Result<bool, Fault> {
     })
 }
 
+/// The answer to a search for the messages that a folder received last.
+pub(super) fn newest(judge: &Judge, body: &[u8]) -> Result<Newest, Fault> {
+    read_one(judge, "FindItem", body, |message| {
+        let items = message
+            .child(Ns::Messages, "RootFolder")
+            .and_then(|root| root.child(Ns::Types, "Items"));
+        let mut newest = Newest::default();
+        for item in items.map_or(&[][..], |items| &items.children) {
+            let id = listed_id(judge, item)?;
+            newest.sizes.extend(listed_size(item).map(|size| (id.clone(), size)));
+            newest.ids.push(id);
+        }
+        Ok(newest)
+    })
+}
+
+/// The id of an item of any class: a message, a meeting request, a post.
+fn listed_id(judge: &Judge, item: &Element<'_>) -> Result<ItemId, Fault> {
+    let id = item.child(Ns::Types, "ItemId").and_then(|id| id.attribute("Id"));
+    let id = id.filter(|id| !id.is_empty());
+    id.map(|id| ItemId(id.to_owned()))
+        .ok_or_else(|| judge.malformed("has an item without an id"))
+}
+
+fn listed_size(item: &Element<'_>) -> Option<u64> {
+    item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok())
+}
+
 /// The version that the server says it has, such as `15.2.1544.4`.
 pub(super) fn version(body: &[u8]) -> Option<String> {
     let envelope = Element::parse(body).ok()?;
@@ -282,32 +310,17 @@ pub(super) fn changes(judge: &Judge, state: Option<&str>, body: &[u8]) -> Result
         };
         let mut sizes = Vec::new();
         for change in message.child(Ns::Messages, "Changes").map_or(&[][..], |changes| &changes.children) {
-            let change_of = |item: &Element<'_>| match item.attribute("Id") {
-                Some(id) if !id.is_empty() => Ok(ItemId(id.to_owned())),
-                _ => Err(judge.malformed("has a change without an item's id")),
-            };
             match change.name.as_str() {
                 "Create" | "Update" => {
-                    // The item may be of any class: a message, a meeting request, a post.
-                    let item = change
-                        .children
-                        .first()
-                        .and_then(|item| Some((item, item.child(Ns::Types, "ItemId")?)));
-                    let (item, id) = item.ok_or_else(|| judge.malformed("has a change without an item"))?;
-                    let id = change_of(id)?;
-                    if let Some(size) = item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()) {
-                        sizes.push((id.clone(), size));
-                    }
+                    let item = change.children.first().ok_or_else(|| judge.malformed("has a change without an item"))?;
+                    let id = listed_id(judge, item)?;
+                    sizes.extend(listed_size(item).map(|size| (id.clone(), size)));
                     if let Some(received) = item.child_text(Ns::Types, "DateTimeReceived").and_then(timestamp) {
                         page.received.insert(id.clone(), received);
                     }
                     page.upserts.push(id);
                 }
-                "Delete" => {
-                    let id = change.child(Ns::Types, "ItemId");
-                    page.removals
-                        .push(change_of(id.ok_or_else(|| judge.malformed("has a removal without an item"))?)?);
-                }
+                "Delete" => page.removals.push(listed_id(judge, change)?),
                 // Whether a message has been read is of no interest.
                 _ => {}
             }

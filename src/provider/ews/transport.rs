@@ -20,7 +20,7 @@ use super::{
     errors::{Fault, Judge},
     lanes::{Lane, Lanes, SendError, Server},
     ntlm::{self, Handshake, Scheme},
-    requests::Request,
+    requests::{MAX_ANSWER_BYTES, Request},
 };
 use crate::{
     crypto::Secret,
@@ -253,6 +253,7 @@ impl Transport {
 
     async fn exchange(&self, request: Request, impersonated: Option<&str>, affinity: Option<&Affinity>) -> Result<Bytes, Fault> {
         let _place = self.budget.enter(1, 0).await?;
+        let limit = request.max_answer_bytes.min(self.max_response_bytes);
         let operation = request.operation;
         let make = |client: &Client| {
             let envelope = request.envelope(impersonated);
@@ -262,7 +263,7 @@ impl Transport {
             let (response, _lane) = self.send(&make).await?;
             let response = self.check(response, affinity).await?;
             let headers = response.headers().clone();
-            Ok((headers, self.body(response, self.max_response_bytes).await?))
+            Ok((headers, self.body(response, limit).await?))
         });
         let answer = answer.await;
         if answer.as_ref().is_err_and(|fault| fault.error.class == ErrorClass::LoginRequired) {
@@ -289,7 +290,7 @@ impl Transport {
         let answer = self.in_time(async {
             let (response, _lane) = self.send(&make).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            Ok((status, headers, self.body(response, self.max_response_bytes).await?))
+            Ok((status, headers, self.body(response, self.max_response_bytes.min(MAX_ANSWER_BYTES)).await?))
         });
         answer.await
     }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    provider::{ChangePage, ErrorClass, Folder, FolderRole, ItemId},
+    provider::{ChangePage, ErrorClass, Folder, FolderRole, ItemId, Newest},
 };
 
 /// Messages on a page; the server may give fewer. Rows are short, as only ids, times and sizes are asked for.
@@ -30,6 +30,12 @@ struct Page {
     next: Option<String>,
     #[serde(rename = "@odata.deltaLink")]
     delta: Option<String>,
+}
+
+/// A page of messages that no change is told of.
+#[derive(Deserialize)]
+struct Rows {
+    value: Vec<Row>,
 }
 
 /// A message of which something is said.
@@ -122,6 +128,25 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
         changes.upserts.push(id);
     }
     Ok(changes)
+}
+
+/// The messages that a folder received last; see [`crate::provider::MailSource::newest`].
+pub(super) async fn newest(transport: &Transport, memory: &Memory, folder: &Folder, most: u32) -> Result<Newest, Fault> {
+    let mut url = transport.url(&["mailFolders", &folder.id, "messages"]);
+    url.query_pairs_mut()
+        .append_pair("$select", "id,receivedDateTime")
+        .append_pair("$orderby", "receivedDateTime desc")
+        .append_pair("$top", &most.to_string())
+        .append_pair("$expand", SIZE);
+    let page: Rows = transport.get(url, &[]).await?;
+    let mut newest = Newest::default();
+    for row in page.value {
+        let (id, known) = (ItemId(row.id.clone()), row.remembered());
+        newest.sizes.extend(known.size.map(|size| (id.clone(), size)));
+        memory.remember(id.clone(), known);
+        newest.ids.push(id);
+    }
+    Ok(newest)
 }
 
 fn beginning(transport: &Transport, folder: &Folder, with_sizes: bool) -> Url {

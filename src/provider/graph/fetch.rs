@@ -29,6 +29,8 @@ const REMEMBERED: usize = 4096;
 const BATCH: usize = 20;
 const BATCH_BYTES: u64 = 2 << 20;
 const SMALL: u64 = 256 << 10;
+/// Longest answer to such a request that is read: twice that, as base64 takes a third more, and some envelope.
+const BATCH_ANSWER: u64 = 2 * BATCH_BYTES + (1 << 20);
 
 /// What is remembered between calls.
 #[derive(Default)]
@@ -186,6 +188,7 @@ impl Fetch<'_> {
         let body = json!({ "requests": requests.collect::<Vec<Value>>() });
         let request = Request {
             parts: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            max_bytes: BATCH_ANSWER,
             ..Request::json(Method::POST, self.transport.absolute(["$batch"]), &body)
         };
         let answer = match self.transport.call(request).await {

@@ -36,7 +36,7 @@ use url::Url;
 pub use self::push::{GraphPush, Waker};
 use self::{fetch::Memory, push::Subscriptions, transport::Transport};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, ProviderError, budget::Budget, folders::Places,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, Newest, ProviderError, budget::Budget, folders::Places,
     net::Network,
 };
 
@@ -115,6 +115,10 @@ impl MailSource for GraphSource {
 
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
         Ok(changes::changes(&self.transport, &self.memory, folder, state).await?)
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        Ok(changes::newest(&self.transport, &self.memory, folder, most).await?)
     }
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {

@@ -23,6 +23,13 @@ pub enum Raw {
         /// How long it is, in bytes.
         len: u64,
     },
+    /// In memory, and not as long as the server says.
+    Misjudged {
+        /// What it is.
+        bytes: Bytes,
+        /// Its length in bytes, as it is told.
+        told: u64,
+    },
 }
 
 impl Raw {
@@ -45,6 +52,7 @@ impl Raw {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File { len, .. } => *len,
+            Self::Misjudged { told, .. } => *told,
         }
     }
 
@@ -54,7 +62,7 @@ impl Raw {
     /// When the file cannot be read.
     pub fn read(&self, limit: u64) -> io::Result<Bytes> {
         match self {
-            Self::Bytes(bytes) => Ok(bytes.slice(..usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len()))),
+            Self::Bytes(bytes) | Self::Misjudged { bytes, .. } => Ok(bytes.slice(..usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len()))),
             Self::File { path, offset, len } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(*offset))?;

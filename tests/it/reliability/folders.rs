@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::TryStreamExt;
 use mailagent::{
-    domain::{AgentHealth, AgentKind, Clock, HealthState},
+    domain::{AgentHealth, AgentKind, Clock, HealthState, OutcomeResult},
     ops::{
         completeness::{self, FolderReport, Found},
         sweep,
     },
     sim::{
         MimeMode,
-        exchange::{Fault, FaultKind, FolderKind},
+        exchange::{Fault, FaultKind, FolderKind, Raw},
     },
 };
 use sea_orm::ConnectionTrait;
@@ -128,6 +128,56 @@ async fn new_mail_is_noted_while_many_folders_are_read() {
         noted(&p.h, "once-more").await;
         let listed = p.h.exchange.requests().iter().filter(|one| one.operation == listing(kind)).count();
         assert!(listed < FOLDERS, "{listed} folders were listed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_mail_is_noted_while_the_inbox_itself_is_listed_for_the_first_time() {
+    const OLD: usize = 2_500;
+    for kind in [AgentKind::ExchangeEws, AgentKind::ExchangeGraph] {
+        let (p, agent) = place(kind).await;
+        for number in 0..OLD {
+            deliver(&p.h, FolderKind::Inbox, &format!("old{number}"));
+        }
+        p.h.exchange.script(Fault::sometimes("*", 1.0, FaultKind::Slow(SLOW * 3)));
+        p.log_in(&format!("agents/{agent}")).await;
+        eventually(PATIENCE, "old mail is being read", async || match sample::outcomes(p.h.ops()).await.len() {
+            0 => Err("nothing yet"),
+            _ => Ok(()),
+        })
+        .await;
+        deliver(&p.h, FolderKind::Inbox, "new");
+        noted(&p.h, "new").await;
+        let read = sample::outcomes(p.h.ops()).await.len();
+        println!("{read} messages are handled when the new one is");
+        assert!(read < OLD, "the old ones are still being read");
+        // The listing comes to what was handled ahead of it, and handles nothing twice.
+        p.h.exchange.clear_script();
+        handled(&p.h, OLD + 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_larger_than_their_server_says_are_read_whole() {
+    for kind in [AgentKind::ExchangeEws, AgentKind::ExchangeGraph] {
+        let (p, agent) = place(kind).await;
+        for number in 0..6 {
+            let text = "All of it. ".repeat(300_000);
+            let raw = format!(
+                "From: eva@oak.example\r\nMessage-ID: <{number}@oak.example>\r\nSubject: [CS-9000001] {number}\r\n\r\n{text}\r\n"
+            );
+            let raw = Raw::Misjudged {
+                bytes: raw.into(),
+                told: 100,
+            };
+            p.h.exchange.deliver(ANNA, FolderKind::Inbox, raw, p.h.clock.now());
+            deliver(&p.h, FolderKind::Inbox, &format!("small{number}"));
+        }
+        p.log_in(&format!("agents/{agent}")).await;
+        handled(&p.h, 12).await;
+        for outcome in sample::outcomes(p.h.ops()).await {
+            assert_eq!(outcome.result, OutcomeResult::Matched, "{outcome:?}");
+        }
     }
 }
 

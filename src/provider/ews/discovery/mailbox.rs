@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{Finder, Found};
 use crate::provider::{
-    ChangePage, ErrorClass, ExchangeMailbox, Fetched, Folder, ItemId, MailSink, MailSource, OutgoingMessage, ProviderError, Sent, Stage,
+    ChangePage, ErrorClass, ExchangeMailbox, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent, Stage,
     StageFacts, StageKind, StageReport,
 };
 
@@ -97,6 +97,11 @@ impl MailSource for Discovered {
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
         let kept = self.mailbox().await?;
         kept.heed(kept.mailbox.changes(folder, state).await)
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        let kept = self.mailbox().await?;
+        kept.heed(kept.mailbox.newest(folder, most).await)
     }
 
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
