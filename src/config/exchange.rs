@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{reader::section, value::{ByteSize, Hosts}};
+use super::{
+    reader::section,
+    value::{ByteSize, Hosts},
+};
 
 section! {
     /// Exchange servers, and how they are read.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, fields::settings_fields};
+use super::{AuthenticationMethod, Timestamp, fields::settings_fields};
 
 /// Microsoft Graph, unless another address is set.
 pub const GRAPH_ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
@@ -119,6 +119,8 @@ pub struct ExchangeSettings {
     pub sweep_options: SweepOptions,
     /// What triage does by itself.
     pub triage_options: TriageOptions,
+    /// How it logs in. `None`: by the tenant's method.
+    pub authentication_method: Option<AuthenticationMethod>,
 }
 
 /// What the sweep does beside making notes.
@@ -165,6 +167,7 @@ settings_fields! {
         campaign_compatible,
         disabled,
         exchange.archive,
+        exchange.authentication_method,
         exchange.calendar,
         exchange.case_sweep,
         exchange.connection_type,
@@ -194,6 +197,11 @@ impl AgentSettings {
             AgentKind::Smtp => &self.smtp.username,
             AgentKind::ExchangeEws | AgentKind::ExchangeGraph => &self.exchange.username,
         }
+    }
+
+    /// The authentication method that applies, where the tenant's is this one.
+    pub fn method(&self, tenants: AuthenticationMethod) -> AuthenticationMethod {
+        self.exchange.authentication_method.unwrap_or(tenants)
     }
 
     /// Whether a maintenance account opens its mailbox.

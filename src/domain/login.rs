@@ -25,9 +25,10 @@ pub enum LoginSource {
 }
 
 impl LoginSource {
-    /// Which login opens an agent's mailbox. `None` where no login by OAuth is used.
-    pub fn of(agent: &Agent, method: AuthenticationMethod) -> Option<Self> {
+    /// Which login opens an agent's mailbox where this is the tenant's authentication method. `None` where no login by OAuth is used.
+    pub fn of(agent: &Agent, tenants: AuthenticationMethod) -> Option<Self> {
         let settings = &agent.settings;
+        let method = settings.method(tenants);
         let own = || Self::Agent(agent.id.clone());
         match settings.kind {
             AgentKind::Smtp => (settings.smtp.effective_authentication() == SmtpAuthentication::Oauth).then(own),

@@ -207,11 +207,7 @@ impl<'a> FolderReader<'a> {
 
     /// Handles what the folder received last, while it is listed from its beginning; unless that was done just before. Returns what was
     /// handled.
-    async fn look_ahead(
-        &mut self,
-        progress: &mut Progress,
-        report: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Vec<ItemId>, ReadError> {
+    async fn look_ahead(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<ItemId>, ReadError> {
         if self.looked_ahead.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
             return Ok(Vec::new());
         }
@@ -474,7 +470,12 @@ async fn fetch(
 ) -> Result<Vec<intake::Item>, ReadError> {
     let max_bytes = ops.limits.max_message_bytes;
     let largest = chunk.largest(max_bytes);
-    let loading = Loading { ops, origin, source, purpose };
+    let loading = Loading {
+        ops,
+        origin,
+        source,
+        purpose,
+    };
     let (mut items, larger) = loading.load(chunk.ids, largest, max_bytes).await?;
     for (place, id) in larger {
         let (alone, _) = loading.load(vec![id], max_bytes, max_bytes).await?;

@@ -435,6 +435,7 @@ fn settings_columns(settings: &AgentSettings) -> agent::ActiveModel {
         smtp_security: Set(to_name(&smtp.security)),
         smtp_authentication: Set(smtp.authentication.as_ref().map(to_name)),
         connection_type: Set(to_name(&exchange.connection_type)),
+        authentication_method: Set(exchange.authentication_method.as_ref().map(to_name)),
         maintenance_account: Set(exchange.maintenance_account.clone()),
         endpoint: Set(exchange.endpoint.clone()),
         mailbox: Set(exchange.mailbox.clone()),
@@ -467,6 +468,10 @@ pub(super) fn to_agent(row: agent::Model) -> Result<Agent> {
     };
     let exchange = ExchangeSettings {
         connection_type: from_name(&row.connection_type, ("agent", "connection_type", &row.id))?,
+        authentication_method: row
+            .authentication_method
+            .map(|name| from_name(&name, ("agent", "authentication_method", &row.id)))
+            .transpose()?,
         maintenance_account: row.maintenance_account,
         endpoint: row.endpoint,
         mailbox: row.mailbox,

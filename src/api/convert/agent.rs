@@ -1,6 +1,10 @@
 //! Agents.
 
-use super::{id, login, name, optional_id, optional_name, time, unchecked_id, unknown_value, violation};
+use super::{
+    id, login, name, optional_id, optional_name,
+    settings::{authentication_method, authentication_method_of},
+    time, unchecked_id, unknown_value, violation,
+};
 use crate::{
     api::{
         mask::{Fields, Mask},
@@ -92,8 +96,12 @@ fn exchange(settings: ExchangeSettings, password_set: bool, caller: &Caller) -> 
         ConnectionType::MaintenanceAccount => v1::ConnectionType::MaintenanceAccount,
     };
     let account = Some(settings.maintenance_account.as_str()).filter(|id| !id.is_empty());
+    let method = settings
+        .authentication_method
+        .map_or(v1::AuthenticationMethod::Unspecified, authentication_method);
     v1::ExchangeSettings {
         connection_type: connection_type.into(),
+        authentication_method: method.into(),
         maintenance_account: optional_name("maintenanceAccounts", account),
         endpoint: settings.endpoint,
         mailbox: settings.mailbox,
@@ -283,11 +291,13 @@ fn exchange_settings(exchange: v1::ExchangeSettings, fields: &mut Fields<'_>, vi
             ConnectionType::default()
         }
     };
+    let method = authentication_method_of(exchange.authentication_method, "agent.exchange.authentication_method", violations);
     let sweep = exchange.sweep_options.unwrap_or_default();
     let triage = exchange.triage_options.unwrap_or_default();
     let account = unchecked_id("maintenanceAccounts", exchange.maintenance_account);
     ExchangeSettings {
         connection_type: fields.value("exchange.connection_type", connection_type, exchange.connection_type != 0),
+        authentication_method: fields.value("exchange.authentication_method", method, exchange.authentication_method != 0),
         maintenance_account: fields.text("exchange.maintenance_account", account),
         endpoint: fields.text("exchange.endpoint", exchange.endpoint),
         mailbox: fields.text("exchange.mailbox", exchange.mailbox),

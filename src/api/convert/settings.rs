@@ -8,7 +8,7 @@ use crate::{
         mask::{Fields, Mask},
         v1::{self, case_reference_format::Form},
     },
-    domain::{AuthenticationMethod, CaseReferenceFormat, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate},
+    domain::{AuthenticationMethod, CaseReferenceFormat, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate, Violation},
     ops::settings::{SettingsPatch, settings_etag},
 };
 
@@ -22,6 +22,27 @@ const LIMIT_MOST: u32 = i32::MAX.unsigned_abs();
 
 /// Paths beside those of the choices.
 const OTHER_PATHS: &[&str] = &["name", "storage_acknowledgement", "etag"];
+
+/// An authentication method, of a tenant or an agent.
+pub(super) fn authentication_method(method: AuthenticationMethod) -> v1::AuthenticationMethod {
+    match method {
+        AuthenticationMethod::Basic => v1::AuthenticationMethod::Basic,
+        AuthenticationMethod::Modern => v1::AuthenticationMethod::Modern,
+    }
+}
+
+/// The reverse; `None` where none is chosen.
+pub(super) fn authentication_method_of(value: i32, field: &str, violations: &mut Vec<Violation>) -> Option<AuthenticationMethod> {
+    match v1::AuthenticationMethod::try_from(value) {
+        Ok(v1::AuthenticationMethod::Unspecified) => None,
+        Ok(v1::AuthenticationMethod::Basic) => Some(AuthenticationMethod::Basic),
+        Ok(v1::AuthenticationMethod::Modern) => Some(AuthenticationMethod::Modern),
+        Err(_) => {
+            violations.extend(unknown_value(field).violations);
+            None
+        }
+    }
+}
 
 pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
     let etag = settings_etag(&settings);
@@ -37,10 +58,6 @@ pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
         SenderCheck::Refuse => v1::SenderCheck::Refuse,
         SenderCheck::Warn => v1::SenderCheck::Warn,
     };
-    let authentication_method = match choices.authentication_method {
-        AuthenticationMethod::Basic => v1::AuthenticationMethod::Basic,
-        AuthenticationMethod::Modern => v1::AuthenticationMethod::Modern,
-    };
     v1::TenantSettings {
         name: NAME.to_owned(),
         case_reference_format: Some(v1::CaseReferenceFormat { form: Some(form) }),
@@ -54,7 +71,7 @@ pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
             user: name("users", &user),
             acknowledge_time: time(at),
         }),
-        authentication_method: authentication_method.into(),
+        authentication_method: authentication_method(choices.authentication_method).into(),
         triage_licence_count: limit(choices.triage_licence_count),
         allow_unencrypted_smtp: choices.allow_unencrypted_smtp,
         allow_private_networks: choices.allow_private_networks,
@@ -87,14 +104,12 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
             SenderCheck::Refuse
         }
     };
-    let method = match v1::AuthenticationMethod::try_from(settings.authentication_method) {
-        Ok(v1::AuthenticationMethod::Unspecified | v1::AuthenticationMethod::Basic) => AuthenticationMethod::Basic,
-        Ok(v1::AuthenticationMethod::Modern) => AuthenticationMethod::Modern,
-        Err(_) => {
-            violations.extend(unknown_value("tenant_settings.authentication_method").violations);
-            AuthenticationMethod::Basic
-        }
-    };
+    let method = authentication_method_of(
+        settings.authentication_method,
+        "tenant_settings.authentication_method",
+        &mut violations,
+    );
+    let method = method.unwrap_or_default();
     let certificates = settings.trusted_certificates.into_iter().map(|certificate| TrustedCertificate {
         host: certificate.host,
         sha256_fingerprint: certificate.sha256_fingerprint,

@@ -27,6 +27,7 @@ pub(in crate::ops) struct Basis<'a> {
 /// Why there is no login to try, and what to do about it; `None` when there is one.
 pub(in crate::ops) fn missing(agent: &Agent, basis: Basis<'_>) -> Option<String> {
     let Basis { account, login, method } = basis;
+    let method = agent.settings.method(method);
     let by_oauth = |nobody: &str| match login {
         None => Some(nobody.to_owned()),
         Some(login) if login.state == LoginState::Active => None,
@@ -47,7 +48,7 @@ pub(in crate::ops) fn missing(agent: &Agent, basis: Basis<'_>) -> Option<String>
         },
         (AgentKind::ExchangeGraph, AuthenticationMethod::Basic) => Some(
             "Microsoft Graph takes modern authentication only, and the tenant's authentication method is BASIC. Have an administrator set it to \
-             MODERN, or change the kind of this agent."
+             MODERN, set exchange.authentication_method of this agent to MODERN, or change its kind."
                 .to_owned(),
         ),
         (AgentKind::ExchangeGraph, AuthenticationMethod::Modern) if through_account => {
@@ -61,7 +62,7 @@ pub(in crate::ops) fn missing(agent: &Agent, basis: Basis<'_>) -> Option<String>
                 let name = &account.settings.display_name;
                 by_oauth(&format!("Nobody has logged in to the maintenance account {name} yet."))
             }
-            None => by_oauth(&format!("{nobody} The tenant uses modern authentication, so passwords are not used.")),
+            None => by_oauth(&format!("{nobody} It uses modern authentication, so passwords are not used.")),
         },
         (AgentKind::ExchangeEws, AuthenticationMethod::Basic) => missing_password(agent, account),
     }

@@ -21,8 +21,9 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn method(&self) -> AuthenticationMethod {
-        self.settings.choices.authentication_method
+    /// The authentication method that applies to the agent as it is to be.
+    fn method(&self, agent: &Agent) -> AuthenticationMethod {
+        agent.settings.method(self.settings.choices.authentication_method)
     }
 
     /// Which addresses a server that the request names may have. One that was named before is judged when it is called.
@@ -134,6 +135,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
         "must be absent: the kind is not SMTP.",
     );
     let through_account = exchange.connection_type == ConnectionType::MaintenanceAccount;
+    let own_method = exchange.authentication_method;
     let endpoint = match (settings.kind, through_account, exchange.endpoint.as_str()) {
         (_, true, "") => Ok(()),
         (_, true, _) => {
@@ -170,18 +172,35 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
             "must be empty: agent.exchange.connection_type is USER_CREDENTIALS.",
         );
     }
+    violations.check(
+        own_method.is_none() || settings.kind == AgentKind::ExchangeGraph || !through_account,
+        "agent.exchange.authentication_method",
+        "must not be set: the agent connects through a maintenance account, which logs in by the tenant's method.",
+    );
+    violations.check(
+        own_method != Some(AuthenticationMethod::Basic) || settings.kind != AgentKind::ExchangeGraph,
+        "agent.exchange.authentication_method",
+        "must not be BASIC: Microsoft Graph takes modern authentication only.",
+    );
+    let method = context.method(agent);
     let set = patch.sets("exchange.username") && context.changed(agent, |agent| agent.settings.exchange.username.clone());
     // One that came to be without a login under the other method can still be changed in other ways.
     let login = |agent: &Agent| {
         let settings = &agent.settings;
-        (settings.kind, settings.exchange.connection_type, settings.exchange.username.clone())
+        let exchange = &settings.exchange;
+        (
+            settings.kind,
+            exchange.connection_type,
+            context.method(agent),
+            exchange.username.clone(),
+        )
     };
     let required = !through_account && context.changed(agent, login);
-    if let Err(description) = values::username(settings.kind, context.method(), &exchange.username, set, required) {
+    if let Err(description) = values::username(settings.kind, method, &exchange.username, set, required) {
         violations.check(false, "agent.exchange.username", description);
     }
     if patch.new_password("exchange.password").is_some() {
-        let refused = values::password_refused(settings.kind, context.method())
+        let refused = values::password_refused(settings.kind, method)
             .or(through_account
                 .then_some("has no place here: the agent connects through a maintenance account. Change the password of that."));
         violations.check(refused.is_none(), "agent.exchange.password", refused.unwrap_or_default());
@@ -235,6 +254,11 @@ fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()
     if patch.sets("exchange.archive") {
         need(context.caller, Scope::ArchiveConfigure, "agent.exchange.archive")?;
     }
+    let method = |agent: &Agent| agent.settings.exchange.authentication_method;
+    let differs = method(agent).is_some_and(|method| method != context.settings.choices.authentication_method);
+    if differs && context.changed(agent, method) {
+        need(context.caller, Scope::AgentWrite, "agent.exchange.authentication_method")?;
+    }
     // A maintenance account opens every mailbox: which one is not for the owner to choose.
     let opened = |agent: &Agent| {
         let settings = &agent.settings;
@@ -277,10 +301,16 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
                     have an administrator allow it.";
         return Err(not_allowed(text, "agent.smtp.security", "allow_unencrypted_smtp"));
     }
-    let graph = settings.kind == AgentKind::ExchangeGraph;
-    if graph && choices.authentication_method == AuthenticationMethod::Basic && context.changed(agent, |agent| agent.settings.kind) {
+    let by_password = |agent: &Agent| {
+        let kind = agent.settings.kind;
+        (
+            kind,
+            kind == AgentKind::ExchangeGraph && context.method(agent) == AuthenticationMethod::Basic,
+        )
+    };
+    if by_password(agent).1 && context.changed(agent, by_password) {
         let text = "agent.kind: Microsoft Graph takes modern authentication only, and the tenant's authentication method is BASIC. Have an \
-                    administrator set it to MODERN.";
+                    administrator set it to MODERN, or set agent.exchange.authentication_method to MODERN.";
         return Err(not_allowed(text, "agent.kind", "authentication_method"));
     }
     Ok(())

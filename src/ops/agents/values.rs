@@ -135,7 +135,7 @@ pub(in crate::ops) fn username(
         return match kind {
             _ if username.is_empty() || !set => Ok(()),
             AgentKind::ExchangeGraph => Err("has no place here: people log in to Microsoft Graph at the provider."),
-            _ => Err("has no place here: the tenant's authentication method is MODERN, so people log in at the provider."),
+            _ => Err("has no place here: the authentication method is MODERN, so people log in at the provider."),
         };
     }
     if (username.is_empty() && !required) || (is_username(username) && !username.contains(':')) {
@@ -150,7 +150,7 @@ pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMe
     match (kind, method) {
         (AgentKind::ExchangeGraph, _) => Some("has no place here: people log in to Microsoft Graph at the provider."),
         (_, AuthenticationMethod::Modern) => {
-            Some("has no place here: the tenant's authentication method is MODERN, so people log in at the provider.")
+            Some("has no place here: the authentication method is MODERN, so people log in at the provider.")
         }
         (_, AuthenticationMethod::Basic) => None,
     }

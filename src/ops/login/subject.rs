@@ -60,6 +60,8 @@ impl<'a> Behalf<'a> {
     }
 }
 
+const TENANT_IS_BASIC: &str = "the tenant's authentication method is BASIC. Have an administrator set it to MODERN first.";
+
 /// What is logged in to.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
@@ -119,7 +121,10 @@ impl Subject {
             (Some(LoginSource::Agent(_)), _) => {}
             (None, AgentKind::Smtp) => return Err(not_used(&name, "set smtp.authentication to OAUTH first.")),
             (None, _) => {
-                let remedy = "the tenant's authentication method is BASIC. Have an administrator set it to MODERN first.";
+                let remedy = match settings.exchange.authentication_method {
+                    Some(_) => "its exchange.authentication_method is BASIC. Set it to MODERN first.",
+                    None => TENANT_IS_BASIC,
+                };
                 return Err(not_used(&name, remedy));
             }
             (Some(LoginSource::MaintenanceAccount(id)), _) => {
@@ -159,8 +164,7 @@ impl Subject {
         let name = format!("maintenanceAccounts/{}", account.id);
         let settings = &account.settings;
         if method == AuthenticationMethod::Basic {
-            let remedy = "the tenant's authentication method is BASIC. Have an administrator set it to MODERN first.";
-            return Err(not_used(&name, remedy));
+            return Err(not_used(&name, TENANT_IS_BASIC));
         }
         if settings.kind == AgentKind::ExchangeGraph {
             let remedy = "for Microsoft Graph, administrators consent for a domain: AgentService.BeginAdminConsent.";

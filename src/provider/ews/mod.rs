@@ -47,8 +47,8 @@ pub use self::{
 };
 use self::{fetch::Memory, transport::Transport, watch::Watch};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, Newest, ProviderError, budget::Budget, folders::Places,
-    net::Network,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, Newest, ProviderError, budget::Budget,
+    folders::Places, net::Network,
 };
 
 /// How to reach and log in to a mailbox.

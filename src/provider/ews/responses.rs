@@ -312,7 +312,10 @@ pub(super) fn changes(judge: &Judge, state: Option<&str>, body: &[u8]) -> Result
         for change in message.child(Ns::Messages, "Changes").map_or(&[][..], |changes| &changes.children) {
             match change.name.as_str() {
                 "Create" | "Update" => {
-                    let item = change.children.first().ok_or_else(|| judge.malformed("has a change without an item"))?;
+                    let item = change
+                        .children
+                        .first()
+                        .ok_or_else(|| judge.malformed("has a change without an item"))?;
                     let id = listed_id(judge, item)?;
                     sizes.extend(listed_size(item).map(|size| (id.clone(), size)));
                     if let Some(received) = item.child_text(Ns::Types, "DateTimeReceived").and_then(timestamp) {

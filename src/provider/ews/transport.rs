@@ -290,7 +290,11 @@ impl Transport {
         let answer = self.in_time(async {
             let (response, _lane) = self.send(&make).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            Ok((status, headers, self.body(response, self.max_response_bytes.min(MAX_ANSWER_BYTES)).await?))
+            Ok((
+                status,
+                headers,
+                self.body(response, self.max_response_bytes.min(MAX_ANSWER_BYTES)).await?,
+            ))
         });
         answer.await
     }

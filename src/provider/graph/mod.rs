@@ -36,8 +36,8 @@ use url::Url;
 pub use self::push::{GraphPush, Waker};
 use self::{fetch::Memory, push::Subscriptions, transport::Transport};
 use super::{
-    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, Newest, ProviderError, budget::Budget, folders::Places,
-    net::Network,
+    AccessTokens, ChangePage, EndpointRules, Fetched, Folder, ItemId, Looks, MailSource, Newest, ProviderError, budget::Budget,
+    folders::Places, net::Network,
 };
 
 /// How to reach a mailbox.

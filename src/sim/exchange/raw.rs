@@ -62,7 +62,9 @@ impl Raw {
     /// When the file cannot be read.
     pub fn read(&self, limit: u64) -> io::Result<Bytes> {
         match self {
-            Self::Bytes(bytes) | Self::Misjudged { bytes, .. } => Ok(bytes.slice(..usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len()))),
+            Self::Bytes(bytes) | Self::Misjudged { bytes, .. } => {
+                Ok(bytes.slice(..usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len())))
+            }
             Self::File { path, offset, len } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(*offset))?;

@@ -28,6 +28,7 @@ pub struct Model {
     pub smtp_security: String,
     pub smtp_authentication: Option<String>,
     pub connection_type: String,
+    pub authentication_method: Option<String>,
     pub maintenance_account: String,
     pub triage: bool,
     pub calendar: bool,

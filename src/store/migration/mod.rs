@@ -13,6 +13,7 @@ mod m20261130_004_revoked_accounts;
 mod m20261130_005_withheld;
 mod m20261130_006_folder_looks;
 mod m20261130_008_suspects;
+mod m20261130_009_agent_methods;
 
 pub struct Migrator;
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_005_withheld::Migration),
             Box::new(m20261130_006_folder_looks::Migration),
             Box::new(m20261130_008_suspects::Migration),
+            Box::new(m20261130_009_agent_methods::Migration),
         ]
     }
 }

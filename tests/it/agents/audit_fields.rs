@@ -64,6 +64,12 @@ const EXCHANGE: &[Row<Agent>] = &[
         "false",
         "true",
     ),
+    (
+        "exchange.authentication_method",
+        |a| exchange(a).set_authentication_method(AuthenticationMethod::Basic),
+        "",
+        "basic",
+    ),
     ("exchange.triage", |a| exchange(a).triage = true, "false", "true"),
     (
         "exchange.triage_options.case_reference_purge",

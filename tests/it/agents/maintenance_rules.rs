@@ -175,7 +175,7 @@ async fn logins_depend_on_the_kind_and_on_the_method() {
         kind: AgentKind::ExchangeEws.into(),
         ..graph
     };
-    check(&ews, "the tenant's authentication method is MODERN").await;
+    check(&ews, "the authentication method is MODERN").await;
     // What is stored stays, and may be written back.
     let mut written = update_account(&client, made.clone(), Some(&["*"])).await.unwrap();
     let login = written.authentication.take().expect("under MODERN it has a login, or lacks one");

@@ -6,11 +6,14 @@ use mailagent_client::{
     v1::{Agent, AgentHealthState, AuthenticationMethod, ExchangeSettings, MaintenanceAccount, TenantSettings, TrustedCertificate},
 };
 
+use prost_types::FieldMask;
+use tonic::Code;
+
 use super::{
     agent_through, change_settings, create, create_account, exchange, get, graph_agent, named, set_method, smtp_agent, update,
     update_account, wait_for,
 };
-use crate::harness::{Engine, Harness, Mail, account, metadata, on_both_engines, password_of, violations};
+use crate::harness::{Engine, Harness, Mail, TENANT, account, metadata, on_both_engines, password_of, violations};
 
 use AgentHealthState::{AuthenticationRequired, Ok as Well};
 
@@ -52,7 +55,7 @@ async fn modern_authentication_stops_what_has_no_login_and_the_way_back_loses_no
         set_method(&client, AuthenticationMethod::Modern).await;
         // At once, whether anything is read there or not.
         let problems = [
-            "The tenant uses modern authentication",
+            "It uses modern authentication",
             "Nobody has logged in to the maintenance account Service",
             "Nobody has logged in to the maintenance account Service",
         ];
@@ -106,6 +109,101 @@ async fn modern_authentication_stops_what_has_no_login_and_the_way_back_loses_no
         assert_eq!(h.notes(&client).await.len(), 4, "no second note");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_company_moves_mailbox_by_mailbox() {
+    on_both_engines(async |h| {
+        let client = h.seed().await;
+        let agent = h.agent(&client, "anna@example.com").await;
+        let method = async |method: AuthenticationMethod| {
+            let mut changed = named(&agent);
+            changed.exchange = Some(ExchangeSettings::default());
+            exchange(&mut changed).set_authentication_method(method);
+            let mask = FieldMask {
+                paths: vec!["exchange.authentication_method".to_owned()],
+            };
+            update(&client, changed, Some(mask)).await.unwrap()
+        };
+        assert_eq!(
+            agent.exchange.as_ref().unwrap().authentication_method(),
+            AuthenticationMethod::Unspecified
+        );
+        assert_eq!(agent.authentication, None);
+
+        // Ahead of the company: it waits for a login, and its password stays.
+        let moved = method(AuthenticationMethod::Modern).await;
+        assert_eq!(moved.health.as_ref().unwrap().state(), AuthenticationRequired, "{moved:?}");
+        assert_eq!(moved.authentication.as_ref().unwrap().source, agent.name);
+        assert!(moved.exchange.as_ref().unwrap().password_set);
+        let mut with_password = named(&agent);
+        with_password.exchange = Some(ExchangeSettings {
+            password: "another".to_owned(),
+            ..ExchangeSettings::default()
+        });
+        let refused = update(&client, with_password, None).await.unwrap_err();
+        assert_eq!(violations(&refused), ["agent.exchange.password"]);
+
+        // Behind the company: it goes on by its password while others wait.
+        set_method(&client, AuthenticationMethod::Modern).await;
+        let kept = method(AuthenticationMethod::Basic).await;
+        assert_eq!((kept.health.as_ref().unwrap().state(), &kept.authentication), (Well, &None));
+        h.deliver("anna@example.com", &Mail::new("eva@oak.example", "Re: CS-0000001"));
+        h.handled(&client, &agent.name, 1).await;
+
+        // With the company again, in both directions.
+        let back = method(AuthenticationMethod::Unspecified).await;
+        assert_eq!(back.health.as_ref().unwrap().state(), AuthenticationRequired);
+        set_method(&client, AuthenticationMethod::Basic).await;
+        h.deliver("anna@example.com", &Mail::new("eva@oak.example", "Re: CS-0000001"));
+        h.handled(&client, &agent.name, 2).await;
+        assert_eq!(get(&client, &agent.name).await.unwrap().health.unwrap().state(), Well);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agents_own_method_keeps_to_the_rules() {
+    let h = Harness::new().await;
+    let client = h.seed().await;
+    let agent = h.agent(&client, "anna@example.com").await;
+    let with = |base: &Agent, method: AuthenticationMethod| {
+        let mut agent = base.clone();
+        exchange(&mut agent).set_authentication_method(method);
+        agent
+    };
+    // Graph beside a company that still uses passwords.
+    let refused = create(&client, graph_agent(), "").await.unwrap_err();
+    assert!(
+        refused.message().contains("agent.exchange.authentication_method to MODERN"),
+        "{refused:?}"
+    );
+    let made = create(&client, with(&graph_agent(), AuthenticationMethod::Modern), "")
+        .await
+        .unwrap();
+    assert_eq!(made.exchange.unwrap().authentication_method(), AuthenticationMethod::Modern);
+    let refused = create(&client, with(&graph_agent(), AuthenticationMethod::Basic), "")
+        .await
+        .unwrap_err();
+    assert_eq!(violations(&refused), ["agent.exchange.authentication_method"]);
+    let account = create_account(&client, account(h.exchange.endpoint().as_str()), "").await.unwrap();
+    let through = agent_through(&account.name, "bert@example.com");
+    let refused = create(&client, with(&through, AuthenticationMethod::Basic), "").await.unwrap_err();
+    assert_eq!(violations(&refused), ["agent.exchange.authentication_method"]);
+    assert!(refused.message().contains("maintenance account"), "{refused:?}");
+
+    // Not for the owner to choose, unless it is the company's.
+    let owner = h.client_as(TENANT, "anna", &[Scope::AgentUse]).await;
+    let set = |method: AuthenticationMethod| {
+        let mut changed = named(&agent);
+        changed.exchange = Some(ExchangeSettings::default());
+        exchange(&mut changed).set_authentication_method(method);
+        changed
+    };
+    let refused = update(&owner, set(AuthenticationMethod::Modern), None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert_eq!(metadata(&refused, "field"), "agent.exchange.authentication_method");
+    update(&owner, set(AuthenticationMethod::Basic), None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

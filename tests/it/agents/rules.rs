@@ -220,6 +220,6 @@ async fn every_setting_under_modern_authentication_has_its_rule() {
     let mut ews = ews_agent();
     exchange(&mut ews).username.clear();
     exchange(&mut ews).password.clear();
-    let rows = logins("the tenant's authentication method is MODERN, so people log in at the provider");
+    let rows = logins("the authentication method is MODERN, so people log in at the provider");
     check_all(&client, &ews, rows).await;
 }

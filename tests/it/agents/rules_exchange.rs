@@ -90,6 +90,11 @@ pub(super) fn exchange_rows() -> Vec<Row> {
             |settings| settings.connection_type = 99,
         ),
         set(
+            "an unknown authentication method",
+            wrong("agent.exchange.authentication_method", "does not know"),
+            |settings| settings.authentication_method = 99,
+        ),
+        set(
             "an account beside a login",
             wrong(
                 "agent.exchange.maintenance_account",

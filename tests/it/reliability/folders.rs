@@ -141,9 +141,11 @@ async fn new_mail_is_noted_while_the_inbox_itself_is_listed_for_the_first_time()
         }
         p.h.exchange.script(Fault::sometimes("*", 1.0, FaultKind::Slow(SLOW * 3)));
         p.log_in(&format!("agents/{agent}")).await;
-        eventually(PATIENCE, "old mail is being read", async || match sample::outcomes(p.h.ops()).await.len() {
-            0 => Err("nothing yet"),
-            _ => Ok(()),
+        eventually(PATIENCE, "old mail is being read", async || {
+            match sample::outcomes(p.h.ops()).await.len() {
+                0 => Err("nothing yet"),
+                _ => Ok(()),
+            }
         })
         .await;
         deliver(&p.h, FolderKind::Inbox, "new");
@@ -163,9 +165,8 @@ async fn messages_larger_than_their_server_says_are_read_whole() {
         let (p, agent) = place(kind).await;
         for number in 0..6 {
             let text = "All of it. ".repeat(300_000);
-            let raw = format!(
-                "From: eva@oak.example\r\nMessage-ID: <{number}@oak.example>\r\nSubject: [CS-9000001] {number}\r\n\r\n{text}\r\n"
-            );
+            let raw =
+                format!("From: eva@oak.example\r\nMessage-ID: <{number}@oak.example>\r\nSubject: [CS-9000001] {number}\r\n\r\n{text}\r\n");
             let raw = Raw::Misjudged {
                 bytes: raw.into(),
                 told: 100,

@@ -14,8 +14,8 @@ use url::Url;
 
 use super::{Finder, Found};
 use crate::provider::{
-    ChangePage, ErrorClass, ExchangeMailbox, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent, Stage,
-    StageFacts, StageKind, StageReport,
+    ChangePage, ErrorClass, ExchangeMailbox, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent,
+    Stage, StageFacts, StageKind, StageReport,
 };
 
 /// Opens the mailbox at an address.
