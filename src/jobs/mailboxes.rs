@@ -5,7 +5,14 @@
 
 mod reader;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,8 +24,9 @@ use crate::{
     ops::{
         Ops, health,
         mailbox::{OWN_WORK, Places, Pulse},
+        push,
     },
-    store::SystemAgent,
+    store::{LeaseKey, LeaseKind, LeaseTerms, SystemAgent},
 };
 
 /// How often leases are prolonged, mailboxes of dead replicas are tried for, and agents are looked for that another replica changed.
@@ -26,6 +34,10 @@ const SCAN: Duration = Duration::from_secs(5);
 /// How long a replica may be silent before others take its mailboxes. With [`SCAN`], at which pace they look, less than the promised
 /// 30 s even if it died right after it had prolonged its leases.
 const LEASE: Duration = Duration::from_secs(20);
+/// How long a replica that has its share leaves a free mailbox to others.
+const GRACE: Duration = Duration::from_secs(10);
+/// Mailboxes that are given to other replicas at once, so that a replica that joins does not begin with a rush.
+const GIVEN_AT_ONCE: usize = 100;
 /// Agents that are listed at once.
 const PAGE: u64 = 500;
 /// Longest wait for the database here: what is said of others' silence must not fall silent itself.
@@ -55,6 +67,7 @@ pub struct Schedule {
 pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<()> {
     let reader = Reader {
         news: Arc::default(),
+        share: Arc::new(Share::default()),
         places: Arc::new(Places::new(schedule.concurrent)),
         schedule: Arc::new(schedule),
         ops,
@@ -73,6 +86,7 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
             Ok(agents) => reconcile(&reader, &lifecycle, &mut tasks, agents),
             Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
         }
+        balance(&reader, &mut tasks).await;
         tokio::select! {
             // Somebody may have logged in for whom a mailbox waits.
             () = reader.ops.agents_changed.notified() => reader.news.notify_waiters(),
@@ -86,6 +100,32 @@ pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<(
 
 /// Tasks by tenant and agent.
 type Tasks = HashMap<(String, String), Task>;
+
+/// How many mailboxes are this replica's part.
+#[derive(Debug)]
+struct Share {
+    /// As many as all replicas that are alive would have each.
+    fair: AtomicUsize,
+    /// Those that it has.
+    held: AtomicUsize,
+}
+
+impl Default for Share {
+    /// All of them, until it is known who else is there.
+    fn default() -> Self {
+        Self {
+            fair: AtomicUsize::new(usize::MAX),
+            held: AtomicUsize::default(),
+        }
+    }
+}
+
+impl Share {
+    /// Whether this replica has enough, and leaves what is free to others for a while.
+    fn is_met(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= self.fair.load(Ordering::Relaxed)
+    }
+}
 
 /// The work on a mailbox.
 struct Task {
@@ -194,7 +234,7 @@ async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
     let named = async {
         // Once another replica has it, its health is that one's to tell.
         if let Some(holder) = &reader.schedule.holder
-            && !reader.ops.store.release_mailbox(&agent.id, holder).await?
+            && !reader.ops.store.release_lease(lease_of(tenant, agent), holder).await?
             && span > 2 * OWN_WORK + SCAN
         {
             return Ok(());
@@ -209,29 +249,82 @@ async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
 /// Wakes the mailboxes that other replicas were called about.
 async fn wake_called(reader: &Reader) {
     let Some(holder) = &reader.schedule.holder else { return };
-    match in_time(reader.ops.store.woken_mailboxes(holder)).await {
-        Ok(woken) => {
-            for (agent, renew) in woken {
-                reader.ops.wakers.wake(&agent, renew);
-            }
-        }
-        Err(error) => tracing::warn!(error = error.chain(), "looking for what other replicas were told failed"),
+    if let Err(error) = in_time(push::wake_called(&reader.ops, holder)).await {
+        tracing::warn!(error = error.chain(), "looking for what other replicas were called about failed");
     }
 }
 
-/// Prolongs all leases of this replica at once, but for those of mailboxes on which work does not move.
+/// What is leased to read an agent's mailbox.
+fn lease_of<'a>(tenant: &'a str, agent: &'a Agent) -> LeaseKey<'a> {
+    LeaseKey {
+        kind: LeaseKind::Mailbox,
+        tenant,
+        id: &agent.id,
+    }
+}
+
+/// Prolongs all leases of this replica at once, but for those of mailboxes on which work does not move, and says that it is alive.
 async fn prolong_leases(reader: &Reader, stuck: &[String]) {
     let Some(holder) = &reader.schedule.holder else { return };
-    let until = reader.ops.now().after(LEASE);
-    if let Err(error) = in_time(reader.ops.store.prolong_leases(holder, stuck, until)).await {
+    let store = &reader.ops.store;
+    let alive = LeaseKey {
+        kind: LeaseKind::Replica,
+        tenant: "",
+        id: holder,
+    };
+    let terms = LeaseTerms {
+        holder,
+        span: LEASE,
+        grace: Duration::ZERO,
+    };
+    let prolonging = async {
+        store.prolong_leases(LeaseKind::Mailbox, holder, LEASE, stuck).await?;
+        store.take_lease(alive, terms).await
+    };
+    if let Err(error) = in_time(prolonging).await {
         tracing::warn!(error = error.chain(), "prolonging the leases failed");
+    }
+}
+
+/// Finds out how many mailboxes are this replica's part, and gives others what it has beyond that.
+async fn balance(reader: &Reader, tasks: &mut Tasks) {
+    let Some(holder) = &reader.schedule.holder else { return };
+    let replicas = match in_time(reader.ops.store.count_leases(LeaseKind::Replica)).await {
+        Ok(replicas) => usize::try_from(replicas).unwrap_or(usize::MAX).max(1),
+        Err(error) => return tracing::warn!(error = error.chain(), "counting the replicas failed"),
+    };
+    let (fair, held) = (
+        tasks.len().div_ceil(replicas),
+        tasks.values().filter(|task| task.pulse.has_lease()).count(),
+    );
+    reader.share.held.store(held, Ordering::Relaxed);
+    if reader.share.fair.swap(fair, Ordering::Relaxed) < fair {
+        // There may be a dead replica's.
+        reader.news.notify_waiters();
+    }
+    let surplus = held.saturating_sub(fair).min(GIVEN_AT_ONCE);
+    let given: Vec<_> = tasks
+        .iter()
+        .filter(|(_, task)| task.pulse.has_lease())
+        .map(|(key, task)| (key.clone(), task.agent.clone()))
+        .take(surplus)
+        .collect();
+    for (key, agent) in given {
+        // The next round begins the work again, and finds it another's.
+        if let Some(task) = tasks.remove(&key) {
+            task.token.cancel();
+        }
+        match in_time(reader.ops.store.release_lease(lease_of(&key.0, &agent), holder)).await {
+            Ok(_) => tracing::info!(agent = %agent.id, replicas, "left the mailbox to another replica"),
+            Err(error) => tracing::warn!(agent = %agent.id, error = error.chain(), "leaving a mailbox to another replica failed"),
+        }
     }
 }
 
 /// Gives up all leases of this replica, also those of a process that it stands for.
 async fn release_all(reader: &Reader) {
     let Some(holder) = &reader.schedule.holder else { return };
-    if let Err(error) = in_time(reader.ops.store.release_mailboxes(holder)).await {
+    if let Err(error) = in_time(reader.ops.store.release_leases(holder)).await {
         tracing::warn!(error = error.chain(), "giving up the mailboxes failed");
     }
 }

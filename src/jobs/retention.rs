@@ -33,6 +33,7 @@ pub async fn activate(ops: &Ops, keep: Duration) {
         ("old events", ops.store.prune_events(now.before(keep)).await),
         ("old reads", ops.store.prune_reads(now).await),
         ("leftovers of deleted agents", ops.store.drop_leftovers().await),
+        ("old leases", ops.store.drop_leases().await),
     ];
     for (what, result) in rounds {
         match result {

@@ -313,6 +313,7 @@ impl<'a> FolderReader<'a> {
     async fn commit(&mut self, items: Vec<intake::Item>, next_state: Option<String>, progress: &mut Progress) -> Result<(), ReadError> {
         let batch = Batch {
             agent: self.work.agent,
+            fence: self.work.opened.pulse.fence(),
             folder: self.folder,
             position: &self.position,
             next_state,

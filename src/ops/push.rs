@@ -15,11 +15,14 @@ use crate::{
     crypto::Sealer,
     domain::{Error, Result},
     provider::graph::{GraphPush, Waker},
-    store::INSTALLATION,
+    store::{INSTALLATION, LeaseKind},
 };
 
 /// Where Graph calls.
 pub const NOTIFICATIONS: &str = "/graph/notifications";
+/// What is left for the replica that reads a mailbox: to look at it, or to look after its subscriptions too.
+const LOOK: i32 = 1;
+const LOOK_AFTER_SUBSCRIPTIONS: i32 = 2;
 /// What the client state is sealed for.
 const PURPOSE: &str = "graph.push";
 
@@ -110,8 +113,20 @@ pub async fn received(ops: &Ops, body: &[u8]) -> Result<()> {
     for (agent, renew) in agents {
         if !ops.wakers.wake(&agent, renew) {
             // Another replica may read it.
-            ops.store.wake_mailbox(&agent, renew).await?;
+            let signal = if renew { LOOK_AFTER_SUBSCRIPTIONS } else { LOOK };
+            ops.store.signal_holder(LeaseKind::Mailbox, &agent, signal).await?;
         }
+    }
+    Ok(())
+}
+
+/// Wakes the mailboxes read here that other replicas were called about.
+///
+/// # Errors
+/// The database's.
+pub async fn wake_called(ops: &Ops, holder: &str) -> Result<()> {
+    for (agent, signal) in ops.store.take_signals(LeaseKind::Mailbox, holder).await? {
+        ops.wakers.wake(&agent, signal >= LOOK_AFTER_SUBSCRIPTIONS);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Logins by OAuth: the logins with their sealed tokens, attempts to log in, refresh tokens that are to be revoked.
 //!
-//! One refresher at a time: who renews a token takes the login's lease first, and what it got is stored only as long as it holds that.
+//! One refresher at a time: who renews a token takes the login's lease first (`leases.rs`), and what it got is stored only while it has that.
 
 use std::time::Duration;
 
@@ -64,17 +64,6 @@ pub struct Revocation {
     pub created: Timestamp,
     /// Tries that failed.
     pub failures: i32,
-}
-
-/// Who may renew a login's tokens.
-#[derive(Clone, Copy, Debug)]
-pub struct LoginLease<'a> {
-    /// Names the renewal.
-    pub holder: &'a str,
-    /// From when an earlier lease is over.
-    pub now: Timestamp,
-    /// Until when this one lasts.
-    pub until: Timestamp,
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
@@ -189,8 +178,6 @@ impl Writer {
             made_time: Set(login.made.0),
             refresh_sealed: Set(tokens.refresh),
             access_sealed: Set(tokens.access),
-            lease_holder: Set(String::new()),
-            lease_until: Set(0),
             ..columns(login)
         };
         login::Entity::insert(row)
@@ -217,26 +204,23 @@ impl Writer {
         Ok(result.rows_affected == 1)
     }
 
-    /// Writes a login with new tokens and ends the lease, if it is still this login, `login.version - 1`, and `holder` has the lease. A refresh
-    /// token that is `None` stays as it is. Returns whether.
+    /// Writes a login with new tokens, if it is still this login, `login.version - 1`. A refresh token that is `None` stays as it is. Returns
+    /// whether. Only for who has the login's lease, see [`Writer::check_lease`].
     ///
     /// # Errors
     /// As the database's.
-    pub async fn renew_login(&mut self, login: &Login, tokens: SealedTokens, holder: &str) -> Result<bool> {
+    pub async fn renew_login(&mut self, login: &Login, tokens: SealedTokens) -> Result<bool> {
         let mut row = columns(login);
         row.access_sealed = Set(tokens.access);
         if let Some(refresh) = tokens.refresh {
             row.refresh_sealed = Set(Some(refresh));
         }
-        row.lease_holder = Set(String::new());
-        row.lease_until = Set(0);
         let result = login::Entity::update_many()
             .set(row)
             .filter(login::Column::TenantId.eq(&*self.tenant))
             .filter(login::Column::Source.eq(login.source.to_string()))
             .filter(login::Column::Id.eq(&login.id))
             .filter(login::Column::Version.eq(login.version - 1))
-            .filter(login::Column::LeaseHolder.eq(holder))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
@@ -394,46 +378,6 @@ impl Writer {
 
 /// Logins over all tenants, for the job that keeps them.
 impl Store {
-    /// Takes the right to renew this version of a login's tokens. Returns false while somebody else has it, or when it has changed.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn lease_login(&self, tenant: &str, login: &Login, lease: LoginLease<'_>) -> Result<bool> {
-        let row = login::ActiveModel {
-            lease_holder: Set(lease.holder.to_owned()),
-            lease_until: Set(lease.until.0),
-            ..Default::default()
-        };
-        let result = login::Entity::update_many()
-            .set(row)
-            .filter(this(tenant, login))
-            .filter(login::Column::LeaseUntil.lt(lease.now.0))
-            .exec(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        Ok(result.rows_affected == 1)
-    }
-
-    /// Ends a lease early, after a renewal that brought nothing.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn release_login(&self, tenant: &str, login: &Login, holder: &str) -> Result<()> {
-        let row = login::ActiveModel {
-            lease_holder: Set(String::new()),
-            lease_until: Set(0),
-            ..Default::default()
-        };
-        login::Entity::update_many()
-            .set(row)
-            .filter(this(tenant, login))
-            .filter(login::Column::LeaseHolder.eq(holder))
-            .exec(&self.inner.control)
-            .await
-            .map_err(store_error)?;
-        Ok(())
-    }
-
     /// Logins of all tenants whose tokens are due to be renewed, those that wait longest first.
     ///
     /// # Errors

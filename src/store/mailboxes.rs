@@ -1,7 +1,5 @@
 //! How far mailboxes have been read, and which of their messages were handled.
 
-mod leases;
-
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, QuerySelect, Set,
     sea_query::{Expr, ExprTrait, OnConflict},

@@ -1,10 +1,13 @@
 //! One mailbox: when it is read, compared, and waited for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{LEASE, SCAN, Schedule};
+use super::{GRACE, LEASE, SCAN, Schedule, Share, lease_of};
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp, error_chain},
     ops::{
@@ -14,6 +17,7 @@ use crate::{
         mailbox::{self, MailboxWork, Places, Pulse, ReadError, Reading},
     },
     provider::{ErrorClass, FolderRole, ProviderError},
+    store::LeaseTerms,
 };
 
 /// Reads mailboxes.
@@ -22,8 +26,10 @@ pub(super) struct Reader {
     pub ops: Ops,
     pub schedule: Arc<Schedule>,
     pub places: Arc<Places>,
-    /// Tells that agents or logins changed here.
+    /// Tells that agents or logins changed here, or that mailboxes may be free.
     pub news: Arc<Notify>,
+    /// How many mailboxes are this replica's part.
+    pub share: Arc<Share>,
 }
 
 impl Reader {
@@ -40,9 +46,9 @@ impl Reader {
                 pulse.recovered();
             }
             pulse.main.work();
-            if !self.lease(&tenant, &agent).await {
+            if !self.lease(&tenant, &agent, &pulse).await {
                 pulse.main.work();
-                tokio::time::sleep(SCAN).await;
+                let _ = tokio::time::timeout(SCAN, self.news.notified()).await;
                 continue;
             }
             pulse.main.work();
@@ -198,13 +204,22 @@ impl Reader {
 
     /// Takes the mailbox, or makes sure that it is still this replica's. Who is robbed of it while reading finds the folder's position
     /// moved, and comes back here.
-    async fn lease(&self, tenant: &str, agent: &Agent) -> bool {
+    async fn lease(&self, tenant: &str, agent: &Agent, pulse: &Pulse) -> bool {
         let Some(holder) = &self.schedule.holder else { return true };
-        let now = self.ops.now();
-        let taken = self.ops.store.lease_mailbox(tenant, &agent.id, holder, now, now.after(LEASE)).await;
-        taken.unwrap_or_else(|error| {
+        let terms = LeaseTerms {
+            holder,
+            span: LEASE,
+            grace: if self.share.is_met() { GRACE } else { Duration::ZERO },
+        };
+        let taken = self.ops.store.take_lease(lease_of(tenant, agent), terms).await;
+        let fence = taken.unwrap_or_else(|error| {
             tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
-            false
-        })
+            None
+        });
+        if fence.is_some() && !pulse.has_lease() {
+            self.share.held.fetch_add(1, Ordering::Relaxed);
+        }
+        pulse.leased(fence);
+        fence.is_some()
     }
 }

@@ -16,7 +16,9 @@ use crate::{
     },
     ops::Ops,
     provider::{Folder, FolderRole},
-    store::{FolderPosition, KnownAddress, KnownMessage, MailboxItem, NewBlob, NewMessage, SearchWords, Writer, retrying},
+    store::{
+        FolderPosition, KnownAddress, KnownMessage, LeaseKey, LeaseKind, MailboxItem, NewBlob, NewMessage, SearchWords, Writer, retrying,
+    },
 };
 
 /// Stretch of time that the loop limits look at.
@@ -29,6 +31,8 @@ const SHOWN_RECIPIENTS: usize = 100;
 pub struct Batch<'a> {
     /// The agent whose mailbox it is.
     pub agent: &'a Agent,
+    /// Fencing number of the lease under which the mailbox is read, if there is one.
+    pub fence: Option<i64>,
     /// The folder.
     pub folder: &'a Folder,
     /// Where it stands now.
@@ -65,6 +69,14 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
     let result = retrying(|| async {
         let now = ops.now();
         let mut writer = ops.store.begin_alone(tenant).await?;
+        if let Some(fence) = batch.fence {
+            let lease = LeaseKey {
+                kind: LeaseKind::Mailbox,
+                tenant,
+                id: &batch.agent.id,
+            };
+            writer.check_lease(lease, fence).await?;
+        }
         let (folder, next) = (batch.folder.key(), batch.next_state.clone());
         let position = writer.move_position(&batch.agent.id, &folder, batch.position, next, now).await?;
         let agent = writer.agent(&batch.agent.id).await?.filter(Agent::is_active);

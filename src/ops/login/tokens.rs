@@ -19,14 +19,14 @@ use async_trait::async_trait;
 use super::{Ops, append, reassess};
 use crate::{
     crypto::{Place, Secret},
-    domain::{Error, Login, LoginSource, LoginState, Result, Timestamp, TokenEventKind, error_chain},
+    domain::{Error, Kind, Login, LoginSource, LoginState, Result, Timestamp, TokenEventKind, error_chain},
     lifecycle::OnError,
     ops::mailbox::ReadError,
     provider::{
         AccessTokens, ErrorClass, ProviderError,
         oauth::{LoginProvider, Tokens},
     },
-    store::{LoginLease, SealedTokens, retrying},
+    store::{LeaseKey, LeaseKind, LeaseTerms, SealedTokens, retrying},
 };
 
 /// An access token with less than this left is not used: requests take their time.
@@ -216,15 +216,40 @@ pub(super) async fn detached<T: Send + 'static>(ops: &Ops, work: impl Future<Out
 
 async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Renewal> {
     let holder = ops.ids.next();
-    let now = ops.now();
-    let lease = LoginLease {
+    let key = lease_of(tenant, login);
+    let terms = LeaseTerms {
         holder: &holder,
-        now,
-        until: now.after(ops.logins.renewal_limit),
+        span: ops.logins.renewal_limit,
+        grace: Duration::ZERO,
     };
-    if !ops.store.lease_login(tenant, login, lease).await? {
+    let Some(fence) = ops.store.take_lease(key, terms).await? else {
+        return Ok(Renewal::Busy);
+    };
+    let renewed = renew_under(ops, tenant, login, fence).await;
+    // What fails here ends by itself.
+    if let Err(error) = ops.store.release_lease(key, &holder).await {
+        tracing::warn!(source = %login.source, error = error.chain(), "ending the lease of a login failed");
+    }
+    renewed
+}
+
+/// What is leased to renew a login.
+fn lease_of<'a>(tenant: &'a str, login: &'a Login) -> LeaseKey<'a> {
+    LeaseKey {
+        kind: LeaseKind::Login,
+        tenant,
+        id: &login.id,
+    }
+}
+
+/// Renews a login under its lease.
+async fn renew_under(ops: &Ops, tenant: &str, login: &Login, fence: i64) -> Result<Renewal> {
+    let now = ops.store.tenant(tenant).login(&login.source).await?;
+    if now.is_none_or(|now| now.id != login.id || now.version != login.version) {
+        // Somebody was faster.
         return Ok(Renewal::Busy);
     }
+    let now = ops.now();
     let began = tokio::time::Instant::now();
     let result = ask(ops, tenant, login).await;
     let fault = match &result {
@@ -236,7 +261,7 @@ async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Rene
     match result {
         Ok((provider, got)) => {
             let gained = Gained { tokens: &got, asked: now };
-            store(ops, tenant, login, &provider, gained, &holder).await?;
+            store(ops, tenant, login, &provider, gained, fence).await?;
         }
         Err(ReadError::Provider(fault)) => {
             tracing::warn!(
@@ -246,12 +271,8 @@ async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Rene
                 "renewing an access token failed"
             );
             note_fault(ops, tenant, login, &fault).await?;
-            ops.store.release_login(tenant, login, &holder).await?;
         }
-        Err(ReadError::Service(error)) => {
-            ops.store.release_login(tenant, login, &holder).await?;
-            return Err(error);
-        }
+        Err(ReadError::Service(error)) => return Err(error),
     }
     Ok(Renewal::Done)
 }
@@ -286,12 +307,12 @@ struct Gained<'a> {
 
 /// Stores what a renewal brought. What the provider gave may be the only refresh token that is still good, so a database that is away is
 /// waited for as long as the lease lasts.
-async fn store(ops: &Ops, tenant: &str, login: &Login, provider: &LoginProvider, gained: Gained<'_>, holder: &str) -> Result<()> {
+async fn store(ops: &Ops, tenant: &str, login: &Login, provider: &LoginProvider, gained: Gained<'_>, fence: i64) -> Result<()> {
     let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
     let sealed = loop {
         let stored = async {
             let sealed = seal(ops, tenant, &login.id, gained.tokens).await?;
-            retrying(|| async { write(ops, tenant, login, provider, (gained, &sealed), holder).await }).await
+            retrying(|| async { write(ops, tenant, login, provider, (gained, &sealed), fence).await }).await
         };
         match stored.await {
             Ok(stored) => break stored,
@@ -314,9 +335,15 @@ async fn write(
     login: &Login,
     provider: &LoginProvider,
     (gained, sealed): (Gained<'_>, &SealedTokens),
-    holder: &str,
+    fence: i64,
 ) -> Result<bool> {
     let mut writer = ops.store.begin_alone(tenant).await?;
+    match writer.check_lease(lease_of(tenant, login), fence).await {
+        Ok(()) => {}
+        // It took longer than the lease, and somebody else is at it.
+        Err(error) if error.kind == Kind::Stale => return Ok(false),
+        Err(error) => return Err(error),
+    }
     // What was told of it meanwhile must stay told.
     let now = writer.login(&login.source).await?;
     let Some(mut login) = now.filter(|now| now.id == login.id && now.version == login.version) else {
@@ -325,7 +352,7 @@ async fn write(
     let warned = login.warned.is_some();
     let recovered = renewed(&mut login, provider, gained) && warned;
     login.version += 1;
-    if !writer.renew_login(&login, sealed.clone(), holder).await? {
+    if !writer.renew_login(&login, sealed.clone()).await? {
         return Ok(false);
     }
     if recovered {

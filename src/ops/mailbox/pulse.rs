@@ -4,7 +4,10 @@
 //! requests is over within seconds, unless the database does not answer.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,8 @@ pub struct Pulse {
     pub inbox: Arc<Lane>,
     /// Since when every try has failed on our own side. Locked only briefly.
     failing: Mutex<Option<Instant>>,
+    /// Fencing number of the lease under which this is done; 0 without one.
+    fence: AtomicI64,
 }
 
 impl Pulse {
@@ -43,6 +48,21 @@ impl Pulse {
     pub fn failed(&self) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         failing.get_or_insert_with(Instant::now);
+    }
+
+    /// The mailbox was leased with this fencing number, or somebody else has it.
+    pub fn leased(&self, fence: Option<i64>) {
+        self.fence.store(fence.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Fencing number of the lease under which this is done. `None` where none is needed.
+    pub fn fence(&self) -> Option<i64> {
+        Some(self.fence.load(Ordering::Relaxed)).filter(|fence| *fence > 0)
+    }
+
+    /// Whether the mailbox is leased, as far as is known.
+    pub fn has_lease(&self) -> bool {
+        self.fence().is_some()
     }
 
     /// Lets time go by.

@@ -30,8 +30,6 @@ pub struct Model {
     pub failing_since: Option<i64>,
     pub failing_problem: String,
     pub version: i64,
-    pub lease_holder: String,
-    pub lease_until: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

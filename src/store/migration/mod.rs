@@ -14,6 +14,7 @@ mod m20261130_005_withheld;
 mod m20261130_006_folder_looks;
 mod m20261130_008_suspects;
 mod m20261130_009_agent_methods;
+mod m20261130_010_leases;
 
 pub struct Migrator;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_006_folder_looks::Migration),
             Box::new(m20261130_008_suspects::Migration),
             Box::new(m20261130_009_agent_methods::Migration),
+            Box::new(m20261130_010_leases::Migration),
         ]
     }
 }

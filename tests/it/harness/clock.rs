@@ -15,6 +15,11 @@ pub const NOW: Timestamp = Timestamp(1_795_428_000_000_000);
 pub struct TestClock(AtomicI64);
 
 impl TestClock {
+    /// One that begins elsewhere.
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.0))
+    }
+
     /// Moves it on.
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_micros()).expect("no test lasts that long");

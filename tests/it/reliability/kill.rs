@@ -374,7 +374,7 @@ async fn watch(url: String, token: String, seen: Arc<Mutex<Vec<Match>>>) {
 async fn release_leases(url: &str) {
     let connection = Database::connect(url).await.expect("the database answers");
     connection
-        .execute_unprepared("DELETE FROM mailbox_lease")
+        .execute_unprepared("DELETE FROM lease")
         .await
         .expect("leases can be deleted");
     connection.close().await.expect("the connection closes");

@@ -19,6 +19,7 @@ mod bulk;
 mod faults;
 mod folders;
 mod kill;
+mod leases;
 mod log;
 mod mailboxes;
 mod replicas;
