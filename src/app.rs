@@ -24,7 +24,14 @@ use crate::{
     config::{BlobsUrl, Config, ConfigErrors, DatabaseUrl},
     crypto::{Ids, KeySource, LocalIssuer},
     domain::{Clock, SystemClock},
-    jobs::{linking, mailboxes, reads, retention, tokens},
+    jobs::{
+        Jobs,
+        linking::Linking,
+        logins::Logins,
+        mailboxes::{self, Mailboxes},
+        pruning::Pruning,
+        reads::Reads,
+    },
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{
         AnswerMemory, KeyedLocks, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
@@ -148,6 +155,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// What it does, for callers in the same process.
     pub ops: Ops,
+    /// How its background jobs stand.
+    pub jobs: Jobs,
     lifecycle: Lifecycle,
     grace: std::time::Duration,
     /// Keeps the replica's name its own.
@@ -211,11 +220,15 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
         concurrent: config.exchange.concurrent_mailboxes,
         holder: replica.as_ref().map(|(name, _)| name.clone()),
     };
-    lifecycle.spawn("mailboxes", OnError::Stop, mailboxes::run(ops.clone(), lifecycle.clone(), schedule));
-    lifecycle.spawn("retention", OnError::Log, retention::run(ops.clone(), config.events.keep));
-    lifecycle.spawn("linking", OnError::Log, linking::run(ops.clone()));
-    lifecycle.spawn("reads", OnError::Log, reads::run(ops.clone()));
-    lifecycle.spawn("logins", OnError::Log, tokens::run(ops.clone(), config.oauth.check_interval));
+    let jobs = Jobs::new(lifecycle.clone(), ops.clock.clone(), ops.metrics.clone());
+    jobs.start(Mailboxes::new(ops.clone(), lifecycle.clone(), schedule));
+    jobs.start(Pruning {
+        ops: ops.clone(),
+        keep: config.events.keep,
+    });
+    jobs.start(Linking { ops: ops.clone() });
+    jobs.start(Reads { ops: ops.clone() });
+    jobs.start(Logins::new(ops.clone(), config.oauth.check_interval));
     let edge = api::Edge {
         ops: ops.clone(),
         callers: Arc::new(callers),
@@ -226,6 +239,7 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     Ok(Running {
         address,
         ops,
+        jobs,
         lifecycle,
         grace: config.server.shutdown_grace,
         _name: replica.and_then(|(_, lock)| lock),
@@ -284,6 +298,7 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         allow_loopback: config.network.allow_loopback,
         connect_timeout: config.network.connect_timeout,
         root_certificates,
+        metrics: surroundings.metrics.clone(),
     };
     let network = Network::with_names(network, surroundings.names);
     let connector = NetworkConnector {

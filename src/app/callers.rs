@@ -31,6 +31,7 @@ pub(super) fn build(config: &Config, lifecycle: &Lifecycle) -> Result<Callers, S
             allow_loopback: true,
             connect_timeout: config.network.connect_timeout,
             root_certificates: roots.map_or(Ok(Vec::new()), read_roots)?,
+            ..NetworkConfig::default()
         });
         let source = OpenIdKeys::new(
             network,

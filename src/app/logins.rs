@@ -47,6 +47,7 @@ pub(super) fn build(config: &Config, address: SocketAddr) -> Result<Logins, Star
         allow_loopback: true,
         connect_timeout: config.network.connect_timeout,
         root_certificates: roots.map_or(Ok(Vec::new()), read_roots)?,
+        ..NetworkConfig::default()
     });
     let providers: Result<Vec<_>, ConfigErrors> = oauth
         .providers

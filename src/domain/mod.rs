@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod backoff;
 mod caller;
 mod case_reference;
 mod directory;
@@ -24,6 +25,7 @@ pub use agent::{
     SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions,
 };
 pub use audit::{AuditAction, AuditEntry, FieldChange};
+pub use backoff::Backoff;
 pub use caller::{Caller, is_id};
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};

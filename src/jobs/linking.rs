@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::driver::Job;
 use crate::{
     domain::Result,
     ops::{Ops, directory},
@@ -43,32 +44,37 @@ impl Default for Pace {
     }
 }
 
-/// Runs until the service stops.
-///
-/// # Errors
-/// None: what fails is logged and tried again by the next round.
-pub async fn run(ops: Ops) -> Result<()> {
-    while !ops.stopping.is_cancelled() {
-        let began = Instant::now();
-        match activate(&ops).await {
-            Ok(0) => {}
-            Ok(messages) => tracing::info!(messages, seconds = began.elapsed().as_secs_f64(), "linked archived mail"),
-            Err(error) => tracing::warn!(error = error.chain(), "linking archived mail failed"),
-        }
-        tokio::select! {
-            () = ops.mail_to_link.notified() => {}
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = ops.stopping.cancelled() => {}
-        }
+/// The job.
+pub(crate) struct Linking {
+    pub ops: Ops,
+}
+
+impl Job for Linking {
+    const NAME: &'static str = "linking";
+
+    fn interval(&self) -> Duration {
+        INTERVAL
     }
-    Ok(())
+
+    async fn woken(&self) {
+        self.ops.mail_to_link.notified().await;
+    }
+
+    async fn activate(&mut self) -> Result<u64> {
+        let began = Instant::now();
+        let messages = link(&self.ops).await?;
+        if messages > 0 {
+            tracing::info!(messages, seconds = began.elapsed().as_secs_f64(), "linked archived mail");
+        }
+        Ok(messages)
+    }
 }
 
 /// Links all that is to be linked, and returns how many messages that were. An address that fails is left to the next time.
 ///
 /// # Errors
 /// When it cannot be found out what is to be done.
-pub async fn activate(ops: &Ops) -> Result<u64> {
+pub async fn link(ops: &Ops) -> Result<u64> {
     let mut pace = Pace::default();
     let mut failed = HashSet::new();
     let mut linked = 0;
@@ -85,9 +91,6 @@ pub async fn activate(ops: &Ops) -> Result<u64> {
         };
         after = last;
         for (tenant, address) in page {
-            if ops.stopping.is_cancelled() {
-                return Ok(linked);
-            }
             let key = (tenant, address);
             if failed.contains(&key) {
                 continue;

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::reader::Reader;
+use super::driver::Job;
 use crate::{
     domain::{Agent, Error, Result},
     lifecycle::{Lifecycle, OnError},
@@ -60,42 +61,74 @@ pub struct Schedule {
     pub holder: Option<String>,
 }
 
-/// Keeps one task for each active agent until the service stops.
-///
-/// # Errors
-/// None: what fails is logged and tried again.
-pub async fn run(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Result<()> {
-    let reader = Reader {
-        news: Arc::default(),
-        share: Arc::new(Share::default()),
-        places: Arc::new(Places::new(schedule.concurrent)),
-        schedule: Arc::new(schedule),
-        ops,
-    };
-    let stopping = reader.ops.stopping.clone();
-    let (mut tasks, mut stuck) = (Tasks::new(), Vec::new());
-    // Mailboxes of a process that died and whose place this one takes are free at once.
-    release_all(&reader).await;
-    while !stopping.is_cancelled() {
-        let before = stuck.len();
-        stuck = look_for_stuck(&reader, &lifecycle, &mut tasks);
-        reader.ops.metrics.mailboxes_stuck(before, stuck.len());
-        prolong_leases(&reader, &stuck).await;
-        wake_called(&reader).await;
-        match in_time(all_agents(&reader.ops)).await {
-            Ok(agents) => reconcile(&reader, &lifecycle, &mut tasks, agents),
-            Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
-        }
-        balance(&reader, &mut tasks).await;
-        tokio::select! {
-            // Somebody may have logged in for whom a mailbox waits.
-            () = reader.ops.agents_changed.notified() => reader.news.notify_waiters(),
-            () = tokio::time::sleep(SCAN) => {}
-            () = stopping.cancelled() => {}
+/// The job: keeps one task for each active agent.
+pub(crate) struct Mailboxes {
+    reader: Reader,
+    lifecycle: Lifecycle,
+    tasks: Tasks,
+    /// How many mailboxes did not move in the last round.
+    stuck: usize,
+    /// Whether a round was done before.
+    begun: bool,
+}
+
+impl Mailboxes {
+    /// Nothing is read yet.
+    pub fn new(ops: Ops, lifecycle: Lifecycle, schedule: Schedule) -> Self {
+        Self {
+            reader: Reader {
+                news: Arc::default(),
+                share: Arc::default(),
+                places: Arc::new(Places::new(schedule.concurrent)),
+                schedule: Arc::new(schedule),
+                ops,
+            },
+            lifecycle,
+            tasks: Tasks::new(),
+            stuck: 0,
+            begun: false,
         }
     }
-    release_all(&reader).await;
-    Ok(())
+}
+
+impl Job for Mailboxes {
+    const NAME: &'static str = "mailboxes";
+    const ON_PANIC: OnError = OnError::Stop;
+
+    fn interval(&self) -> Duration {
+        SCAN
+    }
+
+    async fn woken(&self) {
+        self.reader.ops.agents_changed.notified().await;
+        // Somebody may have logged in for whom a mailbox waits.
+        self.reader.news.notify_waiters();
+    }
+
+    /// Returns how many mailboxes are read. What fails in a round is logged and made up for by the next, which is never far: a rest after
+    /// faults would let leases end.
+    async fn activate(&mut self) -> Result<u64> {
+        let (reader, tasks) = (&self.reader, &mut self.tasks);
+        if !std::mem::replace(&mut self.begun, true) {
+            // Mailboxes of a process that died and whose place this one takes are free at once.
+            release_all(reader).await;
+        }
+        let stuck = look_for_stuck(reader, &self.lifecycle, tasks);
+        reader.ops.metrics.mailboxes_stuck(self.stuck, stuck.len());
+        self.stuck = stuck.len();
+        prolong_leases(reader, &stuck).await;
+        wake_called(reader).await;
+        match in_time(all_agents(&reader.ops)).await {
+            Ok(agents) => reconcile(reader, &self.lifecycle, tasks, agents),
+            Err(error) => tracing::warn!(error = error.chain(), "listing the agents failed"),
+        }
+        balance(reader, tasks).await;
+        Ok(tasks.len() as u64)
+    }
+
+    async fn finish(&mut self) {
+        release_all(&self.reader).await;
+    }
 }
 
 /// Tasks by tenant and agent.

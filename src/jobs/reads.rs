@@ -2,36 +2,35 @@
 
 use std::time::Duration;
 
+use super::driver::Job;
 use crate::{domain::Result, ops::Ops};
 
-/// How long entries are gathered, and how long to wait when the database does not take them.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long entries are gathered.
+const GATHERED: Duration = Duration::from_secs(1);
+/// Longest rest while the database does not take them.
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Runs until the service stops. What is noted afterwards is for the end of the stop.
-///
-/// # Errors
-/// None: what cannot be written waits for the next round.
-pub async fn run(ops: Ops) -> Result<()> {
-    while !ops.stopping.is_cancelled() {
-        tokio::select! {
-            () = ops.reads.noted() => {}
-            () = ops.stopping.cancelled() => break,
-        }
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                () = ops.stopping.cancelled() => {}
-            }
-            match ops.reads.flush(&ops.store).await {
-                Ok(_) => break,
-                Err(error) if ops.stopping.is_cancelled() => return Err(error),
-                Err(error) => tracing::warn!(
-                    waiting = ops.reads.waiting_count(),
-                    error = error.chain(),
-                    "writing who read what failed"
-                ),
-            }
-        }
+/// The job. What is noted after its last round is written at the end of the stop.
+pub(crate) struct Reads {
+    pub ops: Ops,
+}
+
+impl Job for Reads {
+    const NAME: &'static str = "reads";
+
+    fn interval(&self) -> Duration {
+        INTERVAL
     }
-    Ok(())
+
+    async fn woken(&self) {
+        self.ops.reads.noted().await;
+        tokio::time::sleep(GATHERED).await;
+    }
+
+    async fn activate(&mut self) -> Result<u64> {
+        if self.ops.reads.waiting_count() == 0 {
+            return Ok(0);
+        }
+        Ok(self.ops.reads.flush(&self.ops.store).await? as u64)
+    }
 }

@@ -15,6 +15,8 @@ use crate::{
 
 /// Folders that a health names.
 const NAMED: usize = 5;
+/// How long a mailbox is left alone after its first fault.
+const FIRST_REST: Duration = Duration::from_secs(5);
 
 /// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
 ///
@@ -205,7 +207,13 @@ pub(super) fn wait_after(class: ErrorClass, failures: i32, max_backoff: Duration
         ErrorClass::LoginRequired => None,
         ErrorClass::Retry { after: Some(after) } => Some(after.min(max_backoff)),
         ErrorClass::Refused => Some(max_backoff),
-        _ => Some(back_off(failures, max_backoff)),
+        _ => {
+            let backoff = Backoff {
+                first: FIRST_REST,
+                longest: max_backoff,
+            };
+            Some(backoff.after(failures.unsigned_abs()))
+        }
     }
 }
 
@@ -235,13 +243,6 @@ pub async fn record_stuck(ops: &Ops, tenant: &str, agent: &Agent, span: Duration
     };
     writer.set_agent_health(&agent.id, &after).await?;
     writer.commit().await
-}
-
-/// 5 s, doubled with each further failure, with up to a quarter more so that mailboxes of one server do not return together.
-fn back_off(failures: i32, max: Duration) -> Duration {
-    let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or(0);
-    let wait = Duration::from_secs(5).saturating_mul(2u32.saturating_pow(doublings)).min(max);
-    wait.mul_f64(1.0 + fastrand::f64() / 4.0)
 }
 
 #[cfg(test)]
@@ -291,13 +292,5 @@ mod tests {
                 ..AgentHealth::default()
             }
         );
-    }
-
-    #[test]
-    fn back_off_doubles_up_to_its_limit() {
-        let max = Duration::from_secs(60);
-        assert!((5.0..6.3).contains(&back_off(1, max).as_secs_f64()));
-        assert!((20.0..25.1).contains(&back_off(3, max).as_secs_f64()));
-        assert!((60.0..75.1).contains(&back_off(i32::MAX, max).as_secs_f64()));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use url::Url;
 
 use super::{
@@ -77,8 +77,9 @@ impl Web {
         let client = self.client(&host, request.uri().scheme_str() == Some("https"))?;
         let fault = |error| self.network.fault(&host, error);
         let request = reqwest::Request::try_from(request).map_err(fault)?;
+        let request = RequestBuilder::from_parts(client, request);
         let work = async {
-            let response = client.execute(request).await.map_err(fault)?;
+            let response = self.network.send(request).await.map_err(fault)?;
             let (status, headers) = (response.status(), response.headers().clone());
             let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
                 Unread::TooLong => {

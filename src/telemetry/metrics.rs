@@ -32,6 +32,7 @@ pub struct Metrics {
     processor_active: UpDownCounter<i64>,
     processor_memory: UpDownCounter<i64>,
     processor_wait: Histogram<f64>,
+    job_duration: Histogram<f64>,
 }
 
 impl Default for Metrics {
@@ -61,6 +62,7 @@ impl Metrics {
             processor_active: meter.i64_up_down_counter(names::PROCESSOR_ACTIVE).with_unit("{work}").build(),
             processor_memory: meter.i64_up_down_counter(names::PROCESSOR_MEMORY).with_unit("By").build(),
             processor_wait: seconds(names::PROCESSOR_WAIT, &SHORT),
+            job_duration: seconds(names::JOB_DURATION, &SHORT),
         }
     }
 
@@ -128,6 +130,13 @@ impl Metrics {
     pub fn token_refreshed(&self, error: Option<&'static str>, took: Duration) {
         let attributes: Vec<_> = failure(error).into_iter().collect();
         self.token_refresh_duration.record(took.as_secs_f64(), &attributes);
+    }
+
+    /// A round of a background job ended.
+    pub fn job_ran(&self, job: &'static str, error: Option<&'static str>, took: Duration) {
+        let mut attributes = vec![KeyValue::new(names::JOB, job)];
+        attributes.extend(failure(error));
+        self.job_duration.record(took.as_secs_f64(), &attributes);
     }
 
     /// Somebody waited this long for a turn to do processor work.

@@ -40,6 +40,11 @@ pub const PROCESSOR_MEMORY: &str = "mailagent.processor.memory";
 /// Seconds that one waited for its turn.
 pub const PROCESSOR_WAIT: &str = "mailagent.processor.wait.duration";
 
+/// Seconds that one round of a background job took, by [`JOB`]; [`ERROR_TYPE`] when it failed.
+pub const JOB_DURATION: &str = "mailagent.job.duration";
+
+/// Name of a background job, such as `linking`.
+pub const JOB: &str = "mailagent.job.name";
 /// What came of it, in lower case, such as `matched`.
 pub const OUTCOME: &str = "outcome";
 /// What failed, in a word, such as `timeout`, `login_required` or the name of a status. Absent when nothing did.

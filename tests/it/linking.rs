@@ -206,10 +206,10 @@ async fn linking_follows_contacts_that_move_or_go() {
         let mut writer = ops.store.begin(TENANT).await.unwrap();
         writer.delete_contacts(&[("one".to_owned(), 2)]).await.unwrap();
         writer.commit().await.unwrap();
-        assert_eq!(linking::activate(&ops).await.unwrap(), 100);
+        assert_eq!(linking::link(&ops).await.unwrap(), 100);
         let expected = counts(&[so_far[0], so_far[1], ("oak", "one", 100), ("elm", "another", 100)]);
         assert_eq!(linked(&database, MANY).await, expected);
-        assert_eq!(linking::activate(&ops).await.unwrap(), 0);
+        assert_eq!(linking::link(&ops).await.unwrap(), 0);
         // Written anew, its mail is linked already.
         write(&ops, &[("another", "oak", 2)]).await;
         assert_eq!(ops.store.mail_to_link(("", ""), 10).await.unwrap(), []);

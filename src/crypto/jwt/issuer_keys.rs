@@ -20,7 +20,7 @@ use super::{
     KeySet, TokenError,
     key_set::{Key, Signed},
 };
-use crate::domain::{self, error_chain};
+use crate::domain::{self, Backoff, error_chain};
 
 /// The longest that a caller waits for keys.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -129,7 +129,7 @@ impl IssuerKeys {
     /// # Errors
     /// None: a fetch that failed is logged and made up for by the next.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) -> domain::Result<()> {
-        let mut failures = 0;
+        let mut failures = 0_u32;
         loop {
             self.write().last = Last::UnderWay;
             let fetched = tokio::select! {
@@ -141,13 +141,15 @@ impl IssuerKeys {
             failures = if fetched.is_ok() { 0 } else { failures + 1 };
             let at = Instant::now();
             self.take(fetched, at);
-            // Replicas that began together do not ask together for ever.
-            let jitter = fastrand::f64() / 10.0;
             let rest = if failures == 0 {
-                self.times.refresh_interval.mul_f64(1.0 - jitter)
+                // Replicas that began together do not ask together for ever.
+                self.times.refresh_interval.mul_f64(1.0 - fastrand::f64() / 10.0)
             } else {
-                let pause = self.times.pause.saturating_mul(1 << (failures - 1_u32).min(10));
-                pause.min(MAX_PAUSE).max(self.times.pause).mul_f64(1.0 + jitter)
+                let backoff = Backoff {
+                    first: self.times.pause,
+                    longest: MAX_PAUSE.max(self.times.pause),
+                };
+                backoff.after(failures)
             };
             let due = at + rest;
             let asked = async {

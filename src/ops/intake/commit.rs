@@ -56,6 +56,10 @@ pub struct BatchResult {
     pub archived: u64,
     /// Their size in bytes.
     pub archived_bytes: u64,
+    /// Messages that the archive had already.
+    pub known: u64,
+    /// How long after its message was received each note was made.
+    pub delays: Vec<Duration>,
     /// Whether contacts were made, whose older mail is to be linked.
     pub new_contacts: bool,
 }
@@ -96,8 +100,17 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
     for outcome in &result.results {
         ops.metrics.message_swept(outcome.as_str());
     }
-    ops.metrics.messages_stored(result.archived, result.archived_bytes);
+    count(ops, &result);
     Ok(result)
+}
+
+/// Tells the metrics what was stored and noted.
+fn count(ops: &Ops, result: &BatchResult) {
+    ops.metrics.messages_stored(result.archived, result.archived_bytes);
+    ops.metrics.messages_known(result.known);
+    for delay in &result.delays {
+        ops.metrics.note_made(*delay);
+    }
 }
 
 /// Archives messages that come from files rather than a mailbox. Messages that are archived already are passed over.
@@ -112,7 +125,7 @@ pub async fn commit_import(ops: &Ops, tenant: &str, items: &[Item]) -> Result<Ba
         Ok(result)
     })
     .await?;
-    ops.metrics.messages_stored(result.archived, result.archived_bytes);
+    count(ops, &result);
     Ok(result)
 }
 
@@ -242,6 +255,7 @@ impl<'a> Work<'a> {
             let (matched, set_aside) = (count(|result| result == OutcomeResult::Matched), count(OutcomeResult::is_set_aside));
             self.writer.count_handled(&agent.id, handled, matched, set_aside).await?;
         }
+        result.delays = self.notes.iter().map(|(note, _)| note.created.since(note.received)).collect();
         self.writer.insert_notes(self.notes).await?;
         self.writer.insert_outcomes(self.outcomes).await?;
         self.writer.append_events(self.events, self.now).await?;
@@ -462,7 +476,11 @@ impl<'a> Work<'a> {
         let mut places: HashMap<&[u8], usize> = HashMap::new();
         let mut result = BatchResult::default();
         for ((_, message), identity) in self.fresh.iter().zip(&identities) {
-            if message.blob.is_none() || known.contains_key(identity) || places.contains_key(identity.as_slice()) {
+            if message.blob.is_none() {
+                continue;
+            }
+            if known.contains_key(identity) || places.contains_key(identity.as_slice()) {
+                result.known += 1;
                 continue;
             }
             places.insert(identity, new.len());

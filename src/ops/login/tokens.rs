@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use super::{Ops, append, reassess};
 use crate::{
     crypto::{Place, Secret},
-    domain::{Error, Kind, Login, LoginSource, LoginState, Result, Timestamp, TokenEventKind, error_chain},
+    domain::{Backoff, Error, Kind, Login, LoginSource, LoginState, Result, Timestamp, TokenEventKind, error_chain},
     lifecycle::OnError,
     ops::mailbox::ReadError,
     provider::{
@@ -36,8 +36,11 @@ const LEAST_LEFT: Duration = Duration::from_millis(500);
 const EARLY: Duration = Duration::from_secs(300);
 /// How often somebody looks who waits for another's renewal.
 const LOOK: Duration = Duration::from_millis(50);
-/// First pause after a renewal that failed, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
+/// Rests after renewals that failed.
+const RESTS: Backoff = Backoff {
+    first: Duration::from_secs(5),
+    longest: Duration::from_secs(900),
+};
 /// Access tokens that are remembered, to be taken out of what servers say.
 const REMEMBERED: usize = 4;
 /// How long a token is used before the database is asked for it again: a mailbox that is read makes hundreds of requests a second, and a login
@@ -421,16 +424,12 @@ async fn note_fault(ops: &Ops, tenant: &str, login: &Login, fault: &ProviderErro
     .await
 }
 
-/// The pause after so many failures: doubled each time, with up to a quarter more, or what the provider asks for.
+/// The rest after so many failures, or what the provider asks for.
 pub(super) fn pause(failures: i32, class: ErrorClass) -> Duration {
-    let (first, longest) = PAUSE;
-    let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or(0);
-    let own = first.saturating_mul(2u32.saturating_pow(doublings)).min(longest);
-    let wanted = match class {
-        ErrorClass::Retry { after: Some(after) } => after.min(longest),
-        _ => own,
-    };
-    wanted.mul_f64(1.0 + fastrand::f64() / 4.0)
+    match class {
+        ErrorClass::Retry { after: Some(after) } => RESTS.asked(after),
+        _ => RESTS.after(failures.unsigned_abs()),
+    }
 }
 
 /// When an access token of this life that ends then is to be renewed.

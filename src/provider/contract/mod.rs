@@ -201,6 +201,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>, 
             allow_loopback: true,
             connect_timeout: Duration::from_secs(5),
             root_certificates: Vec::new(),
+            ..NetworkConfig::default()
         }),
         request_timeout: Duration::from_secs(3),
         looks: Looks {

@@ -379,7 +379,7 @@ impl Transport {
             let mut value = HeaderValue::from_str(&value).map_err(|_| self.judge.malformed_token())?;
             value.set_sensitive(true);
             let request = make(&self.http).header(header::AUTHORIZATION, value);
-            request.send().await.map_err(|error| self.connection_fault(error))
+            self.network.send(request).await.map_err(|error| self.connection_fault(error))
         };
         let token = tokens.current().await?;
         let response = send(&token).await?;
@@ -402,7 +402,8 @@ impl Transport {
     /// Asks how to log in, by a request without a login, so that no password goes to a server that takes something better. The error is an
     /// answer that says what is wrong without one.
     async fn ask(&self) -> Result<Result<Way, Response>, Fault> {
-        let asked = self.http.post(self.endpoint.clone()).timeout(self.timeouts.request).send().await;
+        let asked = self.http.post(self.endpoint.clone()).timeout(self.timeouts.request);
+        let asked = self.network.send(asked).await;
         let response = asked.map_err(|error| self.connection_fault(error))?;
         match response.status().as_u16() {
             401 => {
@@ -433,7 +434,7 @@ impl Transport {
             Way::Bound(scheme) => scheme,
             Way::Basic => {
                 let request = make(&self.http).header(header::AUTHORIZATION, authorization.clone());
-                let response = request.send().await.map_err(|error| self.connection_fault(error))?;
+                let response = self.network.send(request).await.map_err(|error| self.connection_fault(error))?;
                 // Where basic authentication is not offered, what it carries is not looked at.
                 let judged = response.status() != StatusCode::UNAUTHORIZED || Way::Basic.is_offered(response.headers());
                 return Ok(Answer {

@@ -87,6 +87,7 @@ impl Server {
                 allow_loopback: true,
                 connect_timeout: Duration::from_secs(5),
                 root_certificates: Vec::new(),
+                ..NetworkConfig::default()
             }),
             rules: EndpointRules::default(),
             push: None,

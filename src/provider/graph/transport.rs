@@ -216,7 +216,7 @@ impl Transport {
 
     /// The same for a request to an address that says by itself what it opens: no token goes along. `bytes` is the length of its body.
     pub(super) async fn call_openly(&self, request: RequestBuilder, bytes: usize) -> Result<Answer, Fault> {
-        let sent = async { request.send().await.map_err(|error| self.connection_fault(error)) };
+        let sent = async { self.network.send(request).await.map_err(|error| self.connection_fault(error)) };
         self.answer(1, bytes, MAX_JSON, sent).await
     }
 
@@ -287,7 +287,7 @@ impl Transport {
         } else if request.method == Method::POST {
             builder = builder.header(header::CONTENT_LENGTH, 0);
         }
-        builder.send().await.map_err(|error| self.connection_fault(error))
+        self.network.send(builder).await.map_err(|error| self.connection_fault(error))
     }
 
     async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {

@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::redirect;
+use reqwest::{Method, RequestBuilder, Response, redirect};
 use rustls::{
     ClientConfig,
     client::{Resumption, danger::ServerCertVerifier},
@@ -53,6 +53,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use self::{addresses::Allowed, resolve::HttpNames, trust::Trust};
 use super::{CertificateFacts, EndpointRules, ErrorClass, ProviderError, Stage, StageFacts, StageKind, StageReport};
+use crate::telemetry::Metrics;
 
 pub use self::{
     hosts::is_named,
@@ -72,6 +73,8 @@ pub struct NetworkConfig {
     pub connect_timeout: Duration,
     /// Authorities to trust beside the system's.
     pub root_certificates: Vec<CertificateDer<'static>>,
+    /// Counts requests over HTTP.
+    pub metrics: Metrics,
 }
 
 /// Makes connections under the operator's and the tenants' rules. Cheap to clone.
@@ -82,6 +85,7 @@ struct Inner {
     allow_loopback: bool,
     connect_timeout: Duration,
     names: Arc<dyn Names>,
+    metrics: Metrics,
     provider: Arc<CryptoProvider>,
     /// One for all connections: the authorities take a lot of memory. An error where the system has none.
     verifier: Result<Arc<dyn ServerCertVerifier>, rustls::Error>,
@@ -101,6 +105,7 @@ impl Network {
             allow_loopback: config.allow_loopback,
             connect_timeout: config.connect_timeout,
             names,
+            metrics: config.metrics,
             provider,
             verifier: verifier.map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>),
         }))
@@ -210,6 +215,37 @@ impl Network {
             ..facts
         };
         Ok((stream, facts))
+    }
+
+    /// Sends a request and waits for the head of its answer; the metric of requests counts it.
+    ///
+    /// # Errors
+    /// The client's. An answer with any status is none.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
+        let (client, request) = request.build_split();
+        let request = request?;
+        let method = match *request.method() {
+            Method::GET => "GET",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            _ => "_OTHER",
+        };
+        let began = Instant::now();
+        let sent = client.execute(request).await;
+        let (status, error) = match &sent {
+            Ok(response) => {
+                let status = response.status();
+                let failed = status.is_client_error() || status.is_server_error();
+                (Some(status.as_u16()), failed.then_some("status"))
+            }
+            Err(error) if error.is_timeout() => (None, Some("timeout")),
+            Err(error) if error.is_connect() => (None, Some("connect")),
+            Err(_) => (None, Some("other")),
+        };
+        self.0.metrics.request_ended(method, status, error, began.elapsed());
+        sent
     }
 
     /// A builder for clients of an HTTP server under the same rules: HTTP/1.1, no redirects, no proxies. Such a client may call `host` only:

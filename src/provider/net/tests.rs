@@ -47,6 +47,7 @@ fn config(allow_loopback: bool, root_certificates: Vec<CertificateDer<'static>>)
         allow_loopback,
         connect_timeout: Duration::from_millis(500),
         root_certificates,
+        ..NetworkConfig::default()
     }
 }
 

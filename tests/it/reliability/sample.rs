@@ -295,7 +295,7 @@ pub async fn outcomes(ops: &Ops) -> Vec<Outcome> {
 /// All archived messages of the tenant, in the order of the stream.
 pub async fn archived(ops: &Ops) -> Vec<Message> {
     // A message that is linked meanwhile would be met twice, at its old place and at its new one.
-    linking::activate(ops).await.expect("what waits to be linked is linked");
+    linking::link(ops).await.expect("what waits to be linked is linked");
     let mut messages = Vec::new();
     let mut after = 0;
     loop {

@@ -394,7 +394,7 @@ impl Finder {
         let fault = |error| network.fault(host, error);
         let client = network.http(host, url.scheme() == "https", &self.config.rules)?;
         let client = client.timeout(self.patience()).build().map_err(fault)?;
-        let response = client.request(method, url.clone()).send().await.map_err(fault)?;
+        let response = self.config.network.send(client.request(method, url.clone())).await.map_err(fault)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
             Unread::TooLong => {

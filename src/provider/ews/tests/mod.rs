@@ -168,6 +168,7 @@ fn network(root_certificates: Vec<CertificateDer<'static>>, connect_timeout: Dur
         allow_loopback: true,
         connect_timeout,
         root_certificates,
+        ..NetworkConfig::default()
     })
 }
 

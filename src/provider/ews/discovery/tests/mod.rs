@@ -133,6 +133,7 @@ impl Net {
             allow_loopback: true,
             connect_timeout: Duration::from_secs(5),
             root_certificates: vec![self.root.clone()],
+            ..NetworkConfig::default()
         };
         let network = Network::with_names(network, self.names.clone());
         let nowhere = Url::parse("https://nowhere.invalid/").unwrap();
