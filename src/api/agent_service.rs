@@ -56,11 +56,10 @@ impl AgentService for Agents {
             let pages = Pages::new(&self.0, "ListAgents", &call.caller().tenant, &wanted);
             let after: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = convert::agent::filter(&wanted)?;
-            let (found, more) = agents::list(&self.0, call.caller(), filter, &after, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|view| view.agent.id.clone());
+            let page = agents::list(&self.0, call.caller(), filter, &after, request.page_size).await?;
             Ok(v1::ListAgentsResponse {
-                agents: found.into_iter().map(|view| agent(view, call.caller())).collect(),
-                next_page_token: pages.next(last),
+                agents: page.items.into_iter().map(|view| agent(view, call.caller())).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -146,7 +145,7 @@ impl AgentService for Agents {
             let source = convert::login::source(&request.name)?;
             login::revoke(&self.0, call.caller(), &source).await
         };
-        call.answer(revoked.await.map(|told_to_provider| v1::RevokeLoginResponse { told_to_provider }))
+        call.answer(revoked.await.map(|provider_notified| v1::RevokeLoginResponse { provider_notified }))
     }
 
     async fn watch_tokens(&self, request: Request<v1::WatchTokensRequest>) -> Result<Response<Self::WatchTokensStream>, Status> {
@@ -186,11 +185,10 @@ impl AgentService for Agents {
         let page = async {
             let pages = Pages::new(&self.0, "ListAdminConsents", &call.caller().tenant, &());
             let after: String = pages.open(&request.page_token)?.unwrap_or_default();
-            let (found, more) = login::list_consents(&self.0, call.caller(), &after, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|consent| consent.domain.clone());
+            let page = login::list_consents(&self.0, call.caller(), &after, request.page_size).await?;
             Ok(v1::ListAdminConsentsResponse {
-                admin_consents: found.into_iter().map(convert::login::consent).collect(),
-                next_page_token: pages.next(last),
+                admin_consents: page.items.into_iter().map(convert::login::consent).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -268,11 +266,10 @@ impl AgentService for Agents {
         let page = async {
             let pages = Pages::new(&self.0, "ListMaintenanceAccounts", &call.caller().tenant, &());
             let after: String = pages.open(&request.page_token)?.unwrap_or_default();
-            let (found, more) = maintenance::list(&self.0, call.caller(), &after, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|view| view.account.id.clone());
+            let page = maintenance::list(&self.0, call.caller(), &after, request.page_size).await?;
             Ok(v1::ListMaintenanceAccountsResponse {
-                maintenance_accounts: found.into_iter().map(account).collect(),
-                next_page_token: pages.next(last),
+                maintenance_accounts: page.items.into_iter().map(account).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)

@@ -30,10 +30,10 @@ impl ArchiveService for Archive {
             let pages = Pages::new(&self.0, "ListMessages", &call.caller().tenant, &wanted);
             let after = pages.open(&request.page_token)?;
             let filter = convert::archive::filter(&wanted)?;
-            let (found, next) = archive::list(&self.0, call.caller(), &filter, after, request.page_size).await?;
+            let page = archive::list(&self.0, call.caller(), &filter, after, request.page_size).await?;
             Ok(v1::ListMessagesResponse {
-                messages: found.into_iter().map(message).collect(),
-                next_page_token: pages.next(next),
+                messages: page.items.into_iter().map(message).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -47,10 +47,10 @@ impl ArchiveService for Archive {
             let filter = convert::archive::filter(request.filter.get_or_insert_default())?;
             let pages = Pages::new(&self.0, "SearchMessages", &call.caller().tenant, &request);
             let after = pages.open(&token)?;
-            let (found, next) = archive::search(&self.0, call.caller(), &request.query, &filter, after, page_size).await?;
+            let page = archive::search(&self.0, call.caller(), &request.query, &filter, after, page_size).await?;
             Ok(v1::SearchMessagesResponse {
-                messages: found.into_iter().map(message).collect(),
-                next_page_token: pages.next(next),
+                messages: page.items.into_iter().map(message).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)

@@ -74,11 +74,10 @@ impl DirectoryService for Directory {
             let page_size = std::mem::take(&mut request.page_size);
             let pages = Pages::new(&self.0, "ListUsers", &call.caller().tenant, &request);
             let after: String = pages.open(&token)?.unwrap_or_default();
-            let (found, more) = directory::list_users(&self.0, call.caller(), &after, page_size).await?;
-            let last = found.last().filter(|_| more).map(|user| user.id.clone());
+            let page = directory::list_users(&self.0, call.caller(), &after, page_size).await?;
             Ok(v1::ListUsersResponse {
-                users: found.into_iter().map(user).collect(),
-                next_page_token: pages.next(last),
+                users: page.items.into_iter().map(user).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -122,11 +121,10 @@ impl DirectoryService for Directory {
             let page_size = std::mem::take(&mut request.page_size);
             let pages = Pages::new(&self.0, "ListCustomers", &call.caller().tenant, &request);
             let after: String = pages.open(&token)?.unwrap_or_default();
-            let (found, more) = directory::list_customers(&self.0, call.caller(), &after, page_size).await?;
-            let last = found.last().filter(|_| more).map(|customer| customer.id.clone());
+            let page = directory::list_customers(&self.0, call.caller(), &after, page_size).await?;
             Ok(v1::ListCustomersResponse {
-                customers: found.into_iter().map(customer).collect(),
-                next_page_token: pages.next(last),
+                customers: page.items.into_iter().map(customer).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -176,11 +174,10 @@ impl DirectoryService for Directory {
             let pages = Pages::new(&self.0, "ListContacts", &call.caller().tenant, &request);
             let after: String = pages.open(&token)?.unwrap_or_default();
             let customer = convert::optional_id("customers", "customer", &request.customer)?;
-            let (found, more) = directory::list_contacts(&self.0, call.caller(), &after, customer.as_deref(), page_size).await?;
-            let last = found.last().filter(|_| more).map(|contact| contact.id.clone());
+            let page = directory::list_contacts(&self.0, call.caller(), &after, customer.as_deref(), page_size).await?;
             Ok(v1::ListContactsResponse {
-                contacts: found.into_iter().map(contact).collect(),
-                next_page_token: pages.next(last),
+                contacts: page.items.into_iter().map(contact).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -226,12 +223,10 @@ impl DirectoryService for Directory {
             let after: String = pages.open(&token)?.unwrap_or_default();
             let customer = convert::optional_id("customers", "customer", &request.customer)?;
             let reference = (!request.reference.is_empty()).then(|| reference_key(&request.reference));
-            let (found, more) =
-                directory::list_cases(&self.0, call.caller(), &after, customer.as_deref(), reference.as_deref(), page_size).await?;
-            let last = found.last().filter(|_| more).map(|case| case.id.clone());
+            let page = directory::list_cases(&self.0, call.caller(), &after, customer.as_deref(), reference.as_deref(), page_size).await?;
             Ok(v1::ListCasesResponse {
-                cases: found.into_iter().map(case).collect(),
-                next_page_token: pages.next(last),
+                cases: page.items.into_iter().map(case).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)

@@ -5,9 +5,8 @@ use prost::Message;
 
 use crate::{
     crypto::BoundSealer,
-    domain::Result,
+    domain::{MessageAfter, Result},
     ops::{Ops, page_token_invalid},
-    store::MessageAfter,
 };
 
 /// Bytes of a token that stand for the filter.

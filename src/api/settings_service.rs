@@ -49,10 +49,10 @@ impl SettingsService for Settings {
             let pages = Pages::new(&self.0, "ListAuditEntries", &call.caller().tenant, &wanted);
             let before: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = convert::audit::filter(wanted)?;
-            let (found, next) = audit::list(&self.0, call.caller(), &filter, &before, request.page_size).await?;
+            let page = audit::list(&self.0, call.caller(), &filter, &before, request.page_size).await?;
             Ok(v1::ListAuditEntriesResponse {
-                audit_entries: found.into_iter().map(convert::audit::entry).collect(),
-                next_page_token: pages.next(next),
+                audit_entries: page.items.into_iter().map(convert::audit::entry).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)

@@ -245,7 +245,7 @@ mod tests {
             Reason::UserWithoutAddress => {
                 error(Kind::Precondition, "The directory has no e-mail address of users/anna.").with("resource", "users/anna")
             }
-            Reason::CheckUnderWay => error(Kind::Exhausted, "agents/01J is being checked already.").with("resource", "agents/01J"),
+            Reason::CheckInProgress => error(Kind::Exhausted, "agents/01J is being checked already.").with("resource", "agents/01J"),
             Reason::CertificateInvalid => {
                 crate::api::certificate::refused("no service in `auth.services` has its identity", "spiffe://example.com/crm")
             }

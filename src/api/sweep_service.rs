@@ -16,7 +16,7 @@ use super::{
     v1::{self, sweep_service_server::SweepService},
 };
 use crate::{
-    domain::Error,
+    domain::{Error, NoteFilter},
     lifecycle::Lifecycle,
     ops::{
         Ops,
@@ -54,11 +54,10 @@ impl SweepService for Sweeps {
             let pages = Pages::new(&self.ops, "ListOutcomes", &call.caller().tenant, &wanted);
             let before: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = convert::sweep::outcome_filter(&wanted)?;
-            let (found, more) = sweep::list_outcomes(&self.ops, call.caller(), &filter, &before, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|outcome| outcome.id.clone());
+            let page = sweep::list_outcomes(&self.ops, call.caller(), &filter, &before, request.page_size).await?;
             Ok(v1::ListOutcomesResponse {
-                outcomes: found.into_iter().map(outcome).collect(),
-                next_page_token: pages.next(last),
+                outcomes: page.items.into_iter().map(outcome).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)
@@ -79,14 +78,14 @@ impl SweepService for Sweeps {
             let wanted = request.filter.unwrap_or_default();
             let pages = Pages::new(&self.ops, "ListNotes", &call.caller().tenant, &wanted);
             let before: String = pages.open(&request.page_token)?.unwrap_or_default();
-            let case = convert::optional_id("cases", "filter.case", &wanted.case)?;
-            let agent = convert::optional_id("agents", "filter.agent", &wanted.agent)?;
-            let (case, agent) = (case.as_deref(), agent.as_deref());
-            let (found, more) = sweep::list_notes(&self.ops, call.caller(), case, agent, &before, request.page_size).await?;
-            let last = found.last().filter(|_| more).map(|note| note.id.clone());
+            let filter = NoteFilter {
+                case: convert::optional_id("cases", "filter.case", &wanted.case)?,
+                agent: convert::optional_id("agents", "filter.agent", &wanted.agent)?,
+            };
+            let page = sweep::list_notes(&self.ops, call.caller(), &filter, &before, request.page_size).await?;
             Ok(v1::ListNotesResponse {
-                notes: found.into_iter().map(note).collect(),
-                next_page_token: pages.next(last),
+                notes: page.items.into_iter().map(note).collect(),
+                next_page_token: pages.next(page.next),
             })
         };
         call.answer(page.await)

@@ -12,7 +12,7 @@ use crate::crypto::KeySource;
 section! {
     /// Keys of secrets at rest.
     pub struct Keys {
-        /// Where the master key comes from. Since 0.2.
+        /// Where the master key comes from.
         pub master: KeySource => like("file:/etc/mailagent/master.key"),
     }
 }

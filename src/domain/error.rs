@@ -118,7 +118,7 @@ reasons! {
     MaintenanceAccountInUse = "MAINTENANCE_ACCOUNT_IN_USE",
     AgentOfAnotherUser = "AGENT_OF_ANOTHER_USER",
     UserWithoutAddress = "USER_WITHOUT_ADDRESS",
-    CheckUnderWay = "CHECK_UNDER_WAY",
+    CheckInProgress = "CHECK_IN_PROGRESS",
     CertificateInvalid = "CERTIFICATE_INVALID",
     IssuerUnavailable = "ISSUER_UNAVAILABLE",
     LoginNotUsed = "LOGIN_NOT_USED",

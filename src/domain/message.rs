@@ -61,40 +61,13 @@ pub struct CustomerLink {
     pub address: String,
 }
 
-/// Chooses messages. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-pub struct MessageFilter {
-    /// Only kept with this customer.
-    pub customer: Option<String>,
-    /// Only kept because of this contact.
-    pub contact: Option<String>,
-    /// Only found in the mailbox of this agent.
-    pub agent: Option<String>,
-    /// Only going this way.
-    pub direction: Option<Direction>,
-    /// Only with, or without, attachments.
-    pub has_attachments: Option<bool>,
-    /// Only sent at this time or later.
-    pub sent_after: Option<Timestamp>,
-    /// Only sent before this time.
-    pub sent_before: Option<Timestamp>,
-    /// Only those that no customer is known for.
-    pub unlinked: bool,
-}
-
-impl MessageFilter {
-    /// Whether the message passes.
-    pub fn passes(&self, message: &Message) -> bool {
-        let wanted = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
-        wanted(&self.customer, &|id| message.links.iter().any(|link| link.customer == id))
-            && wanted(&self.contact, &|id| message.links.iter().any(|link| link.contact == id))
-            && wanted(&self.agent, &|id| message.agents.iter().any(|agent| agent == id))
-            && self.direction.is_none_or(|direction| message.direction == direction)
-            && self.has_attachments.is_none_or(|has| (message.attachment_count > 0) == has)
-            && self.sent_after.is_none_or(|time| message.sent >= time)
-            && self.sent_before.is_none_or(|time| message.sent < time)
-            && (!self.unlinked || message.links.is_empty())
-    }
+/// Where a page of a list of messages ends, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageAfter {
+    /// `sent` of the last message.
+    pub sent: i64,
+    /// Number of the last message.
+    pub number: i64,
 }
 
 /// How much is archived.

@@ -12,14 +12,14 @@ use super::{
     watch::{Cursors, Followed, follow_messages},
 };
 use crate::{
-    domain::{ArchiveStatistics, Caller, Error, Message, MessageFilter, Result, Scope},
+    domain::{ArchiveStatistics, Caller, Error, Message, MessageAfter, MessageFilter, Page, Result, Scope},
     mime::{self, Content},
-    store::{MessageAfter, SearchTerm},
+    store::SearchTerm,
 };
 
 pub use self::download::{Download, raw_bytes};
 
-/// Lists messages by the time they were sent, newest first. The second value is where the next page begins, if there may be one.
+/// Lists messages by the time they were sent, newest first.
 ///
 /// # Errors
 /// [`crate::domain::Kind::Denied`] without `archive.read`.
@@ -29,11 +29,11 @@ pub async fn list(
     filter: &MessageFilter,
     after: Option<MessageAfter>,
     page_size: i32,
-) -> Result<(Vec<Message>, Option<MessageAfter>)> {
+) -> Result<Page<Message, MessageAfter>> {
     caller.need(Scope::ArchiveRead)?;
     let limit = page_limit(page_size)?;
     let rows = ops.store.tenant(&caller.tenant).messages(filter, after, limit).await?;
-    Ok(page(rows, limit))
+    Ok(Page::new(rows, limit, |(after, _)| *after).map(|(_, message)| message))
 }
 
 /// Finds messages by words, newest first.
@@ -47,7 +47,7 @@ pub async fn search(
     filter: &MessageFilter,
     after: Option<MessageAfter>,
     page_size: i32,
-) -> Result<(Vec<Message>, Option<MessageAfter>)> {
+) -> Result<Page<Message, MessageAfter>> {
     caller.need(Scope::ArchiveRead)?;
     let limit = page_limit(page_size)?;
     let terms = parse_query(query)?;
@@ -56,16 +56,7 @@ pub async fn search(
         .tenant(&caller.tenant)
         .search_messages(&terms, filter, after, limit)
         .await?;
-    Ok(page(rows, limit))
-}
-
-fn page(rows: Vec<(MessageAfter, Message)>, limit: u64) -> (Vec<Message>, Option<MessageAfter>) {
-    let next = if rows.len() as u64 == limit {
-        rows.last().map(|(after, _)| *after)
-    } else {
-        None
-    };
-    (rows.into_iter().map(|(_, message)| message).collect(), next)
+    Ok(Page::new(rows, limit, |(after, _)| *after).map(|(_, message)| message))
 }
 
 /// Returns a message.

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::{Ops, page_limit};
 use crate::{
-    domain::{AuditAction, AuditEntry, Caller, FieldChange, Result, Scope},
-    store::{AuditFilter, Writer},
+    domain::{AuditAction, AuditEntry, AuditFilter, Caller, FieldChange, Page, Result, Scope},
+    store::Writer,
 };
 
 /// What the log shows of a secret's new value.
@@ -14,31 +14,24 @@ const CHANGED: &str = "changed";
 /// The one field that not every administrator may see.
 const ARCHIVE: &str = "exchange.archive";
 
-/// Lists audit entries before the id `before`, newest first. The second value is the id before which the next page begins; `None` at the
-/// end.
+/// Lists audit entries before the id `before`, newest first.
 ///
 /// # Errors
 /// [`crate::domain::Kind::Denied`] without `tenant.admin`.
-pub async fn list(
-    ops: &Ops,
-    caller: &Caller,
-    filter: &AuditFilter,
-    before: &str,
-    page_size: i32,
-) -> Result<(Vec<AuditEntry>, Option<String>)> {
+pub async fn list(ops: &Ops, caller: &Caller, filter: &AuditFilter, before: &str, page_size: i32) -> Result<Page<AuditEntry>> {
     caller.need(Scope::TenantAdmin)?;
     let limit = page_limit(page_size)?;
-    let mut entries = ops.store.tenant(&caller.tenant).audit_entries(filter, before, limit).await?;
-    let last = entries.last().filter(|_| entries.len() as u64 == limit);
-    let next = last.map(|entry| entry.id.clone());
+    let entries = ops.store.tenant(&caller.tenant).audit_entries(filter, before, limit).await?;
+    let mut page = Page::new(entries, limit, |entry| entry.id.clone());
     if !caller.may(Scope::ArchiveConfigure) {
-        for entry in &mut entries {
+        for entry in &mut page.items {
             entry.changes.retain(|change| change.field != ARCHIVE);
         }
         // An entry without a change would still tell who switched the archive of which agent, and when.
-        entries.retain(|entry| entry.action == AuditAction::Read || !entry.changes.is_empty());
+        page.items
+            .retain(|entry| entry.action == AuditAction::Read || !entry.changes.is_empty());
     }
-    Ok((entries, next))
+    Ok(page)
 }
 
 /// What changed of a resource, collected before it is written down.

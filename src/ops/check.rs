@@ -101,7 +101,7 @@ impl Check {
 fn under_way(id: &str) -> Error {
     let resource = format!("agents/{id}");
     let text = format!("{resource} is being checked already. Wait until that is over.");
-    Error::new(Kind::Exhausted, Reason::CheckUnderWay, text).with("resource", resource)
+    Error::new(Kind::Exhausted, Reason::CheckInProgress, text).with("resource", resource)
 }
 
 /// The message that a person gets who tests an agent.

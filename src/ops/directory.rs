@@ -7,7 +7,7 @@ use std::{
 
 use super::{Ops, Violations, is_address, is_plain, page_limit};
 use crate::{
-    domain::{Caller, Case, Contact, Customer, Error, Kind, Reason, Result, Scope, User, Written, reference_key},
+    domain::{Caller, Case, Contact, Customer, Error, Kind, Page, Reason, Result, Scope, User, Written, reference_key},
     store::{Writer, retrying},
 };
 
@@ -188,12 +188,11 @@ macro_rules! reads {
         ///
         /// # Errors
         /// [`Kind::Invalid`] for a negative page size.
-        pub async fn $list(ops: &Ops, caller: &Caller, after: &str, $($filter: Option<&str>,)* page_size: i32) -> Result<(Vec<$record>, bool)> {
+        pub async fn $list(ops: &Ops, caller: &Caller, after: &str, $($filter: Option<&str>,)* page_size: i32) -> Result<Page<$record>> {
             caller.need(Scope::DirectoryRead)?;
             let limit = page_limit(page_size)?;
             let records = ops.store.tenant(&caller.tenant).$page(after, $($filter,)* limit).await?;
-            let more = records.len() as u64 == limit;
-            Ok((records, more))
+            Ok(Page::new(records, limit, |record| record.id.clone()))
         }
     };
 }

@@ -35,8 +35,8 @@ const STORED_BYTES: u64 = 8 << 20;
 /// Fetches that are waiting for it.
 const WAITING: usize = 5;
 
-/// While an inbox is listed from its beginning: messages that are handled before its newest ones are looked at, how often they are at most,
-/// and how many.
+/// While there is much to read in an inbox: messages that are handled before its newest ones are looked at, how often they are at most, and how
+/// many of them.
 const BETWEEN_LOOKS: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const NEWEST: u32 = 100;
@@ -52,7 +52,7 @@ pub(super) struct FolderReader<'a> {
     position: FolderPosition,
     /// Whether the server lost the state in this read already.
     listed_anew: bool,
-    /// When its newest messages were last looked at while it was listed.
+    /// When its newest messages were last looked at, ahead of the rest.
     looked_ahead: Option<Instant>,
 }
 
@@ -186,8 +186,8 @@ impl<'a> FolderReader<'a> {
             }
             return Ok(page.last);
         }
-        // What comes while an inbox is listed from its beginning stands at the listing's end, which may be hours away.
-        let looks_ahead = page.listing && self.folder.role == FolderRole::Inbox;
+        // What comes while there is much to read stands at the end of it, which may be hours away.
+        let looks_ahead = self.folder.role == FolderRole::Inbox;
         while looks_ahead && fresh.len() > BETWEEN_LOOKS {
             let some = fresh.drain(..BETWEEN_LOOKS).collect();
             self.handle(some, &page.sizes, None, progress, report).await?;
@@ -205,7 +205,7 @@ impl<'a> FolderReader<'a> {
         Ok(page.last)
     }
 
-    /// Handles what the folder received last, while it is listed from its beginning; unless that was done just before. Returns what was
+    /// Handles what the folder received last, while there is much to read; unless that was done just before. Returns what was
     /// handled.
     async fn look_ahead(&mut self, progress: &mut Progress, report: &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<ItemId>, ReadError> {
         if self.looked_ahead.is_some_and(|last| last.elapsed() < LOOK_EVERY) {

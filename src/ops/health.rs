@@ -8,9 +8,9 @@ use super::{
     mailbox::{FolderFault, ReadError},
 };
 use crate::{
-    domain::{Agent, AgentHealth, AgentKind, HealthState, MaintenanceAccount, Result, Timestamp},
+    domain::{Agent, AgentFilter, AgentHealth, AgentKind, Backoff, HealthState, MaintenanceAccount, Result, Timestamp},
     provider::{ErrorClass, ProviderError},
-    store::{AgentFilter, retrying},
+    store::retrying,
 };
 
 /// Folders that a health names.

@@ -12,10 +12,10 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, LoginSource, MaintenanceAccount, MaintenanceSettings, Reason,
-        Result, Scope, TenantChoices, Violation,
+        AgentFilter, AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, LoginSource, MaintenanceAccount,
+        MaintenanceSettings, Page, Reason, Result, Scope, TenantChoices, Violation,
     },
-    store::{AgentFilter, Connection, TenantStore, retrying},
+    store::{Connection, TenantStore, retrying},
 };
 
 /// What a request wants to set.
@@ -127,17 +127,18 @@ async fn views<C: Connection>(ops: &Ops, store: &TenantStore<C>, accounts: Vec<M
     Ok(accounts.into_iter().zip(agents).map(view).collect())
 }
 
-/// Lists maintenance accounts behind the id `after`, oldest first. The second value tells whether there may be more.
+/// Lists maintenance accounts behind the id `after`, oldest first.
 ///
 /// # Errors
 /// As of `AgentService.ListMaintenanceAccounts`.
-pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<(Vec<MaintenanceView>, bool)> {
+pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<Page<MaintenanceView>> {
     caller.need(Scope::AgentWrite)?;
     let limit = page_limit(page_size)?;
     let reader = ops.store.tenant(&caller.tenant);
     let accounts = reader.maintenance_accounts(after, limit).await?;
-    let more = accounts.len() as u64 == limit;
-    Ok((views(ops, &reader, accounts).await?, more))
+    Ok(Page::new(views(ops, &reader, accounts).await?, limit, |view| {
+        view.account.id.clone()
+    }))
 }
 
 /// Changes a maintenance account, for all agents that connect through it. Where nothing changes, neither its version does; what a person

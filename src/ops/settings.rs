@@ -9,10 +9,10 @@ use super::{
 use crate::{
     crypto::etag,
     domain::{
-        AuditAction, Caller, CaseReferenceFormat, Error, FormatError, Kind, Reason, Result, Scope, TenantChoices, TenantSettings,
-        TrustedCertificate, Violation,
+        AgentFilter, AuditAction, Caller, CaseReferenceFormat, Error, FormatError, Kind, Reason, Result, Scope, TenantChoices,
+        TenantSettings, TrustedCertificate, Violation,
     },
-    store::{AgentFilter, retrying},
+    store::retrying,
 };
 
 /// The settings' resource name.

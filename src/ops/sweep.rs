@@ -11,28 +11,10 @@ use super::{
     reads::record,
     watch::{Cursors, Followed, follow_events},
 };
-use crate::{
-    domain::{Agent, Caller, Contact, Error, EventKind, Kind, Note, Outcome, Reason, Result, Scope, Timestamp},
-    store::OutcomeFilter,
+use crate::domain::{
+    Agent, Caller, Contact, Error, EventKind, Kind, MatchFilter, Note, NoteFilter, Outcome, OutcomeFilter, Page, Reason, Result, Scope,
+    Timestamp,
 };
-
-/// Chooses matches. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MatchFilter {
-    /// Only in the mailbox of this agent.
-    pub agent: Option<String>,
-    /// Only on cases of this customer.
-    pub customer: Option<String>,
-    /// Only on this case.
-    pub case: Option<String>,
-}
-
-impl MatchFilter {
-    fn passes(&self, note: &Note) -> bool {
-        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        fits(&self.agent, &note.agent) && fits(&self.customer, &note.customer) && fits(&self.case, &note.case)
-    }
-}
 
 /// A match, as subscribers get it.
 #[derive(Clone, Debug)]
@@ -65,22 +47,15 @@ pub enum Made {
     Note(String),
 }
 
-/// Lists outcomes before the id `before`, newest first. The second value tells whether there may be more.
+/// Lists outcomes before the id `before`, newest first.
 ///
 /// # Errors
 /// [`Kind::Denied`] without `sweep.read`.
-pub async fn list_outcomes(
-    ops: &Ops,
-    caller: &Caller,
-    filter: &OutcomeFilter,
-    before: &str,
-    page_size: i32,
-) -> Result<(Vec<Outcome>, bool)> {
+pub async fn list_outcomes(ops: &Ops, caller: &Caller, filter: &OutcomeFilter, before: &str, page_size: i32) -> Result<Page<Outcome>> {
     caller.need(Scope::SweepRead)?;
     let limit = page_limit(page_size)?;
     let outcomes = ops.store.tenant(&caller.tenant).outcomes(filter, before, limit).await?;
-    let more = outcomes.len() as u64 == limit;
-    Ok((outcomes, more))
+    Ok(Page::new(outcomes, limit, |outcome| outcome.id.clone()))
 }
 
 /// Returns an outcome.
@@ -93,23 +68,15 @@ pub async fn get_outcome(ops: &Ops, caller: &Caller, id: &str) -> Result<Outcome
     outcome.ok_or_else(|| Error::not_found(format!("outcomes/{id}")))
 }
 
-/// Lists notes' excerpts before the id `before`, newest first. The second value tells whether there may be more.
+/// Lists notes' excerpts before the id `before`, newest first.
 ///
 /// # Errors
 /// [`Kind::Denied`] without `sweep.read`.
-pub async fn list_notes(
-    ops: &Ops,
-    caller: &Caller,
-    case: Option<&str>,
-    agent: Option<&str>,
-    before: &str,
-    page_size: i32,
-) -> Result<(Vec<Note>, bool)> {
+pub async fn list_notes(ops: &Ops, caller: &Caller, filter: &NoteFilter, before: &str, page_size: i32) -> Result<Page<Note>> {
     caller.need(Scope::SweepRead)?;
     let limit = page_limit(page_size)?;
-    let notes = ops.store.tenant(&caller.tenant).notes(case, agent, before, limit).await?;
-    let more = notes.len() as u64 == limit;
-    Ok((notes.into_iter().map(Note::excerpt).collect(), more))
+    let notes = ops.store.tenant(&caller.tenant).notes(filter, before, limit).await?;
+    Ok(Page::new(notes, limit, |note| note.id.clone()).map(Note::excerpt))
 }
 
 /// Returns a note with its whole text. The audit log has who read it.

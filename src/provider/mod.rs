@@ -58,7 +58,7 @@ pub trait MailSource: Send + Sync {
     /// [`ErrorClass::StateLost`] when the server refuses the state: list anew, everything already handled comes again.
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError>;
 
-    /// The messages that a folder received last, `most` of them at most, newest first: what is urgent while all of it is still being listed.
+    /// The messages that a folder received last, `most` of them at most, newest first: what is urgent while there is much to read.
     ///
     /// # Errors
     /// See [`ErrorClass`].

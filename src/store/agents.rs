@@ -12,8 +12,8 @@ use super::{
     from_name, store_error, to_name,
 };
 use crate::domain::{
-    Agent, AgentHealth, AgentKind, AgentSettings, Error, ExchangeSettings, HealthState, Result, SmtpSettings, SweepOptions, Timestamp,
-    TriageOptions,
+    Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, Error, ExchangeSettings, HealthFilter, HealthState, Result, SmtpSettings,
+    SweepOptions, Timestamp, TriageOptions,
 };
 
 /// A create that carried a request id.
@@ -172,40 +172,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .map_err(store_error)?;
         Ok(row.map(|row| (row.resource_id, row.content_hash)))
     }
-}
-
-/// Chooses agents. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AgentFilter {
-    /// Only this user's.
-    pub owner_user: Option<String>,
-    /// Only with this health.
-    pub health: Option<HealthFilter>,
-    /// Only those that a campaign editor may offer.
-    pub campaign_compatible: bool,
-    /// Only of this kind.
-    pub kind: Option<AgentKind>,
-    /// Only those that connect through this maintenance account.
-    pub maintenance_account: Option<String>,
-}
-
-impl AgentFilter {
-    /// Those that connect through this maintenance account.
-    pub fn through(account: &str) -> Self {
-        Self {
-            maintenance_account: Some(account.to_owned()),
-            ..Self::default()
-        }
-    }
-}
-
-/// Chooses agents by how their work goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HealthFilter {
-    /// Paused by a person.
-    Disabled,
-    /// Not paused, and in this state.
-    Is(HealthState),
 }
 
 impl Writer {

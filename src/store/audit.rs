@@ -8,34 +8,7 @@ use super::{
     rows::insert_all,
     store_error, to_json,
 };
-use crate::domain::{AuditAction, AuditEntry, Result, Timestamp};
-
-/// Chooses audit entries. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Which kind of entries.
-    pub kind: AuditKind,
-    /// Only entries about this resource.
-    pub resource: Option<String>,
-    /// Only entries of this user.
-    pub user: Option<String>,
-    /// Only entries at or after this time.
-    pub start: Option<Timestamp>,
-    /// Only entries before this time.
-    pub end: Option<Timestamp>,
-}
-
-/// Kinds of audit entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AuditKind {
-    /// All.
-    #[default]
-    Any,
-    /// Changes of settings.
-    Changes,
-    /// Who read which message.
-    Reads,
-}
+use crate::domain::{AuditAction, AuditEntry, AuditFilter, AuditKind, Result, Timestamp};
 
 /// That somebody read a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

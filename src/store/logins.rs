@@ -385,7 +385,6 @@ impl Store {
     pub async fn logins_to_renew(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::RenewAt.lte(now.0))
-            .filter(login::Column::LeaseUntil.lt(now.0))
             .order_by_asc(login::Column::RenewAt)
             .limit(limit)
             .all(&self.inner.read)
@@ -501,15 +500,6 @@ impl Store {
             .map_err(store_error)?;
         Ok(())
     }
-}
-
-/// This version of this login.
-fn this(tenant: &str, login: &Login) -> sea_orm::sea_query::SimpleExpr {
-    login::Column::TenantId
-        .eq(tenant)
-        .and(login::Column::Source.eq(login.source.to_string()))
-        .and(login::Column::Id.eq(&login.id))
-        .and(login::Column::Version.eq(login.version))
 }
 
 /// What every write of a login writes.

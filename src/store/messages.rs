@@ -19,7 +19,7 @@ use super::{
     rows::{groups, insert_all},
     store_error, to_json,
 };
-use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Mailbox, Message, MessageFilter, Result, Timestamp};
+use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Mailbox, Message, MessageAfter, MessageFilter, Result, Timestamp};
 
 /// A message to be archived.
 #[derive(Clone, Debug)]
@@ -58,15 +58,6 @@ pub struct KnownMessage {
     pub id: String,
     /// Agents in whose mailboxes it was found.
     pub agents: Vec<String>,
-}
-
-/// Keyset position of a list: newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageAfter {
-    /// `sent` of the last message.
-    pub sent: i64,
-    /// Number of the last message.
-    pub number: i64,
 }
 
 /// Number of messages, of unlinked ones, and sums of the sizes and stored sizes; a sum of nothing is NULL.

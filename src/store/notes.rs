@@ -10,18 +10,7 @@ use super::{
     rows::insert_all,
     store_error, to_json,
 };
-use crate::domain::{AutomaticKind, Mailbox, Note, Outcome, OutcomeResult, Result, Timestamp};
-
-/// Chooses outcomes. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OutcomeFilter {
-    /// Only of this agent.
-    pub agent: Option<String>,
-    /// Only with one of these results. Empty: any.
-    pub results: Vec<OutcomeResult>,
-    /// Only of messages with this Message-ID, without angle brackets.
-    pub message_id: Option<String>,
-}
+use crate::domain::{AutomaticKind, Mailbox, Note, NoteFilter, Outcome, OutcomeFilter, OutcomeResult, Result, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds an outcome.
@@ -100,7 +89,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     ///
     /// # Errors
     /// As the database's.
-    pub async fn notes(&self, case: Option<&str>, agent: Option<&str>, before: &str, limit: u64) -> Result<Vec<Note>> {
+    pub async fn notes(&self, filter: &NoteFilter, before: &str, limit: u64) -> Result<Vec<Note>> {
         use note::Column;
         let mut query = note::Entity::find()
             .filter(Column::TenantId.eq(&*self.tenant))
@@ -109,10 +98,10 @@ impl<C: ConnectionTrait> TenantStore<C> {
         if !before.is_empty() {
             query = query.filter(Column::Id.lt(before));
         }
-        if let Some(case) = case {
+        if let Some(case) = &filter.case {
             query = query.filter(Column::CaseId.eq(case));
         }
-        if let Some(agent) = agent {
+        if let Some(agent) = &filter.agent {
             query = query.filter(Column::AgentId.eq(agent));
         }
         let rows = query.all(&self.conn).await.map_err(store_error)?;

@@ -3,8 +3,8 @@
 use sea_orm::{ConnectionTrait, DbBackend, QueryFilter, Statement, Value, sea_query::Expr};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::{MessageAfter, SearchWords, TenantStore, Writer, rows::groups, store_error};
-use crate::domain::{Message, MessageFilter, Result};
+use super::{SearchWords, TenantStore, Writer, rows::groups, store_error};
+use crate::domain::{Message, MessageAfter, MessageFilter, Result};
 
 /// PostgreSQL refuses a tsvector over 1 MiB; this much text stays below it.
 const POSTGRES_TEXT_LIMIT: usize = 200 * 1024;

@@ -270,7 +270,7 @@ async fn what_the_server_did_not_tell_of_is_named_and_closed() {
             let end = rest.last().unwrap();
             assert!(end.done && end.problem.is_empty(), "{rest:#?}");
             assert_eq!(
-                (end.gap_count, end.closed_count, end.left_count),
+                (end.gap_count, end.closed_count, end.remaining_count),
                 (61 - last.closed_count, end.gap_count, 0)
             );
             assert_eq!(last.matched_count + end.matched_count, 61);
@@ -338,7 +338,7 @@ async fn what_cannot_be_had_stays_a_named_gap() {
             let filled = backfill(p, agent).await;
             let end = filled.last().unwrap();
             assert!(end.done, "{filled:#?}");
-            assert_eq!((end.gap_count, end.closed_count, end.left_count), (1, 0, 1));
+            assert_eq!((end.gap_count, end.closed_count, end.remaining_count), (1, 0, 1));
             assert_eq!(p.h.outcomes(&p.client).await.len(), 2, "it is no news");
             // With a larger limit it can be had.
             p.h.config.mail.max_message_size = ByteSize(1_000_000);
@@ -377,7 +377,7 @@ async fn what_the_server_does_not_give_out_is_a_gap_for_agents_that_only_sweep()
             assert!(graph || gap.problem.contains("ErrorItemCorrupt"), "{gap:?}");
             let filled = backfill(p, agent).await;
             let end = filled.last().unwrap();
-            assert_eq!((end.done, end.gap_count, end.left_count), (true, 1, 1), "{filled:#?}");
+            assert_eq!((end.done, end.gap_count, end.remaining_count), (true, 1, 1), "{filled:#?}");
             assert_eq!(p.h.outcomes(&p.client).await.len(), 1, "it is no news");
             p.h.exchange.clear_script();
             let filled = backfill(p, agent).await;
@@ -431,7 +431,7 @@ async fn an_agent_that_only_sweeps_looks_at_filed_mail_of_its_time() {
             assert!(p.h.exchange.count(fetches) <= 1, "what is old is not fetched");
             let report = complete(p, agent).await;
             let filed = &report.folders["Inbox/Customers"];
-            assert_eq!((filed.listed_count, filed.passed_over_count, filed.handled_count), (31, 30, 1));
+            assert_eq!((filed.listed_count, filed.skipped_count, filed.handled_count), (31, 30, 1));
             assert!(!report.folders.contains_key("sent"), "{report:#?}");
             assert_eq!(p.h.notes(&p.client).await.len(), 1);
             // What a person files after it was swept is the same message.

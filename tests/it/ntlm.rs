@@ -101,6 +101,7 @@ impl Server {
             allow_loopback: true,
             connect_timeout: Duration::from_secs(5),
             root_certificates: Vec::new(),
+            ..NetworkConfig::default()
         });
         let config = EwsConfig {
             rules: EndpointRules {

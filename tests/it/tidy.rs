@@ -1,6 +1,7 @@
 //! Rules of the code itself that no compiler knows: who may use what, where the time comes from, and how long a file may get.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -178,6 +179,187 @@ fn no_file_becomes_a_list() {
         }
     }
     assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// The papers that people work by.
+const PAPERS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn paper(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// What stands between backticks in a text, but for blocks of code.
+fn quoted(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(|prose| prose.split('`').skip(1).step_by(2)).collect()
+}
+
+/// Modules of the service, by the names of their files and folders.
+fn modules() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("src")).expect("src is there");
+    let names = entries.map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned());
+    names.map(|name| name.trim_end_matches(".rs").to_owned()).collect()
+}
+
+#[test]
+fn papers_name_only_what_there_is() {
+    let (modules, all) = (modules(), sources(Path::new("src")));
+    let has = |path: &str| {
+        let path = path.trim_end_matches('/');
+        ["", "src"].iter().any(|folder| {
+            let path = root().join(folder).join(path);
+            path.exists() || path.with_extension("rs").exists()
+        })
+    };
+    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for name in PAPERS {
+        let text = paper(name);
+        for quoted in quoted(&text) {
+            let first = quoted.split(['/', ':']).next().unwrap_or_default();
+            let ours = modules.contains(first) || ["src", "proto", "tests", "scripts", "benches"].contains(&first);
+            let is_path = quoted.contains('/') && ours && quoted.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+            if is_path {
+                seen += 1;
+                if !has(quoted) {
+                    wrong.push(format!("{name} names {quoted}, which there is not"));
+                }
+            } else if let Some((within, item)) = quoted.split_once("::")
+                && is_word(within)
+                && is_word(item)
+            {
+                seen += 1;
+                let forms = [
+                    format!("fn {item}"),
+                    format!("struct {item}"),
+                    format!("trait {item}"),
+                    format!("enum {item}"),
+                ];
+                if !all.iter().any(|source| forms.iter().any(|form| source.code.contains(form))) {
+                    wrong.push(format!("{name} names {quoted}, which there is not"));
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} names were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Each row of the table in ARCHITECTURE.md: a module, and those that it may use.
+fn picture() -> BTreeMap<String, BTreeSet<String>> {
+    let text = paper("ARCHITECTURE.md");
+    let table = text.split("| module | may use |").nth(1).expect("the table is there");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let (module, used) = row.trim_matches('|').split_once('|').expect("it has two columns");
+        let named = |text: &str| quoted(text).into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        (named(module).pop_first().expect("it names a module"), named(used))
+    })
+    .collect()
+}
+
+#[test]
+fn modules_use_each_other_as_the_picture_says() {
+    let (modules, picture) = (modules(), picture());
+    let libraries: BTreeSet<String> = ["lib", "main"].map(str::to_owned).into();
+    let drawn: BTreeSet<String> = picture.keys().cloned().chain(libraries).collect();
+    assert_eq!(drawn, modules, "each module has a row in ARCHITECTURE.md");
+    let (mut wrong, mut arrows) = (Vec::new(), BTreeSet::new());
+    for Source { path, code, .. } in sources(Path::new("src")) {
+        let module = path.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+        let Some(allowed) = picture.get(module).filter(|_| !is_test(&path)) else {
+            continue;
+        };
+        for other in modules
+            .iter()
+            .filter(|other| *other != module && names(&code, &format!("crate::{other}")))
+        {
+            arrows.insert((module.to_owned(), other.clone()));
+            if !allowed.contains(other) {
+                wrong.push(format!("src/{path} uses crate::{other}, which {module} may not"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // An arrow that nobody needs any more is taken out.
+    for (module, allowed) in &picture {
+        for other in allowed {
+            assert!(
+                arrows.contains(&(module.clone(), other.clone())),
+                "nothing in {module} uses {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_recorded() {
+    let (mut names_seen, mut wrong) = (0, Vec::new());
+    let all = sources(Path::new("src"));
+    let source = |path: &str| {
+        let found = all.iter().find(|source| source.path == path);
+        &found.unwrap_or_else(|| panic!("{path} is there")).code
+    };
+    let (names, metrics) = (source("telemetry/names.rs"), source("telemetry/metrics.rs"));
+    for name in names.split("pub const ").skip(1).filter_map(|rest| rest.split(':').next()) {
+        names_seen += 1;
+        let used = all
+            .iter()
+            .any(|source| source.path != "telemetry/names.rs" && source.code.contains(&format!("names::{name}")));
+        if !used {
+            wrong.push(format!("nothing uses names::{name}"));
+        }
+    }
+    let methods: Vec<&str> = metrics
+        .split("    pub fn ")
+        .skip(1)
+        .filter(|method| method.split(')').next().is_some_and(|head| head.contains("&self")))
+        .filter_map(|method| method.split('(').next())
+        .collect();
+    for method in &methods {
+        let call = format!(".{method}(");
+        let called = all
+            .iter()
+            .any(|source| !source.path.starts_with("telemetry/") && !is_test(&source.path) && source.code.contains(&call));
+        if !called {
+            wrong.push(format!("nothing calls Metrics::{method}"));
+        }
+    }
+    assert!(names_seen > 20 && methods.len() > 10, "{names_seen} names, {methods:?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_merge_is_left_unread() {
+    let mut open: Vec<PathBuf> = vec![root().to_owned()];
+    let (mut marked, mut seen) = (Vec::new(), 0);
+    // In two pieces, or this file would be found.
+    let marks = [format!("{}{} ", "<<<<", "<<<"), format!("{}{} ", ">>>>", ">>>")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).expect("the folder is there") {
+            let entry = entry.expect("it can be listed");
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let made = ["target", "node_modules", "build", "dist", "__pycache__"].contains(&name.as_str());
+            if path.is_symlink() || made || (name.starts_with('.') && name != ".ci") {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            seen += 1;
+            if text.lines().any(|line| marks.iter().any(|mark| line.starts_with(mark.as_str()))) {
+                marked.push(path);
+            }
+        }
+    }
+    assert!(seen > 300, "only {seen} files were found");
+    assert_eq!(marked, [] as [PathBuf; 0]);
 }
 
 #[test]

@@ -12,11 +12,10 @@ use crate::{
     },
     crypto::Secret,
     domain::{
-        AgentHealth, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthState, Result, Scope, SmtpAuthentication,
-        SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions, Violation,
+        AgentFilter, AgentHealth, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthFilter, HealthState, Result,
+        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions, Violation,
     },
     ops::agents::{AgentPatch, AgentView, agent_etag},
-    store::{AgentFilter, HealthFilter},
 };
 
 /// Paths of an agent beside those of its settings.

@@ -3,8 +3,7 @@
 use super::{from_time, name, optional_id, time, unknown_value};
 use crate::{
     api::v1,
-    domain::{AuditAction, AuditEntry, Error, Result},
-    store::{AuditFilter, AuditKind},
+    domain::{AuditAction, AuditEntry, AuditFilter, AuditKind, Error, Result},
 };
 
 pub(in crate::api) fn entry(entry: AuditEntry) -> v1::AuditEntry {

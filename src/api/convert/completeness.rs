@@ -44,7 +44,7 @@ fn folder(report: FolderReport) -> v1::FolderReport {
         folder: report.folder,
         server_count: report.counted.map(signed),
         listed_count: signed(report.listed),
-        passed_over_count: signed(report.passed_over),
+        skipped_count: signed(report.passed_over),
         handled_count: signed(report.handled),
         archived_count: signed(report.archived),
         gap_count: signed(report.gaps),
@@ -56,7 +56,7 @@ pub(in crate::api) fn filling(filling: Filling, done: bool, problem: String) -> 
     v1::BackfillAgentResponse {
         gap_count: signed(filling.gaps),
         closed_count: signed(filling.closed),
-        left_count: signed(filling.left),
+        remaining_count: signed(filling.left),
         matched_count: signed(filling.progress.matched),
         archived_count: signed(filling.progress.archived),
         folder_problems: filling

@@ -4,8 +4,8 @@ use super::{duration, name, time, unknown_value};
 use crate::{
     api::v1,
     crypto::Secret,
-    domain::{Error, LoginSource, LoginState, Result, TokenEventKind},
-    ops::login::{Answered, AuthenticationView, ConsentView, TokenFilter, tell::Told},
+    domain::{Error, LoginSource, LoginState, Result, TokenEventKind, TokenFilter},
+    ops::login::{Answered, AuthenticationView, ConsentView, tell::Told},
 };
 
 /// A login as people see it.

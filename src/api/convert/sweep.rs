@@ -3,9 +3,8 @@
 use super::{automatic, mailbox, name, optional_id, optional_name, time, unknown_value};
 use crate::{
     api::v1,
-    domain::{Note, Outcome, OutcomeResult, Result},
-    ops::sweep::{Match, MatchFilter},
-    store::OutcomeFilter,
+    domain::{MatchFilter, Note, Outcome, OutcomeFilter, OutcomeResult, Result},
+    ops::sweep::Match,
 };
 
 pub(in crate::api) fn outcome(outcome: Outcome) -> v1::Outcome {

@@ -13,11 +13,10 @@ use super::{
 };
 use crate::{
     cli::archive::human_bytes,
-    domain::{ArchiveStatistics, Caller, MessageFilter, OutcomeResult},
+    domain::{ArchiveStatistics, Caller, MessageFilter, NoteFilter, OutcomeFilter, OutcomeResult},
     mime,
     ops::{Ops, agents, archive, sweep},
     sim::exchange::FolderKind,
-    store::OutcomeFilter,
 };
 
 /// Longest message that the simulated server gives out, and the service takes.
@@ -103,13 +102,13 @@ impl Report {
     async fn count_outcomes(&mut self, ops: &Ops, admin: &Caller) -> anyhow::Result<()> {
         let mut before = String::new();
         loop {
-            let (page, more) = sweep::list_outcomes(ops, admin, &OutcomeFilter::default(), &before, 500).await?;
-            for outcome in &page {
+            let page = sweep::list_outcomes(ops, admin, &OutcomeFilter::default(), &before, 500).await?;
+            for outcome in &page.items {
                 *self.outcomes.entry(outcome.result.as_str()).or_default() += 1;
             }
-            match page.last() {
-                Some(last) if more => before.clone_from(&last.id),
-                _ => return Ok(()),
+            match page.next {
+                Some(next) => before = next,
+                None => return Ok(()),
             }
         }
     }
@@ -118,13 +117,13 @@ impl Report {
         let mut before = String::new();
         let mut cases = HashSet::new();
         loop {
-            let (page, more) = sweep::list_notes(ops, admin, None, None, &before, 500).await?;
-            self.notes += page.len();
-            self.contacts += page.iter().filter(|note| note.contact_created).count();
-            cases.extend(page.iter().map(|note| note.case.clone()));
-            match page.last() {
-                Some(last) if more => before.clone_from(&last.id),
-                _ => break,
+            let page = sweep::list_notes(ops, admin, &NoteFilter::default(), &before, 500).await?;
+            self.notes += page.items.len();
+            self.contacts += page.items.iter().filter(|note| note.contact_created).count();
+            cases.extend(page.items.iter().map(|note| note.case.clone()));
+            match page.next {
+                Some(next) => before = next,
+                None => break,
             }
         }
         self.cases = cases.len();
@@ -136,15 +135,15 @@ impl Report {
         let mut hashes = HashSet::new();
         let mut after = None;
         loop {
-            let (page, next) = archive::list(ops, admin, &MessageFilter::default(), after, 500).await?;
-            for message in page {
+            let page = archive::list(ops, admin, &MessageFilter::default(), after, 500).await?;
+            for message in page.items {
                 match archive::raw_bytes(ops, &admin.tenant, &message.hash).await {
                     Ok(raw) if digest(&SHA256, &raw).as_ref() == message.hash => {}
                     _ => self.damaged.push(message.id.clone()),
                 }
                 hashes.insert(message.hash);
             }
-            after = next;
+            after = page.next;
             if after.is_none() {
                 return Ok(hashes);
             }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use crate::{
     domain::{
-        Agent, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginSource, LoginState, MaintenanceAccount, Result,
-        SmtpAuthentication, TenantChoices, Timestamp, domain_of,
+        Agent, AgentFilter, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginSource, LoginState, MaintenanceAccount,
+        Result, SmtpAuthentication, TenantChoices, Timestamp, domain_of,
     },
-    store::{AgentFilter, Writer},
+    store::Writer,
 };
 
 /// Agents that are looked at at once.

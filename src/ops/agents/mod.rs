@@ -24,10 +24,10 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        Agent, AgentHealth, AgentKind, AgentSettings, AuditAction, AuthenticationMethod, Caller, ConnectionType, Error, Login, LoginSource,
-        Result, Scope, SmtpAuthentication, Violation,
+        Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, AuditAction, AuthenticationMethod, Caller, ConnectionType, Error, Login,
+        LoginSource, Page, Result, Scope, SmtpAuthentication, Violation,
     },
-    store::{AgentFilter, Reader, Writer, retrying},
+    store::{Reader, Writer, retrying},
 };
 
 pub use defaults::{default_of, set_default};
@@ -217,22 +217,21 @@ fn authentication(ops: &Ops, agent: &Agent, method: AuthenticationMethod, login:
     Some(login::view_of(ops, source, agent.settings.kind.into(), login))
 }
 
-/// Lists agents behind the id `after`, oldest first. The second value tells whether there may be more.
+/// Lists agents behind the id `after`, oldest first.
 ///
 /// # Errors
 /// As of `AgentService.ListAgents`.
-pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &str, page_size: i32) -> Result<(Vec<AgentView>, bool)> {
+pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &str, page_size: i32) -> Result<Page<AgentView>> {
     let limit = page_limit(page_size)?;
     if !caller.may(Scope::AgentWrite) {
         if filter.owner_user.as_ref().is_some_and(|owner| *owner != caller.user) {
-            return Ok((Vec::new(), false));
+            return Ok(Page::new(Vec::new(), limit, |view: &AgentView| view.agent.id.clone()));
         }
         filter.owner_user = Some(caller.user.clone());
     }
     let reader = ops.store.tenant(&caller.tenant);
     let agents = reader.agents(after, &filter, limit).await?;
-    let more = agents.len() as u64 == limit;
-    Ok((views(ops, &reader, agents).await?, more))
+    Ok(Page::new(views(ops, &reader, agents).await?, limit, |view| view.agent.id.clone()))
 }
 
 /// Changes an agent's settings. Where nothing changes, neither its version does; what a person fixed elsewhere is tried at once even so.

@@ -16,13 +16,16 @@ use super::{
     view::{AuthenticationView, view_of},
 };
 use crate::{
-    domain::{AgentKind, Caller, Error, Kind, Login, LoginSource, LoginUse, Reason, Result, Scope, Timestamp, TokenEventKind, domain_of},
+    domain::{
+        AgentFilter, AgentKind, Caller, Error, Kind, Login, LoginSource, LoginUse, Page, Reason, Result, Scope, Timestamp, TokenEventKind,
+        domain_of,
+    },
     ops::{is_address, page_limit},
     provider::{
         ErrorClass, ProviderError,
         oauth::{LoginProvider, Tokens},
     },
-    store::{AgentFilter, Reader, retrying},
+    store::{Reader, retrying},
 };
 
 /// How often, and after which pause, a consent that was just given is looked for: providers take some seconds to hear of it themselves.
@@ -116,16 +119,15 @@ async fn look_for(ops: &Ops, provider: &LoginProvider, directory: &str) -> Resul
     provider.application(directory, ops.now()).await
 }
 
-/// Lists consents behind this domain, by domain. The second value tells whether there may be more.
+/// Lists consents behind this domain, by domain.
 ///
 /// # Errors
 /// As of `AgentService.ListAdminConsents`.
-pub async fn list_consents(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<(Vec<ConsentView>, bool)> {
+pub async fn list_consents(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<Page<ConsentView>> {
     caller.need_any(&[Scope::TenantAdmin, Scope::AgentWrite])?;
     let limit = page_limit(page_size)?;
     let reader = ops.store.tenant(&caller.tenant);
     let logins = reader.admin_consents(after, limit).await?;
-    let more = logins.len() as u64 == limit;
     let agents = agents_by_domain(&reader).await?;
     let view = |login: Login| {
         let domain = domain_in(&login.source);
@@ -136,7 +138,7 @@ pub async fn list_consents(ops: &Ops, caller: &Caller, after: &str, page_size: i
             domain,
         }
     };
-    Ok((logins.into_iter().map(view).collect(), more))
+    Ok(Page::new(logins, limit, |login| domain_in(&login.source)).map(view))
 }
 
 /// Gives a consent up.

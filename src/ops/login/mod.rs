@@ -34,7 +34,6 @@ pub use self::{
     confirm::{About, Person, Question, Wanted, ask, confirm, decline},
     consent::{ConsentView, begin_consent, list_consents, revoke_consent},
     person::{Begun, begin, complete, revoke},
-    tell::TokenFilter,
     view::AuthenticationView,
 };
 pub(super) use self::{

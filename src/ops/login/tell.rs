@@ -7,7 +7,9 @@ use futures::Stream;
 
 use super::{Ops, append, person::REVOCATION_LIFE, reassess, tokens};
 use crate::{
-    domain::{Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, error_chain, passed},
+    domain::{
+        Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, TokenFilter, error_chain, passed,
+    },
     ops::watch::{Cursors, Followed, follow_events},
     provider::oauth::LoginProvider,
     store::{Revocation, retrying},
@@ -15,15 +17,6 @@ use crate::{
 
 /// Thresholds of a secret count for one that lives so long.
 const SECRET_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Chooses events of logins. Everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenFilter {
-    /// Only of this login or provider, by its resource name.
-    pub source: Option<String>,
-    /// Only of these kinds. Empty: of all.
-    pub kinds: Vec<TokenEventKind>,
-}
 
 /// An event, as subscribers get it.
 #[derive(Clone, Debug)]

@@ -136,6 +136,12 @@ async fn every_field_of_an_agent_has_its_entry() {
     let (_, changes) = last_change(&client, &mail.name, SMTP.len() + 2).await;
     assert_eq!(changes, [row("smtp.password", "", "changed"), row("smtp.port", "2525", "465")]);
     seen.insert("smtp.port");
+    // A maintenance account has no method of its own.
+    let mut own = named(&made);
+    own.exchange = Some(ExchangeSettings::default());
+    update(&client, own, Some(&["exchange.authentication_method"])).await.unwrap();
+    let (_, changes) = last_change(&client, &made.name, EXCHANGE.len() + 2).await;
+    assert_eq!(changes, [row("exchange.authentication_method", "basic", "")]);
     // The same for the endpoint, and what goes together with the connection type.
     let mut through = named(&made);
     through.exchange = Some(ExchangeSettings {
@@ -144,7 +150,7 @@ async fn every_field_of_an_agent_has_its_entry() {
     });
     exchange(&mut through).set_connection_type(ConnectionType::MaintenanceAccount);
     update(&client, through, None).await.unwrap();
-    let (_, changes) = last_change(&client, &made.name, EXCHANGE.len() + 2).await;
+    let (_, changes) = last_change(&client, &made.name, EXCHANGE.len() + 3).await;
     let fields: Vec<&str> = changes.iter().map(|(field, ..)| field.as_str()).collect();
     let together = [
         "exchange.connection_type",

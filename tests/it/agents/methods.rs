@@ -6,7 +6,6 @@ use mailagent_client::{
     v1::{Agent, AgentHealthState, AuthenticationMethod, ExchangeSettings, MaintenanceAccount, TenantSettings, TrustedCertificate},
 };
 
-use prost_types::FieldMask;
 use tonic::Code;
 
 use super::{
@@ -120,10 +119,7 @@ async fn a_company_moves_mailbox_by_mailbox() {
             let mut changed = named(&agent);
             changed.exchange = Some(ExchangeSettings::default());
             exchange(&mut changed).set_authentication_method(method);
-            let mask = FieldMask {
-                paths: vec!["exchange.authentication_method".to_owned()],
-            };
-            update(&client, changed, Some(mask)).await.unwrap()
+            update(&client, changed, Some(&["exchange.authentication_method"])).await.unwrap()
         };
         assert_eq!(
             agent.exchange.as_ref().unwrap().authentication_method(),

@@ -24,12 +24,12 @@ async fn a_login_that_is_given_up_leaves_no_token_and_stops_the_work() {
         let request = RevokeLoginRequest { name: agent.name.clone() };
         p.client.clone().agents.revoke_login(request).await.unwrap().into_inner()
     };
-    assert!(!revoke().await.told_to_provider, "there is none");
+    assert!(!revoke().await.provider_notified, "there is none");
     p.log_in(&agent.name).await;
     p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
     p.h.handled(&p.client, &agent.name, 1).await;
     assert_eq!(rows(&p.h, "login").await, 1);
-    assert!(!revoke().await.told_to_provider, "Microsoft takes no such call");
+    assert!(!revoke().await.provider_notified, "Microsoft takes no such call");
     assert_eq!((rows(&p.h, "login").await, rows(&p.h, "token_revocation").await), (0, 0));
     let health = p
         .health(&agent.name, AgentHealthState::AuthenticationRequired)

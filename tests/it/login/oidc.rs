@@ -179,7 +179,7 @@ async fn a_person_logs_in_and_every_rotated_token_is_kept() {
     // Given up here, it is ended there.
     let request = RevokeLoginRequest { name: agent.clone() };
     let revoked = client.clone().agents.revoke_login(request).await.unwrap().into_inner();
-    assert!(revoked.told_to_provider);
+    assert!(revoked.provider_notified);
     let database = h.database().await;
     eventually(PATIENCE, "the provider was told", async || {
         use sea_orm::{ConnectionTrait, Statement};

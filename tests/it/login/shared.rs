@@ -33,7 +33,7 @@ async fn revoking_a_login_leaves_another_tenants_alone() {
             .await
             .unwrap()
             .into_inner()
-            .told_to_provider
+            .provider_notified
     };
     assert!(!revoke(&client, &ours).await, "the provider may have one grant for both");
     assert_eq!(authentication(&client, &ours).await.state(), AuthenticationState::None);

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use mailagent::{
     crypto::Secret,
     domain::{
-        AgentHealth, AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, Outcome, OutcomeResult, Scope,
-        SweepOptions, TenantChoices, User,
+        AgentHealth, AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, NoteFilter, Outcome, OutcomeFilter,
+        OutcomeResult, Scope, SweepOptions, TenantChoices, User,
     },
     jobs::linking,
     mime,
@@ -22,7 +22,6 @@ use mailagent::{
         settings::{self, SettingsPatch},
     },
     sim::exchange::{Exchange, FolderKind},
-    store::OutcomeFilter,
 };
 
 use crate::harness::{TENANT, USER};
@@ -257,7 +256,7 @@ pub async fn notes(ops: &Ops) -> Vec<Note> {
         let page = ops
             .store
             .tenant(TENANT)
-            .notes(None, None, &before, 500)
+            .notes(&NoteFilter::default(), &before, 500)
             .await
             .expect("notes are read");
         if page.is_empty() {

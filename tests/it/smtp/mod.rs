@@ -106,6 +106,7 @@ impl Choices {
             allow_loopback: true,
             connect_timeout: self.connect_timeout,
             root_certificates: self.roots.clone(),
+            ..NetworkConfig::default()
         });
         let login = SmtpLogin {
             host: HOST.to_owned(),

@@ -6,6 +6,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from mailagent_client.v1 import login_pb2 as _login_pb2
+from mailagent_client.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -166,7 +167,7 @@ class SmtpSettings(_message.Message):
     def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ..., security: _Optional[_Union[SmtpSecurity, str]] = ..., authentication: _Optional[_Union[SmtpAuthentication, str]] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., password_set: _Optional[bool] = ...) -> None: ...
 
 class ExchangeSettings(_message.Message):
-    __slots__ = ("endpoint", "mailbox", "username", "password", "password_set", "case_sweep", "archive", "sweep_options", "triage", "calendar", "connection_type", "maintenance_account", "triage_options")
+    __slots__ = ("endpoint", "mailbox", "username", "password", "password_set", "case_sweep", "archive", "sweep_options", "triage", "calendar", "connection_type", "maintenance_account", "triage_options", "authentication_method")
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     MAILBOX_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +181,7 @@ class ExchangeSettings(_message.Message):
     CONNECTION_TYPE_FIELD_NUMBER: _ClassVar[int]
     MAINTENANCE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     TRIAGE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATION_METHOD_FIELD_NUMBER: _ClassVar[int]
     endpoint: str
     mailbox: str
     username: str
@@ -193,7 +195,8 @@ class ExchangeSettings(_message.Message):
     connection_type: ConnectionType
     maintenance_account: str
     triage_options: TriageOptions
-    def __init__(self, endpoint: _Optional[str] = ..., mailbox: _Optional[str] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., password_set: _Optional[bool] = ..., case_sweep: _Optional[bool] = ..., archive: _Optional[bool] = ..., sweep_options: _Optional[_Union[SweepOptions, _Mapping]] = ..., triage: _Optional[bool] = ..., calendar: _Optional[bool] = ..., connection_type: _Optional[_Union[ConnectionType, str]] = ..., maintenance_account: _Optional[str] = ..., triage_options: _Optional[_Union[TriageOptions, _Mapping]] = ...) -> None: ...
+    authentication_method: _types_pb2.AuthenticationMethod
+    def __init__(self, endpoint: _Optional[str] = ..., mailbox: _Optional[str] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., password_set: _Optional[bool] = ..., case_sweep: _Optional[bool] = ..., archive: _Optional[bool] = ..., sweep_options: _Optional[_Union[SweepOptions, _Mapping]] = ..., triage: _Optional[bool] = ..., calendar: _Optional[bool] = ..., connection_type: _Optional[_Union[ConnectionType, str]] = ..., maintenance_account: _Optional[str] = ..., triage_options: _Optional[_Union[TriageOptions, _Mapping]] = ..., authentication_method: _Optional[_Union[_types_pb2.AuthenticationMethod, str]] = ...) -> None: ...
 
 class TriageOptions(_message.Message):
     __slots__ = ("case_reference_purge",)

@@ -171,10 +171,10 @@ class RevokeLoginRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class RevokeLoginResponse(_message.Message):
-    __slots__ = ("told_to_provider",)
-    TOLD_TO_PROVIDER_FIELD_NUMBER: _ClassVar[int]
-    told_to_provider: bool
-    def __init__(self, told_to_provider: _Optional[bool] = ...) -> None: ...
+    __slots__ = ("provider_notified",)
+    PROVIDER_NOTIFIED_FIELD_NUMBER: _ClassVar[int]
+    provider_notified: bool
+    def __init__(self, provider_notified: _Optional[bool] = ...) -> None: ...
 
 class BeginAdminConsentRequest(_message.Message):
     __slots__ = ("domain", "provider")

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from mailagent_client.v1 import types_pb2 as mailagent_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mailagent/v1/settings_service.proto\x12\x0cmailagent.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x06\n\x0eTenantSettings\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x46\n\x15\x63\x61se_reference_format\x18\x02 \x01(\x0b\x32!.mailagent.v1.CaseReferenceFormatB\x04\xe2\x41\x01\x01\x12\x1e\n\x10internal_domains\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\"\n\x14trusted_authserv_ids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0csender_check\x18\x05 \x01(\x0e\x32\x19.mailagent.v1.SenderCheckB\x04\xe2\x41\x01\x01\x12!\n\x13skip_automatic_mail\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x31\n\x1eloop_limit_per_sender_and_case\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12(\n\x15loop_limit_per_sender\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12K\n\x17storage_acknowledgement\x18\t \x01(\x0b\x32$.mailagent.v1.StorageAcknowledgementB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12G\n\x15\x61uthentication_method\x18\x0b \x01(\x0e\x32\".mailagent.v1.AuthenticationMethodB\x04\xe2\x41\x01\x01\x12\"\n\x14triage_licence_count\x18\x0c \x01(\x05\x42\x04\xe2\x41\x01\x01\x12$\n\x16\x61llow_unencrypted_smtp\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x01\x12$\n\x16\x61llow_private_networks\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x44\n\x14trusted_certificates\x18\x0f \x03(\x0b\x32 .mailagent.v1.TrustedCertificateB\x04\xe2\x41\x01\x01\x12,\n\x19read_audit_retention_days\x18\x10 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x42!\n\x1f_loop_limit_per_sender_and_caseB\x18\n\x16_loop_limit_per_senderB\x1c\n\x1a_read_audit_retention_days\"J\n\x12TrustedCertificate\x12\x12\n\x04host\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12 \n\x12sha256_fingerprint\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xfc\x01\n\nAuditEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08resource\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x19.mailagent.v1.AuditActionB\x04\xe2\x41\x01\x03\x12\x30\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x19.mailagent.v1.FieldChangeB\x04\xe2\x41\x01\x03\x12\x14\n\x06method\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"B\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x11\n\told_value\x18\x02 \x01(\t\x12\x11\n\tnew_value\x18\x03 \x01(\t\"\\\n\x13\x43\x61seReferenceFormat\x12*\n\x06prefix\x18\x01 \x01(\x0b\x32\x18.mailagent.v1.PrefixFormH\x00\x12\x11\n\x07pattern\x18\x02 \x01(\tH\x00\x42\x06\n\x04\x66orm\"8\n\nPrefixForm\x12\x14\n\x06prefix\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x64igits\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\\\n\x16StorageAcknowledgement\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x34\n\x10\x61\x63knowledge_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1a\n\x18GetTenantSettingsRequest\"\x91\x01\n\x1bUpdateTenantSettingsRequest\x12;\n\x0ftenant_settings\x18\x01 \x01(\x0b\x32\x1c.mailagent.v1.TenantSettingsB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\" \n\x1e\x41\x63knowledgeStorageTermsRequest\"}\n\x17ListAuditEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.mailagent.v1.AuditFilterB\x04\xe2\x41\x01\x01\"\xd0\x01\n\x0b\x41uditFilter\x12\x16\n\x08resource\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04user\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12+\n\x04kind\x18\x05 \x01(\x0e\x32\x17.mailagent.v1.AuditKindB\x04\xe2\x41\x01\x01\"d\n\x18ListAuditEntriesResponse\x12/\n\raudit_entries\x18\x01 \x03(\x0b\x32\x18.mailagent.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x80\x01\n\x14\x41uthenticationMethod\x12%\n!AUTHENTICATION_METHOD_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41UTHENTICATION_METHOD_BASIC\x10\x01\x12 \n\x1c\x41UTHENTICATION_METHOD_MODERN\x10\x02*\x90\x01\n\x0b\x41uditAction\x12\x1c\n\x18\x41UDIT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UDIT_ACTION_CREATED\x10\x01\x12\x18\n\x14\x41UDIT_ACTION_UPDATED\x10\x02\x12\x18\n\x14\x41UDIT_ACTION_DELETED\x10\x03\x12\x15\n\x11\x41UDIT_ACTION_READ\x10\x04*S\n\tAuditKind\x12\x1a\n\x16\x41UDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIT_KIND_CHANGE\x10\x01\x12\x13\n\x0f\x41UDIT_KIND_READ\x10\x02*[\n\x0bSenderCheck\x12\x1c\n\x18SENDER_CHECK_UNSPECIFIED\x10\x00\x12\x17\n\x13SENDER_CHECK_REFUSE\x10\x01\x12\x15\n\x11SENDER_CHECK_WARN\x10\x02\x32\x97\x03\n\x0fSettingsService\x12Y\n\x11GetTenantSettings\x12&.mailagent.v1.GetTenantSettingsRequest\x1a\x1c.mailagent.v1.TenantSettings\x12_\n\x14UpdateTenantSettings\x12).mailagent.v1.UpdateTenantSettingsRequest\x1a\x1c.mailagent.v1.TenantSettings\x12\x65\n\x17\x41\x63knowledgeStorageTerms\x12,.mailagent.v1.AcknowledgeStorageTermsRequest\x1a\x1c.mailagent.v1.TenantSettings\x12\x61\n\x10ListAuditEntries\x12%.mailagent.v1.ListAuditEntriesRequest\x1a&.mailagent.v1.ListAuditEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#mailagent/v1/settings_service.proto\x12\x0cmailagent.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mailagent/v1/types.proto\"\xca\x06\n\x0eTenantSettings\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x46\n\x15\x63\x61se_reference_format\x18\x02 \x01(\x0b\x32!.mailagent.v1.CaseReferenceFormatB\x04\xe2\x41\x01\x01\x12\x1e\n\x10internal_domains\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\"\n\x14trusted_authserv_ids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0csender_check\x18\x05 \x01(\x0e\x32\x19.mailagent.v1.SenderCheckB\x04\xe2\x41\x01\x01\x12!\n\x13skip_automatic_mail\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x31\n\x1eloop_limit_per_sender_and_case\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12(\n\x15loop_limit_per_sender\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12K\n\x17storage_acknowledgement\x18\t \x01(\x0b\x32$.mailagent.v1.StorageAcknowledgementB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12G\n\x15\x61uthentication_method\x18\x0b \x01(\x0e\x32\".mailagent.v1.AuthenticationMethodB\x04\xe2\x41\x01\x01\x12\"\n\x14triage_licence_count\x18\x0c \x01(\x05\x42\x04\xe2\x41\x01\x01\x12$\n\x16\x61llow_unencrypted_smtp\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x01\x12$\n\x16\x61llow_private_networks\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x44\n\x14trusted_certificates\x18\x0f \x03(\x0b\x32 .mailagent.v1.TrustedCertificateB\x04\xe2\x41\x01\x01\x12,\n\x19read_audit_retention_days\x18\x10 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x42!\n\x1f_loop_limit_per_sender_and_caseB\x18\n\x16_loop_limit_per_senderB\x1c\n\x1a_read_audit_retention_days\"J\n\x12TrustedCertificate\x12\x12\n\x04host\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12 \n\x12sha256_fingerprint\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xfc\x01\n\nAuditEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08resource\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x19.mailagent.v1.AuditActionB\x04\xe2\x41\x01\x03\x12\x30\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x19.mailagent.v1.FieldChangeB\x04\xe2\x41\x01\x03\x12\x14\n\x06method\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"B\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x11\n\told_value\x18\x02 \x01(\t\x12\x11\n\tnew_value\x18\x03 \x01(\t\"\\\n\x13\x43\x61seReferenceFormat\x12*\n\x06prefix\x18\x01 \x01(\x0b\x32\x18.mailagent.v1.PrefixFormH\x00\x12\x11\n\x07pattern\x18\x02 \x01(\tH\x00\x42\x06\n\x04\x66orm\"8\n\nPrefixForm\x12\x14\n\x06prefix\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x64igits\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"\\\n\x16StorageAcknowledgement\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x34\n\x10\x61\x63knowledge_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1a\n\x18GetTenantSettingsRequest\"\x91\x01\n\x1bUpdateTenantSettingsRequest\x12;\n\x0ftenant_settings\x18\x01 \x01(\x0b\x32\x1c.mailagent.v1.TenantSettingsB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\" \n\x1e\x41\x63knowledgeStorageTermsRequest\"}\n\x17ListAuditEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.mailagent.v1.AuditFilterB\x04\xe2\x41\x01\x01\"\xd0\x01\n\x0b\x41uditFilter\x12\x16\n\x08resource\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04user\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12+\n\x04kind\x18\x05 \x01(\x0e\x32\x17.mailagent.v1.AuditKindB\x04\xe2\x41\x01\x01\"d\n\x18ListAuditEntriesResponse\x12/\n\raudit_entries\x18\x01 \x03(\x0b\x32\x18.mailagent.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x90\x01\n\x0b\x41uditAction\x12\x1c\n\x18\x41UDIT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UDIT_ACTION_CREATED\x10\x01\x12\x18\n\x14\x41UDIT_ACTION_UPDATED\x10\x02\x12\x18\n\x14\x41UDIT_ACTION_DELETED\x10\x03\x12\x15\n\x11\x41UDIT_ACTION_READ\x10\x04*S\n\tAuditKind\x12\x1a\n\x16\x41UDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIT_KIND_CHANGE\x10\x01\x12\x13\n\x0f\x41UDIT_KIND_READ\x10\x02*[\n\x0bSenderCheck\x12\x1c\n\x18SENDER_CHECK_UNSPECIFIED\x10\x00\x12\x17\n\x13SENDER_CHECK_REFUSE\x10\x01\x12\x15\n\x11SENDER_CHECK_WARN\x10\x02\x32\x97\x03\n\x0fSettingsService\x12Y\n\x11GetTenantSettings\x12&.mailagent.v1.GetTenantSettingsRequest\x1a\x1c.mailagent.v1.TenantSettings\x12_\n\x14UpdateTenantSettings\x12).mailagent.v1.UpdateTenantSettingsRequest\x1a\x1c.mailagent.v1.TenantSettings\x12\x65\n\x17\x41\x63knowledgeStorageTerms\x12,.mailagent.v1.AcknowledgeStorageTermsRequest\x1a\x1c.mailagent.v1.TenantSettings\x12\x61\n\x10ListAuditEntries\x12%.mailagent.v1.ListAuditEntriesRequest\x1a&.mailagent.v1.ListAuditEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -106,40 +107,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITFILTER'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
   _globals['_AUDITFILTER'].fields_by_name['kind']._loaded_options = None
   _globals['_AUDITFILTER'].fields_by_name['kind']._serialized_options = b'\342A\001\001'
-  _globals['_AUTHENTICATIONMETHOD']._serialized_start=2294
-  _globals['_AUTHENTICATIONMETHOD']._serialized_end=2422
-  _globals['_AUDITACTION']._serialized_start=2425
-  _globals['_AUDITACTION']._serialized_end=2569
-  _globals['_AUDITKIND']._serialized_start=2571
-  _globals['_AUDITKIND']._serialized_end=2654
-  _globals['_SENDERCHECK']._serialized_start=2656
-  _globals['_SENDERCHECK']._serialized_end=2747
-  _globals['_TENANTSETTINGS']._serialized_start=154
-  _globals['_TENANTSETTINGS']._serialized_end=996
-  _globals['_TRUSTEDCERTIFICATE']._serialized_start=998
-  _globals['_TRUSTEDCERTIFICATE']._serialized_end=1072
-  _globals['_AUDITENTRY']._serialized_start=1075
-  _globals['_AUDITENTRY']._serialized_end=1327
-  _globals['_FIELDCHANGE']._serialized_start=1329
-  _globals['_FIELDCHANGE']._serialized_end=1395
-  _globals['_CASEREFERENCEFORMAT']._serialized_start=1397
-  _globals['_CASEREFERENCEFORMAT']._serialized_end=1489
-  _globals['_PREFIXFORM']._serialized_start=1491
-  _globals['_PREFIXFORM']._serialized_end=1547
-  _globals['_STORAGEACKNOWLEDGEMENT']._serialized_start=1549
-  _globals['_STORAGEACKNOWLEDGEMENT']._serialized_end=1641
-  _globals['_GETTENANTSETTINGSREQUEST']._serialized_start=1643
-  _globals['_GETTENANTSETTINGSREQUEST']._serialized_end=1669
-  _globals['_UPDATETENANTSETTINGSREQUEST']._serialized_start=1672
-  _globals['_UPDATETENANTSETTINGSREQUEST']._serialized_end=1817
-  _globals['_ACKNOWLEDGESTORAGETERMSREQUEST']._serialized_start=1819
-  _globals['_ACKNOWLEDGESTORAGETERMSREQUEST']._serialized_end=1851
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=1853
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=1978
-  _globals['_AUDITFILTER']._serialized_start=1981
-  _globals['_AUDITFILTER']._serialized_end=2189
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=2191
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=2291
-  _globals['_SETTINGSSERVICE']._serialized_start=2750
-  _globals['_SETTINGSSERVICE']._serialized_end=3157
+  _globals['_AUDITACTION']._serialized_start=2320
+  _globals['_AUDITACTION']._serialized_end=2464
+  _globals['_AUDITKIND']._serialized_start=2466
+  _globals['_AUDITKIND']._serialized_end=2549
+  _globals['_SENDERCHECK']._serialized_start=2551
+  _globals['_SENDERCHECK']._serialized_end=2642
+  _globals['_TENANTSETTINGS']._serialized_start=180
+  _globals['_TENANTSETTINGS']._serialized_end=1022
+  _globals['_TRUSTEDCERTIFICATE']._serialized_start=1024
+  _globals['_TRUSTEDCERTIFICATE']._serialized_end=1098
+  _globals['_AUDITENTRY']._serialized_start=1101
+  _globals['_AUDITENTRY']._serialized_end=1353
+  _globals['_FIELDCHANGE']._serialized_start=1355
+  _globals['_FIELDCHANGE']._serialized_end=1421
+  _globals['_CASEREFERENCEFORMAT']._serialized_start=1423
+  _globals['_CASEREFERENCEFORMAT']._serialized_end=1515
+  _globals['_PREFIXFORM']._serialized_start=1517
+  _globals['_PREFIXFORM']._serialized_end=1573
+  _globals['_STORAGEACKNOWLEDGEMENT']._serialized_start=1575
+  _globals['_STORAGEACKNOWLEDGEMENT']._serialized_end=1667
+  _globals['_GETTENANTSETTINGSREQUEST']._serialized_start=1669
+  _globals['_GETTENANTSETTINGSREQUEST']._serialized_end=1695
+  _globals['_UPDATETENANTSETTINGSREQUEST']._serialized_start=1698
+  _globals['_UPDATETENANTSETTINGSREQUEST']._serialized_end=1843
+  _globals['_ACKNOWLEDGESTORAGETERMSREQUEST']._serialized_start=1845
+  _globals['_ACKNOWLEDGESTORAGETERMSREQUEST']._serialized_end=1877
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=1879
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=2004
+  _globals['_AUDITFILTER']._serialized_start=2007
+  _globals['_AUDITFILTER']._serialized_end=2215
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=2217
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=2317
+  _globals['_SETTINGSSERVICE']._serialized_start=2645
+  _globals['_SETTINGSSERVICE']._serialized_end=3052
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@ import datetime
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from mailagent_client.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -11,12 +12,6 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class AuthenticationMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    AUTHENTICATION_METHOD_UNSPECIFIED: _ClassVar[AuthenticationMethod]
-    AUTHENTICATION_METHOD_BASIC: _ClassVar[AuthenticationMethod]
-    AUTHENTICATION_METHOD_MODERN: _ClassVar[AuthenticationMethod]
 
 class AuditAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -37,9 +32,6 @@ class SenderCheck(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SENDER_CHECK_UNSPECIFIED: _ClassVar[SenderCheck]
     SENDER_CHECK_REFUSE: _ClassVar[SenderCheck]
     SENDER_CHECK_WARN: _ClassVar[SenderCheck]
-AUTHENTICATION_METHOD_UNSPECIFIED: AuthenticationMethod
-AUTHENTICATION_METHOD_BASIC: AuthenticationMethod
-AUTHENTICATION_METHOD_MODERN: AuthenticationMethod
 AUDIT_ACTION_UNSPECIFIED: AuditAction
 AUDIT_ACTION_CREATED: AuditAction
 AUDIT_ACTION_UPDATED: AuditAction
@@ -80,13 +72,13 @@ class TenantSettings(_message.Message):
     loop_limit_per_sender: int
     storage_acknowledgement: StorageAcknowledgement
     etag: str
-    authentication_method: AuthenticationMethod
+    authentication_method: _types_pb2.AuthenticationMethod
     triage_licence_count: int
     allow_unencrypted_smtp: bool
     allow_private_networks: bool
     trusted_certificates: _containers.RepeatedCompositeFieldContainer[TrustedCertificate]
     read_audit_retention_days: int
-    def __init__(self, name: _Optional[str] = ..., case_reference_format: _Optional[_Union[CaseReferenceFormat, _Mapping]] = ..., internal_domains: _Optional[_Iterable[str]] = ..., trusted_authserv_ids: _Optional[_Iterable[str]] = ..., sender_check: _Optional[_Union[SenderCheck, str]] = ..., skip_automatic_mail: _Optional[bool] = ..., loop_limit_per_sender_and_case: _Optional[int] = ..., loop_limit_per_sender: _Optional[int] = ..., storage_acknowledgement: _Optional[_Union[StorageAcknowledgement, _Mapping]] = ..., etag: _Optional[str] = ..., authentication_method: _Optional[_Union[AuthenticationMethod, str]] = ..., triage_licence_count: _Optional[int] = ..., allow_unencrypted_smtp: _Optional[bool] = ..., allow_private_networks: _Optional[bool] = ..., trusted_certificates: _Optional[_Iterable[_Union[TrustedCertificate, _Mapping]]] = ..., read_audit_retention_days: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., case_reference_format: _Optional[_Union[CaseReferenceFormat, _Mapping]] = ..., internal_domains: _Optional[_Iterable[str]] = ..., trusted_authserv_ids: _Optional[_Iterable[str]] = ..., sender_check: _Optional[_Union[SenderCheck, str]] = ..., skip_automatic_mail: _Optional[bool] = ..., loop_limit_per_sender_and_case: _Optional[int] = ..., loop_limit_per_sender: _Optional[int] = ..., storage_acknowledgement: _Optional[_Union[StorageAcknowledgement, _Mapping]] = ..., etag: _Optional[str] = ..., authentication_method: _Optional[_Union[_types_pb2.AuthenticationMethod, str]] = ..., triage_licence_count: _Optional[int] = ..., allow_unencrypted_smtp: _Optional[bool] = ..., allow_private_networks: _Optional[bool] = ..., trusted_certificates: _Optional[_Iterable[_Union[TrustedCertificate, _Mapping]]] = ..., read_audit_retention_days: _Optional[int] = ...) -> None: ...
 
 class TrustedCertificate(_message.Message):
     __slots__ = ("host", "sha256_fingerprint")

@@ -320,11 +320,11 @@ class Gap(_message.Message):
     def __init__(self, folder: _Optional[str] = ..., source_id: _Optional[str] = ..., kind: _Optional[_Union[GapKind, str]] = ..., subject: _Optional[str] = ..., sender: _Optional[_Union[_types_pb2.EmailAddress, _Mapping]] = ..., message_id: _Optional[str] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class FolderReport(_message.Message):
-    __slots__ = ("folder", "server_count", "listed_count", "passed_over_count", "handled_count", "archived_count", "gap_count", "problem")
+    __slots__ = ("folder", "server_count", "listed_count", "skipped_count", "handled_count", "archived_count", "gap_count", "problem")
     FOLDER_FIELD_NUMBER: _ClassVar[int]
     SERVER_COUNT_FIELD_NUMBER: _ClassVar[int]
     LISTED_COUNT_FIELD_NUMBER: _ClassVar[int]
-    PASSED_OVER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     HANDLED_COUNT_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_COUNT_FIELD_NUMBER: _ClassVar[int]
     GAP_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -332,12 +332,12 @@ class FolderReport(_message.Message):
     folder: str
     server_count: int
     listed_count: int
-    passed_over_count: int
+    skipped_count: int
     handled_count: int
     archived_count: int
     gap_count: int
     problem: str
-    def __init__(self, folder: _Optional[str] = ..., server_count: _Optional[int] = ..., listed_count: _Optional[int] = ..., passed_over_count: _Optional[int] = ..., handled_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., gap_count: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+    def __init__(self, folder: _Optional[str] = ..., server_count: _Optional[int] = ..., listed_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., handled_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., gap_count: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class FolderProblem(_message.Message):
     __slots__ = ("folder", "problem")
@@ -354,10 +354,10 @@ class BackfillAgentRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class BackfillAgentResponse(_message.Message):
-    __slots__ = ("gap_count", "closed_count", "left_count", "matched_count", "archived_count", "remaining", "done", "problem", "folder_problems")
+    __slots__ = ("gap_count", "closed_count", "remaining_count", "matched_count", "archived_count", "remaining", "done", "problem", "folder_problems")
     GAP_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLOSED_COUNT_FIELD_NUMBER: _ClassVar[int]
-    LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_COUNT_FIELD_NUMBER: _ClassVar[int]
     MATCHED_COUNT_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_COUNT_FIELD_NUMBER: _ClassVar[int]
     REMAINING_FIELD_NUMBER: _ClassVar[int]
@@ -366,11 +366,11 @@ class BackfillAgentResponse(_message.Message):
     FOLDER_PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     gap_count: int
     closed_count: int
-    left_count: int
+    remaining_count: int
     matched_count: int
     archived_count: int
     remaining: _duration_pb2.Duration
     done: bool
     problem: str
     folder_problems: _containers.RepeatedCompositeFieldContainer[FolderProblem]
-    def __init__(self, gap_count: _Optional[int] = ..., closed_count: _Optional[int] = ..., left_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ..., folder_problems: _Optional[_Iterable[_Union[FolderProblem, _Mapping]]] = ...) -> None: ...
+    def __init__(self, gap_count: _Optional[int] = ..., closed_count: _Optional[int] = ..., remaining_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ..., folder_problems: _Optional[_Iterable[_Union[FolderProblem, _Mapping]]] = ...) -> None: ...

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mailagent/v1/types.proto\x12\x0cmailagent.v1\"5\n\x0c\x45mailAddress\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"[\n\x0e\x44ownloadHeader\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x11\n\tfile_name\x18\x04 \x01(\t*\x9d\x01\n\rAutomaticKind\x12\x1e\n\x1a\x41UTOMATIC_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41UTOMATIC_KIND_AUTO_REPLY\x10\x01\x12\x19\n\x15\x41UTOMATIC_KIND_BOUNCE\x10\x02\x12\x17\n\x13\x41UTOMATIC_KIND_LIST\x10\x03\x12\x19\n\x15\x41UTOMATIC_KIND_REPORT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mailagent/v1/types.proto\x12\x0cmailagent.v1\"5\n\x0c\x45mailAddress\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"[\n\x0e\x44ownloadHeader\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x11\n\tfile_name\x18\x04 \x01(\t*\x9d\x01\n\rAutomaticKind\x12\x1e\n\x1a\x41UTOMATIC_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41UTOMATIC_KIND_AUTO_REPLY\x10\x01\x12\x19\n\x15\x41UTOMATIC_KIND_BOUNCE\x10\x02\x12\x17\n\x13\x41UTOMATIC_KIND_LIST\x10\x03\x12\x19\n\x15\x41UTOMATIC_KIND_REPORT\x10\x04*\x80\x01\n\x14\x41uthenticationMethod\x12%\n!AUTHENTICATION_METHOD_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41UTHENTICATION_METHOD_BASIC\x10\x01\x12 \n\x1c\x41UTHENTICATION_METHOD_MODERN\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUTOMATICKIND']._serialized_start=191
   _globals['_AUTOMATICKIND']._serialized_end=348
+  _globals['_AUTHENTICATIONMETHOD']._serialized_start=351
+  _globals['_AUTHENTICATIONMETHOD']._serialized_end=479
   _globals['_EMAILADDRESS']._serialized_start=42
   _globals['_EMAILADDRESS']._serialized_end=95
   _globals['_DOWNLOADHEADER']._serialized_start=97

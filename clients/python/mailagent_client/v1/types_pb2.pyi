@@ -12,11 +12,20 @@ class AutomaticKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUTOMATIC_KIND_BOUNCE: _ClassVar[AutomaticKind]
     AUTOMATIC_KIND_LIST: _ClassVar[AutomaticKind]
     AUTOMATIC_KIND_REPORT: _ClassVar[AutomaticKind]
+
+class AuthenticationMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUTHENTICATION_METHOD_UNSPECIFIED: _ClassVar[AuthenticationMethod]
+    AUTHENTICATION_METHOD_BASIC: _ClassVar[AuthenticationMethod]
+    AUTHENTICATION_METHOD_MODERN: _ClassVar[AuthenticationMethod]
 AUTOMATIC_KIND_UNSPECIFIED: AutomaticKind
 AUTOMATIC_KIND_AUTO_REPLY: AutomaticKind
 AUTOMATIC_KIND_BOUNCE: AutomaticKind
 AUTOMATIC_KIND_LIST: AutomaticKind
 AUTOMATIC_KIND_REPORT: AutomaticKind
+AUTHENTICATION_METHOD_UNSPECIFIED: AuthenticationMethod
+AUTHENTICATION_METHOD_BASIC: AuthenticationMethod
+AUTHENTICATION_METHOD_MODERN: AuthenticationMethod
 
 class EmailAddress(_message.Message):
     __slots__ = ("display_name", "address")

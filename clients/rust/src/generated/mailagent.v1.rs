@@ -186,7 +186,7 @@ pub struct RevokeLoginResponse {
     /// Whether the provider is told too, now or as soon as it can be reached. False for providers that take no such call: there the user
     /// withdraws the access in the settings of their account. False also while the same account is logged in elsewhere here.
     #[prost(bool, tag = "1")]
-    pub told_to_provider: bool,
+    pub provider_notified: bool,
 }
 /// Asks to begin an admin consent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -367,6 +367,106 @@ impl TokenEventKind {
         }
     }
 }
+/// One mailbox of a message header.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EmailAddress {
+    /// Display name, decoded (RFC 2047). May be empty.
+    #[prost(string, tag = "1")]
+    pub display_name: ::prost::alloc::string::String,
+    /// The addr-spec, domain in lower case. Never empty.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+}
+/// First message of a download.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadHeader {
+    /// Size of the whole content in bytes, whatever the offset asked for.
+    #[prost(int64, tag = "1")]
+    pub size_bytes: i64,
+    /// SHA-256 of the whole content, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sha256: ::prost::alloc::vec::Vec<u8>,
+    /// Media type, such as `message/rfc822`.
+    #[prost(string, tag = "3")]
+    pub media_type: ::prost::alloc::string::String,
+    /// A file name that is safe to use. Never empty.
+    #[prost(string, tag = "4")]
+    pub file_name: ::prost::alloc::string::String,
+}
+/// What kind of automatic mail a message is (RFC 3834 and practice). Nobody should answer it by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AutomaticKind {
+    /// Written by a person, as far as can be told.
+    Unspecified = 0,
+    /// An automatic reply, such as an out-of-office notice.
+    AutoReply = 1,
+    /// A delivery failure or another message with an empty return path.
+    Bounce = 2,
+    /// A mailing list or bulk mail.
+    List = 3,
+    /// A read receipt, delivery report or feedback report.
+    Report = 4,
+}
+impl AutomaticKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTOMATIC_KIND_UNSPECIFIED",
+            Self::AutoReply => "AUTOMATIC_KIND_AUTO_REPLY",
+            Self::Bounce => "AUTOMATIC_KIND_BOUNCE",
+            Self::List => "AUTOMATIC_KIND_LIST",
+            Self::Report => "AUTOMATIC_KIND_REPORT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTOMATIC_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTOMATIC_KIND_AUTO_REPLY" => Some(Self::AutoReply),
+            "AUTOMATIC_KIND_BOUNCE" => Some(Self::Bounce),
+            "AUTOMATIC_KIND_LIST" => Some(Self::List),
+            "AUTOMATIC_KIND_REPORT" => Some(Self::Report),
+            _ => None,
+        }
+    }
+}
+/// How Exchange mailboxes are logged in to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuthenticationMethod {
+    /// Of a tenant: the same as BASIC. Of an agent: the tenant's.
+    Unspecified = 0,
+    /// By user name and password.
+    Basic = 1,
+    /// By OAuth 2.0: people log in at the provider, and the service never sees a password.
+    Modern = 2,
+}
+impl AuthenticationMethod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTHENTICATION_METHOD_UNSPECIFIED",
+            Self::Basic => "AUTHENTICATION_METHOD_BASIC",
+            Self::Modern => "AUTHENTICATION_METHOD_MODERN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTHENTICATION_METHOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTHENTICATION_METHOD_BASIC" => Some(Self::Basic),
+            "AUTHENTICATION_METHOD_MODERN" => Some(Self::Modern),
+            _ => None,
+        }
+    }
+}
 /// A mailbox outside the CRM, used on behalf of one CRM user.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Agent {
@@ -459,8 +559,8 @@ pub struct ExchangeSettings {
     /// for. Empty: the agent's `from_address`.
     #[prost(string, tag = "2")]
     pub mailbox: ::prost::alloc::string::String,
-    /// Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters. Required for EWS with USER_CREDENTIALS while the tenant's
-    /// authentication method is BASIC; INVALID_ARGUMENT to set under MODERN and for Graph.
+    /// Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters. Required for EWS with USER_CREDENTIALS while the
+    /// authentication method that applies to the agent is BASIC; INVALID_ARGUMENT to set under MODERN and for Graph.
     #[prost(string, tag = "3")]
     pub username: ::prost::alloc::string::String,
     /// Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT to set as the user name is, and with
@@ -497,6 +597,11 @@ pub struct ExchangeSettings {
     /// What triage does by itself. Options in it need `triage`.
     #[prost(message, optional, tag = "13")]
     pub triage_options: ::core::option::Option<TriageOptions>,
+    /// How the agent logs in, whatever the tenant's authentication method is, so that a company can move mailbox by mailbox. Unspecified: by
+    /// the tenant's. What the other method needs is kept, for the way back. Another one than the tenant's can be set with the scope `agent.write` only.
+    /// INVALID_ARGUMENT for EWS with MAINTENANCE_ACCOUNT, whose account logs in by the tenant's, and BASIC for Graph.
+    #[prost(enumeration = "AuthenticationMethod", tag = "14")]
+    pub authentication_method: i32,
 }
 /// What triage does by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -873,7 +978,7 @@ pub enum AgentKind {
     ExchangeEws = 1,
     /// Any server that sends mail, over SMTP.
     Smtp = 2,
-    /// Exchange Online, over Microsoft Graph. FAILED_PRECONDITION unless the tenant's authentication method is MODERN.
+    /// Exchange Online, over Microsoft Graph. FAILED_PRECONDITION unless the authentication method that applies to the agent is MODERN.
     ExchangeGraph = 3,
 }
 impl AgentKind {
@@ -1857,73 +1962,6 @@ pub mod agent_service_client {
                     GrpcMethod::new("mailagent.v1.AgentService", "RevokeAdminConsent"),
                 );
             self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// One mailbox of a message header.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EmailAddress {
-    /// Display name, decoded (RFC 2047). May be empty.
-    #[prost(string, tag = "1")]
-    pub display_name: ::prost::alloc::string::String,
-    /// The addr-spec, domain in lower case. Never empty.
-    #[prost(string, tag = "2")]
-    pub address: ::prost::alloc::string::String,
-}
-/// First message of a download.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DownloadHeader {
-    /// Size of the whole content in bytes, whatever the offset asked for.
-    #[prost(int64, tag = "1")]
-    pub size_bytes: i64,
-    /// SHA-256 of the whole content, 32 bytes.
-    #[prost(bytes = "vec", tag = "2")]
-    pub sha256: ::prost::alloc::vec::Vec<u8>,
-    /// Media type, such as `message/rfc822`.
-    #[prost(string, tag = "3")]
-    pub media_type: ::prost::alloc::string::String,
-    /// A file name that is safe to use. Never empty.
-    #[prost(string, tag = "4")]
-    pub file_name: ::prost::alloc::string::String,
-}
-/// What kind of automatic mail a message is (RFC 3834 and practice). Nobody should answer it by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum AutomaticKind {
-    /// Written by a person, as far as can be told.
-    Unspecified = 0,
-    /// An automatic reply, such as an out-of-office notice.
-    AutoReply = 1,
-    /// A delivery failure or another message with an empty return path.
-    Bounce = 2,
-    /// A mailing list or bulk mail.
-    List = 3,
-    /// A read receipt, delivery report or feedback report.
-    Report = 4,
-}
-impl AutomaticKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "AUTOMATIC_KIND_UNSPECIFIED",
-            Self::AutoReply => "AUTOMATIC_KIND_AUTO_REPLY",
-            Self::Bounce => "AUTOMATIC_KIND_BOUNCE",
-            Self::List => "AUTOMATIC_KIND_LIST",
-            Self::Report => "AUTOMATIC_KIND_REPORT",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "AUTOMATIC_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "AUTOMATIC_KIND_AUTO_REPLY" => Some(Self::AutoReply),
-            "AUTOMATIC_KIND_BOUNCE" => Some(Self::Bounce),
-            "AUTOMATIC_KIND_LIST" => Some(Self::List),
-            "AUTOMATIC_KIND_REPORT" => Some(Self::Report),
-            _ => None,
         }
     }
 }
@@ -3549,7 +3587,7 @@ pub enum ErrorReason {
     /// FAILED_PRECONDITION. The directory has no e-mail address of the calling user. Metadata: `resource`.
     UserWithoutAddress = 26,
     /// RESOURCE_EXHAUSTED. The agent is being checked already. Retry when that is over. Metadata: `resource`.
-    CheckUnderWay = 27,
+    CheckInProgress = 27,
     /// UNAUTHENTICATED. There is no token, and the certificate of the connection stands for no service. Metadata: `identity` (the names in
     /// it), `problem`.
     CertificateInvalid = 28,
@@ -3624,7 +3662,7 @@ impl ErrorReason {
             Self::MaintenanceAccountInUse => "ERROR_REASON_MAINTENANCE_ACCOUNT_IN_USE",
             Self::AgentOfAnotherUser => "ERROR_REASON_AGENT_OF_ANOTHER_USER",
             Self::UserWithoutAddress => "ERROR_REASON_USER_WITHOUT_ADDRESS",
-            Self::CheckUnderWay => "ERROR_REASON_CHECK_UNDER_WAY",
+            Self::CheckInProgress => "ERROR_REASON_CHECK_IN_PROGRESS",
             Self::CertificateInvalid => "ERROR_REASON_CERTIFICATE_INVALID",
             Self::IssuerUnavailable => "ERROR_REASON_ISSUER_UNAVAILABLE",
             Self::LoginNotUsed => "ERROR_REASON_LOGIN_NOT_USED",
@@ -3677,7 +3715,7 @@ impl ErrorReason {
             }
             "ERROR_REASON_AGENT_OF_ANOTHER_USER" => Some(Self::AgentOfAnotherUser),
             "ERROR_REASON_USER_WITHOUT_ADDRESS" => Some(Self::UserWithoutAddress),
-            "ERROR_REASON_CHECK_UNDER_WAY" => Some(Self::CheckUnderWay),
+            "ERROR_REASON_CHECK_IN_PROGRESS" => Some(Self::CheckInProgress),
             "ERROR_REASON_CERTIFICATE_INVALID" => Some(Self::CertificateInvalid),
             "ERROR_REASON_ISSUER_UNAVAILABLE" => Some(Self::IssuerUnavailable),
             "ERROR_REASON_LOGIN_NOT_USED" => Some(Self::LoginNotUsed),
@@ -3902,39 +3940,6 @@ pub struct ListAuditEntriesResponse {
     /// Asks for the next page. Empty at the end, and only there.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
-}
-/// How Exchange mailboxes are logged in to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum AuthenticationMethod {
-    /// The same as BASIC.
-    Unspecified = 0,
-    /// By user name and password.
-    Basic = 1,
-    /// By OAuth 2.0: people log in at the provider, and the service never sees a password.
-    Modern = 2,
-}
-impl AuthenticationMethod {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "AUTHENTICATION_METHOD_UNSPECIFIED",
-            Self::Basic => "AUTHENTICATION_METHOD_BASIC",
-            Self::Modern => "AUTHENTICATION_METHOD_MODERN",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "AUTHENTICATION_METHOD_UNSPECIFIED" => Some(Self::Unspecified),
-            "AUTHENTICATION_METHOD_BASIC" => Some(Self::Basic),
-            "AUTHENTICATION_METHOD_MODERN" => Some(Self::Modern),
-            _ => None,
-        }
-    }
 }
 /// What happened to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4617,7 +4622,7 @@ pub struct FolderReport {
     pub listed_count: i64,
     /// Listed messages that are of no interest: filed before there was the agent, which does not archive.
     #[prost(int64, tag = "4")]
-    pub passed_over_count: i64,
+    pub skipped_count: i64,
     /// Listed messages that were handled.
     #[prost(int64, tag = "5")]
     pub handled_count: i64,
@@ -4659,7 +4664,7 @@ pub struct BackfillAgentResponse {
     pub closed_count: i64,
     /// Of these, gaps that stay: over the size limit, or not given out by the server. CheckCompleteness names them.
     #[prost(int64, tag = "3")]
-    pub left_count: i64,
+    pub remaining_count: i64,
     /// Messages that became notes.
     #[prost(int64, tag = "4")]
     pub matched_count: i64,
@@ -5132,6 +5137,7 @@ impl ::core::fmt::Debug for ExchangeSettings {
             .field("connection_type", &self.connection_type)
             .field("maintenance_account", &self.maintenance_account)
             .field("triage_options", &self.triage_options)
+            .field("authentication_method", &self.authentication_method)
             .finish()
     }
 }

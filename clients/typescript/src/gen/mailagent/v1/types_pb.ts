@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mailagent/v1/types.proto.
  */
 export const file_mailagent_v1_types: GenFile = /*@__PURE__*/
-  fileDesc("ChhtYWlsYWdlbnQvdjEvdHlwZXMucHJvdG8SDG1haWxhZ2VudC52MSI1CgxFbWFpbEFkZHJlc3MSFAoMZGlzcGxheV9uYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkiWwoORG93bmxvYWRIZWFkZXISEgoKc2l6ZV9ieXRlcxgBIAEoAxIOCgZzaGEyNTYYAiABKAwSEgoKbWVkaWFfdHlwZRgDIAEoCRIRCglmaWxlX25hbWUYBCABKAkqnQEKDUF1dG9tYXRpY0tpbmQSHgoaQVVUT01BVElDX0tJTkRfVU5TUEVDSUZJRUQQABIdChlBVVRPTUFUSUNfS0lORF9BVVRPX1JFUExZEAESGQoVQVVUT01BVElDX0tJTkRfQk9VTkNFEAISFwoTQVVUT01BVElDX0tJTkRfTElTVBADEhkKFUFVVE9NQVRJQ19LSU5EX1JFUE9SVBAEYgZwcm90bzM");
+  fileDesc("ChhtYWlsYWdlbnQvdjEvdHlwZXMucHJvdG8SDG1haWxhZ2VudC52MSI1CgxFbWFpbEFkZHJlc3MSFAoMZGlzcGxheV9uYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkiWwoORG93bmxvYWRIZWFkZXISEgoKc2l6ZV9ieXRlcxgBIAEoAxIOCgZzaGEyNTYYAiABKAwSEgoKbWVkaWFfdHlwZRgDIAEoCRIRCglmaWxlX25hbWUYBCABKAkqnQEKDUF1dG9tYXRpY0tpbmQSHgoaQVVUT01BVElDX0tJTkRfVU5TUEVDSUZJRUQQABIdChlBVVRPTUFUSUNfS0lORF9BVVRPX1JFUExZEAESGQoVQVVUT01BVElDX0tJTkRfQk9VTkNFEAISFwoTQVVUT01BVElDX0tJTkRfTElTVBADEhkKFUFVVE9NQVRJQ19LSU5EX1JFUE9SVBAEKoABChRBdXRoZW50aWNhdGlvbk1ldGhvZBIlCiFBVVRIRU5USUNBVElPTl9NRVRIT0RfVU5TUEVDSUZJRUQQABIfChtBVVRIRU5USUNBVElPTl9NRVRIT0RfQkFTSUMQARIgChxBVVRIRU5USUNBVElPTl9NRVRIT0RfTU9ERVJOEAJiBnByb3RvMw");
 
 /**
  * One mailbox of a message header.
@@ -129,4 +129,38 @@ export enum AutomaticKind {
  */
 export const AutomaticKindSchema: GenEnum<AutomaticKind> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_types, 0);
+
+/**
+ * How Exchange mailboxes are logged in to.
+ *
+ * @generated from enum mailagent.v1.AuthenticationMethod
+ */
+export enum AuthenticationMethod {
+  /**
+   * Of a tenant: the same as BASIC. Of an agent: the tenant's.
+   *
+   * @generated from enum value: AUTHENTICATION_METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By user name and password.
+   *
+   * @generated from enum value: AUTHENTICATION_METHOD_BASIC = 1;
+   */
+  BASIC = 1,
+
+  /**
+   * By OAuth 2.0: people log in at the provider, and the service never sees a password.
+   *
+   * @generated from enum value: AUTHENTICATION_METHOD_MODERN = 2;
+   */
+  MODERN = 2,
+}
+
+/**
+ * Describes the enum mailagent.v1.AuthenticationMethod.
+ */
+export const AuthenticationMethodSchema: GenEnum<AuthenticationMethod> = /*@__PURE__*/
+  enumDesc(file_mailagent_v1_types, 1);
 

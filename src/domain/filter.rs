@@ -1,0 +1,150 @@
+//! What lists and streams choose by. Everything that is set must hold.
+
+use serde::Serialize;
+
+use super::{AgentKind, Direction, HealthState, Message, Note, OutcomeResult, Timestamp, TokenEventKind};
+
+/// Chooses agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentFilter {
+    /// Only this user's.
+    pub owner_user: Option<String>,
+    /// Only with this health.
+    pub health: Option<HealthFilter>,
+    /// Only those that a campaign editor may offer.
+    pub campaign_compatible: bool,
+    /// Only of this kind.
+    pub kind: Option<AgentKind>,
+    /// Only those that connect through this maintenance account.
+    pub maintenance_account: Option<String>,
+}
+
+impl AgentFilter {
+    /// Those that connect through this maintenance account.
+    pub fn through(account: &str) -> Self {
+        Self {
+            maintenance_account: Some(account.to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Chooses agents by how their work goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthFilter {
+    /// Paused by a person.
+    Disabled,
+    /// Not paused, and in this state.
+    Is(HealthState),
+}
+
+/// Chooses audit entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Which kind of entries.
+    pub kind: AuditKind,
+    /// Only entries about this resource.
+    pub resource: Option<String>,
+    /// Only entries of this user.
+    pub user: Option<String>,
+    /// Only entries at or after this time.
+    pub start: Option<Timestamp>,
+    /// Only entries before this time.
+    pub end: Option<Timestamp>,
+}
+
+/// Kinds of audit entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditKind {
+    /// All.
+    #[default]
+    Any,
+    /// Changes of settings.
+    Changes,
+    /// Who read which message.
+    Reads,
+}
+
+/// Chooses messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct MessageFilter {
+    /// Only kept with this customer.
+    pub customer: Option<String>,
+    /// Only kept because of this contact.
+    pub contact: Option<String>,
+    /// Only found in the mailbox of this agent.
+    pub agent: Option<String>,
+    /// Only going this way.
+    pub direction: Option<Direction>,
+    /// Only with, or without, attachments.
+    pub has_attachments: Option<bool>,
+    /// Only sent at this time or later.
+    pub sent_after: Option<Timestamp>,
+    /// Only sent before this time.
+    pub sent_before: Option<Timestamp>,
+    /// Only those that no customer is known for.
+    pub unlinked: bool,
+}
+
+impl MessageFilter {
+    /// Whether the message passes.
+    pub fn passes(&self, message: &Message) -> bool {
+        let wanted = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
+        wanted(&self.customer, &|id| message.links.iter().any(|link| link.customer == id))
+            && wanted(&self.contact, &|id| message.links.iter().any(|link| link.contact == id))
+            && wanted(&self.agent, &|id| message.agents.iter().any(|agent| agent == id))
+            && self.direction.is_none_or(|direction| message.direction == direction)
+            && self.has_attachments.is_none_or(|has| (message.attachment_count > 0) == has)
+            && self.sent_after.is_none_or(|time| message.sent >= time)
+            && self.sent_before.is_none_or(|time| message.sent < time)
+            && (!self.unlinked || message.links.is_empty())
+    }
+}
+
+/// Chooses outcomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeFilter {
+    /// Only of this agent.
+    pub agent: Option<String>,
+    /// Only with one of these results. Empty: any.
+    pub results: Vec<OutcomeResult>,
+    /// Only of messages with this Message-ID, without angle brackets.
+    pub message_id: Option<String>,
+}
+
+/// Chooses notes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NoteFilter {
+    /// Only on this case.
+    pub case: Option<String>,
+    /// Only of messages in the mailbox of this agent.
+    pub agent: Option<String>,
+}
+
+/// Chooses matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MatchFilter {
+    /// Only in the mailbox of this agent.
+    pub agent: Option<String>,
+    /// Only on cases of this customer.
+    pub customer: Option<String>,
+    /// Only on this case.
+    pub case: Option<String>,
+}
+
+impl MatchFilter {
+    /// Whether the match with this note passes.
+    pub fn passes(&self, note: &Note) -> bool {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        fits(&self.agent, &note.agent) && fits(&self.customer, &note.customer) && fits(&self.case, &note.case)
+    }
+}
+
+/// Chooses events of logins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Only of this login or provider, by its resource name.
+    pub source: Option<String>,
+    /// Only of these kinds. Empty: of all.
+    pub kinds: Vec<TokenEventKind>,
+}
