@@ -3,7 +3,10 @@
 //! The history begins at the first of: a separator such as "-----Original Message-----", a block of From/Sent/To/Subject lines, a line
 //! such as "On … wrote:", or the quotation at the end. What a sender wrote between quoted lines makes that quotation part of the text.
 
-use std::sync::LazyLock;
+use std::{
+    cell::{Cell, RefCell},
+    sync::LazyLock,
+};
 
 use regex::Regex;
 
@@ -13,6 +16,12 @@ const LINE_LIMIT: usize = 1_000;
 const ATTRIBUTION_LINES: usize = 6;
 /// Most lines of a folded value inside a block of header lines.
 const FOLD_LINES: usize = 2;
+/// Most lines of a block of header lines.
+const BLOCK_LINES: usize = 16;
+/// Most bytes that are compared with patterns, of which some look at a line more than once. What is below where that ends is not searched.
+const WORK_LIMIT: usize = 16 * 1024 * 1024;
+/// What a comparison costs besides, in bytes.
+const COMPARISON: usize = 16;
 
 static SEPARATOR: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -62,7 +71,7 @@ pub(super) fn split(text: &str) -> (&str, &str) {
 /// written behind "From:".
 pub(super) fn forwarded_sender(text: &str) -> Option<&str> {
     let lines = Lines::of(text);
-    (0..lines.0.len()).find_map(|at| lines.header_block(at))
+    (0..lines.lines.len()).find_map(|at| lines.header_block(at))
 }
 
 /// Whether a line announces a forwarded message.
@@ -101,26 +110,62 @@ fn ends_message(line: &str) -> bool {
     line.trim_end() == "--" || is_rule(line)
 }
 
-struct Lines<'a>(Vec<&'a str>, &'a str);
+struct Lines<'a> {
+    lines: Vec<&'a str>,
+    text: &'a str,
+    /// The labels of the lines that were looked at last, each in the place of its number: blocks overlap.
+    labels: RefCell<[Option<Labelled<'a>>; BLOCK_LINES]>,
+    /// How much was compared with patterns, in bytes.
+    work: Cell<usize>,
+}
+
+/// The number of a line and its label.
+type Labelled<'a> = (usize, Option<Label<'a>>);
 
 impl<'a> Lines<'a> {
     fn of(text: &'a str) -> Self {
-        Self(text.lines().collect(), text)
+        Self {
+            lines: text.lines().collect(),
+            text,
+            labels: RefCell::default(),
+            work: Cell::new(0),
+        }
     }
 
     /// Position of a line in the text.
     fn start(&self, line: usize) -> usize {
-        self.0
+        self.lines
             .get(line)
-            .map_or(self.1.len(), |line| line.as_ptr() as usize - self.1.as_ptr() as usize)
+            .map_or(self.text.len(), |line| line.as_ptr() as usize - self.text.as_ptr() as usize)
+    }
+
+    /// Counts a text that is compared with a pattern. Whether that may still be done.
+    fn may_compare(&self, text: &str) -> bool {
+        self.work.set(self.work.get() + text.len() + COMPARISON);
+        self.work.get() <= WORK_LIMIT
+    }
+
+    fn is_separator(&self, at: usize) -> bool {
+        self.may_compare(self.lines[at]) && is_separator(self.lines[at])
+    }
+
+    fn label(&self, at: usize) -> Option<Label<'a>> {
+        let place = &mut self.labels.borrow_mut()[at % BLOCK_LINES];
+        let known = place.filter(|(line, _)| *line == at);
+        let (_, label) = *place.insert(known.unwrap_or_else(|| {
+            let line = unquoted(self.lines[at]);
+            let reads = may_be_label(line) && self.may_compare(line);
+            (at, reads.then(|| label(line)).flatten())
+        }));
+        label
     }
 
     /// The line at which the history begins.
     fn cut(&self) -> Option<usize> {
         let tail = self.quoted_tail();
-        let written = self.0.iter().position(|line| !line.trim().is_empty())?;
-        for at in 0..self.0.len() {
-            let begins = is_separator(self.0[at])
+        let written = self.lines.iter().position(|line| !line.trim().is_empty())?;
+        for at in 0..self.lines.len() {
+            let begins = self.is_separator(at)
                 || self.header_block(at).is_some()
                 || self.attribution(at).is_some_and(|after| self.quotes_all_from(after, tail))
                 || tail == Some(at);
@@ -136,24 +181,24 @@ impl<'a> Lines<'a> {
 
     /// Moves a cut up over empty lines and rules.
     fn with_rules_above(&self, at: usize) -> usize {
-        let above = self.0[..at].iter().rev();
+        let above = self.lines[..at].iter().rev();
         at - above.take_while(|line| line.trim().is_empty() || is_rule(line)).count()
     }
 
     /// The first line of the quotation at the end, behind which nothing but a signature or footer may stand.
     fn quoted_tail(&self) -> Option<usize> {
-        let last = self.0.iter().rposition(|line| is_quoted(line))?;
-        let after = self.0[last + 1..].iter().find(|line| !line.trim().is_empty());
+        let last = self.lines.iter().rposition(|line| is_quoted(line))?;
+        let after = self.lines[last + 1..].iter().find(|line| !line.trim().is_empty());
         if after.is_some_and(|line| !ends_message(line)) {
             return None;
         }
         let mut first = last;
         for at in (0..last).rev() {
-            let line = self.0[at];
+            let line = self.lines[at];
             if is_quoted(line) {
                 first = at;
             } else {
-                let wrapped = first == at + 1 && at > 0 && is_quoted(self.0[at - 1]);
+                let wrapped = first == at + 1 && at > 0 && is_quoted(self.lines[at - 1]);
                 if !wrapped && !line.trim().is_empty() {
                     // Not even the rest of a quoted line that a mail program has wrapped.
                     break;
@@ -165,9 +210,9 @@ impl<'a> Lines<'a> {
 
     /// Whether everything from a line on is history: not quoted at all, or quoted to the end.
     fn quotes_all_from(&self, after: usize, tail: Option<usize>) -> bool {
-        let next = (after..self.0.len()).find(|at| !self.0[*at].trim().is_empty());
+        let next = (after..self.lines.len()).find(|at| !self.lines[*at].trim().is_empty());
         match next {
-            Some(next) if is_quoted(self.0[next]) => tail.is_some_and(|tail| tail <= next),
+            Some(next) if is_quoted(self.lines[next]) => tail.is_some_and(|tail| tail <= next),
             Some(_) => true,
             None => false,
         }
@@ -175,7 +220,7 @@ impl<'a> Lines<'a> {
 
     /// If an attribution begins at a line: the line after it.
     fn attribution(&self, at: usize) -> Option<usize> {
-        let first = self.0[at].trim();
+        let first = self.lines[at].trim();
         if first.is_empty() || first.len() > LINE_LIMIT || is_quoted(first) {
             return None;
         }
@@ -184,9 +229,10 @@ impl<'a> Lines<'a> {
         if !starts && !names {
             return None;
         }
+        let is_dated = first.starts_with(|c: char| c.is_ascii_digit());
         let mut joined = String::new();
         let lines = if starts { ATTRIBUTION_LINES } else { 2 };
-        for (offset, line) in self.0[at..].iter().take(lines).enumerate() {
+        for (offset, line) in self.lines[at..].iter().take(lines).enumerate() {
             if joined.len() + line.len() > LINE_LIMIT {
                 return None;
             }
@@ -195,8 +241,17 @@ impl<'a> Lines<'a> {
             }
             joined.push_str(line.trim());
             let joined = joined.trim_end();
-            let attributes = joined.ends_with([':', '：']) && VERB.is_match(joined) && MOMENT.is_match(joined) || DATED.is_match(joined);
-            if attributes {
+            let (may_verb, may_date) = (
+                joined.ends_with([':', '：']),
+                is_dated && (joined.contains('@') || joined.contains("GMT")),
+            );
+            if !may_verb && !may_date {
+                continue;
+            }
+            if !self.may_compare(joined) {
+                return None;
+            }
+            if may_verb && VERB.is_match(joined) && MOMENT.is_match(joined) || may_date && DATED.is_match(joined) {
                 return Some(at + offset + 1);
             }
         }
@@ -205,17 +260,17 @@ impl<'a> Lines<'a> {
 
     /// If a block of header lines begins at a line: the value of its From.
     fn header_block(&self, at: usize) -> Option<&'a str> {
-        label(self.0[at])?;
+        self.label(at)?;
         let (mut labels, mut folds, mut dated, mut from) = (0, 0, false, None);
-        for line in self.0[at..].iter().take(16) {
-            match label(line) {
-                Some(captures) => {
+        for at in (at..self.lines.len()).take(BLOCK_LINES) {
+            match self.label(at) {
+                Some(label) => {
                     labels += 1;
                     folds = 0;
-                    dated |= captures.when;
-                    from = from.or(captures.from);
+                    dated |= label.when;
+                    from = from.or(label.from);
                 }
-                None if unquoted(line).trim().is_empty() || folds == FOLD_LINES => break,
+                None if unquoted(self.lines[at]).trim().is_empty() || folds == FOLD_LINES => break,
                 None => folds += 1,
             }
         }
@@ -223,17 +278,19 @@ impl<'a> Lines<'a> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Label<'a> {
     from: Option<&'a str>,
     when: bool,
 }
 
-fn label(line: &str) -> Option<Label<'_>> {
-    let line = unquoted(line);
+fn may_be_label(line: &str) -> bool {
     let head = &line.as_bytes()[..line.len().min(48)];
-    if line.len() > LINE_LIMIT || (memchr::memchr(b':', head).is_none() && memchr::memmem::find(head, "：".as_bytes()).is_none()) {
-        return None;
-    }
+    line.len() <= LINE_LIMIT && (memchr::memchr(b':', head).is_some() || memchr::memmem::find(head, "：".as_bytes()).is_some())
+}
+
+/// The label of a line without marks of quotation.
+fn label(line: &str) -> Option<Label<'_>> {
     let captures = LABEL.captures(line)?;
     let value = captures.name("value").map_or("", |value| value.as_str().trim());
     Some(Label {
@@ -311,6 +368,37 @@ mod tests {
         check("Hi\n\n> q1\n>\n> q2\n", "Hi", "> q1");
         check("Hi\n> q1\n-- \nsignature", "Hi", "> q1");
         check("Hi\n> a long line\nwrapped\n> q2", "Hi", "> a long");
+    }
+
+    /// What is compared with patterns is counted, and each line about once for each of them.
+    #[test]
+    fn work_is_bounded() {
+        let many = |line: &str, count: usize| line.repeat(count);
+        for (text, times) in [
+            (many("To: x\nTo: y\nz\n", 30_000), 2),
+            (many("From: a b c\n", 30_000), 2),
+            (many("On 1/1/2025 at 10:00 a <a@x.example\n", 30_000), 10),
+            (many("> > > > > x\n", 30_000), 2),
+            (many("a line of text\n", 30_000), 1),
+        ] {
+            let lines = Lines::of(&text);
+            lines.cut();
+            let least = text.len() + COMPARISON * lines.lines.len();
+            assert!(
+                lines.work.get() <= times * least,
+                "{} for {least}: {}",
+                lines.work.get(),
+                &text[..20]
+            );
+        }
+        let text = many(&format!("On 1/1/2025 a@x.example {}:\n", "said ".repeat(20)), 40_000);
+        let lines = Lines::of(&text);
+        assert_eq!(lines.cut(), None);
+        assert!(
+            (WORK_LIMIT..WORK_LIMIT + 20_000_000).contains(&lines.work.get()),
+            "{}",
+            lines.work.get()
+        );
     }
 
     #[test]
