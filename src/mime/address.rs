@@ -10,13 +10,19 @@ use crate::domain::Mailbox;
 
 /// Longest display name, in characters.
 const NAME_LIMIT: usize = 256;
+/// Where all fields of a name have more bytes than this together, those behind are not read.
+const READ_LIMIT: usize = 512 * 1024;
 /// Most bytes of the names and addresses of a field, so that what a message says of itself fits into an answer.
 const LIST_LIMIT: usize = 192 * 1024;
 
 /// The valid mailboxes of every field of that name, at most `limit`.
 pub(super) fn mailboxes(fields: &Fields<'_>, name: &str, limit: usize) -> Vec<Mailbox> {
-    let mut found = Vec::new();
+    let (mut found, mut read) = (Vec::new(), 0);
     for field in fields.all(name) {
+        if found.len() >= limit || read >= READ_LIMIT {
+            break;
+        }
+        read += field.raw.len();
         add(&field, limit, &mut found);
     }
     found
@@ -160,6 +166,22 @@ mod tests {
             check(value, &[]);
         }
         check(format!("<{}@x.example>", "a".repeat(65)).as_bytes(), &[]);
+    }
+
+    #[test]
+    fn what_is_read_is_bounded() {
+        let junk = "a,".repeat(100_000);
+        let field = |raw: &'static str| Field {
+            name: "To",
+            raw: raw.as_bytes(),
+        };
+        let junk = Field {
+            name: "To",
+            raw: junk.as_bytes(),
+        };
+        let found = |fields: Vec<Field<'_>>| mailboxes(&Fields(fields), "To", 10).len();
+        assert_eq!(found(vec![junk, junk, field("a@x.example")]), 1);
+        assert_eq!(found(vec![junk, junk, junk, field("a@x.example")]), 0);
     }
 
     #[test]

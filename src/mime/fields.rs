@@ -7,7 +7,7 @@ use super::decode;
 /// Most fields of one header; the rest is passed over.
 const FIELD_LIMIT: usize = 2_000;
 /// Longest value that is read, in bytes.
-const VALUE_LIMIT: usize = 256 * 1024;
+pub(super) const VALUE_LIMIT: usize = 256 * 1024;
 /// Lines in the middle of a header that are no fields: more of them in a row mean that the text has begun.
 const JUNK_LIMIT: usize = 3;
 
@@ -52,6 +52,11 @@ impl<'a> Fields<'a> {
     /// A leading mbox "From " line and lines that are no fields are passed over, unless they look like the beginning of a text
     /// whose empty line is missing.
     pub fn split(raw: &'a [u8]) -> (Self, usize) {
+        Self::split_within(raw, FIELD_LIMIT)
+    }
+
+    /// As [`Self::split`], with the first `limit` fields at most.
+    pub fn split_within(raw: &'a [u8], limit: usize) -> (Self, usize) {
         let mut fields: Vec<Field<'a>> = Vec::new();
         let mut value_start = 0;
         let mut at = 0;
@@ -66,14 +71,15 @@ impl<'a> Fields<'a> {
                     field.raw = &raw[value_start..end.min(value_start + VALUE_LIMIT)];
                 }
             } else if let Some((name, colon)) = name(line) {
-                value_start = 0;
-                if fields.len() < FIELD_LIMIT {
-                    value_start = at + colon + 1;
-                    fields.push(Field {
-                        name,
-                        raw: &raw[value_start..end.min(value_start + VALUE_LIMIT)],
-                    });
+                if fields.len() == limit {
+                    // Nobody reads the rest, so that it need not be read line by line.
+                    return (Self(fields), after_empty_line(raw, at));
                 }
+                value_start = at + colon + 1;
+                fields.push(Field {
+                    name,
+                    raw: &raw[value_start..end.min(value_start + VALUE_LIMIT)],
+                });
             } else {
                 value_start = 0;
                 if !is_from_line(line) && !fields_follow(raw, end) {
@@ -109,6 +115,12 @@ pub(super) fn line_end(raw: &[u8], at: usize) -> usize {
 /// Whether a line is that with which an mbox file separates messages.
 pub(super) fn is_from_line(line: &[u8]) -> bool {
     line.starts_with(b"From ") || line.starts_with(b">From ")
+}
+
+/// Position after the next empty line.
+fn after_empty_line(raw: &[u8], at: usize) -> usize {
+    let end = memchr::memmem::find(&raw[at..], b"\n\n").map_or(raw.len(), |end| at + end + 2);
+    memchr::memmem::find(&raw[at..end], b"\n\r\n").map_or(end, |earlier| at + earlier + 3)
 }
 
 fn is_blank(line: &[u8]) -> bool {
@@ -181,6 +193,14 @@ mod tests {
         let raw = "A: 1\n".repeat(FIELD_LIMIT + 10) + "\nbody";
         let (fields, at) = Fields::split(raw.as_bytes());
         assert_eq!((fields.0.len(), &raw[at..]), (FIELD_LIMIT, "body"));
+        for (raw, body) in [
+            ("A: 1\r\nB: 2\r\n\r\nb\n\nc", "b\n\nc"),
+            ("A: 1\nB: 2\n\nb\r\n\r\nc", "b\r\n\r\nc"),
+            ("A: 1\nB: 2", ""),
+        ] {
+            let (fields, at) = Fields::split_within(raw.as_bytes(), 1);
+            assert_eq!((fields.0.len(), &raw[at..]), (1, body));
+        }
         let long = format!("A: {}\n\n", "x".repeat(VALUE_LIMIT * 2));
         assert_eq!(Fields::split(long.as_bytes()).0.0[0].raw.len(), VALUE_LIMIT);
     }
