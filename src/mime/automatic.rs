@@ -1,7 +1,14 @@
 //! Whether and how a message is automatic, by its header and its structure. Words of subject and text say nothing here.
 
-use super::{address, entity::Entity, fields::Fields};
+use super::{
+    address,
+    entity::{Entity, Part},
+    fields::Fields,
+};
 use crate::domain::AutomaticKind;
+
+/// How much of a delivery status is read, in bytes.
+const STATUS_LIMIT: usize = 1024 * 1024;
 
 /// Decides, the surest sign first:
 ///
@@ -46,7 +53,7 @@ pub(super) fn kind(entity: &Entity<'_>) -> Option<AutomaticKind> {
 
 fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
     let root = entity.root();
-    let reports = |part: &&super::entity::Part<'_>| {
+    let reports = |part: &&Part<'_>| {
         matches!(
             part.media_type.as_str(),
             "message/delivery-status" | "message/global-delivery-status"
@@ -54,26 +61,22 @@ fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
     };
     let report_type = root.parameter("report-type").unwrap_or_default().to_ascii_lowercase();
     match root.media_type.as_str() {
-        "message/delivery-status" => Some(delivery(&root.text())),
+        "message/delivery-status" => Some(delivery(root)),
         "message/disposition-notification" => Some(AutomaticKind::Report),
         "multipart/report" if matches!(report_type.as_str(), "delivery-status" | "") => match entity.parts.iter().find(reports) {
-            Some(part) => Some(delivery(&part.text())),
+            Some(part) => Some(delivery(part)),
             None if report_type.is_empty() => Some(AutomaticKind::Report),
             None => Some(AutomaticKind::Bounce),
         },
         "multipart/report" => Some(AutomaticKind::Report),
         // Some servers leave the outer type wrong.
-        _ => entity
-            .parts
-            .iter()
-            .find(reports)
-            .filter(|_| root.is_multipart())
-            .map(|part| delivery(&part.text())),
+        _ => entity.parts.iter().find(reports).filter(|_| root.is_multipart()).map(delivery),
     }
 }
 
 /// RFC 3464 §2.3.3.
-fn delivery(status: &str) -> AutomaticKind {
+fn delivery(part: &Part<'_>) -> AutomaticKind {
+    let status = part.text_within(STATUS_LIMIT);
     let actions = status.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.trim()

@@ -25,7 +25,7 @@ const EMBEDDED_LIMIT: usize = 4;
 
 /// The text of a message without and with its quoted history.
 pub(super) fn note_text(raw: &[u8]) -> NoteText {
-    let text = open(&Entity::read(raw), |opened| text(&opened, 0));
+    let text = open(&Entity::read(raw), |opened| text(&opened, 0, &html::Budget::default()));
     let (written, quoted) = quote::split(decode::cut(&text, 2 * TEXT_LIMIT));
     // What does not fit above the cut is shown below it.
     let kept = decode::cut(written, TEXT_LIMIT);
@@ -42,18 +42,21 @@ pub(super) fn note_text(raw: &[u8]) -> NoteText {
 }
 
 /// The text of a message. Where it has none: that of a calendar item or an embedded message that it carries.
-fn text(opened: &Opened<'_>, depth: usize) -> String {
-    let text = clean_text(&opened.text(4 * TEXT_LIMIT, |source| html::to_note(source, 2 * TEXT_LIMIT)));
+fn text(opened: &Opened<'_>, depth: usize, budget: &html::Budget) -> String {
+    let text = clean_text(&opened.text(4 * TEXT_LIMIT, |source| html::to_note(source, 2 * TEXT_LIMIT, budget)));
     if !text.trim().is_empty() {
         return text;
     }
     let calendar = opened.attachments().find(|(part, _)| part.media_type == "text/calendar");
     if let Some((part, _)) = calendar {
-        return calendar_text(&clean_text(decode::cut(&part.text(), 2 * TEXT_LIMIT)));
+        return calendar_text(&clean_text(&part.text_within(2 * TEXT_LIMIT)));
     }
     let embedded = opened.attachments().find(|(part, _)| part.is_message());
     match embedded {
-        Some((part, _)) if depth < EMBEDDED_LIMIT => open(&Entity::read(&part.decoded()), |opened| self::text(&opened, depth + 1)),
+        Some((part, _)) if depth < EMBEDDED_LIMIT => {
+            let embedded = opened.open_within(part, |_, opened| self::text(&opened, depth + 1, budget));
+            embedded.unwrap_or(text)
+        }
         _ => text,
     }
 }
@@ -85,8 +88,8 @@ fn calendar_text(calendar: &str) -> String {
 pub(super) fn content(raw: &[u8]) -> Content {
     let outer = Entity::read(raw);
     open(&outer, |opened| {
-        let safe = html::sanitised(&opened.html());
-        let text = text(&opened, 0);
+        let safe = html::sanitised(&opened.html(TEXT_LIMIT));
+        let text = text(&opened, 0, &html::Budget::default());
         let attachments = opened.attachments().take(ATTACHMENT_LIMIT);
         Content {
             headers: headers(&outer.root().fields),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
+use encoding_rs::{Decoder, Encoding, REPLACEMENT, UTF_8};
 
 use super::transfer::Base64;
 use crate::domain::misleads;
@@ -15,26 +15,40 @@ const WORD_LIMIT: usize = 4096;
 /// Without a label, with an unknown one and with one that the bytes contradict, it is taken for UTF-8 when it is that for the most
 /// part, else for windows-1252.
 pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
+    text_within(bytes, label, usize::MAX)
+}
+
+/// The same of at most about `limit` bytes of text: three times as many may come of some bytes as they are.
+fn text_within<'a>(bytes: &'a [u8], label: Option<&str>, limit: usize) -> Cow<'a, str> {
     let label = label.map(str::trim).unwrap_or_default();
     let unlabelled = ["", "us-ascii", "ascii", "utf-8", "utf8"]
         .iter()
         .any(|name| label.eq_ignore_ascii_case(name));
     if unlabelled {
-        return guessed(bytes);
+        return guessed(bytes, limit);
     }
     match Encoding::for_label(label.as_bytes()) {
-        Some(encoding) if encoding == UTF_8 || encoding == REPLACEMENT => guessed(bytes),
-        Some(encoding) => encoding.decode(bytes).0,
+        Some(encoding) if encoding == UTF_8 || encoding == REPLACEMENT => guessed(bytes, limit),
+        Some(encoding) if fits(bytes, limit) => encoding.decode(bytes).0,
+        Some(encoding) => decoded(bytes, encoding.new_decoder(), limit).into(),
         None => match mail_parser::decoders::charsets::map::charset_decoder(label.as_bytes()) {
             Some(decoder) => decoder(bytes).into(),
-            None => guessed(bytes),
+            None => guessed(bytes, limit),
         },
     }
 }
 
+/// The text of bytes that are the beginning of a body, cut to about `limit` bytes.
+pub(super) fn beginning<'a>(bytes: Cow<'a, [u8]>, label: Option<&str>, limit: usize) -> Cow<'a, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => text_within(bytes, label, limit),
+        Cow::Owned(bytes) => owned_text(bytes, label, limit).into(),
+    }
+}
+
 /// The same of bytes that nobody else needs: those of a large text are not copied where they are the text already.
-pub(super) fn owned_text(bytes: Vec<u8>, label: Option<&str>) -> String {
-    let mark = match text(&bytes, label) {
+fn owned_text(bytes: Vec<u8>, label: Option<&str>, limit: usize) -> String {
+    let mark = match text_within(&bytes, label, limit) {
         // Borrowed is what is UTF-8 already, all but the mark of byte order before it.
         Cow::Borrowed(text) => bytes.len() - text.len(),
         Cow::Owned(text) => return text,
@@ -44,7 +58,21 @@ pub(super) fn owned_text(bytes: Vec<u8>, label: Option<&str>) -> String {
     text
 }
 
-fn guessed(bytes: &[u8]) -> Cow<'_, str> {
+/// Whether the text of some bytes has at most `limit` bytes in any charset.
+fn fits(bytes: &[u8], limit: usize) -> bool {
+    bytes.len() <= limit / 3
+}
+
+/// What a decoder makes of the beginning of some bytes, at most `limit` bytes.
+fn decoded(bytes: &[u8], mut decoder: Decoder, limit: usize) -> String {
+    let whole = decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(usize::MAX);
+    let mut out = String::with_capacity(whole.min(limit));
+    // It ends where there is no more room.
+    let _ended = decoder.decode_to_string(bytes, &mut out, true);
+    out
+}
+
+fn guessed(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
     }
@@ -53,10 +81,11 @@ fn guessed(bytes: &[u8]) -> Cow<'_, str> {
         good += chunk.valid().bytes().filter(|byte| *byte >= 0xC0).count();
         bad += usize::from(!chunk.invalid().is_empty());
     }
-    if good > bad {
-        String::from_utf8_lossy(bytes)
-    } else {
-        encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0
+    match good > bad {
+        true if fits(bytes, limit) => String::from_utf8_lossy(bytes),
+        true => decoded(bytes, UTF_8.new_decoder_without_bom_handling(), limit).into(),
+        false if fits(bytes, limit) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        false => decoded(bytes, encoding_rs::WINDOWS_1252.new_decoder_without_bom_handling(), limit).into(),
     }
 }
 
@@ -122,7 +151,7 @@ pub(super) fn header(value: &[u8], limit: usize) -> String {
     let value = &value[..value.len().min(limit.saturating_mul(32))];
     let plain = memchr::memmem::find(value, b"=?").is_none();
     if plain {
-        return clean(&guessed(value), limit);
+        return clean(&guessed(value, usize::MAX), limit);
     }
     clean(&words(value), limit)
 }
@@ -174,7 +203,7 @@ fn words(value: &[u8]) -> String {
     while let Some(at) = memchr::memmem::find(rest, b"=?") {
         let Some(word) = word(&rest[at..]) else {
             pending.flush(&mut out);
-            out.push_str(&guessed(&rest[..at + 2]));
+            out.push_str(&guessed(&rest[..at + 2], usize::MAX));
             rest = &rest[at + 2..];
             after_word = false;
             continue;
@@ -182,7 +211,7 @@ fn words(value: &[u8]) -> String {
         let between = &rest[..at];
         if !(after_word && between.iter().all(u8::is_ascii_whitespace)) {
             pending.flush(&mut out);
-            out.push_str(&guessed(between));
+            out.push_str(&guessed(between, usize::MAX));
         }
         // A word that begins by switching its character set (ISO 2022) is whole in itself, and decoders take two switches in a row,
         // at the end of one word and the beginning of the next, for a fault.
@@ -195,7 +224,7 @@ fn words(value: &[u8]) -> String {
         after_word = true;
     }
     pending.flush(&mut out);
-    out.push_str(&guessed(rest));
+    out.push_str(&guessed(rest, usize::MAX));
     out
 }
 
@@ -254,6 +283,17 @@ fn word_quoted_printable(data: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Where the character that the end of some bytes cuts in two begins, if they are UTF-8; else their end.
+pub(super) fn whole_characters(bytes: &[u8]) -> usize {
+    let tail = bytes.len().saturating_sub(4);
+    let begins = |byte: &u8| byte & 0xC0 != 0x80;
+    let last = bytes[tail..].iter().rposition(begins).map_or(bytes.len(), |at| tail + at);
+    match std::str::from_utf8(&bytes[last..]) {
+        Err(error) if error.error_len().is_none() => last,
+        _ => bytes.len(),
+    }
 }
 
 /// Cuts `text` to at most `limit` bytes at the boundary of a character.

@@ -12,8 +12,19 @@ use super::{decode, fields::Fields, transfer::Transfer};
 
 /// Most parts of a message; further ones are passed over.
 const PART_LIMIT: usize = 2_000;
-/// Longest value with parameters that is read, in bytes: the parser compares each parameter with all before it.
+/// Most fields of the header of a part within a message.
+const FIELD_LIMIT: usize = 100;
+/// Longest value with parameters that is read, in bytes.
 const PARAMETERS_LIMIT: usize = 8 * 1024;
+/// Most parameters of a value: the parser compares each with all before it.
+const PARAMETER_LIMIT: usize = 100;
+/// Parameters that anybody asks for. A hundred others in each of two thousand parts are not worth keeping.
+const PARAMETERS: [&str; 5] = ["boundary", "charset", "filename", "name", "report-type"];
+/// How much is searched for the boundaries of multiparts within each other, in bytes; those that are left are leaves. It is enough for four
+/// levels that each hold all of a message of 64 MiB.
+const SEARCH_LIMIT: usize = 256 * 1024 * 1024;
+/// How much of a body is decoded at a time, in bytes.
+const STEP: usize = 64 * 1024;
 /// Deepest nesting of multiparts; a deeper one is a leaf.
 const DEPTH_LIMIT: usize = 32;
 
@@ -35,12 +46,21 @@ pub(super) struct Part<'a> {
 pub(super) struct Entity<'a> {
     /// The parts. Never empty.
     pub parts: Vec<Part<'a>>,
+    /// How much may still be searched for boundaries.
+    to_search: usize,
 }
 
 impl<'a> Entity<'a> {
     /// Reads the structure of `raw`, which begins with a header.
     pub fn read(raw: &'a [u8]) -> Self {
-        let mut entity = Self { parts: Vec::new() };
+        Self::read_within(raw, SEARCH_LIMIT)
+    }
+
+    fn read_within(raw: &'a [u8], to_search: usize) -> Self {
+        let mut entity = Self {
+            parts: Vec::new(),
+            to_search,
+        };
         entity.add(raw, "text/plain", 0);
         entity
     }
@@ -56,7 +76,10 @@ impl<'a> Entity<'a> {
     }
 
     fn add(&mut self, raw: &'a [u8], default_type: &str, depth: usize) -> usize {
-        let (fields, at) = Fields::split(raw);
+        let (fields, at) = match depth {
+            0 => Fields::split(raw),
+            _ => Fields::split_within(raw, FIELD_LIMIT),
+        };
         let content_type = parameters(&fields, "Content-Type");
         let media_type = match &content_type {
             Some(content_type) => media_type(content_type),
@@ -72,7 +95,8 @@ impl<'a> Entity<'a> {
             children: Vec::new(),
             content_type,
         });
-        if depth < DEPTH_LIMIT && self.parts[index].is_multipart() {
+        if depth < DEPTH_LIMIT && self.parts[index].is_multipart() && body.len() <= self.to_search {
+            self.to_search -= body.len();
             self.add_children(index, body, depth);
         }
         index
@@ -140,20 +164,55 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Length of its body when decoded.
-    pub fn decoded_len(&self) -> usize {
-        const STEP: usize = 64 * 1024;
-        let (mut transfer, mut out, mut length) = (self.transfer(), Vec::new(), 0);
+    /// Its body, decoded, when that takes at most `room` bytes, which are taken from it. Nothing is taken where the body is as it is.
+    pub fn decoded_within(&self, room: &mut usize) -> Option<Cow<'a, [u8]>> {
+        let size = match self.transfer() {
+            Transfer::Identity => 0,
+            Transfer::Base64(_) => self.body.len() / 4 * 3 + 3,
+            Transfer::QuotedPrintable(_) => self.body.len(),
+        };
+        *room = room.checked_sub(size)?;
+        Some(self.decoded())
+    }
+
+    /// The beginning of its body, decoded: about `limit` bytes, if there are so many.
+    pub fn beginning(&self, limit: usize) -> Cow<'a, [u8]> {
+        let mut transfer = self.transfer();
         if matches!(transfer, Transfer::Identity) {
-            return self.body.len();
+            return self.body[..self.body.len().min(limit)].into();
+        }
+        let mut out = Vec::new();
+        for piece in self.body.chunks(STEP) {
+            transfer.push(piece, &mut out);
+            if out.len() >= limit {
+                out.truncate(limit);
+                return out.into();
+            }
+        }
+        transfer.finish(&mut out);
+        out.into()
+    }
+
+    /// Gives its body, decoded, piece by piece.
+    pub fn pieces(&self, mut take: impl FnMut(&[u8])) {
+        let (mut transfer, mut out) = (self.transfer(), Vec::new());
+        if matches!(transfer, Transfer::Identity) {
+            return take(self.body);
         }
         for piece in self.body.chunks(STEP) {
             transfer.push(piece, &mut out);
-            length += out.len();
+            take(&out);
             out.clear();
         }
         transfer.finish(&mut out);
-        length + out.len()
+        take(&out);
+    }
+
+    /// Length of its body when decoded.
+    pub fn decoded_len(&self) -> usize {
+        let mut length = 0;
+        self.pieces(|piece| length += piece.len());
+        length
     }
 
     /// How its body is encoded.
@@ -163,11 +222,20 @@ impl<'a> Part<'a> {
 
     /// Its body as text.
     pub fn text(&self) -> Cow<'a, str> {
-        let charset = self.parameter("charset");
-        match self.decoded() {
-            Cow::Borrowed(bytes) => decode::text(bytes, charset),
-            Cow::Owned(bytes) => decode::owned_text(bytes, charset).into(),
+        decode::beginning(self.decoded(), self.parameter("charset"), usize::MAX)
+    }
+
+    /// The beginning of its body as text: about `limit` bytes, if there are so many.
+    pub fn text_within(&self, limit: usize) -> Cow<'a, str> {
+        let mut bytes = self.beginning(limit);
+        if bytes.len() == limit {
+            let end = decode::whole_characters(&bytes);
+            match &mut bytes {
+                Cow::Borrowed(bytes) => *bytes = &bytes[..end],
+                Cow::Owned(bytes) => bytes.truncate(end),
+            }
         }
+        decode::beginning(bytes, self.parameter("charset"), limit)
     }
 
     /// A multipart that cannot be taken apart is shown as it is.
@@ -179,12 +247,21 @@ impl<'a> Part<'a> {
 fn parameters<'a>(fields: &Fields<'a>, name: &str) -> Option<ContentType<'a>> {
     let mut field = fields.first(name)?;
     field.raw = &field.raw[..field.raw.len().min(PARAMETERS_LIMIT)];
+    if let Some(end) = memchr::memchr_iter(b';', field.raw).nth(PARAMETER_LIMIT) {
+        field.raw = &field.raw[..end];
+    }
     let value = match field.for_parser() {
         Cow::Borrowed(bytes) => MessageStream::new(bytes).parse_content_type(),
         Cow::Owned(bytes) => MessageStream::new(&bytes).parse_content_type().into_owned(),
     };
     match value {
-        HeaderValue::ContentType(content_type) => Some(content_type),
+        HeaderValue::ContentType(mut content_type) => {
+            if let Some(attributes) = &mut content_type.attributes {
+                attributes.retain(|attribute| PARAMETERS.contains(&&*attribute.name));
+                attributes.shrink_to_fit();
+            }
+            Some(content_type)
+        }
         _ => None,
     }
 }
@@ -208,6 +285,7 @@ fn media_type(content_type: &ContentType<'_>) -> String {
 /// The pieces of a multipart between its delimiter lines (RFC 2046 §5.1.1).
 struct Pieces<'a> {
     body: &'a [u8],
+    /// What a delimiter line begins with, and the line end before it.
     delimiter: Vec<u8>,
     /// Where the next piece begins. `None` after the last.
     at: Option<usize>,
@@ -227,7 +305,7 @@ impl<'a> Pieces<'a> {
     fn new(body: &'a [u8], boundary: &str) -> Self {
         let mut pieces = Self {
             body,
-            delimiter: [b"--", boundary.as_bytes()].concat(),
+            delimiter: [b"\n--", boundary.as_bytes()].concat(),
             at: None,
         };
         if !boundary.is_empty() {
@@ -236,16 +314,16 @@ impl<'a> Pieces<'a> {
         pieces
     }
 
+    /// The next delimiter line, from the beginning of a line on.
     fn delimiter_from(&self, from: usize) -> Option<Delimiter> {
         let rest = &self.body[from..];
-        memmem::find_iter(rest, &self.delimiter).find_map(|offset| self.delimiter_at(from + offset))
+        let here = rest.starts_with(&self.delimiter[1..]).then_some(from);
+        let later = memmem::find_iter(rest, &self.delimiter).map(|offset| from + offset + 1);
+        here.into_iter().chain(later).find_map(|start| self.delimiter_at(start))
     }
 
     fn delimiter_at(&self, start: usize) -> Option<Delimiter> {
-        if start > 0 && self.body[start - 1] != b'\n' {
-            return None;
-        }
-        let after = start + self.delimiter.len();
+        let after = start + self.delimiter.len() - 1;
         let end = super::fields::line_end(self.body, after);
         let tail = self.body[after..end].trim_ascii_end();
         let closes = tail.starts_with(b"--");
@@ -326,6 +404,87 @@ mod tests {
             raw += &format!("Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n");
         }
         assert_eq!(Entity::read(raw.as_bytes()).parts.len(), DEPTH_LIMIT + 1);
+    }
+
+    #[test]
+    fn searching_for_boundaries_is_bounded() {
+        let head: String = (0..DEPTH_LIMIT)
+            .map(|level| format!("Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n"))
+            .collect();
+        let raw = format!("{head}\n{}", "x\n".repeat(100_000));
+        let entity = Entity::read_within(raw.as_bytes(), 6 * raw.len());
+        assert_eq!(entity.parts.len(), 7);
+        assert_eq!(Entity::read(raw.as_bytes()).parts.len(), DEPTH_LIMIT + 1);
+    }
+
+    #[test]
+    fn parts_keep_few_fields_and_parameters() {
+        let fields = "X: 1\n".repeat(500);
+        let parameters: String = (0..90).map(|i| format!("; a{i}=b")).collect();
+        let part = format!("--b\nContent-Type: text/plain{parameters}; name=n\nContent-Disposition: inline{parameters}\n{fields}\nx\n");
+        let raw = format!("{fields}Content-Type: multipart/mixed; boundary=b\n\n{}--b--", part.repeat(10));
+        let entity = Entity::read(raw.as_bytes());
+        assert_eq!(entity.root().fields.0.len(), 501);
+        for part in &entity.parts[1..] {
+            assert_eq!((part.raw_file_name(), part.body), (Some("n"), &b"x"[..]));
+            assert_eq!(part.fields.0.len(), FIELD_LIMIT);
+            let kept =
+                [&part.content_type, &part.disposition].map(|value| value.as_ref().unwrap().attributes.as_ref().map_or(0, Vec::capacity));
+            assert_eq!(kept, [1, 0]);
+        }
+    }
+
+    #[test]
+    fn no_more_parameters_are_read_than_anybody_writes() {
+        let with = |count: usize| format!("Content-Type: text/html{}; charset=iso-8859-15\n\n\u{a4}", "; a=b".repeat(count));
+        let charset = |raw: String| Entity::read(raw.as_bytes()).root().parameter("charset").map(str::to_owned);
+        assert_eq!(charset(with(PARAMETER_LIMIT - 1)).as_deref(), Some("iso-8859-15"));
+        assert_eq!(charset(with(PARAMETER_LIMIT)), None);
+    }
+
+    #[test]
+    fn beginnings_are_those_of_the_whole() {
+        let base64 = "4oKs4oKs4oKs".repeat(20_000);
+        for head in [
+            "Content-Type: text/plain; charset=utf-8",
+            "Content-Type: text/plain; charset=windows-1252",
+            "Content-Type: text/plain; charset=gb18030",
+            "Content-Type: text/plain; charset=utf-16le",
+            "Content-Type: text/plain; charset=iso-2022-jp",
+        ] {
+            for (encoding, body) in [
+                ("base64", base64.as_str()),
+                ("8bit", &"\u{20ac}".repeat(60_000)),
+                ("quoted-printable", &"=E2=82=AC".repeat(60_000)),
+            ] {
+                let raw = format!("{head}\nContent-Transfer-Encoding: {encoding}\n\n{body}");
+                let entity = Entity::read(raw.as_bytes());
+                let whole = entity.root().text();
+                assert_eq!(entity.root().text_within(1 << 20), whole, "{head}, {encoding}");
+                for limit in [1_000, 65_536, 100_001] {
+                    let text = entity.root().text_within(limit);
+                    assert!(
+                        text.len() <= limit && text.len() >= limit / 3,
+                        "{} of {limit}: {head}, {encoding}",
+                        text.len()
+                    );
+                    // A character of two bytes may be cut.
+                    assert!(whole.starts_with(text.trim_end_matches('\u{fffd}')), "{limit}: {head}, {encoding}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn decoding_takes_the_room_that_there_is() {
+        let raw = format!("Content-Transfer-Encoding: base64\n\n{}", "eHh4".repeat(1_000));
+        let entity = Entity::read(raw.as_bytes());
+        let mut room = 5_000;
+        assert_eq!(entity.root().decoded_within(&mut room).map(|bytes| bytes.len()), Some(3_000));
+        assert_eq!(room, 5_000 - 3_003);
+        assert!(entity.root().decoded_within(&mut room).is_none());
+        let plain = Entity::read(b"A: 1\n\nxxx");
+        assert!(matches!(plain.root().decoded_within(&mut 0), Some(Cow::Borrowed(b"xxx"))));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::{
     address, decode,
-    entity::{Entity, Part},
+    entity::Part,
     fields::Fields,
-    layout::Opened,
+    layout::{self, Opened},
     parse::Basics,
     quote,
 };
@@ -67,8 +67,7 @@ pub(super) fn candidates(fields: &Fields<'_>, basics: &Basics, opened: &Opened<'
 }
 
 fn sender_of(part: &Part<'_>) -> Option<Mailbox> {
-    let raw = part.decoded();
-    address::first(&Entity::read(&raw).root().fields, "From")
+    layout::header_of(part, |fields| address::first(fields, "From"))
 }
 
 #[cfg(test)]

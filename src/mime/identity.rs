@@ -1,14 +1,12 @@
 //! What survives when a server rebuilds a message.
 
-use std::borrow::Cow;
-
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use super::{
     Identity, ParsedMail,
-    entity::{Entity, Part},
+    entity::Part,
     html,
-    layout::{Opened, open},
+    layout::Opened,
     parse::{Basics, TEXT_LIMIT},
 };
 
@@ -20,9 +18,9 @@ const PIECE: usize = 16 * 1024;
 /// Computes the identity: SHA-256 over Message-ID, time and address of the sender, then subject and text without any white space, and
 /// the sorted digests of everything else. What is decoded counts, not how it was encoded.
 ///
-/// `texts` are those of `opened`. Only the first is the text: servers make attachments of the others.
-pub(super) fn of(basics: &Basics, opened: &Opened<'_>, texts: &[Cow<'_, str>]) -> Identity {
-    identity(basics, opened, texts, 0)
+/// `seen` gets the texts one by one. Only the first is the text: servers make attachments of the others.
+pub(super) fn of(basics: &Basics, opened: &Opened<'_>, seen: impl FnMut(&str)) -> Identity {
+    identity(basics, opened, 0, seen)
 }
 
 /// The identity of a message without a Message-ID: who got it tells it apart as well. One without a time too is known by its bytes alone:
@@ -40,7 +38,7 @@ pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
     Identity(bytes(context.finish().as_ref()))
 }
 
-fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[Cow<'_, str>], depth: usize) -> Identity {
+fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl FnMut(&str)) -> Identity {
     let mut context = Context::new(&SHA256);
     let mut field = |bytes: &[u8]| {
         // Lengths keep the end of one field apart from the beginning of the next.
@@ -50,14 +48,22 @@ fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[Cow<'_, str>], depth:
     field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
     field(&basics.sent_time.map_or(0, |time| time.0).to_be_bytes());
     field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
-    let (first, others) = texts.split_first().map_or(("", texts), |(first, others)| (first.as_ref(), others));
-    for text in [basics.subject.as_str(), first] {
-        context.update(&solid_length(text).to_be_bytes());
-        add_solid(&mut context, text);
+    add_whole(&mut context, &basics.subject);
+    let mut digests: Vec<[u8; 32]> = Vec::new();
+    let mut first = true;
+    for (part, text) in opened.texts(TEXT_LIMIT, |source| html::to_words(source, TEXT_LIMIT)) {
+        if std::mem::take(&mut first) {
+            add_whole(&mut context, &text);
+        } else {
+            digests.extend(text_digest(&text));
+        }
+        digests.extend(unread(part));
+        seen(&text);
     }
-    let others = others.iter().map(|text| text_digest(text));
-    let attached = opened.attachments().map(|(part, _)| content(part, depth));
-    let mut digests: Vec<[u8; 32]> = others.chain(attached).flatten().collect();
+    if first {
+        add_whole(&mut context, "");
+    }
+    digests.extend(opened.attachments().filter_map(|(part, _)| content(opened, part, depth)));
     digests.sort_unstable();
     let digests = digests.concat();
     context.update(&(digests.len() as u64).to_be_bytes());
@@ -66,21 +72,40 @@ fn identity(basics: &Basics, opened: &Opened<'_>, texts: &[Cow<'_, str>], depth:
 }
 
 /// The digest of an attachment. Servers rebuild embedded messages too, write texts anew in another charset and drop empty ones.
-fn content(part: &Part<'_>, depth: usize) -> Option<[u8; 32]> {
+fn content(opened: &Opened<'_>, part: &Part<'_>, depth: usize) -> Option<[u8; 32]> {
     if part.is_message() && depth < DEPTH_LIMIT {
-        let decoded = part.decoded();
-        let embedded = Entity::read(&decoded);
-        let basics = Basics::of(&embedded.root().fields);
-        let of_opened = |opened: Opened<'_>| {
-            let texts = opened.texts(|source| html::to_words(source, TEXT_LIMIT));
-            identity(&basics, &opened, &texts, depth + 1)
-        };
-        return Some(open(&embedded, of_opened).0);
+        let embedded = opened.open_within(part, |outer, opened| {
+            identity(&Basics::of(&outer.root().fields), &opened, depth + 1, |_| ())
+        });
+        if let Some(identity) = embedded {
+            return Some(identity.0);
+        }
     }
-    if part.media_type.starts_with("text/") || part.media_type.starts_with("message/") {
-        return text_digest(&part.text());
+    let is_text = part.media_type.starts_with("text/") || part.media_type.starts_with("message/");
+    if !is_text {
+        return Some(measured(part).1);
     }
-    Some(bytes(digest(&SHA256, &part.decoded()).as_ref()))
+    unread(part).or_else(|| text_digest(&part.text_within(TEXT_LIMIT)))
+}
+
+/// What stands for the rest of a text that is too long to be read as one: its bytes, however it is encoded. Two that begin alike are not the
+/// same then.
+fn unread(part: &Part<'_>) -> Option<[u8; 32]> {
+    if part.body.len() <= TEXT_LIMIT {
+        return None;
+    }
+    let (length, digest) = measured(part);
+    (length > TEXT_LIMIT).then_some(digest)
+}
+
+/// Length and digest of the decoded body of a part.
+fn measured(part: &Part<'_>) -> (usize, [u8; 32]) {
+    let (mut length, mut context) = (0, Context::new(&SHA256));
+    part.pieces(|piece| {
+        length += piece.len();
+        context.update(piece);
+    });
+    (length, bytes(context.finish().as_ref()))
 }
 
 fn text_digest(text: &str) -> Option<[u8; 32]> {
@@ -91,6 +116,12 @@ fn text_digest(text: &str) -> Option<[u8; 32]> {
 
 fn bytes(digest: &[u8]) -> [u8; 32] {
     digest.try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Adds the length of a text without white space and that text.
+fn add_whole(context: &mut Context, text: &str) {
+    context.update(&solid_length(text).to_be_bytes());
+    add_solid(context, text);
 }
 
 /// Length of a text without white space, in bytes.
@@ -168,6 +199,17 @@ mod tests {
         check(&to("b@x.example"), &to("c@x.example"), false);
         check("Subject: s\n\ntext", "Subject: s\n\ntext", true);
         check("Subject: s\n\ntext", "Subject: s\r\n\r\ntext", false);
+    }
+
+    /// Only the beginning of such a text is read as a text.
+    #[test]
+    fn long_texts_that_begin_alike_differ() {
+        let text = "word ".repeat(super::TEXT_LIMIT / 5 + 1);
+        let long = |end: &str| format!("{HEAD}\n{text}{end}");
+        check(&long("a"), &long("b"), false);
+        let attached = |end: &str| format!("{HEAD}Content-Type: text/csv\nContent-Disposition: attachment\n\n{text}{end}");
+        check(&attached("a"), &attached("b"), false);
+        check(&attached("a"), &attached("a"), true);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     AttachmentInfo, decode,
     entity::{Entity, Part},
-    fields::Fields,
+    fields::{Fields, VALUE_LIMIT},
     smime,
 };
 
@@ -94,66 +94,141 @@ impl Layout {
     }
 }
 
+/// How much all those messages within each other may take when decoded that are open at a time, in bytes. One that takes more is a file.
+/// Those that are not encoded take nothing.
+pub(super) const CARRIED_LIMIT: usize = 40 * 1024 * 1024;
+/// Most HTML of one part that is looked at, in bytes.
+pub(super) const HTML_LIMIT: usize = 8 * 1024 * 1024;
+
 /// A message opened for reading: its own header, and the structure of what it carries with its layout.
 pub(super) struct Opened<'a> {
     /// The structure.
     pub entity: &'a Entity<'a>,
     /// The use of its parts.
     pub layout: Layout,
+    /// What messages within may still take when decoded, in bytes.
+    room: usize,
 }
 
 /// Reads `outer` as what it carries: the content of an opaque S/MIME signature (RFC 8551 §3.5.2), or the message that is its whole body.
 pub(super) fn open<R>(outer: &Entity<'_>, read: impl FnOnce(Opened<'_>) -> R) -> R {
-    let open = |entity: &Entity<'_>| {
-        read(Opened {
-            entity,
-            layout: Layout::of(entity),
-        })
+    open_within(outer, CARRIED_LIMIT, read)
+}
+
+fn open_within<R>(outer: &Entity<'_>, mut room: usize, read: impl FnOnce(Opened<'_>) -> R) -> R {
+    let Some(once) = carried(outer.root(), &mut room) else {
+        return read(Opened::new(outer, room));
     };
-    match carried(outer.root()) {
-        None => open(outer),
-        Some(once) => {
-            let inner = Entity::read(&once);
-            match carried(inner.root()) {
-                None => open(&inner),
-                Some(twice) => open(&Entity::read(&twice)),
-            }
-        }
+    let inner = Entity::read(&once);
+    match carried(inner.root(), &mut room) {
+        None => read(Opened::new(&inner, room)),
+        Some(twice) => read(Opened::new(&Entity::read(&twice), room)),
     }
 }
 
-/// What a message carries in place of a content of its own, if it does.
-pub(super) fn carried<'a>(root: &Part<'a>) -> Option<Cow<'a, [u8]>> {
+/// What a message carries in place of a content of its own, if it does and there is room for it.
+pub(super) fn carried<'a>(root: &Part<'a>, room: &mut usize) -> Option<Cow<'a, [u8]>> {
     if root.is_message() && !root.body.is_empty() {
-        return Some(root.decoded());
+        return root.decoded_within(room);
     }
     if matches!(root.media_type.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime") {
-        return smime::signed_content(&root.decoded()).map(Cow::Owned);
+        let mut left = *room;
+        let der = root.decoded_within(&mut left)?;
+        if matches!(der, Cow::Borrowed(_)) {
+            left = left.checked_sub(der.len())?;
+        }
+        let signed = smime::signed_content(der.into_owned())?;
+        *room = left;
+        return Some(signed.into());
     }
     None
 }
 
-impl Opened<'_> {
-    /// The parts of the text, made from HTML by `convert` where there is no other.
-    pub fn texts(&self, convert: impl Fn(&str) -> String) -> Vec<Cow<'_, str>> {
+/// Texts below each other, at most so many bytes.
+pub(super) struct Joined {
+    text: String,
+    limit: usize,
+    begun: bool,
+}
+
+impl Joined {
+    /// None yet.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            text: String::new(),
+            limit,
+            begun: false,
+        }
+    }
+
+    /// Adds a text as far as there is room.
+    pub fn add(&mut self, text: &str) {
+        if std::mem::replace(&mut self.begun, true) && !self.is_full() {
+            self.text.push('\n');
+        }
+        self.text.push_str(decode::cut(text, self.limit - self.text.len()));
+    }
+
+    /// Whether there is no more room.
+    pub fn is_full(&self) -> bool {
+        self.text.len() >= self.limit
+    }
+
+    /// All of them.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+}
+
+impl<'a> Opened<'a> {
+    fn new(entity: &'a Entity<'a>, room: usize) -> Self {
+        Self {
+            entity,
+            layout: Layout::of(entity),
+            room,
+        }
+    }
+
+    /// Reads a message within. `None` when that takes too much memory.
+    pub fn open_within<R>(&self, part: &Part<'_>, read: impl FnOnce(&Entity<'_>, Opened<'_>) -> R) -> Option<R> {
+        let mut room = self.room;
+        let decoded = part.decoded_within(&mut room)?;
+        let outer = Entity::read(&decoded);
+        Some(open_within(&outer, room, |opened| read(&outer, opened)))
+    }
+
+    /// The parts of the text, made from HTML by `convert` where there is no other: of each the beginning, about `limit` bytes.
+    pub fn texts(&self, limit: usize, convert: impl Fn(&str) -> String) -> impl Iterator<Item = (&Part<'a>, Cow<'a, str>)> {
         let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
-        let texts = parts.map(|part| match part.media_type.as_str() {
-            "text/html" => convert(&part.text()).into(),
-            _ => part.text(),
-        });
-        texts.collect()
+        parts.map(move |part| match part.media_type.as_str() {
+            "text/html" => (part, convert(&part.text_within(HTML_LIMIT)).into()),
+            _ => (part, part.text_within(limit)),
+        })
     }
 
-    /// The parts of the text below each other, of each at most `limit` bytes.
+    /// The parts of the text below each other, at most `limit` bytes.
     pub fn text(&self, limit: usize, convert: impl Fn(&str) -> String) -> String {
-        joined(&self.texts(convert), limit)
+        let mut joined = Joined::new(limit);
+        for (_, text) in self.texts(limit, convert) {
+            joined.add(&text);
+            if joined.is_full() {
+                break;
+            }
+        }
+        joined.into_text()
     }
 
-    /// The HTML parts below each other. Empty when there is none.
-    pub fn html(&self) -> String {
+    /// The HTML parts below each other, at most `limit` bytes. Empty when there is none.
+    pub fn html(&self, limit: usize) -> String {
+        let mut joined = Joined::new(limit);
         let parts = self.layout.html.iter().map(|index| &self.entity.parts[*index]);
-        let html = parts.filter(|part| part.media_type == "text/html").map(Part::text);
-        html.collect::<Vec<_>>().join("\n")
+        for part in parts.filter(|part| part.media_type == "text/html") {
+            joined.add(&part.text_within(limit));
+            if joined.is_full() {
+                break;
+            }
+        }
+        joined.into_text()
     }
 
     /// The attachments and inline parts, and whether each belongs into the text.
@@ -163,12 +238,6 @@ impl Opened<'_> {
             .iter()
             .map(|(index, inline)| (&self.entity.parts[*index], *inline))
     }
-}
-
-/// Texts below each other, of each at most `limit` bytes.
-pub(super) fn joined(texts: &[Cow<'_, str>], limit: usize) -> String {
-    let texts: Vec<&str> = texts.iter().map(|text| decode::cut(text, limit)).collect();
-    texts.join("\n")
 }
 
 /// What there is to say of an attachment whose decoded content has `size` bytes.
@@ -193,12 +262,17 @@ pub(super) fn file_name(part: &Part<'_>) -> String {
     match part.raw_file_name() {
         Some(raw) => safe_name(&decode::header(raw.as_bytes(), 4096)),
         None if part.is_message() => {
-            let subject = Fields::split(&part.decoded()).0.first("Subject").map(|field| field.text(100));
+            let subject = header_of(part, |fields| fields.first("Subject").map(|field| field.text(100)));
             let name = safe_name(&subject.unwrap_or_default().replace(['/', '\\', ':'], " "));
             format!("{}.eml", if name.is_empty() { "message" } else { &name })
         }
         None => String::new(),
     }
+}
+
+/// Reads the header of an embedded message, as far as it has one of sensible length.
+pub(super) fn header_of<R>(part: &Part<'_>, read: impl FnOnce(&Fields<'_>) -> R) -> R {
+    read(&Fields::split(&part.beginning(VALUE_LIMIT)).0)
 }
 
 fn safe_name(name: &str) -> String {
@@ -320,6 +394,65 @@ mod tests {
             assert_eq!(safe_name(name), expected, "{name:?}");
         }
         assert_eq!(safe_name(&"\u{65e5}".repeat(200)).len(), 252);
+    }
+
+    #[test]
+    fn no_more_html_is_turned_into_text_than_is_wanted() {
+        let part = "--m\nContent-Type: text/html\n\nx\n".repeat(100);
+        let raw = format!("Content-Type: multipart/mixed; boundary=m\n\n{part}--m--");
+        let calls = std::cell::Cell::new(0);
+        let convert = |_: &str| {
+            calls.set(calls.get() + 1);
+            "y".repeat(1_000)
+        };
+        let text = open(&Entity::read(raw.as_bytes()), |opened| opened.text(4_500, convert));
+        assert_eq!((text.len(), calls.get()), (4_500, 5));
+        let html = open(&Entity::read(raw.as_bytes()), |opened| opened.html(10));
+        assert_eq!(html, "x\nx\nx\nx\nx\n");
+    }
+
+    #[test]
+    fn texts_stand_below_each_other() {
+        for (texts, expected) in [
+            (&["a", "b"][..], "a\nb"),
+            (&["", "b"], "\nb"),
+            (&["abc", "de"], "abc\nd"),
+            (&["abcdef", "g"], "abcde"),
+        ] {
+            let mut joined = Joined::new(5);
+            texts.iter().for_each(|text| joined.add(text));
+            assert_eq!(joined.into_text(), expected);
+        }
+    }
+
+    /// Each is decoded into memory of its own while it is open.
+    #[test]
+    fn messages_within_each_other_share_the_room() {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let mut raw = format!("Subject: inner\n\n{}", "text ".repeat(2_000));
+        for _ in 0..2 {
+            raw = format!(
+                "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n{}",
+                STANDARD.encode(&raw)
+            );
+        }
+        let entity = Entity::read(raw.as_bytes());
+        let text = |room: usize| open_within(&entity, room, |opened| opened.text(4, str::to_owned));
+        assert_eq!(text(100_000), "text");
+        assert_eq!(text(20_000), "");
+        assert_eq!(text(1_000), "");
+        let raw = format!("Content-Type: multipart/mixed; boundary=m\n\n--m\n{raw}\n--m--");
+        let entity = Entity::read(raw.as_bytes());
+        let text = |room: usize| {
+            let of_part = |opened: Opened<'_>| {
+                let (part, _) = opened.attachments().next().unwrap();
+                opened.open_within(part, |_, opened| opened.text(4, str::to_owned))
+            };
+            open_within(&entity, room, of_part)
+        };
+        assert_eq!(text(100_000).as_deref(), Some("text"));
+        assert_eq!(text(20_000).as_deref(), Some(""));
+        assert_eq!(text(1_000), None);
     }
 
     #[test]

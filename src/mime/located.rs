@@ -8,7 +8,7 @@ use super::{
     AttachmentInfo,
     content::ATTACHMENT_LIMIT,
     entity::{Entity, Part},
-    layout::{self, Layout, Opened, carried},
+    layout::{self, CARRIED_LIMIT, Layout, carried},
     smime,
     transfer::Transfer,
 };
@@ -132,13 +132,13 @@ impl Layer {
 /// Finds an attachment by its position among those of a message, to be read from `offset` of its content on.
 pub(super) fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
     let outer = Entity::read(raw.trim_ascii_start());
-    let mut layers = Vec::new();
-    let info = match carried(outer.root()) {
+    let (mut layers, mut room) = (Vec::new(), CARRIED_LIMIT);
+    let info = match carried(outer.root(), &mut room) {
         None => find(&outer, raw, index, &mut layers),
         Some(once) => {
             enter(outer.root(), raw, &mut layers);
             let inner = Entity::read(&once);
-            match carried(inner.root()) {
+            match carried(inner.root(), &mut room) {
                 None => find(&inner, &once, index, &mut layers),
                 Some(twice) => {
                     enter(inner.root(), &once, &mut layers);
@@ -157,20 +157,18 @@ fn enter(root: &Part<'_>, whole: &[u8], layers: &mut Vec<Layer>) {
         let der = root.decoded();
         let pieces = smime::signed_pieces(&der).unwrap_or_default();
         layers.push(Layer::new(
-            pieces.into_iter().map(|piece| position(&der, piece)),
+            pieces.into_iter().map(|piece| piece.start as u64..piece.end as u64),
             Transfer::Identity,
         ));
     }
 }
 
 fn find(entity: &Entity<'_>, whole: &[u8], index: usize, layers: &mut Vec<Layer>) -> Option<AttachmentInfo> {
-    let opened = Opened {
-        entity,
-        layout: Layout::of(entity),
-    };
-    let (part, inline) = opened.attachments().take(ATTACHMENT_LIMIT).nth(index)?;
+    let layout = Layout::of(entity);
+    let (part, inline) = layout.attachments.iter().take(ATTACHMENT_LIMIT).nth(index)?;
+    let part = &entity.parts[*part];
     layers.push(Layer::of_body(part, whole));
-    Some(layout::info(part, inline, 0))
+    Some(layout::info(part, *inline, 0))
 }
 
 /// Reads the content once, for its size and hash, and keeps the reader as it was before `offset`.

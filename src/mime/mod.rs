@@ -76,7 +76,7 @@ pub const OWN_MARK: &str = "X-Mailagent-Id";
 ///
 /// Exchange rebuilds MIME on the way out, so bytes differ between two fetches. The identity is SHA-256 over the Message-ID and what
 /// survives: date, from, subject text, body text (white space left out) and the digests of the decoded attachments. Without a Message-ID the
-/// recipients count too; without a Date as well, it is SHA-256 of the bytes.
+/// recipients count too; without a Date as well, it is SHA-256 of the bytes. A text over 8 MiB counts as its bytes besides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(pub [u8; 32]);
 
@@ -87,7 +87,7 @@ pub struct SearchText {
     pub participants: String,
     /// The text (HTML turned to text) including embedded messages, at most 256 KiB.
     pub body: String,
-    /// File names of attachments.
+    /// File names of attachments, about 256 KiB at most.
     pub attachment_names: String,
 }
 
@@ -171,7 +171,7 @@ pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
     // The first line that is no white space decides; everything else is read as far as possible.
     let raw = raw.trim_ascii_start();
     guarded(|| {
-        if fields::Fields::split(raw).0.0.is_empty() {
+        if fields::Fields::split_within(raw, 1).0.0.is_empty() {
             return Err(Unparsable::NoHeader);
         }
         Ok(parse::read(raw))

@@ -4,10 +4,10 @@ use mail_parser::{HeaderValue, parsers::MessageStream};
 
 use super::{
     OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic, decode,
-    entity::Entity,
+    entity::{Entity, Part},
     fields::{Field, Fields},
     forwarded, html, identity,
-    layout::{self, Opened, open},
+    layout::{self, Joined, Opened, open},
 };
 use crate::domain::{Mailbox, Timestamp};
 
@@ -19,8 +19,8 @@ const MAILBOX_LIMIT: usize = 1_000;
 const PREVIEW_LIMIT: usize = 200;
 /// Most text for the index, in bytes.
 const INDEX_LIMIT: usize = 256 * 1024;
-/// Most text made from one HTML part, in bytes.
-pub(super) const TEXT_LIMIT: usize = 16 * 1024 * 1024;
+/// Most text of one part that is read, in bytes.
+pub(super) const TEXT_LIMIT: usize = 8 * 1024 * 1024;
 /// Deepest embedded message whose text is indexed.
 const EMBEDDED_LIMIT: usize = 4;
 /// The years 1971 to 2100, in seconds since 1970.
@@ -58,10 +58,9 @@ pub(super) fn read(raw: &[u8]) -> ParsedMail {
 fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
     let fields = &outer.root().fields;
     let basics = Basics::of(fields);
-    let texts = opened.texts(|source| html::to_words(source, TEXT_LIMIT));
-    let identity = identity::of(&basics, opened, &texts);
-    let text = layout::joined(&texts, INDEX_LIMIT);
-    drop(texts);
+    let mut text = Joined::new(INDEX_LIMIT);
+    let identity = identity::of(&basics, opened, |piece| text.add(piece));
+    let text = text.into_text();
     let mut mail = ParsedMail {
         identity,
         to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
@@ -78,13 +77,10 @@ fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
         sent_time: basics.sent_time,
         ..ParsedMail::default()
     };
-    mail.search.body = clean_text(decode::cut(&text, INDEX_LIMIT));
+    mail.search.body = clean_text(&text);
     for (part, inline) in opened.attachments() {
         mail.attachment_count += u32::from(!inline);
-        add_line(&mut mail.search.attachment_names, &layout::file_name(part));
-        if part.is_message() {
-            index_embedded(&part.decoded(), &mut mail.search, 1);
-        }
+        index_attachment(opened, part, &mut mail.search, 0);
     }
     let people = mail.from.iter().chain(&mail.to).chain(&mail.cc).chain(&mail.bcc);
     for person in people {
@@ -103,28 +99,27 @@ fn add_line(list: &mut String, line: &str) {
     }
 }
 
+/// Appends the name of an attachment, and of an embedded message what is in it, as long as there is room.
+fn index_attachment(opened: &Opened<'_>, part: &Part<'_>, search: &mut SearchText, depth: usize) {
+    if search.attachment_names.len() < INDEX_LIMIT {
+        add_line(&mut search.attachment_names, &layout::file_name(part));
+    }
+    if part.is_message() && depth < EMBEDDED_LIMIT && search.body.len() < INDEX_LIMIT {
+        opened.open_within(part, |outer, opened| index_embedded(outer, &opened, search, depth + 1));
+    }
+}
+
 /// Appends subject, text and attachment names of an embedded message.
-fn index_embedded(raw: &[u8], search: &mut SearchText, depth: usize) {
-    let outer = Entity::read(raw);
-    let subject = outer
-        .root()
-        .fields
-        .first("Subject")
-        .map(|field| field.text(LINE_LIMIT))
-        .unwrap_or_default();
-    open(&outer, |opened| {
-        let text = opened.text(INDEX_LIMIT, |source| html::to_words(source, INDEX_LIMIT));
-        for piece in [subject.as_str(), &clean_text(decode::cut(&text, INDEX_LIMIT))] {
-            let room = INDEX_LIMIT.saturating_sub(search.body.len() + 1);
-            add_line(&mut search.body, decode::cut(piece, room));
-        }
-        for (part, _) in opened.attachments() {
-            add_line(&mut search.attachment_names, &layout::file_name(part));
-            if part.is_message() && depth < EMBEDDED_LIMIT && search.body.len() < INDEX_LIMIT {
-                index_embedded(&part.decoded(), search, depth + 1);
-            }
-        }
-    });
+fn index_embedded(outer: &Entity<'_>, opened: &Opened<'_>, search: &mut SearchText, depth: usize) {
+    let subject = outer.root().fields.first("Subject").map(|field| field.text(LINE_LIMIT));
+    let text = opened.text(INDEX_LIMIT, |source| html::to_words(source, INDEX_LIMIT));
+    for piece in [subject.unwrap_or_default(), clean_text(&text)] {
+        let room = INDEX_LIMIT.saturating_sub(search.body.len() + 1);
+        add_line(&mut search.body, decode::cut(&piece, room));
+    }
+    for (part, _) in opened.attachments() {
+        index_attachment(opened, part, search, depth);
+    }
 }
 
 fn message_id(field: &Field<'_>) -> Option<String> {

@@ -11,4 +11,5 @@ mod words;
 
 pub(super) use note::to_note;
 pub(super) use safe::sanitised;
+pub(super) use tree::Budget;
 pub(super) use words::to_words;

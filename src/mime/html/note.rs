@@ -1,7 +1,7 @@
 //! HTML to text for people: lists, quotations and tables keep their look.
 
 use super::{
-    tree::{self, Content, Id, Kind, Step, Tree},
+    tree::{self, Budget, Content, Id, Kind, Step, Tree},
     words::{BLOCKS, to_words},
 };
 
@@ -17,11 +17,11 @@ const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', 
 
 /// The text of `html` for people: lists, quotations (`> `) and tables keep their look. At most about `limit` bytes where HTML is too large
 /// or too wild to be laid out, and then without that look.
-pub(in crate::mime) fn to_note(html: &str, limit: usize) -> String {
+pub(in crate::mime) fn to_note(html: &str, limit: usize, budget: &Budget) -> String {
     let laid_out = (html.len() <= LAYOUT_LIMIT)
-        .then(|| tree::build(html, Kind::Document, |name| matches!(name, "alt" | "src" | "start")))
+        .then(|| tree::build(html, Kind::Document, |name| matches!(name, "alt" | "src" | "start"), budget))
         .flatten()
-        .and_then(|tree| Page::new(&tree).lay_out());
+        .and_then(|tree| Page::new(&tree, budget).lay_out());
     laid_out.unwrap_or_else(|| to_words(html, limit))
 }
 
@@ -149,18 +149,18 @@ struct Page<'t> {
     /// How many elements around keep white space as it is, and how many strike text out.
     preformatted: usize,
     struck: usize,
-    work: usize,
+    budget: &'t Budget,
 }
 
 impl<'t> Page<'t> {
-    fn new(tree: &'t Tree) -> Self {
+    fn new(tree: &'t Tree, budget: &'t Budget) -> Self {
         Self {
             tree,
             frames: vec![Frame::default()],
             lists: Vec::new(),
             preformatted: 0,
             struck: 0,
-            work: 0,
+            budget,
         }
     }
 
@@ -176,13 +176,17 @@ impl<'t> Page<'t> {
                 }
                 Step::Leave(id) => self.leave(id),
             }
-            if self.work > WORK_LIMIT {
+            if self.budget.work.get() > WORK_LIMIT {
                 return None;
             }
         }
         let page = self.frame();
         page.end_line();
         Some(tidied(&page.lines))
+    }
+
+    fn works(&self, bytes: usize) {
+        Budget::add(&self.budget.work, bytes);
     }
 
     fn frame(&mut self) -> &mut Frame {
@@ -194,7 +198,7 @@ impl<'t> Page<'t> {
     }
 
     fn text(&mut self, text: &str) {
-        self.work += text.len();
+        self.works(text.len());
         let style = Style {
             keeps_blanks: self.preformatted > 0,
             struck: self.struck > 0,
@@ -206,10 +210,10 @@ impl<'t> Page<'t> {
     fn end_frame(&mut self, mark: &str, indent: &str) {
         let mut inner = self.frames.pop().unwrap_or_default();
         inner.end_line();
-        self.work += inner.lines.len();
+        self.works(inner.lines.len());
         if !mark.is_empty() {
             for (line, mark) in inner.lines.iter_mut().zip(std::iter::once(mark).chain(std::iter::repeat(indent))) {
-                self.work += mark.len() + line.len();
+                self.works(mark.len() + line.len());
                 line.insert_str(0, mark);
             }
             inner.written |= !inner.lines.is_empty();
@@ -390,6 +394,10 @@ impl<'t> Page<'t> {
 mod tests {
     use super::*;
 
+    fn to_note(html: &str, limit: usize) -> String {
+        super::to_note(html, limit, &Budget::default())
+    }
+
     #[test]
     fn notes_keep_the_look() {
         for (html, expected) in [
@@ -440,6 +448,21 @@ mod tests {
         }
         let deep = format!("{}{}", "<ul><li>".repeat(120), "x<br>".repeat(60_000));
         assert!(to_note(&deep, 1_000_000).starts_with("x\nx\n"));
+    }
+
+    /// A message may have thousands of parts, each of which is as wild as one may be.
+    #[test]
+    fn parts_share_a_budget() {
+        let bold: String = (0..100).map(|i| format!("<b title={i}>")).collect();
+        let wild = format!("<p>{bold}</p>{}", "<p>x".repeat(300));
+        let indented = format!("{}{}", "<blockquote>".repeat(100), "x<br>".repeat(1_000));
+        for html in [wild, indented] {
+            let budget = Budget::default();
+            let texts: Vec<String> = (0..200).map(|_| super::to_note(&html, 1_000_000, &budget)).collect();
+            assert!(budget.work.get() < WORK_LIMIT + html.len() * 200, "{budget:?}");
+            assert!(texts[0].len() > 500 && texts[0] != texts[199] && texts[199] == to_words(&html, 1_000_000));
+            assert_eq!(super::to_note("<ul><li>a</ul>", 1_000, &budget), "a");
+        }
     }
 
     /// The work is counted, so that none of these can take long.

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     style::{Placed, safe_style},
-    tree::{self, Content, Id, Kind, Step, Tree},
+    tree::{self, Budget, Content, Id, Kind, Step, Tree},
 };
 use crate::mime::decode;
 
@@ -74,7 +74,7 @@ pub(in crate::mime) fn sanitised(source: &str) -> Safe {
     if source.trim().is_empty() {
         return Safe::default();
     }
-    let Some(tree) = tree::build(source, Kind::Fragment, is_read) else {
+    let Some(tree) = tree::build(source, Kind::Fragment, is_read, &Budget::default()) else {
         return Safe::default();
     };
     let mut page = Page {

@@ -74,18 +74,20 @@ struct Node {
     next: Option<Id>,
 }
 
-/// What was built and done.
-#[derive(Clone, Debug, Default)]
-struct Spent {
+/// What was built and done, of one message: it may have thousands of parts.
+#[derive(Debug, Default)]
+pub(in crate::mime) struct Budget {
     nodes: Cell<usize>,
     bytes: Cell<usize>,
     steps: Cell<usize>,
     comparisons: Cell<usize>,
-    too_deep: Cell<bool>,
+    /// Bytes that were laid out.
+    pub(super) work: Cell<usize>,
 }
 
-impl Spent {
-    fn add(counter: &Cell<usize>, more: usize) {
+impl Budget {
+    /// Counts.
+    pub(super) fn add(counter: &Cell<usize>, more: usize) {
         counter.set(counter.get().saturating_add(more));
     }
 
@@ -94,7 +96,6 @@ impl Spent {
             || self.bytes.get() > BYTE_LIMIT
             || self.steps.get() > STEP_LIMIT
             || self.comparisons.get() > COMPARISON_LIMIT
-            || self.too_deep.get()
     }
 }
 
@@ -102,13 +103,9 @@ impl Spent {
 #[derive(Debug)]
 pub(super) struct Tree(Vec<Node>);
 
-/// Builds the tree of `html` with the attributes that `keeps` names. `None` when it is beyond the budget.
-pub(super) fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool) -> Option<Tree> {
-    build_counted(html, kind, keeps).0
-}
-
-fn build_counted(html: &str, kind: Kind, keeps: fn(&str) -> bool) -> (Option<Tree>, Spent) {
-    let sink = Sink::default();
+/// Builds the tree of `html` with the attributes that `keeps` names. `None` when it is beyond what is left of the budget.
+pub(super) fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool, budget: &Budget) -> Option<Tree> {
+    let sink = Sink::new(budget);
     let options = TreeBuilderOpts {
         scripting_enabled: kind == Kind::Fragment,
         ..TreeBuilderOpts::default()
@@ -133,12 +130,11 @@ fn build_counted(html: &str, kind: Kind, keeps: fn(&str) -> bool) -> (Option<Tre
     let tokenizer = Tokenizer::new(gate, tokens);
     feed(&tokenizer, html);
     let sink = tokenizer.sink.builder.sink;
-    let whole = !sink.spent.is_over();
-    (whole.then(|| Tree(sink.nodes.into_inner())), sink.spent)
+    (!sink.is_over()).then(|| Tree(sink.nodes.into_inner()))
 }
 
 /// Reads `html` piece by piece until the budget ends.
-fn feed(tokenizer: &Tokenizer<Gate>, html: &str) {
+fn feed(tokenizer: &Tokenizer<Gate<'_>>, html: &str) {
     let input = BufferQueue::default();
     let (mut rest, mut attributes) = (html, 0);
     while !rest.is_empty() {
@@ -151,7 +147,7 @@ fn feed(tokenizer: &Tokenizer<Gate>, html: &str) {
             .filter(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'\x0C' | b'/' | b'"' | b'\''))
             .count();
         attributes = if gate.tag_goes_on.replace(true) { attributes + more } else { more };
-        Spent::add(&gate.builder.sink.spent.comparisons, attributes * more);
+        Budget::add(&gate.builder.sink.spent.comparisons, attributes * more);
         if gate.is_over() {
             return;
         }
@@ -162,20 +158,20 @@ fn feed(tokenizer: &Tokenizer<Gate>, html: &str) {
 }
 
 /// Lets tokens through to the builder of the tree while the budget lasts.
-struct Gate {
-    builder: TreeBuilder<Handle, Sink>,
+struct Gate<'b> {
+    builder: TreeBuilder<Handle, Sink<'b>>,
     keeps: fn(&str) -> bool,
     /// Whether no token has come since this was last asked, so that a tag may still be under way.
     tag_goes_on: Cell<bool>,
 }
 
-impl Gate {
+impl Gate<'_> {
     fn is_over(&self) -> bool {
-        self.builder.sink.spent.is_over()
+        self.builder.sink.is_over()
     }
 }
 
-impl TokenSink for Gate {
+impl TokenSink for Gate<'_> {
     type Handle = Handle;
 
     fn process_token(&self, mut token: Token, line: u64) -> TokenSinkResult<Handle> {
@@ -194,7 +190,7 @@ impl TokenSink for Gate {
             if tag.kind == TagKind::StartTag && FORMATTING.contains(&&*tag.name) {
                 // It is compared with those that are open, attribute by attribute.
                 let sink = &self.builder.sink;
-                Spent::add(&sink.spent.steps, sink.depth.get() * (tag.attrs.len() + 1));
+                Budget::add(&sink.spent.steps, sink.depth.get() * (tag.attrs.len() + 1));
             }
         }
         self.builder.process_token(token, line)
@@ -218,28 +214,32 @@ struct Handle {
 }
 
 /// Takes what the builder makes.
-struct Sink {
+struct Sink<'b> {
     nodes: RefCell<Vec<Node>>,
-    spent: Spent,
+    spent: &'b Budget,
     /// Depth of the element that was placed last.
     depth: Cell<usize>,
+    too_deep: Cell<bool>,
 }
 
-impl Default for Sink {
-    fn default() -> Self {
+impl<'b> Sink<'b> {
+    fn new(budget: &'b Budget) -> Self {
         let sink = Self {
             nodes: RefCell::default(),
-            spent: Spent::default(),
+            spent: budget,
             depth: Cell::new(0),
+            too_deep: Cell::new(false),
         };
         sink.add(Content::Other);
         sink
     }
-}
 
-impl Sink {
+    fn is_over(&self) -> bool {
+        self.spent.is_over() || self.too_deep.get()
+    }
+
     fn add(&self, content: Content) -> Id {
-        Spent::add(&self.spent.nodes, 1);
+        Budget::add(&self.spent.nodes, 1);
         let mut nodes = self.nodes.borrow_mut();
         let id = Id(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
         nodes.push(Node {
@@ -264,7 +264,7 @@ impl Sink {
 
     fn element(&self, name: QualName, attributes: Vec<Attribute>) -> Handle {
         let size = |attribute: &Attribute| attribute.value.len() + ATTRIBUTE_SIZE;
-        Spent::add(&self.spent.bytes, attributes.iter().map(size).sum());
+        Budget::add(&self.spent.bytes, attributes.iter().map(size).sum());
         let name = Rc::new(name);
         let attributes = attributes.into_iter().map(|attribute| (attribute.name.local, attribute.value));
         Handle {
@@ -283,7 +283,7 @@ impl Sink {
         let id = match child {
             NodeOrText::AppendNode(node) => node.id,
             NodeOrText::AppendText(text) => {
-                Spent::add(&self.spent.bytes, text.len());
+                Budget::add(&self.spent.bytes, text.len());
                 if let Some(before) = before
                     && let Content::Text(known) = &mut self.nodes.borrow_mut()[before.0 as usize].content
                 {
@@ -300,7 +300,7 @@ impl Sink {
         (node.parent, node.previous, node.next, node.depth) = (Some(parent), before, next, depth);
         self.depth.set(depth);
         if depth > DEPTH_LIMIT {
-            self.spent.too_deep.set(true);
+            self.too_deep.set(true);
         }
         match before {
             Some(before) => nodes[before.0 as usize].next = Some(id),
@@ -332,10 +332,13 @@ impl Sink {
     }
 }
 
-impl TreeSink for Sink {
+impl TreeSink for Sink<'_> {
     type Handle = Handle;
     type Output = Self;
-    type ElemName<'a> = ExpandedName<'a>;
+    type ElemName<'a>
+        = ExpandedName<'a>
+    where
+        Self: 'a;
 
     fn finish(self) -> Self {
         self
@@ -352,7 +355,7 @@ impl TreeSink for Sink {
     }
 
     fn elem_name<'a>(&'a self, target: &'a Handle) -> ExpandedName<'a> {
-        Spent::add(&self.spent.steps, 1);
+        Budget::add(&self.spent.steps, 1);
         target.name.expanded()
     }
 
@@ -390,7 +393,7 @@ impl TreeSink for Sink {
     }
 
     fn same_node(&self, one: &Handle, other: &Handle) -> bool {
-        Spent::add(&self.spent.steps, 1);
+        Budget::add(&self.spent.steps, 1);
         one.id == other.id
     }
 
@@ -413,7 +416,7 @@ impl TreeSink for Sink {
         loop {
             let first = self.nodes.borrow()[node.id.0 as usize].first;
             let Some(id) = first else { return };
-            Spent::add(&self.spent.steps, 1);
+            Budget::add(&self.spent.steps, 1);
             self.place(new_parent.id, None, NodeOrText::AppendNode(Handle { id, ..new_parent.clone() }));
         }
     }
@@ -518,6 +521,10 @@ mod tests {
 
     fn all(_name: &str) -> bool {
         true
+    }
+
+    fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool) -> Option<Tree> {
+        super::build(html, kind, keeps, &Budget::default())
     }
 
     /// The tree as HTML.
@@ -640,7 +647,8 @@ mod tests {
         ] {
             for kind in [Kind::Document, Kind::Fragment] {
                 let started = std::time::Instant::now();
-                let (tree, spent) = build_counted(&html, kind, all);
+                let spent = Budget::default();
+                let tree = super::build(&html, kind, all, &spent);
                 assert_eq!(tree.is_some(), fits, "{name}: {spent:?}");
                 assert!(spent.nodes.get() < NODE_LIMIT + 1_000, "{name}: {spent:?}");
                 assert!(spent.bytes.get() < BYTE_LIMIT + 300_000, "{name}: {spent:?}");
