@@ -45,6 +45,7 @@ pub fn known() -> Vec<(String, Vec<u8>)> {
             message("text/plain", "7bit", &many("On 1/1/2025 at 10:00 a <a@x.example\n", 60_000)),
         ),
         ("header blocks", message("text/plain", "7bit", &many("From: a b c\n", 150_000))),
+        ("labels", message("text/plain", "7bit", &many("to:\nto:\nx\n", 200_000))),
         (
             "characters",
             message("text/plain; charset=iso-2022-jp", "8bit", &many("\u{1b}$B\u{1b}(B", 200_000)),
@@ -60,7 +61,43 @@ pub fn known() -> Vec<(String, Vec<u8>)> {
             "embedded",
             parts(500, "message/rfc822", "Subject: x\nContent-Type: text/html\n\n<b><p>x"),
         ),
+        (
+            "wild parts",
+            parts(500, "text/html", &format!("<p>{}</p>{}", bold(240), many("<p>x", 600))),
+        ),
+        (
+            "indented parts",
+            parts(
+                1_500,
+                "text/html",
+                &format!("{}{}", many("<blockquote>", 100), many("x<br>", 1_000)),
+            ),
+        ),
+        (
+            "parameters of parts",
+            parts(
+                2_500,
+                &format!(
+                    "text/plain{0}\nContent-Disposition: inline{0}",
+                    (0..1_000).map(|i| format!(";a{i}=b")).collect::<String>()
+                ),
+                "x",
+            ),
+        ),
+        (
+            "fields of parts",
+            parts(2_500, &format!("text/plain\n{}", many("a:\n", 2_000).trim_end()), "x"),
+        ),
+        (
+            "characters of parts",
+            parts(
+                1_000,
+                "text/plain; charset=windows-1252\nContent-Transfer-Encoding: base64",
+                &many("gICAgICA", 4_000),
+            ),
+        ),
         ("nested", nested(200)),
+        ("nested boundaries", boundaries(8 << 20)),
         (
             "recipients",
             format!(
@@ -68,6 +105,10 @@ pub fn known() -> Vec<(String, Vec<u8>)> {
                 many("\"=?utf-8?B?4oCu?=\" <b@y.example>, ", 5_000)
             )
             .into_bytes(),
+        ),
+        (
+            "many senders",
+            format!("{}Subject: {WORD}\n\nx\n", many(&format!("From: {}\n", many("a,", 5_000)), 1_000)).into_bytes(),
         ),
         (
             "headers",
@@ -113,6 +154,18 @@ fn nested(depth: usize) -> Vec<u8> {
         "multipart/mixed; boundary=m",
         "7bit",
         &format!("--m\n{inside}Content-Type: text/html\n\n<b>x"),
+    )
+}
+
+/// Multiparts within each other, of which each has all of a long text that is much like its boundary.
+fn boundaries(length: usize) -> Vec<u8> {
+    let line = "-".repeat(40);
+    let open = |level: usize| format!("Content-Type: multipart/mixed; boundary=\"{line}{level}\"\n\n--{line}{level}\n");
+    let inside: String = (0..40).map(open).collect();
+    message(
+        "multipart/mixed; boundary=m",
+        "7bit",
+        &format!("--m\n{inside}\n{}", "-".repeat(length)),
     )
 }
 
