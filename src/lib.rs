@@ -18,7 +18,6 @@
 //! | [`jobs`] | background work |
 //! | [`crypto`] | secrets, cursors, tokens |
 //! | [`telemetry`] | logs, traces, metrics |
-//! | [`sim`] | simulated mailbox servers, for `demo` and the tests |
 
 pub mod api;
 pub mod app;
@@ -34,7 +33,6 @@ pub mod mime;
 pub mod ops;
 mod private;
 pub mod provider;
-pub mod sim;
 pub mod store;
 pub mod telemetry;
 

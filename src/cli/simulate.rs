@@ -4,6 +4,11 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
+use mailagent_sim::{
+    MimeMode,
+    entra::Entra,
+    exchange::{Exchange, FolderKind},
+};
 
 use super::CommandResult;
 use crate::{
@@ -11,11 +16,6 @@ use crate::{
     domain::{Clock, SystemClock, domain_of},
     lifecycle::shutdown_signals,
     mailfile,
-    sim::{
-        MimeMode,
-        entra::Entra,
-        exchange::{Exchange, FolderKind},
-    },
 };
 
 /// Serves mail files as a simulated Exchange mailbox.

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 /// A point in time in UTC, in microseconds since 1970. Negative before that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,7 +48,7 @@ fn micros(span: Duration) -> i64 {
 impl fmt::Display for Timestamp {
     /// RFC 3339 with whole seconds, such as `2026-11-23T15:00:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match time::OffsetDateTime::from_unix_timestamp(self.seconds()) {
+        match OffsetDateTime::from_unix_timestamp(self.seconds()) {
             Ok(t) => write!(
                 f,
                 "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
@@ -60,6 +61,14 @@ impl fmt::Display for Timestamp {
             ),
             Err(_) => write!(f, "{}us", self.0),
         }
+    }
+}
+
+impl From<Timestamp> for OffsetDateTime {
+    /// Beyond the years that it has, the nearest that it has.
+    fn from(time: Timestamp) -> Self {
+        let ends = if time.0 < 0 { time::Date::MIN } else { time::Date::MAX };
+        Self::from_unix_timestamp_nanos(i128::from(time.0) * 1_000).unwrap_or(ends.midnight().assume_utc())
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use mailagent::{
-    domain::{Clock, SystemClock},
-    sim::exchange::{Exchange, FolderKind},
-};
+use mailagent::domain::{Clock, SystemClock};
 use mailagent_client::{
     Clients,
     v1::{
@@ -13,6 +10,7 @@ use mailagent_client::{
         Outcome, OutcomeResult, User,
     },
 };
+use mailagent_sim::exchange::{Exchange, FolderKind};
 
 use crate::service::{Limits, Service, TENANT, program};
 

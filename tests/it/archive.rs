@@ -1,6 +1,5 @@
 //! ArchiveService: lists, search, one message in parts, its bytes, and the stream of all.
 
-use mailagent::sim::exchange::FolderKind;
 use mailagent_client::{
     Clients, LATEST,
     v1::{
@@ -8,6 +7,7 @@ use mailagent_client::{
         MessageDirection, MessageFilter, MessageView, SearchMessagesRequest, StreamMessagesRequest, UpdateAgentRequest,
     },
 };
+use mailagent_sim::exchange::FolderKind;
 use prost_types::{FieldMask, Timestamp};
 use tonic::{Code, Status};
 

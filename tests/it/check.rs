@@ -1,9 +1,6 @@
 //! CheckAgent and TestAgent: each stage is told as it ends, so that a person can mend what is wrong.
 
-use mailagent::{
-    domain::Scope,
-    sim::exchange::{Fault, FaultKind, FolderKind},
-};
+use mailagent::domain::{Scope, Timestamp};
 use mailagent_client::{
     Clients,
     v1::{
@@ -11,6 +8,7 @@ use mailagent_client::{
         CreateAgentRequest, ExchangeSettings, GetAgentRequest, SmtpSettings, TestAgentRequest, UpdateAgentRequest,
     },
 };
+use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 use prost_types::FieldMask;
 use tonic::{Code, Status};
 
@@ -109,7 +107,7 @@ async fn a_check_goes_through_every_stage_and_sends_nothing() {
         "anna@example.com",
         FolderKind::Inbox,
         b"Subject: one\r\n\r\nx\r\n".to_vec(),
-        Default::default(),
+        Timestamp::default(),
     );
     let agent = quiet(&h, &client, "anna@example.com", |_| ()).await;
     let stages = check(&client, &agent.name).await.unwrap();

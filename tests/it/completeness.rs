@@ -2,17 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use mailagent::{
-    config::ByteSize,
-    domain::Clock,
-    sim::{
-        MimeMode,
-        exchange::{Fault, FaultKind, FolderKind},
-    },
-};
+use mailagent::{config::ByteSize, domain::Clock};
 use mailagent_client::v1::{
     Agent, AgentKind, BackfillAgentRequest, BackfillAgentResponse, CheckCompletenessRequest, CheckCompletenessResponse, FolderReport, Gap,
     GapKind, ListMessagesRequest, SweepAgentRequest,
+};
+use mailagent_sim::{
+    MimeMode,
+    exchange::{Fault, FaultKind, FolderKind},
 };
 
 use crate::{

@@ -9,8 +9,9 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use mailagent::{mailfile, mime, sim::exchange::FolderKind};
+use mailagent::{mailfile, mime};
 use mailagent_client::v1::{DownloadMessageRequest, ListMessagesRequest, Message, SweepAgentRequest};
+use mailagent_sim::exchange::FolderKind;
 
 use crate::harness::{Harness, on_both_engines, take};
 

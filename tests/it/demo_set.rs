@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 use mailagent::{
     cli::demo::data::{DemoMailbox, DemoSet, Expectation, expectations},
     mime,
-    sim::{MimeMode, exchange::FolderKind},
 };
 use mailagent_client::{
     Clients,
@@ -17,6 +16,7 @@ use mailagent_client::{
         case_reference_format::Form,
     },
 };
+use mailagent_sim::{MimeMode, exchange::FolderKind};
 
 use crate::harness::{Choices, Engine, Harness, download};
 

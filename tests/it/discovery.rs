@@ -7,7 +7,6 @@ use mailagent::{
     config::Config,
     domain::Clock,
     provider::net::{Names, Service},
-    sim::exchange::{Autodiscover, Exchange, FolderKind},
 };
 use mailagent_client::{
     Clients,
@@ -16,6 +15,7 @@ use mailagent_client::{
         ExchangeSettings, MaintenanceAccount, TenantSettings, UpdateAgentRequest, UpdateMaintenanceAccountRequest,
     },
 };
+use mailagent_sim::exchange::{Autodiscover, Exchange, FolderKind};
 use prost_types::FieldMask;
 use tokio_rustls::TlsAcceptor;
 use tonic::Status;

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mailagent::sim::exchange::{Exchange, Fault, FaultKind};
 use mailagent_client::{
     Clients,
     v1::{Agent, AgentHealth, AgentHealthState, ExchangeSettings, UpdateAgentRequest},
 };
+use mailagent_sim::exchange::{Exchange, Fault, FaultKind};
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{Choices, Engine, Harness, Mail, PATIENCE, eventually};

@@ -11,13 +11,11 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
-    domain::Timestamp,
-    sim::{
-        MimeMode,
-        entra::{Entra, TokenHolder},
-        exchange::{Autodiscover, Exchange, FolderKind},
-    },
+use mailagent::domain::Timestamp;
+use mailagent_sim::{
+    MimeMode,
+    entra::{Entra, TokenHolder},
+    exchange::{Autodiscover, Exchange, FolderKind},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use mailagent::sim::exchange::{Fault, FaultKind};
 use mailagent_client::{
     Clients,
     v1::{Agent, ConnectionType, DeleteAgentRequest, ExchangeSettings},
 };
+use mailagent_sim::exchange::{Fault, FaultKind};
 
 use crate::harness::{Choices, Engine, Harness, Mail, PATIENCE, account, create_account, eventually};
 

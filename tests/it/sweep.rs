@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use mailagent::sim::exchange::{Fault, FaultKind, FolderKind};
 use mailagent_client::{
     Clients,
     v1::{
@@ -11,6 +10,7 @@ use mailagent_client::{
         SweepAgentRequest, SweepAgentResponse, SweepOptions, TenantSettings,
     },
 };
+use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 use tonic::{Code, Status};
 
 use crate::harness::{

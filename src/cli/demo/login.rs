@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, anyhow};
+use mailagent_sim::entra::Entra;
 use url::Url;
 
 use super::{data::Directory, show::print_line};
@@ -16,7 +17,6 @@ use crate::{
         agents::{self, AgentPatch},
         login::{self, Answered},
     },
-    sim::entra::Entra,
 };
 
 /// What the operator would call them.

@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
+use mailagent_sim::exchange::Exchange;
 use tokio::net::TcpListener;
 
 use self::login::Platforms;
@@ -25,7 +26,6 @@ use crate::{
     config::{self, Config, Flag},
     domain::{Caller, Scope},
     lifecycle::shutdown_signals,
-    sim::exchange::Exchange,
     telemetry,
 };
 

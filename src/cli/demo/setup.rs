@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
+use mailagent_sim::exchange::{Exchange, FolderKind, Raw};
 
 use super::{
     data::{DemoMailbox, DemoSet, Directory, MailboxSettings},
@@ -27,7 +28,6 @@ use crate::{
         agents::{self, AgentPatch},
         directory, settings,
     },
-    sim::exchange::{Exchange, FolderKind, Raw},
 };
 
 /// Own mail up to this size is kept in memory; more of it goes to the temporary folder.

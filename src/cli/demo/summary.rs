@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
+use mailagent_sim::exchange::FolderKind;
 
 use super::{
     setup::{Plan, PlannedMail},
@@ -16,7 +17,6 @@ use crate::{
     domain::{ArchiveStatistics, Caller, MessageFilter, NoteFilter, OutcomeFilter, OutcomeResult},
     mime,
     ops::{Ops, agents, archive, sweep},
-    sim::exchange::FolderKind,
 };
 
 /// Longest message that the simulated server gives out, and the service takes.

@@ -6,11 +6,10 @@ use std::{
     time::Duration,
 };
 
+use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
+
 use super::{ANNA, Bench, LIMIT};
-use crate::{
-    provider::{ErrorClass, ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, ProviderError},
-    sim::exchange::{Fault, FaultKind, FolderKind},
-};
+use crate::provider::{ErrorClass, ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, ProviderError};
 
 /// Faults in a row that no fault here explains.
 const TRIES: usize = 12;

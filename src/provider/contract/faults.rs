@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mailagent_sim::exchange::{Fault, FaultKind};
+
 use super::{Bench, LIMIT, by_anna};
-use crate::{
-    provider::{ErrorClass, ExchangeProtocol, Fetched, FolderRole},
-    sim::exchange::{Fault, FaultKind},
-};
+use crate::provider::{ErrorClass, ExchangeProtocol, Fetched, FolderRole};
 
 #[tokio::test]
 async fn a_message_that_always_fails_is_broken_in_the_end() {

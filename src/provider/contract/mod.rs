@@ -18,6 +18,11 @@ mod sending;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use mailagent_sim::{
+    MimeMode,
+    entra::TokenHolder,
+    exchange::{Exchange, FolderKind},
+};
 use tokio::task::JoinHandle;
 
 use self::push::Receiver;
@@ -27,15 +32,7 @@ use super::{
     SmtpConfig,
     net::{Network, NetworkConfig},
 };
-use crate::{
-    crypto::Secret,
-    domain::Timestamp,
-    sim::{
-        MimeMode,
-        entra::TokenHolder,
-        exchange::{Exchange, FolderKind},
-    },
-};
+use crate::{crypto::Secret, domain::Timestamp};
 
 const ANNA: &str = "anna@corp.test";
 const LIMIT: u64 = 10_000;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::RawQuery};
+use mailagent_sim::{MimeMode, exchange::FolderKind};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use super::{ANNA, Bench, MODES, message, open};
@@ -12,7 +13,6 @@ use crate::{
         ExchangeProtocol, FolderRole,
         graph::{GraphPush, Waker},
     },
-    sim::{MimeMode, exchange::FolderKind},
 };
 
 /// Longest wait that is no failure.

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
+
 use super::{ANNA, Bench, LIMIT, message, open};
 use crate::{
     domain::Timestamp,
     provider::{ErrorClass, Fetched, FolderRole},
-    sim::exchange::{Fault, FaultKind, FolderKind},
 };
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! Messages the other way.
 
+use mailagent_sim::{
+    MimeMode,
+    exchange::{Fault, FaultKind, FolderKind},
+};
+
 use super::{ANNA, Bench, outgoing};
 use crate::{
     mime,
     provider::{ErrorClass, ExchangeProtocol, OutgoingMessage},
-    sim::{
-        MimeMode,
-        exchange::{Fault, FaultKind, FolderKind},
-    },
 };
 
 #[tokio::test]

@@ -6,13 +6,13 @@
 
 mod push;
 
-use mailagent::sim::{
-    MimeMode,
-    exchange::{Fault, FaultKind, FolderKind},
-};
 use mailagent_client::v1::{
     Agent, AgentHealthState, AgentKind, AuthenticationState, CheckStage, CheckStageKind, CheckStageState, ConnectionType, ExchangeSettings,
     GetNoteRequest, MaintenanceAccount, OutcomeResult, TestAgentRequest, UpdateAgentRequest,
+};
+use mailagent_sim::{
+    MimeMode,
+    exchange::{Fault, FaultKind, FolderKind},
 };
 use prost_types::FieldMask;
 

@@ -1,9 +1,6 @@
 //! A sample directory, agents, and waiting for mail to be handled.
 
-use mailagent::{
-    domain::Clock,
-    sim::exchange::{FolderKind, Raw},
-};
+use mailagent::domain::Clock;
 use mailagent_client::{
     Clients,
     v1::{
@@ -13,6 +10,7 @@ use mailagent_client::{
         TenantSettings, UpdateTenantSettingsRequest, User,
     },
 };
+use mailagent_sim::exchange::{FolderKind, Raw};
 
 use tonic::Status;
 

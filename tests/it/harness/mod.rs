@@ -36,13 +36,13 @@ use mailagent::{
     lifecycle::Stopped,
     ops::Ops,
     provider::net::{Names, SystemNames},
-    sim::{
-        MimeMode,
-        exchange::{Exchange, Tokens},
-    },
     telemetry::Metrics,
 };
 use mailagent_client::{Clients, connect};
+use mailagent_sim::{
+    MimeMode,
+    exchange::{Exchange, Tokens},
+};
 use sea_orm::{Database, DatabaseConnection};
 use tokio::net::TcpListener;
 
@@ -128,9 +128,10 @@ impl Harness {
         let mut config = config::quick(&folder.path().join("data"), database.as_ref().map(PostgresDatabase::url));
         (choices.configure)(&mut config);
         let clock = choices.clock;
+        let shown = clock.clone();
         let mut exchange = Exchange::builder()
             .mode(choices.mode)
-            .clock(clock.clone())
+            .clock(move || shown.now())
             .heartbeat(Duration::from_secs(1));
         if let Some(tokens) = choices.tokens {
             exchange = exchange.tokens(tokens);

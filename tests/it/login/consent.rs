@@ -1,6 +1,6 @@
 //! Administrators' consent: this service itself opens the mailboxes of a domain.
 
-use mailagent::{domain::Scope, sim::entra::TokenFault};
+use mailagent::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{
@@ -8,6 +8,7 @@ use mailagent_client::{
         ConnectionType, ExchangeSettings, ListAdminConsentsRequest, MaintenanceAccount, RevokeAdminConsentRequest, TokenEventKind,
     },
 };
+use mailagent_sim::entra::TokenFault;
 use tonic::{Code, Status};
 
 use super::{ANNA, APP, DIRECTORY, HOUR, Place, open, query};

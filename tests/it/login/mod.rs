@@ -39,11 +39,7 @@ use std::{
 
 use mailagent::{
     config::{self, OAuth},
-    sim::{
-        MimeMode,
-        entra::{Builder, Entra},
-        exchange::Tokens,
-    },
+    domain::Clock,
 };
 use mailagent_client::{
     Clients,
@@ -51,6 +47,11 @@ use mailagent_client::{
         Agent, AgentHealthState, AgentKind, Authentication, AuthenticationMethod, AuthenticationState, BeginLoginRequest,
         BeginLoginResponse, CreateAgentRequest, SmtpAuthentication, SmtpSettings, TenantSettings, TokenEvent, WatchTokensRequest,
     },
+};
+use mailagent_sim::{
+    MimeMode,
+    entra::{Builder, Entra},
+    exchange::Tokens,
 };
 use tonic::Status;
 
@@ -98,7 +99,11 @@ impl Place {
     /// Without a directory, and without mailboxes.
     pub async fn unfilled(engine: Engine, mode: MimeMode, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
         let clock = Arc::<TestClock>::default();
-        let entra = choose(Entra::builder().clock(clock.clone())).start().await.expect("a port is free");
+        let shown = clock.clone();
+        let entra = choose(Entra::builder().clock(move || shown.now()))
+            .start()
+            .await
+            .expect("a port is free");
         entra.add_directory(DIRECTORY, &["example.com"]);
         entra.add_user(ANNA);
         entra.add_user(BERT);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use mailagent::{domain::Scope, sim::entra::Rotation};
+use mailagent::domain::Scope;
 use mailagent_client::v1::{
     Agent, AgentHealthState, AuditFilter, AuthenticationState, CheckAgentRequest, CheckStageState, CompleteLoginRequest, ExchangeSettings,
     ListAuditEntriesRequest, TokenEventKind, UpdateAgentRequest,
 };
+use mailagent_sim::entra::Rotation;
 use tonic::Code;
 
 use super::{ANNA, BERT, DAY, FRONT_END, HOUR, Place, begin, open, query};

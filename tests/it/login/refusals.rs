@@ -99,7 +99,7 @@ async fn what_people_do_at_the_page_is_told_to_them() {
 async fn a_platform_that_is_away_leaves_no_login_and_says_so() {
     let p = Place::new().await;
     let agent = p.agent(ANNA).await;
-    p.entra.fail(mailagent::sim::entra::TokenFault::status(503), 1);
+    p.entra.fail(mailagent_sim::entra::TokenFault::status(503), 1);
     let (status, page) = p.log_in_as(&agent.name, ANNA).await;
     assert_eq!(status, 503);
     assert!(page.contains("contoso is busy or has a fault"), "{page}");

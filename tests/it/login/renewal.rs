@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mailagent::sim::entra::{Rotation, TokenFault};
 use mailagent_client::v1::{AgentHealthState, Authentication, AuthenticationState, TokenEventKind};
+use mailagent_sim::entra::{Rotation, TokenFault};
 
 use super::{ANNA, APP, BERT, HOUR, Place, SECRET};
 use crate::harness::{Engine, Mail, PATIENCE, eventually};

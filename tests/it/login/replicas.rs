@@ -8,9 +8,9 @@ use mailagent::{
     domain::{Clock, LoginSource},
     lifecycle::Lifecycle,
     ops::{Ops, login::tokens},
-    sim::entra::{Rotation, TokenFault},
 };
 use mailagent_client::v1::AuthenticationState;
+use mailagent_sim::entra::{Rotation, TokenFault};
 use sea_orm::ConnectionTrait;
 
 use super::{ANNA, HOUR, Place};

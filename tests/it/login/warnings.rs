@@ -122,7 +122,7 @@ async fn a_login_that_slides_is_warned_of_only_while_it_cannot_be_renewed() {
     }
     assert_eq!(told(&p, 1).await, [(Renewed, None)]);
     // The platform is away for four days: seven days are left, then six. Once it is back, that is told too.
-    p.entra.fail(mailagent::sim::entra::TokenFault::status(503), 100);
+    p.entra.fail(mailagent_sim::entra::TokenFault::status(503), 100);
     p.h.clock.advance(4 * DAY);
     assert_eq!(told(&p, 2).await, [(Renewed, None), (Expiring, Some(7 * 24))]);
     p.entra.forget_faults();

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use mailagent::{
-    domain::{AgentKind, Clock, OutcomeResult},
-    sim::{
-        MimeMode,
-        exchange::{FolderKind, Raw},
-    },
+use mailagent::domain::{AgentKind, Clock, OutcomeResult};
+use mailagent_sim::{
+    MimeMode,
+    exchange::{FolderKind, Raw},
 };
 
 use super::sample::{self, assert_same};

@@ -5,10 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailagent::{
-    domain::Clock,
-    sim::exchange::{Exchange, Fault, FaultKind, FolderKind},
-};
+use mailagent::domain::Clock;
+use mailagent_sim::exchange::{Exchange, Fault, FaultKind, FolderKind};
 use tokio::{task::AbortHandle, time::sleep};
 
 use super::sample::{self, Sample};

@@ -9,10 +9,10 @@ use mailagent::{
         completeness::{self, FolderReport, Found},
         sweep,
     },
-    sim::{
-        MimeMode,
-        exchange::{Fault, FaultKind, FolderKind, Raw},
-    },
+};
+use mailagent_sim::{
+    MimeMode,
+    exchange::{Fault, FaultKind, FolderKind, Raw},
 };
 use sea_orm::ConnectionTrait;
 

@@ -20,15 +20,15 @@ use mailagent::{
         login::{self, Answered, CALLBACK},
         settings::{self, SettingsPatch},
     },
-    sim::{
-        MimeMode,
-        entra::Entra,
-        exchange::{Exchange, FolderKind},
-    },
 };
 use mailagent_client::{
     Backoff, EARLIEST, connect,
     v1::{Match, WatchMatchesRequest},
+};
+use mailagent_sim::{
+    MimeMode,
+    entra::Entra,
+    exchange::{Exchange, FolderKind},
 };
 use sea_orm::{ConnectionTrait, Database, Statement};
 use tokio::time::{Instant, sleep, timeout};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use mailagent::{
     domain::{AgentKind, Clock, OutcomeResult},
     ops::agents::{self, AgentPatch},
-    sim::{
-        MimeMode,
-        exchange::{Exchange, Fault, FaultKind, FolderKind},
-    },
+};
+use mailagent_sim::{
+    MimeMode,
+    exchange::{Exchange, Fault, FaultKind, FolderKind},
 };
 
 use super::sample::{self, admin};

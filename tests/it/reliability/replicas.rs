@@ -8,8 +8,8 @@ use mailagent::{
     domain::{Clock, Contact, HealthState, Kind},
     lifecycle::Lifecycle,
     ops::{Ops, directory, import, mailbox::ReadError, sweep},
-    sim::exchange::{Exchange, FolderKind},
 };
+use mailagent_sim::exchange::{Exchange, FolderKind};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch, time::sleep};
 

@@ -21,8 +21,8 @@ use mailagent::{
         directory,
         settings::{self, SettingsPatch},
     },
-    sim::exchange::{Exchange, FolderKind},
 };
+use mailagent_sim::exchange::{Exchange, FolderKind};
 
 use crate::harness::{TENANT, USER};
 

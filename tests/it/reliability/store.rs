@@ -11,8 +11,8 @@ use mailagent::{
     config::{self, Config, DatabaseUrl, Flag},
     domain::{Clock, Customer, Kind},
     ops::directory,
-    sim::exchange::FolderKind,
 };
+use mailagent_sim::exchange::FolderKind;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio::{
     io::copy_bidirectional,

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::Uri};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use mailagent::sim::entra::Entra;
+use mailagent_sim::entra::Entra;
 use tokio::task::JoinHandle;
 
 use super::{evidence::Evidence, plant::Planted};

@@ -6,13 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use mailagent::{
-    domain::{Clock, Scope, SystemClock},
-    sim::{
-        entra::TokenFault,
-        exchange::{Exchange, FolderKind},
-    },
-};
+use mailagent::domain::{Clock, Scope, SystemClock};
 use mailagent_client::{
     EARLIEST,
     v1::{
@@ -25,6 +19,10 @@ use mailagent_client::{
         UpdateMaintenanceAccountRequest, UpdateTenantSettingsRequest, WatchChangesRequest, WatchChangesResponse, WatchMatchesRequest,
         WatchMatchesResponse, WatchTokensRequest, WatchTokensResponse,
     },
+};
+use mailagent_sim::{
+    entra::TokenFault,
+    exchange::{Exchange, FolderKind},
 };
 use prost::Message;
 use prost_types::FieldMask;

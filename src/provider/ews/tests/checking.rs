@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::response::IntoResponse;
 use http::StatusCode;
+use mailagent_sim::exchange::{Exchange, Fault, FaultKind};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
@@ -12,13 +13,10 @@ use super::{
     connection::{certificate, certificate_with, tls_server},
     endpoint, file, network, source, xml,
 };
-use crate::{
-    provider::{
-        ErrorClass, MailSink, OutgoingMessage, ProviderError, Stage,
-        StageKind::{self, Authenticate, Connect, OpenInbox, Resolve, Send, Tls},
-        ews::{EwsConfig, EwsSource},
-    },
-    sim::exchange::{Exchange, Fault, FaultKind},
+use crate::provider::{
+    ErrorClass, MailSink, OutgoingMessage, ProviderError, Stage,
+    StageKind::{self, Authenticate, Connect, OpenInbox, Resolve, Send, Tls},
+    ews::{EwsConfig, EwsSource},
 };
 
 const ANNA: &str = "anna@corp.test";

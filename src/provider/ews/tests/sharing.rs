@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::header;
+use mailagent_sim::exchange::{Exchange, Fault, FaultKind, FolderKind, Limits};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -22,7 +23,6 @@ use crate::{
         EndpointRules, Folder, FolderRole, MailSource,
         ews::{EwsConfig, EwsProof, EwsSource, EwsStreams, LoginStreams, SharedLogin, StreamLimits},
     },
-    sim::exchange::{Exchange, Fault, FaultKind, FolderKind, Limits},
 };
 
 const LOGIN: &str = "CORP\\service";

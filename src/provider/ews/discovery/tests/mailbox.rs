@@ -5,15 +5,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use mailagent_sim::exchange::Autodiscover::Off;
 use zeroize::Zeroizing;
 
 use super::{ANNA, Net, asked, at};
-use crate::{
-    provider::{
-        ErrorClass, FolderRole, MailSink, MailSource, Stage, StageKind,
-        ews::{Discovered, EwsConfig, EwsProof, EwsSource},
-    },
-    sim::exchange::Autodiscover::Off,
+use crate::provider::{
+    ErrorClass, FolderRole, MailSink, MailSource, Stage, StageKind,
+    ews::{Discovered, EwsConfig, EwsProof, EwsSource},
 };
 
 /// Anna's mailbox, and how often it was opened.

@@ -21,18 +21,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use mailagent_sim::exchange::{Autodiscover, Exchange};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{DiscoveryRules, Finder, Found};
-use crate::{
-    provider::{
-        EwsDiscovery, ProviderError,
-        ews::EwsConfig,
-        net::{Names, Network, NetworkConfig, Service},
-    },
-    sim::exchange::{Autodiscover, Exchange},
+use crate::provider::{
+    EwsDiscovery, ProviderError,
+    ews::EwsConfig,
+    net::{Names, Network, NetworkConfig, Service},
 };
 
 const ANNA: &str = "anna@corp.test";

@@ -6,6 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use mailagent_sim::{
+    entra::TokenHolder,
+    exchange::Autodiscover::{self, Endless, Error, Off, Raw, Redirect, RedirectAddress, RedirectUrl},
+};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
@@ -16,10 +20,6 @@ use super::{
 use crate::{
     crypto::Secret,
     provider::{AccessTokens, ErrorClass, EwsDiscovery, ProviderError, ews::EwsProof},
-    sim::{
-        entra::TokenHolder,
-        exchange::Autodiscover::{self, Endless, Error, Off, Raw, Redirect, RedirectAddress, RedirectUrl},
-    },
 };
 
 const EWS: &str = "https://mail.corp.test/EWS/Exchange.asmx";

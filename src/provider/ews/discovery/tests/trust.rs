@@ -1,15 +1,14 @@
 //! Who is not asked, not believed, and not given the login.
 
+use mailagent_sim::exchange::Autodiscover::{Off, Redirect, RedirectAddress, RedirectUrl};
+
 use super::{Net, asked, at, url, was_shown_a_login};
-use crate::{
-    provider::{EndpointRules, ErrorClass},
-    sim::exchange::Autodiscover::{Off, Redirect, RedirectAddress, RedirectUrl},
-};
+use crate::provider::{EndpointRules, ErrorClass};
 
 const EVIL: &str = "https://autodiscover.evil.test/autodiscover/autodiscover.xml";
 
 /// A server elsewhere that would know, and takes Anna's login.
-async fn elsewhere(net: &Net) -> crate::sim::exchange::Exchange {
+async fn elsewhere(net: &Net) -> mailagent_sim::exchange::Exchange {
     let names = ["autodiscover.evil.test", "mail.evil.test"];
     net.server(&names, at("mail.evil.test"), at("mail.evil.test")).await
 }
@@ -93,7 +92,7 @@ async fn a_service_elsewhere_is_named_but_not_used() {
 
 #[tokio::test]
 async fn addresses_that_are_no_service_are_not_used() {
-    use crate::sim::exchange::Autodiscover::Names;
+    use mailagent_sim::exchange::Autodiscover::Names;
     for address in [
         "http://mail.corp.test/EWS/Exchange.asmx",
         "https://anna:x@mail.corp.test/EWS/Exchange.asmx",
