@@ -36,6 +36,9 @@ step "TypeScript client: tests" npm --prefix clients/typescript test --silent
 step "Python client: tests" .venv/bin/python -m unittest discover --quiet clients/python/tests
 # Clippy before the tests: it finds most faults sooner. rustdoc goes on with clippy's artifacts, the tests need their own.
 step "lints (cargo clippy)" cargo clippy --workspace --all-targets --locked -- --deny warnings
+# All of the workspace: with the package alone, some build dependencies differ and nearly everything is compiled again.
+step "lints of the service without the demo (cargo clippy --no-default-features)" \
+    cargo clippy --workspace --lib --bins --no-default-features --locked -- --deny warnings
 step "documentation (cargo doc)" env RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked
 step "tests, on SQLite and PostgreSQL, with the Node, Python and browser clients" \
     scripts/with-postgres.sh cargo test --workspace --locked

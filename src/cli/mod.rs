@@ -1,11 +1,13 @@
 //! The command line: one file for each subcommand. Exit codes: 0 fine, 1 failure, 2 usage or configuration.
 
 mod archive;
+#[cfg(feature = "demo")]
 pub mod demo;
 mod keys;
 mod migrate;
 mod rehearse;
 mod serve;
+#[cfg(feature = "demo")]
 mod simulate;
 mod token;
 
@@ -33,6 +35,7 @@ enum Command {
     /// Runs the service. Needs no configuration: it then keeps everything in ./data and listens on 127.0.0.1:50051
     Serve(serve::ServeArgs),
     /// Shows the main job: runs the service in a temporary folder with simulated mailboxes and sample mail, or with your own
+    #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
     /// Prints a token of the local issuer, with which callers show who they are
     Token(token::TokenArgs),
@@ -45,6 +48,7 @@ enum Command {
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
     /// Serves mail files as a simulated Exchange mailbox, for trials and benchmarks
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
     Simulate(simulate::SimulateArgs),
     /// Reads a message from standard input as the service does, for nothing but to see whether that goes well
@@ -119,11 +123,13 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
+            #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args).await,
             Command::Token(args) => token::run(&args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Archive(command) => archive::run(command).await,
+            #[cfg(feature = "demo")]
             Command::Simulate(args) => simulate::run(args).await,
             Command::Rehearse => rehearse::run(),
         }
