@@ -47,7 +47,10 @@ async fn to_first_version(h: &Harness) {
     };
     let all = names(&database, all).await;
     // Of some tables nothing is left to keep.
-    let kept: Vec<_> = tables.iter().filter(|(table, _)| all.iter().any(|name| name == table)).collect();
+    let kept: Vec<_> = tables
+        .iter()
+        .filter(|(table, _)| all.iter().any(|name| name.as_str() == **table))
+        .collect();
     for (table, columns) in &kept {
         run(format!("CREATE TABLE kept_{table} AS SELECT {columns} FROM {table}")).await;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mailagent::{
     app::{self, Surroundings},
     config::Config,
-    domain::{Clock, LoginSource},
+    domain::LoginSource,
     lifecycle::Lifecycle,
     ops::{Ops, login::tokens},
 };

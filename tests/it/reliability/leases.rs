@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mailagent::{
     domain::{Clock, Kind},
-    sim::exchange::FolderKind,
     store::{LeaseKey, LeaseKind, LeaseTerms},
 };
+use mailagent_sim::exchange::FolderKind;
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::time::sleep;
 
