@@ -41,6 +41,10 @@ _CHANNEL_OPTIONS = [
 ]
 
 
+# How gRPC's names of lists of addresses begin.
+_LISTS = ("ipv4:", "ipv6:")
+
+
 @dataclass(frozen=True)
 class Delivery(Generic[Event]):
     """A response of a watch."""
@@ -71,23 +75,32 @@ class Backoff:
         return wait + (retry.retry_delay.ToTimedelta().total_seconds() if retry else 0.0)
 
 
-def connect(address: str, token: Token = "", *, credentials: grpc.ChannelCredentials | None = None) -> Clients:
+def connect(
+    address: str, token: Token = "", *, credentials: grpc.ChannelCredentials | None = None, authority: str | None = None
+) -> Clients:
     """Makes the clients. Nothing is sent before the first call, and a broken connection is made anew by the next.
 
-    `address` is `host:port`, `http://host:port` or `https://host:port`; the last uses the system's root certificates. `credentials`
-    replaces them, say by a private root certificate. `token` is the bearer token, or what gives one for each call. Watches call it
+    `address` is `host:port`, `http://host:port` or `https://host:port`; the last uses the system's root certificates. Or it is a list of
+    addresses as gRPC writes it, such as `ipv4:10.0.0.1:50051,10.0.0.2:50051`: the first that answers is used. `credentials` replaces the
+    root certificates, say by a private one. `authority` is the name by which the service is called, with TLS the one in its certificate;
+    without it that of the address, of a list its first. `token` is the bearer token, or what gives one for each call. Watches call it
     again when the service refuses the last one, which it does when a token expires, and go on. An empty one sends none.
     """
-    url = urlsplit(address if "://" in address else f"//{address}")
-    if not url.hostname or url.scheme not in ("", "http", "https"):
-        raise ValueError(f"not an address of a service: {address!r}; write host:port, http://host:port or https://host:port")
-    target = url.netloc if url.port else f"{url.netloc}:{443 if url.scheme == 'https' else 80}"
-    if credentials is None and url.scheme == "https":
-        credentials = grpc.ssl_channel_credentials()
-    if credentials is None:
-        channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS)
+    if address.startswith(_LISTS):
+        # gRPC would send the whole list as the authority, which is none.
+        target, authority = address, authority or address.partition(":")[2].partition(",")[0]
     else:
-        channel = grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
+        url = urlsplit(address if "://" in address else f"//{address}")
+        if not url.hostname or url.scheme not in ("", "http", "https"):
+            raise ValueError(f"not an address of a service: {address!r}; write host:port, http://host:port or https://host:port")
+        target = url.netloc if url.port else f"{url.netloc}:{443 if url.scheme == 'https' else 80}"
+        if credentials is None and url.scheme == "https":
+            credentials = grpc.ssl_channel_credentials()
+    options = [*_CHANNEL_OPTIONS, ("grpc.default_authority", authority)] if authority else _CHANNEL_OPTIONS
+    if credentials is None:
+        channel = grpc.insecure_channel(target, options)
+    else:
+        channel = grpc.secure_channel(target, credentials, options)
     return Clients(channel, token)
 
 

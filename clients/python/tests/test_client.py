@@ -1,5 +1,6 @@
 """The client against a small server that plays a script. Run by `python -m unittest discover clients/python/tests`."""
 
+import socket
 import sys
 import unittest
 from concurrent import futures
@@ -107,6 +108,27 @@ class WatchTest(unittest.TestCase):
                 next(clients.watch_changes(v1.WatchChangesRequest()))
         self.assertIs(raised.exception.code(), grpc.StatusCode.UNAVAILABLE)
         self.assertIsNone(error_info(raised.exception))
+
+    def test_a_list_of_addresses_is_called_by_one_name(self):
+        # Nobody listens at the first.
+        first = "127.0.0.1:1"
+        for authority, expected in [(None, first), ("mail.example", "mail.example")]:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                server.settimeout(30)
+                with connect(f"ipv4:{first},127.0.0.1:{server.getsockname()[1]}", authority=authority) as clients:
+                    call = clients.agents.ListAgents.future(v1.ListAgentsRequest(), wait_for_ready=True)
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.settimeout(30)
+                        # An empty frame of settings. gRPC writes headers as they are, without Huffman's code.
+                        connection.sendall(b"\0\0\0\4\0\0\0\0\0")
+                        sent = b""
+                        while b"AgentService/ListAgents" not in sent or expected.encode() not in sent:
+                            piece = connection.recv(65536)
+                            self.assertTrue(piece, sent)
+                            sent += piece
+                    call.cancel()
+            self.assertNotIn(f"{first},".encode(), sent)
 
     def test_refuses_what_is_not_an_address(self):
         for address in ["", "ftp://host:1", "http://"]:
