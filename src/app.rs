@@ -284,7 +284,7 @@ pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &
 async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
     private::warn_if_shared(&config.data_dir);
-    let store = open_store(config).await?;
+    let store = open_store(config, surroundings.metrics.clone()).await?;
     let keys = Keys::open(&store, config.keys.master.clone(), surroundings.clock.clone()).await?;
     let BlobsUrl::File(folder) = config.blobs.url.clone();
     let blobs = open_blobs(&folder, &store).await?;
@@ -374,11 +374,11 @@ fn notifications_url(config: &Config) -> Option<String> {
     Some(format!("{}{NOTIFICATIONS}", public.url().as_str().trim_end_matches('/')))
 }
 
-/// Opens the database and brings it up to date.
+/// Opens the database and brings it up to date. `metrics` measures its transactions.
 ///
 /// # Errors
 /// When its folder cannot be made, or it cannot be reached or refuses.
-pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+pub async fn open_store(config: &Config, metrics: Metrics) -> Result<Store, StartError> {
     let database = &config.database;
     let (location, shown) = match &database.url {
         DatabaseUrl::Sqlite(path) => {
@@ -394,7 +394,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         idle_in_transaction: database.idle_in_transaction_timeout,
         silence: database.silence_timeout,
     };
-    let opened = Store::open(&location, &limits).await;
+    let opened = Store::open(&location, &limits, metrics).await;
     let store = opened.map_err(|source| StartError::Database { location: shown, source })?;
     if let DatabaseLocation::Sqlite(path) = &location {
         for end in ["", "-wal", "-shm"] {

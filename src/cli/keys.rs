@@ -14,6 +14,7 @@ use crate::{
         keys::{self, Census, Occasion, Rotation},
     },
     store::{INSTALLATION, Store},
+    telemetry::Metrics,
 };
 
 /// Most names of tenants that are shown.
@@ -65,7 +66,7 @@ pub(super) async fn run(command: KeysCommand) -> CommandResult {
     let source = &config.keys.master;
     // Before a database is made where there is none.
     source.load().await?;
-    let store = app::open_store(&config).await?;
+    let store = app::open_store(&config, Metrics::default()).await?;
     let done = match &command {
         KeysCommand::Rotate(_) => rotate(&store, source).await,
         KeysCommand::List(_) => list(&store, source).await,

@@ -83,6 +83,7 @@ mod tests {
     use crate::{
         domain::Reason,
         store::{DatabaseLimits, DatabaseLocation, Store, store_error},
+        telemetry::Metrics,
     };
 
     #[tokio::test]
@@ -90,7 +91,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mailagent.db");
         let location = DatabaseLocation::Sqlite(path.clone());
-        let store = Store::open(&location, &DatabaseLimits::default()).await.unwrap();
+        let store = Store::open(&location, &DatabaseLimits::default(), Metrics::default())
+            .await
+            .unwrap();
         store.close().await;
         let database = Database::connect(format!("sqlite:{}?mode=ro", path.display())).await.unwrap();
         let error = database.execute_unprepared("CREATE TABLE t (x TEXT)").await.unwrap_err();

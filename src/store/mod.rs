@@ -42,7 +42,10 @@ use std::sync::{Arc, atomic::AtomicBool};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
 use self::{pool::Pool, readiness::Readiness, transaction::Transaction, turns::Turns};
-use crate::domain::{Error, Result};
+use crate::{
+    domain::{Error, Result},
+    telemetry::Metrics,
+};
 
 pub use agents::NewRequest;
 pub use audit::BodyRead;
@@ -74,6 +77,7 @@ struct Inner {
     suspect: Arc<AtomicBool>,
     turns: Turns,
     readiness: Readiness,
+    metrics: Metrics,
     wakeups: events::Wakeups,
 }
 
@@ -109,11 +113,11 @@ pub type Reader = TenantStore<Pool>;
 pub type Writer = TenantStore<Transaction>;
 
 impl Store {
-    /// Connects, and brings the schema up to date under a lock.
+    /// Connects, and brings the schema up to date under a lock. `metrics` measures all transactions.
     ///
     /// # Errors
     /// [`OpenError`] says why not.
-    pub async fn open(location: &DatabaseLocation, limits: &DatabaseLimits) -> std::result::Result<Self, OpenError> {
+    pub async fn open(location: &DatabaseLocation, limits: &DatabaseLimits, metrics: Metrics) -> std::result::Result<Self, OpenError> {
         let pools = connect::open(location, limits).await?;
         let inner = Arc::new(Inner {
             turns: match location {
@@ -125,6 +129,7 @@ impl Store {
             control: pools.control,
             suspect: pools.suspect,
             readiness: Readiness::default(),
+            metrics,
             wakeups: events::Wakeups::default(),
         });
         if let DatabaseLocation::Sqlite(_) = location {

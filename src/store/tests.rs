@@ -15,7 +15,9 @@ use crate::domain::{Kind, Reason};
 
 async fn open(path: &Path) -> Store {
     let location = DatabaseLocation::Sqlite(path.to_owned());
-    Store::open(&location, &DatabaseLimits::default()).await.unwrap()
+    Store::open(&location, &DatabaseLimits::default(), Metrics::default())
+        .await
+        .unwrap()
 }
 
 fn file(folder: &tempfile::TempDir) -> PathBuf {

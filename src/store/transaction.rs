@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{faults, pool::bounded};
+use crate::telemetry::Metrics;
 
 /// An open transaction. Dropped, it is rolled back.
 pub struct Transaction {
@@ -26,8 +27,38 @@ pub struct Transaction {
     unsettled: AtomicBool,
     /// Told when the connection should not be used again.
     suspect: Arc<AtomicBool>,
+    measure: Measure,
     /// The tenant's turn, given back with the connection.
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Measures a transaction from its beginning to its end.
+pub(super) struct Measure {
+    operation: &'static str,
+    metrics: Metrics,
+    began: Instant,
+    failed: AtomicBool,
+}
+
+impl Measure {
+    /// Of a transaction that begins now. `operation` is what it is for.
+    pub(super) fn begin(operation: &'static str, metrics: Metrics) -> Self {
+        Self {
+            operation,
+            metrics,
+            began: Instant::now(),
+            failed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        let error = self.failed.load(Ordering::Acquire).then_some("failed");
+        self.metrics.transaction_ended(self.operation, error, took);
+        tracing::trace!(operation = self.operation, seconds = took.as_secs_f64(), "a transaction ended");
+    }
 }
 
 impl Transaction {
@@ -36,12 +67,14 @@ impl Transaction {
         patience: Option<Duration>,
         suspect: Arc<AtomicBool>,
         turn: Option<OwnedSemaphorePermit>,
+        measure: Measure,
     ) -> Self {
         Self {
             inner,
             patience,
             unsettled: AtomicBool::new(false),
             suspect,
+            measure,
             _turn: turn,
         }
     }
@@ -52,7 +85,9 @@ impl Transaction {
             return Err(over());
         }
         // Where it fails and the engine has ended the transaction, the driver's rollback fails too, and its connection is given up.
-        bounded(self.patience, self.inner.commit()).await
+        let committed = bounded(self.patience, self.inner.commit()).await;
+        self.measure.failed.store(committed.is_err(), Ordering::Release);
+        committed
     }
 
     async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
@@ -65,6 +100,7 @@ impl Transaction {
                 Ok(value)
             }
             Err(error) => {
+                self.measure.failed.store(true, Ordering::Release);
                 if faults::ends_transaction(&error) {
                     self.suspect.store(true, Ordering::Release);
                 }

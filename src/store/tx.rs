@@ -1,10 +1,16 @@
 //! Transactions: how they begin, what happens when they collide, and how they tell waiting streams of their commit.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, panic::Location, time::Duration};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait};
 
-use super::{Store, TenantStore, Writer, faults::is_transient, pool::bounded, store_error, transaction::Transaction};
+use super::{
+    Store, TenantStore, Writer,
+    faults::is_transient,
+    pool::bounded,
+    store_error,
+    transaction::{Measure, Transaction},
+};
 use crate::domain::{Error, Result};
 
 /// How often a transaction is tried in all.
@@ -13,24 +19,48 @@ const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Begins a transaction on a tenant's data. No network call may happen inside.
+    /// Begins a transaction on a tenant's data. No network call may happen inside. It is measured under the name of the file that calls this.
     ///
     /// # Errors
     /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
-    pub async fn begin(&self, tenant: &str) -> Result<Writer> {
+    #[track_caller]
+    pub fn begin<'a>(&'a self, tenant: &'a str) -> impl Future<Output = Result<Writer>> + Send + 'a {
+        self.begin_for(operation(Location::caller()), tenant)
+    }
+
+    /// As [`Store::begin`], for what must not run beside other changes of the tenant's settings, agents and mail: see
+    /// [`Writer::lock_tenant`].
+    ///
+    /// # Errors
+    /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
+    #[track_caller]
+    pub fn begin_alone<'a>(&'a self, tenant: &'a str) -> impl Future<Output = Result<Writer>> + Send + 'a {
+        let begun = self.begin_for(operation(Location::caller()), tenant);
+        async move {
+            let mut writer = begun.await?;
+            writer.lock_tenant().await?;
+            Ok(writer)
+        }
+    }
+
+    async fn begin_for(&self, operation: &'static str, tenant: &str) -> Result<Writer> {
         let options = TransactionOptions {
             // Taken at once: a transaction that reads first and writes later could otherwise find the lock gone.
             sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         let (pool, suspect) = (self.inner.write.clone(), self.inner.suspect.clone());
+        let metrics = self.inner.metrics.clone();
         let turn = self.inner.turns.take(tenant).await?;
         let patience = pool.patience();
         // A task of its own brings it to its end: given up while BEGIN is under way, a connection to PostgreSQL would go back to the pool with
         // the transaction open (sqlx 0.9), and hold the locks of whatever is done over it next.
         let beginning = tokio::spawn(async move {
             match pool.connection().begin_with_options(options).await {
-                Ok(begun) => Ok(Transaction::new(begun, pool.patience(), suspect, turn)),
+                Ok(begun) => {
+                    let measure = Measure::begin(operation, metrics);
+                    Ok(Transaction::new(begun, pool.patience(), suspect, turn, measure))
+                }
                 Err(error) => Err(pool.explain(error).await),
             }
         });
@@ -45,17 +75,11 @@ impl Store {
     }
 }
 
-impl Store {
-    /// As [`Store::begin`], for what must not run beside other changes of the tenant's settings, agents and mail: see
-    /// [`Writer::lock_tenant`].
-    ///
-    /// # Errors
-    /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
-    pub async fn begin_alone(&self, tenant: &str) -> Result<Writer> {
-        let mut writer = self.begin(tenant).await?;
-        writer.lock_tenant().await?;
-        Ok(writer)
-    }
+/// What transactions of a place in this program are measured by, such as `ops/directory`.
+fn operation(place: &'static Location<'static>) -> &'static str {
+    let file = place.file();
+    let file = file.strip_suffix(".rs").unwrap_or(file);
+    file.strip_prefix("src/").unwrap_or(file)
 }
 
 impl Writer {
@@ -125,5 +149,15 @@ where
             return Err(error);
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=10u64 << tries))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_are_named_by_who_begins_them() {
+        assert_eq!(operation(Location::caller()), "store/tx");
     }
 }

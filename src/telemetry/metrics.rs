@@ -86,7 +86,7 @@ impl Metrics {
         self.http_duration.record(took.as_secs_f64(), &attributes);
     }
 
-    /// A transaction ended. `operation` is what it was for, such as `sweep_message`.
+    /// A transaction ended. `operation` is the part of the service that began it, such as `ops/directory`.
     pub fn transaction_ended(&self, operation: &'static str, error: Option<&'static str>, took: Duration) {
         let mut attributes = vec![KeyValue::new(names::DB_OPERATION, operation)];
         attributes.extend(failure(error));

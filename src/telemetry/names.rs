@@ -11,7 +11,7 @@ pub const SERVICE_VERSION: &str = "service.version";
 pub const RPC_DURATION: &str = "rpc.server.call.duration";
 /// Seconds that a request to a mailbox server took, by [`HTTP_METHOD`] and [`HTTP_STATUS`]; [`ERROR_TYPE`] when it failed.
 pub const HTTP_DURATION: &str = "http.client.request.duration";
-/// Seconds that a transaction took, by [`DB_OPERATION`]; [`ERROR_TYPE`] when it failed.
+/// Seconds that a transaction took, by [`DB_OPERATION`]; [`ERROR_TYPE`] when it failed. With SQLite nobody else writes meanwhile.
 pub const DB_DURATION: &str = "db.client.operation.duration";
 
 /// Messages that the sweep handled, by [`OUTCOME`].
@@ -59,5 +59,5 @@ pub const RPC_STATUS: &str = "rpc.response.status_code";
 pub const HTTP_METHOD: &str = "http.request.method";
 /// Status of an answer, such as 200. Absent when there was none.
 pub const HTTP_STATUS: &str = "http.response.status_code";
-/// What a transaction was for, such as `sweep_message`.
+/// Which part of the service began a transaction, such as `ops/directory`.
 pub const DB_OPERATION: &str = "db.operation.name";

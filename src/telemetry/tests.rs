@@ -200,7 +200,7 @@ fn metrics_keep_their_names() {
     metrics.call_ended("mailagent.v1.AgentService/GetAgent", "NOT_FOUND", span);
     metrics.request_ended("POST", Some(200), None, span);
     metrics.request_ended("POST", None, Some("timeout"), span);
-    metrics.transaction_ended("sweep_message", None, span);
+    metrics.transaction_ended("ops/directory", None, span);
     metrics.message_swept("matched");
     metrics.clone().message_swept("matched");
     metrics.note_made(span * 8);
@@ -218,7 +218,7 @@ fn metrics_keep_their_names() {
     assert_eq!(
         lines,
         [
-            "db.client.operation.duration [s] {db.operation.name=sweep_message} 0.25 in 1",
+            "db.client.operation.duration [s] {db.operation.name=ops/directory} 0.25 in 1",
             "http.client.request.duration [s] {error.type=timeout, http.request.method=POST} 0.25 in 1",
             "http.client.request.duration [s] {http.request.method=POST, http.response.status_code=200} 0.25 in 1",
             "mailagent.archive.messages [{message}] {outcome=duplicate} 1",

@@ -136,7 +136,9 @@ impl Harness {
         let clock = Arc::new(SystemClock);
         let lifecycle = Lifecycle::new();
         let location = DatabaseLocation::Sqlite(folder.path().join("mailagent.db"));
-        let store = Store::open(&location, &crate::store::DatabaseLimits::default()).await.unwrap();
+        let store = Store::open(&location, &crate::store::DatabaseLimits::default(), Metrics::default())
+            .await
+            .unwrap();
         let source = KeySource::File(folder.path().join("master.key"));
         let keys = Keys::open(&store, source, clock.clone()).await.unwrap();
         let ops = Ops {

@@ -15,6 +15,7 @@ use mailagent::{
     domain::SystemClock,
     ops::{Keys, Vault},
     store::{Rewrapping, Store},
+    telemetry::Metrics,
 };
 use tokio::time::sleep;
 
@@ -39,7 +40,7 @@ impl Data {
         let root = tempfile::tempdir().expect("a temporary folder can be made");
         let folder = root.path().to_owned();
         let config = Config::in_folder(&folder.join("data")).expect("the folder has a plain name");
-        let store = open_store(&config).await.expect("the database is made");
+        let store = open_store(&config, Metrics::default()).await.expect("the database is made");
         let keys = Keys::open(&store, config.keys.master, Arc::new(SystemClock)).await;
         let vault = keys.expect("the keys are made").vault;
         let sealed = fill(&vault, &store, 0..tenants).await;
