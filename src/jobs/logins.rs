@@ -60,7 +60,7 @@ impl Job for Logins {
             ("telling of logins", tell_of_logins(ops).await),
             ("telling of secrets", tell_of_secrets(ops, &mut self.secrets_seen).await),
             ("telling providers", tell_providers(ops).await),
-            ("forgetting attempts", ops.store.drop_attempts(ops.now()).await.map(|()| 0)),
+            ("forgetting attempts", ops.store.drop_attempts(ops.now()).await),
         ];
         let (mut all, mut failed) = (0, None);
         for (what, result) in rounds {

@@ -7,7 +7,9 @@ use sea_orm::{
 };
 
 use super::{
-    TenantStore, Writer, corrupt,
+    TenantStore, Writer,
+    addresses::{AGENT, AddressOwner},
+    corrupt,
     entity::{agent, agent_health, agent_leftover, default_agent, folder_position, request},
     from_name, store_error, to_name,
 };
@@ -121,27 +123,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.map(|row| row.agent_id))
     }
 
-    /// Addresses of all agents: the mailboxes and what they send from.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn agent_addresses(&self) -> Result<Vec<String>> {
-        let rows: Vec<(String, String)> = agent::Entity::find()
-            .select_only()
-            .column(agent::Column::FromAddress)
-            .column(agent::Column::Mailbox)
-            .filter(agent::Column::TenantId.eq(&*self.tenant))
-            .into_tuple()
-            .all(&self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(rows
-            .into_iter()
-            .flat_map(|(from, mailbox)| [from, mailbox])
-            .filter(|address| !address.is_empty())
-            .collect())
-    }
-
     /// How the work of agents goes, in the order of `ids`.
     ///
     /// # Errors
@@ -210,7 +191,14 @@ impl Writer {
             .exec_without_returning(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(())
+        self.write_agent_addresses(agent).await
+    }
+
+    async fn write_agent_addresses(&mut self, agent: &Agent) -> Result<()> {
+        let settings = &agent.settings;
+        let addresses = [&settings.from_address, &settings.exchange.mailbox].map(Clone::clone);
+        let addresses: Vec<String> = addresses.into_iter().filter(|address| !address.is_empty()).collect();
+        self.replace_addresses(AGENT, &[AddressOwner::of(&agent.id, &addresses)]).await
     }
 
     /// Writes an agent's settings, if its version is still `agent.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
@@ -232,7 +220,7 @@ impl Writer {
             .await
             .map_err(store_error)?;
         if result.rows_affected == 1 {
-            Ok(())
+            self.write_agent_addresses(agent).await
         } else {
             Err(Error::stale(format!("agents/{}", agent.id)))
         }
@@ -268,6 +256,7 @@ impl Writer {
             .exec_without_returning(&self.conn)
             .await
             .map_err(store_error)?;
+        self.replace_addresses(AGENT, &[AddressOwner::of(id, &[])]).await?;
         self.forget_suspects_of(id).await?;
         Ok(result.rows_affected == 1)
     }

@@ -10,32 +10,14 @@ use sea_orm::{
 };
 
 use super::{
-    TenantStore, Writer, corrupt,
-    entity::{address, contact, crm_case, crm_user, customer},
+    TenantStore, Writer,
+    addresses::{AddressOwner, CONTACT, USER},
+    corrupt,
+    entity::{contact, crm_case, crm_user, customer},
     rows::insert_all,
     store_error, to_json,
 };
 use crate::domain::{Case, Contact, Customer, Result, User, Written, reference_key};
-
-/// Somebody of the directory who has an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnownAddress {
-    /// One of our own users.
-    User {
-        /// The user's id.
-        user: String,
-    },
-    /// A contact of a customer.
-    Contact {
-        /// The contact's id.
-        contact: String,
-        /// The customer's id.
-        customer: String,
-    },
-}
-
-const USER: &str = "user";
-pub(super) const CONTACT: &str = "contact";
 
 /// Reads one kind of record: by id, by page, and the revisions of a batch.
 macro_rules! reads {
@@ -195,39 +177,6 @@ fn judge<'a>(stored: &HashMap<String, i64>, records: impl Iterator<Item = (&'a s
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
-    /// Finds who has which address. `keys` are addresses in lower case. An address may be of several contacts.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn known_addresses(&self, keys: &HashSet<String>) -> Result<HashMap<String, Vec<KnownAddress>>> {
-        let mut known: HashMap<String, Vec<KnownAddress>> = HashMap::new();
-        let keys: Vec<&String> = keys.iter().collect();
-        let mut rows = Vec::new();
-        // A message may have more recipients than a statement may have values.
-        for keys in keys.chunks(1000) {
-            let found = address::Entity::find()
-                .filter(address::Column::TenantId.eq(&*self.tenant))
-                .filter(address::Column::AddressKey.is_in(keys.iter().copied()))
-                .order_by_asc(address::Column::OwnerId)
-                .all(&self.conn)
-                .await
-                .map_err(store_error)?;
-            rows.extend(found);
-        }
-        for row in rows {
-            let who = if row.owner_kind == USER {
-                KnownAddress::User { user: row.owner_id }
-            } else {
-                KnownAddress::Contact {
-                    contact: row.owner_id,
-                    customer: row.customer_id,
-                }
-            };
-            known.entry(row.address_key).or_default().push(who);
-        }
-        Ok(known)
-    }
-
     /// Finds the cases that references name, by the form in which references are compared.
     ///
     /// # Errors
@@ -293,7 +242,7 @@ impl Writer {
             .zip(&results)
             .filter(|(_, result)| result.applied)
             .map(|(user, _)| user);
-        let owners: Vec<_> = applied.map(|user| (user.id.as_str(), "", user.addresses.as_slice())).collect();
+        let owners: Vec<_> = applied.map(|user| AddressOwner::of(&user.id, &user.addresses)).collect();
         self.replace_addresses(USER, &owners).await?;
         Ok(results)
     }
@@ -316,21 +265,21 @@ impl Writer {
     pub async fn upsert_contacts(&mut self, contacts: &[Contact]) -> Result<Vec<Written>> {
         let results = self.upsert_contact_rows(contacts).await?;
         let applied = contacts.iter().zip(&results).filter(|(_, result)| result.applied);
-        let applied: Vec<&Contact> = applied.map(|(contact, _)| contact).collect();
-        let mut seen = HashSet::new();
-        let keys = applied
-            .iter()
-            .flat_map(|contact| contact.addresses.iter().map(|address| (address.to_lowercase(), contact.id.clone())));
-        let (keys, contacts): (Vec<_>, Vec<_>) = keys.filter(|(key, _)| seen.insert(key.clone())).unzip();
-        let before = self.addresses_of_contacts(&keys).await?;
         let owners: Vec<_> = applied
-            .iter()
-            .map(|contact| (contact.id.as_str(), contact.customer.as_str(), contact.addresses.as_slice()))
+            .map(|(contact, _)| AddressOwner {
+                customer: &contact.customer,
+                ..AddressOwner::of(&contact.id, &contact.addresses)
+            })
             .collect();
-        self.replace_addresses(CONTACT, &owners).await?;
+        let changes = self.address_changes(CONTACT, &owners).await?;
+        // Of contacts with the same address the first counts.
+        let mut seen = HashSet::new();
+        let new: Vec<_> = changes.new.iter().filter(|new| seen.insert(new.key.clone())).cloned().collect();
+        let before = self.addresses_of_contacts(&new).await?;
+        self.write_addresses(CONTACT, changes).await?;
         // The mail of those that a contact had is linked already, or noted down.
-        let new = keys.into_iter().zip(contacts).filter(|(key, _)| !before.contains(key));
-        self.note_mail_to_link(&new.collect::<Vec<_>>()).await?;
+        let new: Vec<_> = new.into_iter().filter(|new| !before.contains(&new.key)).collect();
+        self.note_mail_to_link(&new).await?;
         Ok(results)
     }
 
@@ -367,33 +316,8 @@ impl Writer {
 
     async fn forget_addresses(&mut self, kind: &str, deletions: &[(String, i64)], results: &[Written]) -> Result<()> {
         let gone = deletions.iter().zip(results).filter(|(_, result)| result.applied);
-        let owners: Vec<_> = gone.map(|((id, _), _)| (id.as_str(), "", [].as_slice())).collect();
+        let owners: Vec<_> = gone.map(|((id, _), _)| AddressOwner::of(id, &[])).collect();
         self.replace_addresses(kind, &owners).await
-    }
-
-    async fn replace_addresses(&mut self, kind: &str, owners: &[(&str, &str, &[String])]) -> Result<()> {
-        if owners.is_empty() {
-            return Ok(());
-        }
-        address::Entity::delete_many()
-            .filter(address::Column::TenantId.eq(&*self.tenant))
-            .filter(address::Column::OwnerKind.eq(kind))
-            .filter(address::Column::OwnerId.is_in(owners.iter().map(|(id, ..)| *id)))
-            .exec(&self.conn)
-            .await
-            .map_err(store_error)?;
-        let mut rows = Vec::new();
-        for (owner, customer, addresses) in owners {
-            let keys: HashSet<String> = addresses.iter().map(|address| address.to_lowercase()).collect();
-            rows.extend(keys.into_iter().map(|key| address::ActiveModel {
-                tenant_id: Set(self.tenant.to_string()),
-                address_key: Set(key),
-                owner_kind: Set(kind.to_owned()),
-                owner_id: Set((*owner).to_owned()),
-                customer_id: Set((*customer).to_owned()),
-            }));
-        }
-        insert_all(&self.conn, rows, None).await
     }
 
     /// Inserts rows, or overwrites those with the same key.

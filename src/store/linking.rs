@@ -4,16 +4,16 @@
 //! transaction of its own. What holds: of an address that a contact has, every message up to `done_to` is linked, and every message that
 //! is archived from now on is linked by its own transaction, since both take the tenant's row lock. So nothing is linked twice or missed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
-    sea_query::{Expr, ExprTrait, Func, OnConflict, Query},
+    sea_query::{Alias, Expr, ExprTrait, Func, OnConflict, Query},
 };
 
 use super::{
     Store, TenantStore, Writer,
-    directory::CONTACT,
+    addresses::{CONTACT, NewAddress},
     entity::{address, mail_linking, message_party},
     rows::insert_all,
     store_error, to_json,
@@ -93,25 +93,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(count)
     }
 
-    /// Which of these addresses a contact has.
-    pub(super) async fn addresses_of_contacts(&self, keys: &[String]) -> Result<HashSet<String>> {
-        let mut found = HashSet::new();
-        for keys in keys.chunks(1000) {
-            let rows: Vec<String> = address::Entity::find()
-                .select_only()
-                .column(address::Column::AddressKey)
-                .filter(address::Column::TenantId.eq(&*self.tenant))
-                .filter(address::Column::AddressKey.is_in(keys))
-                .filter(address::Column::OwnerKind.eq(CONTACT))
-                .into_tuple()
-                .all(&self.conn)
-                .await
-                .map_err(store_error)?;
-            found.extend(rows);
-        }
-        Ok(found)
-    }
-
     fn statement<const N: usize>(&self, sql: impl Into<String>, values: [Value; N]) -> Statement {
         Statement::from_sql_and_values(self.conn.get_database_backend(), sql, values)
     }
@@ -120,32 +101,27 @@ impl<C: ConnectionTrait> TenantStore<C> {
 impl Writer {
     /// Notes down that the mail of addresses is to be linked; each is given with its first contact, who comes before others with the same
     /// address. Addresses without any mail are left out.
-    pub(super) async fn note_mail_to_link(&mut self, new: &[(String, String)]) -> Result<()> {
-        let contacts: HashMap<&str, &str> = new.iter().map(|(key, contact)| (key.as_str(), contact.as_str())).collect();
+    pub(super) async fn note_mail_to_link(&mut self, new: &[NewAddress]) -> Result<()> {
+        let contacts: HashMap<&str, &str> = new.iter().map(|new| (new.key.as_str(), new.owner.as_str())).collect();
         for new in new.chunks(1000) {
-            let keys = new.iter().map(|(key, _)| key.as_str());
-            // One look into an index for each address, however much mail it has.
+            // One look into an index for each address, however much mail it has. The databases call the only column of a list so.
+            let (list, key) = (Alias::new("new"), Alias::new("column1"));
             let any_mail = Query::select()
                 .expr(Expr::val(1))
                 .from(message_party::Entity)
                 .and_where(message_party::Column::TenantId.eq(&*self.tenant))
-                .and_where(
-                    Expr::col((message_party::Entity, message_party::Column::AddressKey))
-                        .equals((address::Entity, address::Column::AddressKey)),
-                )
+                .and_where(Expr::col((message_party::Entity, message_party::Column::AddressKey)).equals((list.clone(), key.clone())))
                 .limit(1)
                 .to_owned();
-            let with_mail: Vec<String> = address::Entity::find()
-                .select_only()
-                .column(address::Column::AddressKey)
-                .filter(address::Column::TenantId.eq(&*self.tenant))
-                .filter(address::Column::AddressKey.is_in(keys))
-                .filter(address::Column::OwnerKind.eq(CONTACT))
-                .filter(Expr::exists(any_mail))
-                .distinct()
-                .into_tuple()
-                .all(&self.conn)
+            let with_mail = Query::select()
+                .column((list.clone(), key))
+                .from_values(new.iter().map(|new| new.key.clone()), list)
+                .and_where(Expr::exists(any_mail))
+                .to_owned();
+            let with_mail = self.conn.query_all_raw(self.conn.get_database_backend().build(&with_mail));
+            let with_mail: Vec<String> = with_mail
                 .await
+                .and_then(|rows| rows.iter().map(|row| row.try_get_by_index(0)).collect())
                 .map_err(store_error)?;
             let rows = with_mail.into_iter().filter_map(|key| {
                 let contact = contacts.get(key.as_str())?;

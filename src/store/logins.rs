@@ -487,19 +487,6 @@ impl Store {
             .map_err(store_error)?;
         Ok(())
     }
-
-    /// Forgets attempts to log in whose time is over.
-    ///
-    /// # Errors
-    /// As the database's.
-    pub async fn drop_attempts(&self, now: Timestamp) -> Result<()> {
-        login_attempt::Entity::delete_many()
-            .filter(login_attempt::Column::ExpireTime.lt(now.0))
-            .exec(&self.inner.write)
-            .await
-            .map_err(store_error)?;
-        Ok(())
-    }
 }
 
 /// What every write of a login writes.

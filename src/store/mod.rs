@@ -4,6 +4,7 @@
 //! are in `system.rs`. No entity and no SeaORM type is handed out. SQLite has one writing connection, so writers queue rather than
 //! collide; PostgreSQL's collisions are retried in [`retrying`] alone.
 
+mod addresses;
 mod agents;
 mod audit;
 mod blobs;
@@ -47,11 +48,11 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use addresses::KnownAddress;
 pub use agents::NewRequest;
 pub use audit::BodyRead;
 pub use blobs::{BlobRow, NewBlob};
 pub use connect::{DatabaseLimits, DatabaseLocation, OpenError};
-pub use directory::KnownAddress;
 pub use events::EventPage;
 pub use keys::{INSTALLATION, Rewrapping, WrappedKey};
 pub use leases::{LeaseKey, LeaseKind, LeaseTerms};

@@ -1,15 +1,19 @@
-//! What is dropped after its time, tenant by tenant: old events, old entries of who read what, and what deleted agents leave behind.
+//! What is dropped after its time: tenant by tenant old events, old entries of who read what and what deleted agents leave behind; of all
+//! tenants at once, attempts to log in.
 //!
 //! In stretches, each in a short transaction of its own, with a pause as long as it took: others write meanwhile. Whatever a crash leaves is
 //! found again by the next round.
 
 use std::time::Instant;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    sea_query::{Expr, ExprTrait, Order, Query},
+};
 
 use super::{
     Store, Writer,
-    entity::{agent_leftover, audit_read, event, tenant_position},
+    entity::{agent_leftover, audit_read, event, login_attempt, tenant_position},
     store_error,
 };
 use crate::domain::{Result, Timestamp};
@@ -90,6 +94,36 @@ impl Store {
                 from = next;
                 tokio::time::sleep(began.elapsed()).await;
             }
+        }
+    }
+
+    /// Forgets attempts to log in whose time is over. Returns how many.
+    ///
+    /// # Errors
+    /// See the database's.
+    pub async fn drop_attempts(&self, now: Timestamp) -> Result<u64> {
+        use login_attempt::Column;
+        let oldest = Query::select()
+            .columns([Column::TenantId, Column::Id])
+            .from(login_attempt::Entity)
+            .and_where(Column::ExpireTime.lt(now.0))
+            .order_by(Column::ExpireTime, Order::Asc)
+            .limit(STRETCH)
+            .to_owned();
+        let mut dropped = 0;
+        loop {
+            let began = Instant::now();
+            let gone = login_attempt::Entity::delete_many()
+                .filter(Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::Id)]).in_subquery(oldest.clone()))
+                .exec(&self.inner.write)
+                .await
+                .map_err(store_error)?
+                .rows_affected;
+            dropped += gone;
+            if gone < STRETCH {
+                return Ok(dropped);
+            }
+            tokio::time::sleep(began.elapsed()).await;
         }
     }
 

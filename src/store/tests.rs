@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, State
 use tokio::time::Instant;
 
 use super::*;
-use crate::domain::{Kind, Reason};
+use crate::domain::{Contact, Kind, Reason, Timestamp};
 
 async fn open(path: &Path) -> Store {
     let location = DatabaseLocation::Sqlite(path.to_owned());
@@ -161,4 +161,65 @@ async fn the_file_and_its_log_are_for_their_owner_alone() {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
     }
+}
+
+fn contact(id: &str, customer: &str, addresses: &[&str], revision: i64) -> Contact {
+    Contact {
+        id: id.to_owned(),
+        customer: customer.to_owned(),
+        display_name: String::new(),
+        addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+        revision,
+        created_by_service: false,
+    }
+}
+
+#[tokio::test]
+async fn addresses_that_stay_are_not_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&file(&folder)).await;
+    let mut writer = store.begin("acme").await.unwrap();
+    let changes = async |writer: &Writer| -> i64 {
+        let count = Statement::from_string(DbBackend::Sqlite, "SELECT total_changes()");
+        let row = writer.conn.query_one_raw(count).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    };
+    let mut check = async |contact: Contact, is_written: bool, expected: &[(&str, &str)]| {
+        let before = changes(&writer).await;
+        writer.upsert_contacts(std::slice::from_ref(&contact)).await.unwrap();
+        // One is the contact's own row.
+        assert_eq!(changes(&writer).await - before > 1, is_written, "{contact:?}");
+        let keys = ["a@oak.example", "b@oak.example"].map(str::to_owned).into();
+        let known = writer.known_addresses(&keys).await.unwrap();
+        let mut found: Vec<(&str, &str)> = known
+            .iter()
+            .flat_map(|(key, who)| who.iter().map(move |who| (key.as_str(), who)))
+            .map(|(key, who)| match who {
+                KnownAddress::Contact { customer, .. } => (key, customer.as_str()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{contact:?}");
+    };
+    let (a, b) = ("a@oak.example", "b@oak.example");
+    check(contact("eva", "oak", &["A@oak.example", a], 1), true, &[(a, "oak")]).await;
+    check(contact("eva", "oak", &[a], 2), false, &[(a, "oak")]).await;
+    check(contact("eva", "oak", &[b, a], 3), true, &[(a, "oak"), (b, "oak")]).await;
+    check(contact("eva", "elm", &[b, a], 4), true, &[(a, "elm"), (b, "elm")]).await;
+    check(contact("eva", "elm", &[b], 5), true, &[(b, "elm")]).await;
+    check(contact("eva", "elm", &[], 6), true, &[]).await;
+    check(contact("eva", "elm", &[], 7), false, &[]).await;
+}
+
+#[tokio::test]
+async fn all_attempts_whose_time_is_over_are_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&file(&folder)).await;
+    let attempts = "INSERT INTO login_attempt (tenant_id, id, user_id, source, provider, redirect_url, secrets_sealed, expire_time) \
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1300) \
+        SELECT 'tenant ' || (i % 7), 'attempt ' || i, '', '', '', '', x'00', i FROM n";
+    store.inner.write.execute_unprepared(attempts).await.unwrap();
+    assert_eq!(store.drop_attempts(Timestamp(1201)).await.unwrap(), 1200);
+    assert_eq!(store.drop_attempts(Timestamp(1201)).await.unwrap(), 0);
 }

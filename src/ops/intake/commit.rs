@@ -192,13 +192,9 @@ impl<'a> Work<'a> {
             keys.extend(everyone.map(Mailbox::key));
         }
         let addresses = writer.known_addresses(&keys).await?;
-        // Of the users only those who occur: there may be a hundred thousand.
-        let is_user = |known: &Vec<KnownAddress>| known.iter().any(|who| matches!(who, KnownAddress::User { .. }));
-        let users = addresses
-            .iter()
-            .filter(|(_, known)| is_user(known))
-            .map(|(address, _)| address.clone());
-        let own = writer.agent_addresses().await?.into_iter().chain(users);
+        // Of our users and agents only those who occur: there may be a hundred thousand.
+        let own = addresses.iter().filter(|(_, known)| known.iter().any(KnownAddress::is_ours));
+        let own = own.map(|(address, _)| address.clone());
         let ours = OurAddresses::new(choices.internal_domains.iter().cloned(), own);
         Ok(Self {
             ops,

@@ -171,7 +171,7 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
         }
         None => {}
     }
-    if who.iter().any(|who| matches!(who, KnownAddress::User { .. })) || known.ours.contains(from) {
+    if who.iter().any(KnownAddress::is_ours) || known.ours.contains(from) {
         return nobody("One of our own people sent it.");
     }
     if !create {

@@ -1,4 +1,4 @@
-//! Who has which e-mail address: `owner_kind` is `user` or `contact`.
+//! Who has which e-mail address: `owner_kind` is `user`, `contact` or `agent`.
 
 use sea_orm::entity::prelude::*;
 

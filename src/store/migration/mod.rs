@@ -13,8 +13,9 @@ mod m20261130_004_revoked_accounts;
 mod m20261130_005_withheld;
 mod m20261130_006_folder_looks;
 mod m20261130_008_suspects;
-mod m20261130_009_agent_methods;
-mod m20261130_010_leases;
+mod m20261130_009_agent_addresses;
+mod m20261130_010_agent_methods;
+mod m20261130_011_leases;
 
 pub struct Migrator;
 
@@ -43,8 +44,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_005_withheld::Migration),
             Box::new(m20261130_006_folder_looks::Migration),
             Box::new(m20261130_008_suspects::Migration),
-            Box::new(m20261130_009_agent_methods::Migration),
-            Box::new(m20261130_010_leases::Migration),
+            Box::new(m20261130_009_agent_addresses::Migration),
+            Box::new(m20261130_010_agent_methods::Migration),
+            Box::new(m20261130_011_leases::Migration),
         ]
     }
 }

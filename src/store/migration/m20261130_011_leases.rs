@@ -8,6 +8,6 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, include_str!("m20261130_010_leases.sql")).await
+        super::run(manager, include_str!("m20261130_011_leases.sql")).await
     }
 }
