@@ -225,7 +225,7 @@ impl Writer {
     /// Links the unlinked messages of an address in the range `(after, to]`, whose numbers these are.
     async fn link(&mut self, link: &CustomerLink, (after, to): (i64, i64), numbers: &[i64]) -> Result<()> {
         const POSITION: &str = "UPDATE message_party SET \"position\" = (SELECT m.\"position\" FROM message m WHERE m.number = $2) \
-             WHERE tenant_id = $1 AND message_number = $2 AND COALESCE(customer_id, '') <> ''";
+             WHERE tenant_id = $1 AND message_number = $2";
         // The list of links is compact JSON, as `to_json` writes it; the new one becomes its last.
         let messages = format!(
             "UPDATE message SET \"position\" = $5 + found.place, unlinked = FALSE, \
@@ -245,8 +245,8 @@ impl Writer {
         for statement in [messages, parties] {
             self.conn.execute_raw(statement).await.map_err(store_error)?;
         }
-        // Every customer of these messages sees them again; parties without one are never read by their positions. Each by itself: without
-        // statistics SQLite takes an index by the tenant alone for a list of numbers, and reads all of its parties.
+        // Every customer of these messages sees them again. Parties without one are never read by their positions, so they are written too: with
+        // a further condition, or for a list of numbers, SQLite without statistics takes an index by the tenant and reads all of its parties.
         for number in numbers {
             let values = [self.tenant.to_string().into(), (*number).into()];
             self.conn.execute_raw(self.statement(POSITION, values)).await.map_err(store_error)?;

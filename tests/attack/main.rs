@@ -8,6 +8,9 @@ mod connections;
 mod death;
 mod disk;
 mod html;
+mod linking;
+#[path = "../it/harness/old_mail.rs"]
+mod old_mail;
 mod service;
 
 use service::{Limits, Service};

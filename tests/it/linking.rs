@@ -15,7 +15,7 @@ use mailagent_client::{
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::harness::{Engine, Harness, Mail, PATIENCE, TENANT, contact, customer, events, eventually, on_both_engines};
+use crate::harness::{Engine, Harness, Mail, PATIENCE, TENANT, contact, customer, events, eventually, old_mail, on_both_engines};
 
 const ANNA: &str = "anna@example.com";
 const MANY: &str = "many@oak.example";
@@ -23,32 +23,8 @@ const BOTH: &str = "both@elm.example";
 
 /// Archives messages from `MANY`, the first `both` of them to `BOTH` too, as if they had come before anybody was known.
 async fn archive(h: &Harness, count: u32, both: u32) {
-    let (id, identity, hash) = match h.engine {
-        Engine::Sqlite => ("printf('%026d', i)", "CAST('identity ' || i AS BLOB)", "x'00'"),
-        Engine::Postgres => ("LPAD(i::TEXT, 26, '0')", "CONVERT_TO('identity ' || i, 'UTF8')", "'\\x00'::BYTEA"),
-    };
     let database = h.database().await;
-    let party = |address: &str, most: u32| {
-        format!(
-            "INSERT INTO message_party (tenant_id, address_key, message_number, customer_id, contact_id, position, sent) \
-             SELECT tenant_id, '{address}', number, '', '', position, sent FROM message WHERE subject = 'old' AND sent <= {most}"
-        )
-    };
-    let statements = [
-        format!(
-            "INSERT INTO tenant_position (tenant_id, last, oldest) VALUES ('{TENANT}', {count}, 0) \
-             ON CONFLICT (tenant_id) DO UPDATE SET last = tenant_position.last + {count}"
-        ),
-        format!(
-            "INSERT INTO message (tenant_id, id, identity, position, message_id, direction, subject, from_name, from_address, recipients, \
-             preview, links, agents, sent, received, archived, size, stored_size, blob_hash, attachment_count, unlinked) \
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
-             SELECT '{TENANT}', {id}, {identity}, last - {count} + i, '', 'incoming', 'old', '', '{MANY}', '{{}}', \
-             '', '[]', '[]', i, i, i, 1, 1, {hash}, 0, TRUE FROM n, tenant_position WHERE tenant_position.tenant_id = '{TENANT}'"
-        ),
-        party(MANY, count),
-        party(BOTH, both),
-    ];
+    let statements = old_mail(h.engine == Engine::Postgres, TENANT, (MANY, count), &[(MANY, count), (BOTH, both)]);
     for statement in statements {
         database.execute_unprepared(&statement).await.expect(&statement);
     }

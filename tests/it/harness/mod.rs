@@ -8,6 +8,7 @@
 //! | `database` | a fresh PostgreSQL database |
 //! | `fill` | a sample directory, agents, waiting for mail to be handled |
 //! | `mail` | messages |
+//! | `old_mail` | very many archived messages at once |
 //! | `peer` | servers of others that run in Node |
 //! | `status` | what a status says |
 //! | `streams` | reading what is streamed |
@@ -19,6 +20,7 @@ mod config;
 mod database;
 mod fill;
 mod mail;
+mod old_mail;
 mod peer;
 mod status;
 mod streams;
@@ -51,6 +53,7 @@ pub use self::{
     database::PostgresDatabase,
     fill::{account, case, contact, create_account, customer, password_of, user},
     mail::{Mail, raw},
+    old_mail::old_mail,
     peer::NodePeer,
     status::{metadata, reason, violations},
     streams::{download, events, take},
