@@ -9,6 +9,7 @@ use super::{
     index::{Corrupt, Index, Trailer},
     store::{BlobError, BlobStore},
 };
+use crate::domain::Error;
 
 /// Bytes read first, from the end: all of a small container, or the footer of one of up to 120 MiB.
 const TAIL_BYTES: u64 = 4 * 1024;
@@ -27,6 +28,15 @@ pub enum ReadError {
         /// What is wrong with it.
         source: Corrupt,
     },
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            error @ ReadError::Corrupt { .. } => Self::internal(error),
+        }
+    }
 }
 
 /// Reads ranges of raw bytes from a container in a store. Only what is needed is loaded: the footer at first, then the chunks that hold

@@ -5,6 +5,8 @@ use std::{io, ops::Range};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::domain::Error;
+
 /// Longest key, in bytes.
 const MAX_KEY_BYTES: usize = 200;
 
@@ -33,6 +35,19 @@ pub enum BlobError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<BlobError> for Error {
+    /// What it means for a caller. Keys and causes are for the log.
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::blobs_forbidden(error),
+                _ => Self::blobs_unavailable(error),
+            },
+            BlobError::NotFound { .. } | BlobError::BadKey { .. } => Self::internal(error),
+        }
+    }
 }
 
 /// Keeps blobs under keys.
@@ -76,6 +91,33 @@ pub(super) fn check_key(key: &str) -> Result<(), BlobError> {
         Ok(())
     } else {
         Err(BlobError::BadKey { key: key.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Kind, Reason};
+
+    #[test]
+    fn a_folder_without_rights_is_told_from_a_full_one() {
+        let check = |cause: io::ErrorKind, reason, retried: bool, advice: &str| {
+            let error = Error::from(BlobError::Io {
+                key: "acme/a".to_owned(),
+                action: "stored",
+                source: cause.into(),
+            });
+            assert_eq!(error.reason, reason, "{cause:?}");
+            assert_eq!(matches!(error.kind, Kind::Unavailable { .. }), retried, "{cause:?}");
+            assert!(error.to_string().contains(advice), "{cause:?}: {error}");
+            assert!(!error.to_string().contains("acme/a"), "the key is for the log");
+        };
+        for cause in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            check(cause, Reason::StoreReadOnly, false, "the right to read and write the folder");
+        }
+        for cause in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other] {
+            check(cause, Reason::StoreUnavailable, true, "Retry later");
+        }
     }
 }
 

@@ -232,6 +232,29 @@ impl Error {
         .because(source)
     }
 
+    /// The folder of large messages cannot be used at the moment, as when its disk is full.
+    pub fn blobs_unavailable(source: impl Into<Source>) -> Self {
+        Self::new(
+            Kind::Unavailable {
+                retry_after: Duration::from_secs(1),
+            },
+            Reason::StoreUnavailable,
+            "The folder that holds large messages cannot be used at the moment. Retry later; if this stays, have the operator look at its disk.",
+        )
+        .because(source)
+    }
+
+    /// The service has no right to the folder of large messages, which no retry mends.
+    pub fn blobs_forbidden(source: impl Into<Source>) -> Self {
+        Self::new(
+            Kind::Precondition,
+            Reason::StoreReadOnly,
+            "The service may not use the folder that holds large messages. Have the operator give its account the right to read and write the \
+             folder of blobs.url (`blobs` in the data folder) and the files in it, and check that the file system is not mounted read-only.",
+        )
+        .because(source)
+    }
+
     /// A caller has as many calls under way, or waiting for their turn, as one may have.
     pub fn too_many_calls(limit: usize, subject: impl Into<String>) -> Self {
         let kind = Kind::Busy {

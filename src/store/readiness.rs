@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, timeout};
 
 use super::{Store, store_error};
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Reason, Result};
 
 /// For how long one durable write proves that the next one will do.
 const PROOF: Duration = Duration::from_secs(5);
@@ -22,12 +22,38 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const WRITE: &str = "INSERT INTO installation (name, value) VALUES ('ready', '1') \
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(installation.value AS BIGINT) + 1 AS TEXT)";
 
+/// Why a write failed.
+struct Fault {
+    when: Instant,
+    is_read_only: bool,
+    text: String,
+}
+
+impl Fault {
+    fn of(error: &Error) -> Self {
+        Self {
+            when: Instant::now(),
+            is_read_only: error.reason == Reason::StoreReadOnly,
+            text: error.chain(),
+        }
+    }
+
+    fn again(&self) -> Error {
+        let text = self.text.clone();
+        if self.is_read_only {
+            Error::store_read_only(text)
+        } else {
+            Error::store_unavailable(text)
+        }
+    }
+}
+
 /// What is known about it.
 #[derive(Default)]
 pub(super) struct Readiness {
     written: Mutex<Option<Instant>>,
     /// The last fault. Held while somebody writes, so that one writes for all.
-    fault: tokio::sync::Mutex<Option<(Instant, String)>>,
+    fault: tokio::sync::Mutex<Option<Fault>>,
 }
 
 impl Readiness {
@@ -46,14 +72,12 @@ impl Store {
     /// Whether the database takes writes. Writes a small row for that, at most every 5 s, and not while other writes prove it.
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Unavailable`] when it does not.
+    /// [`crate::domain::Kind::Unavailable`] when it does not, [`Reason::StoreReadOnly`] when the service may not write it.
     pub async fn check_ready(&self) -> Result<()> {
         let readiness = &self.inner.readiness;
         let mut fault = readiness.fault.lock().await;
-        if let Some((when, text)) = &*fault
-            && when.elapsed() < DOUBT
-        {
-            return Err(Error::store_unavailable(text.clone()));
+        if let Some(fault) = fault.as_ref().filter(|fault| fault.when.elapsed() < DOUBT) {
+            return Err(fault.again());
         }
         if fault.is_none() && readiness.is_proven() {
             return Ok(());
@@ -62,7 +86,7 @@ impl Store {
             Ok(written) => written.map(drop).map_err(store_error),
             Err(_) => Err(Error::store_unavailable("a write took more than 5 s")),
         };
-        *fault = result.as_ref().err().map(|error| (Instant::now(), error.chain()));
+        *fault = result.as_ref().err().map(Fault::of);
         if result.is_ok() {
             readiness.written();
         }

@@ -195,13 +195,13 @@ impl Stored {
     /// Opens it to be read in pieces.
     ///
     /// # Errors
-    /// [`Kind::Internal`] when it cannot be read.
+    /// [`Kind::Internal`] when it is damaged; [`Kind::Unavailable`] when its folder is away.
     pub(super) async fn open(self, ops: &Ops) -> Result<Packed> {
         match self.inline {
             Some(data) => Ok(Packed::Inline(data)),
             None => {
-                let reader = BlobReader::open(ops.blobs.clone(), self.key).await;
-                Ok(Packed::Stored(Box::new(reader.map_err(Error::internal)?)))
+                let reader = BlobReader::open(ops.blobs.clone(), self.key).await?;
+                Ok(Packed::Stored(Box::new(reader)))
             }
         }
     }
@@ -209,7 +209,7 @@ impl Stored {
     async fn packed(&self, ops: &Ops) -> Result<Bytes> {
         match &self.inline {
             Some(data) => Ok(Bytes::from_owner(data.clone())),
-            None => ops.blobs.get(&self.key).await.map_err(Error::internal),
+            None => Ok(ops.blobs.get(&self.key).await?),
         }
     }
 }
@@ -230,7 +230,7 @@ impl Packed {
                 let container = Container::open(data).map_err(Error::internal)?;
                 Ok(container.read_range(at, CHUNK as u64).map_err(Error::internal)?.into())
             }
-            Self::Stored(reader) => reader.read_range(at, CHUNK as u64).await.map_err(Error::internal),
+            Self::Stored(reader) => Ok(reader.read_range(at, CHUNK as u64).await?),
         }
     }
 }

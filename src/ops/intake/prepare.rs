@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     blobs,
-    domain::{CaseReferenceMatcher, Error, Result, Timestamp},
+    domain::{CaseReferenceMatcher, Result, Timestamp},
     mime::{self, NoteText, ParsedMail},
     ops::{
         Ops,
@@ -312,10 +312,7 @@ pub async fn place_large(ops: &Ops, tenant: &str, blobs: impl Iterator<Item = &m
     for blob in blobs {
         if blob.data.as_ref().is_some_and(|data| data.len() > ops.limits.inline_bytes) {
             let data = blob.data.take().unwrap_or_default();
-            ops.blobs
-                .put(&blob_key(tenant, &blob.hash), data.into())
-                .await
-                .map_err(Error::store_unavailable)?;
+            ops.blobs.put(&blob_key(tenant, &blob.hash), data.into()).await?;
         }
     }
     Ok(())

@@ -3569,7 +3569,7 @@ pub enum ErrorReason {
     TooManyStreams = 17,
     /// UNAVAILABLE. The service is stopping. Retry at another replica or a little later.
     ShuttingDown = 18,
-    /// UNAVAILABLE. The database cannot be used just now. Retry a little later.
+    /// UNAVAILABLE. The database, or the folder that holds large messages, cannot be used just now. Retry a little later.
     StoreUnavailable = 19,
     /// DEADLINE_EXCEEDED. The call took longer than the service allows.
     CallTimedOut = 20,
@@ -3622,8 +3622,8 @@ pub enum ErrorReason {
     /// FAILED_PRECONDITION. The mailbox opens for no account of the agent's owner, and only somebody with `agent.write` may begin a login for
     /// others. Metadata: `resource`, `account` (who would have to log in), `owner`.
     LoginAccountNotOwned = 42,
-    /// FAILED_PRECONDITION. The service may read its database and not write it: folder or file have no right to write for its account, or the
-    /// file system is mounted for reading only. Retrying does not help; the operator must mend it.
+    /// FAILED_PRECONDITION. The service may read its database, or its folder of large messages, and not write it: folder or file have no right to
+    /// write for its account, or the file system is mounted for reading only. Retrying does not help; the operator must mend it.
     StoreReadOnly = 43,
 }
 impl ErrorReason {

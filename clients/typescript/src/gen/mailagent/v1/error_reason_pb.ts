@@ -155,7 +155,7 @@ export enum ErrorReason {
   SHUTTING_DOWN = 18,
 
   /**
-   * UNAVAILABLE. The database cannot be used just now. Retry a little later.
+   * UNAVAILABLE. The database, or the folder that holds large messages, cannot be used just now. Retry a little later.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 19;
    */
@@ -328,8 +328,8 @@ export enum ErrorReason {
   LOGIN_ACCOUNT_NOT_OWNED = 42,
 
   /**
-   * FAILED_PRECONDITION. The service may read its database and not write it: folder or file have no right to write for its account, or the
-   * file system is mounted for reading only. Retrying does not help; the operator must mend it.
+   * FAILED_PRECONDITION. The service may read its database, or its folder of large messages, and not write it: folder or file have no right to
+   * write for its account, or the file system is mounted for reading only. Retrying does not help; the operator must mend it.
    *
    * @generated from enum value: ERROR_REASON_STORE_READ_ONLY = 43;
    */
