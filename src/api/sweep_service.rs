@@ -10,7 +10,7 @@ use super::{
         self,
         sweep::{matched, note, outcome},
     },
-    follow::{Answers, download, signed},
+    follow::{Answers, download},
     page::Pages,
     running::{Report, Running, problem},
     v1::{self, sweep_service_server::SweepService},
@@ -21,8 +21,8 @@ use crate::{
     ops::{
         Ops,
         completeness::{self, Filling, Found},
-        mailbox::{Progress, ReadError},
-        sweep,
+        mailbox::ReadError,
+        sweep::{self, Swept},
         watch::Cursors,
     },
 };
@@ -136,15 +136,9 @@ impl SweepService for Sweeps {
             let id = convert::id("agents", "name", &request.name)?;
             let (agent, source) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
-            let work = |mut report: Report<Progress>| async move { sweep::run_sweep(&ops, &tenant, &agent, source, &mut *report).await };
+            let work = |mut report: Report<Swept>| async move { sweep::run_sweep(&ops, &tenant, &agent, source, &mut *report).await };
             let progress = Running::begin(&self.lifecycle, &self.ops, "sweep on demand", work);
-            Ok(progress.answers(call.clone(), |progress, done, problem| v1::SweepAgentResponse {
-                handled_count: signed(progress.handled),
-                matched_count: signed(progress.matched),
-                archived_count: signed(progress.archived),
-                done,
-                problem,
-            }))
+            Ok(progress.answers(call.clone(), convert::completeness::swept))
         };
         call.answer(begun.await)
     }

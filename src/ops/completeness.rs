@@ -14,7 +14,7 @@ use super::{
     connect::Opened,
     folder::{FolderReader, Standing},
     health::{self, Subject, Tried, Went},
-    mailbox::{MailboxWork, Progress, Purposes, ReadError, own_fault},
+    mailbox::{MailboxWork, Progress, Purposes, ReadError, own_fault, with_reply},
 };
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp},
@@ -160,11 +160,7 @@ pub fn check(
 
 /// What is wrong with a folder, with the server's own words.
 fn words(fault: &ProviderError) -> String {
-    if fault.server_reply.is_empty() {
-        fault.problem.clone()
-    } else {
-        format!("{} ({})", fault.problem, fault.server_reply)
-    }
+    with_reply(&fault.problem, &fault.server_reply)
 }
 
 /// Asks the server about messages, without their bytes. Those that are gone are left out.

@@ -1,6 +1,6 @@
 //! What the sweep made: outcomes, notes, matches; and sweeping a mailbox on demand.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Ops,
@@ -25,6 +25,15 @@ pub struct Match {
     pub time: Timestamp,
     /// The note's excerpt.
     pub note: Note,
+}
+
+/// What a sweep on demand has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// What became of the messages.
+    pub progress: Progress,
+    /// Folders that could not be read while the others were, each with what is wrong, in plain words. Empty until the sweep is done.
+    pub folder_problems: BTreeMap<String, String>,
 }
 
 /// Something that the service made, as the CRM copies it.
@@ -171,7 +180,7 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
     Ok((agent, opened))
 }
 
-/// Sweeps a mailbox to its end.
+/// Sweeps a mailbox to its end, but for folders that cannot be read.
 ///
 /// # Errors
 /// What ended it early; the agent's health has it too.
@@ -180,13 +189,25 @@ pub async fn run_sweep(
     tenant: &str,
     agent: &Agent,
     opened: Result<Opened, ReadError>,
-    report: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Progress, ReadError> {
+    report: &mut (dyn FnMut(Swept) + Send),
+) -> Result<Swept, ReadError> {
+    let opened = opened?;
     let work = MailboxWork {
         ops,
         tenant,
         agent,
-        opened: &opened?,
+        opened: &opened,
     };
-    mailbox::read(work, Reading::Everything, report).await
+    let so_far = &mut |progress| {
+        report(Swept {
+            progress,
+            ..Swept::default()
+        });
+    };
+    let progress = mailbox::read(work, Reading::Everything, so_far).await?;
+    let faults = opened.memory.faults().into_iter();
+    Ok(Swept {
+        progress,
+        folder_problems: faults.map(|fault| (fault.folder.clone(), fault.words())).collect(),
+    })
 }

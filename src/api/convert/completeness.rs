@@ -1,10 +1,15 @@
-//! Gaps of mailboxes, and how far a backfill is.
+//! Gaps of mailboxes, and how far a sweep or a backfill is.
+
+use std::collections::BTreeMap;
 
 use super::{duration, mailbox, time};
 use crate::{
     api::{follow::signed, v1},
     domain::Mailbox,
-    ops::completeness::{Filling, FolderReport, Found, Gap, Missing},
+    ops::{
+        completeness::{Filling, FolderReport, Found, Gap, Missing},
+        sweep::Swept,
+    },
 };
 
 pub(in crate::api) fn found(found: Found) -> v1::CheckCompletenessResponse {
@@ -52,6 +57,22 @@ fn folder(report: FolderReport) -> v1::FolderReport {
     }
 }
 
+pub(in crate::api) fn swept(swept: Swept, done: bool, problem: String) -> v1::SweepAgentResponse {
+    v1::SweepAgentResponse {
+        handled_count: signed(swept.progress.handled),
+        matched_count: signed(swept.progress.matched),
+        archived_count: signed(swept.progress.archived),
+        done,
+        problem,
+        folder_problems: folder_problems(swept.folder_problems),
+    }
+}
+
+fn folder_problems(problems: BTreeMap<String, String>) -> Vec<v1::FolderProblem> {
+    let named = problems.into_iter();
+    named.map(|(folder, problem)| v1::FolderProblem { folder, problem }).collect()
+}
+
 pub(in crate::api) fn filling(filling: Filling, done: bool, problem: String) -> v1::BackfillAgentResponse {
     v1::BackfillAgentResponse {
         gap_count: signed(filling.gaps),
@@ -59,12 +80,11 @@ pub(in crate::api) fn filling(filling: Filling, done: bool, problem: String) -> 
         remaining_count: signed(filling.left),
         matched_count: signed(filling.progress.matched),
         archived_count: signed(filling.progress.archived),
-        folder_problems: filling
-            .folder_problems
-            .into_iter()
-            .filter(|_| done)
-            .map(|(folder, problem)| v1::FolderProblem { folder, problem })
-            .collect(),
+        folder_problems: if done {
+            folder_problems(filling.folder_problems)
+        } else {
+            Vec::new()
+        },
         remaining: filling.remaining.filter(|_| !done && problem.is_empty()).map(duration),
         done,
         problem,

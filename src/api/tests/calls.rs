@@ -30,6 +30,7 @@ async fn a_message_becomes_a_note_and_is_streamed() {
         archived_count: 1,
         done: true,
         problem: String::new(),
+        folder_problems: Vec::new(),
     };
     assert_eq!(last, Some(expected));
 

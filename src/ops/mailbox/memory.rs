@@ -55,6 +55,22 @@ pub struct FolderFault {
     pub failures: i32,
 }
 
+impl FolderFault {
+    /// What is wrong, with the server's own words.
+    pub fn words(&self) -> String {
+        with_reply(&self.problem, &self.server_reply)
+    }
+}
+
+/// What is wrong, with the server's own words where there are any.
+pub(in crate::ops) fn with_reply(problem: &str, server_reply: &str) -> String {
+    if server_reply.is_empty() {
+        problem.to_owned()
+    } else {
+        format!("{problem} ({server_reply})")
+    }
+}
+
 impl FolderMemory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -107,7 +123,7 @@ impl FolderMemory {
     }
 
     /// The folders that cannot be read.
-    pub(super) fn faults(&self) -> Vec<FolderFault> {
+    pub(in crate::ops) fn faults(&self) -> Vec<FolderFault> {
         self.kept().faults.values().cloned().collect()
     }
 

@@ -25,7 +25,7 @@ use crate::{
     domain::{Agent, CaseReferenceMatcher, Error, Result, Timestamp, error_chain},
     provider::{ErrorClass, Folder, FolderRole, ProviderError},
 };
-pub(super) use pulse::Moving;
+pub(super) use {memory::with_reply, pulse::Moving};
 
 /// Longest wait for what others in this process do with a mailbox or its login, which is bounded by their requests.
 pub(super) const ELSEWHERE: Duration = Duration::from_secs(30 * 60);

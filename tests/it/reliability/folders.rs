@@ -243,6 +243,12 @@ async fn a_folder_that_cannot_be_read_keeps_no_other_waiting() {
         let filled = filled.expect("the backfill comes to its end");
         let problems: Vec<&String> = filled.folder_problems.keys().collect();
         assert_eq!(problems, ["Broken"], "{filled:?}");
+        let (known, opened) = sweep::prepare_sweep(p.h.ops(), &admin, &agent).await.expect("it is active");
+        let swept = sweep::run_sweep(p.h.ops(), TENANT, &known, opened, &mut |_| {}).await;
+        let swept = swept.expect("the sweep comes to its end");
+        let problems: Vec<&String> = swept.folder_problems.keys().collect();
+        assert_eq!(problems, ["Broken"], "{swept:?}");
+        assert!(swept.folder_problems["Broken"].contains("ErrorInternalServerError"), "{swept:?}");
 
         // It is retried, and the health is well again.
         p.h.exchange.clear_script();

@@ -266,18 +266,20 @@ class SweepAgentRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class SweepAgentResponse(_message.Message):
-    __slots__ = ("handled_count", "matched_count", "archived_count", "done", "problem")
+    __slots__ = ("handled_count", "matched_count", "archived_count", "done", "problem", "folder_problems")
     HANDLED_COUNT_FIELD_NUMBER: _ClassVar[int]
     MATCHED_COUNT_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_COUNT_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    FOLDER_PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     handled_count: int
     matched_count: int
     archived_count: int
     done: bool
     problem: str
-    def __init__(self, handled_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+    folder_problems: _containers.RepeatedCompositeFieldContainer[FolderProblem]
+    def __init__(self, handled_count: _Optional[int] = ..., matched_count: _Optional[int] = ..., archived_count: _Optional[int] = ..., done: _Optional[bool] = ..., problem: _Optional[str] = ..., folder_problems: _Optional[_Iterable[_Union[FolderProblem, _Mapping]]] = ...) -> None: ...
 
 class CheckCompletenessRequest(_message.Message):
     __slots__ = ("name",)

@@ -4536,7 +4536,7 @@ pub struct SweepAgentRequest {
     pub name: ::prost::alloc::string::String,
 }
 /// Progress of a sweep, at most a few times a second, and once at the end.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SweepAgentResponse {
     /// Messages handled by this sweep so far.
     #[prost(int64, tag = "1")]
@@ -4550,9 +4550,12 @@ pub struct SweepAgentResponse {
     /// Whether the mailbox has been read to the end. True only in the last response.
     #[prost(bool, tag = "4")]
     pub done: bool,
-    /// The agent's health, when the sweep ends with a fault or is done.
+    /// What ended it early, in plain words. Empty but in the last response.
     #[prost(string, tag = "5")]
     pub problem: ::prost::alloc::string::String,
+    /// Folders that could not be read; all others were, and these are retried by themselves. Empty unless `done`.
+    #[prost(message, repeated, tag = "6")]
+    pub folder_problems: ::prost::alloc::vec::Vec<FolderProblem>,
 }
 /// Asks what of a mailbox is missing.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
