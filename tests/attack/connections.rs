@@ -3,6 +3,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -178,6 +179,53 @@ async fn silent_connections_leave_room_and_end() {
             "a stop with open streams is ordinary: {log}"
         );
     }
+}
+
+/// Sets how many files the program may have open, below what it has already or above.
+fn limit_files(service: &Service, files: u64) {
+    let limited = Command::new("prlimit")
+        .args(["--pid", &service.pid().to_string(), &format!("--nofile={files}:")])
+        .status();
+    assert!(limited.expect("prlimit can be run").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_files_the_port_pauses_and_goes_on() {
+    let mut service = Service::start(&Limits {
+        files: Some((1024, 4096)),
+        settings: vec![("MAILAGENT_TELEMETRY__LOG", "info,mailagent::api::listener=debug".to_owned())],
+        ..Limits::default()
+    });
+    let mut known = service.client("anna").await;
+    let request = v1::ListAgentsRequest::default;
+    known.agents.list_agents(request()).await.expect("there are files");
+    limit_files(&service, 10);
+    let began = Instant::now();
+    // The system takes it, and the program cannot: the first is refused again and again until there are files.
+    let mut waiting = TcpStream::connect(service.address).unwrap();
+    waiting.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let refused = |service: &Service| service.log().matches("accepting a connection failed").count();
+    while refused(&service) < 5 {
+        assert!(began.elapsed() < LONG, "{}", service.log());
+        known
+            .agents
+            .list_agents(request())
+            .await
+            .expect("who is known is served all the same");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // One try in 200 ms, and no more.
+    let (tries, paused) = (refused(&service), began.elapsed().as_millis() / 200 + 1);
+    assert!(tries as u128 <= paused + 1, "{tries} tries in {paused} pauses");
+    assert_eq!(service.log().matches("connections cannot be accepted").count(), 1, "one warning");
+
+    limit_files(&service, 4096);
+    waiting.set_read_timeout(Some(LONG)).unwrap();
+    let mut answer = [0; 12];
+    waiting.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200", "who waited is served");
+    assert_serves(&service).await;
+    service.assert_alive();
 }
 
 /// Waits until the program has closed all of them.

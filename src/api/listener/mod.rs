@@ -102,6 +102,7 @@ impl Listener {
 
     /// The system is out of files or memory, which ends only when others end: accepting again at once would fail again at once.
     async fn recover(&mut self, error: &io::Error) {
+        tracing::debug!(%error, "accepting a connection failed");
         if self.told.is_none_or(|told| told.elapsed() > TOLD) {
             self.told = Some(Instant::now());
             tracing::warn!(%error, "connections cannot be accepted");
