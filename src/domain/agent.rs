@@ -220,6 +220,13 @@ impl Agent {
         }
     }
 
+    /// Whether its mailbox is read for the same, and is the same one, as when its settings were `before`.
+    pub fn is_read_as(&self, before: &Self) -> bool {
+        self.settings.kind == before.settings.kind
+            && self.settings.exchange == before.settings.exchange
+            && self.mailbox_address() == before.mailbox_address()
+    }
+
     /// Whether there is anything to read its mailbox for.
     pub fn is_active(&self) -> bool {
         !self.settings.disabled && (self.settings.exchange.case_sweep || self.settings.exchange.archive)

@@ -83,7 +83,9 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
         }
         let (folder, next) = (batch.folder.key(), batch.next_state.clone());
         let position = writer.move_position(&batch.agent.id, &folder, batch.position, next, now).await?;
-        let agent = writer.agent(&batch.agent.id).await?.filter(Agent::is_active);
+        // Whoever reads for what was wanted before must not move a position that begins anew for what is wanted now.
+        let wanted = |now: &Agent| now.is_active() && now.is_read_as(batch.agent);
+        let agent = writer.agent(&batch.agent.id).await?.filter(wanted);
         let agent = agent.ok_or_else(|| Error::stale(format!("agents/{}", batch.agent.id)))?;
         let mut result = Work::begin(ops, &mut writer, Some((&agent, batch.folder)), batch.items, now)
             .await?

@@ -5,9 +5,15 @@ use std::{sync::Arc, time::Duration};
 use mailagent::{
     app::{self, Running, Surroundings},
     config::{self, Config, DatabaseUrl, Flag},
-    domain::{Clock, Contact, HealthState, Kind},
+    domain::{AgentSettings, Clock, Contact, HealthState, Kind},
     lifecycle::Lifecycle,
-    ops::{Ops, directory, import, mailbox::ReadError, sweep},
+    ops::{
+        Ops,
+        agents::{self, AgentPatch},
+        directory, import,
+        mailbox::ReadError,
+        sweep,
+    },
 };
 use mailagent_sim::exchange::{Exchange, FolderKind};
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -289,6 +295,58 @@ async fn a_mailbox_that_is_not_read_is_not_called_well() {
     })
     .await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
+}
+
+async fn set_archive(ops: &Ops, agent: &str, archive: bool) {
+    let mut wanted = AgentSettings::default();
+    wanted.exchange.archive = archive;
+    let patch = AgentPatch {
+        wanted,
+        fields: vec!["exchange.archive"],
+        ..AgentPatch::default()
+    };
+    agents::update(ops, &admin(), agent, "", patch)
+        .await
+        .expect("the settings are fine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_old_settings_moves_no_position() {
+    let mut h = Harness::on(Engine::Sqlite).await;
+    sample::fill(h.ops()).await;
+    let samples = sample::samples(3, "late", 27);
+    let agent = sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
+    // Nobody else reads.
+    h.stop().await;
+    let surroundings = Surroundings {
+        clock: h.clock.clone(),
+        ..Surroundings::default()
+    };
+    let ops = app::build_ops(&h.config, surroundings, &Lifecycle::new())
+        .await
+        .expect("the database is there");
+    set_archive(&ops, &agent, false).await;
+    deliver(&h.exchange, &samples, &h);
+    let prepare = async || sweep::prepare_sweep(&ops, &admin(), &agent).await.expect("it is active");
+    let (known, opened) = prepare().await;
+    let swept = sweep::run_sweep(&ops, TENANT, &known, opened, &mut |_| {})
+        .await
+        .expect("the server is there");
+    assert_eq!((swept.progress.handled, swept.progress.archived), (3, 0));
+
+    // Whoever began to read before the agent archived must not come to the end for what was wanted then.
+    let (old, opened) = prepare().await;
+    set_archive(&ops, &agent, true).await;
+    match sweep::run_sweep(&ops, TENANT, &old, opened, &mut |_| {}).await {
+        Err(ReadError::Service(error)) if error.kind == Kind::Stale => {}
+        other => panic!("{other:?}"),
+    }
+    let (known, opened) = prepare().await;
+    let swept = sweep::run_sweep(&ops, TENANT, &known, opened, &mut |_| {})
+        .await
+        .expect("the server is there");
+    assert_eq!(swept.progress.archived, 3);
+    ops.store.close().await;
 }
 
 /// Stands before PostgreSQL. Connections fall silent when told, as when a firewall forgets them; new ones are fine.
