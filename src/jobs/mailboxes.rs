@@ -267,7 +267,7 @@ async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
     let named = async {
         // Once another replica has it, its health is that one's to tell.
         if let Some(holder) = &reader.schedule.holder
-            && !reader.ops.store.release_lease(lease_of(tenant, agent), holder).await?
+            && !reader.ops.store.release_lease(LeaseKey::mailbox(tenant, &agent.id), holder).await?
             && span > 2 * OWN_WORK + SCAN
         {
             return Ok(());
@@ -284,15 +284,6 @@ async fn wake_called(reader: &Reader) {
     let Some(holder) = &reader.schedule.holder else { return };
     if let Err(error) = in_time(push::wake_called(&reader.ops, holder)).await {
         tracing::warn!(error = error.chain(), "looking for what other replicas were called about failed");
-    }
-}
-
-/// What is leased to read an agent's mailbox.
-fn lease_of<'a>(tenant: &'a str, agent: &'a Agent) -> LeaseKey<'a> {
-    LeaseKey {
-        kind: LeaseKind::Mailbox,
-        tenant,
-        id: &agent.id,
     }
 }
 
@@ -347,7 +338,7 @@ async fn balance(reader: &Reader, tasks: &mut Tasks) {
         if let Some(task) = tasks.remove(&key) {
             task.token.cancel();
         }
-        match in_time(reader.ops.store.release_lease(lease_of(&key.0, &agent), holder)).await {
+        match in_time(reader.ops.store.release_lease(LeaseKey::mailbox(&key.0, &agent.id), holder)).await {
             Ok(_) => tracing::info!(agent = %agent.id, replicas, "left the mailbox to another replica"),
             Err(error) => tracing::warn!(agent = %agent.id, error = error.chain(), "leaving a mailbox to another replica failed"),
         }

@@ -53,6 +53,17 @@ pub struct LeaseKey<'a> {
     pub id: &'a str,
 }
 
+impl<'a> LeaseKey<'a> {
+    /// To read an agent's mailbox.
+    pub fn mailbox(tenant: &'a str, agent: &'a str) -> Self {
+        Self {
+            kind: LeaseKind::Mailbox,
+            tenant,
+            id: agent,
+        }
+    }
+}
+
 /// How a lease is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseTerms<'a> {

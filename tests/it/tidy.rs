@@ -51,7 +51,7 @@ struct Source {
 }
 
 fn sources(folder: &Path) -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let root = root().join(folder);
     let mut open: Vec<PathBuf> = vec![root.clone()];
     let mut found = Vec::new();
     while let Some(folder) = open.pop() {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{GRACE, LEASE, SCAN, Schedule, Share, lease_of};
+use super::{GRACE, LEASE, SCAN, Schedule, Share};
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp, error_chain},
     ops::{
@@ -17,7 +17,7 @@ use crate::{
         mailbox::{self, MailboxWork, Places, Pulse, ReadError, Reading},
     },
     provider::{ErrorClass, FolderRole, ProviderError},
-    store::LeaseTerms,
+    store::{LeaseKey, LeaseTerms},
 };
 
 /// Reads mailboxes.
@@ -211,7 +211,7 @@ impl Reader {
             span: LEASE,
             grace: if self.share.is_met() { GRACE } else { Duration::ZERO },
         };
-        let taken = self.ops.store.take_lease(lease_of(tenant, agent), terms).await;
+        let taken = self.ops.store.take_lease(LeaseKey::mailbox(tenant, &agent.id), terms).await;
         let fence = taken.unwrap_or_else(|error| {
             tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
             None

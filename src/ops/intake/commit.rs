@@ -16,9 +16,7 @@ use crate::{
     },
     ops::Ops,
     provider::{Folder, FolderRole},
-    store::{
-        FolderPosition, KnownAddress, KnownMessage, LeaseKey, LeaseKind, MailboxItem, NewBlob, NewMessage, SearchWords, Writer, retrying,
-    },
+    store::{FolderPosition, KnownAddress, KnownMessage, LeaseKey, MailboxItem, NewBlob, NewMessage, SearchWords, Writer, retrying},
 };
 
 /// Stretch of time that the loop limits look at.
@@ -74,12 +72,7 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
         let now = ops.now();
         let mut writer = ops.store.begin_alone(tenant).await?;
         if let Some(fence) = batch.fence {
-            let lease = LeaseKey {
-                kind: LeaseKind::Mailbox,
-                tenant,
-                id: &batch.agent.id,
-            };
-            writer.check_lease(lease, fence).await?;
+            writer.check_lease(LeaseKey::mailbox(tenant, &batch.agent.id), fence).await?;
         }
         let (folder, next) = (batch.folder.key(), batch.next_state.clone());
         let position = writer.move_position(&batch.agent.id, &folder, batch.position, next, now).await?;
