@@ -64,6 +64,39 @@ impl fmt::Display for LoginSource {
     }
 }
 
+/// What changed for the logins of many agents at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginChange {
+    /// The tenant's authentication method: all agents that connect to Exchange.
+    Method,
+    /// A maintenance account, by its id: all agents that connect through it.
+    Account(String),
+    /// A login: the agents whose mailboxes it opens.
+    Login(LoginSource),
+}
+
+impl LoginChange {
+    /// The reverse of its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once('/') {
+            None => (text == "method").then_some(Self::Method),
+            Some(("account", id)) => Some(Self::Account(id.to_owned())),
+            Some(("login", source)) => LoginSource::parse(source).map(Self::Login),
+            Some(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for LoginChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("method"),
+            Self::Account(id) => write!(f, "account/{id}"),
+            Self::Login(source) => write!(f, "login/{source}"),
+        }
+    }
+}
+
 /// The domain of an address in lower case.
 pub fn domain_of(address: &str) -> String {
     address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase()
@@ -306,6 +339,19 @@ mod tests {
         assert_eq!(login.left(now.after(days(9))), Some((Duration::ZERO, 0.0)));
         login.state = LoginState::Expired;
         assert_eq!(login.next_warning(), None);
+    }
+
+    #[test]
+    fn changes_are_read_as_they_are_written() {
+        for change in [
+            LoginChange::Method,
+            LoginChange::Account("01K".to_owned()),
+            LoginChange::Login(LoginSource::MaintenanceAccount("01K".to_owned())),
+            LoginChange::Login(LoginSource::AdminConsent("example.com".to_owned())),
+        ] {
+            assert_eq!(LoginChange::parse(&change.to_string()), Some(change));
+        }
+        assert_eq!(LoginChange::parse("login/nothing"), None);
     }
 
     #[test]

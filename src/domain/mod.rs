@@ -34,7 +34,7 @@ pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation, error_chain};
 pub use event::{Event, EventKind};
 pub use filter::{AgentFilter, AuditFilter, AuditKind, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter};
-pub use login::{Login, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};
+pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};
 pub use mail::{AutomaticKind, Direction, Mailbox};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageAfter};

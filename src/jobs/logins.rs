@@ -1,8 +1,12 @@
-//! Keeps logins: renews access tokens before they end, tells of logins and secrets that end, and tells providers of those that were given up.
+//! Keeps logins: renews access tokens before they end, reports logins and secrets that end, gives agents the health that follows, and
+//! tells providers of logins that were given up.
 //!
 //! All replicas do it at the same time. Renewing takes a login's lease, telling is written down with what is told: each happens once.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream};
 
@@ -10,7 +14,7 @@ use super::driver::Job;
 use crate::{
     domain::{Result, Timestamp},
     ops::{
-        Ops,
+        Ops, agents,
         login::{tell, tokens},
     },
 };
@@ -58,6 +62,7 @@ impl Job for Logins {
         let rounds = [
             ("renewing logins", renew(ops).await),
             ("telling of logins", tell_of_logins(ops).await),
+            ("reviewing agents", review_agents(ops).await),
             ("telling of secrets", tell_of_secrets(ops, &mut self.secrets_seen).await),
             ("telling providers", tell_providers(ops).await),
             ("forgetting attempts", ops.store.drop_attempts(ops.now()).await),
@@ -88,6 +93,22 @@ async fn renew(ops: &Ops) -> Result<u64> {
         }
     }
     Ok(count)
+}
+
+/// Gives agents the health that follows from changes of their logins, in stretches, so that others write meanwhile.
+async fn review_agents(ops: &Ops) -> Result<u64> {
+    let mut all = 0;
+    loop {
+        let due = ops.store.agent_reviews(ROUND).await?;
+        if due.is_empty() {
+            return Ok(all);
+        }
+        for (tenant, change) in due {
+            let began = Instant::now();
+            all += agents::review_change(ops, &tenant, &change).await?;
+            tokio::time::sleep(began.elapsed()).await;
+        }
+    }
 }
 
 async fn tell_of_logins(ops: &Ops) -> Result<u64> {

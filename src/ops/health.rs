@@ -8,7 +8,7 @@ use super::{
     mailbox::{FolderFault, ReadError},
 };
 use crate::{
-    domain::{Agent, AgentFilter, AgentHealth, AgentKind, Backoff, HealthState, MaintenanceAccount, Result, Timestamp},
+    domain::{Agent, AgentHealth, AgentKind, Backoff, HealthState, LoginChange, MaintenanceAccount, Result, Timestamp},
     provider::{ErrorClass, ProviderError},
     store::retrying,
 };
@@ -116,7 +116,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
             let name = &account.settings.display_name;
             let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
             writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
-            logins::reassess(&mut writer, &AgentFilter::through(&account.id), &choices, ops.now()).await?;
+            logins::reassess(&mut writer, &LoginChange::Account(account.id.clone()), &choices, ops.now()).await?;
             missing = Some(problem);
         }
         let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;
@@ -141,7 +141,11 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
         writer.set_agent_health(&agent.id, &after).await?;
         writer.commit().await
     })
-    .await
+    .await?;
+    if refused.is_some() {
+        ops.logins_changed.notify_one();
+    }
+    Ok(())
 }
 
 /// The health that follows from how it went.

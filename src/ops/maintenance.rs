@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentFilter, AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, LoginSource, MaintenanceAccount,
+        AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, LoginChange, LoginSource, MaintenanceAccount,
         MaintenanceSettings, Page, Reason, Result, Scope, TenantChoices, Violation,
     },
     store::{Connection, TenantStore, retrying},
@@ -176,7 +176,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             }
             changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
         }
-        logins::reassess(&mut writer, &AgentFilter::through(id), &choices, now).await?;
+        logins::reassess(&mut writer, &LoginChange::Account(id.to_owned()), &choices, now).await?;
         let view = views(ops, &writer, vec![account]).await?.pop();
         writer.commit().await?;
         view.ok_or_else(|| Error::not_found(name(id)))

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     crypto::etag,
     domain::{
-        AgentFilter, AuditAction, Caller, CaseReferenceFormat, Error, FormatError, Kind, Reason, Result, Scope, TenantChoices,
+        AuditAction, Caller, CaseReferenceFormat, Error, FormatError, Kind, LoginChange, Reason, Result, Scope, TenantChoices,
         TenantSettings, TrustedCertificate, Violation,
     },
     store::retrying,
@@ -65,7 +65,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
         }
         writer.put_settings(&settings).await?;
         if before.authentication_method != after.authentication_method {
-            logins::reassess(&mut writer, &AgentFilter::default(), after, now).await?;
+            logins::reassess(&mut writer, &LoginChange::Method, after, now).await?;
         }
         changes
             .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
@@ -75,6 +75,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
     })
     .await?;
     ops.agents_changed.notify_one();
+    ops.logins_changed.notify_one();
     Ok(settings)
 }
 

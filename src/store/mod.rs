@@ -27,6 +27,7 @@ mod notes;
 mod pool;
 mod pruning;
 mod readiness;
+mod reviews;
 mod rows;
 mod search;
 mod settings;

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use crate::{
     domain::{
-        Agent, AgentFilter, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginSource, LoginState, MaintenanceAccount,
-        Result, SmtpAuthentication, TenantChoices, Timestamp, domain_of,
+        Agent, AgentFilter, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginChange, LoginSource, LoginState,
+        MaintenanceAccount, Result, SmtpAuthentication, TenantChoices, Timestamp, domain_of,
     },
-    store::Writer,
+    ops::Ops,
+    store::{Writer, retrying},
 };
 
-/// Agents that are looked at at once.
-const PAGE: u64 = 500;
+/// Agents that one transaction looks at.
+const STRETCH: u64 = 200;
 
 /// What decides whether an agent has a login to try.
 #[derive(Clone, Copy, Debug)]
@@ -98,58 +99,61 @@ pub(super) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: T
     }
 }
 
-/// Gives the agents that pass the health that follows from their logins as they are now. SMTP agents have logins of their own, which no
-/// account and no method changes.
-///
-/// # Errors
-/// As the database's.
-pub(in crate::ops) async fn reassess(writer: &mut Writer, filter: &AgentFilter, choices: &TenantChoices, now: Timestamp) -> Result<()> {
-    reassess_those(writer, filter, choices, now, &|agent| agent.settings.kind != AgentKind::Smtp).await
+/// Gives the agents that a change touches the health that follows from their logins as they are now: the first of them in this
+/// transaction, the others afterwards, by [`review_change`], so that no change holds the database for long. Whoever commits wakes
+/// `Ops::logins_changed`.
+pub(in crate::ops) async fn reassess(writer: &mut Writer, change: &LoginChange, choices: &TenantChoices, now: Timestamp) -> Result<()> {
+    reassess_behind(writer, change, String::new(), choices, now).await.map(drop)
 }
 
-/// Gives the agents that a login opens the health that follows from it.
-///
-/// # Errors
-/// As the database's.
-pub(in crate::ops) async fn reassess_source(
+/// Reviews the next agents that wait for what follows from a change, and returns how many were looked at; 0 when none is left.
+pub async fn review_change(ops: &Ops, tenant: &str, change: &LoginChange) -> Result<u64> {
+    let looked_at = retrying(|| async {
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        let Some(after) = writer.agent_review(change).await? else {
+            return Ok(0);
+        };
+        let choices = writer.settings().await?.choices;
+        let looked_at = reassess_behind(&mut writer, change, after, &choices, ops.now()).await?;
+        writer.commit().await?;
+        Ok(looked_at)
+    });
+    let looked_at = looked_at.await?;
+    ops.agents_changed.notify_one();
+    Ok(looked_at)
+}
+
+async fn reassess_behind(
     writer: &mut Writer,
-    source: &LoginSource,
+    change: &LoginChange,
+    after: String,
     choices: &TenantChoices,
     now: Timestamp,
-) -> Result<()> {
-    let filter = match source {
-        LoginSource::Agent(id) => {
-            let Some(agent) = writer.agent(id).await? else { return Ok(()) };
-            return reassess_all(writer, &[agent], choices, now).await;
+) -> Result<u64> {
+    let filter = match change {
+        LoginChange::Login(LoginSource::Agent(id)) => {
+            let agent = writer.agent(id).await?;
+            reassess_all(writer, agent.as_slice(), choices, now).await?;
+            return Ok(u64::from(agent.is_some()));
         }
-        LoginSource::MaintenanceAccount(id) => AgentFilter::through(id),
-        LoginSource::AdminConsent(_) => AgentFilter {
+        LoginChange::Account(id) | LoginChange::Login(LoginSource::MaintenanceAccount(id)) => AgentFilter::through(id),
+        LoginChange::Login(LoginSource::AdminConsent(_)) => AgentFilter {
             kind: Some(AgentKind::ExchangeGraph),
             ..AgentFilter::default()
         },
+        LoginChange::Method => AgentFilter::default(),
     };
-    let method = choices.authentication_method;
-    reassess_those(writer, &filter, choices, now, &|agent| {
-        LoginSource::of(agent, method).as_ref() == Some(source)
-    })
-    .await
-}
-
-async fn reassess_those(
-    writer: &mut Writer,
-    filter: &AgentFilter,
-    choices: &TenantChoices,
-    now: Timestamp,
-    is_meant: &(dyn Fn(&Agent) -> bool + Sync),
-) -> Result<()> {
-    let mut after = String::new();
-    loop {
-        let mut agents = writer.agents(&after, filter, PAGE).await?;
-        let Some(last) = agents.last() else { return Ok(()) };
-        after.clone_from(&last.id);
-        agents.retain(is_meant);
-        reassess_all(writer, &agents, choices, now).await?;
-    }
+    let mut agents = writer.agents(&after, &filter, STRETCH).await?;
+    let looked_at = agents.len() as u64;
+    let next = agents.last().filter(|_| looked_at == STRETCH).map(|agent| agent.id.clone());
+    agents.retain(|agent| match change {
+        LoginChange::Login(source) => LoginSource::of(agent, choices.authentication_method).as_ref() == Some(source),
+        // These have logins of their own, which no account and no method changes.
+        LoginChange::Account(_) | LoginChange::Method => agent.settings.kind != AgentKind::Smtp,
+    });
+    reassess_all(writer, &agents, choices, now).await?;
+    writer.set_agent_review(change, next.as_deref()).await?;
+    Ok(looked_at)
 }
 
 async fn reassess_all(writer: &mut Writer, agents: &[Agent], choices: &TenantChoices, now: Timestamp) -> Result<()> {

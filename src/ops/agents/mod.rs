@@ -31,6 +31,7 @@ use crate::{
 };
 
 pub use defaults::{default_of, set_default};
+pub use logins::review_change;
 
 /// What a request wants to set.
 #[derive(Debug, Default)]

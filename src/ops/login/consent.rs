@@ -105,6 +105,7 @@ pub(super) async fn complete(ops: &Ops, attempted: &Attempted, domain: &str) -> 
     })
     .await?;
     ops.agents_changed.notify_one();
+    ops.logins_changed.notify_one();
     Ok(view_of(ops, login.source.clone(), login.usage, Some(login)))
 }
 
@@ -162,6 +163,7 @@ pub async fn revoke_consent(ops: &Ops, caller: &Caller, domain: &str) -> Result<
     })
     .await?;
     ops.agents_changed.notify_one();
+    ops.logins_changed.notify_one();
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::{Ops, agents::logins};
 use crate::{
-    domain::{Error, EventKind, Kind, Login, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
+    domain::{Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
     provider::{ErrorClass, ProviderError, oauth::LoginProviders},
     store::Writer,
 };
@@ -109,5 +109,5 @@ async fn owner_of(writer: &Writer, source: &LoginSource) -> Result<String> {
 /// # Errors
 /// As the database's.
 async fn reassess(ops: &Ops, writer: &mut Writer, source: &LoginSource, choices: &TenantChoices) -> Result<()> {
-    logins::reassess_source(writer, source, choices, ops.now()).await
+    logins::reassess(writer, &LoginChange::Login(source.clone()), choices, ops.now()).await
 }

@@ -224,7 +224,9 @@ async fn store(ops: &Ops, attempted: &Attempted, shown: Option<&About>, (login, 
         append(ops, &mut writer, TokenEventKind::Renewed, login).await?;
         writer.commit().await
     })
-    .await
+    .await?;
+    ops.logins_changed.notify_one();
+    Ok(())
 }
 
 /// Who logged in in whose place, for the audit log.

@@ -4,6 +4,7 @@ pub mod address;
 pub mod agent;
 pub mod agent_health;
 pub mod agent_leftover;
+pub mod agent_review;
 pub mod audit_entry;
 pub mod audit_read;
 pub mod blob;

@@ -16,6 +16,7 @@ mod m20261130_008_suspects;
 mod m20261130_009_agent_addresses;
 mod m20261130_010_agent_methods;
 mod m20261130_011_leases;
+mod m20261201_001_agent_reviews;
 
 pub struct Migrator;
 
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_009_agent_addresses::Migration),
             Box::new(m20261130_010_agent_methods::Migration),
             Box::new(m20261130_011_leases::Migration),
+            Box::new(m20261201_001_agent_reviews::Migration),
         ]
     }
 }

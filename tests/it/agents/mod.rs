@@ -9,6 +9,7 @@
 //! | `moves` | what becomes of settings and passwords when the kind or the server changes |
 //! | `maintenance`, `maintenance_rules`, `maintenance_rights` | maintenance accounts |
 //! | `shared_login` | agents that connect through one account |
+//! | `reviews` | many agents that follow a change of their login |
 //! | `methods` | BASIC and MODERN |
 //! | `triage` | triage licences |
 //! | `defaults` | the agent that sends when none is named |
@@ -24,6 +25,7 @@ mod maintenance_rights;
 mod maintenance_rules;
 mod methods;
 mod moves;
+mod reviews;
 mod rights;
 mod rules;
 mod rules_exchange;
