@@ -34,7 +34,7 @@ use crate::{
     },
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
     ops::{
-        AnswerMemory, KeyedLocks, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
+        AnswerMemory, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
         push::{NOTIFICATIONS, Wakers},
     },
     private,
@@ -354,7 +354,8 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         answers: Arc::new(AnswerMemory::new(config.exchange.answer_memory.0)),
         metrics: surroundings.metrics,
         stopping: lifecycle.soft().clone(),
-        mailbox_locks: Arc::new(KeyedLocks::default()),
+        locks: Arc::default(),
+        known_logins: Arc::default(),
         agents_changed: Arc::new(Notify::new()),
         logins: Arc::new(logins::build(config, address)?),
         wakers: Arc::new(Wakers::new(notifications_url(config))),

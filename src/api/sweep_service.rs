@@ -20,8 +20,10 @@ use crate::{
     lifecycle::Lifecycle,
     ops::{
         Ops,
-        completeness::{self, Filling, Found},
-        mailbox::ReadError,
+        mailbox::{
+            ReadError,
+            completeness::{self, Filling, Found},
+        },
         sweep::{self, Swept},
         watch::Cursors,
     },

@@ -23,8 +23,8 @@ use crate::{
     domain::{Agent, Error, Result},
     lifecycle::{Lifecycle, OnError},
     ops::{
-        Ops, health,
-        mailbox::{OWN_WORK, Places, Pulse},
+        Ops,
+        mailbox::{OWN_WORK, Places, Pulse, health},
         push,
     },
     store::{LeaseKey, LeaseKind, LeaseTerms, SystemAgent},

@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Ops, agents, connect,
-    health::{self, Subject, Tried, Went},
-    mailbox::ReadError,
+    LockKey, Ops, agents,
+    mailbox::{
+        self, ReadError,
+        health::{self, Subject, Tried, Went},
+    },
 };
 use crate::{
     domain::{Agent, Caller, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
@@ -32,14 +34,14 @@ pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result
     let reader = ops.store.tenant(&caller.tenant);
     let agent = agents::visible(caller, reader.agent(id).await?, id)?;
     // A person who asks again and again must not lock the account.
-    let turn = ops.mailbox_locks.try_lock(&caller.tenant, &format!("check of {id}"));
+    let turn = ops.locks.try_lock(&caller.tenant, LockKey::Check(id.to_owned()));
     let turn = turn.ok_or_else(|| under_way(id))?;
     let test = match send {
         true => Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?),
         false => None,
     };
     let account = reader.account_of(&agent).await?;
-    let sink = match connect::sink(ops, &caller.tenant, &agent, account.as_ref()).await {
+    let sink = match mailbox::sink(ops, &caller.tenant, &agent, account.as_ref()).await {
         Ok(sink) => Ok(sink),
         Err(ReadError::Provider(fault)) => Err(fault),
         Err(ReadError::Service(error)) => return Err(error),

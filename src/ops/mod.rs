@@ -1,19 +1,14 @@
 //! What the product does, one file or folder per area. The edge and the background jobs share behaviour only through here.
 
-mod accounts;
 pub mod agents;
-mod answers;
 pub mod archive;
 pub mod audit;
 pub mod check;
-pub mod completeness;
-pub mod connect;
 pub mod directory;
-mod folder;
-pub mod health;
 pub mod import;
 mod intake;
 pub mod keys;
+mod locks;
 pub mod login;
 pub mod mailbox;
 pub mod maintenance;
@@ -26,11 +21,7 @@ pub mod sweep;
 mod vault;
 pub mod watch;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -44,8 +35,9 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use answers::AnswerMemory;
 pub use intake::{Journal, Preparation, REHEARSE, accuse};
+pub(crate) use locks::{LockKey, Locks};
+pub use mailbox::AnswerMemory;
 pub use processor::{Processor, ProcessorLimits};
 pub use vault::{Keys, KeysError, Vault};
 
@@ -76,8 +68,10 @@ pub struct Ops {
     pub answers: Arc<AnswerMemory>,
     /// Ends streams when the service stops.
     pub stopping: CancellationToken,
-    /// One reader at a time per mailbox in this process.
-    pub(crate) mailbox_locks: Arc<KeyedLocks>,
+    /// What is done one at a time in this process.
+    pub(crate) locks: Arc<Locks>,
+    /// What this process knows of logins that many mailboxes share.
+    pub(crate) known_logins: Arc<mailbox::KnownLogins>,
     /// Wakes the job that reads mailboxes, after an agent was changed.
     pub agents_changed: Arc<tokio::sync::Notify>,
     /// Where people log in, and what the operator decided about that.
@@ -117,45 +111,6 @@ impl Ops {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-}
-
-/// A lock for each key, kept only while somebody holds or awaits it, and what is known of logins that many mailboxes share.
-#[derive(Default)]
-pub(crate) struct KeyedLocks {
-    // Held for a map look-up only.
-    locks: Mutex<Locks>,
-    logins: accounts::KnownLogins,
-}
-
-type SharedLock = Arc<tokio::sync::Mutex<()>>;
-
-#[derive(Default)]
-struct Locks {
-    by_key: HashMap<(String, String), SharedLock>,
-    /// How many there were when those that nobody wants were last taken out.
-    wanted: usize,
-}
-
-impl KeyedLocks {
-    /// Waits for the lock of a tenant's mailbox. Cancel safe.
-    pub(crate) async fn lock(&self, tenant: &str, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        self.find(tenant, id).lock_owned().await
-    }
-
-    /// The lock, if nobody has it.
-    pub(crate) fn try_lock(&self, tenant: &str, id: &str) -> Option<tokio::sync::OwnedMutexGuard<()>> {
-        self.find(tenant, id).try_lock_owned().ok()
-    }
-
-    fn find(&self, tenant: &str, id: &str) -> SharedLock {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not each time: there may be several for each of many thousand mailboxes.
-        if locks.by_key.len() > 2 * locks.wanted + 64 {
-            locks.by_key.retain(|_, lock| Arc::strong_count(lock) > 1);
-            locks.wanted = locks.by_key.len();
-        }
-        locks.by_key.entry((tenant.to_owned(), id.to_owned())).or_default().clone()
     }
 }
 

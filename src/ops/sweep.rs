@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Ops,
     archive::Download,
-    connect::Opened,
-    mailbox::{self, MailboxWork, Progress, ReadError, Reading},
+    mailbox::{self, MailboxWork, Opened, Progress, ReadError, Reading},
     page_limit,
     reads::record,
     watch::{Cursors, Followed, follow_events},

@@ -7,7 +7,7 @@ use crate::{
     api::{follow::signed, v1},
     domain::Mailbox,
     ops::{
-        completeness::{Filling, FolderReport, Found, Gap, Missing},
+        mailbox::completeness::{Filling, FolderReport, Found, Gap, Missing},
         sweep::Swept,
     },
 };

@@ -32,7 +32,7 @@ use crate::{
     crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
-    ops::{AnswerMemory, Journal, KeyedLocks, Keys, Limits, Ops, Preparation, Processor, ProcessorLimits},
+    ops::{AnswerMemory, Journal, Keys, Limits, Ops, Preparation, Processor, ProcessorLimits},
     provider::{
         ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource, Newest,
         OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
@@ -168,7 +168,8 @@ impl Harness {
             ),
             answers: Arc::new(AnswerMemory::new(64 << 20)),
             stopping: lifecycle.soft().clone(),
-            mailbox_locks: Arc::new(KeyedLocks::default()),
+            locks: Arc::default(),
+            known_logins: Arc::default(),
             agents_changed: Arc::default(),
             logins: Arc::default(),
             wakers: Arc::default(),

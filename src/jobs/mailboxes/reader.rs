@@ -11,10 +11,11 @@ use super::{GRACE, LEASE, SCAN, Schedule, Share};
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp, error_chain},
     ops::{
-        Ops, completeness,
-        connect::Opened,
-        health::{self, Subject, Tried, Went},
-        mailbox::{self, MailboxWork, Places, Pulse, ReadError, Reading},
+        Ops,
+        mailbox::{
+            self, MailboxWork, Opened, Places, Pulse, ReadError, Reading, completeness,
+            health::{self, Subject, Tried, Went},
+        },
     },
     provider::{ErrorClass, FolderRole, ProviderError},
     store::{LeaseKey, LeaseTerms},

@@ -123,13 +123,7 @@ pub async fn review_change(ops: &Ops, tenant: &str, change: &LoginChange) -> Res
     Ok(looked_at)
 }
 
-async fn reassess_behind(
-    writer: &mut Writer,
-    change: &LoginChange,
-    after: String,
-    choices: &TenantChoices,
-    now: Timestamp,
-) -> Result<u64> {
+async fn reassess_behind(writer: &mut Writer, change: &LoginChange, after: String, choices: &TenantChoices, now: Timestamp) -> Result<u64> {
     let filter = match change {
         LoginChange::Login(LoginSource::Agent(id)) => {
             let agent = writer.agent(id).await?;

@@ -33,6 +33,9 @@ use crate::{
 pub use defaults::{default_of, set_default};
 pub use logins::review_change;
 
+/// Who may read agents, each those that are [`visible`].
+const READERS: &[Scope] = &[Scope::AgentRead, Scope::AgentWrite, Scope::AgentUse];
+
 /// What a request wants to set.
 #[derive(Debug, Default)]
 pub struct AgentPatch {
@@ -180,6 +183,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 /// # Errors
 /// [`crate::domain::Kind::NotFound`] also when the caller may not see it.
 pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<AgentView> {
+    caller.need_any(READERS)?;
     let reader = ops.store.tenant(&caller.tenant);
     let agent = visible(caller, reader.agent(id).await?, id)?;
     let mut views = views(ops, &reader, vec![agent]).await?;
@@ -223,6 +227,7 @@ fn authentication(ops: &Ops, agent: &Agent, method: AuthenticationMethod, login:
 /// # Errors
 /// As of `AgentService.ListAgents`.
 pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &str, page_size: i32) -> Result<Page<AgentView>> {
+    caller.need_any(READERS)?;
     let limit = page_limit(page_size)?;
     if !caller.may(Scope::AgentWrite) {
         if filter.owner_user.as_ref().is_some_and(|owner| *owner != caller.user) {

@@ -3,15 +3,45 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
-use super::{MailboxWork, Places, Progress, Purposes, ReadError};
+use super::{
+    error::ReadError,
+    folder::FolderReader,
+    work::{MailboxWork, Progress, Purposes},
+};
 use crate::{
-    ops::{folder::FolderReader, intake::Purpose},
+    ops::intake::Purpose,
     provider::{Folder, FolderRole},
 };
 
 /// How long other work on a mailbox goes on before its inbox is looked at.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How many mailboxes are read at once: inboxes apart from everything else, which may take hours.
+#[derive(Debug)]
+pub struct Places {
+    pub(super) inboxes: Semaphore,
+    others: Semaphore,
+}
+
+impl Places {
+    /// So many of each.
+    pub fn new(mailboxes: usize) -> Self {
+        Self {
+            inboxes: Semaphore::new(mailboxes),
+            others: Semaphore::new(mailboxes),
+        }
+    }
+
+    /// Waits for the right to do with a mailbox what may take long.
+    ///
+    /// # Errors
+    /// Never: the places are not closed.
+    pub async fn other(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.others.acquire().await
+    }
+}
 
 /// The inbox of a mailbox on which other work is done.
 pub(super) struct Inbox<'a> {

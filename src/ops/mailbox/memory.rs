@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::MailboxWork;
+use super::error::{wait_after, with_reply};
 use crate::{
     domain::{Result, Timestamp},
-    ops::health,
     provider::{Folder, FolderRole, ProviderError},
-    store::{FolderLook, retrying},
+    store::{FolderLook, Store, retrying},
 };
 
 /// A folder in which nothing seems to happen is looked at once in this time, each at a moment of its own.
@@ -62,26 +61,17 @@ impl FolderFault {
     }
 }
 
-/// What is wrong, with the server's own words where there are any.
-pub(in crate::ops) fn with_reply(problem: &str, server_reply: &str) -> String {
-    if server_reply.is_empty() {
-        problem.to_owned()
-    } else {
-        format!("{problem} ({server_reply})")
-    }
-}
-
 impl FolderMemory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Loads what was written down, once.
-    pub(super) async fn load(&self, work: MailboxWork<'_>) -> Result<()> {
+    pub(super) async fn load(&self, store: &Store, tenant: &str, agent: &str) -> Result<()> {
         if self.kept().loaded {
             return Ok(());
         }
-        let looks = work.ops.store.tenant(work.tenant).folder_looks(&work.agent.id).await?;
+        let looks = store.tenant(tenant).folder_looks(agent).await?;
         let mut kept = self.kept();
         kept.looks.extend(looks);
         kept.loaded = true;
@@ -147,7 +137,7 @@ impl FolderMemory {
     pub(super) fn failed(&self, folder: &Folder, error: &ProviderError, now: Timestamp, max_backoff: Duration) {
         let (key, mut kept) = (folder.key(), self.kept());
         let failures = kept.faults.get(&key).map_or(0, |fault| fault.failures).saturating_add(1);
-        let wait = health::wait_after(error.class, failures, max_backoff).unwrap_or(max_backoff);
+        let wait = wait_after(error.class, failures, max_backoff).unwrap_or(max_backoff);
         let fault = FolderFault {
             folder: folder.label(),
             problem: error.problem.clone(),
@@ -159,7 +149,7 @@ impl FolderMemory {
     }
 
     /// Writes the looks down, once there are some, or at the `end`.
-    pub(super) async fn write(&self, work: MailboxWork<'_>, when: Write) -> Result<()> {
+    pub(super) async fn write(&self, store: &Store, (tenant, agent): (&str, &str), when: Write) -> Result<()> {
         let fresh: Vec<(String, FolderLook)> = {
             let mut kept = self.kept();
             if kept.fresh.is_empty() || (when == Write::Some && kept.fresh.len() < WRITTEN) {
@@ -168,8 +158,8 @@ impl FolderMemory {
             kept.fresh.drain().collect()
         };
         retrying(|| async {
-            let mut writer = work.ops.store.begin(work.tenant).await?;
-            writer.note_looks(&work.agent.id, &fresh).await?;
+            let mut writer = store.begin(tenant).await?;
+            writer.note_looks(agent, &fresh).await?;
             writer.commit().await
         })
         .await

@@ -23,6 +23,9 @@ const CALL: Duration = Duration::from_secs(30 * 60);
 /// What a wait may take beyond its limit.
 const SLACK: Duration = Duration::from_secs(60);
 
+/// Longest wait for what others in this process do with a mailbox or its login, which is bounded by their requests.
+pub(super) const ELSEWHERE: Duration = Duration::from_secs(30 * 60);
+
 /// Whether the work on a mailbox moves: the main one, and the look at the inbox beside it.
 #[derive(Debug, Default)]
 pub struct Pulse {

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use mailagent::{
     domain::{AgentHealth, AgentKind, Clock, HealthState, OutcomeResult},
     ops::{
-        completeness::{self, FolderReport, Found},
+        mailbox::completeness::{self, FolderReport, Found},
         sweep,
     },
 };

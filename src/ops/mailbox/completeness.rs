@@ -10,14 +10,16 @@ use futures::Stream;
 use tokio::time::Instant;
 
 use super::{
-    Ops, accounts,
     connect::Opened,
+    error::{ReadError, with_reply},
     folder::{FolderReader, Standing},
     health::{self, Subject, Tried, Went},
-    mailbox::{MailboxWork, Progress, Purposes, ReadError, own_fault, with_reply},
+    turn,
+    work::{MailboxWork, Progress, Purposes},
 };
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp},
+    ops::Ops,
     provider::{ErrorClass, Fetched, Folder, ItemId, ProviderError},
 };
 
@@ -127,7 +129,7 @@ pub fn check(
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        comparison.report.problem = words(&own_fault(work, error, folder, &folders).await?);
+                        comparison.report.problem = words(&work.own_fault(error, folder, &folders).await?);
                         break;
                     }
                 };
@@ -137,7 +139,7 @@ pub fn check(
                         match look_at(&opened, gaps).await {
                             Ok(found) => found,
                             Err(error) => {
-                                comparison.report.problem = words(&own_fault(work, error, folder, &folders).await?);
+                                comparison.report.problem = words(&work.own_fault(error, folder, &folders).await?);
                                 break 'pages;
                             }
                         }
@@ -261,7 +263,7 @@ pub async fn backfill(
         for (folder, gaps) in &todo.gaps {
             for ids in gaps.chunks(AT_ONCE) {
                 if let Err(error) = Box::pin(mailbox.close(folder, ids, &mut filling)).await {
-                    match own_fault(work, error, folder, &todo.folders).await {
+                    match work.own_fault(error, folder, &todo.folders).await {
                         Ok(fault) => filling.folder_problems.insert(folder.label(), words(&fault)),
                         Err(error) => return Err(mailbox.failed(error).await),
                     };
@@ -310,7 +312,7 @@ impl<'a> Compared<'a> {
 
     async fn log_in(&self) -> Result<Vec<Folder>, ReadError> {
         let MailboxWork { ops, tenant, opened, .. } = self.work;
-        let mut turn = accounts::turn(ops, tenant, opened.account.as_ref()).await?;
+        let mut turn = turn::turn(ops, tenant, opened.account.as_ref()).await?;
         match turn.log_in(&*opened.mailbox).await {
             Ok(folders) => Ok(folders),
             Err(error) => Err(self.failed(error.into()).await),
@@ -366,7 +368,7 @@ impl<'a> Compared<'a> {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        let fault = own_fault(self.work, error, folder, &todo.folders).await?;
+                        let fault = self.work.own_fault(error, folder, &todo.folders).await?;
                         filling.folder_problems.insert(folder.label(), words(&fault));
                         break;
                     }

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use super::{
-    Ops,
-    agents::{
-        self,
-        logins::{self, Basis},
-    },
-    login::{host_of_agent, tokens::LoginTokens},
-    mailbox::{FolderMemory, Lane, Moving, Pulse, ReadError},
-    maintenance, push,
+    error::ReadError,
+    memory::FolderMemory,
+    pulse::{Lane, Moving, Pulse},
 };
 use crate::{
     crypto::Secret,
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    ops::{
+        Ops,
+        agents::{
+            self,
+            logins::{self, Basis},
+        },
+        login::{host_of_agent, tokens::LoginTokens},
+        maintenance, push,
+    },
     provider::{
         Credentials, Endpoint, EndpointRules, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink,
         MailSource, ProviderError, Scrub, Scrubbed, SmtpLogin, domain_of,
@@ -77,7 +81,7 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> 
 ///
 /// # Errors
 /// As [`open`].
-pub(super) async fn sink(
+pub(in crate::ops) async fn sink(
     ops: &Ops,
     tenant: &str,
     agent: &Agent,

@@ -11,9 +11,10 @@ use std::{
 
 use tokio::{sync::OwnedMutexGuard, time::Instant};
 
-use super::{Ops, mailbox::ReadError};
+use super::error::ReadError;
 use crate::{
     domain::{Error, MaintenanceAccount},
+    ops::{LockKey, Ops},
     provider::{ErrorClass, Folder, MailSource, ProviderError},
 };
 
@@ -78,7 +79,7 @@ pub(super) struct Turn<'a> {
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when the account's login was refused meanwhile; [`crate::domain::Kind::Stale`] when the account was changed.
 pub(super) async fn turn<'a>(ops: &'a Ops, tenant: &'a str, account: Option<&'a MaintenanceAccount>) -> Result<Turn<'a>, ReadError> {
-    let logins = &ops.mailbox_locks.logins;
+    let logins = &ops.known_logins;
     let mut turn = Turn {
         logins,
         through: account.map(|account| (tenant, account)),
@@ -89,8 +90,7 @@ pub(super) async fn turn<'a>(ops: &'a Ops, tenant: &'a str, account: Option<&'a 
     };
     let name = format!("maintenanceAccounts/{}", account.id);
     let came = Instant::now();
-    // Agents' ids have no `/`, so this is no mailbox's lock.
-    let alone = ops.mailbox_locks.lock(tenant, &name).await;
+    let alone = ops.locks.lock(tenant, LockKey::Account(account.id.clone())).await;
     let settled = logins.is_good(tenant, account) || logins.was_tried(tenant, account, came);
     turn.alone = (!settled).then_some(alone);
     let now = ops.store.tenant(tenant).maintenance_account(&account.id).await?;

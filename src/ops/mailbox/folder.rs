@@ -10,12 +10,16 @@ use futures::{StreamExt, stream};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::{
-    Ops,
-    intake::{self, Batch, Origin, Purpose, place_large, prepare_all, source_key},
-    mailbox::{ELSEWHERE, MailboxWork, Progress, ReadError},
+    error::ReadError,
+    pulse::ELSEWHERE,
+    work::{MailboxWork, Progress},
 };
 use crate::{
     domain::{Kind, OutcomeResult, Result, Timestamp, error_chain},
+    ops::{
+        LockKey, Ops,
+        intake::{self, Batch, Origin, Purpose, place_large, prepare_all, source_key},
+    },
     provider::{ErrorClass, Fetched, Folder, FolderRole, INBOX, ItemId, MailSource, Newest, ProviderError},
     store::{FolderPosition, MailboxItem, retrying},
 };
@@ -119,7 +123,7 @@ impl<'a> FolderReader<'a> {
         let MailboxWork { ops, tenant, agent, .. } = self.work;
         self.work.opened.lane.wait(ELSEWHERE);
         // Agents' ids have no `/`, so this is no mailbox's lock.
-        let lock = ops.mailbox_locks.lock(tenant, &format!("{}/{}", agent.id, self.folder.key())).await;
+        let lock = ops.locks.lock(tenant, LockKey::Folder(agent.id.clone(), self.folder.key())).await;
         self.work.opened.lane.work();
         lock
     }

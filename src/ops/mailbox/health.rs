@@ -3,26 +3,23 @@
 use std::time::Duration;
 
 use super::{
-    Ops,
-    agents::logins,
-    mailbox::{FolderFault, ReadError},
+    error::{ReadError, wait_after},
+    memory::FolderFault,
 };
 use crate::{
-    domain::{Agent, AgentHealth, AgentKind, Backoff, HealthState, LoginChange, MaintenanceAccount, Result, Timestamp},
+    domain::{Agent, AgentHealth, AgentKind, HealthState, LoginChange, MaintenanceAccount, Result, Timestamp},
+    ops::{Ops, agents::logins},
     provider::{ErrorClass, ProviderError},
     store::retrying,
 };
 
 /// Folders that a health names.
 const NAMED: usize = 5;
-/// How long a mailbox is left alone after its first fault.
-const FIRST_REST: Duration = Duration::from_secs(5);
-
 /// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
 ///
 /// # Errors
 /// As the database's.
-pub(super) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
+pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
     if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
         let subject = Subject {
             agent,
@@ -89,7 +86,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
     };
     let refused = fault.filter(|fault| fault.class == ErrorClass::LoginRequired);
     if let (Some(account), Some(_)) = (account, refused) {
-        ops.mailbox_locks.logins.forget(tenant, &account.id);
+        ops.known_logins.forget(tenant, &account.id);
     }
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
@@ -201,23 +198,6 @@ fn health_with(before: &AgentHealth, (first, folders): (&FolderFault, &[FolderFa
         problem_since: before.problem_since.or(Some(now)),
         retry_at: folders.iter().map(|fault| fault.retry_at).min(),
         ..before.without_trouble()
-    }
-}
-
-/// How long a mailbox or folder is left alone after so many faults in a row. `None`: until a person has acted.
-pub(super) fn wait_after(class: ErrorClass, failures: i32, max_backoff: Duration) -> Option<Duration> {
-    match class {
-        // A further try with the same password could lock the account.
-        ErrorClass::LoginRequired => None,
-        ErrorClass::Retry { after: Some(after) } => Some(after.min(max_backoff)),
-        ErrorClass::Refused => Some(max_backoff),
-        _ => {
-            let backoff = Backoff {
-                first: FIRST_REST,
-                longest: max_backoff,
-            };
-            Some(backoff.after(failures.unsigned_abs()))
-        }
     }
 }
 
