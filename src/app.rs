@@ -33,6 +33,7 @@ use crate::{
         reads::Reads,
     },
     lifecycle::{Lifecycle, OnError, ShutdownSignals, Stopped},
+    net::{Names, Network, NetworkConfig, SystemNames},
     ops::{
         AnswerMemory, Keys, KeysError, Limits, Ops, Processor, ProcessorLimits,
         push::{NOTIFICATIONS, Wakers},
@@ -40,8 +41,7 @@ use crate::{
     private,
     provider::{
         BudgetLimits, Budgets, DiscoveryRules, Looks, NetworkConnector, SmtpConfig,
-        ews::{EwsStreams, StreamLimits},
-        net::{Names, Network, NetworkConfig, SystemNames},
+        exchange::ews::{EwsStreams, StreamLimits},
     },
     store::{DatabaseLimits, DatabaseLocation, OpenError, Store},
     telemetry::Metrics,

@@ -14,6 +14,8 @@
 //! | [`mailfile`] | `.eml` files, mbox files and Maildirs as a sequence of messages |
 //! | [`store`] | the database |
 //! | [`blobs`] | the bytes of messages |
+//! | [`net`] | connections to other servers |
+//! | [`idp`] | where people and callers log in |
 //! | [`provider`] | mailbox servers |
 //! | [`jobs`] | background work |
 //! | [`crypto`] | secrets, cursors, tokens |
@@ -26,10 +28,12 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod idp;
 pub mod jobs;
 pub mod lifecycle;
 pub mod mailfile;
 pub mod mime;
+pub mod net;
 pub mod ops;
 mod private;
 pub mod provider;

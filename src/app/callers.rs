@@ -7,11 +7,9 @@ use crate::{
     api::Callers,
     config::Config,
     crypto::{ClaimNames, IssuerKeys, KeyTimes, Verifier},
+    idp::openid::OpenIdKeys,
     lifecycle::{Lifecycle, OnError},
-    provider::{
-        net::{Network, NetworkConfig},
-        openid::OpenIdKeys,
-    },
+    net::{Network, NetworkConfig},
 };
 
 /// Those who may call. The keys of an OpenID issuer are followed by a task of their own.

@@ -8,11 +8,9 @@ use super::{StartError, files, read_roots};
 use crate::{
     config::{self, Config, ConfigErrors, Fault, PresetName},
     domain::{GRAPH_ENDPOINT, LoginUse},
+    idp::oauth::{ClientCertificate, ClientProof, LoginProviders, Preset, ProviderSettings},
+    net::{Network, NetworkConfig},
     ops::login::{CALLBACK, Logins},
-    provider::{
-        net::{Network, NetworkConfig},
-        oauth::{ClientCertificate, ClientProof, LoginProviders, Preset, ProviderSettings},
-    },
 };
 
 const MICROSOFT: &str = "https://login.microsoftonline.com";

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     domain::{Agent, Caller, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
     mime::{self, Draft},
-    provider::{MailSink, OutgoingMessage, ProviderError, Stage, StageKind, StageReport},
+    net::{ProviderError, Stage, StageKind, StageReport},
+    provider::{MailSink, OutgoingMessage},
 };
 
 /// A check that is about to run. While it exists there is no other of the same agent in this process.

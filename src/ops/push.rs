@@ -14,7 +14,7 @@ use super::Ops;
 use crate::{
     crypto::Sealer,
     domain::{Error, Result},
-    provider::graph::{GraphPush, Waker},
+    provider::exchange::graph::{GraphPush, Waker},
     store::{INSTALLATION, LeaseKind},
 };
 

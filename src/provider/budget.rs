@@ -15,9 +15,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    ChangePage, ErrorClass, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent, StageReport,
-};
+use super::{ChangePage, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, Sent};
+use crate::net::{ErrorClass, ProviderError, StageReport};
 
 /// The stretch of time for which requests are counted.
 const REQUESTS_WINDOW: Duration = Duration::from_secs(10 * 60);

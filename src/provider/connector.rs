@@ -6,14 +6,16 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, Endpoint, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Looks, MailConnector, MailSink,
-    ProviderError, SmtpLogin,
+    Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Looks, MailConnector, MailSink, SmtpLogin,
     budget::{Budgeted, Budgets},
-    ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, domain_of},
-    graph::{GraphConfig, GraphSource},
-    net::Network,
+    exchange::{
+        ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, domain_of},
+        graph::{GraphConfig, GraphSource},
+    },
+    scrub::{LoginScrub, Scrubbed},
     smtp::{SmtpConfig, SmtpSink},
 };
+use crate::net::{ErrorClass, Network, ProviderError};
 
 /// Connects to real servers, with the operator's limits.
 pub struct NetworkConnector {
@@ -39,15 +41,19 @@ pub struct NetworkConnector {
 
 impl MailConnector for NetworkConnector {
     fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
-        match login.endpoint.clone() {
+        let scrub = LoginScrub::new(&login.credentials);
+        let inner = match login.endpoint.clone() {
             Endpoint::Url(url) if login.protocol == ExchangeProtocol::Graph => self.graph(parse(&url)?, login),
             Endpoint::Url(url) => self.ews(login)?.open(parse(&url)?),
             Endpoint::Discovered(discovery) => self.discovered(discovery, login),
-        }
+        };
+        Ok(Arc::new(Scrubbed { scrub, inner: inner? }))
     }
 
     fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError> {
-        Ok(Arc::new(SmtpSink::new(self.network.clone(), login, self.smtp)?))
+        let scrub = LoginScrub::new(&login.credentials);
+        let inner = Arc::new(SmtpSink::new(self.network.clone(), login, self.smtp)?);
+        Ok(Arc::new(Scrubbed { scrub, inner }))
     }
 }
 
@@ -87,7 +93,6 @@ impl NetworkConnector {
             Credentials::Token { username, tokens } => (username, EwsProof::Tokens(tokens)),
             Credentials::None => return Err(no_login()),
         };
-        let nowhere = Url::parse("https://nowhere.invalid/").expect("it is a URL");
         let config = EwsConfig {
             mailbox: login.mailbox,
             impersonate: login.impersonate,
@@ -101,7 +106,7 @@ impl NetworkConnector {
             batch: self.fetch_batch,
             rules: login.rules,
             proof,
-            ..EwsConfig::new(self.network.clone(), nowhere, username, Zeroizing::default())
+            ..EwsConfig::new(self.network.clone(), username, Zeroizing::default())
         };
         Ok(Ews {
             budgets: self.budgets.clone(),
@@ -134,12 +139,11 @@ impl Ews {
             rules: &config.rules,
         });
         let config = EwsConfig {
-            endpoint,
             streams,
             budget: budget.clone(),
             ..config
         };
-        Ok(Arc::new(Budgeted::new(EwsSource::new(config)?, budget)))
+        Ok(Arc::new(Budgeted::new(EwsSource::new(endpoint, config)?, budget)))
     }
 }
 

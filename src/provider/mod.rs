@@ -5,19 +5,10 @@ mod budget;
 mod connector;
 #[cfg(test)]
 mod contract;
-pub mod ews;
-mod folders;
-pub mod graph;
-pub mod net;
-pub mod oauth;
-pub mod openid;
+pub mod exchange;
 mod outgoing;
-mod patience;
-mod replies;
 mod scrub;
 pub mod smtp;
-mod stage;
-pub mod web;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -27,18 +18,18 @@ use bytes::Bytes;
 
 use crate::{
     crypto::Secret,
-    domain::{SmtpSecurity, Timestamp, TrustedCertificate},
+    domain::{SmtpSecurity, Timestamp},
+    net::{EndpointRules, ProviderError, StageReport},
 };
 
-use outgoing::{Fate, hidden_recipients, in_doubt, message_id, sent_as};
+use outgoing::{Fate, handed_over, hidden_recipients, in_doubt, message_id, sent_as};
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
-pub use ews::{DiscoveryRules, domain_of};
+pub use exchange::ews::{DiscoveryRules, domain_of};
 pub use outgoing::Looks;
-pub use scrub::{Scrub, Scrubbed};
+pub use scrub::{LoginScrub, Scrubbed};
 pub use smtp::SmtpConfig;
-pub use stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport};
 
 /// A mailbox that messages are read from.
 ///
@@ -49,19 +40,19 @@ pub trait MailSource: Send + Sync {
     /// bin too. Drafts, junk and the like are left out. Where the login may not list folders, the first two.
     ///
     /// # Errors
-    /// See [`ErrorClass`].
+    /// See [`ErrorClass`](crate::net::ErrorClass).
     async fn folders(&self) -> Result<Vec<Folder>, ProviderError>;
 
     /// Returns the next page of changes of a folder. `state` is the one that the last page brought, `None` for a full listing.
     ///
     /// # Errors
-    /// [`ErrorClass::StateLost`] when the server refuses the state: list anew, everything already handled comes again.
+    /// [`ErrorClass::StateLost`](crate::net::ErrorClass::StateLost) when the server refuses the state: list anew, everything already handled comes again.
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError>;
 
     /// The messages that a folder received last, `most` of them at most, newest first: what is urgent while there is much to read.
     ///
     /// # Errors
-    /// See [`ErrorClass`].
+    /// See [`ErrorClass`](crate::net::ErrorClass).
     async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError>;
 
     /// Fetches whole messages. The answer has one entry per id, in the order of `ids`; an entry's own fault does not fail the others.
@@ -94,8 +85,8 @@ pub trait MailSink: Send + Sync {
     /// Hands a message over. A success means that the server has taken responsibility for it.
     ///
     /// # Errors
-    /// [`ErrorClass::Refused`] and [`ErrorClass::TooLarge`] are for good, the others may pass. Nothing was sent, but for
-    /// [`ErrorClass::Unreachable`], after which that is not known.
+    /// [`ErrorClass::Refused`](crate::net::ErrorClass::Refused) and [`ErrorClass::TooLarge`](crate::net::ErrorClass::TooLarge) are for good, the others may pass. Nothing was sent, but for
+    /// [`ErrorClass::Unreachable`](crate::net::ErrorClass::Unreachable), after which that is not known.
     async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError>;
 
     /// Goes through the stages of a connection, reports each as it ends, and stops behind the first that fails. With `test`, that message
@@ -150,7 +141,7 @@ pub trait AccessTokens: fmt::Debug + Send + Sync {
     /// The token to use now.
     ///
     /// # Errors
-    /// [`ErrorClass::LoginRequired`] when somebody has to log in; other classes when the login provider cannot give one now.
+    /// [`ErrorClass::LoginRequired`](crate::net::ErrorClass::LoginRequired) when somebody has to log in; other classes when the login provider cannot give one now.
     async fn current(&self) -> Result<Secret, ProviderError>;
 
     /// The token to use after a server refused one that seemed to be good: another one, if need be from the login provider.
@@ -190,7 +181,7 @@ pub struct ExchangeLogin {
     /// What may be called.
     pub rules: EndpointRules,
     /// Over Graph, how the mailbox is told of changes.
-    pub push: Option<graph::GraphPush>,
+    pub push: Option<exchange::graph::GraphPush>,
 }
 
 /// Where the service of an Exchange mailbox is.
@@ -224,15 +215,6 @@ pub struct SmtpLogin {
     pub credentials: Credentials,
     /// What may be called.
     pub rules: EndpointRules,
-}
-
-/// What a tenant allows beyond what everybody may: public addresses with certificates that stand up to the checks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EndpointRules {
-    /// Whether addresses of private networks may be called: on-premises servers.
-    pub allow_private: bool,
-    /// Certificates that are believed although they do not stand up to the checks.
-    pub trusted_certificates: Vec<TrustedCertificate>,
 }
 
 /// A message to send.
@@ -370,91 +352,4 @@ pub enum Fetched {
         /// The server's own words.
         server_reply: String,
     },
-}
-
-/// Why a server did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub struct ProviderError {
-    /// What to do about it.
-    pub class: ErrorClass,
-    /// What is wrong and what to do, in plain words for an administrator. Holds no secret.
-    pub problem: String,
-    /// The server's own words, at most 1,024 characters, without control characters. Possibly empty.
-    pub server_reply: String,
-    /// The certificate that was not believed, if it came to that.
-    pub certificate: Option<Box<CertificateFacts>>,
-    /// What lies beneath.
-    #[source]
-    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl ProviderError {
-    /// A fault in plain words that no server spoke of.
-    pub fn new(class: ErrorClass, problem: impl Into<String>) -> Self {
-        Self {
-            class,
-            problem: problem.into(),
-            server_reply: String::new(),
-            certificate: None,
-            source: None,
-        }
-    }
-
-    /// Adds what lies beneath.
-    #[must_use]
-    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
-        self
-    }
-
-    /// The same without what lies beneath, to be kept when the fault itself is handed on.
-    pub fn to_be_kept(&self) -> Self {
-        Self {
-            server_reply: self.server_reply.clone(),
-            ..Self::new(self.class, self.problem.clone())
-        }
-    }
-}
-
-impl fmt::Display for ProviderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)
-    }
-}
-
-/// What to do about a server's fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// Wait, then try again; `after` is the server's own wish. The server was reached and asked for patience or had a passing fault.
-    Retry {
-        /// How long the server wants to be left alone.
-        after: Option<Duration>,
-    },
-    /// The server cannot be reached or talked to (name, connection, TLS, time-out, not an Exchange server). Try again later.
-    Unreachable,
-    /// The login is refused: a person must act. Nothing is tried until then.
-    LoginRequired,
-    /// The login is good but may not do this, or the mailbox does not exist: a person must act.
-    Refused,
-    /// The server takes no message of this size.
-    TooLarge,
-    /// The sync state is no longer accepted: list anew.
-    StateLost,
-    /// The server's answer makes no sense, or breaks a limit.
-    Malformed,
-}
-
-impl ErrorClass {
-    /// The name in metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Retry { .. } => "retry",
-            Self::Unreachable => "unreachable",
-            Self::LoginRequired => "login_required",
-            Self::Refused => "refused",
-            Self::TooLarge => "too_large",
-            Self::StateLost => "state_lost",
-            Self::Malformed => "malformed",
-        }
-    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mail_parser::MessageParser;
 use tokio::time::{sleep, timeout};
 
-use super::{ErrorClass, OutgoingMessage, ProviderError, Sent};
+use super::{OutgoingMessage, Sent};
+use crate::net::{ErrorClass, ProviderError, StageFacts};
 
 /// Longest time that the looks themselves may take together.
 const LOOKING: Duration = Duration::from_secs(60);
@@ -23,6 +24,15 @@ pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
         .collect();
     let recipients = message.recipients.iter().map(String::as_str);
     recipients.filter(|recipient| !named.contains(&recipient.to_lowercase())).collect()
+}
+
+/// What [`crate::net::StageKind::Send`] did.
+pub(super) fn handed_over(message: &OutgoingMessage, sent: &Sent) -> StageFacts {
+    StageFacts {
+        summary: format!("Handed over a message to {}.", message.recipients.join(", ")),
+        server_reply: sent.server_reply.clone(),
+        certificate: None,
+    }
 }
 
 /// The Message-ID in angle brackets.

@@ -1,157 +1,53 @@
-//! Takes logins out of what servers say.
-//!
-//! Careless servers repeat what they did not understand, the login among it, and their words are kept, shown and logged. A server knows
-//! the login anyway, but those who read its words need not.
+//! Takes a mailbox's login out of what its server says.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{
-    AccessTokens, ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, ProviderError, Sent,
-    Stage, StageReport,
-};
-use crate::crypto::Secret;
+use super::{AccessTokens, ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, Sent};
+use crate::net::{ProviderError, Scrub, Stage, StageReport};
 
-/// Stands where something was taken out.
-const HIDDEN: &str = "[secret]";
-/// Shorter secrets, and shorter beginnings of one at the end of a text that was cut, are taken for chance.
-const SHORTEST: usize = 4;
-/// The same for the beginning of one in base64.
-const SHORTEST_BASE64: usize = 8;
-
-/// Knows a login in the forms in which it goes to servers.
-pub struct Scrub {
-    /// The secret as it is.
-    plain: Vec<Secret>,
-    /// What base64 shows of it, for each of the three places that it can have in a group of bytes.
-    base64: Vec<Secret>,
-    /// Where further secrets come from.
+/// Knows a login.
+pub struct LoginScrub {
+    password: Scrub,
     tokens: Option<Arc<dyn AccessTokens>>,
 }
 
-impl Scrub {
-    /// For this login. Of one by tokens, those that were given out by the time a text is scrubbed.
+impl LoginScrub {
+    /// For this login. Of one by tokens, those that were given out by the time something is scrubbed.
     pub fn new(credentials: &Credentials) -> Self {
-        match credentials {
-            Credentials::None => Self::of(&[]),
-            Credentials::Password { password, .. } => Self::of(&[password]),
-            Credentials::Token { tokens, .. } => Self {
-                tokens: Some(tokens.clone()),
-                ..Self::of(&[])
-            },
-        }
+        let (password, tokens) = match credentials {
+            Credentials::None => (Scrub::of(&[]), None),
+            Credentials::Password { password, .. } => (Scrub::of(&[password]), None),
+            Credentials::Token { tokens, .. } => (Scrub::of(&[]), Some(tokens.clone())),
+        };
+        Self { password, tokens }
     }
 
-    /// For these secrets.
-    pub fn of(secrets: &[&Secret]) -> Self {
-        let (mut plain, mut base64) = (Vec::new(), Vec::new());
-        for secret in secrets
-            .iter()
-            .map(|secret| secret.expose().as_str())
-            .filter(|secret| secret.len() >= SHORTEST)
-        {
-            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            let escaped = quick_xml::escape::escape(secret).into_owned();
-            plain.extend([Secret::from(secret), encoded.into(), escaped.into()]);
-            base64.extend((0..3).filter_map(|before| in_base64(secret, before)));
-        }
-        // The longest first: one may be part of another.
-        plain.sort_by_key(|form| std::cmp::Reverse(form.expose().len()));
-        Self {
-            plain,
-            base64,
-            tokens: None,
-        }
+    fn tokens(&self) -> Scrub {
+        let given = self.tokens.as_ref().map_or_else(Vec::new, |tokens| tokens.given());
+        Scrub::of(&given.iter().collect::<Vec<_>>())
     }
 
-    /// The text without the login.
-    pub fn text(&self, text: &str) -> String {
-        let text = self.without_known(text);
-        match &self.tokens {
-            None => text,
-            Some(tokens) => {
-                let given = tokens.given();
-                Self::of(&given.iter().collect::<Vec<_>>()).without_known(&text)
-            }
-        }
+    fn text(&self, text: &str) -> String {
+        self.tokens().text(&self.password.text(text))
     }
 
-    fn without_known(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for form in &self.plain {
-            text = text.replace(form.expose().as_str(), HIDDEN);
-            if let Some(at) = cut_off(&text, form.expose(), SHORTEST) {
-                text.replace_range(at.., HIDDEN);
-            }
-        }
-        for form in &self.base64 {
-            let found = |text: &str| {
-                text.find(form.expose().as_str())
-                    .or_else(|| cut_off(text, form.expose(), SHORTEST_BASE64))
-            };
-            while let Some(at) = found(&text) {
-                // All of it: user names and other parts of the login stand in the same run.
-                let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
-                let from = text[..at].trim_end_matches(is_base64).len();
-                let to = text.len() - text[at..].trim_start_matches(is_base64).len();
-                text.replace_range(from..to, HIDDEN);
-            }
-        }
-        text
-    }
-
-    /// The error without the login in the server's words. Its other words are ours, and a common word for a password would spoil them.
-    pub fn error(&self, error: ProviderError) -> ProviderError {
-        ProviderError {
-            server_reply: self.text(&error.server_reply),
-            ..error
-        }
+    fn error(&self, error: ProviderError) -> ProviderError {
+        self.tokens().error(self.password.error(error))
     }
 
     fn stage(&self, stage: Stage) -> Stage {
-        Stage {
-            outcome: match stage.outcome {
-                Ok(facts) => Ok(super::StageFacts {
-                    server_reply: self.text(&facts.server_reply),
-                    ..facts
-                }),
-                Err(error) => Err(self.error(error)),
-            },
-            ..stage
-        }
+        self.tokens().stage(self.password.stage(stage))
     }
-}
-
-/// Where the beginning of a form stands at the end of a text, which was cut in the middle of it.
-fn cut_off(text: &str, form: &str, shortest: usize) -> Option<usize> {
-    let mut beginnings = (shortest..form.len()).rev().filter_map(|length| form.get(..length));
-    let cut = beginnings.find(|beginning| text.ends_with(beginning))?;
-    Some(text.len() - cut.len())
-}
-
-/// What base64 shows of a text behind so many other bytes, whatever comes behind it.
-fn in_base64(secret: &str, before: usize) -> Option<Secret> {
-    let shifted = Secret::new([&[0_u8; 2][..before], secret.as_bytes()].concat());
-    let encoded = Secret::new(STANDARD.encode(shifted.expose()));
-    let from = [0, 2, 3][before];
-    let to = shifted.expose().len() * 8 / 6;
-    let form = encoded.expose().get(from..to)?;
-    (form.len() >= SHORTEST).then(|| form.into())
 }
 
 /// A mailbox or a way to send, whose server's words are scrubbed.
 pub struct Scrubbed<T: ?Sized> {
-    scrub: Scrub,
-    inner: Arc<T>,
-}
-
-impl<T: ?Sized> Scrubbed<T> {
-    /// The same without the login in what the server says.
-    pub fn new(inner: Arc<T>, scrub: Scrub) -> Self {
-        Self { scrub, inner }
-    }
+    /// What is taken out.
+    pub scrub: LoginScrub,
+    /// The mailbox.
+    pub inner: Arc<T>,
 }
 
 #[async_trait]
@@ -204,51 +100,21 @@ impl<T: MailSink + ?Sized> MailSink for Scrubbed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{ErrorClass, StageFacts, StageKind};
+    use crate::{
+        crypto::Secret,
+        net::{ErrorClass, StageFacts, StageKind},
+    };
 
-    fn scrub(password: &str) -> Scrub {
-        Scrub::new(&Credentials::Password {
+    fn scrub(password: &str) -> LoginScrub {
+        LoginScrub::new(&Credentials::Password {
             username: "anna".to_owned(),
             password: password.into(),
         })
     }
 
     #[test]
-    fn logins_are_taken_out_in_every_form() {
-        let password = "hunter<2> & söhne";
-        let scrub = scrub(password);
-        let base64 = |text: &str| STANDARD.encode(text);
-        let cases = [
-            (format!("no {password}!"), "no [secret]!".to_owned()),
-            (format!("{password} and {password}"), "[secret] and [secret]".to_owned()),
-            ("hunter%3C2%3E+%26+s%C3%B6hne".to_owned(), HIDDEN.to_owned()),
-            ("hunter&lt;2&gt; &amp; söhne".to_owned(), HIDDEN.to_owned()),
-            ("cut off: hunter<2> & s".to_owned(), "cut off: [secret]".to_owned()),
-            (
-                format!("Basic {} is refused", base64(&format!("anna:{password}"))),
-                "Basic [secret] is refused".to_owned(),
-            ),
-            (format!("535 {}", base64(&format!("\0anna\0{password}"))), "535 [secret]".to_owned()),
-            (
-                format!("cut off: {}", &base64(&format!("anna:{password}"))[..20]),
-                "cut off: [secret]".to_owned(),
-            ),
-            (base64(password), HIDDEN.to_owned()),
-            (
-                base64(&format!("user=anna\u{1}auth=Bearer {password}\u{1}\u{1}")),
-                HIDDEN.to_owned(),
-            ),
-            ("the hunter is 2 söhne".to_owned(), "the hunter is 2 söhne".to_owned()),
-            (String::new(), String::new()),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(scrub.text(&text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn short_logins_and_none_change_nothing() {
-        for scrub in [scrub(""), scrub("abc"), Scrub::new(&Credentials::None)] {
+        for scrub in [scrub(""), scrub("abc"), LoginScrub::new(&Credentials::None)] {
             assert_eq!(scrub.text("abc abcabc YWJj"), "abc abcabc YWJj");
         }
     }
@@ -277,7 +143,7 @@ mod tests {
             username: "anna".to_owned(),
             tokens: Arc::new(Tokens),
         };
-        let scrub = Scrub::new(&credentials);
+        let scrub = LoginScrub::new(&credentials);
         assert_eq!(scrub.text("no ya29.token, nor ya29.before"), "no [secret], nor [secret]");
     }
 
@@ -314,7 +180,10 @@ mod tests {
     #[tokio::test]
     async fn everything_that_a_server_says_is_scrubbed() {
         let sink: Arc<dyn MailSink> = Arc::new(Careless);
-        let sink = Scrubbed::new(sink, scrub("hunter2"));
+        let sink = Scrubbed {
+            inner: sink,
+            scrub: scrub("hunter2"),
+        };
         let message = OutgoingMessage {
             sender: String::new(),
             recipients: Vec::new(),
@@ -325,7 +194,7 @@ mod tests {
         sink.check(None, &mut |stage| stages.push(format!("{stage:?}"))).await;
         assert_eq!(stages.len(), 2);
         assert!(
-            stages.iter().all(|stage| !stage.contains("hunter2") && stage.contains(HIDDEN)),
+            stages.iter().all(|stage| !stage.contains("hunter2") && stage.contains("[secret]")),
             "{stages:?}"
         );
     }

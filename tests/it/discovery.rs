@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mailagent::{
     config::Config,
     domain::Clock,
-    provider::net::{Names, Service},
+    net::{Names, Service},
 };
 use mailagent_client::{
     Clients,

@@ -9,10 +9,10 @@ use std::{
 
 use mailagent::{
     domain::TrustedCertificate,
+    net::{EndpointRules, ErrorClass, Network, NetworkConfig, ProviderError, Stage, StageKind},
     provider::{
-        EndpointRules, ErrorClass, Folder, FolderRole, MailSink, MailSource, ProviderError, Stage, StageKind,
-        ews::{EwsConfig, EwsSource},
-        net::{Network, NetworkConfig},
+        Folder, FolderRole, MailSink, MailSource,
+        exchange::ews::{EwsConfig, EwsSource},
     },
 };
 
@@ -111,9 +111,9 @@ impl Server {
                     sha256_fingerprint: self.fingerprint.clone(),
                 }],
             },
-            ..EwsConfig::new(network, self.url().parse().unwrap(), username, password.to_owned().into())
+            ..EwsConfig::new(network, username, password.to_owned().into())
         };
-        EwsSource::new(config).unwrap()
+        EwsSource::new(self.url().parse().unwrap(), config).unwrap()
     }
 
     /// Ends it, and returns a line for each request: who made it, and whether the connection was logged in before.

@@ -16,12 +16,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The exporter of traces speaks gRPC by itself.
     ("tonic", &["api/", "telemetry/"]),
     ("axum", &["api/"]),
-    ("reqwest", &["provider/"]),
-    ("oauth2", &["provider/"]),
+    ("reqwest", &["idp/", "net/", "provider/"]),
+    ("oauth2", &["idp/"]),
     ("clap", &["cli/"]),
     ("anyhow", &["cli/"]),
     ("toml_edit", &["config/"]),
-    ("quick_xml", &["provider/"]),
+    ("quick_xml", &["net/", "provider/"]),
     ("mailagent_sim", &["cli/demo/", "cli/simulate.rs"]),
 ];
 

@@ -3,7 +3,7 @@
 use super::time;
 use crate::{
     api::v1,
-    provider::{CertificateFacts, ErrorClass, Stage, StageKind},
+    net::{CertificateFacts, ErrorClass, Stage, StageKind},
 };
 
 pub(in crate::api) fn stage(stage: Stage) -> v1::CheckStage {

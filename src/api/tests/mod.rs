@@ -32,10 +32,11 @@ use crate::{
     crypto::{Claims, Ids, KeySource, LOCAL_ISSUER, LocalIssuer, Verifier},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Lifecycle,
+    net::{ProviderError, Stage, StageFacts, StageKind, StageReport},
     ops::{AnswerMemory, Journal, Keys, Limits, Ops, Preparation, Processor, ProcessorLimits},
     provider::{
         ChangePage, ExchangeLogin, ExchangeMailbox, Fetched, Folder, FolderRole, ItemId, MailConnector, MailSink, MailSource, Newest,
-        OutgoingMessage, ProviderError, Sent, SmtpLogin, Stage, StageFacts, StageKind, StageReport,
+        OutgoingMessage, Sent, SmtpLogin,
     },
     store::{DatabaseLocation, Store},
     telemetry::Metrics,

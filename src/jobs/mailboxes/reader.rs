@@ -10,6 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{GRACE, LEASE, SCAN, Schedule, Share};
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp, error_chain},
+    net::{ErrorClass, ProviderError},
     ops::{
         Ops,
         mailbox::{
@@ -17,7 +18,7 @@ use crate::{
             health::{self, Subject, Tried, Went},
         },
     },
-    provider::{ErrorClass, FolderRole, ProviderError},
+    provider::FolderRole,
     store::{LeaseKey, LeaseTerms},
 };
 

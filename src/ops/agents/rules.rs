@@ -6,8 +6,8 @@ use crate::{
         Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
         Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
     },
+    net::addresses::Allowed,
     ops::{Ops, Violations, directory::is_id, is_address},
-    provider::net::addresses::Allowed,
     store::Writer,
 };
 

@@ -4,11 +4,9 @@ use url::Url;
 
 use crate::{
     domain::{AgentKind, AuthenticationMethod, TenantChoices},
+    net::addresses::{self, Allowed},
     ops::{Ops, is_honest, is_plain},
-    provider::{
-        domain_of,
-        net::addresses::{self, Allowed},
-    },
+    provider::domain_of,
 };
 
 const EWS_EXAMPLE: &str = "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx";

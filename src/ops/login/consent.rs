@@ -20,11 +20,9 @@ use crate::{
         AgentFilter, AgentKind, Caller, Error, Kind, Login, LoginSource, LoginUse, Page, Reason, Result, Scope, Timestamp, TokenEventKind,
         domain_of,
     },
+    idp::oauth::{LoginProvider, Tokens},
+    net::{ErrorClass, ProviderError},
     ops::{is_address, page_limit},
-    provider::{
-        ErrorClass, ProviderError,
-        oauth::{LoginProvider, Tokens},
-    },
     store::{Reader, retrying},
 };
 

@@ -25,7 +25,8 @@ use std::time::Duration;
 use super::{Ops, agents::logins};
 use crate::{
     domain::{Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
-    provider::{ErrorClass, ProviderError, oauth::LoginProviders},
+    idp::oauth::LoginProviders,
+    net::{ErrorClass, ProviderError},
     store::Writer,
 };
 

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     crypto::Secret,
     domain::{AuditAction, Caller, Error, Kind, Login, LoginSource, LoginState, LoginUse, Reason, Result, Timestamp, TokenEventKind},
+    idp::oauth::{Begin, LoginProvider, Redeem, Tokens},
     ops::audit::Changes,
-    provider::oauth::{Begin, LoginProvider, Redeem, Tokens},
     store::{SealedTokens, Writer, retrying},
 };
 
@@ -111,7 +111,7 @@ fn refused(attempted: &Attempted, error: &str, words: &str) -> Error {
         "access_denied" => format!("The login at {provider} was declined."),
         _ => format!("{provider} refused the login."),
     };
-    let reply = crate::provider::oauth::words(error, words);
+    let reply = crate::idp::oauth::words(error, words);
     let text = format!("{what} Nothing was stored; begin again to try once more. It said: {reply}");
     Error::new(Kind::Precondition, Reason::LoginRefused, text)
         .with("provider", provider)

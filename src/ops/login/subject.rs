@@ -11,8 +11,8 @@ use crate::{
         Agent, AgentKind, AuthenticationMethod, Caller, Error, GRAPH_ENDPOINT, Kind, LoginSource, LoginUse, MaintenanceAccount, Reason,
         Result, Scope,
     },
+    idp::oauth::LoginProvider,
     ops::agents,
-    provider::oauth::LoginProvider,
     store::{Connection, TenantStore},
 };
 

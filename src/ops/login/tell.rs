@@ -10,8 +10,8 @@ use crate::{
     domain::{
         Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, TokenFilter, error_chain, passed,
     },
+    idp::oauth::LoginProvider,
     ops::watch::{Cursors, Followed, follow_events},
-    provider::oauth::LoginProvider,
     store::{Revocation, retrying},
 };
 

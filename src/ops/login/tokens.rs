@@ -20,12 +20,11 @@ use super::{Ops, append, reassess};
 use crate::{
     crypto::{Place, Secret},
     domain::{Backoff, Error, Kind, Login, LoginSource, LoginState, Result, Timestamp, TokenEventKind, error_chain},
+    idp::oauth::{LoginProvider, Tokens},
     lifecycle::OnError,
+    net::{ErrorClass, ProviderError},
     ops::mailbox::ReadError,
-    provider::{
-        AccessTokens, ErrorClass, ProviderError,
-        oauth::{LoginProvider, Tokens},
-    },
+    provider::AccessTokens,
     store::{LeaseKey, LeaseKind, LeaseTerms, SealedTokens, retrying},
 };
 

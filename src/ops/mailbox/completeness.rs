@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     domain::{Agent, HealthState, Kind, Timestamp},
+    net::{ErrorClass, ProviderError},
     ops::Ops,
-    provider::{ErrorClass, Fetched, Folder, ItemId, ProviderError},
+    provider::{Fetched, Folder, ItemId},
 };
 
 /// Gaps of a folder of which it is told what they are; the server is asked about each. Of further ones there is the id.

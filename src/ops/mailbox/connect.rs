@@ -10,6 +10,7 @@ use super::{
 use crate::{
     crypto::Secret,
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    net::{EndpointRules, ErrorClass, ProviderError},
     ops::{
         Ops,
         agents::{
@@ -20,8 +21,7 @@ use crate::{
         maintenance, push,
     },
     provider::{
-        Credentials, Endpoint, EndpointRules, ErrorClass, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink,
-        MailSource, ProviderError, Scrub, Scrubbed, SmtpLogin, domain_of,
+        Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink, MailSource, SmtpLogin, domain_of,
     },
 };
 
@@ -62,7 +62,7 @@ impl Opened {
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
     let account = ops.store.tenant(tenant).account_of(agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
-    let exchange = exchange(ops, login)?;
+    let exchange = ops.connector.exchange(login)?;
     let mailbox = Moving {
         inner: exchange.clone(),
         lane: pulse.main.clone(),
@@ -90,16 +90,13 @@ pub(in crate::ops) async fn sink(
     match agent.settings.kind {
         AgentKind::Smtp => {
             let login = smtp_login(ops, tenant, agent).await?;
-            let scrub = Scrub::new(&login.credentials);
-            Ok(Arc::new(Scrubbed::new(ops.connector.smtp(login)?, scrub)))
+            Ok(ops.connector.smtp(login)?)
         }
-        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => Ok(exchange(ops, exchange_login(ops, tenant, agent, account).await?)?),
+        AgentKind::ExchangeEws | AgentKind::ExchangeGraph => {
+            let login = exchange_login(ops, tenant, agent, account).await?;
+            Ok(ops.connector.exchange(login)?)
+        }
     }
-}
-
-fn exchange(ops: &Ops, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
-    let scrub = Scrub::new(&login.credentials);
-    Ok(Arc::new(Scrubbed::new(ops.connector.exchange(login)?, scrub)))
 }
 
 async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin, ReadError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     domain::{Backoff, Error},
-    provider::{ErrorClass, ProviderError},
+    net::{ErrorClass, ProviderError},
 };
 
 /// How long a mailbox is left alone after its first fault.

@@ -16,11 +16,12 @@ use super::{
 };
 use crate::{
     domain::{Kind, OutcomeResult, Result, Timestamp, error_chain},
+    net::{ErrorClass, ProviderError},
     ops::{
         LockKey, Ops,
         intake::{self, Batch, Origin, Purpose, place_large, prepare_all, source_key},
     },
-    provider::{ErrorClass, Fetched, Folder, FolderRole, INBOX, ItemId, MailSource, Newest, ProviderError},
+    provider::{Fetched, Folder, FolderRole, INBOX, ItemId, MailSource, Newest},
     store::{FolderPosition, MailboxItem, retrying},
 };
 

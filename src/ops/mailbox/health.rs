@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     domain::{Agent, AgentHealth, AgentKind, HealthState, LoginChange, MaintenanceAccount, Result, Timestamp},
+    net::{ErrorClass, ProviderError},
     ops::{Ops, agents::logins},
-    provider::{ErrorClass, ProviderError},
     store::retrying,
 };
 

@@ -9,7 +9,8 @@ use std::{
 use super::error::{wait_after, with_reply};
 use crate::{
     domain::{Result, Timestamp},
-    provider::{Folder, FolderRole, ProviderError},
+    net::ProviderError,
+    provider::{Folder, FolderRole},
     store::{FolderLook, Store, retrying},
 };
 
@@ -186,7 +187,7 @@ fn is_another_hour(folder: &Folder, one: Timestamp, other: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::ErrorClass;
+    use crate::net::ErrorClass;
 
     fn folder(id: usize, total: u64) -> Folder {
         Folder {

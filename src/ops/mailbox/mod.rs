@@ -50,7 +50,7 @@ pub(super) use self::{connect::sink, turn::KnownLogins};
 /// Opens an agent's mailbox, or records in its health why it cannot be opened. Whoever has the pulse sees whether the work on it moves.
 ///
 /// # Errors
-/// [`crate::provider::ErrorClass::LoginRequired`] when there is no login to try.
+/// [`crate::net::ErrorClass::LoginRequired`] when there is no login to try.
 pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
     match connect::open(ops, tenant, agent, pulse).await {
         Ok(opened) => Ok(opened),

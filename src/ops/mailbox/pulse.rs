@@ -14,7 +14,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::provider::{ChangePage, ExchangeMailbox, Fetched, Folder, ItemId, MailSource, Newest, ProviderError};
+use crate::{
+    net::ProviderError,
+    provider::{ChangePage, ExchangeMailbox, Fetched, Folder, ItemId, MailSource, Newest},
+};
 
 /// Longest time between two requests to the server, or before the first and after the last, in which the work counts as moving.
 pub const OWN_WORK: Duration = Duration::from_secs(15);

@@ -14,8 +14,9 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 use super::error::ReadError;
 use crate::{
     domain::{Error, MaintenanceAccount},
+    net::{ErrorClass, ProviderError},
     ops::{LockKey, Ops},
-    provider::{ErrorClass, Folder, MailSource, ProviderError},
+    provider::{Folder, MailSource},
 };
 
 /// What this process knows of the logins of maintenance accounts, by tenant and account.

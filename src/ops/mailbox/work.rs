@@ -5,8 +5,9 @@ use std::{ops::AddAssign, sync::Arc};
 use super::{connect::Opened, error::ReadError};
 use crate::{
     domain::{Agent, CaseReferenceMatcher, Error, Result, Timestamp},
+    net::{ErrorClass, ProviderError},
     ops::{Ops, intake::Purpose},
-    provider::{ErrorClass, Folder, FolderRole, ProviderError},
+    provider::{Folder, FolderRole},
 };
 
 /// A mailbox that is worked on.

@@ -9,7 +9,10 @@ use std::{
 use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 
 use super::{ANNA, Bench, LIMIT};
-use crate::provider::{ErrorClass, ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, ProviderError};
+use crate::{
+    net::{ErrorClass, ProviderError},
+    provider::{ExchangeProtocol, Fetched, Folder, FolderRole, ItemId},
+};
 
 /// Faults in a row that no fault here explains.
 const TRIES: usize = 12;

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use mailagent_sim::exchange::{Fault, FaultKind};
 
 use super::{Bench, LIMIT, by_anna};
-use crate::provider::{ErrorClass, ExchangeProtocol, Fetched, FolderRole};
+use crate::{
+    net::ErrorClass,
+    provider::{ExchangeProtocol, Fetched, FolderRole},
+};
 
 #[tokio::test]
 async fn a_message_that_always_fails_is_broken_in_the_end() {

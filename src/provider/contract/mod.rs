@@ -27,12 +27,14 @@ use tokio::task::JoinHandle;
 
 use self::push::Receiver;
 use super::{
-    AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, EndpointRules, ExchangeLogin, ExchangeMailbox,
-    ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, Looks, MailConnector, NetworkConnector, OutgoingMessage, ProviderError,
-    SmtpConfig,
-    net::{Network, NetworkConfig},
+    AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched,
+    Folder, FolderRole, ItemId, Looks, MailConnector, NetworkConnector, OutgoingMessage, SmtpConfig,
 };
-use crate::{crypto::Secret, domain::Timestamp};
+use crate::{
+    crypto::Secret,
+    domain::Timestamp,
+    net::{EndpointRules, Network, NetworkConfig, ProviderError},
+};
 
 const ANNA: &str = "anna@corp.test";
 const LIMIT: u64 = 10_000;

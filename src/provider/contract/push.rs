@@ -11,7 +11,7 @@ use crate::{
     domain::{SystemClock, Timestamp},
     provider::{
         ExchangeProtocol, FolderRole,
-        graph::{GraphPush, Waker},
+        exchange::graph::{GraphPush, Waker},
     },
 };
 

@@ -7,7 +7,8 @@ use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 use super::{ANNA, Bench, LIMIT, message, open};
 use crate::{
     domain::Timestamp,
-    provider::{ErrorClass, Fetched, FolderRole},
+    net::ErrorClass,
+    provider::{Fetched, FolderRole},
 };
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use mailagent_sim::{
 use super::{ANNA, Bench, outgoing};
 use crate::{
     mime,
-    provider::{ErrorClass, ExchangeProtocol, OutgoingMessage},
+    net::ErrorClass,
+    provider::{ExchangeProtocol, OutgoingMessage},
 };
 
 #[tokio::test]

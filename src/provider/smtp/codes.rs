@@ -1,7 +1,7 @@
 //! What a server's replies mean: one table, of which the first row that fits counts.
 
 use super::wire::Reply;
-use crate::provider::ErrorClass;
+use crate::net::ErrorClass;
 
 /// What was asked when the reply came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! Addresses as they go over the wire, and what a message asks of the server.
 
-use crate::provider::{ErrorClass, OutgoingMessage, ProviderError};
+use crate::{
+    net::{ErrorClass, ProviderError},
+    provider::OutgoingMessage,
+};
 
 /// Most recipients of a message.
 const MAX_RECIPIENTS: usize = 500;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::SmtpSecurity,
-    provider::{ErrorClass, ProviderError},
+    net::{ErrorClass, ProviderError},
 };
 
 /// Names a server in faults.

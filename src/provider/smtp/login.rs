@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    provider::{Credentials, ErrorClass, ProviderError},
+    net::{ErrorClass, ProviderError},
+    provider::Credentials,
 };
 
 /// How a login goes over the wire.

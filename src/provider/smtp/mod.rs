@@ -29,11 +29,11 @@ use self::{
     pool::{Pool, Pooled},
     session::{Secured, Session},
 };
-use super::{
-    Credentials, ErrorClass, MailSink, OutgoingMessage, ProviderError, Sent, SmtpLogin, StageFacts, StageKind, StageReport,
-    net::{self, Network},
+use super::{Credentials, MailSink, OutgoingMessage, Sent, SmtpLogin};
+use crate::{
+    domain::SmtpSecurity,
+    net::{self, ErrorClass, Network, ProviderError, StageFacts, StageKind, StageReport},
 };
-use crate::domain::SmtpSecurity;
 
 /// What the operator decides about sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     domain::SmtpSecurity,
-    provider::{CertificateFacts, EndpointRules, ErrorClass, ProviderError, Sent, net::Network},
+    net::{CertificateFacts, EndpointRules, ErrorClass, Network, ProviderError},
+    provider::Sent,
 };
 
 /// A server that says nothing for this long may want TLS from the first byte.

@@ -36,8 +36,8 @@ use mailagent::{
     crypto::{Claims, LOCAL_ISSUER},
     domain::{Clock, Scope, SystemClock},
     lifecycle::Stopped,
+    net::{Names, SystemNames},
     ops::Ops,
-    provider::net::{Names, SystemNames},
     telemetry::Metrics,
 };
 use mailagent_client::{Clients, connect};

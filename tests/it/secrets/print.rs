@@ -6,15 +6,13 @@ use mailagent::{
     app,
     config::{self, Flag},
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
+    idp::oauth::ClientProof,
+    net::{EndpointRules, ProviderError},
     ops::login::Answered,
-    provider::{
-        AccessTokens, Credentials, Endpoint, EndpointRules, ExchangeLogin, ExchangeProtocol, ProviderError, SmtpLogin, ews::EwsConfig,
-        oauth::ClientProof,
-    },
+    provider::{AccessTokens, Credentials, Endpoint, ExchangeLogin, ExchangeProtocol, SmtpLogin, exchange::ews::EwsConfig},
     store::DatabaseLocation,
 };
 use mailagent_client::{Auth, v1};
-use url::Url;
 
 use super::{evidence::Evidence, plant::Planted};
 
@@ -135,9 +133,8 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
             rules: rules(),
         },
     );
-    let endpoint = Url::parse("https://mail.example/").expect("it is a URL");
-    let network = mailagent::provider::net::Network::new(mailagent::provider::net::NetworkConfig::default());
-    show("EwsConfig", &EwsConfig::new(network, endpoint, beacon, secret().into()));
+    let network = mailagent::net::Network::new(mailagent::net::NetworkConfig::default());
+    show("EwsConfig", &EwsConfig::new(network, beacon, secret().into()));
 
     // The service's own messages are made by the same code.
     let exchange = v1::ExchangeSettings {

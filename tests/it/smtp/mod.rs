@@ -18,12 +18,8 @@ use mailagent::{
     crypto::Secret,
     domain::{SmtpSecurity, Timestamp},
     mime::{Draft, compose},
-    provider::{
-        AccessTokens, Credentials, EndpointRules, ErrorClass, MailSink, OutgoingMessage, ProviderError, Scrub, Scrubbed, SmtpConfig,
-        SmtpLogin, Stage, StageKind,
-        net::{Network, NetworkConfig},
-        smtp::SmtpSink,
-    },
+    net::{EndpointRules, ErrorClass, Network, NetworkConfig, ProviderError, Stage, StageKind},
+    provider::{AccessTokens, Credentials, LoginScrub, MailSink, OutgoingMessage, Scrubbed, SmtpConfig, SmtpLogin, smtp::SmtpSink},
 };
 use rustls::pki_types::CertificateDer;
 
@@ -116,8 +112,10 @@ impl Choices {
             rules: EndpointRules::default(),
         };
         // As the service does it.
-        let scrub = Scrub::new(&login.credentials);
-        Scrubbed::new(Arc::new(SmtpSink::new(network, login, self.config).unwrap()), scrub)
+        Scrubbed {
+            scrub: LoginScrub::new(&login.credentials),
+            inner: Arc::new(SmtpSink::new(network, login, self.config).unwrap()),
+        }
     }
 }
 

@@ -4,11 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use mailagent::{
     domain::SmtpSecurity,
-    provider::{
-        Credentials, EndpointRules, ErrorClass, MailSink, SmtpConfig, SmtpLogin, StageKind,
-        net::{Network, NetworkConfig},
-        smtp::SmtpSink,
-    },
+    net::{EndpointRules, ErrorClass, Network, NetworkConfig, StageKind},
+    provider::{Credentials, MailSink, SmtpConfig, SmtpLogin, smtp::SmtpSink},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},

@@ -12,7 +12,8 @@ use std::{
 
 use mailagent::{
     domain::SmtpSecurity,
-    provider::{Credentials, ErrorClass, MailSink, Stage, StageKind},
+    net::{ErrorClass, Stage, StageKind},
+    provider::{Credentials, MailSink},
 };
 
 use tokio::sync::Mutex;

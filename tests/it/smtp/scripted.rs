@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mailagent::{
     domain::SmtpSecurity,
-    provider::{Credentials, ErrorClass, MailSink, StageKind},
+    net::{ErrorClass, StageKind},
+    provider::{Credentials, MailSink},
 };
 use serde_json::{Value, json};
 

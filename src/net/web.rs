@@ -1,0 +1,121 @@
+//! Small answers over HTTP from servers that the operator named: issuers of tokens, login providers.
+//!
+//! No redirects and no proxies, as for all connections; private networks are the operator's to name.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use reqwest::{Client, RequestBuilder};
+use url::Url;
+
+use super::{
+    EndpointRules, ErrorClass, Network, ProviderError,
+    replies::{self, Unread},
+};
+
+/// Longest answer that is read, in bytes.
+pub const MAX_ANSWER_BYTES: u64 = 1 << 20;
+
+/// Calls servers that the operator named.
+pub struct Web {
+    network: Network,
+    timeout: Duration,
+    /// One for each server, with its connections. Held for a look-up only.
+    clients: Mutex<HashMap<(String, bool), Client>>,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Web {
+    /// `network` must allow what the operator does; `timeout` is for a whole call.
+    pub fn new(network: Network, timeout: Duration) -> Self {
+        Self {
+            network,
+            timeout,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Asks for a document in JSON. Whatever its status, the answer is returned.
+    ///
+    /// # Errors
+    /// As [`Web::call`].
+    pub async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<Answer, ProviderError> {
+        let mut request = Request::get(url.as_str()).header(header::ACCEPT, "application/json, application/jwk-set+json");
+        if let Some(token) = bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Vec::new()).map_err(|error| {
+            let text = "A token holds characters that no header can carry.";
+            ProviderError::new(ErrorClass::Malformed, text).because(error)
+        })?;
+        self.call(request).await
+    }
+
+    /// Sends a request to an `http` or `https` URL and reads the whole answer, whatever its status. Not cancel safe: when it is dropped, the
+    /// server may have done what it was asked.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Unreachable`] when there is no whole answer in time, [`ErrorClass::Malformed`] when it is too long.
+    pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, ProviderError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let client = self.client(&host, request.uri().scheme_str() == Some("https"))?;
+        let fault = |error| self.network.fault(&host, error);
+        let request = reqwest::Request::try_from(request).map_err(fault)?;
+        let request = RequestBuilder::from_parts(client, request);
+        let work = async {
+            let response = self.network.send(request).await.map_err(fault)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
+                Unread::TooLong => {
+                    let text = format!("{host} answers with more than {MAX_ANSWER_BYTES} bytes. Check the address.");
+                    ProviderError::new(ErrorClass::Malformed, text)
+                }
+                Unread::Broken(error) => fault(error),
+            })?;
+            Ok(Answer { status, headers, body })
+        };
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
+            let text = format!(
+                "{host} did not answer within {:?}. It may be overloaded, or the network slow.",
+                self.timeout
+            );
+            Err(ProviderError::new(ErrorClass::Unreachable, text))
+        })
+    }
+
+    fn client(&self, host: &str, tls: bool) -> Result<Client, ProviderError> {
+        // The operator named the server, and the rules for mail servers are for tenants.
+        let rules = EndpointRules {
+            allow_private: true,
+            ..EndpointRules::default()
+        };
+        self.network.judge_host(host, &rules)?;
+        let key = (host.to_owned(), tls);
+        let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let client = self.network.http(host, tls, &rules)?.build();
+        let client = client.map_err(|error| self.network.fault(host, error))?;
+        self.clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, client.clone());
+        Ok(client)
+    }
+}

@@ -1,0 +1,510 @@
+//! What a server's answers mean: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
+//! connection itself are told apart in [`crate::net`].
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::{
+    codes::{Meaning, ServerError},
+    ntlm::{self, Scheme},
+    responses,
+};
+use crate::net::{
+    ErrorClass, ProviderError,
+    replies::{MAX_PAUSE, clean, page_words, retry_after, text},
+};
+
+/// Domains of Exchange Online: worldwide, US government and its Department of Defense, China.
+const CLOUD_DOMAINS: &[&str] = &[
+    "office365.com",
+    "office.com",
+    "outlook.com",
+    "office365.us",
+    "webmail.apps.mil",
+    "outlook.cn",
+    // Where addresses of mailboxes there are, beside those of their own domains.
+    "onmicrosoft.com",
+];
+
+/// The way out of all that Exchange Online refuses over EWS. What it keeps is in the rules of the service.
+macro_rules! to_graph {
+    ($what:literal) => {
+        concat!(
+            $what,
+            " Change the agent's kind to EXCHANGE_GRAPH: the agent, its history and its position stay."
+        )
+    };
+}
+
+const CLOUD_SHUT_OFF: &str = to_graph!(
+    "Exchange Online refuses EWS: Microsoft shut it off in October 2026 for tenants that did not opt out, and shuts it off for all in April \
+     2027. Until then an administrator may allow it (EWSEnabled, with this program in the list)."
+);
+const CLOUD_IMPERSONATION: &str = to_graph!(
+    "Exchange Online lets no login act for other mailboxes any more: Microsoft ended ApplicationImpersonation in February 2025. There, the \
+     maintenance account is an application with an administrator's consent over Graph, limited to named mailboxes by RBAC for Applications."
+);
+/// The way out alone, with a space before it.
+pub(super) const TO_GRAPH: &str = to_graph!("");
+const CLOUD_PASSWORD: &str = to_graph!("Exchange Online takes no passwords over EWS; it wants modern authentication (OAuth).");
+
+/// A fault, with what only this module's callers need to know about it.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// What can be done about it within the same call.
+    pub hint: Hint,
+    /// Whether EWS itself answered, so that the login was good enough for that.
+    pub answered: bool,
+    /// Whether the server may have done what it was asked all the same.
+    pub unclear: bool,
+    /// What everybody else is told.
+    pub error: Box<ProviderError>,
+}
+
+/// What can be done about a fault within the same call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Nothing.
+    None,
+    /// The answer was over the size limit: ask for less at once.
+    AnswerTooLarge,
+    /// The server could not do so much at once: ask for less the next time.
+    AskForLess,
+    /// The subscription is gone: make another.
+    SubscriptionLost,
+    /// There are too many notification streams: let more mailboxes share one.
+    TooManyStreams,
+}
+
+impl From<ProviderError> for Fault {
+    fn from(error: ProviderError) -> Self {
+        Self {
+            hint: Hint::None,
+            answered: false,
+            unclear: false,
+            error: Box::new(error),
+        }
+    }
+}
+
+impl From<Fault> for ProviderError {
+    fn from(fault: Fault) -> Self {
+        *fault.error
+    }
+}
+
+/// Turns what a server does into faults, in words that name it.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    /// The server's name, with the port when it is unusual.
+    pub host: Arc<str>,
+}
+
+impl Judge {
+    /// A fault in the given words; `{host}` stands for the server's name.
+    pub(super) fn fault(&self, class: ErrorClass, problem: &str, reply: &str) -> Fault {
+        Fault {
+            hint: Hint::None,
+            answered: false,
+            unclear: false,
+            error: Box::new(ProviderError {
+                server_reply: clean(reply),
+                ..ProviderError::new(class, problem.replace("{host}", &self.host))
+            }),
+        }
+    }
+
+    /// An answer that makes no sense.
+    pub(super) fn malformed(&self, what: &str) -> Fault {
+        let words = format!(
+            "The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report this as \
+             a fault."
+        );
+        let mut fault = self.fault(ErrorClass::Malformed, &words, "");
+        fault.unclear = true;
+        fault
+    }
+
+    /// An answer over a size limit, in bytes.
+    pub(super) fn too_large(&self, limit: u64) -> Fault {
+        let mut fault = self.fault(
+            ErrorClass::Malformed,
+            &format!("The answer of {{host}} is over the limit of {limit} bytes."),
+            "",
+        );
+        fault.hint = Hint::AnswerTooLarge;
+        fault.unclear = true;
+        fault
+    }
+
+    /// An error that the server reports in its answer.
+    pub(super) fn code(&self, error: &ServerError) -> Fault {
+        let meaning = error.meaning();
+        let words = match error.code.as_str() {
+            "ErrorImpersonateUserDenied" | "ErrorImpersonationDenied" | "ErrorImpersonationFailed" if self.in_the_cloud() => {
+                CLOUD_IMPERSONATION
+            }
+            _ => error.words(),
+        };
+        let mut fault = self.fault(meaning.class(error.pause), words, &error.reply());
+        fault.hint = meaning.hint();
+        fault.answered = true;
+        fault.unclear = matches!(meaning, Meaning::WaitAndAskForLess | Meaning::WaitAFewTimes | Meaning::Unknown);
+        fault
+    }
+
+    /// An access token that the server does not take, though the login is good as far as its provider says.
+    pub(super) fn token_refused(&self, headers: &HeaderMap) -> Fault {
+        let offers = text(headers, header::WWW_AUTHENTICATE).unwrap_or_default();
+        let words = if offers.to_ascii_lowercase().contains("bearer") {
+            "{host} refuses the access token. Check that the login provider's tokens are for this server (the scopes in the operator's \
+             settings), and that the account may use EWS by modern authentication; then log in again."
+        } else {
+            "{host} takes no access tokens at this address. Turn on OAuth for the EWS virtual directory (OAuthAuthentication), or have the \
+             tenant's authentication method set to BASIC."
+        };
+        self.fault(
+            ErrorClass::LoginRequired,
+            words,
+            &format!("HTTP 401 Unauthorized, WWW-Authenticate: {offers}"),
+        )
+    }
+
+    /// An access token that cannot be sent.
+    pub(super) fn malformed_token(&self) -> Fault {
+        self.fault(
+            ErrorClass::Malformed,
+            "The login provider gave an access token for {host} that no header can carry. Have the operator check the provider.",
+            "",
+        )
+    }
+
+    /// A web page where an EWS answer should be. Who wrote it may have had the answer.
+    pub(super) fn web_page(&self, body: &[u8]) -> Fault {
+        let fault = self.fault(
+            ErrorClass::Unreachable,
+            "{host} answered with a web page, not with EWS. Check the address (it ends in /EWS/Exchange.asmx), and that no login page or \
+             proxy stands in front of it.",
+            &page_words(body),
+        );
+        Fault { unclear: true, ..fault }
+    }
+
+    /// An answer with any HTTP status but 200, with the beginning of its body.
+    pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
+        let code = status.as_u16();
+        // Faults come with 500, and now and then with another one; they say more than the status. But where EWS is shut off, what a
+        // fault says about rights leads astray.
+        let shut_off = code == 403 && self.in_the_cloud();
+        if code >= 400
+            && !shut_off
+            && let Some(error) = responses::soap_fault(body)
+        {
+            let error = ServerError {
+                pause: error.pause.or_else(|| retry_after(headers)),
+                ..error
+            };
+            return self.code(&error);
+        }
+        let after = retry_after(headers);
+        let (class, problem) = match code {
+            300..=399 => return self.redirect(status, headers),
+            401 if self.in_the_cloud() => (ErrorClass::LoginRequired, CLOUD_PASSWORD),
+            401 => (ErrorClass::LoginRequired, self.login_words(headers)),
+            456 | 457 => (
+                ErrorClass::LoginRequired,
+                "The account is locked or disabled. Unlock it in the directory, then log in again.",
+            ),
+            403 if shut_off => (ErrorClass::Refused, CLOUD_SHUT_OFF),
+            403 => (
+                ErrorClass::Refused,
+                "The login is good, but {host} does not let it use EWS. Check EwsEnabled and EwsApplicationAccessPolicy of the mailbox and \
+                 the organisation, and the rules of the web server.",
+            ),
+            404 | 405 | 410 => (
+                ErrorClass::Unreachable,
+                "There is no EWS service at this address of {host}. Check the address: it ends in /EWS/Exchange.asmx.",
+            ),
+            407 => (
+                ErrorClass::Unreachable,
+                "A proxy stands before {host} and wants a login. Connect without it.",
+            ),
+            408 => (
+                ErrorClass::Retry { after },
+                "{host} waited too long for a request. It is asked again.",
+            ),
+            413 => (
+                ErrorClass::TooLarge,
+                "{host} says that a request is too large. Send less at once, or raise the limits of its web server.",
+            ),
+            429 => (ErrorClass::Retry { after }, "{host} asked for a pause. It is asked again after it."),
+            440 => (
+                ErrorClass::Unreachable,
+                "A login form stands before {host}. Turn off form login for the EWS address.",
+            ),
+            503 => (
+                ErrorClass::Retry { after },
+                "{host} is busy or being maintained. It is asked again.",
+            ),
+            502 | 504 => (
+                ErrorClass::Retry { after },
+                "What stands before {host} cannot reach it. It is asked again; if this stays, check the load balancer or proxy.",
+            ),
+            500..=599 => (
+                ErrorClass::Retry { after },
+                "{host} has a fault inside. It is asked again; if this stays, look into the event log of the Exchange server.",
+            ),
+            _ => (
+                ErrorClass::Malformed,
+                "{host} does not take the request. Check the address, and what stands between here and the server.",
+            ),
+        };
+        let mut fault = self.fault(class, problem, &format!("HTTP {status}: {}", page_words(body)));
+        // A busy server or a full one did nothing; one that broke, or the proxy before it, may have.
+        fault.unclear = code >= 500 && code != 503;
+        fault
+    }
+
+    fn redirect(&self, status: StatusCode, headers: &HeaderMap) -> Fault {
+        let target = text(headers, header::LOCATION).unwrap_or_default();
+        let base = url::Url::parse("http://same.invalid").ok();
+        let url = base.and_then(|base| base.join(target).ok());
+        let place = url.as_ref().and_then(url::Url::host_str).filter(|host| *host != "same.invalid");
+        let path = url.as_ref().map(|url| url.path().to_ascii_lowercase()).unwrap_or_default();
+        let place = place.map_or_else(|| "another address of its own".to_owned(), |host| format!("the server {host}"));
+        let words = if path.contains("/owa") || path.contains("logon") || path.contains("login") || path.contains("/auth") {
+            format!("{{host}} sends to a login page at {place}. Turn off form login for the EWS address.")
+        } else {
+            format!(
+                "{{host}} sends on to {place}. Redirects are not followed, so that the password goes to no other server: if that is the \
+                 right one, enter its address."
+            )
+        };
+        self.fault(ErrorClass::Unreachable, &words, &format!("HTTP {status}, Location: {target}"))
+    }
+
+    fn login_words(&self, headers: &HeaderMap) -> &'static str {
+        let basic = ntlm::offers_basic(headers);
+        if Scheme::offered(headers).is_some() {
+            "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that the \
+             account is neither locked nor limited to other ways of logging in. If they are right, look for a proxy that opens TLS in between: \
+             with Extended Protection the server refuses logins that did not come straight over its own certificate."
+        } else if basic || !headers.contains_key(header::WWW_AUTHENTICATE) {
+            "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that \
+             the account is neither locked nor limited to other ways of logging in."
+        } else {
+            "{host} takes no login by user name and password at this address. Turn on Windows or basic authentication for the EWS virtual \
+             directory."
+        }
+    }
+
+    /// Whether this is Exchange Online, of any of Microsoft's clouds.
+    pub(super) fn in_the_cloud(&self) -> bool {
+        is_cloud(self.host.split(':').next().unwrap_or_default())
+    }
+}
+
+/// Whether a name is one of Exchange Online, of any of Microsoft's clouds.
+pub(super) fn is_cloud(host: &str) -> bool {
+    let name = host.to_ascii_lowercase();
+    let within = |domain: &&str| {
+        name.strip_suffix(*domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    CLOUD_DOMAINS.iter().any(within)
+}
+
+/// The pause that an answer asks for in milliseconds.
+pub(super) fn pause(milliseconds: &str) -> Option<Duration> {
+    let milliseconds = milliseconds.trim().parse().ok()?;
+    Some(Duration::from_millis(milliseconds).min(MAX_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_status(host: &str, status: u16, headers: &[(&str, &str)], body: &str, class: ErrorClass, words: &str) {
+        let judge = Judge { host: host.into() };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        let fault = judge.status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes());
+        assert_eq!(fault.error.class, class, "{status}");
+        assert!(fault.error.problem.contains(words), "{status}: {}", fault.error.problem);
+        assert!(!fault.error.problem.contains('{'), "{status}: {}", fault.error.problem);
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        let h = "mail.corp.test";
+        let later = |after: Option<u64>| ErrorClass::Retry {
+            after: after.map(Duration::from_secs),
+        };
+        check_status(h, 401, &[], "", ErrorClass::LoginRequired, "refuses the user name or the password");
+        check_status(
+            h,
+            401,
+            &[("www-authenticate", "Basic realm=\"x\"")],
+            "",
+            ErrorClass::LoginRequired,
+            "refuses the user name",
+        );
+        check_status(
+            h,
+            401,
+            &[("www-authenticate", "Negotiate, NTLM")],
+            "",
+            ErrorClass::LoginRequired,
+            "Extended Protection",
+        );
+        check_status(
+            h,
+            401,
+            &[("www-authenticate", "NTLM"), ("www-authenticate", "Basic")],
+            "",
+            ErrorClass::LoginRequired,
+            "refuses",
+        );
+        check_status(h, 456, &[], "", ErrorClass::LoginRequired, "locked");
+        check_status(h, 457, &[], "", ErrorClass::LoginRequired, "disabled");
+        check_status(h, 403, &[], "", ErrorClass::Refused, "EwsEnabled");
+        check_status(
+            "outlook.office365.com",
+            403,
+            &[],
+            "",
+            ErrorClass::Refused,
+            "shut it off in October 2026",
+        );
+        check_status(h, 404, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(h, 405, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(h, 410, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(
+            h,
+            301,
+            &[("location", "https://other.corp.test/EWS/Exchange.asmx")],
+            "",
+            ErrorClass::Unreachable,
+            "other.corp.test",
+        );
+        check_status(
+            h,
+            302,
+            &[("location", "/owa/auth/logon.aspx?url=x")],
+            "",
+            ErrorClass::Unreachable,
+            "login page",
+        );
+        check_status(
+            h,
+            307,
+            &[("location", "/ews/Exchange.asmx")],
+            "",
+            ErrorClass::Unreachable,
+            "another address of its own",
+        );
+        check_status(h, 308, &[], "", ErrorClass::Unreachable, "sends on");
+        check_status(h, 400, &[], "", ErrorClass::Malformed, "does not take the request");
+        check_status(h, 407, &[], "", ErrorClass::Unreachable, "proxy");
+        check_status(h, 408, &[], "", later(None), "waited");
+        check_status(h, 413, &[], "", ErrorClass::TooLarge, "too large");
+        check_status(h, 429, &[("retry-after", "30")], "", later(Some(30)), "pause");
+        check_status(h, 440, &[], "", ErrorClass::Unreachable, "form login");
+        check_status(h, 500, &[], "<html>oops</html>", later(None), "event log");
+        check_status(h, 502, &[], "", later(None), "load balancer");
+        check_status(h, 503, &[], "", later(None), "maintained");
+        check_status(h, 504, &[], "", later(None), "load balancer");
+        check_status(h, 507, &[], "", later(None), "event log");
+        check_status(h, 204, &[], "", ErrorClass::Malformed, "does not take the request");
+    }
+
+    #[test]
+    fn exchange_online_is_told_by_its_name_and_leads_to_graph() {
+        let judge = |host: &str| Judge { host: host.into() };
+        for cloud in [
+            "outlook.office365.com",
+            "Outlook.Office.com:443",
+            "outlook.office365.us",
+            "webmail.apps.mil",
+            "partner.outlook.cn",
+        ] {
+            assert!(judge(cloud).in_the_cloud(), "{cloud}");
+        }
+        for own in ["mail.corp.test", "outlook.office365.com.corp.test", "notoffice365.com"] {
+            assert!(!judge(own).in_the_cloud(), "{own}");
+        }
+        let check = |fault: Fault, class: ErrorClass, words: &str| {
+            assert_eq!(fault.error.class, class);
+            assert!(fault.error.problem.contains(words), "{}", fault.error.problem);
+            let offer = "Change the agent's kind to EXCHANGE_GRAPH: the agent, its history and its position stay.";
+            assert!(fault.error.problem.ends_with(offer), "{}", fault.error.problem);
+        };
+        let online = judge("outlook.office365.com");
+        let none = HeaderMap::new();
+        check(
+            online.status(StatusCode::FORBIDDEN, &none, b""),
+            ErrorClass::Refused,
+            "for all in April 2027",
+        );
+        check(
+            online.status(StatusCode::UNAUTHORIZED, &none, b""),
+            ErrorClass::LoginRequired,
+            "takes no passwords",
+        );
+        for code in ["ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed"] {
+            let error = ServerError {
+                code: code.to_owned(),
+                ..ServerError::default()
+            };
+            check(
+                online.code(&error),
+                ErrorClass::Refused,
+                "ended ApplicationImpersonation in February 2025",
+            );
+            let on_premises = judge("mail.corp.test").code(&error);
+            assert!(!on_premises.error.problem.contains("GRAPH"), "{}", on_premises.error.problem);
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_done_all_the_same_is_unclear() {
+        let judge = Judge {
+            host: "mail.corp.test".into(),
+        };
+        let status = |code: u16| judge.status(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), b"").unclear;
+        assert!([500, 502, 504].into_iter().all(status));
+        assert!(![400, 401, 403, 404, 413, 429, 503].into_iter().any(status));
+        let code = |code: &str| {
+            let code = code.to_owned();
+            judge
+                .code(&ServerError {
+                    code,
+                    ..ServerError::default()
+                })
+                .unclear
+        };
+        assert!(
+            ["ErrorTimeoutExpired", "ErrorInternalServerError", "ErrorNobodyKnows"]
+                .into_iter()
+                .all(code)
+        );
+        assert!(
+            !["ErrorServerBusy", "ErrorSendAsDenied", "ErrorMessageSizeExceeded"]
+                .into_iter()
+                .any(code)
+        );
+        assert!(judge.malformed("ends early").unclear && judge.too_large(1).unclear && judge.web_page(b"").unclear);
+    }
+
+    #[test]
+    fn pauses_are_limited() {
+        assert_eq!(pause(" 1500 "), Some(Duration::from_millis(1500)));
+        assert_eq!(pause("18446744073709551615"), Some(MAX_PAUSE));
+        assert_eq!(pause("-5"), None);
+        assert_eq!(pause(""), None);
+    }
+}

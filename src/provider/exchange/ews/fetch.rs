@@ -1,0 +1,379 @@
+//! Fetching messages in batches that neither the server nor our memory minds.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+
+use super::{
+    codes::{Meaning, ServerError},
+    errors::{Fault, Hint, Judge},
+    folders, requests, responses,
+    responses::Item,
+    transport::Transport,
+};
+use crate::{
+    net::ErrorClass,
+    provider::{Fetched, ItemId, exchange::patience::ItemFaults},
+};
+
+/// Most bytes in such a request, as far as sizes are known. One message may be larger.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Most messages whose sizes or faults are remembered.
+const REMEMBERED: usize = 4096;
+/// Answers over this many bytes are read on a thread that may block.
+const READ_ASIDE: usize = 1 << 20;
+/// What an answer may hold beside the messages themselves.
+const ENVELOPE_BYTES: u64 = 1 << 20;
+
+/// What is remembered between calls.
+pub(super) struct Memory {
+    /// Sizes of messages that changes told, in bytes. Locked only briefly.
+    sizes: Mutex<HashMap<ItemId, u64>>,
+    faults: ItemFaults,
+    /// Messages per request; fewer after a server found it too much, then slowly more again.
+    batch: AtomicUsize,
+    /// Most messages per request.
+    most: usize,
+}
+
+impl Memory {
+    /// Nothing yet; `most` is the number of messages that a request may ask for.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            sizes: Mutex::default(),
+            faults: ItemFaults::default(),
+            batch: AtomicUsize::new(most.max(1)),
+            most: most.max(1),
+        }
+    }
+
+    /// Remembers sizes for a fetch soon.
+    pub(super) fn remember(&self, told: Vec<(ItemId, u64)>) {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        if sizes.len() + told.len() > REMEMBERED {
+            sizes.clear();
+        }
+        sizes.extend(told);
+    }
+
+    fn sizes_of(&self, ids: &[ItemId]) -> Vec<Option<u64>> {
+        let sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().map(|id| sizes.get(id).copied()).collect()
+    }
+
+    fn forget(&self, ids: &[ItemId]) {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in ids {
+            sizes.remove(id);
+        }
+        self.faults.forget(ids);
+    }
+
+    fn batch(&self) -> usize {
+        self.batch.load(Ordering::Relaxed)
+    }
+
+    /// Learns from what a request brought. Lost updates between requests at once do no harm.
+    fn learn(&self, too_much: bool) {
+        let batch = self.batch();
+        let batch = if too_much { (batch / 2).max(1) } else { (batch + 1).min(self.most) };
+        self.batch.store(batch, Ordering::Relaxed);
+    }
+}
+
+/// A fetch at work.
+struct Fetch<'a> {
+    transport: &'a Transport,
+    memory: &'a Memory,
+    ids: &'a [ItemId],
+    max_bytes: u64,
+}
+
+/// A message by its place in the list that is fetched, with its size as far as known.
+type Wanted = (usize, Option<u64>);
+/// What one brought, by the same place.
+type Answer = (usize, Result<Fetched, ServerError>);
+
+/// Fetches messages; see [`crate::provider::MailSource::fetch`].
+pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, Fault> {
+    let fetch = Fetch {
+        transport,
+        memory,
+        ids,
+        max_bytes,
+    };
+    let fetched = fetch.run().await;
+    match &fetched {
+        Ok(_) => memory.forget(ids),
+        Err(fault) if fault.hint == Hint::AskForLess => memory.learn(true),
+        Err(_) => {}
+    }
+    fetched
+}
+
+impl Fetch<'_> {
+    async fn run(&self) -> Result<Vec<Fetched>, Fault> {
+        let known = self.memory.sizes_of(self.ids).into_iter().enumerate();
+        let (mut load, describe): (Vec<Wanted>, Vec<Wanted>) = known.partition(|(_, size)| size.is_some_and(|size| size <= self.max_bytes));
+        let mut answers: Vec<Answer> = Vec::with_capacity(self.ids.len());
+
+        // Ten times as many without their bytes; squared, so that both come down to one.
+        let most = self.memory.batch().pow(2);
+        let described = describe.chunks(most).map(|batch| self.get(batch, false));
+        for (place, outcome) in try_join_all(described).await?.into_iter().flatten() {
+            match outcome {
+                Ok(item) if item.size.is_some_and(|size| size > self.max_bytes) => {
+                    answers.push((place, Ok(too_large(item, self.max_bytes))))
+                }
+                Ok(item) => load.push((place, item.size)),
+                Err(error) => answers.push((place, Err(error))),
+            }
+        }
+        // Requests follow the order of the ids, so that a fetch is the same each time.
+        load.sort_unstable();
+        let loaded = plan(&load, self.memory.batch()).into_iter().map(|batch| self.load(batch));
+        answers.extend(try_join_all(loaded).await?.into_iter().flatten());
+        self.settle(answers).await
+    }
+
+    /// Loads whole messages, in smaller batches when an answer gets too large.
+    async fn load(&self, batch: Vec<Wanted>) -> Result<Vec<Answer>, Fault> {
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut todo = vec![batch];
+        while let Some(mut batch) = todo.pop() {
+            match self.get(&batch, true).await {
+                Ok(outcomes) => {
+                    self.memory.learn(false);
+                    answers.extend(
+                        outcomes
+                            .into_iter()
+                            .map(|(place, outcome)| (place, outcome.map(|item| self.message(item)))),
+                    );
+                }
+                Err(fault) if fault.hint == Hint::AnswerTooLarge && batch.len() > 1 => {
+                    let second = batch.split_off(batch.len() / 2);
+                    todo.extend([second, batch]);
+                }
+                Err(fault) if fault.hint == Hint::AnswerTooLarge => {
+                    let described = self.get(&batch, false).await?;
+                    answers.extend(
+                        described
+                            .into_iter()
+                            .map(|(place, outcome)| (place, outcome.map(|item| too_large(item, self.max_bytes)))),
+                    );
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// One request for messages.
+    async fn get(&self, batch: &[Wanted], mime: bool) -> Result<Vec<(usize, Result<Item, ServerError>)>, Fault> {
+        let mut request = requests::get_items(batch.iter().map(|(place, _)| &self.ids[*place]), mime);
+        if mime {
+            request.max_answer_bytes = self.most_for(batch);
+        }
+        let body = self.transport.call(request).await?;
+        let judge = self.transport.judge.clone();
+        let outcomes = aside(judge, body, responses::items).await?;
+        // A fault of the whole request may come as a single response.
+        if let Some(fault) = outcomes.iter().find_map(|outcome| self.of_whole_call(outcome)) {
+            return Err(fault);
+        }
+        match outcomes.as_slice() {
+            _ if outcomes.len() == batch.len() => Ok(batch.iter().map(|(place, _)| *place).zip(outcomes).collect()),
+            [Err(error)] => Err(self.transport.judge.code(error)),
+            _ => Err(self.transport.judge.malformed("has not one response per message")),
+        }
+    }
+
+    /// Longest answer with these messages that is read: twice what the server told of them, as base64 takes a third more and what it stores
+    /// is not quite what it gives out; for a message alone, twice the largest that is wanted.
+    fn most_for(&self, batch: &[Wanted]) -> u64 {
+        let told = match batch {
+            [_] => self.max_bytes,
+            _ => batch.iter().filter_map(|(_, size)| *size).sum(),
+        };
+        told.saturating_mul(2).saturating_add(ENVELOPE_BYTES)
+    }
+
+    /// The fault of a whole call that an outcome stands for, if it does.
+    fn of_whole_call(&self, outcome: &Result<Item, ServerError>) -> Option<Fault> {
+        let error = outcome.as_ref().err()?;
+        match error.meaning() {
+            Meaning::Wait
+            | Meaning::WaitAndAskForLess
+            | Meaning::LoginRequired
+            | Meaning::Refused
+            | Meaning::StateLost
+            | Meaning::SubscriptionLost
+            | Meaning::TooManyStreams => Some(self.transport.judge.code(error)),
+            Meaning::WaitAFewTimes
+            | Meaning::Denied
+            | Meaning::Gone
+            | Meaning::Broken
+            | Meaning::TooLarge
+            | Meaning::BadRequest
+            | Meaning::Unknown => None,
+        }
+    }
+
+    fn message(&self, mut item: Item) -> Fetched {
+        match item.mime.take() {
+            Some(raw) if raw.len() as u64 > self.max_bytes => too_large(
+                Item {
+                    size: Some(raw.len() as u64),
+                    ..item
+                },
+                self.max_bytes,
+            ),
+            Some(raw) => Fetched::Message {
+                raw,
+                received: item.received,
+            },
+            None => Fetched::Broken {
+                server_reply: "The answer holds no MIME content, or MIME content that is not base64.".to_owned(),
+            },
+        }
+    }
+
+    /// Makes the final list. What an item's fault means may hang on the other items.
+    async fn settle(&self, answers: Vec<Answer>) -> Result<Vec<Fetched>, Fault> {
+        let some_good = answers.iter().any(|(_, answer)| answer.is_ok());
+        let mut denied = None;
+        let mut passing = None;
+        let mut fetched: Vec<Option<Fetched>> = vec![None; self.ids.len()];
+        for (place, answer) in answers {
+            let broken = |error: &ServerError| Fetched::Broken {
+                server_reply: error.reply(),
+            };
+            fetched[place] = Some(match answer {
+                Ok(one) => one,
+                Err(error) => match error.meaning() {
+                    Meaning::Gone => Fetched::Gone,
+                    // One that nobody has told us of may be as passing as these.
+                    Meaning::WaitAFewTimes | Meaning::Unknown if !self.memory.faults.worn_out(&self.ids[place]) => {
+                        passing = Some(error);
+                        continue;
+                    }
+                    Meaning::Denied => {
+                        let one = broken(&error);
+                        denied = Some(error);
+                        one
+                    }
+                    _ => broken(&error),
+                },
+            });
+        }
+        if let Some(error) = passing {
+            return Err(self.transport.judge.code(&error));
+        }
+        // A single private message may be denied; when all are, the right to the mailbox may be gone, and then nothing is broken.
+        if denied.is_some() && !some_good {
+            folders::inbox(self.transport).await?;
+        }
+        let judge = &self.transport.judge;
+        fetched
+            .into_iter()
+            .map(|one| one.ok_or_else(|| judge.malformed("lacks a message")))
+            .collect()
+    }
+}
+
+fn too_large(item: Item, max_bytes: u64) -> Fetched {
+    Fetched::TooLarge {
+        // Without a size, all that is known is that it was too much.
+        size: item.size.unwrap_or(max_bytes.saturating_add(1)),
+        subject: item.subject,
+        from: item.from,
+        message_id: item.message_id,
+        received: item.received,
+    }
+}
+
+/// Batches of at most `most` messages and [`BATCH_BYTES`], in order.
+fn plan(wanted: &[Wanted], most: usize) -> Vec<Vec<Wanted>> {
+    let mut batches = Vec::new();
+    let mut batch: Vec<Wanted> = Vec::new();
+    let mut bytes = 0_u64;
+    for &(place, size) in wanted {
+        let size_or_zero = size.unwrap_or_default();
+        if !batch.is_empty() && (batch.len() >= most || bytes.saturating_add(size_or_zero) > BATCH_BYTES) {
+            batches.push(mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(size_or_zero);
+        batch.push((place, size));
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
+/// Reads an answer, aside from the threads that must not block when it is a large one.
+async fn aside<T: Send + 'static>(judge: Judge, body: Bytes, read: fn(&Judge, &[u8]) -> Result<T, Fault>) -> Result<T, Fault> {
+    if body.len() < READ_ASIDE {
+        return read(&judge, &body);
+    }
+    let at_work = judge.clone();
+    match tokio::task::spawn_blocking(move || read(&at_work, &body)).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let mut fault = judge.fault(ErrorClass::Malformed, "The answer of {host} could not be read.", "");
+            fault.error.source = Some(Box::new(error));
+            Err(fault)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_to_number_and_bytes() {
+        let check = |sizes: &[u64], most: usize, expected: &[usize]| {
+            let wanted: Vec<Wanted> = sizes.iter().map(|size| Some(*size)).enumerate().collect();
+            let batches = plan(&wanted, most);
+            assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), expected, "{sizes:?}");
+            assert_eq!(batches.concat(), wanted);
+        };
+        check(&[], 10, &[]);
+        check(&[1; 25], 10, &[10, 10, 5]);
+        check(&[1; 3], 1, &[1, 1, 1]);
+        check(&[BATCH_BYTES, 1, BATCH_BYTES * 3, 1], 10, &[1, 1, 1, 1]);
+        check(&[BATCH_BYTES / 2, BATCH_BYTES / 2, 1], 10, &[2, 1]);
+        check(&[u64::MAX, u64::MAX], 10, &[1, 1]);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_learns() {
+        let memory = Memory::new(10);
+        let id = |n: usize| ItemId(n.to_string());
+        memory.remember((0..REMEMBERED).map(|n| (id(n), 1)).collect());
+        assert_eq!(memory.sizes_of(&[id(5), id(REMEMBERED)]), [Some(1), None]);
+        memory.remember(vec![(id(REMEMBERED), 2)]);
+        assert_eq!(memory.sizes_of(&[id(5), id(REMEMBERED)]), [None, Some(2)]);
+        memory.forget(&[id(REMEMBERED)]);
+        assert_eq!(memory.sizes_of(&[id(REMEMBERED)]), [None]);
+
+        for expected in [5, 2, 1, 1] {
+            memory.learn(true);
+            assert_eq!(memory.batch(), expected);
+        }
+        for _ in 0..20 {
+            memory.learn(false);
+        }
+        assert_eq!(memory.batch(), 10);
+    }
+}

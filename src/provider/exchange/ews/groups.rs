@@ -1,0 +1,175 @@
+//! Which mailboxes may share a notification stream: those that the same login opens at the same server. Servers allow a login few streams
+//! (3 on premises, 10 in the cloud), and a maintenance account may have hundreds of mailboxes.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    EwsProof,
+    group::{Group, Place},
+    transport::Transport,
+};
+use crate::net::EndpointRules;
+
+/// Subscriptions of one login that are made at once.
+const SUBSCRIBING: usize = 4;
+
+/// What the operator decides about notification streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Most mailboxes that share a stream; servers take 200.
+    /// <https://learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-maintain-affinity-between-group-of-subscriptions-and-mailbox-server>
+    pub mailboxes: usize,
+    /// How long a stream waits for further mailboxes to come or go before it is opened anew with those that are there; five times as long
+    /// when they keep coming.
+    pub settle: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            mailboxes: 200,
+            settle: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The notification streams of all logins.
+#[derive(Default)]
+pub struct EwsStreams {
+    limits: StreamLimits,
+    // Held for a look-up only.
+    known: Mutex<HashMap<PlaceKey, Vec<Known>>>,
+}
+
+/// Where logins of this name are known: owner, address of the service, user name, whether it acts for others.
+type PlaceKey = (String, String, String, bool);
+
+/// A login whose streams are known.
+struct Known {
+    /// `None`: by access tokens, which are the owner's in any case.
+    password: Option<Zeroizing<String>>,
+    rules: EndpointRules,
+    streams: Weak<LoginStreams>,
+}
+
+/// A login, as far as it decides which mailboxes may share a stream.
+pub struct SharedLogin<'a> {
+    /// Whose it is. Logins of different owners share nothing, even if they are alike.
+    pub owner: &'a str,
+    /// Address of the service.
+    pub endpoint: &'a Url,
+    /// Its user name.
+    pub username: &'a str,
+    /// What proves it.
+    pub proof: &'a EwsProof,
+    /// Whether it acts for the mailboxes (ExchangeImpersonation).
+    pub impersonate: bool,
+    /// What may be called.
+    pub rules: &'a EndpointRules,
+}
+
+impl EwsStreams {
+    /// None yet.
+    pub fn new(limits: StreamLimits) -> Self {
+        Self {
+            limits,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The streams of a login. Who cannot prove it in the same way has others.
+    pub fn of(&self, login: &SharedLogin<'_>) -> Arc<LoginStreams> {
+        let key = (
+            login.owner.to_owned(),
+            login.endpoint.to_string(),
+            login.username.to_lowercase(),
+            login.impersonate,
+        );
+        let password = match login.proof {
+            EwsProof::Password(password) => Some(password),
+            EwsProof::Tokens(_) => None,
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, logins| {
+            logins.retain(|login| login.streams.strong_count() > 0);
+            !logins.is_empty()
+        });
+        let logins = known.entry(key).or_default();
+        let there = logins
+            .iter()
+            .find(|known| known.password.as_ref() == password && known.rules == *login.rules)
+            .and_then(|known| known.streams.upgrade());
+        there.unwrap_or_else(|| {
+            let streams = LoginStreams::new(self.limits);
+            logins.push(Known {
+                password: password.cloned(),
+                rules: login.rules.clone(),
+                streams: Arc::downgrade(&streams),
+            });
+            streams
+        })
+    }
+}
+
+impl fmt::Debug for EwsStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EwsStreams").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The notification streams of one login at one server.
+pub struct LoginStreams {
+    limits: StreamLimits,
+    /// Who may subscribe at this moment.
+    pub(super) subscribing: Semaphore,
+    // Held for a look only; the groups' own locks come after it.
+    groups: Mutex<Vec<Weak<Group>>>,
+}
+
+impl LoginStreams {
+    pub(super) fn new(limits: StreamLimits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            subscribing: Semaphore::new(SUBSCRIBING),
+            groups: Mutex::default(),
+        })
+    }
+
+    /// A place in the first group that has room, but in none of those that are to be avoided.
+    pub(super) fn join(self: &Arc<Self>, transport: &Arc<Transport>, avoided: &[Weak<Group>]) -> Place {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.retain(|group| group.strong_count() > 0);
+        let allowed = groups.iter().filter(|group| !avoided.iter().any(|one| one.ptr_eq(group)));
+        let found = allowed.filter_map(Weak::upgrade).find_map(|group| group.enter(transport));
+        found.unwrap_or_else(|| {
+            let group = Group::new(self.limits, Arc::downgrade(self));
+            groups.push(Arc::downgrade(&group));
+            group.enter(transport).expect("a new group has room")
+        })
+    }
+
+    /// How many mailboxes the other groups have room for.
+    pub(super) fn room_beside(&self, group: &Group) -> usize {
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = groups
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|other| !std::ptr::eq(&**other, group));
+        others.map(|other| other.room()).sum()
+    }
+}
+
+impl fmt::Debug for LoginStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginStreams").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,215 @@
+//! Mailboxes on an Exchange server, read over Exchange Web Services (EWS), logged in to by Basic, NTLM or Negotiate, whatever
+//! the server offers, or by access tokens.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `transport` | requests over HTTP: login, cookies, limits |
+//! | `ntlm`, `lanes` | logging in by NTLM, and the connections that stay logged in |
+//! | `requests`, `responses` | SOAP both ways |
+//! | `xml` | answers as a tree |
+//! | `folders` | which folders are read |
+//! | `fetch` | messages in batches |
+//! | `send` | messages the other way, and checks of a connection |
+//! | `groups`, `group` | which mailboxes share a notification stream, and how they do |
+//! | `watch`, `stream`, `splitter` | notifications of one mailbox; a stream, and where its envelopes end |
+//! | `discovery` | where the service is, by what the servers of a domain say (Autodiscover) |
+//! | `errors`, `codes` | what faults mean, in words for an administrator |
+
+mod codes;
+mod discovery;
+mod errors;
+mod fetch;
+mod folders;
+mod group;
+mod groups;
+mod lanes;
+mod ntlm;
+mod requests;
+mod responses;
+mod send;
+mod splitter;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod watch;
+mod xml;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use url::Url;
+use zeroize::Zeroizing;
+
+pub use self::{
+    discovery::{Discovered, DiscoveryRules, Finder, domain_of},
+    groups::{EwsStreams, LoginStreams, SharedLogin, StreamLimits},
+};
+use self::{fetch::Memory, transport::Transport, watch::Watch};
+use super::folders::Places;
+use crate::{
+    net::{EndpointRules, Network, ProviderError},
+    provider::{AccessTokens, ChangePage, Fetched, Folder, ItemId, Looks, MailSource, Newest, budget::Budget},
+};
+
+/// How to log in to a mailbox, wherever its service is.
+#[derive(Clone)]
+pub struct EwsConfig {
+    /// User name of the login: `DOMAIN\user`, `user@domain` or `user`. Without a colon.
+    pub username: String,
+    /// Proves the login.
+    pub proof: EwsProof,
+    /// Address of a mailbox to read instead of the login's own.
+    pub mailbox: Option<String>,
+    /// Whether the login is a maintenance account that acts for that mailbox (ExchangeImpersonation).
+    pub impersonate: bool,
+    /// How long to wait for what.
+    pub timeouts: EwsTimeouts,
+    /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
+    pub max_response_bytes: u64,
+    /// What the server allows, shared by all who work with the mailbox. By default 4 requests at once, and not shared.
+    pub budget: Arc<Budget>,
+    /// The notification streams that mailboxes of this login share. By default this mailbox has its own.
+    pub streams: Arc<LoginStreams>,
+    /// Most messages in one request for whole messages. 10 by default: more is slowed or fails half-way.
+    pub batch: usize,
+    /// Makes the connections.
+    pub network: Network,
+    /// What may be called.
+    pub rules: EndpointRules,
+}
+
+/// What proves a login.
+#[derive(Clone)]
+pub enum EwsProof {
+    /// A password, by Basic, NTLM or Negotiate.
+    Password(Zeroizing<String>),
+    /// Access tokens, as bearer tokens.
+    Tokens(Arc<dyn AccessTokens>),
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EwsTimeouts {
+    /// For a whole request, up to the last byte of its answer. 5 min by default.
+    pub request: Duration,
+    /// For a sign of life in a notification stream; servers give one about every 45 s. 100 s by default.
+    pub stream: Duration,
+    /// For what becomes of a message whose answer was lost.
+    pub looks: Looks,
+}
+
+impl Default for EwsTimeouts {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(300),
+            stream: Duration::from_secs(100),
+            looks: Looks::default(),
+        }
+    }
+}
+
+impl EwsConfig {
+    /// The login's own mailbox, with the default limits.
+    pub fn new(network: Network, username: impl Into<String>, password: Zeroizing<String>) -> Self {
+        Self {
+            username: username.into(),
+            proof: EwsProof::Password(password),
+            mailbox: None,
+            impersonate: false,
+            timeouts: EwsTimeouts::default(),
+            max_response_bytes: 192 << 20,
+            budget: Budget::alone(4),
+            streams: LoginStreams::new(StreamLimits::default()),
+            batch: 10,
+            network,
+            rules: EndpointRules::default(),
+        }
+    }
+}
+
+impl fmt::Debug for EwsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EwsConfig")
+            .field("username", &self.username)
+            .field("mailbox", &self.mailbox)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A mailbox on an Exchange server.
+///
+/// It keeps connections, affinity cookies and a place in a notification stream: keep one per mailbox, and let one task at a time [wait].
+///
+/// [wait]: MailSource::wait
+pub struct EwsSource {
+    transport: Arc<Transport>,
+    places: Places,
+    memory: Memory,
+    watch: Watch,
+}
+
+impl EwsSource {
+    /// Prepares the connection to the service at this address, such as `https://mail.corp.test/EWS/Exchange.asmx`. Over `http` the password
+    /// goes in the clear: only for servers on the same machine. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address, the user name or the certificates are not usable.
+    pub fn new(endpoint: Url, config: EwsConfig) -> Result<Self, ProviderError> {
+        let (batch, watch) = (config.batch, Watch::new(config.streams.clone()));
+        Ok(Self {
+            transport: Arc::new(Transport::new(endpoint, config)?),
+            places: Places::default(),
+            memory: Memory::new(batch),
+            watch,
+        })
+    }
+}
+
+impl fmt::Debug for EwsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EwsSource")
+            .field("host", &self.transport.judge.host)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl MailSource for EwsSource {
+    async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
+        let transport = &self.transport;
+        let found = self
+            .places
+            .folders(|| folders::named(transport), |known| folders::list(transport, known));
+        Ok(found.await?)
+    }
+
+    async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
+        let body = self.transport.call(requests::sync_folder_items(folder, state)).await?;
+        let (mut page, sizes) = responses::changes(&self.transport.judge, state, &body)?;
+        page.sizes = sizes.iter().cloned().collect();
+        self.memory.remember(sizes);
+        Ok(page)
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        let body = self.transport.call(requests::find_newest(folder, most)).await?;
+        let newest = responses::newest(&self.transport.judge, &body)?;
+        self.memory.remember(newest.sizes.clone().into_iter().collect());
+        Ok(newest)
+    }
+
+    async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
+        Ok(fetch::fetch(&self.transport, &self.memory, ids, max_bytes).await?)
+    }
+
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        Ok(vec![None; ids.len()])
+    }
+
+    /// Subscribes first if need be and then comes back at once, as things may have happened before. A subscription and its stream, which
+    /// other mailboxes of the login share, are kept for the next call, also when this one is dropped.
+    async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
+        watch::wait(&self.transport, &self.watch, folders, limit).await
+    }
+}

@@ -1,0 +1,144 @@
+//! Mailboxes in Exchange Online, over Microsoft Graph: read, sent from, checked.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `transport` | requests over HTTP: tokens, limits, links that the server gave |
+//! | `changes` | delta queries |
+//! | `folders` | which folders are read |
+//! | `fetch` | whole messages |
+//! | `former` | what the messages were called over EWS |
+//! | `push` | calls from the server that something arrived |
+//! | `send` | messages the other way, and checks of a connection |
+//! | `parts`, `upload` | those that are too long for MIME, and their large attachments |
+//! | `errors`, `codes` | what faults mean, in words for an administrator |
+//!
+//! Ids are immutable ones: they survive moves within the mailbox. <https://learn.microsoft.com/graph/outlook-immutable-id>
+
+mod changes;
+mod codes;
+mod errors;
+mod fetch;
+mod folders;
+mod former;
+mod parts;
+mod push;
+mod send;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod upload;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use url::Url;
+
+pub use self::push::{GraphPush, Waker};
+use self::{fetch::Memory, push::Subscriptions, transport::Transport};
+use super::folders::Places;
+use crate::{
+    net::{EndpointRules, Network, ProviderError},
+    provider::{AccessTokens, ChangePage, Fetched, Folder, ItemId, Looks, MailSource, Newest, budget::Budget},
+};
+
+/// How to reach a mailbox.
+pub struct GraphConfig {
+    /// Address of Graph with its version, such as `https://graph.microsoft.com/v1.0`.
+    pub endpoint: Url,
+    /// Where access tokens come from.
+    pub tokens: Arc<dyn AccessTokens>,
+    /// Address of the mailbox. `None`: that of the account that logged in.
+    pub mailbox: Option<String>,
+    /// For a whole request, up to the last byte of its answer.
+    pub timeout: Duration,
+    /// For what becomes of a message whose answer was lost.
+    pub looks: Looks,
+    /// What the server allows, shared by all who work with the mailbox.
+    pub budget: Arc<Budget>,
+    /// Makes the connections.
+    pub network: Network,
+    /// What may be called.
+    pub rules: EndpointRules,
+    /// How it is told of changes. `None`: not at all.
+    pub push: Option<GraphPush>,
+}
+
+/// A mailbox in Exchange Online.
+pub struct GraphSource {
+    transport: Arc<Transport>,
+    places: Places,
+    memory: Memory,
+    looks: Looks,
+    push: Option<GraphPush>,
+    subscriptions: Subscriptions,
+}
+
+impl GraphSource {
+    /// Prepares the connection. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address or the certificates are not usable.
+    pub fn new(config: GraphConfig) -> Result<Self, ProviderError> {
+        Ok(Self {
+            looks: config.looks,
+            push: config.push.clone(),
+            transport: Arc::new(Transport::new(config)?),
+            places: Places::default(),
+            memory: Memory::default(),
+            subscriptions: Subscriptions::default(),
+        })
+    }
+}
+
+impl Drop for GraphSource {
+    fn drop(&mut self) {
+        self.subscriptions.end(&self.transport);
+    }
+}
+
+impl fmt::Debug for GraphSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphSource")
+            .field("host", &self.transport.judge.host)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl MailSource for GraphSource {
+    async fn folders(&self) -> Result<Vec<Folder>, ProviderError> {
+        let transport = &*self.transport;
+        let found = self
+            .places
+            .folders(|| folders::named(transport), |known| folders::list(transport, known));
+        found.await
+    }
+
+    async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError> {
+        Ok(changes::changes(&self.transport, &self.memory, folder, state).await?)
+    }
+
+    async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
+        Ok(changes::newest(&self.transport, &self.memory, folder, most).await?)
+    }
+
+    async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
+        Ok(fetch::fetch(&self.transport, &self.memory, ids, max_bytes).await?)
+    }
+
+    async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError> {
+        Ok(former::former_ids(&self.transport, ids).await?)
+    }
+
+    /// Subscribes first if need be and then comes back at once, as things may have happened before. Without a public address there is no
+    /// push: this waits for the time to be over.
+    async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
+        match &self.push {
+            Some(push) => push::wait(&self.transport, &self.subscriptions, push, folders, limit).await,
+            None => {
+                tokio::time::sleep(limit).await;
+                Ok(())
+            }
+        }
+    }
+}

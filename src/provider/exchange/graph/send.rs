@@ -1,0 +1,168 @@
+//! Sending over Graph, and checks of a connection.
+//!
+//! A message is stored as a draft first and then sent: an immutable id stays the same from draft to sent copy, so whatever happens in between,
+//! it can be asked what became of it. <https://learn.microsoft.com/graph/outlook-send-mime-message>
+
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{GraphSource, codes::Meaning, errors::Fault, folders, transport::Request};
+use crate::{
+    net::{self, ErrorClass, ProviderError, StageFacts, StageKind, StageReport},
+    provider::{Fate, MailSink, OutgoingMessage, Sent, handed_over, hidden_recipients, in_doubt, sent_as},
+};
+
+/// Longest message that is handed over in MIME, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat
+/// shorter ones are answered as if they had been taken, with the status 200, and are not.
+const MAX_MIME: usize = 3_000_000;
+
+/// Flags of a message, the extended property PidTagMessageFlags, and the one of what was submitted ([MS-OXCMSG] 2.2.1.6).
+const FLAGS: &str = "singleValueExtendedProperties($filter=id eq 'Integer 0x0E07')";
+const SUBMITTED: u32 = 4;
+
+#[derive(Deserialize)]
+pub(super) struct Draft {
+    pub(super) id: String,
+}
+
+/// A message that was a draft, as far as it tells whether it was sent.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
+    is_draft: Option<bool>,
+    #[serde(default, rename = "singleValueExtendedProperties")]
+    properties: Vec<Property>,
+}
+
+#[derive(Deserialize)]
+struct Property {
+    value: String,
+}
+
+#[async_trait]
+impl MailSink for GraphSource {
+    /// The server names no queue, so [`Sent::server_reply`] is its status.
+    async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
+        let draft = self.store_draft(message).await?;
+        let url = self.transport.url(&["messages", &draft, "send"]);
+        let fault = match self.transport.call(Request::new(Method::POST, url)).await {
+            Ok(answer) if answer.status == StatusCode::ACCEPTED => return Ok(sent_as("HTTP 202 Accepted")),
+            Ok(_) => self.transport.judge.malformed("neither says that the message is sent nor why not"),
+            Err(fault) => fault,
+        };
+        if !fault.unclear {
+            self.discard(&draft).await;
+            return Err(fault.into());
+        }
+        // The draft stays whatever comes of it: to delete one that was submitted takes a message back that was told to be sent.
+        let sent = self.looks.until_sent(|| self.fate(&draft)).await;
+        sent.ok_or_else(|| in_doubt(*fault.error))
+    }
+
+    async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
+        if !self.transport.probe(report).await
+            || net::stage(StageKind::Authenticate, report, self.log_in(), StageFacts::clone)
+                .await
+                .is_none()
+        {
+            return;
+        }
+        let opened = net::stage(StageKind::OpenInbox, report, folders::inbox(&self.transport), |folder| {
+            StageFacts::opened(folder.total)
+        })
+        .await;
+        let Some(test) = test.filter(|_| opened.is_some()) else { return };
+        let handed = |sent: &Sent| handed_over(test, sent);
+        net::stage(StageKind::Send, report, self.send(test), handed).await;
+    }
+}
+
+impl Standing {
+    fn is_submitted(&self) -> bool {
+        let flags = self.properties.first().and_then(|flags| flags.value.parse::<u32>().ok());
+        flags.is_some_and(|flags| flags & SUBMITTED != 0)
+    }
+}
+
+impl GraphSource {
+    /// Stores a message as a draft: as it is, or in parts where it is too long for that. Returns its id.
+    async fn store_draft(&self, message: &OutgoingMessage) -> Result<String, Fault> {
+        if message.raw.len() <= MAX_MIME {
+            match self.store_mime(message).await {
+                Err(fault) if fault.error.class == ErrorClass::TooLarge => {}
+                stored => return stored,
+            }
+        }
+        self.store_in_parts(message).await
+    }
+
+    async fn store_mime(&self, message: &OutgoingMessage) -> Result<String, Fault> {
+        let request = Request {
+            body: Some(("text/plain", STANDARD.encode(&message.raw).into())),
+            ..Request::new(Method::POST, self.transport.url(&["messages"]))
+        };
+        let answer = self.transport.call(request).await.map_err(|mut fault| {
+            // A draft that may be there is not sent.
+            fault.unclear = false;
+            fault
+        })?;
+        if answer.status != StatusCode::CREATED {
+            // What it does with messages that are too long for it.
+            let words = "{host} did not take the message, though it says so.";
+            let reply = format!("HTTP {}", answer.status);
+            return Err(self.transport.judge.fault(ErrorClass::TooLarge, words, &reply));
+        }
+        let draft: Draft = self.transport.read(&answer.body)?;
+        let hidden = hidden_recipients(message);
+        if !hidden.is_empty() {
+            let recipients: Vec<_> = hidden
+                .iter()
+                .map(|address| json!({ "emailAddress": { "address": address } }))
+                .collect();
+            let url = self.transport.url(&["messages", &draft.id]);
+            let change = Request::json(Method::PATCH, url, &json!({ "bccRecipients": recipients }));
+            if let Err(fault) = self.transport.call(change).await {
+                self.discard(&draft.id).await;
+                return Err(fault);
+            }
+        }
+        Ok(draft.id)
+    }
+
+    /// What a look shows of a draft that may have been sent. Exchange keeps what was submitted among the drafts, as a draft, until the
+    /// transport has taken it.
+    async fn fate(&self, draft: &str) -> Fate {
+        let mut url = self.transport.url(&["messages", draft]);
+        url.query_pairs_mut()
+            .append_pair("$select", "id,isDraft")
+            .append_pair("$expand", FLAGS);
+        match self.transport.get::<Standing>(url, &[]).await {
+            Ok(found) if found.is_draft == Some(false) => Fate::Sent("it is no draft any more"),
+            Ok(found) if found.is_submitted() => Fate::Sent("the draft is submitted"),
+            Ok(_) => Fate::Draft,
+            // On its way to Sent Items.
+            Err(fault) if fault.meaning == Some(Meaning::Gone) => Fate::Sent("the draft is gone"),
+            Err(_) => Fate::Unknown,
+        }
+    }
+
+    /// Takes a draft away that is not to be sent. It does no harm where that fails.
+    pub(super) async fn discard(&self, draft: &str) {
+        let url = self.transport.url(&["messages", draft]);
+        if let Err(fault) = self.transport.call(Request::new(Method::DELETE, url)).await {
+            tracing::debug!(error = %fault.error, "a draft that was not sent is left behind");
+        }
+    }
+
+    /// Gets an access token; the mailbox is another question.
+    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
+        self.transport.tokens.current().await?;
+        Ok(StageFacts {
+            summary: format!("Got an access token for {}.", self.transport.judge.host),
+            ..StageFacts::default()
+        })
+    }
+}

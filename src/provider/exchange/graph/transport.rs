@@ -1,0 +1,315 @@
+//! Requests over HTTP: access tokens, limits of time, size and number, and links that the server gave.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::{Client, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    GraphConfig,
+    errors::{Fault, Judge},
+};
+use crate::{
+    crypto::Secret,
+    net::{
+        EndpointRules, ErrorClass, Network, ProviderError, StageReport,
+        replies::{self, Unread, is_web_page, text},
+    },
+    provider::{AccessTokens, budget::Budget},
+};
+
+/// Longest answer in JSON that is read, in bytes.
+const MAX_JSON: u64 = 16 << 20;
+/// Most that is read of an answer that reports a fault, in bytes.
+const FAULT_BYTES: u64 = 256 * 1024;
+/// Where the services of Graph let large attachments be uploaded to. The addresses come with permission in them, and no token goes there.
+/// <https://learn.microsoft.com/microsoft-365/enterprise/urls-and-ip-address-ranges> has the names.
+const UPLOAD_HOSTS: [(&str, &[&str]); 4] = [
+    ("graph.microsoft.com", &["outlook.office.com", "outlook.office365.com"]),
+    ("graph.microsoft.us", &["outlook.office365.us"]),
+    ("dod-graph.microsoft.us", &["outlook-dod.office365.us", "webmail.apps.mil"]),
+    ("microsoftgraph.chinacloudapi.cn", &["partner.outlook.cn"]),
+];
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// Ids that survive moves. Graph does not remember the wish, so it goes along with each request.
+pub(super) const IMMUTABLE: &str = "IdType=\"ImmutableId\"";
+
+/// A request.
+pub(super) struct Request {
+    pub method: Method,
+    pub url: Url,
+    /// Further wishes, beside that for immutable ids.
+    pub prefer: Vec<String>,
+    /// Content type and body.
+    pub body: Option<(&'static str, Bytes)>,
+    /// Longest answer that is read, in bytes.
+    pub max_bytes: u64,
+    /// For how many requests it counts: more than one for a batch, of which the server makes several at once.
+    pub parts: u32,
+}
+
+impl Request {
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            prefer: Vec::new(),
+            body: None,
+            max_bytes: MAX_JSON,
+            parts: 1,
+        }
+    }
+
+    /// With a body in JSON.
+    pub(super) fn json(method: Method, url: Url, body: &serde_json::Value) -> Self {
+        Self {
+            body: Some(("application/json", body.to_string().into())),
+            ..Self::new(method, url)
+        }
+    }
+}
+
+/// An answer of a status that means success.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    /// Whether its type allows that it is a message.
+    pub message: bool,
+    pub body: Bytes,
+}
+
+/// Whether this may be the content type of a message, rather than of something about it.
+pub(super) fn may_be_message(kind: &str) -> bool {
+    let kind = kind.trim_start().to_ascii_lowercase();
+    !["application/json", "text/html"].iter().any(|other| kind.starts_with(other))
+}
+
+/// Calls Graph for one mailbox.
+pub(super) struct Transport {
+    http: Client,
+    endpoint: Url,
+    mailbox: Option<String>,
+    pub(super) tokens: Arc<dyn AccessTokens>,
+    pub(super) judge: Judge,
+    timeout: Duration,
+    budget: Arc<Budget>,
+    network: Network,
+    rules: EndpointRules,
+}
+
+impl Transport {
+    pub(super) fn new(config: GraphConfig) -> Result<Self, ProviderError> {
+        let host = config.endpoint.host_str().unwrap_or_default();
+        let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
+        let client = builder.gzip(true).pool_max_idle_per_host(config.budget.at_once()).build();
+        let shown = config
+            .endpoint
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Self {
+            http: client.map_err(|error| config.network.fault(host, error))?,
+            judge: Judge { host: shown.into() },
+            endpoint: config.endpoint,
+            mailbox: config.mailbox,
+            tokens: config.tokens,
+            timeout: config.timeout,
+            budget: config.budget,
+            network: config.network,
+            rules: config.rules,
+        })
+    }
+
+    /// Requests that may be under way at once.
+    pub(super) fn at_once(&self) -> usize {
+        self.budget.at_once()
+    }
+
+    /// The address of something in the mailbox.
+    pub(super) fn url(&self, below: &[&str]) -> Url {
+        let user: &[&str] = match &self.mailbox {
+            Some(mailbox) => &["users", mailbox],
+            None => &["me"],
+        };
+        self.absolute(user.iter().chain(below).copied())
+    }
+
+    /// The mailbox as the resource of a subscription names it.
+    pub(super) fn user_path(&self) -> String {
+        match &self.mailbox {
+            Some(mailbox) => format!("users/{mailbox}"),
+            None => "me".to_owned(),
+        }
+    }
+
+    /// The address of something behind the version.
+    pub(super) fn absolute<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.endpoint.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// A link that the server gave: to be called as it is, but at this server only, as the access token goes along.
+    pub(super) fn link(&self, link: &str) -> Result<Url, Fault> {
+        let url = Url::parse(link).ok().filter(|url| {
+            let same = |of: fn(&Url) -> String| of(url) == of(&self.endpoint);
+            same(|url| url.scheme().to_owned())
+                && same(|url| url.host_str().unwrap_or_default().to_owned())
+                && same(|url| url.port_or_known_default().unwrap_or(0).to_string())
+                && url.username().is_empty()
+                && url.password().is_none()
+        });
+        url.ok_or_else(|| self.judge.malformed("leads to another server"))
+    }
+
+    /// Asks for something in JSON.
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url, prefer: &[String]) -> Result<T, Fault> {
+        let request = Request {
+            prefer: prefer.to_vec(),
+            ..Request::new(Method::GET, url)
+        };
+        let answer = self.call(request).await?;
+        self.read(&answer.body)
+    }
+
+    /// Reads an answer in JSON.
+    pub(super) fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Fault> {
+        serde_json::from_slice(body).map_err(|error| {
+            let mut fault = self.judge.malformed("is not what it should be");
+            fault.error.source = Some(Box::new(error));
+            fault
+        })
+    }
+
+    /// A client for the server of a link that needs no access token: this one, or one that is known to belong to it.
+    ///
+    /// # Errors
+    /// When the link leads anywhere else.
+    pub(super) fn client_for(&self, link: &str) -> Result<(Client, Url), Fault> {
+        if let Ok(url) = self.link(link) {
+            return Ok((self.http.clone(), url));
+        }
+        let host = self.endpoint.host_str().unwrap_or_default();
+        let belongs = |url: &Url| {
+            let usual = url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && url.password().is_none();
+            let known = UPLOAD_HOSTS.iter().find(|(graph, _)| *graph == host);
+            usual && known.is_some_and(|(_, hosts)| hosts.contains(&url.host_str().unwrap_or_default()))
+        };
+        let url = Url::parse(link).ok().filter(belongs);
+        let url = url.ok_or_else(|| self.judge.malformed("leads to another server"))?;
+        let host = url.host_str().unwrap_or_default();
+        let client = self.network.http(host, true, &self.rules)?.build();
+        Ok((client.map_err(|error| self.network.fault(host, error))?, url))
+    }
+
+    /// Sends a request with an access token and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was
+    /// asked.
+    pub(super) async fn call(&self, request: Request) -> Result<Answer, Fault> {
+        let bytes = request.body.as_ref().map_or(0, |(_, body)| body.len());
+        self.answer(request.parts, bytes, request.max_bytes, self.send(&request)).await
+    }
+
+    /// The same for a request to an address that says by itself what it opens: no token goes along. `bytes` is the length of its body.
+    pub(super) async fn call_openly(&self, request: RequestBuilder, bytes: usize) -> Result<Answer, Fault> {
+        let sent = async { self.network.send(request).await.map_err(|error| self.connection_fault(error)) };
+        self.answer(1, bytes, MAX_JSON, sent).await
+    }
+
+    async fn answer(
+        &self,
+        parts: u32,
+        bytes: usize,
+        max_bytes: u64,
+        sent: impl Future<Output = Result<Response, Fault>>,
+    ) -> Result<Answer, Fault> {
+        let _place = self.budget.enter(parts, bytes).await?;
+        let work = async {
+            let response = sent.await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            if status.is_success() {
+                let body = self.body(response, max_bytes).await?;
+                if !body.is_empty() && is_web_page(&headers, b"") {
+                    return Err(self.judge.status(StatusCode::BAD_GATEWAY, &headers, &body));
+                }
+                let message = text(&headers, header::CONTENT_TYPE).is_none_or(may_be_message);
+                return Ok(Answer { status, message, body });
+            }
+            // The status says enough when the rest does not arrive.
+            let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();
+            Err(self.judge.status(status, &headers, &body))
+        };
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
+            let words = "{host} did not answer in time. It may be overloaded, or the network slow.";
+            Err(Fault {
+                unclear: true,
+                ..self.judge.fault(ErrorClass::Unreachable, words, "")
+            })
+        })
+    }
+
+    /// Sends a request with the access token of the moment; when that is refused before its time, once more with another one.
+    async fn send(&self, request: &Request) -> Result<Response, Fault> {
+        let token = self.tokens.current().await?;
+        let response = self.send_with(request, &token).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let other = self.tokens.instead_of(&token).await?;
+        if other.expose() == token.expose() {
+            return Ok(response);
+        }
+        // Read to its end, so that the connection can be used again; it does not matter whether it can.
+        let _ = self.body(response, FAULT_BYTES).await;
+        self.send_with(request, &other).await
+    }
+
+    async fn send_with(&self, request: &Request, token: &Secret) -> Result<Response, Fault> {
+        let value = Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            let words =
+                "The login provider gave an access token for {host} that no header can carry. Have the operator check the provider.";
+            self.judge.fault(ErrorClass::Malformed, words, "")
+        })?;
+        value.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value);
+        let wishes = std::iter::once(IMMUTABLE.to_owned()).chain(request.prefer.iter().cloned());
+        let wishes = wishes.collect::<Vec<_>>().join(", ");
+        headers.extend(HeaderValue::from_str(&wishes).ok().map(|value| (PREFER, value)));
+        let mut builder = self.http.request(request.method.clone(), request.url.clone()).headers(headers);
+        if let Some((kind, body)) = &request.body {
+            builder = builder.header(header::CONTENT_TYPE, *kind).body(body.clone());
+        } else if request.method == Method::POST {
+            builder = builder.header(header::CONTENT_LENGTH, 0);
+        }
+        self.network.send(builder).await.map_err(|error| self.connection_fault(error))
+    }
+
+    async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {
+        replies::body(response, limit).await.map_err(|unread| match unread {
+            Unread::TooLong => self.judge.too_long(limit),
+            Unread::Broken(error) => self.connection_fault(error),
+        })
+    }
+
+    /// What a fault of the connection means. Whatever was asked may have been done.
+    fn connection_fault(&self, error: reqwest::Error) -> Fault {
+        let unclear = !error.is_connect() && !error.is_builder();
+        Fault {
+            unclear,
+            ..self.network.fault(&self.judge.host, error).into()
+        }
+    }
+
+    /// Goes through the stages up to the TLS handshake, on a connection of its own.
+    pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
+        let host = self.endpoint.host_str().unwrap_or_default();
+        let tls = self.endpoint.scheme() == "https";
+        let port = self.endpoint.port_or_known_default().unwrap_or(443);
+        self.network.probe(host, port, tls, &self.rules, report).await
+    }
+}

@@ -1,0 +1,13 @@
+//! Exchange mailboxes, over EWS and over Microsoft Graph, and what both share.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `folders` | which folders are read |
+//! | `patience` | messages that a server does not give out, and how often they are asked for |
+//! | `ews` | Exchange Web Services |
+//! | `graph` | Microsoft Graph |
+
+pub mod ews;
+mod folders;
+pub mod graph;
+mod patience;
