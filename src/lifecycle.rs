@@ -264,7 +264,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
     const CLEAN: Stopped = Stopped {
         cut_off: Vec::new(),
         died: None,

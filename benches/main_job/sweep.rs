@@ -22,7 +22,7 @@ const CASES: usize = 1500;
 /// Customers to whom the cases belong.
 const CUSTOMERS: usize = 300;
 /// How long the sweep may take.
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_mins(30);
 const MAILBOX: &str = "mailbox@simulated.example";
 
 /// What is in the messages.

@@ -50,6 +50,13 @@ use self::{listener::Listener, strangers::Strangers};
 use crate::{config, lifecycle::Lifecycle, ops::Ops};
 
 /// Messages and services of the protobuf package `mailagent.v1`, for the server.
+#[expect(
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::pedantic,
+    reason = "generated"
+)]
 pub mod v1 {
     tonic::include_proto!("mailagent.v1");
 }
@@ -58,7 +65,7 @@ pub mod v1 {
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
 
 /// How long a browser may remember what it may send.
-const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 3600);
+const CORS_MAX_AGE: Duration = Duration::from_hours(2);
 
 /// What the edge needs.
 #[derive(Clone)]

@@ -29,8 +29,19 @@ pub(super) struct Running<P> {
 #[derive(Clone, Default)]
 struct State<P> {
     progress: P,
-    /// Set at its end, with what ended it early.
-    end: Option<Option<String>>,
+    end: End,
+}
+
+/// How work came to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum End {
+    /// It goes on.
+    #[default]
+    Open,
+    /// All is done.
+    Done,
+    /// Early, for this reason.
+    Early(String),
 }
 
 impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
@@ -43,7 +54,7 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
         let (state, seen) = watch::channel(State::default());
         let (stopping, told) = (ops.stopping.clone(), state.clone());
         let work = work(Box::new(move |progress| {
-            told.send_modify(|state: &mut State<P>| state.progress = progress)
+            told.send_modify(|state: &mut State<P>| state.progress = progress);
         }));
         let run = async move {
             let result = tokio::select! {
@@ -53,9 +64,9 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
             state.send_modify(|state| match result {
                 Ok(progress) => {
                     state.progress = progress;
-                    state.end = Some(None);
+                    state.end = End::Done;
                 }
-                Err(error) => state.end = Some(Some(problem(&error))),
+                Err(error) => state.end = End::Early(problem(&error)),
             });
             Ok::<_, Infallible>(())
         };
@@ -73,12 +84,18 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
         let answers = async_stream::stream! {
             while seen.changed().await.is_ok() {
                 let State { progress, end } = seen.borrow_and_update().clone();
-                let over = end.is_some();
-                yield Ok(answer(progress, end == Some(None), end.flatten().unwrap_or_default()));
-                if over {
-                    return;
+                match end {
+                    End::Open => yield Ok(answer(progress, false, String::new())),
+                    End::Done => {
+                        yield Ok(answer(progress, true, String::new()));
+                        return;
+                    }
+                    End::Early(problem) => {
+                        yield Ok(answer(progress, false, problem));
+                        return;
+                    }
                 }
-                let ended = async { seen.wait_for(|state| state.end.is_some()).await.is_ok() };
+                let ended = async { seen.wait_for(|state| state.end != End::Open).await.is_ok() };
                 if let Ok(true) = tokio::time::timeout(REPORT_INTERVAL, ended).await {
                     seen.mark_changed();
                 }

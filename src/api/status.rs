@@ -275,7 +275,7 @@ mod tests {
             }
             Reason::AnonymousLimitReached => crate::api::strangers::crowded("192.0.2.1"),
             Reason::RequestMalformed => crate::api::malformed::malformed("buffer underflow"),
-            Reason::TooManyCalls => crate::domain::Error::too_many_calls(100, "tenant:acme user:anna"),
+            Reason::TooManyCalls => Error::too_many_calls(100, "tenant:acme user:anna"),
             Reason::LoginAccountNotOwned => error(Kind::Precondition, "support@example.com is not an address of users/anna.")
                 .with("resource", "agents/1")
                 .with("account", "support@example.com")

@@ -299,14 +299,14 @@ mod tests {
         let streams = Calls::streams(2);
         let anna = caller("acme", "anna");
         let first = streams.open(&anna).unwrap();
-        let _second = streams.open(&anna).unwrap();
+        let second = streams.open(&anna).unwrap();
         let error = streams.open(&anna).err().expect("too many");
         assert_eq!((error.kind, error.reason), (Kind::Exhausted, Reason::TooManyStreams));
         let _other = streams.open(&caller("acme", "ben")).unwrap();
         let _foreign = streams.open(&caller("other", "anna")).unwrap();
         drop(first);
         drop(streams.open(&anna).unwrap());
-        drop(_second);
+        drop(second);
         assert_eq!(streams.open.lock().unwrap().len(), 2, "callers without streams are forgotten");
     }
 }

@@ -31,7 +31,7 @@ const EWS_SCOPES: &str = "openid profile offline_access https://outlook.office36
 const SMTP_SCOPES: &str = "openid profile offline_access https://outlook.office.com/SMTP.Send";
 const GOOGLE_SCOPES: &str = "openid email https://mail.google.com/";
 /// Microsoft's refresh tokens end when they were not used for so long; others are taken to do the same unless the operator knows better.
-const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+const LIFETIME: Duration = Duration::from_hours(2160);
 
 /// The login providers. `address` is where the service listens.
 ///

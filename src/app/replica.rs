@@ -11,7 +11,7 @@ use crate::crypto::Ids;
 /// Name of the file in the data folder.
 const FILE: &str = "replica.id";
 /// Longest id that is believed, in bytes.
-const LONGEST: u64 = 64;
+const LONGEST: usize = 64;
 
 /// The name of the replica whose data folder this is, and what keeps it: the name is this process's alone until that is dropped, however the
 /// process ends. A process that shares the folder with one that is alive gets a new name, which needs nothing to keep it, and so does one
@@ -40,9 +40,9 @@ fn kept(path: &Path, ids: &Ids) -> io::Result<Option<(String, File)>> {
         Err(TryLockError::Error(error)) => return Err(error),
     }
     let mut bytes = Vec::new();
-    Read::by_ref(&mut file).take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Read::by_ref(&mut file).take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     let name = String::from_utf8(bytes).unwrap_or_default().trim().to_owned();
-    let is_name = (1..=LONGEST as usize).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_name = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_name {
         return Ok(Some((name, file)));
     }

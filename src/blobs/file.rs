@@ -26,7 +26,7 @@ const NEW: &str = ".new";
 pub const IDENTITY: &str = ".identity";
 
 /// Files in [`NEW`] that are older were left by a crash.
-const LEFT_OVER: Duration = Duration::from_secs(24 * 3600);
+const LEFT_OVER: Duration = Duration::from_hours(24);
 
 /// Keeps each blob in a file of its own, mode 0600. Several processes may share the folder.
 #[derive(Clone, Debug)]

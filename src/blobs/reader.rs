@@ -139,7 +139,7 @@ impl std::fmt::Debug for BlobReader {
         f.debug_struct("BlobReader")
             .field("key", &self.key)
             .field("size", &self.index.size)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

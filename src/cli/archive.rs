@@ -124,7 +124,7 @@ enum Read {
 /// Reads files, packs messages and stores them, each step while the others work on their next piece.
 async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, limit: ByteSize, bar: &ProgressBar) -> anyhow::Result<Sums> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
     let reader = tokio::task::spawn_blocking(move || read_batches(files, limit, &sender, &runtime));
     let mut sums = Sums::default();
     let mut prepared = ReceiverStream::new(receiver)

@@ -41,7 +41,7 @@ mod tests {
     fn rests_double_up_to_the_longest() {
         let backoff = Backoff {
             first: Duration::from_secs(5),
-            longest: Duration::from_secs(60),
+            longest: Duration::from_mins(1),
         };
         for (failures, seconds) in [(0, 5), (1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (40, 60), (u32::MAX, 60)] {
             assert_eq!(backoff.bare(failures), Duration::from_secs(seconds), "{failures}");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Agent, AgentKind, AuthenticationMethod, SmtpAuthentication, Timestamp};
 
 /// How long before a login or a secret ends people are told, each once for each life; the longest first.
-pub const THRESHOLDS: [Duration; 5] = [days(14), days(7), days(3), days(1), Duration::from_secs(3600)];
+pub const THRESHOLDS: [Duration; 5] = [days(14), days(7), days(3), days(1), Duration::from_hours(1)];
 
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 3600)
@@ -287,7 +287,7 @@ impl TokenEvent {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn each_threshold_is_passed_once_and_after_a_pause_only_the_last() {
@@ -334,7 +334,7 @@ mod tests {
             looks.push(look.since(now));
             login.warned = login.passed(look).or(login.warned);
         }
-        assert_eq!(looks, [days(1), days(5), days(7), days(8) - HOUR, days(8)]);
+        assert_eq!(looks, [days(1), days(5), days(7), days(8).checked_sub(HOUR).unwrap(), days(8)]);
         assert_eq!(login.left(now.after(days(6))), Some((days(2), 0.25)));
         assert_eq!(login.left(now.after(days(9))), Some((Duration::ZERO, 0.0)));
         login.state = LoginState::Expired;

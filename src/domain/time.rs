@@ -26,11 +26,13 @@ impl Timestamp {
     }
 
     /// The time `span` later.
+    #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(micros(span)))
     }
 
     /// The time `span` earlier.
+    #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(micros(span)))
     }

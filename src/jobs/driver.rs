@@ -267,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_fails_is_retried_sooner_but_not_hurried() {
         let (jobs, _lifecycle) = jobs();
-        let counter = Counter::with_interval(Duration::from_secs(3600));
+        let counter = Counter::with_interval(Duration::from_hours(1));
         counter.fails.store(1, Ordering::SeqCst);
         counter.wake.notify_one();
         jobs.start(counter);

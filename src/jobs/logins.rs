@@ -24,7 +24,7 @@ const ROUND: u64 = 200;
 /// Providers' calls under way at once.
 const AT_ONCE: usize = 8;
 /// How often the operator's secrets are looked at.
-const SECRETS: Duration = Duration::from_secs(60);
+const SECRETS: Duration = Duration::from_mins(1);
 
 /// The job.
 pub(crate) struct Logins {

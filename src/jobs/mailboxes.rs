@@ -44,7 +44,7 @@ const PAGE: u64 = 500;
 /// Longest wait for the database here: what is said of others' silence must not fall silent itself.
 const DATABASE: Duration = Duration::from_secs(5);
 /// Work that has not moved for so long is begun again.
-const GIVEN_UP: Duration = Duration::from_secs(120);
+const GIVEN_UP: Duration = Duration::from_mins(2);
 
 /// How mailboxes are read.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::driver::Job;
 use crate::{domain::Result, ops::Ops};
 
 /// How often it looks.
-const INTERVAL: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// The job.
 pub(crate) struct Pruning {

@@ -195,7 +195,7 @@ mod tests {
     fn without_a_message_id_recipients_count_and_without_a_time_every_byte() {
         let no_id = HEAD.replace("Message-ID: <1@x>\n", "");
         let to = |to: &str| format!("{no_id}To: {to}\n\ntext");
-        check(&to("B <b@x.example>"), &to("b@X.example").replace("\n", "\r\n"), true);
+        check(&to("B <b@x.example>"), &to("b@X.example").replace('\n', "\r\n"), true);
         check(&to("b@x.example"), &to("c@x.example"), false);
         check("Subject: s\n\ntext", "Subject: s\n\ntext", true);
         check("Subject: s\n\ntext", "Subject: s\r\n\r\ntext", false);

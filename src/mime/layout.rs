@@ -420,7 +420,9 @@ mod tests {
             (&["abcdef", "g"], "abcde"),
         ] {
             let mut joined = Joined::new(5);
-            texts.iter().for_each(|text| joined.add(text));
+            for text in texts {
+                joined.add(text);
+            }
             assert_eq!(joined.into_text(), expected);
         }
     }

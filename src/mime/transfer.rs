@@ -6,6 +6,7 @@ use super::decode;
 const LINE_LIMIT: usize = 64 * 1024;
 
 const SKIP: u8 = 0xFF;
+#[expect(clippy::cast_possible_truncation, reason = "there are 64")]
 const ALPHABET: [u8; 256] = {
     let mut table = [SKIP; 256];
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -105,6 +106,7 @@ impl Base64 {
     }
 
     /// Ends a group that is not whole.
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest eight bits are meant")]
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { group, count } = std::mem::take(self);
         match count {

@@ -85,7 +85,7 @@ fn v4_kind(address: Ipv4Addr) -> Option<Refusal> {
         [100, second, ..] if (64..128).contains(&second) => Some(Refusal::Private),
         [169, 254, ..] => Some(Refusal::LinkOrMetadata),
         // This network, protocol assignments, documentation, 6to4 relays, benchmarks, multicast, reserved, broadcast.
-        [0, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] | [224..=255, ..] => {
+        [0 | 224..=255, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => {
             Some(Refusal::Reserved)
         }
         _ => None,

@@ -40,6 +40,7 @@ impl ProviderError {
     }
 
     /// The same without what lies beneath, to be kept when the fault itself is handed on.
+    #[must_use]
     pub fn to_be_kept(&self) -> Self {
         Self {
             server_reply: self.server_reply.clone(),

@@ -8,7 +8,7 @@ use reqwest::Response;
 use time::{PrimitiveDateTime, macros::format_description};
 
 /// Longest pause that a server may ask for.
-pub const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
+pub const MAX_PAUSE: Duration = Duration::from_hours(1);
 /// Most characters kept of a server's own words.
 const MAX_REPLY: usize = 1024;
 

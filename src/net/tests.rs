@@ -157,7 +157,7 @@ async fn a_name_that_changes_its_meaning_gains_nothing() {
     let error = client.get(format!("http://rebind.example.com:{port}/")).send().await.unwrap_err();
     let error = network.fault("rebind.example.com", error);
     check(&error, ErrorClass::Refused, "its address 127.0.0.1 is this machine itself");
-    let reached = tokio::time::timeout(Duration::from_millis(50), secret.accept()).await;
+    let reached = timeout(Duration::from_millis(50), secret.accept()).await;
     assert!(reached.is_err(), "nobody came");
 }
 

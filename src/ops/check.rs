@@ -37,9 +37,10 @@ pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result
     // A person who asks again and again must not lock the account.
     let turn = ops.locks.try_lock(&caller.tenant, LockKey::Check(id.to_owned()));
     let turn = turn.ok_or_else(|| under_way(id))?;
-    let test = match send {
-        true => Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?),
-        false => None,
+    let test = if send {
+        Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?)
+    } else {
+        None
     };
     let account = reader.account_of(&agent).await?;
     let sink = match mailbox::sink(ops, &caller.tenant, &agent, account.as_ref()).await {

@@ -19,11 +19,11 @@ use super::{ChangePage, Fetched, Folder, ItemId, MailSink, MailSource, Newest, O
 use crate::net::{ErrorClass, ProviderError, StageReport};
 
 /// The stretch of time for which requests are counted.
-const REQUESTS_WINDOW: Duration = Duration::from_secs(10 * 60);
+const REQUESTS_WINDOW: Duration = Duration::from_mins(10);
 /// Bytes that a mailbox takes in over Graph, and the stretch of time for which they are counted.
 /// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
 const UPLOADED: u64 = 150_000_000;
-const UPLOADED_WINDOW: Duration = Duration::from_secs(5 * 60);
+const UPLOADED_WINDOW: Duration = Duration::from_mins(5);
 
 /// What the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,7 +307,7 @@ mod tests {
             per_mailbox,
             per_application,
             graph_in_ten_minutes: 3,
-            longest_pause: Duration::from_secs(60),
+            longest_pause: Duration::from_mins(1),
         })
     }
 
@@ -347,8 +347,8 @@ mod tests {
         budget.age(Duration::from_secs(12));
         budget.check().unwrap();
         // Nobody is left alone for ever.
-        let _ = budget.heed::<()>(Err(fault(Some(Duration::from_secs(3600)))));
-        budget.age(Duration::from_secs(60));
+        let _ = budget.heed::<()>(Err(fault(Some(Duration::from_hours(1)))));
+        budget.age(Duration::from_mins(1));
         budget.check().unwrap();
     }
 
@@ -377,7 +377,7 @@ mod tests {
         let error = budget.enter(1, 2_000_000).await.err().unwrap();
         assert!(matches!(error.class, ErrorClass::Retry { after: Some(_) }), "{error:?}");
         assert!(error.problem.contains("150 MB"), "{error:?}");
-        budget.age(Duration::from_secs(300));
+        budget.age(Duration::from_mins(5));
         budget.enter(1, 2_000_000).await.unwrap();
     }
 

@@ -9,7 +9,7 @@ use super::{OutgoingMessage, Sent};
 use crate::net::{ErrorClass, ProviderError, StageFacts};
 
 /// Longest time that the looks themselves may take together.
-const LOOKING: Duration = Duration::from_secs(60);
+const LOOKING: Duration = Duration::from_mins(1);
 
 /// Recipients that neither To nor Cc names. Exchange takes the others from the message itself.
 pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {

@@ -19,7 +19,7 @@ const EXCLUDED: usize = 1000;
 /// Rows that one statement removes.
 const STRETCH: u64 = 500;
 /// How long a lease that is over is remembered, with its fencing number: longer than anybody is stalled who still writes afterwards.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// What is leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -130,7 +130,7 @@ async fn streams_notice_what_another_process_commits() {
     // Both have connections of their own, as two processes have.
     let (ours, others) = (open(&file(&folder)).await, open(&file(&folder)).await);
     let reader = ours.tenant("acme");
-    let limit = Duration::from_secs(300);
+    let limit = Duration::from_mins(5);
     let began = Instant::now();
     let waiting = reader.wait_past(0, limit);
     let writing = async {

@@ -18,7 +18,7 @@ use crate::service::{Limits, Service, TENANT, program};
 const DEADLY: &str = "deadly nightshade";
 const ABORT: &str = "TEST_ABORT_IN_PREPARATION";
 const MAILBOX: &str = "anna@example.com";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn limits() -> Limits {
     let setting = |name, value: &str| (name, value.to_owned());

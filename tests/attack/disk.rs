@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use crate::service::{Limits, Service};
 
 /// The longest that the service may be unready after the disk has been enlarged.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Writes so many customers whose ids begin with `id`, and gives whether all were applied.
 async fn upsert(client: &mut Clients, id: &str, count: usize) -> Result<bool, Status> {

@@ -3,6 +3,8 @@
 //! Each module holds attacks of one kind. An attack must end in time, the process must live and stay within its memory, and somebody else's
 //! harmless call must still be answered.
 
+#![expect(clippy::too_many_lines, reason = "tests of rules are tables of cases")]
+
 mod calls;
 mod connections;
 mod death;

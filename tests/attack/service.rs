@@ -17,7 +17,7 @@ use mailagent::{
 use mailagent_client::{Clients, connect};
 
 /// How long the program may take to start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// The tenant that attacks work in, unless they need another.
 pub const TENANT: &str = "acme";
 
@@ -107,7 +107,7 @@ impl Service {
             tenant: TENANT.to_owned(),
             scope: Scope::ALL.to_vec(),
             aud: vec![Config::default().auth.audience],
-            exp: now.after(Duration::from_secs(3600)),
+            exp: now.after(Duration::from_hours(1)),
             nbf: None,
             iat: now,
             jti: "attack".to_owned(),

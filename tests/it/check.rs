@@ -207,7 +207,7 @@ async fn faults_of_an_exchange_server_are_told_where_they_are() {
     );
 
     let elsewhere = quiet(&h, &client, "anna@example.com", |exchange| {
-        exchange.mailbox = "nobody@example.com".to_owned()
+        exchange.mailbox = "nobody@example.com".to_owned();
     })
     .await;
     let stages = check(&client, &elsewhere.name).await.unwrap();

@@ -74,7 +74,8 @@ async fn typescript(script: &str) {
     assert_eq!(
         Path::new(&modules).canonicalize().ok(),
         beside.canonicalize().ok(),
-        "MAILAGENT_TEST_NODE_MODULES must be {beside:?}"
+        "MAILAGENT_TEST_NODE_MODULES must be {}",
+        beside.display()
     );
     let (h, token, expected) = filled().await;
     run("node".into(), script, &h.url(), &token, expected).await;

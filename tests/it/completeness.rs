@@ -17,7 +17,7 @@ use crate::{
     login::{ANNA, Place},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Runs a test over both protocols, engines and MIME modes, with an agent that is not logged in yet.
 async fn over_both(change: impl Fn(&mut Agent), test: impl AsyncFn(&mut Place, &str, bool)) {
@@ -262,7 +262,7 @@ async fn what_the_server_did_not_tell_of_is_named_and_closed() {
             assert!(!last.done && !last.problem.is_empty() && last.gap_count == 61, "{broken:#?}");
             assert!((1..61).contains(&last.closed_count), "{broken:#?}");
             p.h.exchange.clear_script();
-            p.h.clock.advance(Duration::from_secs(3600));
+            p.h.clock.advance(Duration::from_hours(1));
             let rest = backfill(p, agent).await;
             let end = rest.last().unwrap();
             assert!(end.done && end.problem.is_empty(), "{rest:#?}");

@@ -87,7 +87,7 @@ async fn passing_faults_heal_by_themselves() {
     use AgentHealthState::{Degraded, Unreachable};
     let (h, client, bert) = service().await;
     let anna = h.agent(&client, ANNA).await;
-    let pause = Some(Duration::from_secs(60));
+    let pause = Some(Duration::from_mins(1));
     let http = |status: u16| FaultKind::Http {
         status,
         retry_after: pause,
@@ -130,7 +130,7 @@ async fn passing_faults_heal_by_themselves() {
         assert_ne!(health(&h, &client, &anna.name).await.state(), AgentHealthState::Ok, "{what}");
         h.exchange.clear_script();
         healed(&h, &client, &anna.name, handled).await;
-        h.clock.advance(Duration::from_secs(3600));
+        h.clock.advance(Duration::from_hours(1));
     }
     assert_eq!(
         h.notes(&client).await.len(),
@@ -153,7 +153,7 @@ async fn a_refused_login_waits_for_a_person() {
     let refused = || h.exchange.requests().iter().filter(|request| request.status == Some(401)).count();
     let before = refused();
     for round in 1..4 {
-        h.clock.advance(Duration::from_secs(24 * 3600));
+        h.clock.advance(Duration::from_hours(24));
         h.deliver(BERT, &Mail::new("eva@oak.example", "CS-0000001"));
         h.handled(&client, &bert.name, round).await;
     }

@@ -50,7 +50,7 @@ struct Hook {
 
 impl Hook {
     async fn start() -> Self {
-        async fn validate(uri: axum::http::Uri) -> String {
+        async fn validate(uri: http::Uri) -> String {
             let query = uri.query().unwrap_or_default();
             let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
             token.map(|(_, token)| token.into_owned()).unwrap_or_default()

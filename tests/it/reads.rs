@@ -16,7 +16,7 @@ use tonic::Code;
 use crate::harness::{Harness, Mail, PATIENCE, TENANT, download, eventually, on_both_engines};
 
 const ANNA: &str = "anna@example.com";
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 async fn audit(client: &Clients, filter: AuditFilter, page_size: i32) -> Vec<AuditEntry> {
     let mut entries = Vec::new();

@@ -216,7 +216,7 @@ async fn storing_needs_an_acknowledgement() {
             ("users/olga", NOW.seconds())
         );
         ask(options(true, true)).await.unwrap();
-        h.clock.advance(std::time::Duration::from_secs(60));
+        h.clock.advance(std::time::Duration::from_mins(1));
         let again = acknowledge(&h.client_as("other", "otto", Scope::ALL).await).await;
         assert_eq!(again, first, "the first record stays");
         let admin = h.client_as(TENANT, "anna", &[Scope::TenantAdmin]).await;

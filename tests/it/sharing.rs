@@ -60,7 +60,7 @@ async fn one_stream(h: &Harness, mailboxes: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_mailboxes_of_a_maintenance_account_are_told_of_mail_by_one_stream() {
-    let (h, client, agents) = crowd(30, Duration::from_secs(3600)).await;
+    let (h, client, agents) = crowd(30, Duration::from_hours(1)).await;
     one_stream(&h, 30).await;
     // All have looked once more since they are subscribed; from here on nobody looks unless told to.
     eventually(PATIENCE, "all rest", async || {

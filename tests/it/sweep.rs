@@ -509,7 +509,7 @@ async fn loops_are_cut_off_by_time_of_receipt() {
         assert_eq!(health.set_aside_count, 3);
         // In one batch as well.
         h.change_settings(&client, limits(20, 0)).await;
-        h.clock.advance(Duration::from_secs(7200));
+        h.clock.advance(Duration::from_hours(2));
         for _ in 0..30 {
             h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001"));
         }

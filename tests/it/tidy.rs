@@ -74,7 +74,7 @@ fn sources(folder: &Path) -> Vec<Source> {
             }
         }
     }
-    assert!(found.len() > 2, "{} files in {root:?}", found.len());
+    assert!(found.len() > 2, "{} files in {}", found.len(), root.display());
     found
 }
 

@@ -112,7 +112,7 @@ async fn cursors_say_where_a_stream_begins() {
 async fn the_end_of_the_history_is_told_at_once() {
     let h = Harness::with(Choices {
         // So seldom that none of those is seen here.
-        configure: Box::new(|config| config.events.bookmark_interval = Duration::from_secs(3600)),
+        configure: Box::new(|config| config.events.bookmark_interval = Duration::from_hours(1)),
         ..Choices::of(Engine::Sqlite)
     })
     .await;

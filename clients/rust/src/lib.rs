@@ -26,6 +26,12 @@ pub use tonic_types;
 pub use watch::{Backoff, Delivery, EARLIEST, LATEST, Watch};
 
 /// Messages and services of the protobuf package `mailagent.v1`.
+#[expect(
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    clippy::pedantic,
+    reason = "generated"
+)]
 pub mod v1 {
     include!("generated/mailagent.v1.rs");
 }

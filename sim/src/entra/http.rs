@@ -288,7 +288,7 @@ async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let Some(access) = access else {
         return error(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken");
     };
-    let graph = |scope: &String| !scope.contains("/") || scope.starts_with("https://graph.microsoft.com/");
+    let graph = |scope: &String| !scope.contains('/') || scope.starts_with("https://graph.microsoft.com/");
     match &access.user {
         Some(user) if access.holder.scopes.iter().all(graph) => json_answer(
             StatusCode::OK,

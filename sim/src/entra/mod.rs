@@ -174,7 +174,7 @@ impl Entra {
         Builder {
             clock: clock::machine(),
             rules: Rules {
-                token_lifetime: Duration::from_secs(3600),
+                token_lifetime: Duration::from_hours(1),
                 rotation: Rotation::default(),
                 refresh_lifetime: None,
             },

@@ -193,9 +193,10 @@ fn prove(shared: &Shared, world: &mut World, asked: &Asked<'_>) -> Result<(), Re
         let endpoint = format!("{}{}/oauth2/v2.0/token", shared.authority, asked.directory);
         let jti = assert(app, &id, assertion, &endpoint, shared.now())
             .ok_or_else(|| Refusal::new("invalid_client", "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered, or the assertion is not valid."))?;
-        return match world.assertions.insert(jti) {
-            true => Ok(()),
-            false => Err(Refusal::new("invalid_client", "AADSTS50198: The assertion was used already.")),
+        return if world.assertions.insert(jti) {
+            Ok(())
+        } else {
+            Err(Refusal::new("invalid_client", "AADSTS50198: The assertion was used already."))
         };
     }
     let secret = asked.basic.as_ref().map_or(asked.value("client_secret"), |(_, secret)| secret);

@@ -385,7 +385,7 @@ impl Exchange {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             limits: Limits::default(),
             heartbeat: Duration::from_secs(45),
-            minute: Duration::from_secs(60),
+            minute: Duration::from_mins(1),
             back_ends: 1,
             wrap: None,
             clock: clock::machine(),
@@ -509,8 +509,7 @@ impl Exchange {
 
     /// Deletes an item for good. `false` when it is not in that mailbox.
     pub fn delete_item(&self, address: &str, id: &str) -> bool {
-        self.with_item(address, id, |mailbox, serial, now| mailbox.remove(serial, now))
-            .unwrap_or_default()
+        self.with_item(address, id, world::Mailbox::remove).unwrap_or_default()
     }
 
     /// Marks an item as read or unread. `false` when it is not in that mailbox.

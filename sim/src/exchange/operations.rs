@@ -48,7 +48,7 @@ impl Failure {
     fn backoff_value(&self, xml: &mut Xml) {
         if let Some(backoff) = self.backoff {
             xml.element("t:Value", &[("Name", "BackOffMilliseconds")], |xml| {
-                xml.text(&backoff.as_millis().to_string())
+                xml.text(&backoff.as_millis().to_string());
             });
         }
     }

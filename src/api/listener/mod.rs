@@ -28,7 +28,7 @@ const UNREAD: usize = 64 << 20;
 /// How long nothing is accepted after the system had no room for a connection.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often the log tells that there is no room.
-const TOLD: Duration = Duration::from_secs(60);
+const TOLD: Duration = Duration::from_mins(1);
 /// How many times the idle limit a stranger may keep a connection busy with calls of limited duration.
 const BUSY: u32 = 10;
 

@@ -279,8 +279,8 @@ mod tests {
     };
     const REST: Rest = Rest {
         stranger: Duration::from_secs(30),
-        known: Duration::from_secs(900),
-        busy: Duration::from_secs(300),
+        known: Duration::from_mins(15),
+        busy: Duration::from_mins(5),
     };
 
     fn address(last: u8) -> IpAddr {

@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_must_move_end_and_be_small() {
-        const LONG: Duration = Duration::from_secs(600);
+        const LONG: Duration = Duration::from_mins(10);
         const SHORT: Duration = Duration::from_millis(50);
         let rule = |timeout: Option<Duration>, pause: Duration| Rule { timeout, pause, size: 100 };
         assert_eq!(

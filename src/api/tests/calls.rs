@@ -1,5 +1,7 @@
 //! What the calls of the services do, and what they refuse.
 
+#![expect(clippy::cast_possible_wrap, reason = "small counts")]
+
 use mailagent_client::{Auth, Clients, v1};
 use tonic::Code;
 use tonic_types::StatusExt;

@@ -34,7 +34,7 @@ const PORT: u16 = 50051;
 /// Time between two sample messages, so that a person can follow.
 const PACE: Duration = Duration::from_millis(120);
 /// With `--once`, how long nothing may happen before it is given up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Shows the main job.
 #[derive(Args, Debug)]

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest pause after fetches that failed.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 /// Where the keys of an issuer are.
 #[async_trait]

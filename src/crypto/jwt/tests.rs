@@ -42,7 +42,7 @@ fn claims() -> Claims {
         tenant: "acme".into(),
         scope: vec![Scope::AgentRead, Scope::ArchiveRead],
         aud: vec!["mailagent".into()],
-        exp: NOW.after(Duration::from_secs(3600)),
+        exp: NOW.after(Duration::from_hours(1)),
         nbf: None,
         iat: NOW,
         jti: "01J".into(),

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{crypto::Secret, domain::Timestamp};
 
 /// How long an assertion is good.
-const ASSERTION_LIFE: Duration = Duration::from_secs(300);
+const ASSERTION_LIFE: Duration = Duration::from_mins(5);
 
 /// What shows that this service is the registered application.
 pub enum ClientProof {

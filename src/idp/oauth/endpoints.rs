@@ -11,7 +11,7 @@ use super::ProviderSettings;
 use crate::net::{ErrorClass, ProviderError, web::Web};
 
 /// How long what a provider said of itself is taken to be so.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// What kind of provider it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{crypto::from_strict_json, domain::Timestamp};
 
 /// By how much the provider's clock may differ.
-const SKEW: Duration = Duration::from_secs(300);
+const SKEW: Duration = Duration::from_mins(5);
 
 /// What an ID token must say. It came straight from the token endpoint over TLS, so its signature need not be looked at (§3.1.3.7, rule 6).
 pub(super) struct Expected<'a> {

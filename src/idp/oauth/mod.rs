@@ -180,7 +180,7 @@ type Client = oauth2::Client<
 >;
 
 /// How long an access token is taken to be good where the provider does not say.
-const USUAL_LIFE: Duration = Duration::from_secs(3600);
+const USUAL_LIFE: Duration = Duration::from_hours(1);
 
 impl LoginProvider {
     fn new(network: Network, timeout: Duration, settings: ProviderSettings) -> Self {
@@ -371,7 +371,7 @@ impl LoginProvider {
         };
         if let Some(page) = page {
             let answer = self.web.get(&page, Some(tokens.access.expose())).await?;
-            let profile = self.profile(&answer, microsoft, &claims.sub);
+            let profile = Self::profile(&answer, microsoft, &claims.sub);
             names.extend(profile.ok_or_else(|| {
                 let text = format!("{name} does not say who logged in: its profile page answers {}.", answer.status);
                 ProviderError::new(ErrorClass::Retry { after: None }, text)
@@ -380,7 +380,7 @@ impl LoginProvider {
         Ok(names)
     }
 
-    fn profile(&self, answer: &Answer, microsoft: bool, subject: &str) -> Option<Vec<String>> {
+    fn profile(answer: &Answer, microsoft: bool, subject: &str) -> Option<Vec<String>> {
         if answer.status != StatusCode::OK {
             return None;
         }

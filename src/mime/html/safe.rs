@@ -152,7 +152,7 @@ struct Page<'t> {
     blocked: bool,
 }
 
-impl<'t> Page<'t> {
+impl Page<'_> {
     /// Writes what may stay, until there is no room left.
     fn write(&mut self) {
         let mut walk = self.tree.walk();

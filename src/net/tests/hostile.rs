@@ -243,7 +243,7 @@ async fn redirects_are_not_followed() {
         .unwrap();
     let answer = client.get(format!("http://localhost:{port}/")).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 307);
-    let reached = tokio::time::timeout(Duration::from_millis(50), aim.accept()).await;
+    let reached = timeout(Duration::from_millis(50), aim.accept()).await;
     assert!(reached.is_err(), "nobody came");
     task.abort();
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Stretch of time that the loop limits look at.
-const LOOP_WINDOW: Duration = Duration::from_secs(3600);
+const LOOP_WINDOW: Duration = Duration::from_hours(1);
 
 /// Most recipients of a message that are kept for lists; all of them are searched and linked.
 const SHOWN_RECIPIENTS: usize = 100;

@@ -14,7 +14,7 @@ use crate::{domain::Result, ops::Ops, store::retrying};
 /// Name of the subcommand that prepares the message on its standard input and ends.
 pub const REHEARSE: &str = "rehearse";
 /// How long a trial may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// After so many deaths a message is set aside although its trials went well.
 const MOST_DEATHS: i32 = 4;
 

@@ -46,7 +46,7 @@ pub(super) use self::{
 /// The path of the service's own page that providers send people back to.
 pub const CALLBACK: &str = "/oauth/callback";
 /// How long somebody may take to log in.
-const ATTEMPT_LIFE: Duration = Duration::from_secs(600);
+const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
 
 /// What the operator decided about logins. The default knows no provider.
 #[derive(Default)]

@@ -341,4 +341,4 @@ pub(in crate::ops) async fn end(ops: &Ops, writer: &mut Writer, caller: &Caller,
 }
 
 /// The longest that what is told to a provider is tried.
-pub(super) const REVOCATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const REVOCATION_LIFE: Duration = Duration::from_hours(168);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Thresholds of a secret count for one that lives so long.
-const SECRET_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+const SECRET_LIFE: Duration = Duration::from_hours(8760);
 
 /// An event, as subscribers get it.
 #[derive(Clone, Debug)]

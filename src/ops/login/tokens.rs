@@ -32,13 +32,13 @@ use crate::{
 const LEAST_LEFT: Duration = Duration::from_millis(500);
 /// An access token is renewed so long before its end, and up to half as long again earlier, so that many do not come at once. At most a fifth
 /// of its life.
-const EARLY: Duration = Duration::from_secs(300);
+const EARLY: Duration = Duration::from_mins(5);
 /// How often somebody looks who waits for another's renewal.
 const LOOK: Duration = Duration::from_millis(50);
 /// Rests after renewals that failed.
 const RESTS: Backoff = Backoff {
     first: Duration::from_secs(5),
-    longest: Duration::from_secs(900),
+    longest: Duration::from_mins(15),
 };
 /// Access tokens that are remembered, to be taken out of what servers say.
 const REMEMBERED: usize = 4;

@@ -328,7 +328,7 @@ impl<'a> Compared<'a> {
         Ok(Some(Comparison {
             reader: FolderReader::new(self.work, folder, purpose),
             folder,
-            next: Some(None),
+            next: Next::First,
             report: FolderReport {
                 folder: folder.label(),
                 counted: folder.total,
@@ -429,18 +429,27 @@ impl<'a> Compared<'a> {
             since: ops.now(),
         };
         match health::record(ops, tenant, subject, Tried::Read, Went::Failed(&error)).await {
-            Ok(_) => error,
+            Ok(()) => error,
             Err(unwritten) => unwritten.into(),
         }
     }
+}
+
+/// Which page of a listing is the next.
+enum Next {
+    /// The first one.
+    First,
+    /// The one behind this state.
+    Behind(String),
+    /// There is none.
+    End,
 }
 
 /// A folder that is listed from its beginning.
 struct Comparison<'a> {
     reader: FolderReader<'a>,
     folder: &'a Folder,
-    /// Where the next page begins; `Some(None)` at the beginning, `None` at the end.
-    next: Option<Option<String>>,
+    next: Next,
     report: FolderReport,
     /// Whether the mailbox is read at present.
     read: bool,
@@ -467,7 +476,11 @@ impl Comparison<'_> {
 
     /// The gaps of the next page, possibly none; counts the rest. `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<(ItemId, Missing)>>, ReadError> {
-        let Some(state) = self.next.take() else { return Ok(None) };
+        let state = match std::mem::replace(&mut self.next, Next::End) {
+            Next::First => None,
+            Next::Behind(state) => Some(state),
+            Next::End => return Ok(None),
+        };
         let page = self.reader.source().changes(self.folder, state.as_deref()).await?;
         let listed = page.upserts.len();
         let wanted = self.reader.of_interest(page.upserts, &page.received);
@@ -485,7 +498,9 @@ impl Comparison<'_> {
                 }
             }
         }
-        self.next = (!page.last).then_some(Some(page.state));
+        if !page.last {
+            self.next = Next::Behind(page.state);
+        }
         Ok(Some(gaps))
     }
 }

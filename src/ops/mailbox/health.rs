@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn health_follows_the_class_of_the_fault() {
         let now = Timestamp::from_seconds(1000);
-        let max = Duration::from_secs(900);
+        let max = Duration::from_mins(15);
         let check = |class, state, waits: Option<std::ops::Range<i64>>| {
             let health = health_after(&AgentHealth::default(), Some(&fault(class)), now, max);
             let wait = health.retry_at.map(|at| at.seconds() - 1000);

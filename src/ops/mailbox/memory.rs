@@ -212,7 +212,9 @@ mod tests {
             let due: Vec<&Folder> = folders.iter().filter(|folder| memory.is_due(folder, now)).collect();
             assert!((5..60).contains(&due.len()), "{} in minute {minute}", due.len());
             looked += due.len();
-            due.into_iter().for_each(|folder| memory.done(folder, now));
+            for folder in due {
+                memory.done(folder, now);
+            }
         }
         assert_eq!(looked, 1200, "each once");
     }
@@ -224,13 +226,13 @@ mod tests {
         assert!(!memory.is_due(&folder(1, 7), now));
         assert!(memory.is_due(&folder(1, 8), now));
         let fault = ProviderError::new(ErrorClass::Retry { after: None }, "It has a fault inside.");
-        memory.failed(&folder(1, 8), &fault, now, Duration::from_secs(900));
+        memory.failed(&folder(1, 8), &fault, now, Duration::from_mins(15));
         assert!(!memory.is_due(&folder(1, 9), now));
         assert_eq!(memory.faults()[0].folder, "Folder 1");
         assert!(memory.is_due(&folder(1, 9), now.after(Duration::from_secs(7))));
         memory.done(&folder(1, 9), now);
         assert_eq!(memory.faults(), []);
-        memory.failed(&folder(1, 8), &fault, now, Duration::from_secs(900));
+        memory.failed(&folder(1, 8), &fault, now, Duration::from_mins(15));
         memory.keep(&[folder(2, 0)]);
         assert_eq!(memory.faults(), [], "a folder that is gone has none");
     }

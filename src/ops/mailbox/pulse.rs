@@ -22,12 +22,12 @@ use crate::{
 /// Longest time between two requests to the server, or before the first and after the last, in which the work counts as moving.
 pub const OWN_WORK: Duration = Duration::from_secs(15);
 /// The same for a call to the server, which may be several requests with pauses between them.
-const CALL: Duration = Duration::from_secs(30 * 60);
+const CALL: Duration = Duration::from_mins(30);
 /// What a wait may take beyond its limit.
-const SLACK: Duration = Duration::from_secs(60);
+const SLACK: Duration = Duration::from_mins(1);
 
 /// Longest wait for what others in this process do with a mailbox or its login, which is bounded by their requests.
-pub(super) const ELSEWHERE: Duration = Duration::from_secs(30 * 60);
+pub(super) const ELSEWHERE: Duration = Duration::from_mins(30);
 
 /// Whether the work on a mailbox moves: the main one, and the look at the inbox beside it.
 #[derive(Debug, Default)]
@@ -204,7 +204,7 @@ mod tests {
         pulse.age(OWN_WORK * 100);
         assert_eq!(pulse.stuck_for(), None, "nothing was to be done");
         pulse.main.work();
-        pulse.age(OWN_WORK - MOMENT);
+        pulse.age(OWN_WORK.checked_sub(MOMENT).unwrap());
         assert_eq!(pulse.stuck_for(), None);
         pulse.age(MOMENT);
         assert!(pulse.stuck_for() > Some(OWN_WORK));
@@ -225,14 +225,14 @@ mod tests {
         let pulse = Pulse::default();
         pulse.main.work();
         let call = pulse.main.call();
-        pulse.age(CALL - MOMENT);
+        pulse.age(CALL.checked_sub(MOMENT).unwrap());
         assert_eq!(pulse.stuck_for(), None);
         pulse.age(MOMENT);
         assert!(pulse.stuck_for().is_some());
         drop(call);
         assert_eq!(pulse.stuck_for(), None);
         pulse.main.wait(OWN_WORK * 4);
-        pulse.age(OWN_WORK * 4 + SLACK - MOMENT);
+        pulse.age((OWN_WORK * 4 + SLACK).checked_sub(MOMENT).unwrap());
         assert_eq!(pulse.stuck_for(), None);
         pulse.age(MOMENT);
         assert!(pulse.stuck_for().is_some());

@@ -9,6 +9,8 @@
 //! | `push` | who waits is woken |
 //! | `sending` | messages the other way |
 
+#![expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "small counts")]
+
 mod complete;
 mod faults;
 mod push;

@@ -126,8 +126,8 @@ impl Judge {
             _ => (None, String::new()),
         };
         ProviderError {
-            source,
             server_reply,
+            source,
             ..self.fault(
                 ErrorClass::Unreachable,
                 &format!(

@@ -15,7 +15,7 @@ use super::session::Session;
 /// How long a connection may lie idle: below what servers allow, and before firewalls forget it.
 const IDLE: Duration = Duration::from_secs(30);
 /// How old a connection may become.
-const AGE: Duration = Duration::from_secs(10 * 60);
+const AGE: Duration = Duration::from_mins(10);
 
 /// A connection in use.
 pub(super) struct Pooled {

@@ -62,7 +62,7 @@ async fn a_life_of_an_agent_is_written_down_with_secrets_as_changed() {
 
         // What changes nothing has no entry, and the agent stays as it is.
         let before = super::get(&client, &made.name).await.unwrap();
-        h.clock.advance(Duration::from_secs(60));
+        h.clock.advance(Duration::from_mins(1));
         for (what, paths) in [
             (password, &["smtp.password"][..]),
             (before.clone(), &["*"]),
@@ -107,11 +107,11 @@ async fn entries_say_who_and_when_newest_first_in_pages() {
         let client = h.seed().await;
         let (before, _) = audit(&client, AuditFilter::default(), 0).await;
         let first = create(&client, smtp_agent(), "").await.unwrap();
-        h.clock.advance(Duration::from_secs(60));
+        h.clock.advance(Duration::from_mins(1));
         let bert = h.client_as(TENANT, "bert", Scope::ALL).await;
         let second = create(&bert, smtp_agent(), "").await.unwrap();
         set_default(&bert, "anna", &second.name).await.unwrap();
-        h.clock.advance(Duration::from_secs(60));
+        h.clock.advance(Duration::from_mins(1));
         let renamed = |agent: &Agent, name: &str| Agent {
             from_name: name.to_owned(),
             ..named(agent)

@@ -117,7 +117,7 @@ async fn masks_choose_what_changes() {
     let client = h.seed().await;
     let made = h
         .agent_with(&client, "anna@example.com", |settings| {
-            settings.mailbox = "shared@example.com".to_owned()
+            settings.mailbox = "shared@example.com".to_owned();
         })
         .await;
     let named = |change: &dyn Fn(&mut Agent)| {

@@ -23,22 +23,22 @@ async fn every_field_has_its_rule() {
     let rows: &[Row] = &[
         ("no name", wrong(NAME, "1 to 256 characters"), |a| a.display_name.clear()),
         ("a blank name", wrong(NAME, "1 to 256 characters"), |a| {
-            a.display_name = " ".to_owned()
+            a.display_name = " ".to_owned();
         }),
         ("a long name", wrong(NAME, "1 to 256 characters"), |a| {
-            a.display_name = "ä".repeat(257)
+            a.display_name = "ä".repeat(257);
         }),
         ("a line break", wrong(NAME, "without line breaks"), |a| {
-            a.display_name = "a\r\nb".to_owned()
+            a.display_name = "a\r\nb".to_owned();
         }),
         ("a turned direction", wrong(NAME, "U+202E"), |a| {
-            a.display_name = "Service\u{202e}x".to_owned()
+            a.display_name = "Service\u{202e}x".to_owned();
         }),
         ("a server whose name is too long", wrong(URL, "at most 253 characters"), |a| {
-            a.endpoint = format!("https://{}example.com/EWS", "abcdefghi.".repeat(30))
+            a.endpoint = format!("https://{}example.com/EWS", "abcdefghi.".repeat(30));
         }),
         ("a label that is too long", wrong(URL, "63 between dots"), |a| {
-            a.endpoint = format!("https://{}.example.com/EWS", "a".repeat(64))
+            a.endpoint = format!("https://{}.example.com/EWS", "a".repeat(64));
         }),
         ("no kind", wrong(KIND, "EXCHANGE_EWS or EXCHANGE_GRAPH"), |a| a.kind = 0),
         (
@@ -55,27 +55,27 @@ async fn every_field_has_its_rule() {
             },
         ),
         ("another protocol", wrong(URL, "must be https, not ftp"), |a| {
-            a.endpoint = "ftp://mail.example.com".to_owned()
+            a.endpoint = "ftp://mail.example.com".to_owned();
         }),
         ("plain http", wrong(URL, "must be https"), |a| {
-            a.endpoint = "http://mail.example.com/EWS".to_owned()
+            a.endpoint = "http://mail.example.com/EWS".to_owned();
         }),
         ("a password in the URL", wrong(URL, "fields of their own"), |a| {
-            a.endpoint = "https://a:b@mail.example.com".to_owned()
+            a.endpoint = "https://a:b@mail.example.com".to_owned();
         }),
         ("a line break in the URL", wrong(URL, "must be the URL"), |a| {
-            a.endpoint = "https://mail.example.com/\r\n".to_owned()
+            a.endpoint = "https://mail.example.com/\r\n".to_owned();
         }),
         ("this machine", wrong(URL, "this machine itself"), |a| {
-            a.endpoint = "https://127.0.0.1/EWS".to_owned()
+            a.endpoint = "https://127.0.0.1/EWS".to_owned();
         }),
         ("no user name", wrong(USERNAME, "is required"), |a| a.username.clear()),
         ("a colon", wrong(USERNAME, "without `:`"), |a| a.username = "a:b".to_owned()),
         ("a long password", wrong(PASSWORD, "at most 1024 bytes"), |a| {
-            a.password = "a".repeat(1025)
+            a.password = "a".repeat(1025);
         }),
         ("NUL in the password", wrong(PASSWORD, "no control characters"), |a| {
-            a.password = "a\0".to_owned()
+            a.password = "a\0".to_owned();
         }),
     ];
     for (what, expected, change) in rows {

@@ -85,7 +85,7 @@ async fn from_ews_to_graph_the_settings_stay_but_for_the_login() {
         let client = h.seed().await;
         let made = h
             .agent_with(&client, "anna@example.com", |settings| {
-                settings.mailbox = "office@example.com".to_owned()
+                settings.mailbox = "office@example.com".to_owned();
             })
             .await;
         set_method(&client, AuthenticationMethod::Modern).await;

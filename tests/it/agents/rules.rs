@@ -84,7 +84,7 @@ pub(super) fn ews_agent() -> Agent {
 fn common_rows() -> Vec<Row> {
     let owner = |what, words, owner: &'static str| {
         bad(what, wrong("agent.owner_user", words), move |agent| {
-            agent.owner_user = owner.to_owned()
+            agent.owner_user = owner.to_owned();
         })
     };
     let name = |what, name: String| {
@@ -148,7 +148,7 @@ async fn every_setting_of_ews_has_its_rule() {
     rows.extend(ews_rows(ews, graph));
     let kind = |what, value: i32| {
         bad(what, wrong("agent.kind", "SMTP, EXCHANGE_EWS or EXCHANGE_GRAPH"), move |agent| {
-            agent.kind = value
+            agent.kind = value;
         })
     };
     rows.extend([kind("no kind", 0), kind("an unknown kind", 99)]);
@@ -175,10 +175,10 @@ async fn every_setting_under_modern_authentication_has_its_rule() {
     let logins = |words| {
         vec![
             set("a user name", wrong("agent.exchange.username", words), |s| {
-                s.username = "anna".to_owned()
+                s.username = "anna".to_owned();
             }),
             set("a password", wrong("agent.exchange.password", words), |s| {
-                s.password = "secret".to_owned()
+                s.password = "secret".to_owned();
             }),
             set(
                 "keeping mail without having accepted the terms",

@@ -140,7 +140,7 @@ pub(super) fn exchange_rows() -> Vec<Row> {
             |settings| {
                 settings.triage_options = Some(TriageOptions {
                     case_reference_purge: true,
-                })
+                });
             },
         ),
         set(
@@ -187,19 +187,19 @@ pub(super) fn ews_rows(ews: String, graph: String) -> Vec<Row> {
             |s| s.username.clear(),
         ),
         set("a colon in the user name", wrong(USERNAME, r"CORP\anna or anna@example.com"), |s| {
-            s.username = "a:b".to_owned()
+            s.username = "a:b".to_owned();
         }),
         set("a header in the user name", wrong(USERNAME, "control characters"), |s| {
-            s.username = "anna\r\nX: y".to_owned()
+            s.username = "anna\r\nX: y".to_owned();
         }),
         set("a long user name", wrong(USERNAME, "1 to 256 characters"), |s| {
-            s.username = "a".repeat(257)
+            s.username = "a".repeat(257);
         }),
         set("a long password", wrong(PASSWORD, "at most 1024 bytes"), |s| {
-            s.password = "ä".repeat(513)
+            s.password = "ä".repeat(513);
         }),
         set("a line break in the password", wrong(PASSWORD, "no control characters"), |s| {
-            s.password = "a\nb".to_owned()
+            s.password = "a\nb".to_owned();
         }),
         bad(
             "a password for SMTP",

@@ -64,11 +64,11 @@ fn rows() -> Vec<Row> {
         host("a private network", "allow_private_networks", text("192.168.1.7")),
         host("the cloud's metadata", "is not called", text("169.254.169.254")),
         set("a negative port", wrong(PORT, "must be 0 to 65535; 0 is the usual port"), |s| {
-            s.port = -1
+            s.port = -1;
         }),
         set("a port that is too large", wrong(PORT, "must be 0 to 65535"), |s| s.port = 65536),
         set("an unknown security", wrong("agent.smtp.security", "does not know"), |s| {
-            s.security = 99
+            s.security = 99;
         }),
         set(
             "no security",
@@ -85,10 +85,10 @@ fn rows() -> Vec<Row> {
             |s| s.authentication = 99,
         ),
         set("no user name", wrong(USERNAME, "is required: 1 to 256 characters"), |s| {
-            s.username.clear()
+            s.username.clear();
         }),
         set("a long user name", wrong(USERNAME, "1 to 256 characters"), |s| {
-            s.username = "a".repeat(257)
+            s.username = "a".repeat(257);
         }),
         set(
             "a line break in the user name",
@@ -128,10 +128,10 @@ fn rows() -> Vec<Row> {
             },
         ),
         set("a long password", wrong(PASSWORD, "at most 1024 bytes"), |s| {
-            s.password = "a".repeat(1025)
+            s.password = "a".repeat(1025);
         }),
         set("NUL in the password", wrong(PASSWORD, "no control characters"), |s| {
-            s.password = "a\0b".to_owned()
+            s.password = "a\0b".to_owned();
         }),
     ]
 }

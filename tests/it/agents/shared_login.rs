@@ -73,7 +73,7 @@ async fn time_passes(h: &Harness, client: &Clients, address: &str) {
     add_users(client, &[address.split('@').next().unwrap()]).await;
     let witness = h.agent(client, address).await;
     for handled in 1..=2 {
-        h.clock.advance(Duration::from_secs(24 * 3600));
+        h.clock.advance(Duration::from_hours(24));
         h.deliver(address, &Mail::new("eva@oak.example", "Re: CS-0000001"));
         h.handled(client, &witness.name, handled).await;
     }

@@ -43,9 +43,12 @@ impl Authority {
     /// A certificate for a service with these names, good until the end of a year.
     fn service(&self, names: &[&str], year: i32) -> Made {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        let name = |name: &&str| match name.contains("://") {
-            true => SanType::URI((*name).try_into().unwrap()),
-            false => SanType::DnsName((*name).try_into().unwrap()),
+        let name = |name: &&str| {
+            if name.contains("://") {
+                SanType::URI((*name).try_into().unwrap())
+            } else {
+                SanType::DnsName((*name).try_into().unwrap())
+            }
         };
         params.subject_alt_names = names.iter().map(name).collect();
         params.insert_extended_key_usage(ExtendedKeyUsagePurpose::ClientAuth);
@@ -272,7 +275,7 @@ async fn a_connection_does_not_outlive_its_certificate() {
     let crm = w.clients.service(&["spiffe://example.com/crm"], 2999);
     let mut client = w.client(Some(&crm), "").await.unwrap();
     client.directory.list_users(v1::ListUsersRequest::default()).await.unwrap();
-    w.h.clock.advance(Duration::from_secs(1_000 * 366 * 86_400));
+    w.h.clock.advance(Duration::from_hours(1000 * 366 * 24));
     let status = client.directory.list_users(v1::ListUsersRequest::default()).await.unwrap_err();
     assert_eq!(reason(&status), "CERTIFICATE_INVALID");
     assert!(status.message().contains("expired"), "{status:?}");

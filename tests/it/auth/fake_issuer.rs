@@ -284,7 +284,7 @@ async fn discovery(State(shared): State<Arc<Shared>>) -> Response {
         Mood::KeysAt(url) => document["jwks_uri"] = json!(url),
         _ => {}
     }
-    axum::response::IntoResponse::into_response(document.to_string())
+    IntoResponse::into_response(document.to_string())
 }
 
 async fn keys(State(shared): State<Arc<Shared>>) -> Response {

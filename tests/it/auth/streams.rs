@@ -24,7 +24,7 @@ use super::{
 };
 use crate::harness::{Choices, Engine, Harness, NOW, TENANT, reason, take};
 
-const LIFE: Duration = Duration::from_secs(600);
+const LIFE: Duration = Duration::from_mins(10);
 
 #[track_caller]
 fn is_refused(status: &Status, says: &str) {

@@ -221,7 +221,7 @@ async fn every_method_asks_who_calls() {
         let before = everything(h).await;
         let claims = h.claims(TENANT, "anna", Scope::ALL);
         let (mut late, mut elsewhere) = (claims.clone(), claims.clone());
-        late.exp = claims.iat.before(Duration::from_secs(3600));
+        late.exp = claims.iat.before(Duration::from_hours(1));
         elsewhere.aud = vec!["another".to_owned()];
         let (expired, audience) = (h.sign(late), h.sign(elsewhere));
         let stranger = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! Microsoft Graph calls the service when something arrives.
 
+#![expect(clippy::cast_possible_wrap, reason = "small counts")]
+
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
@@ -31,7 +33,7 @@ async fn only_by_push(engine: Engine, address: Option<SocketAddr>) -> (Place, St
     let agent = graph_agent(&p, ANNA).await;
     p.log_in(&agent.name).await;
     let public = address.map_or_else(|| p.h.url(), |address| format!("http://{address}"));
-    call_at(&mut p, &public, Duration::from_secs(3600)).await;
+    call_at(&mut p, &public, Duration::from_hours(1)).await;
     subscribed(&p).await;
     (p, agent.name)
 }

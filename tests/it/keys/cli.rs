@@ -273,9 +273,9 @@ async fn a_rotation_that_is_killed_at_any_moment_is_finished_by_the_next() {
         let _ = child.kill();
         let status = child.wait().expect("it can be waited for");
         if status.code() == Some(0) {
-            whole += 1
+            whole += 1;
         } else {
-            cut += 1
+            cut += 1;
         }
         data.check().await;
         let (code, said, error) = data.say(&mut data.command("keys list"));

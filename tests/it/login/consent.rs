@@ -142,7 +142,7 @@ async fn one_consent_opens_the_mailboxes_of_a_domain() {
                 .problem,
             login.problem
         );
-        let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(|event| event.kind()).collect();
+        let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(mailagent_client::v1::TokenEvent::kind).collect();
         assert_eq!(kinds, [TokenEventKind::ConsentGiven, TokenEventKind::ConsentRevoked]);
     }
 }

@@ -37,7 +37,7 @@ async fn a_login_that_is_given_up_leaves_no_token_and_stops_the_work() {
         .health
         .unwrap();
     assert!(health.problem.starts_with("Nobody has logged in"), "{health:?}");
-    let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(|event| event.kind()).collect();
+    let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(mailagent_client::v1::TokenEvent::kind).collect();
     assert_eq!(kinds, [TokenEventKind::Renewed, TokenEventKind::LoginRevoked]);
 }
 

@@ -109,7 +109,7 @@ async fn every_answer_of_microsofts_means_what_the_table_says() {
         assert_eq!(code, 200, "{text}");
         let answer: Value = json!({ "status": status, "body": { "error": error, "error_description": description } });
         http.post(peer.told("control")).body(answer.to_string()).send().await.unwrap();
-        h.clock.advance(Duration::from_secs(3600));
+        h.clock.advance(Duration::from_hours(1));
         let wanted = if *ends {
             AuthenticationState::LoginRequired
         } else {

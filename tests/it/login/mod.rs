@@ -65,8 +65,8 @@ pub const ANNA: &str = "anna@example.com";
 pub const BERT: &str = "bert@example.com";
 /// A page of the CRM.
 const FRONT_END: &str = "https://crm.example.com/mail/callback";
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A service under MODERN with a platform to log in at, and the mailboxes of anna and bert, which take its tokens.
 pub struct Place {

@@ -72,7 +72,7 @@ async fn an_outage_of_the_provider_is_never_a_refused_login() {
         let login = p.authentication(&agent.name).await;
         assert_eq!((login.renewal_problem.as_str(), login.renewal_problem_time), ("", None));
     }
-    let kinds: Vec<TokenEventKind> = p.told(1).await.iter().map(|event| event.kind()).collect();
+    let kinds: Vec<TokenEventKind> = p.told(1).await.iter().map(mailagent_client::v1::TokenEvent::kind).collect();
     assert_eq!(kinds, [TokenEventKind::Renewed], "people are told of nothing that heals by itself");
 }
 
@@ -148,7 +148,7 @@ async fn a_certificate_proves_the_service_and_its_end_is_known() {
     let ends = p.authentication(&agent.name).await.client_secret_expire_time.unwrap();
     assert_eq!(ends.seconds, parameters_end(&certificate));
     p.h.clock.advance(24 * 24 * HOUR);
-    let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(|event| event.kind()).collect();
+    let kinds: Vec<TokenEventKind> = p.told(2).await.iter().map(mailagent_client::v1::TokenEvent::kind).collect();
     assert_eq!(kinds, [TokenEventKind::Renewed, TokenEventKind::SecretExpiring]);
 }
 
@@ -179,7 +179,7 @@ async fn a_token_that_the_server_refuses_before_its_time_is_replaced_once() {
     assert!(health.problem.contains("takes no access tokens at this address"), "{health:?}");
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
     let renewals = p.renewals();
-    p.h.clock.advance(Duration::from_secs(60));
+    p.h.clock.advance(Duration::from_mins(1));
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(p.renewals() <= renewals + 1, "it is not asked again and again");
 }

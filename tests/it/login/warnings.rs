@@ -46,7 +46,8 @@ async fn each_threshold_is_told_once_over_restarts_and_replicas() {
         for before in lead {
             let at = made.after(30 * DAY).before(before);
             // A moment earlier there is nothing to tell.
-            p.h.clock.advance(at.since(p.h.clock.now()) - Duration::from_secs(1));
+            p.h.clock
+                .advance(at.since(p.h.clock.now()).checked_sub(Duration::from_secs(1)).unwrap());
             tokio::time::sleep(Duration::from_millis(150)).await;
             assert_eq!(told(&p, expected.len()).await, expected, "{before:?}");
             p.h.clock.advance(Duration::from_secs(1));
@@ -127,7 +128,7 @@ async fn a_login_that_slides_is_warned_of_only_while_it_cannot_be_renewed() {
     assert_eq!(told(&p, 2).await, [(Renewed, None), (Expiring, Some(7 * 24))]);
     p.entra.forget_faults();
     eventually(PATIENCE, "it is renewed again", async || {
-        p.h.clock.advance(Duration::from_secs(60));
+        p.h.clock.advance(Duration::from_mins(1));
         let login = p.authentication(&agent.name).await;
         if login.fraction_left > Some(0.99) { Ok(()) } else { Err(login) }
     })

@@ -201,7 +201,7 @@ impl Plan {
         let (mut done_before, mut grace) = (0, Duration::ZERO);
         for (round, fresh) in swept.chunks(portion).enumerate() {
             let other = &other[other.len() * round / self.rounds..other.len() * (round + 1) / self.rounds];
-            self.shuffle(&exchange, &mut chance, &swept[..round * portion], fresh, other);
+            Self::shuffle(&exchange, &mut chance, &swept[..round * portion], fresh, other);
             if let Some(database) = &database {
                 release_leases(database.url()).await;
             }
@@ -273,7 +273,7 @@ impl Plan {
     }
 
     /// Between two lives: new mail, old mail that comes again, mail that is moved, and a server that forgets.
-    fn shuffle(&self, exchange: &Exchange, chance: &mut fastrand::Rng, old: &[Sample], fresh: &[Sample], other: &[Sample]) {
+    fn shuffle(exchange: &Exchange, chance: &mut fastrand::Rng, old: &[Sample], fresh: &[Sample], other: &[Sample]) {
         let now = SystemClock.now();
         let deliver = |folder, sample: &Sample| exchange.deliver(MAILBOX, folder, sample.raw.clone(), now);
         for sample in fresh {

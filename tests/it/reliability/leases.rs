@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::{replicas::Replica, sample};
 use crate::harness::{Engine, Harness, PATIENCE, TENANT, TestClock, eventually, on_both_engines};
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 fn key(id: &str) -> LeaseKey<'_> {
     LeaseKey {
@@ -182,7 +182,7 @@ async fn a_replica_whose_clock_is_ahead_takes_nothing_and_keeps_nothing() {
     let (first, _first_data) = replica(&h, &h.clock).await;
     shares_become(&h, &[9]).await;
     let held = holders(&h).await;
-    let ahead = Arc::new(TestClock::at(h.clock.now().after(Duration::from_secs(600))));
+    let ahead = Arc::new(TestClock::at(h.clock.now().after(Duration::from_mins(10))));
     let (second, _second_data) = replica(&h, &ahead).await;
     shares_become(&h, &[4, 5]).await;
     let kept = holders(&h).await.into_iter().filter(|(id, holder)| held[id] == *holder).count();

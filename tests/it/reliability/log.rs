@@ -405,9 +405,9 @@ async fn check_pruning(h: &Harness) {
         let followed = slow.next().await.expect("it goes on").expect("it goes on");
         delivered.extend(followed.entry.map(|_| followed.position));
     }
-    h.clock.advance(Duration::from_secs(3600));
+    h.clock.advance(Duration::from_hours(1));
     append(50).await;
-    let limit = ops.now().before(Duration::from_secs(1800));
+    let limit = ops.now().before(Duration::from_mins(30));
     assert_eq!(ops.store.prune_events(limit).await.expect("the log is pruned"), 600);
     assert_eq!(
         ops.store.prune_events(limit).await.expect("the log is pruned"),

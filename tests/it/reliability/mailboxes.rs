@@ -104,7 +104,7 @@ async fn mailboxes_that_hang_keep_no_other_waiting() {
         let hangs = |number: usize| number % 10 == 3;
         for number in 0..200 {
             if hangs(number) {
-                let fault = Fault::next("*", 10_000, FaultKind::Slow(Duration::from_secs(3600)));
+                let fault = Fault::next("*", 10_000, FaultKind::Slow(Duration::from_hours(1)));
                 p.h.exchange.script(fault.in_mailbox(&address(number)));
             }
             let agent = sample::create_agent_over(p.h.ops(), &p.h.exchange, &address(number), kind).await;

@@ -413,7 +413,7 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
         let raw = format!(
             "From: {address}\r\nTo: anna@example.com\r\nMessage-ID: <race{number}@outside.example>\r\nSubject: race\r\n\r\nNow.\r\n"
         );
-        let prepared = import::prepare(h.ops(), crate::harness::TENANT, vec![(address.clone(), raw.into_bytes())]).await;
+        let prepared = import::prepare(h.ops(), TENANT, vec![(address.clone(), raw.into_bytes())]).await;
         let prepared = prepared.expect("it is prepared");
         let contact = Contact {
             id: format!("race{number}"),
@@ -427,7 +427,7 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
         let late = chance.bool();
         let message = async {
             sleep(if late { head_start } else { Duration::ZERO }).await;
-            import::store(h.ops(), crate::harness::TENANT, prepared).await
+            import::store(h.ops(), TENANT, prepared).await
         };
         let contact = async {
             sleep(if late { Duration::ZERO } else { head_start }).await;

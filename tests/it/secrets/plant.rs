@@ -1,7 +1,7 @@
 //! Secrets that are planted, every form in which one could come out again, and a search for all of them at once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     fmt::Write,
     sync::Mutex,
 };
@@ -91,7 +91,9 @@ fn hashes(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 pub fn forms(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
     let each = |write: &dyn Fn(&mut String, u8)| {
         let mut text = String::new();
-        secret.iter().for_each(|byte| write(&mut text, *byte));
+        for byte in secret {
+            write(&mut text, *byte);
+        }
         text.into_bytes()
     };
     let print = |text: std::fmt::Result| text.expect("a string takes everything");
@@ -133,8 +135,8 @@ pub fn forms(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
             forms.push((format!("in {name} behind {before} bytes"), text.as_bytes()[first..last].to_vec()));
         }
     }
-    let mut known = BTreeMap::new();
-    forms.retain(|(_, bytes)| bytes.len() >= SHORTEST && known.insert(bytes.clone(), ()).is_none());
+    let mut known = BTreeSet::new();
+    forms.retain(|(_, bytes)| bytes.len() >= SHORTEST && known.insert(bytes.clone()));
     forms
 }
 

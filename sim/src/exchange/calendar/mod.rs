@@ -209,7 +209,7 @@ impl Call {
             })?;
             let mut xml = Xml::new();
             xml.wrap("m:Items", |xml| {
-                self.write_appointment(xml, shape, mailbox, &item, &appointment, instance)
+                self.write_appointment(xml, shape, mailbox, &item, &appointment, instance);
             });
             Ok(xml)
         };

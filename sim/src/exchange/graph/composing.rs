@@ -31,7 +31,7 @@ const MAX_ATTACHMENT: u64 = 150_000_000;
 /// Longest range, in bytes.
 const MAX_RANGE: usize = 4_000_000;
 /// How long a session may be used.
-const SESSION: Duration = Duration::from_secs(3600);
+const SESSION: Duration = Duration::from_hours(1);
 /// Most header fields that are given as such.
 const MAX_HEADERS: usize = 5;
 

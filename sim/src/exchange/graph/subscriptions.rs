@@ -21,7 +21,7 @@ use super::{
 use crate::clock::write_time;
 
 /// How long a subscription lasts at most.
-const LONGEST: Duration = Duration::from_secs(4230 * 60);
+const LONGEST: Duration = Duration::from_mins(4230);
 /// How long a receiver may take to prove that it is one, and to take a notification.
 const VALIDATION: Duration = Duration::from_secs(10);
 const RECEIPT: Duration = Duration::from_secs(3);

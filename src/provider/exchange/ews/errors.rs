@@ -211,7 +211,7 @@ impl Judge {
         let (class, problem) = match code {
             300..=399 => return self.redirect(status, headers),
             401 if self.in_the_cloud() => (ErrorClass::LoginRequired, CLOUD_PASSWORD),
-            401 => (ErrorClass::LoginRequired, self.login_words(headers)),
+            401 => (ErrorClass::LoginRequired, Self::login_words(headers)),
             456 | 457 => (
                 ErrorClass::LoginRequired,
                 "The account is locked or disabled. Unlock it in the directory, then log in again.",
@@ -284,7 +284,7 @@ impl Judge {
         self.fault(ErrorClass::Unreachable, &words, &format!("HTTP {status}, Location: {target}"))
     }
 
-    fn login_words(&self, headers: &HeaderMap) -> &'static str {
+    fn login_words(headers: &HeaderMap) -> &'static str {
         let basic = ntlm::offers_basic(headers);
         if Scheme::offered(headers).is_some() {
             "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that the \

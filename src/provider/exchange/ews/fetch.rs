@@ -131,7 +131,7 @@ impl Fetch<'_> {
         for (place, outcome) in try_join_all(described).await?.into_iter().flatten() {
             match outcome {
                 Ok(item) if item.size.is_some_and(|size| size > self.max_bytes) => {
-                    answers.push((place, Ok(too_large(item, self.max_bytes))))
+                    answers.push((place, Ok(too_large(item, self.max_bytes))));
                 }
                 Ok(item) => load.push((place, item.size)),
                 Err(error) => answers.push((place, Err(error))),

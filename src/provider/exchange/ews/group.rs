@@ -33,7 +33,7 @@ use crate::{
 /// A stream that ends sooner than this was never any good: the caller polls, lest both sides spin.
 const SHORT_STREAM: Duration = Duration::from_secs(10);
 /// The same for subscriptions. Servers keep them for half an hour.
-const SHORT_SUBSCRIPTION: Duration = Duration::from_secs(60);
+const SHORT_SUBSCRIPTION: Duration = Duration::from_mins(1);
 /// How many times as long as for things to settle a stream waits when mailboxes keep coming.
 const AT_MOST: u32 = 5;
 /// Mailboxes in whose name a stream is asked for, one after the other, when the server refuses the first.

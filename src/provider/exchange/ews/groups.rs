@@ -163,7 +163,7 @@ impl LoginStreams {
         let others = groups
             .iter()
             .filter_map(Weak::upgrade)
-            .filter(|other| !std::ptr::eq(&**other, group));
+            .filter(|other| !std::ptr::eq(&raw const **other, group));
         others.map(|other| other.room()).sum()
     }
 }

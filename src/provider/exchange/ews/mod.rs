@@ -102,7 +102,7 @@ pub struct EwsTimeouts {
 impl Default for EwsTimeouts {
     fn default() -> Self {
         Self {
-            request: Duration::from_secs(300),
+            request: Duration::from_mins(5),
             stream: Duration::from_secs(100),
             looks: Looks::default(),
         }

@@ -264,7 +264,7 @@ mod tests {
         let many = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
         let check = |document: &str, expected: &str| {
             let error = Element::parse(document.as_bytes()).unwrap_err();
-            assert!(format!("{error:?}").starts_with(expected), "{:.60}: {error:?}", document);
+            assert!(format!("{error:?}").starts_with(expected), "{document:.60}: {error:?}");
         };
         check("", "Truncated");
         check("<a><b></b>", "Truncated");

@@ -33,10 +33,10 @@ use crate::{
 };
 
 /// How long a subscription is asked for. What a service that died leaves behind goes on for no longer than that.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
+const LIFETIME: Duration = Duration::from_hours(1);
 /// After a subscription was refused, the mailbox is polled for so long before it is tried again; and after a fault that passes.
-const REST: Duration = Duration::from_secs(15 * 60);
-const SHORT_REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(15);
+const SHORT_REST: Duration = Duration::from_mins(1);
 
 /// Longest time that the server is given to end the subscriptions of a mailbox.
 const GOODBYE: Duration = Duration::from_secs(10);

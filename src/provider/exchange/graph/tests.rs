@@ -139,9 +139,12 @@ async fn a_link_to_another_server_gets_no_token() {
 async fn a_server_that_tells_no_sizes_is_read_without_them() {
     let own: Arc<Mutex<String>> = Arc::default();
     let told = own.clone();
-    let server = Server::start(move |asked| match asked.contains("expand") {
-        true => (400, json!({ "error": { "code": "ErrorInvalidProperty" } })),
-        false => (200, json!({ "value": [{ "id": "a" }], "@odata.deltaLink": *told.lock().unwrap() })),
+    let server = Server::start(move |asked| {
+        if asked.contains("expand") {
+            (400, json!({ "error": { "code": "ErrorInvalidProperty" } }))
+        } else {
+            (200, json!({ "value": [{ "id": "a" }], "@odata.deltaLink": *told.lock().unwrap() }))
+        }
     })
     .await;
     *own.lock().unwrap() = format!("{}/me/delta?$deltatoken=1", server.url);

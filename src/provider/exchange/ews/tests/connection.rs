@@ -137,7 +137,7 @@ async fn certificates_are_checked_and_their_faults_told_apart() {
     check(&error, ErrorClass::Unreachable, "another name");
 
     let (authority, config) = certificate_with("127.0.0.1", |parameters| {
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     });
     let server = tls_server(config).await;
     let error = source(server.url.clone(), trusting(authority)).inbox().await.unwrap_err();

@@ -77,7 +77,7 @@ impl Watcher {
                 let folders: Vec<Folder> = source.folders().await.unwrap();
                 let inbox: Vec<Folder> = folders.into_iter().filter(|folder| folder.role == FolderRole::Inbox).collect();
                 loop {
-                    match source.wait(&inbox, Duration::from_secs(60)).await {
+                    match source.wait(&inbox, Duration::from_mins(1)).await {
                         Ok(()) => {
                             looks.fetch_add(1, SeqCst);
                         }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use mailagent_sim::{
     entra::TokenHolder,
-    exchange::Autodiscover::{self, Endless, Error, Off, Raw, Redirect, RedirectAddress, RedirectUrl},
+    exchange::Autodiscover::{Endless, Error, Off, Raw, Redirect, RedirectAddress, RedirectUrl},
 };
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
@@ -379,14 +379,10 @@ async fn tokens_go_only_where_their_provider_lets_them() {
 async fn a_refused_login_is_not_tried_elsewhere() {
     let net = Net::new();
     let server = net
-        .server(
-            &["autodiscover.corp.test", "corp.test"],
-            Off,
-            Autodiscover::Error("500", "never seen"),
-        )
+        .server(&["autodiscover.corp.test", "corp.test"], Off, Error("500", "never seen"))
         .await;
     let finder = net.finder_with(ANNA, &[], |config| {
-        config.proof = EwsProof::Password(Zeroizing::new("wrong".to_owned()))
+        config.proof = EwsProof::Password(Zeroizing::new("wrong".to_owned()));
     });
     let error = finder.find().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::LoginRequired);
