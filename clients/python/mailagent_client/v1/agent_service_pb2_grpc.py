@@ -28,9 +28,9 @@ if _version_not_supported:
 
 
 class AgentServiceStub:
-    """Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
+    """Manages the settings and credentials of external mailboxes, checks them, and reports their health.
 
-    Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
+    Without the scope `agent.write` a caller sees and edits only the agents that they own; all others are NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -152,19 +152,19 @@ class AgentServiceStub:
 
 
 class AgentServiceServicer:
-    """Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
+    """Manages the settings and credentials of external mailboxes, checks them, and reports their health.
 
-    Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
+    Without the scope `agent.write` a caller sees and edits only the agents that they own; all others are NOT_FOUND.
     """
 
     def CreateAgent(self, request, context):
         """Creates an agent and starts its work at once.
 
-        INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner or the maintenance account does not exist.
-        FAILED_PRECONDITION when a setting needs another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
+        INVALID_ARGUMENT lists all violations. NOT_FOUND when the owner or the maintenance account does not exist.
+        FAILED_PRECONDITION when a setting requires another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
         in use. ALREADY_EXISTS when `request_id` was used for another agent.
-        Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too, and connecting
-        through a maintenance account needs `agent.write`.
+        Scope: `agent.write`, or `agent.use` for the caller's own agent; setting `archive` also requires `archive.configure`, and connecting
+        through a maintenance account requires `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,78 +185,78 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAgent(self, request, context):
-        """Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. What a person fixed is tried at once.
-        Scope: `agent.write`, or `agent.use` for one's own; with a maintenance account, `agent.write` for all that decides which mailbox it
-        acts for.
+        """Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. Work that had stopped is retried at once.
+        Scope: `agent.write`, or `agent.use` for the caller's own; with a maintenance account, `agent.write` for every setting that determines
+        which mailbox it accesses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAgent(self, request, context):
-        """Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays. Where it was a user's default agent,
-        that user has none afterwards. Scope: `agent.write`, or `agent.use` for one's own.
+        """Stops the agent's work, erases its credentials and removes it. Messages that it archived and notes that it created are kept. A user whose
+        default agent it was has none afterwards. Scope: `agent.write`, or `agent.use` for the caller's own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckAgent(self, request, context):
-        """Tries the agent's connection stage by stage, sends nothing, and for Exchange opens the inbox. Each stage is told as it ends; the
-        stream ends behind the first that fails, or behind the last. A check that goes well ends the trouble that stopped the agent's work.
-        RESOURCE_EXHAUSTED when the agent is being checked already. Scope: `agent.use` for one's own, or `agent.write`.
+        """Tests the agent's connection stage by stage without sending anything; for Exchange, it opens the inbox. Each stage is reported as it ends; the
+        stream ends after the first failed stage, or after the last. A successful check clears a problem that had stopped the agent's work.
+        RESOURCE_EXHAUSTED when a check of the agent is already running. Scope: `agent.use` for the caller's own, or `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TestAgent(self, request, context):
-        """The same, and sends a real message from the agent to the calling user's own address (the first that the directory has).
-        FAILED_PRECONDITION when the directory has none. Scope: `agent.use` for one's own, or `agent.write`.
+        """The same, and also sends a real message from the agent to the calling user's own address (the first one in the directory).
+        FAILED_PRECONDITION when the directory has none. Scope: `agent.use` for the caller's own, or `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BeginLogin(self, request, context):
-        """Begins a login by OAuth 2.0 (authorisation code with PKCE) of an agent's mailbox or of a maintenance account. The caller opens the
-        address in a browser; the provider sends it back to the service's own page, or to the front end, which calls CompleteLogin.
-        FAILED_PRECONDITION where no such login is used, when the operator has set up no provider for it, and when the tokens of the provider
-        may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for an agent of one's own, or
+        """Begins an OAuth 2.0 login (authorisation code with PKCE) for an agent's mailbox or a maintenance account. The caller opens the
+        address in a browser; the provider redirects it to the service's own page, or to the front end, which calls CompleteLogin.
+        FAILED_PRECONDITION when no such login is used, when the operator has configured no provider for it, and when the provider's tokens
+        may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for the caller's own agent, or
         `agent.write`.
 
-        Without `agent.write`, only accounts may log in that are addresses of the agent's owner in the directory; FAILED_PRECONDITION
-        (LOGIN_ACCOUNT_NOT_OWNED) when none of them would open the mailbox. For a shared mailbox, set `exchange.mailbox` to it (SMTP:
-        `smtp.username` to the owner's address) and let the owner's own account open it; for a mailbox with an account of its own, and for
-        agents of other users, somebody with `agent.write` begins. The service's own page says whose agent would get which mailbox and who asked
-        for it, and stores nothing before its button is pressed.
+        Without `agent.write`, only accounts that the directory lists as addresses of the agent's owner may log in; FAILED_PRECONDITION
+        (LOGIN_ACCOUNT_NOT_OWNED) when none of them would open the mailbox. For a shared mailbox, set `exchange.mailbox` to its address (SMTP:
+        `smtp.username` to the owner's address) and let the owner's own account open it; for a mailbox with its own account, and for
+        agents of other users, a person with `agent.write` begins the login. The service's own page shows whose agent would get which mailbox and
+        who requested it, and stores nothing before its button is pressed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteLogin(self, request, context):
-        """Completes a login whose result the front end received: by the same user, within 10 minutes, once. The same accounts may log in as at
-        the service's own page: what the user might do when they began decides. From then on the agent's work goes on
-        where it stopped. FAILED_PRECONDITION when another account logged in than the one asked for, when scopes were not granted (named in the
-        details), or when the provider refused; nothing is stored then. INVALID_ARGUMENT when the state is not one of this caller's, was used or
-        is too old. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
+        """Completes a login whose result the front end received: by the same user, within 10 minutes, once. The same accounts may log in as on
+        the service's own page: the permissions that the user had when they began decide. The agent's work then resumes
+        where it stopped. FAILED_PRECONDITION when a different account logged in than the one requested, when scopes were not granted (named in the
+        details), or when the provider rejected the login; nothing is stored then. INVALID_ARGUMENT when the state does not belong to this caller, was
+        already used or has expired. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeLogin(self, request, context):
-        """Ends a login: wipes its tokens and tells the provider, where that takes it and no other agent or tenant is logged in with the same
-        account, whose login could end along with it. The work that needs it stops at once. Does nothing when there is none. Scope: as BeginLogin.
+        """Ends a login: erases its tokens and notifies the provider, if it supports that and no other agent or tenant is logged in with the same
+        account, because the provider could end that login too. Work that needs the login stops at once. Does nothing when there is none. Scope: as BeginLogin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchTokens(self, request, context):
-        """Tells of logins that end soon, ended, were renewed or are refused, of admin consents, and of the operator's secrets that end soon. Without
-        `agent.write`, of the logins of one's own agents only. Scope: `agent.read`, `agent.use` or `agent.write`.
+        """Streams events about logins that expire soon, expired, were renewed or are rejected, about admin consents, and about the operator's secrets
+        that expire soon. Without `agent.write`, only about the logins of the caller's own agents. Scope: `agent.read`, `agent.use` or `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,22 +270,22 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetDefaultAgent(self, request, context):
-        """Makes one of a user's agents the one that sends when no agent is named; or none. FAILED_PRECONDITION when the agent is another user's.
-        Scope: `agent.use` for oneself, `agent.write` for every user.
+        """Makes one of a user's agents, or none, the one that sends when no agent is named. FAILED_PRECONDITION when the agent belongs to another user.
+        Scope: `agent.use` for the calling user, `agent.write` for every user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDefaultAgent(self, request, context):
-        """Returns a user's default agent. Scope: `agent.read` or `agent.use` for oneself, `agent.write` for every user.
+        """Returns a user's default agent. Scope: `agent.read` or `agent.use` for the calling user, `agent.write` for every user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateMaintenanceAccount(self, request, context):
-        """Creates a maintenance account. INVALID_ARGUMENT lists every violation at once. ALREADY_EXISTS when `request_id` was used for another
+        """Creates a maintenance account. INVALID_ARGUMENT lists all violations. ALREADY_EXISTS when `request_id` was used for another
         one. Scope: `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -307,7 +307,7 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMaintenanceAccount(self, request, context):
-        """Changes the fields named by the mask, for all agents that connect through the account: these are tried at once. ABORTED when the etag
+        """Changes the fields named by the mask, for all agents that connect through the account; these agents are retried at once. ABORTED when the etag
         is stale. Scope: `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -315,15 +315,15 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMaintenanceAccount(self, request, context):
-        """Removes a maintenance account and wipes its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
+        """Removes a maintenance account and erases its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BeginAdminConsent(self, request, context):
-        """Begins an admin consent for an e-mail domain. FAILED_PRECONDITION when the operator has set up no provider for it. A consent that is
-        there is renewed. Scope: `tenant.admin`.
+        """Begins an admin consent for an e-mail domain. FAILED_PRECONDITION when the operator has configured no provider for it. An existing
+        consent is renewed. Scope: `tenant.admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,8 +337,8 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeAdminConsent(self, request, context):
-        """Gives an admin consent up: its agents stop at once. The provider takes no such call, so an administrator of the directory removes the
-        application there too. Scope: `tenant.admin`.
+        """Revokes an admin consent: its agents stop at once. The provider offers no call for this, so an administrator of the directory must also remove
+        the application there. Scope: `tenant.admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -466,9 +466,9 @@ def add_AgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgentService:
-    """Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
+    """Manages the settings and credentials of external mailboxes, checks them, and reports their health.
 
-    Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
+    Without the scope `agent.write` a caller sees and edits only the agents that they own; all others are NOT_FOUND.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ArchiveServiceStub:
-    """Gives access to the mail that is kept, byte for byte, with the customers it was exchanged with.
+    """Gives access to archived mail, kept byte for byte with the customers it was exchanged with.
     """
 
     def __init__(self, channel):
@@ -73,7 +73,7 @@ class ArchiveServiceStub:
 
 
 class ArchiveServiceServicer:
-    """Gives access to the mail that is kept, byte for byte, with the customers it was exchanged with.
+    """Gives access to archived mail, kept byte for byte with the customers it was exchanged with.
     """
 
     def ListMessages(self, request, context):
@@ -99,15 +99,15 @@ class ArchiveServiceServicer:
 
     def StreamMessages(self, request, context):
         """Streams messages: first the history, oldest first, then each new one as it is committed. A message that is linked to a customer later
-        on comes again. At least once, nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token
-        expires; go on with the last cursor. Scope: `archive.read`.
+        is delivered again. Delivers at least once, without gaps. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token
+        expires; resume with the last cursor. Scope: `archive.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DownloadMessage(self, request, context):
-        """Streams a message's own bytes: first a header, then the bytes from `offset_bytes` on, at most 64 KiB at a time. Scope: `archive.read`.
+        """Streams a message's original bytes: first a header, then the bytes from `offset_bytes` on, at most 64 KiB at a time. Scope: `archive.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,7 @@ class ArchiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetArchiveStatistics(self, request, context):
-        """Says how much is archived and how much space it takes. Scope: `archive.read`.
+        """Returns how much is archived and how much space it uses. Scope: `archive.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +174,7 @@ def add_ArchiveServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ArchiveService:
-    """Gives access to the mail that is kept, byte for byte, with the customers it was exchanged with.
+    """Gives access to archived mail, kept byte for byte with the customers it was exchanged with.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DirectoryServiceStub:
-    """Mirrors the CRM's users, customers, contacts and cases, and gives back what the service made itself.
+    """Mirrors the CRM's users, customers, contacts and cases, and returns what the service itself created.
 
     Ids are the CRM's own. Every record carries the CRM's revision number: an older revision never overwrites a newer one,
     so batches may be repeated and may arrive out of order.
@@ -126,14 +126,14 @@ class DirectoryServiceStub:
 
 
 class DirectoryServiceServicer:
-    """Mirrors the CRM's users, customers, contacts and cases, and gives back what the service made itself.
+    """Mirrors the CRM's users, customers, contacts and cases, and returns what the service itself created.
 
     Ids are the CRM's own. Every record carries the CRM's revision number: an older revision never overwrites a newer one,
     so batches may be repeated and may arrive out of order.
     """
 
     def BatchUpsertUsers(self, request, context):
-        """Writes up to 1,000 users, all or nothing; records whose revision is not newer than the stored one are passed over and
+        """Writes up to 1,000 users, all or nothing; records whose revision is not newer than the stored one are skipped and
         reported as such. Scope: `directory.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -162,7 +162,7 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertCustomers(self, request, context):
-        """Writes up to 1,000 customers, all or nothing; records whose revision is not newer than the stored one are passed over and
+        """Writes up to 1,000 customers, all or nothing; records whose revision is not newer than the stored one are skipped and
         reported as such. Scope: `directory.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -191,9 +191,9 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertContacts(self, request, context):
-        """Writes up to 1,000 contacts, all or nothing; records whose revision is not newer than the stored one are passed over and
-        reported as such. Archived mail of new addresses, as far as no customer was known for it, is linked afterwards, oldest first, some
-        thousand messages a second; GetContact shows how many are left. Scope: `directory.write`.
+        """Writes up to 1,000 contacts, all or nothing; records whose revision is not newer than the stored one are skipped and
+        reported as such. Archived mail of new addresses for which no customer was known is linked in the background, oldest first, about a
+        thousand messages per second; GetContact shows how many are left. Scope: `directory.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,7 +221,7 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertCases(self, request, context):
-        """Writes up to 1,000 cases, all or nothing; records whose revision is not newer than the stored one are passed over and
+        """Writes up to 1,000 cases, all or nothing; records whose revision is not newer than the stored one are skipped and
         reported as such. Scope: `directory.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -250,8 +250,8 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchChanges(self, request, context):
-        """Streams the contacts and notes that the service made, as they are committed, for the CRM to copy. At least once, in commit order,
-        nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token expires; go on with the last
+        """Streams the contacts and notes that the service created, as they are committed, for the CRM to copy. Delivers at least once, in commit
+        order, without gaps. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token expires; resume with the last
         cursor. Scope: `directory.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -355,7 +355,7 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DirectoryService:
-    """Mirrors the CRM's users, customers, contacts and cases, and gives back what the service made itself.
+    """Mirrors the CRM's users, customers, contacts and cases, and returns what the service itself created.
 
     Ids are the CRM's own. Every record carries the CRM's revision number: an older revision never overwrites a newer one,
     so batches may be repeated and may arrive out of order.

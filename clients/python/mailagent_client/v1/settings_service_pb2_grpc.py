@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SettingsServiceStub:
-    """Keeps what holds for a whole tenant.
+    """Manages tenant-wide settings.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class SettingsServiceStub:
 
 
 class SettingsServiceServicer:
-    """Keeps what holds for a whole tenant.
+    """Manages tenant-wide settings.
     """
 
     def GetTenantSettings(self, request, context):
@@ -69,7 +69,7 @@ class SettingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTenantSettings(self, request, context):
-        """Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences are left than
+        """Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences would remain than
         are in use. Scope: `tenant.admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -77,8 +77,8 @@ class SettingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgeStorageTerms(self, request, context):
-        """Records that the caller accepts, for the tenant, what storing mail and contacts means. Needed before any sweep option can
-        be turned on. A repeat keeps the first record. Scope: `tenant.admin`.
+        """Records that the caller accepts, on behalf of the tenant, the terms for storing mail and contacts. Required before any sweep option can
+        be enabled. A repeat keeps the first record. Scope: `tenant.admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,12 +86,12 @@ class SettingsServiceServicer:
 
     def ListAuditEntries(self, request, context):
         """Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, and who read which message, newest
-        first; `filter.kind` chooses. Changes of `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
+        first; `filter.kind` chooses. Changes of `exchange.archive` are omitted without `archive.configure`. Scope: `tenant.admin`.
 
         There is one entry for each call of GetMessage with the full view, DownloadMessage, DownloadAttachment, GetNote and DownloadNoteMessage
-        that gives something out. Lists and streams, which have the beginning of texts only, leave none. Entries about reads appear within a
-        second or two. They are never dropped to keep reads going: while the database cannot take them, reads wait and then fail with
-        UNAVAILABLE. Only a process that dies without being stopped loses those of its last second.
+        that returns content. Lists and streams, which contain only the beginning of texts, create none. Entries about reads appear within a
+        second or two. They are never dropped to keep reads going: while the database cannot store them, reads wait and then fail with
+        UNAVAILABLE. Only a process that dies without a shutdown loses those of its last second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +129,7 @@ def add_SettingsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SettingsService:
-    """Keeps what holds for a whole tenant.
+    """Manages tenant-wide settings.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SweepServiceStub:
-    """Turns mail about a case into notes on that case, exactly once, and says of every message what became of it.
+    """Turns mail about a case into notes on that case, exactly once, and records the outcome of every message.
     """
 
     def __init__(self, channel):
@@ -83,7 +83,7 @@ class SweepServiceStub:
 
 
 class SweepServiceServicer:
-    """Turns mail about a case into notes on that case, exactly once, and says of every message what became of it.
+    """Turns mail about a case into notes on that case, exactly once, and records the outcome of every message.
     """
 
     def ListOutcomes(self, request, context):
@@ -108,7 +108,7 @@ class SweepServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNote(self, request, context):
-        """Returns one note with its whole text. Scope: `sweep.read`.
+        """Returns one note with its full text. Scope: `sweep.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,39 +116,39 @@ class SweepServiceServicer:
 
     def DownloadNoteMessage(self, request, context):
         """Streams the byte-exact message kept with a note: first a header, then the bytes from `offset_bytes` on, at most 64 KiB at a time.
-        FAILED_PRECONDITION when the note keeps no message. Scope: `sweep.read`.
+        FAILED_PRECONDITION when no message is kept with the note. Scope: `sweep.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchMatches(self, request, context):
-        """Streams matches as they are committed, in commit order, at least once, nothing skipped. Ends with UNAVAILABLE when the service stops
-        and with UNAUTHENTICATED when the token expires; go on with the last cursor. Scope: `sweep.read`.
+        """Streams matches as they are committed, in commit order, at least once, without gaps. Ends with UNAVAILABLE when the service stops
+        and with UNAUTHENTICATED when the token expires; resume with the last cursor. Scope: `sweep.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SweepAgent(self, request, context):
-        """Reads an agent's mailbox now and streams the progress until nothing is left. Dropping the call does not stop the sweep.
-        FAILED_PRECONDITION when the agent is disabled or does neither sweep nor archive. Scope: `sweep.run`.
+        """Reads an agent's mailbox immediately and streams the progress until it is done. Cancelling the call does not stop the sweep.
+        FAILED_PRECONDITION when the agent is disabled or neither sweeps nor archives. Scope: `sweep.run`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckCompleteness(self, request, context):
-        """Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and behind a folder's gaps its
-        numbers. Asks the server for ids and changes nothing. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+        """Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and after a folder's gaps its
+        counts. Only requests ids from the server, and changes nothing. FAILED_PRECONDITION as for SweepAgent. Scope: `sweep.run`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BackfillAgent(self, request, context):
-        """Closes the gaps that CheckCompleteness finds and streams the progress. Dropping the call does not stop it; after whatever stopped it,
-        a further call goes on with the rest, as what was closed is known. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+        """Closes the gaps that CheckCompleteness finds and streams the progress. Cancelling the call does not stop it; if it is interrupted otherwise,
+        another call continues with the remaining gaps. FAILED_PRECONDITION as for SweepAgent. Scope: `sweep.run`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,7 +211,7 @@ def add_SweepServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SweepService:
-    """Turns mail about a case into notes on that case, exactly once, and says of every message what became of it.
+    """Turns mail about a case into notes on that case, exactly once, and records the outcome of every message.
     """
 
     @staticmethod

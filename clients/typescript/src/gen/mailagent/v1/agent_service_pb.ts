@@ -20,7 +20,7 @@ export const file_mailagent_v1_agent_service: GenFile = /*@__PURE__*/
   fileDesc("CiBtYWlsYWdlbnQvdjEvYWdlbnRfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIqMECgVBZ2VudBISCgRuYW1lGAEgASgJQgTiQQEIEhgKCm93bmVyX3VzZXIYAiABKAlCBOJBAQISKwoEa2luZBgDIAEoDjIXLm1haWxhZ2VudC52MS5BZ2VudEtpbmRCBOJBAQISFwoJZnJvbV9uYW1lGAQgASgJQgTiQQECEhoKDGZyb21fYWRkcmVzcxgFIAEoCUIE4kEBAhIWCghkaXNhYmxlZBgGIAEoCEIE4kEBARI2CghleGNoYW5nZRgHIAEoCzIeLm1haWxhZ2VudC52MS5FeGNoYW5nZVNldHRpbmdzQgTiQQEBEi8KBmhlYWx0aBgIIAEoCzIZLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aEIE4kEBAxI1CgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEgwKBGV0YWcYCyABKAkSIQoTY2FtcGFpZ25fY29tcGF0aWJsZRgMIAEoCEIE4kEBARIuCgRzbXRwGA0gASgLMhoubWFpbGFnZW50LnYxLlNtdHBTZXR0aW5nc0IE4kEBARI6Cg5hdXRoZW50aWNhdGlvbhgOIAEoCzIcLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbkIE4kEBAyL2AQoMU210cFNldHRpbmdzEhIKBGhvc3QYASABKAlCBOJBAQISEgoEcG9ydBgCIAEoBUIE4kEBARIyCghzZWN1cml0eRgDIAEoDjIaLm1haWxhZ2VudC52MS5TbXRwU2VjdXJpdHlCBOJBAQESPgoOYXV0aGVudGljYXRpb24YBCABKA4yIC5tYWlsYWdlbnQudjEuU210cEF1dGhlbnRpY2F0aW9uQgTiQQEBEhYKCHVzZXJuYW1lGAUgASgJQgTiQQEBEhYKCHBhc3N3b3JkGAYgASgJQgTiQQEEEhoKDHBhc3N3b3JkX3NldBgHIAEoCEIE4kEBAyKaBAoQRXhjaGFuZ2VTZXR0aW5ncxIWCghlbmRwb2ludBgBIAEoCUIE4kEBARIVCgdtYWlsYm94GAIgASgJQgTiQQEBEhYKCHVzZXJuYW1lGAMgASgJQgTiQQEBEhYKCHBhc3N3b3JkGAQgASgJQgTiQQEEEhoKDHBhc3N3b3JkX3NldBgFIAEoCEIE4kEBAxIYCgpjYXNlX3N3ZWVwGAYgASgIQgTiQQEBEhoKB2FyY2hpdmUYByABKAhCBOJBAQFIAIgBARI3Cg1zd2VlcF9vcHRpb25zGAggASgLMhoubWFpbGFnZW50LnYxLlN3ZWVwT3B0aW9uc0IE4kEBARIUCgZ0cmlhZ2UYCSABKAhCBOJBAQESFgoIY2FsZW5kYXIYCiABKAhCBOJBAQESOwoPY29ubmVjdGlvbl90eXBlGAsgASgOMhwubWFpbGFnZW50LnYxLkNvbm5lY3Rpb25UeXBlQgTiQQEBEiEKE21haW50ZW5hbmNlX2FjY291bnQYDCABKAlCBOJBAQESOQoOdHJpYWdlX29wdGlvbnMYDSABKAsyGy5tYWlsYWdlbnQudjEuVHJpYWdlT3B0aW9uc0IE4kEBARJHChVhdXRoZW50aWNhdGlvbl9tZXRob2QYDiABKA4yIi5tYWlsYWdlbnQudjEuQXV0aGVudGljYXRpb25NZXRob2RCBOJBAQFCCgoIX2FyY2hpdmUiMwoNVHJpYWdlT3B0aW9ucxIiChRjYXNlX3JlZmVyZW5jZV9wdXJnZRgBIAEoCEIE4kEBASJbCgxTd2VlcE9wdGlvbnMSKgocY3JlYXRlX25vbl9tYXRjaGluZ19jb250YWN0cxgBIAEoCEIE4kEBARIfChFrZWVwX2Z1bGxfbWVzc2FnZRgCIAEoCEIE4kEBASLdAwoSTWFpbnRlbmFuY2VBY2NvdW50EhIKBG5hbWUYASABKAlCBOJBAQgSGgoMZGlzcGxheV9uYW1lGAIgASgJQgTiQQECEiwKBGtpbmQYAyABKA4yFy5tYWlsYWdlbnQudjEuQWdlbnRLaW5kQgXiQQICBRIWCghlbmRwb2ludBgEIAEoCUIE4kEBARIWCgh1c2VybmFtZRgFIAEoCUIE4kEBARIWCghwYXNzd29yZBgGIAEoCUIE4kEBBBIaCgxwYXNzd29yZF9zZXQYByABKAhCBOJBAQMSGQoLYWdlbnRfY291bnQYCCABKAVCBOJBAQMSFQoHcHJvYmxlbRgJIAEoCUIE4kEBAxI1CgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEgwKBGV0YWcYDCABKAkSGwoNbG9naW5fYWRkcmVzcxgNIAEoCUIE4kEBARI6Cg5hdXRoZW50aWNhdGlvbhgOIAEoCzIcLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbkIE4kEBAyJaCg9UcmlhZ2VBbGxvd2FuY2USEgoEbmFtZRgBIAEoCUIE4kEBCBIZCgt0b3RhbF9jb3VudBgCIAEoBUIE4kEBAxIYCgp1c2VkX2NvdW50GAMgASgFQgTiQQEDIjcKDERlZmF1bHRBZ2VudBISCgRuYW1lGAEgASgJQgTiQQEIEhMKBWFnZW50GAIgASgJQgTiQQEBIpkCCgpDaGVja1N0YWdlEioKBGtpbmQYASABKA4yHC5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZUtpbmQSLAoFc3RhdGUYAiABKA4yHS5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZVN0YXRlEisKCGR1cmF0aW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB3N1bW1hcnkYBCABKAkSFAoMc2VydmVyX3JlcGx5GAUgASgJEjQKC2NlcnRpZmljYXRlGAYgASgLMh8ubWFpbGFnZW50LnYxLlNlcnZlckNlcnRpZmljYXRlEicKBWZhdWx0GAcgASgOMhgubWFpbGFnZW50LnYxLkNoZWNrRmF1bHQi/QEKEVNlcnZlckNlcnRpZmljYXRlEg8KB3N1YmplY3QYASABKAkSDgoGaXNzdWVyGAIgASgJEg0KBW5hbWVzGAMgAygJEjMKD25vdF9iZWZvcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObm90X2FmdGVyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEnNoYTI1Nl9maW5nZXJwcmludBgGIAEoCRITCgt0bHNfdmVyc2lvbhgHIAEoCRIeChZ0cnVzdGVkX2J5X2ZpbmdlcnByaW50GAggASgIIvkCCgtBZ2VudEhlYWx0aBIzCgVzdGF0ZRgBIAEoDjIeLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aFN0YXRlQgTiQQEDEhUKB3Byb2JsZW0YAiABKAlCBOJBAQMSGgoMc2VydmVyX3JlcGx5GAMgASgJQgTiQQEDEjsKEWxhc3Rfc3VjY2Vzc190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI2Cgxwcm9ibGVtX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjQKCnJldHJ5X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhsKDWhhbmRsZWRfY291bnQYByABKANCBOJBAQMSGwoNbWF0Y2hlZF9jb3VudBgIIAEoA0IE4kEBAxIdCg9zZXRfYXNpZGVfY291bnQYCSABKANCBOJBAQMiWAoSQ3JlYXRlQWdlbnRSZXF1ZXN0EigKBWFnZW50GAEgASgLMhMubWFpbGFnZW50LnYxLkFnZW50QgTiQQECEhgKCnJlcXVlc3RfaWQYAiABKAlCBOJBAQEiJQoPR2V0QWdlbnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIidwoRTGlzdEFnZW50c1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQESLwoGZmlsdGVyGAMgASgLMhkubWFpbGFnZW50LnYxLkFnZW50RmlsdGVyQgTiQQEBItYBCgtBZ2VudEZpbHRlchIYCgpvd25lcl91c2VyGAEgASgJQgTiQQEBEjoKDGhlYWx0aF9zdGF0ZRgCIAEoDjIeLm1haWxhZ2VudC52MS5BZ2VudEhlYWx0aFN0YXRlQgTiQQEBEiEKE2NhbXBhaWduX2NvbXBhdGlibGUYAyABKAhCBOJBAQESKwoEa2luZBgEIAEoDjIXLm1haWxhZ2VudC52MS5BZ2VudEtpbmRCBOJBAQESIQoTbWFpbnRlbmFuY2VfYWNjb3VudBgFIAEoCUIE4kEBASJSChJMaXN0QWdlbnRzUmVzcG9uc2USIwoGYWdlbnRzGAEgAygLMhMubWFpbGFnZW50LnYxLkFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ1ChJVcGRhdGVBZ2VudFJlcXVlc3QSKAoFYWdlbnQYASABKAsyEy5tYWlsYWdlbnQudjEuQWdlbnRCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQEBIjwKEkRlbGV0ZUFnZW50UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhIKBGV0YWcYAiABKAlCBOJBAQEiJwoRQ2hlY2tBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiI9ChJDaGVja0FnZW50UmVzcG9uc2USJwoFc3RhZ2UYASABKAsyGC5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZSImChBUZXN0QWdlbnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIiTwoRVGVzdEFnZW50UmVzcG9uc2USJwoFc3RhZ2UYASABKAsyGC5tYWlsYWdlbnQudjEuQ2hlY2tTdGFnZRIRCglyZWNpcGllbnQYAiABKAkiGwoZR2V0VHJpYWdlQWxsb3dhbmNlUmVxdWVzdCJRChZTZXREZWZhdWx0QWdlbnRSZXF1ZXN0EjcKDWRlZmF1bHRfYWdlbnQYASABKAsyGi5tYWlsYWdlbnQudjEuRGVmYXVsdEFnZW50QgTiQQECIiwKFkdldERlZmF1bHRBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiKAAQofQ3JlYXRlTWFpbnRlbmFuY2VBY2NvdW50UmVxdWVzdBJDChNtYWludGVuYW5jZV9hY2NvdW50GAEgASgLMiAubWFpbGFnZW50LnYxLk1haW50ZW5hbmNlQWNjb3VudEIE4kEBAhIYCgpyZXF1ZXN0X2lkGAIgASgJQgTiQQEBIjIKHEdldE1haW50ZW5hbmNlQWNjb3VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJTCh5MaXN0TWFpbnRlbmFuY2VBY2NvdW50c1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQEiegofTGlzdE1haW50ZW5hbmNlQWNjb3VudHNSZXNwb25zZRI+ChRtYWludGVuYW5jZV9hY2NvdW50cxgBIAMoCzIgLm1haWxhZ2VudC52MS5NYWludGVuYW5jZUFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIp0BCh9VcGRhdGVNYWludGVuYW5jZUFjY291bnRSZXF1ZXN0EkMKE21haW50ZW5hbmNlX2FjY291bnQYASABKAsyIC5tYWlsYWdlbnQudjEuTWFpbnRlbmFuY2VBY2NvdW50QgTiQQECEjUKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBASJJCh9EZWxldGVNYWludGVuYW5jZUFjY291bnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISEgoEZXRhZxgCIAEoCUIE4kEBASp4CglBZ2VudEtpbmQSGgoWQUdFTlRfS0lORF9VTlNQRUNJRklFRBAAEhsKF0FHRU5UX0tJTkRfRVhDSEFOR0VfRVdTEAESEwoPQUdFTlRfS0lORF9TTVRQEAISHQoZQUdFTlRfS0lORF9FWENIQU5HRV9HUkFQSBADKngKDFNtdHBTZWN1cml0eRIdChlTTVRQX1NFQ1VSSVRZX1VOU1BFQ0lGSUVEEAASGgoWU01UUF9TRUNVUklUWV9TVEFSVFRMUxABEhUKEVNNVFBfU0VDVVJJVFlfVExTEAISFgoSU01UUF9TRUNVUklUWV9OT05FEAMqmAEKElNtdHBBdXRoZW50aWNhdGlvbhIjCh9TTVRQX0FVVEhFTlRJQ0FUSU9OX1VOU1BFQ0lGSUVEEAASHAoYU01UUF9BVVRIRU5USUNBVElPTl9OT05FEAESIAocU01UUF9BVVRIRU5USUNBVElPTl9QQVNTV09SRBACEh0KGVNNVFBfQVVUSEVOVElDQVRJT05fT0FVVEgQAyqAAQoOQ29ubmVjdGlvblR5cGUSHwobQ09OTkVDVElPTl9UWVBFX1VOU1BFQ0lGSUVEEAASJAogQ09OTkVDVElPTl9UWVBFX1VTRVJfQ1JFREVOVElBTFMQARInCiNDT05ORUNUSU9OX1RZUEVfTUFJTlRFTkFOQ0VfQUNDT1VOVBACKucBCg5DaGVja1N0YWdlS2luZBIgChxDSEVDS19TVEFHRV9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ0hFQ0tfU1RBR0VfS0lORF9SRVNPTFZFEAESHAoYQ0hFQ0tfU1RBR0VfS0lORF9DT05ORUNUEAISGAoUQ0hFQ0tfU1RBR0VfS0lORF9UTFMQAxIhCh1DSEVDS19TVEFHRV9LSU5EX0FVVEhFTlRJQ0FURRAEEh8KG0NIRUNLX1NUQUdFX0tJTkRfT1BFTl9JTkJPWBAFEhkKFUNIRUNLX1NUQUdFX0tJTkRfU0VORBAGKnAKD0NoZWNrU3RhZ2VTdGF0ZRIhCh1DSEVDS19TVEFHRV9TVEFURV9VTlNQRUNJRklFRBAAEhwKGENIRUNLX1NUQUdFX1NUQVRFX1BBU1NFRBABEhwKGENIRUNLX1NUQUdFX1NUQVRFX0ZBSUxFRBACKscBCgpDaGVja0ZhdWx0EhsKF0NIRUNLX0ZBVUxUX1VOU1BFQ0lGSUVEEAASGQoVQ0hFQ0tfRkFVTFRfVEVNUE9SQVJZEAESGwoXQ0hFQ0tfRkFVTFRfVU5SRUFDSEFCTEUQAhIVChFDSEVDS19GQVVMVF9MT0dJThADEhcKE0NIRUNLX0ZBVUxUX1JFRlVTRUQQBBIZChVDSEVDS19GQVVMVF9UT09fTEFSR0UQBRIZChVDSEVDS19GQVVMVF9NQUxGT1JNRUQQBirnAQoQQWdlbnRIZWFsdGhTdGF0ZRIiCh5BR0VOVF9IRUFMVEhfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVBR0VOVF9IRUFMVEhfU1RBVEVfT0sQARIfChtBR0VOVF9IRUFMVEhfU1RBVEVfREVHUkFERUQQAhIuCipBR0VOVF9IRUFMVEhfU1RBVEVfQVVUSEVOVElDQVRJT05fUkVRVUlSRUQQAxIiCh5BR0VOVF9IRUFMVEhfU1RBVEVfVU5SRUFDSEFCTEUQBBIfChtBR0VOVF9IRUFMVEhfU1RBVEVfRElTQUJMRUQQBTKzDwoMQWdlbnRTZXJ2aWNlEkQKC0NyZWF0ZUFnZW50EiAubWFpbGFnZW50LnYxLkNyZWF0ZUFnZW50UmVxdWVzdBoTLm1haWxhZ2VudC52MS5BZ2VudBI+CghHZXRBZ2VudBIdLm1haWxhZ2VudC52MS5HZXRBZ2VudFJlcXVlc3QaEy5tYWlsYWdlbnQudjEuQWdlbnQSTwoKTGlzdEFnZW50cxIfLm1haWxhZ2VudC52MS5MaXN0QWdlbnRzUmVxdWVzdBogLm1haWxhZ2VudC52MS5MaXN0QWdlbnRzUmVzcG9uc2USRAoLVXBkYXRlQWdlbnQSIC5tYWlsYWdlbnQudjEuVXBkYXRlQWdlbnRSZXF1ZXN0GhMubWFpbGFnZW50LnYxLkFnZW50EkcKC0RlbGV0ZUFnZW50EiAubWFpbGFnZW50LnYxLkRlbGV0ZUFnZW50UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJRCgpDaGVja0FnZW50Eh8ubWFpbGFnZW50LnYxLkNoZWNrQWdlbnRSZXF1ZXN0GiAubWFpbGFnZW50LnYxLkNoZWNrQWdlbnRSZXNwb25zZTABEk4KCVRlc3RBZ2VudBIeLm1haWxhZ2VudC52MS5UZXN0QWdlbnRSZXF1ZXN0Gh8ubWFpbGFnZW50LnYxLlRlc3RBZ2VudFJlc3BvbnNlMAESTwoKQmVnaW5Mb2dpbhIfLm1haWxhZ2VudC52MS5CZWdpbkxvZ2luUmVxdWVzdBogLm1haWxhZ2VudC52MS5CZWdpbkxvZ2luUmVzcG9uc2USWAoNQ29tcGxldGVMb2dpbhIiLm1haWxhZ2VudC52MS5Db21wbGV0ZUxvZ2luUmVxdWVzdBojLm1haWxhZ2VudC52MS5Db21wbGV0ZUxvZ2luUmVzcG9uc2USUgoLUmV2b2tlTG9naW4SIC5tYWlsYWdlbnQudjEuUmV2b2tlTG9naW5SZXF1ZXN0GiEubWFpbGFnZW50LnYxLlJldm9rZUxvZ2luUmVzcG9uc2USVAoLV2F0Y2hUb2tlbnMSIC5tYWlsYWdlbnQudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0GiEubWFpbGFnZW50LnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwARJcChJHZXRUcmlhZ2VBbGxvd2FuY2USJy5tYWlsYWdlbnQudjEuR2V0VHJpYWdlQWxsb3dhbmNlUmVxdWVzdBodLm1haWxhZ2VudC52MS5UcmlhZ2VBbGxvd2FuY2USUwoPU2V0RGVmYXVsdEFnZW50EiQubWFpbGFnZW50LnYxLlNldERlZmF1bHRBZ2VudFJlcXVlc3QaGi5tYWlsYWdlbnQudjEuRGVmYXVsdEFnZW50ElMKD0dldERlZmF1bHRBZ2VudBIkLm1haWxhZ2VudC52MS5HZXREZWZhdWx0QWdlbnRSZXF1ZXN0GhoubWFpbGFnZW50LnYxLkRlZmF1bHRBZ2VudBJrChhDcmVhdGVNYWludGVuYW5jZUFjY291bnQSLS5tYWlsYWdlbnQudjEuQ3JlYXRlTWFpbnRlbmFuY2VBY2NvdW50UmVxdWVzdBogLm1haWxhZ2VudC52MS5NYWludGVuYW5jZUFjY291bnQSZQoVR2V0TWFpbnRlbmFuY2VBY2NvdW50EioubWFpbGFnZW50LnYxLkdldE1haW50ZW5hbmNlQWNjb3VudFJlcXVlc3QaIC5tYWlsYWdlbnQudjEuTWFpbnRlbmFuY2VBY2NvdW50EnYKF0xpc3RNYWludGVuYW5jZUFjY291bnRzEiwubWFpbGFnZW50LnYxLkxpc3RNYWludGVuYW5jZUFjY291bnRzUmVxdWVzdBotLm1haWxhZ2VudC52MS5MaXN0TWFpbnRlbmFuY2VBY2NvdW50c1Jlc3BvbnNlEmsKGFVwZGF0ZU1haW50ZW5hbmNlQWNjb3VudBItLm1haWxhZ2VudC52MS5VcGRhdGVNYWludGVuYW5jZUFjY291bnRSZXF1ZXN0GiAubWFpbGFnZW50LnYxLk1haW50ZW5hbmNlQWNjb3VudBJhChhEZWxldGVNYWludGVuYW5jZUFjY291bnQSLS5tYWlsYWdlbnQudjEuRGVsZXRlTWFpbnRlbmFuY2VBY2NvdW50UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJkChFCZWdpbkFkbWluQ29uc2VudBImLm1haWxhZ2VudC52MS5CZWdpbkFkbWluQ29uc2VudFJlcXVlc3QaJy5tYWlsYWdlbnQudjEuQmVnaW5BZG1pbkNvbnNlbnRSZXNwb25zZRJkChFMaXN0QWRtaW5Db25zZW50cxImLm1haWxhZ2VudC52MS5MaXN0QWRtaW5Db25zZW50c1JlcXVlc3QaJy5tYWlsYWdlbnQudjEuTGlzdEFkbWluQ29uc2VudHNSZXNwb25zZRJVChJSZXZva2VBZG1pbkNvbnNlbnQSJy5tYWlsYWdlbnQudjEuUmV2b2tlQWRtaW5Db25zZW50UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_mailagent_v1_login, file_mailagent_v1_types]);
 
 /**
- * A mailbox outside the CRM, used on behalf of one CRM user.
+ * An external mailbox, used on behalf of one CRM user.
  *
  * @generated from message mailagent.v1.Agent
  */
@@ -33,22 +33,22 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   name: string;
 
   /**
-   * Owner, `users/{user}`. Must be in the directory, else NOT_FOUND naming this field.
+   * Owner, `users/{user}`. Must be in the directory; NOT_FOUND naming this field otherwise.
    *
    * @generated from field: string owner_user = 2;
    */
   ownerUser: string;
 
   /**
-   * What kind of mailbox server it is. A change clears the settings of the other kind and all credentials; from EWS to Graph, the settings
-   * stay but for endpoint, user name and password.
+   * The kind of mailbox server. A change clears the settings of the other kind and all credentials; from EWS to Graph, all settings
+   * except endpoint, user name and password are kept.
    *
    * @generated from field: mailagent.v1.AgentKind kind = 3;
    */
   kind: AgentKind;
 
   /**
-   * Display name of the sender (RFC 5322), 1 to 256 characters. CR, LF and NUL are refused.
+   * Display name of the sender (RFC 5322), 1 to 256 characters. CR, LF and NUL are rejected.
    *
    * @generated from field: string from_name = 4;
    */
@@ -62,7 +62,7 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   fromAddress: string;
 
   /**
-   * Whether a person has paused it. Its health is then DISABLED and its mailbox is not read.
+   * Whether it is paused. Its health is then DISABLED and its mailbox is not read.
    *
    * @generated from field: bool disabled = 6;
    */
@@ -76,7 +76,7 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   exchange?: ExchangeSettings | undefined;
 
   /**
-   * How its work goes.
+   * The state of its work.
    *
    * @generated from field: mailagent.v1.AgentHealth health = 8;
    */
@@ -104,7 +104,7 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   etag: string;
 
   /**
-   * Whether a campaign editor may offer it: `AgentFilter.campaign_compatible` lists just those.
+   * Whether a campaign editor may offer it: `AgentFilter.campaign_compatible` selects these agents.
    *
    * @generated from field: bool campaign_compatible = 12;
    */
@@ -118,8 +118,8 @@ export type Agent = Message<"mailagent.v1.Agent"> & {
   smtp?: SmtpSettings | undefined;
 
   /**
-   * The login by OAuth that opens the mailbox: the agent's own, or that of its maintenance account or admin consent, by its connection type.
-   * Absent where none is used: with passwords, and for SMTP servers without OAUTH.
+   * The OAuth login that opens the mailbox: the agent's own, or that of its maintenance account or admin consent, depending on its connection type.
+   * Absent when none is used: with passwords, and for SMTP servers without OAUTH.
    *
    * @generated from field: mailagent.v1.Authentication authentication = 14;
    */
@@ -134,14 +134,14 @@ export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 0);
 
 /**
- * Settings of an SMTP server (RFC 5321), over which the agent sends. There is nothing to read.
+ * Settings of an SMTP server (RFC 5321), through which the agent sends. Nothing is read.
  *
  * @generated from message mailagent.v1.SmtpSettings
  */
 export type SmtpSettings = Message<"mailagent.v1.SmtpSettings"> & {
   /**
-   * Name or IP address of the server, such as `mail.example.com`, at most 253 characters. Addresses of this machine, of the link and of
-   * cloud metadata are refused; those of private networks unless the tenant allows them.
+   * Name or IP address of the server, such as `mail.example.com`, at most 253 characters. Loopback, link-local and cloud
+   * metadata addresses are rejected; so are those of private networks unless the tenant allows them.
    *
    * @generated from field: string host = 1;
    */
@@ -162,7 +162,7 @@ export type SmtpSettings = Message<"mailagent.v1.SmtpSettings"> & {
   security: SmtpSecurity;
 
   /**
-   * How the login is proved. Unspecified: PASSWORD with a user name, else NONE.
+   * How the login authenticates. Unspecified: PASSWORD with a user name, else NONE.
    *
    * @generated from field: mailagent.v1.SmtpAuthentication authentication = 4;
    */
@@ -176,8 +176,8 @@ export type SmtpSettings = Message<"mailagent.v1.SmtpSettings"> & {
   username: string;
 
   /**
-   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT without PASSWORD. Erased and kept as
-   * `ExchangeSettings.password` is.
+   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT without PASSWORD. Erased and kept in the same way as
+   * `ExchangeSettings.password`.
    *
    * @generated from field: string password = 6;
    */
@@ -205,20 +205,21 @@ export const SmtpSettingsSchema: GenMessage<SmtpSettings> = /*@__PURE__*/
  */
 export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   /**
-   * EWS: URL of the service, say `https://mail.example.com/EWS/Exchange.asmx`. Empty: it is found by the domain of the mailbox's address
-   * (Autodiscover), and looked for again when it does not answer any more; CheckAgent tells what was found, the agent's health why nothing
-   * was. Only servers of that domain and those that the operator lists (`[exchange] autodiscover_hosts`) are asked, found and given the
-   * login. Graph: empty for `https://graph.microsoft.com/v1.0`, else the address of a national cloud. INVALID_ARGUMENT with
-   * MAINTENANCE_ACCOUNT, whose own address is used, and when empty while the mailbox's address has no domain that can be asked. Only https, unless the operator allows plain http (`[exchange] allow_http`). User name and password in the URL are refused,
-   * and hosts as for `SmtpSettings.host`.
+   * EWS: URL of the service, such as `https://mail.example.com/EWS/Exchange.asmx`. Empty: it is discovered through the domain of the mailbox's
+   * address (Autodiscover), and again when it no longer answers; CheckAgent reports what was found, and the agent's health why nothing
+   * was. Only servers of that domain and those that the operator lists (`[exchange] autodiscover_hosts`) are queried, accepted as results and
+   * sent credentials. Graph: empty for `https://graph.microsoft.com/v1.0`, otherwise the address of a national cloud. INVALID_ARGUMENT with
+   * MAINTENANCE_ACCOUNT, whose own address is used, and when empty while the mailbox's address has no domain that can be queried. https is
+   * required, unless the operator allows plain http (`[exchange] allow_http`). User name and password in the URL are rejected, and so are
+   * hosts that `SmtpSettings.host` rejects.
    *
    * @generated from field: string endpoint = 1;
    */
   endpoint: string;
 
   /**
-   * Mailbox that is opened when it is not the login's own, as an address: a shared mailbox, or the one that a maintenance account acts
-   * for. Empty: the agent's `from_address`.
+   * Address of the mailbox to open when it is not the login's own: a shared mailbox, or the one that a maintenance account
+   * accesses. Empty: the agent's `from_address`.
    *
    * @generated from field: string mailbox = 2;
    */
@@ -226,16 +227,16 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
 
   /**
    * Login name, such as `CORP\anna` or `anna@example.com`, 1 to 256 characters. Required for EWS with USER_CREDENTIALS while the
-   * authentication method that applies to the agent is BASIC; INVALID_ARGUMENT to set under MODERN and for Graph.
+   * authentication method that applies to the agent is BASIC; INVALID_ARGUMENT if set under MODERN or for Graph.
    *
    * @generated from field: string username = 3;
    */
   username: string;
 
   /**
-   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT to set as the user name is, and with
-   * MAINTENANCE_ACCOUNT. Must be given again when the endpoint's server changes or, without an endpoint, the domain of the mailbox's
-   * address. Empty while the mask names just this field: erases the stored one; empty under a wider mask (`*`, `exchange`): leaves it, so
+   * Password of the login, 1 to 1024 bytes of UTF-8. Never returned. INVALID_ARGUMENT if set where the user name must not be, and with
+   * MAINTENANCE_ACCOUNT. Must be entered again when the endpoint's server changes or, without an endpoint, the domain of the mailbox's
+   * address. Empty, and named itself by the mask: erases the stored password. Empty under a wider mask (`*`, `exchange`): keeps it, so
    * that an agent that was read can be written back.
    *
    * @generated from field: string password = 4;
@@ -250,35 +251,35 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   passwordSet: boolean;
 
   /**
-   * Whether it is swept for messages about a case: its inbox, and what people or rules filed in other folders since the agent was created.
+   * Whether it is swept for messages about a case: its inbox, and mail that people or rules have filed in other folders since the agent was created.
    *
    * @generated from field: bool case_sweep = 6;
    */
   caseSweep: boolean;
 
   /**
-   * Whether its mail is archived, that of all folders but drafts, outbox and junk. Seen and set only with the scope `archive.configure`; absent otherwise.
+   * Whether its mail is archived: all folders except drafts, outbox and junk. Visible and settable only with the scope `archive.configure`; absent otherwise.
    *
    * @generated from field: optional bool archive = 7;
    */
   archive?: boolean | undefined;
 
   /**
-   * What the sweep does beside making notes. Options in it need `case_sweep` and the tenant's storage acknowledgement.
+   * What the sweep does besides creating notes. Its options require `case_sweep` and the tenant's storage acknowledgement.
    *
    * @generated from field: mailagent.v1.SweepOptions sweep_options = 8;
    */
   sweepOptions?: SweepOptions | undefined;
 
   /**
-   * Whether its mail goes to the tenant's triage queue. Takes one of the tenant's triage licences; RESOURCE_EXHAUSTED when all are in use.
+   * Whether its mail goes to the tenant's triage queue. Uses one of the tenant's triage licences; RESOURCE_EXHAUSTED when all are in use.
    *
    * @generated from field: bool triage = 9;
    */
   triage: boolean;
 
   /**
-   * Whether its calendar is kept in step with the CRM's.
+   * Whether its calendar is kept in sync with the CRM's.
    *
    * @generated from field: bool calendar = 10;
    */
@@ -292,7 +293,7 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   connectionType: ConnectionType;
 
   /**
-   * The maintenance account, `maintenanceAccounts/{maintenance_account}`, of the agent's kind. Required with MAINTENANCE_ACCOUNT, else
+   * The maintenance account, `maintenanceAccounts/{maintenance_account}`, of the agent's kind. Required with MAINTENANCE_ACCOUNT;
    * NOT_FOUND naming this field when it does not exist; INVALID_ARGUMENT with USER_CREDENTIALS.
    *
    * @generated from field: string maintenance_account = 12;
@@ -300,16 +301,17 @@ export type ExchangeSettings = Message<"mailagent.v1.ExchangeSettings"> & {
   maintenanceAccount: string;
 
   /**
-   * What triage does by itself. Options in it need `triage`.
+   * What triage does automatically. Its options require `triage`.
    *
    * @generated from field: mailagent.v1.TriageOptions triage_options = 13;
    */
   triageOptions?: TriageOptions | undefined;
 
   /**
-   * How the agent logs in, whatever the tenant's authentication method is, so that a company can move mailbox by mailbox. Unspecified: by
-   * the tenant's. What the other method needs is kept, for the way back. Another one than the tenant's can be set with the scope `agent.write` only.
-   * INVALID_ARGUMENT for EWS with MAINTENANCE_ACCOUNT, whose account logs in by the tenant's, and BASIC for Graph.
+   * How the agent logs in, overriding the tenant's authentication method, so that a company can migrate mailbox by mailbox. Unspecified: the
+   * tenant's method. Settings that only the other method needs are kept, so that the change can be reverted. Setting a method other than the
+   * tenant's requires the scope `agent.write`. INVALID_ARGUMENT for EWS with MAINTENANCE_ACCOUNT, whose account uses the tenant's method, and for
+   * BASIC with Graph.
    *
    * @generated from field: mailagent.v1.AuthenticationMethod authentication_method = 14;
    */
@@ -324,7 +326,7 @@ export const ExchangeSettingsSchema: GenMessage<ExchangeSettings> = /*@__PURE__*
   messageDesc(file_mailagent_v1_agent_service, 2);
 
 /**
- * What triage does by itself.
+ * What triage does automatically.
  *
  * @generated from message mailagent.v1.TriageOptions
  */
@@ -345,7 +347,7 @@ export const TriageOptionsSchema: GenMessage<TriageOptions> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 3);
 
 /**
- * What the case sweep does beside making notes.
+ * What the case sweep does besides creating notes.
  *
  * @generated from message mailagent.v1.SweepOptions
  */
@@ -373,7 +375,7 @@ export const SweepOptionsSchema: GenMessage<SweepOptions> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 4);
 
 /**
- * A login at a mailbox server that may act for many mailboxes, so that their users need not log in. Its password is changed in one place for
+ * A login at a mailbox server that can access many mailboxes, so that their users need not log in. Its password is changed in one place for
  * all agents that connect through it.
  *
  * @generated from message mailagent.v1.MaintenanceAccount
@@ -387,7 +389,7 @@ export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
   name: string;
 
   /**
-   * What people call it, 1 to 256 characters without line breaks.
+   * Display name, 1 to 256 characters without line breaks.
    *
    * @generated from field: string display_name = 2;
    */
@@ -401,7 +403,7 @@ export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
   kind: AgentKind;
 
   /**
-   * Address of the service, as `ExchangeSettings.endpoint`. Empty for EWS: it is found by the domain of `login_address`, or else of
+   * Address of the service, as `ExchangeSettings.endpoint`. Empty for EWS: it is discovered through the domain of `login_address`, or else of
    * `username`; INVALID_ARGUMENT when neither is an address.
    *
    * @generated from field: string endpoint = 4;
@@ -409,7 +411,7 @@ export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
   endpoint: string;
 
   /**
-   * Login name, as `ExchangeSettings.username`: required for EWS under BASIC, INVALID_ARGUMENT to set under MODERN and for Graph. The
+   * Login name, as `ExchangeSettings.username`: required for EWS under BASIC, INVALID_ARGUMENT if set under MODERN or for Graph. The
    * account needs the role ApplicationImpersonation at the server.
    *
    * @generated from field: string username = 5;
@@ -431,15 +433,15 @@ export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
   passwordSet: boolean;
 
   /**
-   * Agents that connect through it.
+   * Number of agents that connect through it.
    *
    * @generated from field: int32 agent_count = 8;
    */
   agentCount: number;
 
   /**
-   * Why none of these agents tries its login, and what to do about it, in plain words: the server refused it, and more tries could lock
-   * the account. Empty when they may.
+   * Why none of these agents uses its login, and what to do about it, in plain language: the server rejected it, and further attempts could lock
+   * the account. Empty when its login is used.
    *
    * @generated from field: string problem = 9;
    */
@@ -467,14 +469,14 @@ export type MaintenanceAccount = Message<"mailagent.v1.MaintenanceAccount"> & {
   etag: string;
 
   /**
-   * Address of the account that logs in by OAuth, such as `crm-service@example.com`. Needed by BeginLogin, for EWS. A change ends the login.
+   * Address of the account that logs in with OAuth, such as `crm-service@example.com`. Required by BeginLogin for EWS. A change ends the login.
    *
    * @generated from field: string login_address = 13;
    */
   loginAddress: string;
 
   /**
-   * Its login by OAuth. Absent where none is used: under BASIC, and for Graph, where admin consents (`adminConsents/{domain}`) serve.
+   * Its OAuth login. Absent when none is used: under BASIC, and for Graph, which uses admin consents (`adminConsents/{domain}`).
    *
    * @generated from field: mailagent.v1.Authentication authentication = 14;
    */
@@ -509,7 +511,7 @@ export type TriageAllowance = Message<"mailagent.v1.TriageAllowance"> & {
   totalCount: number;
 
   /**
-   * Agents with `triage` on, paused ones too. Never more than `total_count`.
+   * Agents with `triage` enabled, including disabled agents. Never more than `total_count`.
    *
    * @generated from field: int32 used_count = 3;
    */
@@ -552,7 +554,7 @@ export const DefaultAgentSchema: GenMessage<DefaultAgent> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 7);
 
 /**
- * A stage of a check that is over.
+ * A completed stage of a check.
  *
  * @generated from message mailagent.v1.CheckStage
  */
@@ -579,28 +581,28 @@ export type CheckStage = Message<"mailagent.v1.CheckStage"> & {
   duration?: Duration | undefined;
 
   /**
-   * What happened, in one sentence; of a failed stage, what is wrong and what to do about it.
+   * What happened, in one sentence; for a failed stage, what is wrong and what to do about it.
    *
    * @generated from field: string summary = 4;
    */
   summary: string;
 
   /**
-   * The server's own words, at most 1,024 characters. May be empty.
+   * The server's reply, at most 1,024 characters. May be empty.
    *
    * @generated from field: string server_reply = 5;
    */
   serverReply: string;
 
   /**
-   * The server's certificate. Only in the stage TLS, also when that failed because of it.
+   * The server's certificate. Only in the stage TLS, also when the certificate made it fail.
    *
    * @generated from field: mailagent.v1.ServerCertificate certificate = 6;
    */
   certificate?: ServerCertificate | undefined;
 
   /**
-   * Of a failed stage, what kind of fault it is. Unspecified otherwise.
+   * The kind of fault, for a failed stage. Unspecified otherwise.
    *
    * @generated from field: mailagent.v1.CheckFault fault = 7;
    */
@@ -615,48 +617,48 @@ export const CheckStageSchema: GenMessage<CheckStage> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 8);
 
 /**
- * What a server's certificate says (RFC 5280).
+ * A server's certificate (RFC 5280).
  *
  * @generated from message mailagent.v1.ServerCertificate
  */
 export type ServerCertificate = Message<"mailagent.v1.ServerCertificate"> & {
   /**
-   * Whom it is for, as a distinguished name.
+   * Its subject, as a distinguished name.
    *
    * @generated from field: string subject = 1;
    */
   subject: string;
 
   /**
-   * Who vouches for it, in the same form.
+   * Its issuer, in the same form.
    *
    * @generated from field: string issuer = 2;
    */
   issuer: string;
 
   /**
-   * Names and addresses that it is good for, at most 100.
+   * Names and addresses that it is valid for, at most 100.
    *
    * @generated from field: repeated string names = 3;
    */
   names: string[];
 
   /**
-   * From when it is good.
+   * Start of its validity.
    *
    * @generated from field: google.protobuf.Timestamp not_before_time = 4;
    */
   notBeforeTime?: Timestamp | undefined;
 
   /**
-   * Until when it is good.
+   * End of its validity.
    *
    * @generated from field: google.protobuf.Timestamp not_after_time = 5;
    */
   notAfterTime?: Timestamp | undefined;
 
   /**
-   * SHA-256 of the certificate: 64 hexadecimal digits. An administrator who compared it may enter it in
+   * SHA-256 of the certificate: 64 hexadecimal digits. An administrator who has verified it may enter it in
    * `TenantSettings.trusted_certificates`.
    *
    * @generated from field: string sha256_fingerprint = 6;
@@ -664,14 +666,14 @@ export type ServerCertificate = Message<"mailagent.v1.ServerCertificate"> & {
   sha256Fingerprint: string;
 
   /**
-   * `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before that was settled.
+   * `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before it was negotiated.
    *
    * @generated from field: string tls_version = 7;
    */
   tlsVersion: string;
 
   /**
-   * Whether it is believed only because an administrator entered its fingerprint.
+   * Whether it is trusted only because an administrator entered its fingerprint.
    *
    * @generated from field: bool trusted_by_fingerprint = 8;
    */
@@ -686,34 +688,34 @@ export const ServerCertificateSchema: GenMessage<ServerCertificate> = /*@__PURE_
   messageDesc(file_mailagent_v1_agent_service, 9);
 
 /**
- * How an agent's work goes, as of the last time it was tried.
+ * The state of an agent's work, as of the last attempt.
  *
  * @generated from message mailagent.v1.AgentHealth
  */
 export type AgentHealth = Message<"mailagent.v1.AgentHealth"> & {
   /**
-   * The state in one word.
+   * The state.
    *
    * @generated from field: mailagent.v1.AgentHealthState state = 1;
    */
   state: AgentHealthState;
 
   /**
-   * What is wrong and what to do about it, in plain words. Empty when nothing is.
+   * What is wrong and what to do about it, in plain language. Empty when nothing is.
    *
    * @generated from field: string problem = 2;
    */
   problem: string;
 
   /**
-   * The server's own words about it, at most 1,024 characters. May be empty.
+   * The server's reply about it, at most 1,024 characters. May be empty.
    *
    * @generated from field: string server_reply = 3;
    */
   serverReply: string;
 
   /**
-   * When its mailbox was last read to the end without a fault; of an SMTP agent, when a check or test last went well. Absent before the
+   * When its mailbox was last read to the end without a fault; for an SMTP agent, when a check or test last succeeded. Absent before the
    * first time.
    *
    * @generated from field: google.protobuf.Timestamp last_success_time = 4;
@@ -721,14 +723,14 @@ export type AgentHealth = Message<"mailagent.v1.AgentHealth"> & {
   lastSuccessTime?: Timestamp | undefined;
 
   /**
-   * When the present trouble began. Absent when all is well.
+   * When the current problem began. Absent when there is none.
    *
    * @generated from field: google.protobuf.Timestamp problem_time = 5;
    */
   problemTime?: Timestamp | undefined;
 
   /**
-   * When it is tried again by itself. Absent when all is well or a person must act.
+   * When it is next retried automatically. Absent when there is no problem or a person must act.
    *
    * @generated from field: google.protobuf.Timestamp retry_time = 6;
    */
@@ -764,7 +766,7 @@ export const AgentHealthSchema: GenMessage<AgentHealth> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 10);
 
 /**
- * Asks for a new agent.
+ * Request to create an agent.
  *
  * @generated from message mailagent.v1.CreateAgentRequest
  */
@@ -777,8 +779,8 @@ export type CreateAgentRequest = Message<"mailagent.v1.CreateAgentRequest"> & {
   agent?: Agent | undefined;
 
   /**
-   * Makes the call safe to repeat: 1 to 64 printable ASCII characters, best a UUID. A repeat with the same content returns the
-   * first result, also after a restart. Empty: no such protection.
+   * Makes the call safe to repeat: 1 to 64 printable ASCII characters, ideally a UUID. A repeat with the same content returns the
+   * first result, also after a restart. Empty: repeats are not detected.
    *
    * @generated from field: string request_id = 2;
    */
@@ -793,7 +795,7 @@ export const CreateAgentRequestSchema: GenMessage<CreateAgentRequest> = /*@__PUR
   messageDesc(file_mailagent_v1_agent_service, 11);
 
 /**
- * Asks for one agent.
+ * Request for one agent.
  *
  * @generated from message mailagent.v1.GetAgentRequest
  */
@@ -814,7 +816,7 @@ export const GetAgentRequestSchema: GenMessage<GetAgentRequest> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_agent_service, 12);
 
 /**
- * Asks for a page of agents.
+ * Request for a page of agents.
  *
  * @generated from message mailagent.v1.ListAgentsRequest
  */
@@ -827,14 +829,14 @@ export type ListAgentsRequest = Message<"mailagent.v1.ListAgentsRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page. INVALID_ARGUMENT with another filter than the one it came from.
+   * `next_page_token` of the previous page. Empty: the first page. INVALID_ARGUMENT with a different filter than the one it came from.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only agents that pass. Empty: all.
+   * Only agents that match. Empty: all.
    *
    * @generated from field: mailagent.v1.AgentFilter filter = 3;
    */
@@ -849,7 +851,7 @@ export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE_
   messageDesc(file_mailagent_v1_agent_service, 13);
 
 /**
- * Chooses agents. Every field that is set must hold.
+ * Chooses agents. Every field that is set must match.
  *
  * @generated from message mailagent.v1.AgentFilter
  */
@@ -904,14 +906,14 @@ export const AgentFilterSchema: GenMessage<AgentFilter> = /*@__PURE__*/
  */
 export type ListAgentsResponse = Message<"mailagent.v1.ListAgentsResponse"> & {
   /**
-   * The agents, oldest first. May be empty also before the last page.
+   * The agents, oldest first. Can be empty even before the last page.
    *
    * @generated from field: repeated mailagent.v1.Agent agents = 1;
    */
   agents: Agent[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -926,13 +928,13 @@ export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PUR
   messageDesc(file_mailagent_v1_agent_service, 15);
 
 /**
- * Asks to change an agent.
+ * Request to change an agent.
  *
  * @generated from message mailagent.v1.UpdateAgentRequest
  */
 export type UpdateAgentRequest = Message<"mailagent.v1.UpdateAgentRequest"> & {
   /**
-   * The agent, with `name`, the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
+   * The agent, with `name`, the fields to change and, to avoid lost updates, the `etag` that was read. An empty etag is not checked.
    *
    * @generated from field: mailagent.v1.Agent agent = 1;
    */
@@ -940,7 +942,7 @@ export type UpdateAgentRequest = Message<"mailagent.v1.UpdateAgentRequest"> & {
 
   /**
    * Fields to change, relative to the agent, such as `exchange.endpoint`. Absent: the populated fields, of which there must be one:
-   * `disabled: false` alone is INVALID_ARGUMENT, and is named here instead. `*`: all, but for
+   * to set `disabled` to false, name it here, as `disabled: false` alone is INVALID_ARGUMENT. `*`: all, except
    * `exchange.password`, `smtp.password` and `exchange.archive` when these are empty. An unknown path is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
@@ -956,7 +958,7 @@ export const UpdateAgentRequestSchema: GenMessage<UpdateAgentRequest> = /*@__PUR
   messageDesc(file_mailagent_v1_agent_service, 16);
 
 /**
- * Asks to remove an agent.
+ * Request to remove an agent.
  *
  * @generated from message mailagent.v1.DeleteAgentRequest
  */
@@ -984,7 +986,7 @@ export const DeleteAgentRequestSchema: GenMessage<DeleteAgentRequest> = /*@__PUR
   messageDesc(file_mailagent_v1_agent_service, 17);
 
 /**
- * Asks to check an agent's connection.
+ * Request to check an agent's connection.
  *
  * @generated from message mailagent.v1.CheckAgentRequest
  */
@@ -1026,7 +1028,7 @@ export const CheckAgentResponseSchema: GenMessage<CheckAgentResponse> = /*@__PUR
   messageDesc(file_mailagent_v1_agent_service, 19);
 
 /**
- * Asks to send a message from an agent.
+ * Request to send a message from an agent.
  *
  * @generated from message mailagent.v1.TestAgentRequest
  */
@@ -1075,7 +1077,7 @@ export const TestAgentResponseSchema: GenMessage<TestAgentResponse> = /*@__PURE_
   messageDesc(file_mailagent_v1_agent_service, 21);
 
 /**
- * Asks for the triage allowance.
+ * Request for the triage allowance.
  *
  * @generated from message mailagent.v1.GetTriageAllowanceRequest
  */
@@ -1090,13 +1092,13 @@ export const GetTriageAllowanceRequestSchema: GenMessage<GetTriageAllowanceReque
   messageDesc(file_mailagent_v1_agent_service, 22);
 
 /**
- * Asks to make an agent a user's default.
+ * Request to make an agent a user's default.
  *
  * @generated from message mailagent.v1.SetDefaultAgentRequest
  */
 export type SetDefaultAgentRequest = Message<"mailagent.v1.SetDefaultAgentRequest"> & {
   /**
-   * The user's default agent as it is to be. Its `name` says whose; an empty `agent` leaves the user without one.
+   * The new default agent. Its `name` says whose; an empty `agent` leaves the user without one.
    *
    * @generated from field: mailagent.v1.DefaultAgent default_agent = 1;
    */
@@ -1111,7 +1113,7 @@ export const SetDefaultAgentRequestSchema: GenMessage<SetDefaultAgentRequest> = 
   messageDesc(file_mailagent_v1_agent_service, 23);
 
 /**
- * Asks for a user's default agent.
+ * Request for a user's default agent.
  *
  * @generated from message mailagent.v1.GetDefaultAgentRequest
  */
@@ -1132,7 +1134,7 @@ export const GetDefaultAgentRequestSchema: GenMessage<GetDefaultAgentRequest> = 
   messageDesc(file_mailagent_v1_agent_service, 24);
 
 /**
- * Asks for a new maintenance account.
+ * Request to create a maintenance account.
  *
  * @generated from message mailagent.v1.CreateMaintenanceAccountRequest
  */
@@ -1160,7 +1162,7 @@ export const CreateMaintenanceAccountRequestSchema: GenMessage<CreateMaintenance
   messageDesc(file_mailagent_v1_agent_service, 25);
 
 /**
- * Asks for one maintenance account.
+ * Request for one maintenance account.
  *
  * @generated from message mailagent.v1.GetMaintenanceAccountRequest
  */
@@ -1181,7 +1183,7 @@ export const GetMaintenanceAccountRequestSchema: GenMessage<GetMaintenanceAccoun
   messageDesc(file_mailagent_v1_agent_service, 26);
 
 /**
- * Asks for a page of maintenance accounts.
+ * Request for a page of maintenance accounts.
  *
  * @generated from message mailagent.v1.ListMaintenanceAccountsRequest
  */
@@ -1194,7 +1196,7 @@ export type ListMaintenanceAccountsRequest = Message<"mailagent.v1.ListMaintenan
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -1215,14 +1217,14 @@ export const ListMaintenanceAccountsRequestSchema: GenMessage<ListMaintenanceAcc
  */
 export type ListMaintenanceAccountsResponse = Message<"mailagent.v1.ListMaintenanceAccountsResponse"> & {
   /**
-   * The accounts, oldest first. May be empty also before the last page.
+   * The accounts, oldest first. Can be empty even before the last page.
    *
    * @generated from field: repeated mailagent.v1.MaintenanceAccount maintenance_accounts = 1;
    */
   maintenanceAccounts: MaintenanceAccount[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1237,20 +1239,20 @@ export const ListMaintenanceAccountsResponseSchema: GenMessage<ListMaintenanceAc
   messageDesc(file_mailagent_v1_agent_service, 28);
 
 /**
- * Asks to change a maintenance account.
+ * Request to change a maintenance account.
  *
  * @generated from message mailagent.v1.UpdateMaintenanceAccountRequest
  */
 export type UpdateMaintenanceAccountRequest = Message<"mailagent.v1.UpdateMaintenanceAccountRequest"> & {
   /**
-   * The account, with `name`, the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
+   * The account, with `name`, the fields to change and, to avoid lost updates, the `etag` that was read. An empty etag is not checked.
    *
    * @generated from field: mailagent.v1.MaintenanceAccount maintenance_account = 1;
    */
   maintenanceAccount?: MaintenanceAccount | undefined;
 
   /**
-   * Fields to change. Absent: the populated fields, of which there must be one. `*`: all, but for `password` when it is empty. An unknown path
+   * Fields to change. Absent: the populated fields, of which there must be one. `*`: all, except `password` when it is empty. An unknown path
    * is INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
@@ -1266,7 +1268,7 @@ export const UpdateMaintenanceAccountRequestSchema: GenMessage<UpdateMaintenance
   messageDesc(file_mailagent_v1_agent_service, 29);
 
 /**
- * Asks to remove a maintenance account.
+ * Request to remove a maintenance account.
  *
  * @generated from message mailagent.v1.DeleteMaintenanceAccountRequest
  */
@@ -1300,7 +1302,7 @@ export const DeleteMaintenanceAccountRequestSchema: GenMessage<DeleteMaintenance
  */
 export enum AgentKind {
   /**
-   * Not given; INVALID_ARGUMENT in a request.
+   * Not specified; INVALID_ARGUMENT in a request.
    *
    * @generated from enum value: AGENT_KIND_UNSPECIFIED = 0;
    */
@@ -1348,7 +1350,7 @@ export enum SmtpSecurity {
   UNSPECIFIED = 0,
 
   /**
-   * TLS after the command STARTTLS (RFC 3207), which the server must offer: nothing is sent in the clear instead.
+   * TLS after the command STARTTLS (RFC 3207), which the server must offer; it never falls back to plain text.
    *
    * @generated from enum value: SMTP_SECURITY_STARTTLS = 1;
    */
@@ -1362,7 +1364,7 @@ export enum SmtpSecurity {
   TLS = 2,
 
   /**
-   * None: login and mail can be read on the way. Only where `TenantSettings.allow_unencrypted_smtp`.
+   * None: login and mail can be read in transit. Requires `TenantSettings.allow_unencrypted_smtp`.
    *
    * @generated from enum value: SMTP_SECURITY_NONE = 3;
    */
@@ -1376,7 +1378,7 @@ export const SmtpSecuritySchema: GenEnum<SmtpSecurity> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_agent_service, 1);
 
 /**
- * How a login at an SMTP server is proved.
+ * How a login at an SMTP server authenticates.
  *
  * @generated from enum mailagent.v1.SmtpAuthentication
  */
@@ -1389,7 +1391,7 @@ export enum SmtpAuthentication {
   UNSPECIFIED = 0,
 
   /**
-   * There is no login.
+   * No login.
    *
    * @generated from enum value: SMTP_AUTHENTICATION_NONE = 1;
    */
@@ -1437,7 +1439,7 @@ export enum ConnectionType {
   USER_CREDENTIALS = 1,
 
   /**
-   * That of a maintenance account, which acts for the mailbox.
+   * That of a maintenance account, which accesses the mailbox on behalf of its user.
    *
    * @generated from enum value: CONNECTION_TYPE_MAINTENANCE_ACCOUNT = 2;
    */
@@ -1451,20 +1453,20 @@ export const ConnectionTypeSchema: GenEnum<ConnectionType> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_agent_service, 3);
 
 /**
- * A stage of a check, in the order in which they come.
+ * A stage of a check, in order.
  *
  * @generated from enum mailagent.v1.CheckStageKind
  */
 export enum CheckStageKind {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: CHECK_STAGE_KIND_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * The server's name becomes addresses that may be called. Without an endpoint, the server is found first.
+   * The server's name is resolved to addresses that may be called. Without an endpoint, the server is discovered first.
    *
    * @generated from enum value: CHECK_STAGE_KIND_RESOLVE = 1;
    */
@@ -1478,7 +1480,7 @@ export enum CheckStageKind {
   CONNECT = 2,
 
   /**
-   * The TLS handshake. Left out where no TLS is wanted.
+   * The TLS handshake. Omitted when TLS is not used.
    *
    * @generated from enum value: CHECK_STAGE_KIND_TLS = 3;
    */
@@ -1499,7 +1501,7 @@ export enum CheckStageKind {
   OPEN_INBOX = 5,
 
   /**
-   * A message is handed over. TestAgent only.
+   * A message is submitted. TestAgent only.
    *
    * @generated from enum value: CHECK_STAGE_KIND_SEND = 6;
    */
@@ -1519,14 +1521,14 @@ export const CheckStageKindSchema: GenEnum<CheckStageKind> = /*@__PURE__*/
  */
 export enum CheckStageState {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: CHECK_STAGE_STATE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * All is well.
+   * It succeeded.
    *
    * @generated from enum value: CHECK_STAGE_STATE_PASSED = 1;
    */
@@ -1560,42 +1562,42 @@ export enum CheckFault {
   UNSPECIFIED = 0,
 
   /**
-   * The server asks for patience or has a passing fault. It may work a little later.
+   * The server asks to wait or has a temporary fault. A later attempt may succeed.
    *
    * @generated from enum value: CHECK_FAULT_TEMPORARY = 1;
    */
   TEMPORARY = 1,
 
   /**
-   * The server cannot be reached or talked to: name, network, port, TLS, certificate, or a server of another kind.
+   * No connection to the server is possible: name, network, port, TLS, certificate, or a different kind of server.
    *
    * @generated from enum value: CHECK_FAULT_UNREACHABLE = 2;
    */
   UNREACHABLE = 2,
 
   /**
-   * The login is refused or missing.
+   * The login is rejected or missing.
    *
    * @generated from enum value: CHECK_FAULT_LOGIN = 3;
    */
   LOGIN = 3,
 
   /**
-   * The login may not do this, the mailbox does not exist, or sender or recipient are refused.
+   * The login lacks permission, the mailbox does not exist, or the sender or recipient is rejected.
    *
    * @generated from enum value: CHECK_FAULT_REFUSED = 4;
    */
   REFUSED = 4,
 
   /**
-   * The server takes no message of this size.
+   * The server does not accept messages of this size.
    *
    * @generated from enum value: CHECK_FAULT_TOO_LARGE = 5;
    */
   TOO_LARGE = 5,
 
   /**
-   * The server's answer makes no sense.
+   * The server's response is invalid.
    *
    * @generated from enum value: CHECK_FAULT_MALFORMED = 6;
    */
@@ -1615,7 +1617,7 @@ export const CheckFaultSchema: GenEnum<CheckFault> = /*@__PURE__*/
  */
 export enum AgentHealthState {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: AGENT_HEALTH_STATE_UNSPECIFIED = 0;
    */
@@ -1629,22 +1631,22 @@ export enum AgentHealthState {
   OK = 1,
 
   /**
-   * The server answers, but asks to wait or fails now and then. Retried by itself.
+   * The server answers, but asks to wait or fails intermittently. Retried automatically.
    *
    * @generated from enum value: AGENT_HEALTH_STATE_DEGRADED = 2;
    */
   DEGRADED = 2,
 
   /**
-   * The server refuses the login, or there is none. Nothing is tried until a person changes the agent, its maintenance account or the
-   * tenant's authentication method, or a check goes well.
+   * The server rejects the login, or there is none. No further attempt is made until a person changes the agent, its maintenance account or the
+   * tenant's authentication method, or a check succeeds.
    *
    * @generated from enum value: AGENT_HEALTH_STATE_AUTHENTICATION_REQUIRED = 3;
    */
   AUTHENTICATION_REQUIRED = 3,
 
   /**
-   * The server cannot be reached or talked to. Retried by itself.
+   * No connection to the server is possible. Retried automatically.
    *
    * @generated from enum value: AGENT_HEALTH_STATE_UNREACHABLE = 4;
    */
@@ -1665,9 +1667,9 @@ export const AgentHealthStateSchema: GenEnum<AgentHealthState> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_agent_service, 7);
 
 /**
- * Keeps the settings and credentials of outside mailboxes, checks them, and shows their health.
+ * Manages the settings and credentials of external mailboxes, checks them, and reports their health.
  *
- * Without the scope `agent.write` a caller sees and edits just the agents that they own; all others are NOT_FOUND.
+ * Without the scope `agent.write` a caller sees and edits only the agents that they own; all others are NOT_FOUND.
  *
  * @generated from service mailagent.v1.AgentService
  */
@@ -1675,11 +1677,11 @@ export const AgentService: GenService<{
   /**
    * Creates an agent and starts its work at once.
    *
-   * INVALID_ARGUMENT lists every violation at once. NOT_FOUND when the owner or the maintenance account does not exist.
-   * FAILED_PRECONDITION when a setting needs another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
+   * INVALID_ARGUMENT lists all violations. NOT_FOUND when the owner or the maintenance account does not exist.
+   * FAILED_PRECONDITION when a setting requires another one, of the agent or of the tenant. RESOURCE_EXHAUSTED when all triage licences are
    * in use. ALREADY_EXISTS when `request_id` was used for another agent.
-   * Scope: `agent.write`, or `agent.use` for an agent of one's own; setting `archive` needs `archive.configure` too, and connecting
-   * through a maintenance account needs `agent.write`.
+   * Scope: `agent.write`, or `agent.use` for the caller's own agent; setting `archive` also requires `archive.configure`, and connecting
+   * through a maintenance account requires `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.CreateAgent
    */
@@ -1709,9 +1711,9 @@ export const AgentService: GenService<{
     output: typeof ListAgentsResponseSchema;
   },
   /**
-   * Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. What a person fixed is tried at once.
-   * Scope: `agent.write`, or `agent.use` for one's own; with a maintenance account, `agent.write` for all that decides which mailbox it
-   * acts for.
+   * Changes the settings named by the mask. ABORTED when the etag is stale; otherwise as CreateAgent. Work that had stopped is retried at once.
+   * Scope: `agent.write`, or `agent.use` for the caller's own; with a maintenance account, `agent.write` for every setting that determines
+   * which mailbox it accesses.
    *
    * @generated from rpc mailagent.v1.AgentService.UpdateAgent
    */
@@ -1721,8 +1723,8 @@ export const AgentService: GenService<{
     output: typeof AgentSchema;
   },
   /**
-   * Stops the agent's work, wipes its credentials and removes it. What it archived and noted stays. Where it was a user's default agent,
-   * that user has none afterwards. Scope: `agent.write`, or `agent.use` for one's own.
+   * Stops the agent's work, erases its credentials and removes it. Messages that it archived and notes that it created are kept. A user whose
+   * default agent it was has none afterwards. Scope: `agent.write`, or `agent.use` for the caller's own.
    *
    * @generated from rpc mailagent.v1.AgentService.DeleteAgent
    */
@@ -1732,9 +1734,9 @@ export const AgentService: GenService<{
     output: typeof EmptySchema;
   },
   /**
-   * Tries the agent's connection stage by stage, sends nothing, and for Exchange opens the inbox. Each stage is told as it ends; the
-   * stream ends behind the first that fails, or behind the last. A check that goes well ends the trouble that stopped the agent's work.
-   * RESOURCE_EXHAUSTED when the agent is being checked already. Scope: `agent.use` for one's own, or `agent.write`.
+   * Tests the agent's connection stage by stage without sending anything; for Exchange, it opens the inbox. Each stage is reported as it ends; the
+   * stream ends after the first failed stage, or after the last. A successful check clears a problem that had stopped the agent's work.
+   * RESOURCE_EXHAUSTED when a check of the agent is already running. Scope: `agent.use` for the caller's own, or `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.CheckAgent
    */
@@ -1744,8 +1746,8 @@ export const AgentService: GenService<{
     output: typeof CheckAgentResponseSchema;
   },
   /**
-   * The same, and sends a real message from the agent to the calling user's own address (the first that the directory has).
-   * FAILED_PRECONDITION when the directory has none. Scope: `agent.use` for one's own, or `agent.write`.
+   * The same, and also sends a real message from the agent to the calling user's own address (the first one in the directory).
+   * FAILED_PRECONDITION when the directory has none. Scope: `agent.use` for the caller's own, or `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.TestAgent
    */
@@ -1755,17 +1757,17 @@ export const AgentService: GenService<{
     output: typeof TestAgentResponseSchema;
   },
   /**
-   * Begins a login by OAuth 2.0 (authorisation code with PKCE) of an agent's mailbox or of a maintenance account. The caller opens the
-   * address in a browser; the provider sends it back to the service's own page, or to the front end, which calls CompleteLogin.
-   * FAILED_PRECONDITION where no such login is used, when the operator has set up no provider for it, and when the tokens of the provider
-   * may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for an agent of one's own, or
+   * Begins an OAuth 2.0 login (authorisation code with PKCE) for an agent's mailbox or a maintenance account. The caller opens the
+   * address in a browser; the provider redirects it to the service's own page, or to the front end, which calls CompleteLogin.
+   * FAILED_PRECONDITION when no such login is used, when the operator has configured no provider for it, and when the provider's tokens
+   * may not be sent to the agent's server. INVALID_ARGUMENT when the provider must be named. Scope: `agent.use` for the caller's own agent, or
    * `agent.write`.
    *
-   * Without `agent.write`, only accounts may log in that are addresses of the agent's owner in the directory; FAILED_PRECONDITION
-   * (LOGIN_ACCOUNT_NOT_OWNED) when none of them would open the mailbox. For a shared mailbox, set `exchange.mailbox` to it (SMTP:
-   * `smtp.username` to the owner's address) and let the owner's own account open it; for a mailbox with an account of its own, and for
-   * agents of other users, somebody with `agent.write` begins. The service's own page says whose agent would get which mailbox and who asked
-   * for it, and stores nothing before its button is pressed.
+   * Without `agent.write`, only accounts that the directory lists as addresses of the agent's owner may log in; FAILED_PRECONDITION
+   * (LOGIN_ACCOUNT_NOT_OWNED) when none of them would open the mailbox. For a shared mailbox, set `exchange.mailbox` to its address (SMTP:
+   * `smtp.username` to the owner's address) and let the owner's own account open it; for a mailbox with its own account, and for
+   * agents of other users, a person with `agent.write` begins the login. The service's own page shows whose agent would get which mailbox and
+   * who requested it, and stores nothing before its button is pressed.
    *
    * @generated from rpc mailagent.v1.AgentService.BeginLogin
    */
@@ -1775,11 +1777,11 @@ export const AgentService: GenService<{
     output: typeof BeginLoginResponseSchema;
   },
   /**
-   * Completes a login whose result the front end received: by the same user, within 10 minutes, once. The same accounts may log in as at
-   * the service's own page: what the user might do when they began decides. From then on the agent's work goes on
-   * where it stopped. FAILED_PRECONDITION when another account logged in than the one asked for, when scopes were not granted (named in the
-   * details), or when the provider refused; nothing is stored then. INVALID_ARGUMENT when the state is not one of this caller's, was used or
-   * is too old. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
+   * Completes a login whose result the front end received: by the same user, within 10 minutes, once. The same accounts may log in as on
+   * the service's own page: the permissions that the user had when they began decide. The agent's work then resumes
+   * where it stopped. FAILED_PRECONDITION when a different account logged in than the one requested, when scopes were not granted (named in the
+   * details), or when the provider rejected the login; nothing is stored then. INVALID_ARGUMENT when the state does not belong to this caller, was
+   * already used or has expired. UNAVAILABLE when the provider cannot be reached: begin again. Scope: as BeginLogin.
    *
    * @generated from rpc mailagent.v1.AgentService.CompleteLogin
    */
@@ -1789,8 +1791,8 @@ export const AgentService: GenService<{
     output: typeof CompleteLoginResponseSchema;
   },
   /**
-   * Ends a login: wipes its tokens and tells the provider, where that takes it and no other agent or tenant is logged in with the same
-   * account, whose login could end along with it. The work that needs it stops at once. Does nothing when there is none. Scope: as BeginLogin.
+   * Ends a login: erases its tokens and notifies the provider, if it supports that and no other agent or tenant is logged in with the same
+   * account, because the provider could end that login too. Work that needs the login stops at once. Does nothing when there is none. Scope: as BeginLogin.
    *
    * @generated from rpc mailagent.v1.AgentService.RevokeLogin
    */
@@ -1800,8 +1802,8 @@ export const AgentService: GenService<{
     output: typeof RevokeLoginResponseSchema;
   },
   /**
-   * Tells of logins that end soon, ended, were renewed or are refused, of admin consents, and of the operator's secrets that end soon. Without
-   * `agent.write`, of the logins of one's own agents only. Scope: `agent.read`, `agent.use` or `agent.write`.
+   * Streams events about logins that expire soon, expired, were renewed or are rejected, about admin consents, and about the operator's secrets
+   * that expire soon. Without `agent.write`, only about the logins of the caller's own agents. Scope: `agent.read`, `agent.use` or `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.WatchTokens
    */
@@ -1821,8 +1823,8 @@ export const AgentService: GenService<{
     output: typeof TriageAllowanceSchema;
   },
   /**
-   * Makes one of a user's agents the one that sends when no agent is named; or none. FAILED_PRECONDITION when the agent is another user's.
-   * Scope: `agent.use` for oneself, `agent.write` for every user.
+   * Makes one of a user's agents, or none, the one that sends when no agent is named. FAILED_PRECONDITION when the agent belongs to another user.
+   * Scope: `agent.use` for the calling user, `agent.write` for every user.
    *
    * @generated from rpc mailagent.v1.AgentService.SetDefaultAgent
    */
@@ -1832,7 +1834,7 @@ export const AgentService: GenService<{
     output: typeof DefaultAgentSchema;
   },
   /**
-   * Returns a user's default agent. Scope: `agent.read` or `agent.use` for oneself, `agent.write` for every user.
+   * Returns a user's default agent. Scope: `agent.read` or `agent.use` for the calling user, `agent.write` for every user.
    *
    * @generated from rpc mailagent.v1.AgentService.GetDefaultAgent
    */
@@ -1842,7 +1844,7 @@ export const AgentService: GenService<{
     output: typeof DefaultAgentSchema;
   },
   /**
-   * Creates a maintenance account. INVALID_ARGUMENT lists every violation at once. ALREADY_EXISTS when `request_id` was used for another
+   * Creates a maintenance account. INVALID_ARGUMENT lists all violations. ALREADY_EXISTS when `request_id` was used for another
    * one. Scope: `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.CreateMaintenanceAccount
@@ -1873,7 +1875,7 @@ export const AgentService: GenService<{
     output: typeof ListMaintenanceAccountsResponseSchema;
   },
   /**
-   * Changes the fields named by the mask, for all agents that connect through the account: these are tried at once. ABORTED when the etag
+   * Changes the fields named by the mask, for all agents that connect through the account; these agents are retried at once. ABORTED when the etag
    * is stale. Scope: `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.UpdateMaintenanceAccount
@@ -1884,7 +1886,7 @@ export const AgentService: GenService<{
     output: typeof MaintenanceAccountSchema;
   },
   /**
-   * Removes a maintenance account and wipes its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
+   * Removes a maintenance account and erases its credentials. FAILED_PRECONDITION while agents connect through it. Scope: `agent.write`.
    *
    * @generated from rpc mailagent.v1.AgentService.DeleteMaintenanceAccount
    */
@@ -1894,8 +1896,8 @@ export const AgentService: GenService<{
     output: typeof EmptySchema;
   },
   /**
-   * Begins an admin consent for an e-mail domain. FAILED_PRECONDITION when the operator has set up no provider for it. A consent that is
-   * there is renewed. Scope: `tenant.admin`.
+   * Begins an admin consent for an e-mail domain. FAILED_PRECONDITION when the operator has configured no provider for it. An existing
+   * consent is renewed. Scope: `tenant.admin`.
    *
    * @generated from rpc mailagent.v1.AgentService.BeginAdminConsent
    */
@@ -1915,8 +1917,8 @@ export const AgentService: GenService<{
     output: typeof ListAdminConsentsResponseSchema;
   },
   /**
-   * Gives an admin consent up: its agents stop at once. The provider takes no such call, so an administrator of the directory removes the
-   * application there too. Scope: `tenant.admin`.
+   * Revokes an admin consent: its agents stop at once. The provider offers no call for this, so an administrator of the directory must also remove
+   * the application there. Scope: `tenant.admin`.
    *
    * @generated from rpc mailagent.v1.AgentService.RevokeAdminConsent
    */

@@ -18,7 +18,7 @@ export const file_mailagent_v1_archive_service: GenFile = /*@__PURE__*/
   fileDesc("CiJtYWlsYWdlbnQvdjEvYXJjaGl2ZV9zZXJ2aWNlLnByb3RvEgxtYWlsYWdlbnQudjEiiwUKB01lc3NhZ2USEgoEbmFtZRgBIAEoCUIE4kEBCBISCgptZXNzYWdlX2lkGAIgASgJEjEKCWRpcmVjdGlvbhgDIAEoDjIeLm1haWxhZ2VudC52MS5NZXNzYWdlRGlyZWN0aW9uEg8KB3N1YmplY3QYBCABKAkSKAoEZnJvbRgFIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSJgoCdG8YBiADKAsyGi5tYWlsYWdlbnQudjEuRW1haWxBZGRyZXNzEiYKAmNjGAcgAygLMhoubWFpbGFnZW50LnYxLkVtYWlsQWRkcmVzcxIPCgdwcmV2aWV3GAggASgJEi0KCWN1c3RvbWVycxgJIAMoCzIaLm1haWxhZ2VudC52MS5DdXN0b21lckxpbmsSDgoGYWdlbnRzGAogAygJEi0KCXNlbnRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNcmVjZWl2ZWRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMYXJjaGl2ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzaXplX2J5dGVzGA4gASgDEhQKDHN0b3JlZF9ieXRlcxgPIAEoAxIOCgZzaGEyNTYYECABKAwSGAoQYXR0YWNobWVudF9jb3VudBgRIAEoBRIzCg5hdXRvbWF0aWNfa2luZBgSIAEoDjIbLm1haWxhZ2VudC52MS5BdXRvbWF0aWNLaW5kEi0KB2NvbnRlbnQYEyABKAsyHC5tYWlsYWdlbnQudjEuTWVzc2FnZUNvbnRlbnQiQgoMQ3VzdG9tZXJMaW5rEhAKCGN1c3RvbWVyGAEgASgJEg8KB2NvbnRhY3QYAiABKAkSDwoHYWRkcmVzcxgDIAEoCSKnAQoOTWVzc2FnZUNvbnRlbnQSKgoHaGVhZGVycxgBIAMoCzIZLm1haWxhZ2VudC52MS5IZWFkZXJGaWVsZBIMCgR0ZXh0GAIgASgJEgwKBGh0bWwYAyABKAkSHgoWcmVtb3RlX2NvbnRlbnRfYmxvY2tlZBgEIAEoCBItCgthdHRhY2htZW50cxgFIAMoCzIYLm1haWxhZ2VudC52MS5BdHRhY2htZW50IioKC0hlYWRlckZpZWxkEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiegoKQXR0YWNobWVudBINCgVpbmRleBgBIAEoBRIRCglmaWxlX25hbWUYAiABKAkSEgoKbWVkaWFfdHlwZRgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgDEhIKCmNvbnRlbnRfaWQYBSABKAkSDgoGaW5saW5lGAYgASgIInsKE0xpc3RNZXNzYWdlc1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQESMQoGZmlsdGVyGAMgASgLMhsubWFpbGFnZW50LnYxLk1lc3NhZ2VGaWx0ZXJCBOJBAQEiyQIKDU1lc3NhZ2VGaWx0ZXISFgoIY3VzdG9tZXIYASABKAlCBOJBAQESFQoHY29udGFjdBgCIAEoCUIE4kEBARITCgVhZ2VudBgDIAEoCUIE4kEBARI3CglkaXJlY3Rpb24YBCABKA4yHi5tYWlsYWdlbnQudjEuTWVzc2FnZURpcmVjdGlvbkIE4kEBARIiCg9oYXNfYXR0YWNobWVudHMYBSABKAhCBOJBAQFIAIgBARI0CgpzZW50X2FmdGVyGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARI1CgtzZW50X2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESFgoIdW5saW5rZWQYCCABKAhCBOJBAQFCEgoQX2hhc19hdHRhY2htZW50cyJYChRMaXN0TWVzc2FnZXNSZXNwb25zZRInCghtZXNzYWdlcxgBIAMoCzIVLm1haWxhZ2VudC52MS5NZXNzYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKSAQoVU2VhcmNoTWVzc2FnZXNSZXF1ZXN0EhMKBXF1ZXJ5GAEgASgJQgTiQQECEhcKCXBhZ2Vfc2l6ZRgCIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAMgASgJQgTiQQEBEjEKBmZpbHRlchgEIAEoCzIbLm1haWxhZ2VudC52MS5NZXNzYWdlRmlsdGVyQgTiQQEBIloKFlNlYXJjaE1lc3NhZ2VzUmVzcG9uc2USJwoIbWVzc2FnZXMYASADKAsyFS5tYWlsYWdlbnQudjEuTWVzc2FnZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoRR2V0TWVzc2FnZVJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhItCgR2aWV3GAIgASgOMhkubWFpbGFnZW50LnYxLk1lc3NhZ2VWaWV3QgTiQQEBImAKFVN0cmVhbU1lc3NhZ2VzUmVxdWVzdBIUCgZjdXJzb3IYASABKAlCBOJBAQESMQoGZmlsdGVyGAIgASgLMhsubWFpbGFnZW50LnYxLk1lc3NhZ2VGaWx0ZXJCBOJBAQEiUAoWU3RyZWFtTWVzc2FnZXNSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSJgoHbWVzc2FnZRgCIAEoCzIVLm1haWxhZ2VudC52MS5NZXNzYWdlIkgKFkRvd25sb2FkTWVzc2FnZVJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIaCgxvZmZzZXRfYnl0ZXMYAiABKANCBOJBAQEiawoXRG93bmxvYWRNZXNzYWdlUmVzcG9uc2USLAoGaGVhZGVyGAEgASgLMhwubWFpbGFnZW50LnYxLkRvd25sb2FkSGVhZGVyEhQKDG9mZnNldF9ieXRlcxgCIAEoAxIMCgRkYXRhGAMgASgMImAKGURvd25sb2FkQXR0YWNobWVudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhITCgVpbmRleBgCIAEoBUIE4kEBARIaCgxvZmZzZXRfYnl0ZXMYAyABKANCBOJBAQEibgoaRG93bmxvYWRBdHRhY2htZW50UmVzcG9uc2USLAoGaGVhZGVyGAEgASgLMhwubWFpbGFnZW50LnYxLkRvd25sb2FkSGVhZGVyEhQKDG9mZnNldF9ieXRlcxgCIAEoAxIMCgRkYXRhGAMgASgMIh0KG0dldEFyY2hpdmVTdGF0aXN0aWNzUmVxdWVzdCJsChFBcmNoaXZlU3RhdGlzdGljcxIVCg1tZXNzYWdlX2NvdW50GAEgASgDEhYKDnVubGlua2VkX2NvdW50GAIgASgDEhIKCnNpemVfYnl0ZXMYAyABKAMSFAoMc3RvcmVkX2J5dGVzGAQgASgDKpUBChBNZXNzYWdlRGlyZWN0aW9uEiEKHU1FU1NBR0VfRElSRUNUSU9OX1VOU1BFQ0lGSUVEEAASHgoaTUVTU0FHRV9ESVJFQ1RJT05fSU5DT01JTkcQARIeChpNRVNTQUdFX0RJUkVDVElPTl9PVVRHT0lORxACEh4KGk1FU1NBR0VfRElSRUNUSU9OX0lOVEVSTkFMEAMqWgoLTWVzc2FnZVZpZXcSHAoYTUVTU0FHRV9WSUVXX1VOU1BFQ0lGSUVEEAASFgoSTUVTU0FHRV9WSUVXX0JBU0lDEAESFQoRTUVTU0FHRV9WSUVXX0ZVTEwQAjKaBQoOQXJjaGl2ZVNlcnZpY2USVQoMTGlzdE1lc3NhZ2VzEiEubWFpbGFnZW50LnYxLkxpc3RNZXNzYWdlc1JlcXVlc3QaIi5tYWlsYWdlbnQudjEuTGlzdE1lc3NhZ2VzUmVzcG9uc2USWwoOU2VhcmNoTWVzc2FnZXMSIy5tYWlsYWdlbnQudjEuU2VhcmNoTWVzc2FnZXNSZXF1ZXN0GiQubWFpbGFnZW50LnYxLlNlYXJjaE1lc3NhZ2VzUmVzcG9uc2USRAoKR2V0TWVzc2FnZRIfLm1haWxhZ2VudC52MS5HZXRNZXNzYWdlUmVxdWVzdBoVLm1haWxhZ2VudC52MS5NZXNzYWdlEl0KDlN0cmVhbU1lc3NhZ2VzEiMubWFpbGFnZW50LnYxLlN0cmVhbU1lc3NhZ2VzUmVxdWVzdBokLm1haWxhZ2VudC52MS5TdHJlYW1NZXNzYWdlc1Jlc3BvbnNlMAESYAoPRG93bmxvYWRNZXNzYWdlEiQubWFpbGFnZW50LnYxLkRvd25sb2FkTWVzc2FnZVJlcXVlc3QaJS5tYWlsYWdlbnQudjEuRG93bmxvYWRNZXNzYWdlUmVzcG9uc2UwARJpChJEb3dubG9hZEF0dGFjaG1lbnQSJy5tYWlsYWdlbnQudjEuRG93bmxvYWRBdHRhY2htZW50UmVxdWVzdBooLm1haWxhZ2VudC52MS5Eb3dubG9hZEF0dGFjaG1lbnRSZXNwb25zZTABEmIKFEdldEFyY2hpdmVTdGF0aXN0aWNzEikubWFpbGFnZW50LnYxLkdldEFyY2hpdmVTdGF0aXN0aWNzUmVxdWVzdBofLm1haWxhZ2VudC52MS5BcmNoaXZlU3RhdGlzdGljc2IGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_timestamp, file_mailagent_v1_types]);
 
 /**
- * A message that is kept.
+ * An archived message.
  *
  * @generated from message mailagent.v1.Message
  */
@@ -38,7 +38,7 @@ export type Message = Message$1<"mailagent.v1.Message"> & {
   messageId: string;
 
   /**
-   * Which way it went, as seen from the tenant.
+   * Its direction, as seen from the tenant.
    *
    * @generated from field: mailagent.v1.MessageDirection direction = 3;
    */
@@ -80,21 +80,21 @@ export type Message = Message$1<"mailagent.v1.Message"> & {
   preview: string;
 
   /**
-   * Customers it is kept with. Empty: UNLINKED; it is linked by itself when such a contact appears.
+   * Customers it is linked to. Empty: it is linked automatically when a contact with one of its addresses appears.
    *
    * @generated from field: repeated mailagent.v1.CustomerLink customers = 9;
    */
   customers: CustomerLink[];
 
   /**
-   * Agents in whose mailboxes it was found, `agents/{agent}`. Empty for imported mail. May name agents that are gone.
+   * Agents in whose mailboxes it was found, `agents/{agent}`. Empty for imported mail. May name agents that were deleted.
    *
    * @generated from field: repeated string agents = 10;
    */
   agents: string[];
 
   /**
-   * Time of the Date header; where that is missing or wrong, when it was received.
+   * Time in the Date header; if that is missing or invalid, when the message was received.
    *
    * @generated from field: google.protobuf.Timestamp sent_time = 11;
    */
@@ -122,7 +122,7 @@ export type Message = Message$1<"mailagent.v1.Message"> & {
   sizeBytes: bigint;
 
   /**
-   * Space that it takes in the archive, in bytes.
+   * Space that it uses in the archive, in bytes.
    *
    * @generated from field: int64 stored_bytes = 15;
    */
@@ -165,7 +165,7 @@ export const MessageSchema: GenMessage<Message> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_archive_service, 0);
 
 /**
- * Why a message is kept with a customer.
+ * Why a message is linked to a customer.
  *
  * @generated from message mailagent.v1.CustomerLink
  */
@@ -200,36 +200,36 @@ export const CustomerLinkSchema: GenMessage<CustomerLink> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_archive_service, 1);
 
 /**
- * A message in parts.
+ * A parsed message.
  *
  * @generated from message mailagent.v1.MessageContent
  */
 export type MessageContent = Message$1<"mailagent.v1.MessageContent"> & {
   /**
-   * Header fields in their order, decoded. At most 1,000, and 256 KiB in all: what lies behind is left out.
+   * Header fields in order, decoded. At most 1,000, and 256 KiB in total; any more are omitted.
    *
    * @generated from field: repeated mailagent.v1.HeaderField headers = 1;
    */
   headers: HeaderField[];
 
   /**
-   * The text, made from the HTML when there is no other. At most 1 MiB.
+   * The text, generated from the HTML when there is no other. At most 1 MiB.
    *
    * @generated from field: string text = 2;
    */
   text: string;
 
   /**
-   * The HTML, sanitised: no scripts, no forms, no remote content, nothing that leaves its place in the page. Empty when there is none, and
-   * when it is so broken that no reader could show it; `text` has its words then. At most 1 MiB. Show it in a sandboxed frame (`<iframe sandbox>`) all the
-   * same, under a Content-Security-Policy that allows no scripts: a mail can still look like the page around it.
+   * The HTML, sanitised: no scripts, no forms, no remote content, nothing that leaves its place on the page. Empty when there is none, and
+   * when it is too malformed to be shown; `text` then has its text. At most 1 MiB. Show it in a sandboxed frame (`<iframe sandbox>`) all the
+   * same, under a Content-Security-Policy that allows no scripts: a message can still imitate the page around it.
    *
    * @generated from field: string html = 3;
    */
   html: string;
 
   /**
-   * Whether remote content was taken out of `html`.
+   * Whether remote content was removed from `html`.
    *
    * @generated from field: bool remote_content_blocked = 4;
    */
@@ -313,14 +313,14 @@ export type Attachment = Message$1<"mailagent.v1.Attachment"> & {
   sizeBytes: bigint;
 
   /**
-   * Content-ID without the angle brackets, by which `cid:` links in the HTML name it. May be empty.
+   * Content-ID without the angle brackets, by which `cid:` links in the HTML refer to it. May be empty.
    *
    * @generated from field: string content_id = 5;
    */
   contentId: string;
 
   /**
-   * Whether it belongs into the text rather than beside it.
+   * Whether it is part of the text rather than attached to it.
    *
    * @generated from field: bool inline = 6;
    */
@@ -335,7 +335,7 @@ export const AttachmentSchema: GenMessage<Attachment> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_archive_service, 4);
 
 /**
- * Asks for a page of messages.
+ * Request for a page of messages.
  *
  * @generated from message mailagent.v1.ListMessagesRequest
  */
@@ -348,14 +348,14 @@ export type ListMessagesRequest = Message$1<"mailagent.v1.ListMessagesRequest"> 
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same filter. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filter. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only messages that pass. Empty: all.
+   * Only messages that match. Empty: all.
    *
    * @generated from field: mailagent.v1.MessageFilter filter = 3;
    */
@@ -370,20 +370,20 @@ export const ListMessagesRequestSchema: GenMessage<ListMessagesRequest> = /*@__P
   messageDesc(file_mailagent_v1_archive_service, 5);
 
 /**
- * Chooses messages. Every field that is set must hold.
+ * Chooses messages. Every field that is set must match.
  *
  * @generated from message mailagent.v1.MessageFilter
  */
 export type MessageFilter = Message$1<"mailagent.v1.MessageFilter"> & {
   /**
-   * Only kept with this customer, `customers/{customer}`.
+   * Only linked to this customer, `customers/{customer}`.
    *
    * @generated from field: string customer = 1;
    */
   customer: string;
 
   /**
-   * Only kept because of this contact, `contacts/{contact}`.
+   * Only linked because of this contact, `contacts/{contact}`.
    *
    * @generated from field: string contact = 2;
    */
@@ -397,7 +397,7 @@ export type MessageFilter = Message$1<"mailagent.v1.MessageFilter"> & {
   agent: string;
 
   /**
-   * Only going this way.
+   * Only in this direction.
    *
    * @generated from field: mailagent.v1.MessageDirection direction = 4;
    */
@@ -425,7 +425,7 @@ export type MessageFilter = Message$1<"mailagent.v1.MessageFilter"> & {
   sentBefore?: Timestamp | undefined;
 
   /**
-   * Only those that no customer is known for.
+   * Only those for which no customer is known.
    *
    * @generated from field: bool unlinked = 8;
    */
@@ -453,7 +453,7 @@ export type ListMessagesResponse = Message$1<"mailagent.v1.ListMessagesResponse"
   messages: Message[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -468,13 +468,13 @@ export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@_
   messageDesc(file_mailagent_v1_archive_service, 7);
 
 /**
- * Asks for messages with certain words.
+ * Request for messages with certain words.
  *
  * @generated from message mailagent.v1.SearchMessagesRequest
  */
 export type SearchMessagesRequest = Message$1<"mailagent.v1.SearchMessagesRequest"> & {
   /**
-   * Words that must all occur, whole or, with a `*` behind, as a beginning; a phrase stands in double quotes. Case and accents do not matter.
+   * Words that must all occur, as whole words or, with a trailing `*`, as prefixes; put phrases in double quotes. Case and accents are ignored.
    * 1 to 500 characters.
    *
    * @generated from field: string query = 1;
@@ -489,14 +489,14 @@ export type SearchMessagesRequest = Message$1<"mailagent.v1.SearchMessagesReques
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same query and filter. Empty: the first page.
+   * `next_page_token` of the previous page, with the same query and filter. Empty: the first page.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
 
   /**
-   * Only messages that pass. Empty: all.
+   * Only messages that match. Empty: all.
    *
    * @generated from field: mailagent.v1.MessageFilter filter = 4;
    */
@@ -511,7 +511,7 @@ export const SearchMessagesRequestSchema: GenMessage<SearchMessagesRequest> = /*
   messageDesc(file_mailagent_v1_archive_service, 8);
 
 /**
- * A page of messages that were found.
+ * A page of search results.
  *
  * @generated from message mailagent.v1.SearchMessagesResponse
  */
@@ -524,7 +524,7 @@ export type SearchMessagesResponse = Message$1<"mailagent.v1.SearchMessagesRespo
   messages: Message[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -539,7 +539,7 @@ export const SearchMessagesResponseSchema: GenMessage<SearchMessagesResponse> = 
   messageDesc(file_mailagent_v1_archive_service, 9);
 
 /**
- * Asks for one message.
+ * Request for one message.
  *
  * @generated from message mailagent.v1.GetMessageRequest
  */
@@ -552,7 +552,7 @@ export type GetMessageRequest = Message$1<"mailagent.v1.GetMessageRequest"> & {
   name: string;
 
   /**
-   * How much of it. Unspecified: BASIC.
+   * How much of it to return. Unspecified: BASIC.
    *
    * @generated from field: mailagent.v1.MessageView view = 2;
    */
@@ -567,21 +567,21 @@ export const GetMessageRequestSchema: GenMessage<GetMessageRequest> = /*@__PURE_
   messageDesc(file_mailagent_v1_archive_service, 10);
 
 /**
- * Asks for messages, old and new.
+ * Request to stream messages, old and new.
  *
  * @generated from message mailagent.v1.StreamMessagesRequest
  */
 export type StreamMessagesRequest = Message$1<"mailagent.v1.StreamMessagesRequest"> & {
   /**
-   * Where to go on: the `cursor` of the last response handled. Empty or `EARLIEST`: from the oldest message. `LATEST`: only what
-   * is committed from now on. INVALID_ARGUMENT when malformed or foreign.
+   * Where to resume: the `cursor` of the last response handled. Empty or `EARLIEST`: from the oldest message. `LATEST`: only what
+   * is committed from now on. INVALID_ARGUMENT when malformed, of another stream or of another tenant.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Only messages that pass. Empty: all. It may change between calls that share a cursor.
+   * Only messages that match. Empty: all. It may change between calls that share a cursor.
    *
    * @generated from field: mailagent.v1.MessageFilter filter = 2;
    */
@@ -602,16 +602,16 @@ export const StreamMessagesRequestSchema: GenMessage<StreamMessagesRequest> = /*
  */
 export type StreamMessagesResponse = Message$1<"mailagent.v1.StreamMessagesResponse"> & {
   /**
-   * The position after this response. Never empty. Store it together with what you did about `message`.
+   * The position after this response. Never empty. Store it together with the result of processing `message`.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Absent in a bookmark, which promises: everything up to `cursor` that passes the filter has been delivered.
-   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
-   * by then has been delivered, and later at least every 15 s unless something is delivered.
+   * Absent in a bookmark, which guarantees that everything up to `cursor` that matches the filter has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows once everything that was committed
+   * by then has been delivered, and after that at least every 15 s when nothing else is delivered.
    *
    * @generated from field: mailagent.v1.Message message = 2;
    */
@@ -626,7 +626,7 @@ export const StreamMessagesResponseSchema: GenMessage<StreamMessagesResponse> = 
   messageDesc(file_mailagent_v1_archive_service, 12);
 
 /**
- * Asks for a message's bytes.
+ * Request for a message's bytes.
  *
  * @generated from message mailagent.v1.DownloadMessageRequest
  */
@@ -639,7 +639,7 @@ export type DownloadMessageRequest = Message$1<"mailagent.v1.DownloadMessageRequ
   name: string;
 
   /**
-   * Where to begin, to resume a broken download. OUT_OF_RANGE beyond the end.
+   * Where to begin, to resume an interrupted download. OUT_OF_RANGE beyond the end.
    *
    * @generated from field: int64 offset_bytes = 2;
    */
@@ -667,7 +667,7 @@ export type DownloadMessageResponse = Message$1<"mailagent.v1.DownloadMessageRes
   header?: DownloadHeader | undefined;
 
   /**
-   * Where `data` begins in the whole.
+   * Offset of `data` in the whole content.
    *
    * @generated from field: int64 offset_bytes = 2;
    */
@@ -689,7 +689,7 @@ export const DownloadMessageResponseSchema: GenMessage<DownloadMessageResponse> 
   messageDesc(file_mailagent_v1_archive_service, 14);
 
 /**
- * Asks for an attachment's bytes.
+ * Request for an attachment's bytes.
  *
  * @generated from message mailagent.v1.DownloadAttachmentRequest
  */
@@ -709,7 +709,7 @@ export type DownloadAttachmentRequest = Message$1<"mailagent.v1.DownloadAttachme
   index: number;
 
   /**
-   * Where to begin, to resume a broken download. OUT_OF_RANGE beyond the end.
+   * Where to begin, to resume an interrupted download. OUT_OF_RANGE beyond the end.
    *
    * @generated from field: int64 offset_bytes = 3;
    */
@@ -737,7 +737,7 @@ export type DownloadAttachmentResponse = Message$1<"mailagent.v1.DownloadAttachm
   header?: DownloadHeader | undefined;
 
   /**
-   * Where `data` begins in the whole.
+   * Offset of `data` in the whole content.
    *
    * @generated from field: int64 offset_bytes = 2;
    */
@@ -759,7 +759,7 @@ export const DownloadAttachmentResponseSchema: GenMessage<DownloadAttachmentResp
   messageDesc(file_mailagent_v1_archive_service, 16);
 
 /**
- * Asks how much is archived.
+ * Request for the archive statistics.
  *
  * @generated from message mailagent.v1.GetArchiveStatisticsRequest
  */
@@ -787,7 +787,7 @@ export type ArchiveStatistics = Message$1<"mailagent.v1.ArchiveStatistics"> & {
   messageCount: bigint;
 
   /**
-   * Of these, kept with no customer yet.
+   * Of these, not linked to any customer yet.
    *
    * @generated from field: int64 unlinked_count = 2;
    */
@@ -801,7 +801,7 @@ export type ArchiveStatistics = Message$1<"mailagent.v1.ArchiveStatistics"> & {
   sizeBytes: bigint;
 
   /**
-   * Space that they take, in bytes.
+   * Space that they use, in bytes.
    *
    * @generated from field: int64 stored_bytes = 4;
    */
@@ -816,7 +816,7 @@ export const ArchiveStatisticsSchema: GenMessage<ArchiveStatistics> = /*@__PURE_
   messageDesc(file_mailagent_v1_archive_service, 18);
 
 /**
- * Which way a message went, as seen from the tenant.
+ * Direction of a message, as seen from the tenant.
  *
  * @generated from enum mailagent.v1.MessageDirection
  */
@@ -829,21 +829,21 @@ export enum MessageDirection {
   UNSPECIFIED = 0,
 
   /**
-   * From outside to us.
+   * From an external party.
    *
    * @generated from enum value: MESSAGE_DIRECTION_INCOMING = 1;
    */
   INCOMING = 1,
 
   /**
-   * From us to the outside.
+   * To an external party.
    *
    * @generated from enum value: MESSAGE_DIRECTION_OUTGOING = 2;
    */
   OUTGOING = 2,
 
   /**
-   * Among ourselves: no external party.
+   * Internal: no external party.
    *
    * @generated from enum value: MESSAGE_DIRECTION_INTERNAL = 3;
    */
@@ -877,7 +877,7 @@ export enum MessageView {
   BASIC = 1,
 
   /**
-   * With `content`. Such reads are recorded for audit.
+   * With `content`. Such reads are recorded in the audit log.
    *
    * @generated from enum value: MESSAGE_VIEW_FULL = 2;
    */
@@ -891,7 +891,7 @@ export const MessageViewSchema: GenEnum<MessageView> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_archive_service, 1);
 
 /**
- * Gives access to the mail that is kept, byte for byte, with the customers it was exchanged with.
+ * Gives access to archived mail, kept byte for byte with the customers it was exchanged with.
  *
  * @generated from service mailagent.v1.ArchiveService
  */
@@ -928,8 +928,8 @@ export const ArchiveService: GenService<{
   },
   /**
    * Streams messages: first the history, oldest first, then each new one as it is committed. A message that is linked to a customer later
-   * on comes again. At least once, nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token
-   * expires; go on with the last cursor. Scope: `archive.read`.
+   * is delivered again. Delivers at least once, without gaps. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token
+   * expires; resume with the last cursor. Scope: `archive.read`.
    *
    * @generated from rpc mailagent.v1.ArchiveService.StreamMessages
    */
@@ -939,7 +939,7 @@ export const ArchiveService: GenService<{
     output: typeof StreamMessagesResponseSchema;
   },
   /**
-   * Streams a message's own bytes: first a header, then the bytes from `offset_bytes` on, at most 64 KiB at a time. Scope: `archive.read`.
+   * Streams a message's original bytes: first a header, then the bytes from `offset_bytes` on, at most 64 KiB at a time. Scope: `archive.read`.
    *
    * @generated from rpc mailagent.v1.ArchiveService.DownloadMessage
    */
@@ -959,7 +959,7 @@ export const ArchiveService: GenService<{
     output: typeof DownloadAttachmentResponseSchema;
   },
   /**
-   * Says how much is archived and how much space it takes. Scope: `archive.read`.
+   * Returns how much is archived and how much space it uses. Scope: `archive.read`.
    *
    * @generated from rpc mailagent.v1.ArchiveService.GetArchiveStatistics
    */

@@ -29,7 +29,7 @@ export type User = Message<"mailagent.v1.User"> & {
   name: string;
 
   /**
-   * Name as shown to people, at most 256 characters.
+   * Display name, at most 256 characters.
    *
    * @generated from field: string display_name = 2;
    */
@@ -71,7 +71,7 @@ export type Customer = Message<"mailagent.v1.Customer"> & {
   name: string;
 
   /**
-   * Name as shown to people, at most 256 characters.
+   * Display name, at most 256 characters.
    *
    * @generated from field: string display_name = 2;
    */
@@ -106,43 +106,43 @@ export type Contact = Message<"mailagent.v1.Contact"> & {
   name: string;
 
   /**
-   * The customer, `customers/{customer}`. Must exist, else NOT_FOUND naming the record.
+   * The customer, `customers/{customer}`. Must exist; NOT_FOUND naming the record otherwise.
    *
    * @generated from field: string customer = 2;
    */
   customer: string;
 
   /**
-   * Name as shown to people, at most 256 characters. May be empty.
+   * Display name, at most 256 characters. May be empty.
    *
    * @generated from field: string display_name = 3;
    */
   displayName: string;
 
   /**
-   * Addresses, at most 20. Compared without regard to case.
+   * Addresses, at most 20. Compared case-insensitively.
    *
    * @generated from field: repeated string email_addresses = 4;
    */
   emailAddresses: string[];
 
   /**
-   * The CRM's revision of this record, 0 or more. 0 for a contact that the service made and the CRM has not written since.
+   * The CRM's revision of this record, 0 or more. 0 for a contact that the service created and the CRM has not written since.
    *
    * @generated from field: int64 revision = 5;
    */
   revision: bigint;
 
   /**
-   * Whether the service made it from a message.
+   * Whether the service created it from a message.
    *
    * @generated from field: bool created_by_service = 6;
    */
   createdByService: boolean;
 
   /**
-   * Archived messages with one of its addresses that are still to be linked to it, counted up to 10,000 for each address. 0 when all are. Mail that arrives
-   * meanwhile is linked at once and does not count. Only GetContact says so; absent elsewhere.
+   * Archived messages with one of its addresses that are still to be linked to it, counted up to 10,000 per address. 0 when all are linked. Mail that arrives
+   * in the meantime is linked at once and not counted. Only set by GetContact; absent elsewhere.
    *
    * @generated from field: optional int32 pending_message_count = 7;
    */
@@ -157,7 +157,7 @@ export const ContactSchema: GenMessage<Contact> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_directory_service, 2);
 
 /**
- * A ticket of a customer.
+ * A customer's ticket.
  *
  * @generated from message mailagent.v1.Case
  */
@@ -170,14 +170,14 @@ export type Case = Message<"mailagent.v1.Case"> & {
   name: string;
 
   /**
-   * The text that names it in subjects, such as `CS-0012345`, 1 to 64 characters, unique within the tenant, without regard to case.
+   * The text that identifies it in subjects, such as `CS-0012345`, 1 to 64 characters, unique within the tenant, case-insensitively.
    *
    * @generated from field: string reference = 2;
    */
   reference: string;
 
   /**
-   * The customer, `customers/{customer}`. Must exist, else NOT_FOUND naming the record.
+   * The customer, `customers/{customer}`. Must exist; NOT_FOUND naming the record otherwise.
    *
    * @generated from field: string customer = 3;
    */
@@ -241,7 +241,7 @@ export const WriteResultSchema: GenMessage<WriteResult> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_directory_service, 4);
 
 /**
- * Names a record to remove.
+ * Identifies a record to remove.
  *
  * @generated from message mailagent.v1.Deletion
  */
@@ -269,7 +269,7 @@ export const DeletionSchema: GenMessage<Deletion> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_directory_service, 5);
 
 /**
- * Asks to write users.
+ * Request to write users.
  *
  * @generated from message mailagent.v1.BatchUpsertUsersRequest
  */
@@ -290,7 +290,7 @@ export const BatchUpsertUsersRequestSchema: GenMessage<BatchUpsertUsersRequest> 
   messageDesc(file_mailagent_v1_directory_service, 6);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchUpsertUsersResponse
  */
@@ -311,13 +311,13 @@ export const BatchUpsertUsersResponseSchema: GenMessage<BatchUpsertUsersResponse
   messageDesc(file_mailagent_v1_directory_service, 7);
 
 /**
- * Asks to remove users.
+ * Request to remove users.
  *
  * @generated from message mailagent.v1.BatchDeleteUsersRequest
  */
 export type BatchDeleteUsersRequest = Message<"mailagent.v1.BatchDeleteUsersRequest"> & {
   /**
-   * The users, 1 to 1,000, each name once. An unknown one is remembered as deleted.
+   * The users, 1 to 1,000, each name once. An unknown one is recorded as deleted.
    *
    * @generated from field: repeated mailagent.v1.Deletion users = 1;
    */
@@ -332,7 +332,7 @@ export const BatchDeleteUsersRequestSchema: GenMessage<BatchDeleteUsersRequest> 
   messageDesc(file_mailagent_v1_directory_service, 8);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchDeleteUsersResponse
  */
@@ -353,7 +353,7 @@ export const BatchDeleteUsersResponseSchema: GenMessage<BatchDeleteUsersResponse
   messageDesc(file_mailagent_v1_directory_service, 9);
 
 /**
- * Asks for one user.
+ * Request for one user.
  *
  * @generated from message mailagent.v1.GetUserRequest
  */
@@ -374,7 +374,7 @@ export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_directory_service, 10);
 
 /**
- * Asks for a page of users.
+ * Request for a page of users.
  *
  * @generated from message mailagent.v1.ListUsersRequest
  */
@@ -387,7 +387,7 @@ export type ListUsersRequest = Message<"mailagent.v1.ListUsersRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -415,7 +415,7 @@ export type ListUsersResponse = Message<"mailagent.v1.ListUsersResponse"> & {
   users: User[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -430,7 +430,7 @@ export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE_
   messageDesc(file_mailagent_v1_directory_service, 12);
 
 /**
- * Asks to write customers.
+ * Request to write customers.
  *
  * @generated from message mailagent.v1.BatchUpsertCustomersRequest
  */
@@ -451,7 +451,7 @@ export const BatchUpsertCustomersRequestSchema: GenMessage<BatchUpsertCustomersR
   messageDesc(file_mailagent_v1_directory_service, 13);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchUpsertCustomersResponse
  */
@@ -472,13 +472,13 @@ export const BatchUpsertCustomersResponseSchema: GenMessage<BatchUpsertCustomers
   messageDesc(file_mailagent_v1_directory_service, 14);
 
 /**
- * Asks to remove customers.
+ * Request to remove customers.
  *
  * @generated from message mailagent.v1.BatchDeleteCustomersRequest
  */
 export type BatchDeleteCustomersRequest = Message<"mailagent.v1.BatchDeleteCustomersRequest"> & {
   /**
-   * The customers, 1 to 1,000, each name once. An unknown one is remembered as deleted.
+   * The customers, 1 to 1,000, each name once. An unknown one is recorded as deleted.
    *
    * @generated from field: repeated mailagent.v1.Deletion customers = 1;
    */
@@ -493,7 +493,7 @@ export const BatchDeleteCustomersRequestSchema: GenMessage<BatchDeleteCustomersR
   messageDesc(file_mailagent_v1_directory_service, 15);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchDeleteCustomersResponse
  */
@@ -514,7 +514,7 @@ export const BatchDeleteCustomersResponseSchema: GenMessage<BatchDeleteCustomers
   messageDesc(file_mailagent_v1_directory_service, 16);
 
 /**
- * Asks for one customer.
+ * Request for one customer.
  *
  * @generated from message mailagent.v1.GetCustomerRequest
  */
@@ -535,7 +535,7 @@ export const GetCustomerRequestSchema: GenMessage<GetCustomerRequest> = /*@__PUR
   messageDesc(file_mailagent_v1_directory_service, 17);
 
 /**
- * Asks for a page of customers.
+ * Request for a page of customers.
  *
  * @generated from message mailagent.v1.ListCustomersRequest
  */
@@ -548,7 +548,7 @@ export type ListCustomersRequest = Message<"mailagent.v1.ListCustomersRequest"> 
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -576,7 +576,7 @@ export type ListCustomersResponse = Message<"mailagent.v1.ListCustomersResponse"
   customers: Customer[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -591,7 +591,7 @@ export const ListCustomersResponseSchema: GenMessage<ListCustomersResponse> = /*
   messageDesc(file_mailagent_v1_directory_service, 19);
 
 /**
- * Asks to write contacts.
+ * Request to write contacts.
  *
  * @generated from message mailagent.v1.BatchUpsertContactsRequest
  */
@@ -612,7 +612,7 @@ export const BatchUpsertContactsRequestSchema: GenMessage<BatchUpsertContactsReq
   messageDesc(file_mailagent_v1_directory_service, 20);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchUpsertContactsResponse
  */
@@ -633,13 +633,13 @@ export const BatchUpsertContactsResponseSchema: GenMessage<BatchUpsertContactsRe
   messageDesc(file_mailagent_v1_directory_service, 21);
 
 /**
- * Asks to remove contacts.
+ * Request to remove contacts.
  *
  * @generated from message mailagent.v1.BatchDeleteContactsRequest
  */
 export type BatchDeleteContactsRequest = Message<"mailagent.v1.BatchDeleteContactsRequest"> & {
   /**
-   * The contacts, 1 to 1,000, each name once. An unknown one is remembered as deleted.
+   * The contacts, 1 to 1,000, each name once. An unknown one is recorded as deleted.
    *
    * @generated from field: repeated mailagent.v1.Deletion contacts = 1;
    */
@@ -654,7 +654,7 @@ export const BatchDeleteContactsRequestSchema: GenMessage<BatchDeleteContactsReq
   messageDesc(file_mailagent_v1_directory_service, 22);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchDeleteContactsResponse
  */
@@ -675,7 +675,7 @@ export const BatchDeleteContactsResponseSchema: GenMessage<BatchDeleteContactsRe
   messageDesc(file_mailagent_v1_directory_service, 23);
 
 /**
- * Asks for one contact.
+ * Request for one contact.
  *
  * @generated from message mailagent.v1.GetContactRequest
  */
@@ -696,7 +696,7 @@ export const GetContactRequestSchema: GenMessage<GetContactRequest> = /*@__PURE_
   messageDesc(file_mailagent_v1_directory_service, 24);
 
 /**
- * Asks for a page of contacts.
+ * Request for a page of contacts.
  *
  * @generated from message mailagent.v1.ListContactsRequest
  */
@@ -709,7 +709,7 @@ export type ListContactsRequest = Message<"mailagent.v1.ListContactsRequest"> & 
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -744,7 +744,7 @@ export type ListContactsResponse = Message<"mailagent.v1.ListContactsResponse"> 
   contacts: Contact[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -759,7 +759,7 @@ export const ListContactsResponseSchema: GenMessage<ListContactsResponse> = /*@_
   messageDesc(file_mailagent_v1_directory_service, 26);
 
 /**
- * Asks to write cases.
+ * Request to write cases.
  *
  * @generated from message mailagent.v1.BatchUpsertCasesRequest
  */
@@ -780,7 +780,7 @@ export const BatchUpsertCasesRequestSchema: GenMessage<BatchUpsertCasesRequest> 
   messageDesc(file_mailagent_v1_directory_service, 27);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchUpsertCasesResponse
  */
@@ -801,13 +801,13 @@ export const BatchUpsertCasesResponseSchema: GenMessage<BatchUpsertCasesResponse
   messageDesc(file_mailagent_v1_directory_service, 28);
 
 /**
- * Asks to remove cases.
+ * Request to remove cases.
  *
  * @generated from message mailagent.v1.BatchDeleteCasesRequest
  */
 export type BatchDeleteCasesRequest = Message<"mailagent.v1.BatchDeleteCasesRequest"> & {
   /**
-   * The cases, 1 to 1,000, each name once. An unknown one is remembered as deleted.
+   * The cases, 1 to 1,000, each name once. An unknown one is recorded as deleted.
    *
    * @generated from field: repeated mailagent.v1.Deletion cases = 1;
    */
@@ -822,7 +822,7 @@ export const BatchDeleteCasesRequestSchema: GenMessage<BatchDeleteCasesRequest> 
   messageDesc(file_mailagent_v1_directory_service, 29);
 
 /**
- * What a batch did.
+ * The result of a batch.
  *
  * @generated from message mailagent.v1.BatchDeleteCasesResponse
  */
@@ -843,7 +843,7 @@ export const BatchDeleteCasesResponseSchema: GenMessage<BatchDeleteCasesResponse
   messageDesc(file_mailagent_v1_directory_service, 30);
 
 /**
- * Asks for one case.
+ * Request for one case.
  *
  * @generated from message mailagent.v1.GetCaseRequest
  */
@@ -864,7 +864,7 @@ export const GetCaseRequestSchema: GenMessage<GetCaseRequest> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_directory_service, 31);
 
 /**
- * Asks for a page of cases.
+ * Request for a page of cases.
  *
  * @generated from message mailagent.v1.ListCasesRequest
  */
@@ -877,7 +877,7 @@ export type ListCasesRequest = Message<"mailagent.v1.ListCasesRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -919,7 +919,7 @@ export type ListCasesResponse = Message<"mailagent.v1.ListCasesResponse"> & {
   cases: Case[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -934,14 +934,15 @@ export const ListCasesResponseSchema: GenMessage<ListCasesResponse> = /*@__PURE_
   messageDesc(file_mailagent_v1_directory_service, 33);
 
 /**
- * Asks for what the service makes.
+ * Request to stream what the service creates.
  *
  * @generated from message mailagent.v1.WatchChangesRequest
  */
 export type WatchChangesRequest = Message<"mailagent.v1.WatchChangesRequest"> & {
   /**
-   * Where to go on: the `cursor` of the last response handled. Empty: only what is committed from now on. `EARLIEST`: from the
-   * oldest kept. OUT_OF_RANGE when older than what is kept (details name the oldest); INVALID_ARGUMENT when malformed or foreign.
+   * Where to resume: the `cursor` of the last response handled. Empty: only what is committed from now on. `EARLIEST`: from the
+   * oldest kept. OUT_OF_RANGE when events after it are no longer kept (details have the
+   * oldest cursor); INVALID_ARGUMENT when malformed, of another stream or of another tenant.
    *
    * @generated from field: string cursor = 1;
    */
@@ -962,16 +963,16 @@ export const WatchChangesRequestSchema: GenMessage<WatchChangesRequest> = /*@__P
  */
 export type WatchChangesResponse = Message<"mailagent.v1.WatchChangesResponse"> & {
   /**
-   * The position after this response. Never empty. Store it together with what you did about `change`.
+   * The position after this response. Never empty. Store it together with the result of processing `change`.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Absent in a bookmark, which promises: everything up to `cursor` has been delivered.
-   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
-   * by then has been delivered, and later at least every 15 s unless something is delivered.
+   * Absent in a bookmark, which guarantees that everything up to `cursor` has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows once everything that was committed
+   * by then has been delivered, and after that at least every 15 s when nothing else is delivered.
    *
    * @generated from field: mailagent.v1.Change change = 2;
    */
@@ -986,13 +987,13 @@ export const WatchChangesResponseSchema: GenMessage<WatchChangesResponse> = /*@_
   messageDesc(file_mailagent_v1_directory_service, 35);
 
 /**
- * Something that the service made.
+ * Something that the service created.
  *
  * @generated from message mailagent.v1.Change
  */
 export type Change = Message<"mailagent.v1.Change"> & {
   /**
-   * Id of the event, the same at every delivery: use it to drop repeats.
+   * Id of the event, the same in every delivery: use it to discard duplicates.
    *
    * @generated from field: string event_id = 1;
    */
@@ -1006,13 +1007,13 @@ export type Change = Message<"mailagent.v1.Change"> & {
   eventTime?: Timestamp | undefined;
 
   /**
-   * What was made.
+   * What was created.
    *
    * @generated from oneof mailagent.v1.Change.made
    */
   made: {
     /**
-     * A contact, made for a message from an unknown sender about a case.
+     * A contact, created for a message from an unknown sender about a case.
      *
      * @generated from field: mailagent.v1.Contact contact = 3;
      */
@@ -1037,7 +1038,7 @@ export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_directory_service, 36);
 
 /**
- * Mirrors the CRM's users, customers, contacts and cases, and gives back what the service made itself.
+ * Mirrors the CRM's users, customers, contacts and cases, and returns what the service itself created.
  *
  * Ids are the CRM's own. Every record carries the CRM's revision number: an older revision never overwrites a newer one,
  * so batches may be repeated and may arrive out of order.
@@ -1046,7 +1047,7 @@ export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
  */
 export const DirectoryService: GenService<{
   /**
-   * Writes up to 1,000 users, all or nothing; records whose revision is not newer than the stored one are passed over and
+   * Writes up to 1,000 users, all or nothing; records whose revision is not newer than the stored one are skipped and
    * reported as such. Scope: `directory.write`.
    *
    * @generated from rpc mailagent.v1.DirectoryService.BatchUpsertUsers
@@ -1087,7 +1088,7 @@ export const DirectoryService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Writes up to 1,000 customers, all or nothing; records whose revision is not newer than the stored one are passed over and
+   * Writes up to 1,000 customers, all or nothing; records whose revision is not newer than the stored one are skipped and
    * reported as such. Scope: `directory.write`.
    *
    * @generated from rpc mailagent.v1.DirectoryService.BatchUpsertCustomers
@@ -1128,9 +1129,9 @@ export const DirectoryService: GenService<{
     output: typeof ListCustomersResponseSchema;
   },
   /**
-   * Writes up to 1,000 contacts, all or nothing; records whose revision is not newer than the stored one are passed over and
-   * reported as such. Archived mail of new addresses, as far as no customer was known for it, is linked afterwards, oldest first, some
-   * thousand messages a second; GetContact shows how many are left. Scope: `directory.write`.
+   * Writes up to 1,000 contacts, all or nothing; records whose revision is not newer than the stored one are skipped and
+   * reported as such. Archived mail of new addresses for which no customer was known is linked in the background, oldest first, about a
+   * thousand messages per second; GetContact shows how many are left. Scope: `directory.write`.
    *
    * @generated from rpc mailagent.v1.DirectoryService.BatchUpsertContacts
    */
@@ -1170,7 +1171,7 @@ export const DirectoryService: GenService<{
     output: typeof ListContactsResponseSchema;
   },
   /**
-   * Writes up to 1,000 cases, all or nothing; records whose revision is not newer than the stored one are passed over and
+   * Writes up to 1,000 cases, all or nothing; records whose revision is not newer than the stored one are skipped and
    * reported as such. Scope: `directory.write`.
    *
    * @generated from rpc mailagent.v1.DirectoryService.BatchUpsertCases
@@ -1211,8 +1212,8 @@ export const DirectoryService: GenService<{
     output: typeof ListCasesResponseSchema;
   },
   /**
-   * Streams the contacts and notes that the service made, as they are committed, for the CRM to copy. At least once, in commit order,
-   * nothing skipped. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token expires; go on with the last
+   * Streams the contacts and notes that the service created, as they are committed, for the CRM to copy. Delivers at least once, in commit
+   * order, without gaps. Ends with UNAVAILABLE when the service stops and with UNAUTHENTICATED when the token expires; resume with the last
    * cursor. Scope: `directory.read`.
    *
    * @generated from rpc mailagent.v1.DirectoryService.WatchChanges

@@ -12,7 +12,7 @@ export const file_mailagent_v1_error_reason: GenFile = /*@__PURE__*/
   fileDesc("Ch9tYWlsYWdlbnQvdjEvZXJyb3JfcmVhc29uLnByb3RvEgxtYWlsYWdlbnQudjEq6wwKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEh8KG0VSUk9SX1JFQVNPTl9GSUVMRFNfSU5WQUxJRBABEiUKIUVSUk9SX1JFQVNPTl9DQVNFX1BBVFRFUk5fSU5WQUxJRBACEiMKH0VSUk9SX1JFQVNPTl9QQUdFX1RPS0VOX0lOVkFMSUQQAxIfChtFUlJPUl9SRUFTT05fQ1VSU09SX0lOVkFMSUQQBBIfChtFUlJPUl9SRUFTT05fQ1VSU09SX0VYUElSRUQQBRIkCiBFUlJPUl9SRUFTT05fT0ZGU0VUX09VVF9PRl9SQU5HRRAGEiMKH0VSUk9SX1JFQVNPTl9SRVNPVVJDRV9OT1RfRk9VTkQQBxIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQCBIlCiFFUlJPUl9SRUFTT05fQ0FTRV9SRUZFUkVOQ0VfVEFLRU4QCRIvCitFUlJPUl9SRUFTT05fU1RPUkFHRV9URVJNU19OT1RfQUNLTk9XTEVER0VEEAoSJQohRVJST1JfUkVBU09OX09QVElPTl9ORUVEU19BTk9USEVSEAsSIQodRVJST1JfUkVBU09OX0FHRU5UX05PVF9BQ1RJVkUQDBImCiJFUlJPUl9SRUFTT05fRlVMTF9NRVNTQUdFX05PVF9LRVBUEA0SHgoaRVJST1JfUkVBU09OX0VUQUdfTUlTTUFUQ0gQDhIeChpFUlJPUl9SRUFTT05fVE9LRU5fSU5WQUxJRBAPEh4KGkVSUk9SX1JFQVNPTl9TQ09QRV9NSVNTSU5HEBASIQodRVJST1JfUkVBU09OX1RPT19NQU5ZX1NUUkVBTVMQERIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThASEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRATEh8KG0VSUk9SX1JFQVNPTl9DQUxMX1RJTUVEX09VVBAUEh8KG0VSUk9SX1JFQVNPTl9JTlRFUk5BTF9GQVVMVBAVEiYKIkVSUk9SX1JFQVNPTl9OT1RfQUxMT1dFRF9CWV9URU5BTlQQFhInCiNFUlJPUl9SRUFTT05fVFJJQUdFX0xJQ0VOQ0VTX0lOX1VTRRAXEisKJ0VSUk9SX1JFQVNPTl9NQUlOVEVOQU5DRV9BQ0NPVU5UX0lOX1VTRRAYEiYKIkVSUk9SX1JFQVNPTl9BR0VOVF9PRl9BTk9USEVSX1VTRVIQGRIlCiFFUlJPUl9SRUFTT05fVVNFUl9XSVRIT1VUX0FERFJFU1MQGhIiCh5FUlJPUl9SRUFTT05fQ0hFQ0tfSU5fUFJPR1JFU1MQGxIkCiBFUlJPUl9SRUFTT05fQ0VSVElGSUNBVEVfSU5WQUxJRBAcEiMKH0VSUk9SX1JFQVNPTl9JU1NVRVJfVU5BVkFJTEFCTEUQHRIfChtFUlJPUl9SRUFTT05fTE9HSU5fTk9UX1VTRUQQHhInCiNFUlJPUl9SRUFTT05fTE9HSU5fUFJPVklERVJfTUlTU0lORxAfEicKI0VSUk9SX1JFQVNPTl9MT0dJTl9QUk9WSURFUl9GT1JFSUdOECASJAogRVJST1JfUkVBU09OX0xPR0lOX1NUQVRFX0lOVkFMSUQQIRInCiNFUlJPUl9SRUFTT05fTE9HSU5fQUNDT1VOVF9NSVNNQVRDSBAiEiUKIUVSUk9SX1JFQVNPTl9MT0dJTl9TQ09QRVNfTUlTU0lORxAjEh4KGkVSUk9SX1JFQVNPTl9MT0dJTl9SRUZVU0VEECQSKwonRVJST1JfUkVBU09OX0xPR0lOX1BST1ZJREVSX1VOQVZBSUxBQkxFECUSIAocRVJST1JfUkVBU09OX0RJUkVDVE9SWV9UQUtFThAmEigKJEVSUk9SX1JFQVNPTl9BTk9OWU1PVVNfTElNSVRfUkVBQ0hFRBAnEiIKHkVSUk9SX1JFQVNPTl9SRVFVRVNUX01BTEZPUk1FRBAoEh8KG0VSUk9SX1JFQVNPTl9UT09fTUFOWV9DQUxMUxApEigKJEVSUk9SX1JFQVNPTl9MT0dJTl9BQ0NPVU5UX05PVF9PV05FRBAqEiAKHEVSUk9SX1JFQVNPTl9TVE9SRV9SRUFEX09OTFkQK2IGcHJvdG8z");
 
 /**
- * Stable reasons in `google.rpc.ErrorInfo`, whose domain is always `mailagent`. Whatever a message says is also in the metadata
+ * Stable reasons in `google.rpc.ErrorInfo`, whose domain is always `mailagent`. Everything that a message says is also in the metadata
  * (keys in lowerCamelCase), for example
  * `{"reason": "ETAG_MISMATCH", "domain": "mailagent", "metadata": {"resource": "agents/01J…"}}`.
  *
@@ -27,22 +27,22 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT. Fields are wrong; BadRequest lists them with path and remedy. A status takes 4 KiB at most, so of very many the first
-   * are listed, and the last entry, whose field is empty, says how many more there are. Metadata: `violationCount` (all of them).
+   * INVALID_ARGUMENT. Fields are invalid; BadRequest lists them with path and fix. A status takes at most 4 KiB, so if there are too many, only the first
+   * are listed, and the last entry, whose field is empty, says how many more there are. Metadata: `violationCount` (the total).
    *
    * @generated from enum value: ERROR_REASON_FIELDS_INVALID = 1;
    */
   FIELDS_INVALID = 1,
 
   /**
-   * INVALID_ARGUMENT. The case reference pattern does not compile or has not exactly one group. Metadata: `pattern`.
+   * INVALID_ARGUMENT. The case reference pattern does not compile or does not have exactly one group. Metadata: `pattern`.
    *
    * @generated from enum value: ERROR_REASON_CASE_PATTERN_INVALID = 2;
    */
   CASE_PATTERN_INVALID = 2,
 
   /**
-   * INVALID_ARGUMENT. The page token is malformed, foreign, or from a call with another filter.
+   * INVALID_ARGUMENT. The page token is malformed, of another tenant or method, or from a call with a different filter.
    *
    * @generated from enum value: ERROR_REASON_PAGE_TOKEN_INVALID = 3;
    */
@@ -56,14 +56,14 @@ export enum ErrorReason {
   CURSOR_INVALID = 4,
 
   /**
-   * OUT_OF_RANGE. Events behind the cursor are no longer kept. Metadata: `oldestCursor`, from which to go on.
+   * OUT_OF_RANGE. Events after the cursor are no longer kept. Metadata: `oldestCursor`, from which to resume.
    *
    * @generated from enum value: ERROR_REASON_CURSOR_EXPIRED = 5;
    */
   CURSOR_EXPIRED = 5,
 
   /**
-   * OUT_OF_RANGE. The offset lies beyond the end of the content. Metadata: `sizeBytes`.
+   * OUT_OF_RANGE. The offset is beyond the end of the content. Metadata: `sizeBytes`.
    *
    * @generated from enum value: ERROR_REASON_OFFSET_OUT_OF_RANGE = 6;
    */
@@ -77,42 +77,42 @@ export enum ErrorReason {
   RESOURCE_NOT_FOUND = 7,
 
   /**
-   * ALREADY_EXISTS. The request id was used before with other content. Metadata: `requestId`.
+   * ALREADY_EXISTS. The request id was used before with different content. Metadata: `requestId`.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 8;
    */
   REQUEST_ID_REUSED = 8,
 
   /**
-   * ALREADY_EXISTS. Another case has this reference. Metadata: `reference`, `resource`.
+   * ALREADY_EXISTS. Another case already has this reference. Metadata: `reference`, `resource`.
    *
    * @generated from enum value: ERROR_REASON_CASE_REFERENCE_TAKEN = 9;
    */
   CASE_REFERENCE_TAKEN = 9,
 
   /**
-   * FAILED_PRECONDITION. An option needs the tenant's storage acknowledgement first: SettingsService.AcknowledgeStorageTerms.
+   * FAILED_PRECONDITION. An option requires the tenant's storage acknowledgement first: SettingsService.AcknowledgeStorageTerms.
    *
    * @generated from enum value: ERROR_REASON_STORAGE_TERMS_NOT_ACKNOWLEDGED = 10;
    */
   STORAGE_TERMS_NOT_ACKNOWLEDGED = 10,
 
   /**
-   * FAILED_PRECONDITION. An option needs another one that is off. Metadata: `field`, `needs`.
+   * FAILED_PRECONDITION. An option requires another one that is off. Metadata: `field`, `needs`.
    *
    * @generated from enum value: ERROR_REASON_OPTION_NEEDS_ANOTHER = 11;
    */
   OPTION_NEEDS_ANOTHER = 11,
 
   /**
-   * FAILED_PRECONDITION. The agent is disabled, or does neither sweep nor archive. Metadata: `resource`.
+   * FAILED_PRECONDITION. The agent is disabled, or neither sweeps nor archives. Metadata: `resource`.
    *
    * @generated from enum value: ERROR_REASON_AGENT_NOT_ACTIVE = 12;
    */
   AGENT_NOT_ACTIVE = 12,
 
   /**
-   * FAILED_PRECONDITION. The note keeps no full message. Metadata: `resource`.
+   * FAILED_PRECONDITION. The full message is not kept with the note. Metadata: `resource`.
    *
    * @generated from enum value: ERROR_REASON_FULL_MESSAGE_NOT_KEPT = 13;
    */
@@ -127,7 +127,7 @@ export enum ErrorReason {
 
   /**
    * UNAUTHENTICATED. There is no token, or it is malformed, expired, or of an unknown issuer. Streams end with it when the token that they
-   * were opened with expires or its issuer withdraws the key: go on from the last cursor or offset with a fresh one.
+   * were opened with expires or its issuer withdraws the key: resume from the last cursor or offset with a fresh token.
    *
    * @generated from enum value: ERROR_REASON_TOKEN_INVALID = 15;
    */
@@ -148,14 +148,14 @@ export enum ErrorReason {
   TOO_MANY_STREAMS = 17,
 
   /**
-   * UNAVAILABLE. The service is stopping. Retry at another replica or a little later.
+   * UNAVAILABLE. The service is stopping. Retry at another replica, or later.
    *
    * @generated from enum value: ERROR_REASON_SHUTTING_DOWN = 18;
    */
   SHUTTING_DOWN = 18,
 
   /**
-   * UNAVAILABLE. The database, or the folder that holds large messages, cannot be used just now. Retry a little later.
+   * UNAVAILABLE. The database, or the folder that holds large messages, is currently unavailable. Retry later.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 19;
    */
@@ -169,7 +169,7 @@ export enum ErrorReason {
   CALL_TIMED_OUT = 20,
 
   /**
-   * INTERNAL. A fault of the service; the log has more under the request id.
+   * INTERNAL. An internal error; the log has the details under the request id.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL_FAULT = 21;
    */
@@ -183,8 +183,8 @@ export enum ErrorReason {
   NOT_ALLOWED_BY_TENANT = 22,
 
   /**
-   * RESOURCE_EXHAUSTED when one more agent is to be a triage agent, FAILED_PRECONDITION when the number of licences is to be less than are
-   * in use. Metadata: `total`, `used`, `subject` or `field`.
+   * RESOURCE_EXHAUSTED when another agent would become a triage agent, FAILED_PRECONDITION when the number of licences would be less than the
+   * number in use. Metadata: `total`, `used`, `subject` or `field`.
    *
    * @generated from enum value: ERROR_REASON_TRIAGE_LICENCES_IN_USE = 23;
    */
@@ -205,21 +205,21 @@ export enum ErrorReason {
   AGENT_OF_ANOTHER_USER = 25,
 
   /**
-   * FAILED_PRECONDITION. The directory has no e-mail address of the calling user. Metadata: `resource`.
+   * FAILED_PRECONDITION. The directory has no e-mail address for the calling user. Metadata: `resource`.
    *
    * @generated from enum value: ERROR_REASON_USER_WITHOUT_ADDRESS = 26;
    */
   USER_WITHOUT_ADDRESS = 26,
 
   /**
-   * RESOURCE_EXHAUSTED. The agent is being checked already. Retry when that is over. Metadata: `resource`.
+   * RESOURCE_EXHAUSTED. A check of the agent is already running. Retry when it has ended. Metadata: `resource`.
    *
    * @generated from enum value: ERROR_REASON_CHECK_IN_PROGRESS = 27;
    */
   CHECK_IN_PROGRESS = 27,
 
   /**
-   * UNAUTHENTICATED. There is no token, and the certificate of the connection stands for no service. Metadata: `identity` (the names in
+   * UNAUTHENTICATED. There is no token, and the certificate of the connection does not identify a service. Metadata: `identity` (the names in
    * it), `problem`.
    *
    * @generated from enum value: ERROR_REASON_CERTIFICATE_INVALID = 28;
@@ -227,21 +227,21 @@ export enum ErrorReason {
   CERTIFICATE_INVALID = 28,
 
   /**
-   * UNAVAILABLE. The keys of the issuer of tokens cannot be had just now. Retry a little later.
+   * UNAVAILABLE. The token issuer's keys are currently unavailable. Retry later.
    *
    * @generated from enum value: ERROR_REASON_ISSUER_UNAVAILABLE = 29;
    */
   ISSUER_UNAVAILABLE = 29,
 
   /**
-   * FAILED_PRECONDITION. The resource is not logged in to by OAuth, or not by itself. Metadata: `resource`.
+   * FAILED_PRECONDITION. The resource does not use OAuth, or does not use a login of its own. Metadata: `resource`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_NOT_USED = 30;
    */
   LOGIN_NOT_USED = 30,
 
   /**
-   * FAILED_PRECONDITION. The operator has set up no login provider for this, or none of that name. Metadata: `provider`, `available`.
+   * FAILED_PRECONDITION. The operator has configured no login provider for this, or none with that name. Metadata: `provider`, `available`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_PROVIDER_MISSING = 31;
    */
@@ -255,35 +255,35 @@ export enum ErrorReason {
   LOGIN_PROVIDER_FOREIGN = 32,
 
   /**
-   * INVALID_ARGUMENT. The login was not begun by this caller, was completed already, or was begun more than 10 minutes ago. Begin again.
+   * INVALID_ARGUMENT. The login was not begun by this caller, was already completed, or was begun more than 10 minutes ago. Begin again.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_STATE_INVALID = 33;
    */
   LOGIN_STATE_INVALID = 33,
 
   /**
-   * FAILED_PRECONDITION. Another account logged in than the one that was asked for. Metadata: `resource`, `wanted`, `account`.
+   * FAILED_PRECONDITION. A different account logged in than the one that was requested. Metadata: `resource`, `wanted`, `account`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_ACCOUNT_MISMATCH = 34;
    */
   LOGIN_ACCOUNT_MISMATCH = 34,
 
   /**
-   * FAILED_PRECONDITION. Not all that the service needs was granted. Metadata: `missing` (scopes with spaces between them).
+   * FAILED_PRECONDITION. The provider did not grant all the scopes that the service needs. Metadata: `missing` (scopes with spaces between them).
    *
    * @generated from enum value: ERROR_REASON_LOGIN_SCOPES_MISSING = 35;
    */
   LOGIN_SCOPES_MISSING = 35,
 
   /**
-   * FAILED_PRECONDITION. The provider refused the login. Metadata: `providerReply`.
+   * FAILED_PRECONDITION. The provider rejected the login. Metadata: `providerReply`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_REFUSED = 36;
    */
   LOGIN_REFUSED = 36,
 
   /**
-   * UNAVAILABLE. The login provider cannot be reached, is busy or has a fault. Retry, or begin the login again, a little later.
+   * UNAVAILABLE. The login provider cannot be reached, is busy or has a fault. Retry later, or begin the login again.
    * Metadata: `provider`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_PROVIDER_UNAVAILABLE = 37;
@@ -291,14 +291,14 @@ export enum ErrorReason {
   LOGIN_PROVIDER_UNAVAILABLE = 37,
 
   /**
-   * FAILED_PRECONDITION. The directory's administrators consented for another tenant of this service. Metadata: `domain`.
+   * FAILED_PRECONDITION. The directory's administrators have consented for another tenant of this service. Metadata: `domain`.
    *
    * @generated from enum value: ERROR_REASON_DIRECTORY_TAKEN = 38;
    */
   DIRECTORY_TAKEN = 38,
 
   /**
-   * RESOURCE_EXHAUSTED. Callers without a token send more than they may: a request is too long, or too many are under way. Retry later, or send
+   * RESOURCE_EXHAUSTED. Callers without a token exceed their limits: a request is too large, or too many are in progress. Retry later, or send
    * less at a time. Metadata: `subject` (`request` or `address:` and the address), `limit` (bytes of a request).
    *
    * @generated from enum value: ERROR_REASON_ANONYMOUS_LIMIT_REACHED = 39;
@@ -313,14 +313,14 @@ export enum ErrorReason {
   REQUEST_MALFORMED = 40,
 
   /**
-   * RESOURCE_EXHAUSTED. The caller has too many calls under way. Wait as long as RetryInfo says, then retry. Metadata: `limit`.
+   * RESOURCE_EXHAUSTED. The caller has too many calls in progress. Wait as long as RetryInfo says, then retry. Metadata: `limit`.
    *
    * @generated from enum value: ERROR_REASON_TOO_MANY_CALLS = 41;
    */
   TOO_MANY_CALLS = 41,
 
   /**
-   * FAILED_PRECONDITION. The mailbox opens for no account of the agent's owner, and only somebody with `agent.write` may begin a login for
+   * FAILED_PRECONDITION. No account of the agent's owner opens the mailbox, and only a person with `agent.write` may begin a login for
    * others. Metadata: `resource`, `account` (who would have to log in), `owner`.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_ACCOUNT_NOT_OWNED = 42;
@@ -328,8 +328,8 @@ export enum ErrorReason {
   LOGIN_ACCOUNT_NOT_OWNED = 42,
 
   /**
-   * FAILED_PRECONDITION. The service may read its database, or its folder of large messages, and not write it: folder or file have no right to
-   * write for its account, or the file system is mounted for reading only. Retrying does not help; the operator must mend it.
+   * FAILED_PRECONDITION. The service can read its database, or its folder of large messages, but not write to it: its account lacks write permission, or
+   * the file system is mounted read-only. Retrying does not help; the operator must fix it.
    *
    * @generated from enum value: ERROR_REASON_STORE_READ_ONLY = 43;
    */

@@ -16,9 +16,9 @@ export const file_mailagent_v1_login: GenFile = /*@__PURE__*/
   fileDesc("ChhtYWlsYWdlbnQvdjEvbG9naW4ucHJvdG8SDG1haWxhZ2VudC52MSLyBQoOQXV0aGVudGljYXRpb24SNgoFc3RhdGUYASABKA4yIS5tYWlsYWdlbnQudjEuQXV0aGVudGljYXRpb25TdGF0ZUIE4kEBAxIUCgZzb3VyY2UYAiABKAlCBOJBAQMSFgoIcHJvdmlkZXIYAyABKAlCBOJBAQMSFQoHYWNjb3VudBgEIAEoCUIE4kEBAxIYCgpsb2dpbl91c2VyGAUgASgJQgTiQQEDEjQKCmxvZ2luX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjQKCnJlbmV3X3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIyCgl0aW1lX2xlZnQYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQMSIAoNZnJhY3Rpb25fbGVmdBgKIAEoAUIE4kEBA0gAiAEBEhUKB3Byb2JsZW0YCyABKAlCBOJBAQMSHAoOcHJvdmlkZXJfcmVwbHkYDCABKAlCBOJBAQMSQgoYYWNjZXNzX3Rva2VuX2V4cGlyZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI+ChRyZW5ld2FsX3Byb2JsZW1fdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSHQoPcmVuZXdhbF9wcm9ibGVtGA8gASgJQgTiQQEDEkMKGWNsaWVudF9zZWNyZXRfZXhwaXJlX3RpbWUYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEiEKE2F2YWlsYWJsZV9wcm92aWRlcnMYESADKAlCBOJBAQNCEAoOX2ZyYWN0aW9uX2xlZnQiqAEKDEFkbWluQ29uc2VudBISCgRuYW1lGAEgASgJQgTiQQEIEhQKBmRvbWFpbhgCIAEoCUIE4kEBAxIXCglkaXJlY3RvcnkYAyABKAlCBOJBAQMSOgoOYXV0aGVudGljYXRpb24YBCABKAsyHC5tYWlsYWdlbnQudjEuQXV0aGVudGljYXRpb25CBOJBAQMSGQoLYWdlbnRfY291bnQYBSABKAVCBOJBAQMiwwIKClRva2VuRXZlbnQSCgoCaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoEa2luZBgDIAEoDjIcLm1haWxhZ2VudC52MS5Ub2tlbkV2ZW50S2luZBIOCgZzb3VyY2UYBCABKAkSEgoKb3duZXJfdXNlchgFIAEoCRIPCgdhY2NvdW50GAYgASgJEhAKCHByb3ZpZGVyGAcgASgJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgl0aHJlc2hvbGQYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHcHJvYmxlbRgKIAEoCRIWCg5wcm92aWRlcl9yZXBseRgLIAEoCSJbChFCZWdpbkxvZ2luUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhYKCHByb3ZpZGVyGAIgASgJQgTiQQEBEhoKDHJlZGlyZWN0X3VybBgDIAEoCUIE4kEBASJxChJCZWdpbkxvZ2luUmVzcG9uc2USGQoRYXV0aG9yaXphdGlvbl91cmwYASABKAkSDwoHYWNjb3VudBgCIAEoCRIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigwEKFENvbXBsZXRlTG9naW5SZXF1ZXN0EhMKBXN0YXRlGAEgASgJQgTiQQECEiAKEmF1dGhvcml6YXRpb25fY29kZRgCIAEoCUIE4kEBARITCgVlcnJvchgDIAEoCUIE4kEBARIfChFlcnJvcl9kZXNjcmlwdGlvbhgEIAEoCUIE4kEBASJbChVDb21wbGV0ZUxvZ2luUmVzcG9uc2USDAoEbmFtZRgBIAEoCRI0Cg5hdXRoZW50aWNhdGlvbhgCIAEoCzIcLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbiIoChJSZXZva2VMb2dpblJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiIwChNSZXZva2VMb2dpblJlc3BvbnNlEhkKEXByb3ZpZGVyX25vdGlmaWVkGAEgASgIIkgKGEJlZ2luQWRtaW5Db25zZW50UmVxdWVzdBIUCgZkb21haW4YASABKAlCBOJBAQISFgoIcHJvdmlkZXIYAiABKAlCBOJBAQEiYQoZQmVnaW5BZG1pbkNvbnNlbnRSZXNwb25zZRITCgtjb25zZW50X3VybBgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTQoYTGlzdEFkbWluQ29uc2VudHNSZXF1ZXN0EhcKCXBhZ2Vfc2l6ZRgBIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAIgASgJQgTiQQEBImgKGUxpc3RBZG1pbkNvbnNlbnRzUmVzcG9uc2USMgoOYWRtaW5fY29uc2VudHMYASADKAsyGi5tYWlsYWdlbnQudjEuQWRtaW5Db25zZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIvChlSZXZva2VBZG1pbkNvbnNlbnRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIiYAoSV2F0Y2hUb2tlbnNSZXF1ZXN0EhQKBmN1cnNvchgBIAEoCUIE4kEBARI0CgZmaWx0ZXIYAiABKAsyHi5tYWlsYWdlbnQudjEuVG9rZW5FdmVudEZpbHRlckIE4kEBASJbChBUb2tlbkV2ZW50RmlsdGVyEhQKBnNvdXJjZRgBIAEoCUIE4kEBARIxCgVraW5kcxgCIAMoDjIcLm1haWxhZ2VudC52MS5Ub2tlbkV2ZW50S2luZEIE4kEBASJOChNXYXRjaFRva2Vuc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRInCgVldmVudBgCIAEoCzIYLm1haWxhZ2VudC52MS5Ub2tlbkV2ZW50KsYBChNBdXRoZW50aWNhdGlvblN0YXRlEiQKIEFVVEhFTlRJQ0FUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZQVVUSEVOVElDQVRJT05fU1RBVEVfTk9ORRABEh8KG0FVVEhFTlRJQ0FUSU9OX1NUQVRFX0FDVElWRRACEiAKHEFVVEhFTlRJQ0FUSU9OX1NUQVRFX0VYUElSRUQQAxInCiNBVVRIRU5USUNBVElPTl9TVEFURV9MT0dJTl9SRVFVSVJFRBAEKsYCCg5Ub2tlbkV2ZW50S2luZBIgChxUT0tFTl9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHQoZVE9LRU5fRVZFTlRfS0lORF9FWFBJUklORxABEhwKGFRPS0VOX0VWRU5UX0tJTkRfRVhQSVJFRBACEhwKGFRPS0VOX0VWRU5UX0tJTkRfUkVORVdFRBADEiMKH1RPS0VOX0VWRU5UX0tJTkRfTE9HSU5fUkVRVUlSRUQQBBIiCh5UT0tFTl9FVkVOVF9LSU5EX0NPTlNFTlRfR0lWRU4QBRIkCiBUT0tFTl9FVkVOVF9LSU5EX0NPTlNFTlRfUkVWT0tFRBAGEiQKIFRPS0VOX0VWRU5UX0tJTkRfU0VDUkVUX0VYUElSSU5HEAcSIgoeVE9LRU5fRVZFTlRfS0lORF9MT0dJTl9SRVZPS0VEEAhiBnByb3RvMw", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * A login by OAuth 2.0 (RFC 6749), as a person sees it. It has two clocks. That of the login, `expire_time` and what follows from it: when
- * somebody has to log in again. And that of the access token, `access_token_expire_time`: about an hour, renewed by the service itself, and
- * of no interest to people as long as the state is ACTIVE.
+ * An OAuth 2.0 login (RFC 6749), as a person sees it. It has two lifetimes. That of the login, `expire_time` and the fields derived from it,
+ * ends when somebody has to log in again. That of the access token, `access_token_expire_time`, is about an hour; the service renews the
+ * token automatically, and people can ignore it while the state is ACTIVE.
  *
  * @generated from message mailagent.v1.Authentication
  */
@@ -32,115 +32,115 @@ export type Authentication = Message<"mailagent.v1.Authentication"> & {
 
   /**
    * Whose login it is: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}` or `adminConsents/{domain}`. Never empty. For an agent
-   * it follows from the connection type.
+   * it depends on the connection type.
    *
    * @generated from field: string source = 2;
    */
   source: string;
 
   /**
-   * Name of the provider that was logged in to, as the operator calls it. Empty as long as nobody logged in.
+   * Name of the provider that was logged in to, as configured by the operator. Empty until somebody has logged in.
    *
    * @generated from field: string provider = 3;
    */
   provider: string;
 
   /**
-   * Who logged in, as the provider names the account: an e-mail address. Of an admin consent, the id of the directory. Empty as long as nobody
-   * logged in.
+   * Who logged in, as the provider names the account: an e-mail address. For an admin consent, the id of the directory. Empty until
+   * somebody has logged in.
    *
    * @generated from field: string account = 4;
    */
   account: string;
 
   /**
-   * CRM user who began the login, `users/{user}`. Empty as long as nobody logged in.
+   * CRM user who began the login, `users/{user}`. Empty until somebody has logged in.
    *
    * @generated from field: string login_user = 5;
    */
   loginUser: string;
 
   /**
-   * When the login was made. Absent as long as nobody logged in.
+   * When the login was completed. Absent until somebody has logged in.
    *
    * @generated from field: google.protobuf.Timestamp login_time = 6;
    */
   loginTime?: Timestamp | undefined;
 
   /**
-   * When the login was last renewed: with most providers, each renewal begins its life anew. Absent as long as nobody logged in.
+   * When the login was last renewed: with most providers, each renewal restarts its lifetime. Absent until somebody has logged in.
    *
    * @generated from field: google.protobuf.Timestamp renew_time = 7;
    */
   renewTime?: Timestamp | undefined;
 
   /**
-   * When somebody has to log in again, as far as is known. Absent as long as nobody logged in, and for an admin consent, which has no end.
+   * When somebody has to log in again, as far as is known. Absent until somebody has logged in, and for an admin consent, which does not expire.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 8;
    */
   expireTime?: Timestamp | undefined;
 
   /**
-   * From now to `expire_time`; zero when that is over. Absent as `expire_time` is.
+   * Time until `expire_time`; zero when that has passed. Absent when `expire_time` is.
    *
    * @generated from field: google.protobuf.Duration time_left = 9;
    */
   timeLeft?: Duration | undefined;
 
   /**
-   * `time_left` as a fraction of the login's whole life, 0 to 1. Absent as `expire_time` is.
+   * `time_left` as a fraction of the login's whole lifetime, 0 to 1. Absent when `expire_time` is.
    *
    * @generated from field: optional double fraction_left = 10;
    */
   fractionLeft?: number | undefined;
 
   /**
-   * Why somebody has to log in, and what to do, in plain words. Empty in the state ACTIVE.
+   * Why somebody has to log in, and what to do, in plain language. Empty in the state ACTIVE.
    *
    * @generated from field: string problem = 11;
    */
   problem: string;
 
   /**
-   * The provider's own words about it, at most 1,024 characters, such as `invalid_grant: AADSTS50173: …`. May be empty.
+   * The provider's reply about it, at most 1,024 characters, such as `invalid_grant: AADSTS50173: …`. May be empty.
    *
    * @generated from field: string provider_reply = 12;
    */
   providerReply: string;
 
   /**
-   * When the access token ends. It is renewed before that. Absent when there is none.
+   * When the access token expires. It is renewed before that. Absent when there is none.
    *
    * @generated from field: google.protobuf.Timestamp access_token_expire_time = 13;
    */
   accessTokenExpireTime?: Timestamp | undefined;
 
   /**
-   * Since when renewing the access token fails, though the login is good as far as is known: the provider cannot be reached, is busy, or
-   * refuses this service itself (`renewal_problem` says which). Absent when renewing works.
+   * Since when renewing the access token has been failing, although the login is valid as far as is known: the provider cannot be reached, is busy,
+   * or rejects this service itself (`renewal_problem` says which). Absent when renewal works.
    *
    * @generated from field: google.protobuf.Timestamp renewal_problem_time = 14;
    */
   renewalProblemTime?: Timestamp | undefined;
 
   /**
-   * What is wrong with renewing. Empty when nothing is.
+   * Why renewal fails. Empty when it works.
    *
    * @generated from field: string renewal_problem = 15;
    */
   renewalProblem: string;
 
   /**
-   * When the operator's secret or certificate for this provider ends. Absent when that is not known.
+   * When the operator's secret or certificate for this provider expires. Absent when unknown.
    *
    * @generated from field: google.protobuf.Timestamp client_secret_expire_time = 16;
    */
   clientSecretExpireTime?: Timestamp | undefined;
 
   /**
-   * Names of the providers that one can log in to here, for `BeginLoginRequest.provider` and `BeginAdminConsentRequest.provider`. Empty:
-   * the operator has set up none.
+   * Names of the providers available for this login, for `BeginLoginRequest.provider` and `BeginAdminConsentRequest.provider`. Empty:
+   * the operator has configured none.
    *
    * @generated from field: repeated string available_providers = 17;
    */
@@ -155,8 +155,8 @@ export const AuthenticationSchema: GenMessage<Authentication> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_login, 0);
 
 /**
- * The consent of a company's administrator that this service may open the mailboxes of an e-mail domain, without their users logging in. Agents
- * of the kind EXCHANGE_GRAPH with the connection type MAINTENANCE_ACCOUNT use that of their mailbox's domain.
+ * A company administrator's consent for this service to open the mailboxes of an e-mail domain without their users logging in. Agents
+ * of the kind EXCHANGE_GRAPH with the connection type MAINTENANCE_ACCOUNT use the consent for their mailbox's domain.
  *
  * @generated from message mailagent.v1.AdminConsent
  */
@@ -183,14 +183,14 @@ export type AdminConsent = Message<"mailagent.v1.AdminConsent"> & {
   directory: string;
 
   /**
-   * State, provider, who began it and when. It has no `expire_time`.
+   * State, provider, who began the consent and when. It has no `expire_time`.
    *
    * @generated from field: mailagent.v1.Authentication authentication = 4;
    */
   authentication?: Authentication | undefined;
 
   /**
-   * Agents that connect by it.
+   * Number of agents that connect with it.
    *
    * @generated from field: int32 agent_count = 5;
    */
@@ -205,13 +205,13 @@ export const AdminConsentSchema: GenMessage<AdminConsent> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_login, 1);
 
 /**
- * Something that happened to a login.
+ * An event about a login.
  *
  * @generated from message mailagent.v1.TokenEvent
  */
 export type TokenEvent = Message<"mailagent.v1.TokenEvent"> & {
   /**
-   * The same at every delivery.
+   * The same in every delivery.
    *
    * @generated from field: string id = 1;
    */
@@ -240,7 +240,7 @@ export type TokenEvent = Message<"mailagent.v1.TokenEvent"> & {
   source: string;
 
   /**
-   * Owner of the agent, `users/{user}`. Empty when it is no agent's.
+   * Owner of the agent, `users/{user}`. Empty when the login is not an agent's.
    *
    * @generated from field: string owner_user = 5;
    */
@@ -261,14 +261,14 @@ export type TokenEvent = Message<"mailagent.v1.TokenEvent"> & {
   provider: string;
 
   /**
-   * When the login ends, or the secret; of EXPIRED, when it did. Absent where there is no such time.
+   * When the login or the secret expires; with EXPIRED, when it did. Absent if there is no such time.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 8;
    */
   expireTime?: Timestamp | undefined;
 
   /**
-   * With EXPIRING and SECRET_EXPIRING, which threshold was passed: 14, 7, 3 or 1 days, or 1 hour. After the service was away, only the one
+   * With EXPIRING and SECRET_EXPIRING, which threshold was passed: 14, 7, 3 or 1 days, or 1 hour. After an outage of the service, only the one
    * that was passed last.
    *
    * @generated from field: google.protobuf.Duration threshold = 9;
@@ -276,14 +276,14 @@ export type TokenEvent = Message<"mailagent.v1.TokenEvent"> & {
   threshold?: Duration | undefined;
 
   /**
-   * What to do about it, in plain words. Empty when there is nothing to do.
+   * What to do about it, in plain language. Empty when there is nothing to do.
    *
    * @generated from field: string problem = 10;
    */
   problem: string;
 
   /**
-   * The provider's own words. May be empty.
+   * The provider's reply. May be empty.
    *
    * @generated from field: string provider_reply = 11;
    */
@@ -298,7 +298,7 @@ export const TokenEventSchema: GenMessage<TokenEvent> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_login, 2);
 
 /**
- * Asks to begin a login.
+ * Request to begin a login.
  *
  * @generated from message mailagent.v1.BeginLoginRequest
  */
@@ -318,8 +318,9 @@ export type BeginLoginRequest = Message<"mailagent.v1.BeginLoginRequest"> & {
   provider: string;
 
   /**
-   * Where the provider sends the browser afterwards. Empty: the service's own page, which asks with a button and completes the login then. Else one of the
-   * addresses of the CRM that the operator allows (`[oauth] redirect_urls`), from which the front end calls CompleteLogin.
+   * Where the provider sends the browser afterwards. Empty: the service's own page, which asks for confirmation with a
+   * button and then completes the login. Otherwise one of the CRM's URLs that the operator allows (`[oauth] redirect_urls`), from which the
+   * front end calls CompleteLogin.
    *
    * @generated from field: string redirect_url = 3;
    */
@@ -340,21 +341,21 @@ export const BeginLoginRequestSchema: GenMessage<BeginLoginRequest> = /*@__PURE_
  */
 export type BeginLoginResponse = Message<"mailagent.v1.BeginLoginResponse"> & {
   /**
-   * Address of the provider's page, to be opened in a browser. Good once.
+   * URL of the provider's page, to be opened in a browser. Valid once.
    *
    * @generated from field: string authorization_url = 1;
    */
   authorizationUrl: string;
 
   /**
-   * The account that must log in there; any other is refused.
+   * The account that must log in there; any other is rejected.
    *
    * @generated from field: string account = 2;
    */
   account: string;
 
   /**
-   * Until when the login must be complete: 10 minutes from now.
+   * When the login must be completed: 10 minutes from now.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
@@ -369,7 +370,7 @@ export const BeginLoginResponseSchema: GenMessage<BeginLoginResponse> = /*@__PUR
   messageDesc(file_mailagent_v1_login, 4);
 
 /**
- * Hands over what the provider's page sent to the front end.
+ * Passes on what the provider's page sent to the front end.
  *
  * @generated from message mailagent.v1.CompleteLoginRequest
  */
@@ -389,7 +390,7 @@ export type CompleteLoginRequest = Message<"mailagent.v1.CompleteLoginRequest"> 
   authorizationCode: string;
 
   /**
-   * The parameter `error`: the login ends with it.
+   * The parameter `error`: it ends the login.
    *
    * @generated from field: string error = 3;
    */
@@ -411,7 +412,7 @@ export const CompleteLoginRequestSchema: GenMessage<CompleteLoginRequest> = /*@_
   messageDesc(file_mailagent_v1_login, 5);
 
 /**
- * A login that is complete.
+ * A completed login.
  *
  * @generated from message mailagent.v1.CompleteLoginResponse
  */
@@ -439,7 +440,7 @@ export const CompleteLoginResponseSchema: GenMessage<CompleteLoginResponse> = /*
   messageDesc(file_mailagent_v1_login, 6);
 
 /**
- * Asks to end a login.
+ * Request to end a login.
  *
  * @generated from message mailagent.v1.RevokeLoginRequest
  */
@@ -466,8 +467,8 @@ export const RevokeLoginRequestSchema: GenMessage<RevokeLoginRequest> = /*@__PUR
  */
 export type RevokeLoginResponse = Message<"mailagent.v1.RevokeLoginResponse"> & {
   /**
-   * Whether the provider is told too, now or as soon as it can be reached. False for providers that take no such call: there the user
-   * withdraws the access in the settings of their account. False also while the same account is logged in elsewhere here.
+   * Whether the provider is notified too, now or as soon as it can be reached. False for providers that offer no call for this: there the user
+   * revokes access in their account settings. Also false while the same account is logged in elsewhere in this service.
    *
    * @generated from field: bool provider_notified = 1;
    */
@@ -482,7 +483,7 @@ export const RevokeLoginResponseSchema: GenMessage<RevokeLoginResponse> = /*@__P
   messageDesc(file_mailagent_v1_login, 8);
 
 /**
- * Asks to begin an admin consent.
+ * Request to begin an admin consent.
  *
  * @generated from message mailagent.v1.BeginAdminConsentRequest
  */
@@ -495,7 +496,7 @@ export type BeginAdminConsentRequest = Message<"mailagent.v1.BeginAdminConsentRe
   domain: string;
 
   /**
-   * Name of the provider. Empty: the only one that knows such consents.
+   * Name of the provider. Empty: the only one that supports admin consent.
    *
    * @generated from field: string provider = 2;
    */
@@ -516,15 +517,15 @@ export const BeginAdminConsentRequestSchema: GenMessage<BeginAdminConsentRequest
  */
 export type BeginAdminConsentResponse = Message<"mailagent.v1.BeginAdminConsentResponse"> & {
   /**
-   * Address of the provider's page, to be opened by an administrator of the domain in a browser. Good once. The provider sends the browser to
-   * the service's own page afterwards.
+   * URL of the provider's page, to be opened by an administrator of the domain in a browser. Valid once. The provider then redirects the browser to
+   * the service's own page.
    *
    * @generated from field: string consent_url = 1;
    */
   consentUrl: string;
 
   /**
-   * Until when that must be done: 10 minutes from now.
+   * When the consent must be completed: 10 minutes from now.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 2;
    */
@@ -539,7 +540,7 @@ export const BeginAdminConsentResponseSchema: GenMessage<BeginAdminConsentRespon
   messageDesc(file_mailagent_v1_login, 10);
 
 /**
- * Asks for a page of admin consents.
+ * Request for a page of admin consents.
  *
  * @generated from message mailagent.v1.ListAdminConsentsRequest
  */
@@ -552,7 +553,7 @@ export type ListAdminConsentsRequest = Message<"mailagent.v1.ListAdminConsentsRe
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -573,14 +574,14 @@ export const ListAdminConsentsRequestSchema: GenMessage<ListAdminConsentsRequest
  */
 export type ListAdminConsentsResponse = Message<"mailagent.v1.ListAdminConsentsResponse"> & {
   /**
-   * The consents, by domain. May be empty also before the last page.
+   * The consents, by domain. Can be empty even before the last page.
    *
    * @generated from field: repeated mailagent.v1.AdminConsent admin_consents = 1;
    */
   adminConsents: AdminConsent[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -595,7 +596,7 @@ export const ListAdminConsentsResponseSchema: GenMessage<ListAdminConsentsRespon
   messageDesc(file_mailagent_v1_login, 12);
 
 /**
- * Asks to give up an admin consent.
+ * Request to revoke an admin consent.
  *
  * @generated from message mailagent.v1.RevokeAdminConsentRequest
  */
@@ -616,21 +617,22 @@ export const RevokeAdminConsentRequestSchema: GenMessage<RevokeAdminConsentReque
   messageDesc(file_mailagent_v1_login, 13);
 
 /**
- * Asks to be told about logins.
+ * Request to stream events about logins.
  *
  * @generated from message mailagent.v1.WatchTokensRequest
  */
 export type WatchTokensRequest = Message<"mailagent.v1.WatchTokensRequest"> & {
   /**
-   * Where to go on: the `cursor` of the last response handled. Empty: only what is committed from now on. `EARLIEST`: from the oldest
-   * kept. OUT_OF_RANGE when older than what is kept (details name the oldest); INVALID_ARGUMENT when malformed or foreign.
+   * Where to resume: the `cursor` of the last response handled. Empty: only what is committed from now on. `EARLIEST`: from the oldest
+   * kept. OUT_OF_RANGE when events after it are no longer kept (details have the
+   * oldest cursor); INVALID_ARGUMENT when malformed, of another stream or of another tenant.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Only events that pass. Empty: all that the caller may see. It may change between calls that share a cursor.
+   * Only events that match. Empty: all that the caller may see. It may change between calls that share a cursor.
    *
    * @generated from field: mailagent.v1.TokenEventFilter filter = 2;
    */
@@ -645,20 +647,20 @@ export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PUR
   messageDesc(file_mailagent_v1_login, 14);
 
 /**
- * Chooses events of logins. Every field that is set must hold.
+ * Chooses events of logins. Every field that is set must match.
  *
  * @generated from message mailagent.v1.TokenEventFilter
  */
 export type TokenEventFilter = Message<"mailagent.v1.TokenEventFilter"> & {
   /**
-   * Only of this login: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}`, `adminConsents/{domain}` or `providers/{provider}`.
+   * Only for this login: `agents/{agent}`, `maintenanceAccounts/{maintenance_account}`, `adminConsents/{domain}` or `providers/{provider}`.
    *
    * @generated from field: string source = 1;
    */
   source: string;
 
   /**
-   * Only of these kinds. Empty: of all.
+   * Only of these kinds. Empty: all.
    *
    * @generated from field: repeated mailagent.v1.TokenEventKind kinds = 2;
    */
@@ -679,16 +681,16 @@ export const TokenEventFilterSchema: GenMessage<TokenEventFilter> = /*@__PURE__*
  */
 export type WatchTokensResponse = Message<"mailagent.v1.WatchTokensResponse"> & {
   /**
-   * The position after this response. Never empty. Store it together with what you did about `event`.
+   * The position after this response. Never empty. Store it together with the result of processing `event`.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Absent in a bookmark, which promises: everything up to `cursor` that passes the filter has been delivered.
-   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
-   * by then has been delivered, and later at least every 15 s unless something is delivered.
+   * Absent in a bookmark, which guarantees that everything up to `cursor` that matches the filter has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows once everything that was committed
+   * by then has been delivered, and after that at least every 15 s when nothing else is delivered.
    *
    * @generated from field: mailagent.v1.TokenEvent event = 2;
    */
@@ -709,35 +711,35 @@ export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__P
  */
 export enum AuthenticationState {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: AUTHENTICATION_STATE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Nobody has logged in yet, or the login was given up.
+   * Nobody has logged in yet, or the login was revoked.
    *
    * @generated from enum value: AUTHENTICATION_STATE_NONE = 1;
    */
   NONE = 1,
 
   /**
-   * All is well.
+   * The login is valid.
    *
    * @generated from enum value: AUTHENTICATION_STATE_ACTIVE = 2;
    */
   ACTIVE = 2,
 
   /**
-   * Its time is over. Somebody has to log in again.
+   * It has expired. Somebody has to log in again.
    *
    * @generated from enum value: AUTHENTICATION_STATE_EXPIRED = 3;
    */
   EXPIRED = 3,
 
   /**
-   * The provider no longer takes it (password changed, access withdrawn, a rule of the company). Somebody has to log in again.
+   * The provider no longer accepts it (password changed, access revoked, a company policy). Somebody has to log in again.
    *
    * @generated from enum value: AUTHENTICATION_STATE_LOGIN_REQUIRED = 4;
    */
@@ -757,35 +759,35 @@ export const AuthenticationStateSchema: GenEnum<AuthenticationState> = /*@__PURE
  */
 export enum TokenEventKind {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It ends soon: a threshold was passed. Each threshold is told once for each life of a login.
+   * It expires soon: a threshold was passed. Each threshold is reported once per lifetime of a login.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_EXPIRING = 1;
    */
   EXPIRING = 1,
 
   /**
-   * Its time is over.
+   * It has expired.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_EXPIRED = 2;
    */
   EXPIRED = 2,
 
   /**
-   * Somebody logged in; or the service renewed, by itself, a login that had been told to be ending.
+   * Somebody logged in, or the service automatically renewed a login that had been reported as expiring.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_RENEWED = 3;
    */
   RENEWED = 3,
 
   /**
-   * The provider refused it: somebody has to log in again.
+   * The provider rejected it: somebody has to log in again.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_LOGIN_REQUIRED = 4;
    */
@@ -799,21 +801,21 @@ export enum TokenEventKind {
   CONSENT_GIVEN = 5,
 
   /**
-   * A consent was given up here, or withdrawn at the provider.
+   * A consent was revoked here or at the provider.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_CONSENT_REVOKED = 6;
    */
   CONSENT_REVOKED = 6,
 
   /**
-   * The operator's secret or certificate for a provider ends soon, and with it all renewals there.
+   * The operator's secret or certificate for a provider expires soon; renewals with that provider stop when it does.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_SECRET_EXPIRING = 7;
    */
   SECRET_EXPIRING = 7,
 
   /**
-   * Somebody gave a login up.
+   * Somebody revoked a login.
    *
    * @generated from enum value: TOKEN_EVENT_KIND_LOGIN_REVOKED = 8;
    */

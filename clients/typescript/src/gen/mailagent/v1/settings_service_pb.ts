@@ -18,7 +18,7 @@ export const file_mailagent_v1_settings_service: GenFile = /*@__PURE__*/
   fileDesc("CiNtYWlsYWdlbnQvdjEvc2V0dGluZ3Nfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIsoGCg5UZW5hbnRTZXR0aW5ncxISCgRuYW1lGAEgASgJQgTiQQEIEkYKFWNhc2VfcmVmZXJlbmNlX2Zvcm1hdBgCIAEoCzIhLm1haWxhZ2VudC52MS5DYXNlUmVmZXJlbmNlRm9ybWF0QgTiQQEBEh4KEGludGVybmFsX2RvbWFpbnMYAyADKAlCBOJBAQESIgoUdHJ1c3RlZF9hdXRoc2Vydl9pZHMYBCADKAlCBOJBAQESNQoMc2VuZGVyX2NoZWNrGAUgASgOMhkubWFpbGFnZW50LnYxLlNlbmRlckNoZWNrQgTiQQEBEiEKE3NraXBfYXV0b21hdGljX21haWwYBiABKAhCBOJBAQESMQoebG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlGAcgASgFQgTiQQEBSACIAQESKAoVbG9vcF9saW1pdF9wZXJfc2VuZGVyGAggASgFQgTiQQEBSAGIAQESSwoXc3RvcmFnZV9hY2tub3dsZWRnZW1lbnQYCSABKAsyJC5tYWlsYWdlbnQudjEuU3RvcmFnZUFja25vd2xlZGdlbWVudEIE4kEBAxIMCgRldGFnGAogASgJEkcKFWF1dGhlbnRpY2F0aW9uX21ldGhvZBgLIAEoDjIiLm1haWxhZ2VudC52MS5BdXRoZW50aWNhdGlvbk1ldGhvZEIE4kEBARIiChR0cmlhZ2VfbGljZW5jZV9jb3VudBgMIAEoBUIE4kEBARIkChZhbGxvd191bmVuY3J5cHRlZF9zbXRwGA0gASgIQgTiQQEBEiQKFmFsbG93X3ByaXZhdGVfbmV0d29ya3MYDiABKAhCBOJBAQESRAoUdHJ1c3RlZF9jZXJ0aWZpY2F0ZXMYDyADKAsyIC5tYWlsYWdlbnQudjEuVHJ1c3RlZENlcnRpZmljYXRlQgTiQQEBEiwKGXJlYWRfYXVkaXRfcmV0ZW50aW9uX2RheXMYECABKAVCBOJBAQFIAogBAUIhCh9fbG9vcF9saW1pdF9wZXJfc2VuZGVyX2FuZF9jYXNlQhgKFl9sb29wX2xpbWl0X3Blcl9zZW5kZXJCHAoaX3JlYWRfYXVkaXRfcmV0ZW50aW9uX2RheXMiSgoSVHJ1c3RlZENlcnRpZmljYXRlEhIKBGhvc3QYASABKAlCBOJBAQISIAoSc2hhMjU2X2ZpbmdlcnByaW50GAIgASgJQgTiQQECIvwBCgpBdWRpdEVudHJ5EhIKBG5hbWUYASABKAlCBOJBAQgSNQoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhIKBHVzZXIYAyABKAlCBOJBAQMSFgoIcmVzb3VyY2UYBCABKAlCBOJBAQMSLwoGYWN0aW9uGAUgASgOMhkubWFpbGFnZW50LnYxLkF1ZGl0QWN0aW9uQgTiQQEDEjAKB2NoYW5nZXMYBiADKAsyGS5tYWlsYWdlbnQudjEuRmllbGRDaGFuZ2VCBOJBAQMSFAoGbWV0aG9kGAcgASgJQgTiQQEDIkIKC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEhEKCW9sZF92YWx1ZRgCIAEoCRIRCgluZXdfdmFsdWUYAyABKAkiXAoTQ2FzZVJlZmVyZW5jZUZvcm1hdBIqCgZwcmVmaXgYASABKAsyGC5tYWlsYWdlbnQudjEuUHJlZml4Rm9ybUgAEhEKB3BhdHRlcm4YAiABKAlIAEIGCgRmb3JtIjgKClByZWZpeEZvcm0SFAoGcHJlZml4GAEgASgJQgTiQQECEhQKBmRpZ2l0cxgCIAEoBUIE4kEBAiJcChZTdG9yYWdlQWNrbm93bGVkZ2VtZW50EgwKBHVzZXIYASABKAkSNAoQYWNrbm93bGVkZ2VfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGgoYR2V0VGVuYW50U2V0dGluZ3NSZXF1ZXN0IpEBChtVcGRhdGVUZW5hbnRTZXR0aW5nc1JlcXVlc3QSOwoPdGVuYW50X3NldHRpbmdzGAEgASgLMhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBASIgCh5BY2tub3dsZWRnZVN0b3JhZ2VUZXJtc1JlcXVlc3QifQoXTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QSFwoJcGFnZV9zaXplGAEgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAiABKAlCBOJBAQESLwoGZmlsdGVyGAMgASgLMhkubWFpbGFnZW50LnYxLkF1ZGl0RmlsdGVyQgTiQQEBItABCgtBdWRpdEZpbHRlchIWCghyZXNvdXJjZRgBIAEoCUIE4kEBARISCgR1c2VyGAIgASgJQgTiQQEBEjQKCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEjIKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIrCgRraW5kGAUgASgOMhcubWFpbGFnZW50LnYxLkF1ZGl0S2luZEIE4kEBASJkChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USLwoNYXVkaXRfZW50cmllcxgBIAMoCzIYLm1haWxhZ2VudC52MS5BdWRpdEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqQAQoLQXVkaXRBY3Rpb24SHAoYQVVESVRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASGAoUQVVESVRfQUNUSU9OX0NSRUFURUQQARIYChRBVURJVF9BQ1RJT05fVVBEQVRFRBACEhgKFEFVRElUX0FDVElPTl9ERUxFVEVEEAMSFQoRQVVESVRfQUNUSU9OX1JFQUQQBCpTCglBdWRpdEtpbmQSGgoWQVVESVRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUFVRElUX0tJTkRfQ0hBTkdFEAESEwoPQVVESVRfS0lORF9SRUFEEAIqWwoLU2VuZGVyQ2hlY2sSHAoYU0VOREVSX0NIRUNLX1VOU1BFQ0lGSUVEEAASFwoTU0VOREVSX0NIRUNLX1JFRlVTRRABEhUKEVNFTkRFUl9DSEVDS19XQVJOEAIylwMKD1NldHRpbmdzU2VydmljZRJZChFHZXRUZW5hbnRTZXR0aW5ncxImLm1haWxhZ2VudC52MS5HZXRUZW5hbnRTZXR0aW5nc1JlcXVlc3QaHC5tYWlsYWdlbnQudjEuVGVuYW50U2V0dGluZ3MSXwoUVXBkYXRlVGVuYW50U2V0dGluZ3MSKS5tYWlsYWdlbnQudjEuVXBkYXRlVGVuYW50U2V0dGluZ3NSZXF1ZXN0GhwubWFpbGFnZW50LnYxLlRlbmFudFNldHRpbmdzEmUKF0Fja25vd2xlZGdlU3RvcmFnZVRlcm1zEiwubWFpbGFnZW50LnYxLkFja25vd2xlZGdlU3RvcmFnZVRlcm1zUmVxdWVzdBocLm1haWxhZ2VudC52MS5UZW5hbnRTZXR0aW5ncxJhChBMaXN0QXVkaXRFbnRyaWVzEiUubWFpbGFnZW50LnYxLkxpc3RBdWRpdEVudHJpZXNSZXF1ZXN0GiYubWFpbGFnZW50LnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_mailagent_v1_types]);
 
 /**
- * What holds for a whole tenant.
+ * Tenant-wide settings.
  *
  * @generated from message mailagent.v1.TenantSettings
  */
@@ -38,14 +38,14 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
   caseReferenceFormat?: CaseReferenceFormat | undefined;
 
   /**
-   * Domains whose addresses are never external, such as `example.com`, at most 100. Sub-domains are not meant.
+   * Domains whose addresses are never external, such as `example.com`, at most 100. Subdomains are not included.
    *
    * @generated from field: repeated string internal_domains = 3;
    */
   internalDomains: string[];
 
   /**
-   * Names of the servers whose Authentication-Results (RFC 8601) are believed, at most 20. Empty: none are, and senders are not checked.
+   * Names of the servers whose Authentication-Results (RFC 8601) are trusted, at most 20. Empty: none, and senders are not checked.
    *
    * @generated from field: repeated string trusted_authserv_ids = 4;
    */
@@ -59,14 +59,14 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
   senderCheck: SenderCheck;
 
   /**
-   * Whether automatic mail is skipped (outcome AUTOMATIC) rather than noted with a mark.
+   * Whether automatic mail is skipped (outcome AUTOMATIC) instead of becoming a note that is marked as automatic.
    *
    * @generated from field: bool skip_automatic_mail = 6;
    */
   skipAutomaticMail: boolean;
 
   /**
-   * Messages of one sender about one case within an hour beyond which more are set aside as a loop. Absent: 20. 0: no limit.
+   * Messages from one sender about one case within an hour; any more are set aside as a loop. Absent: 20. 0: no limit.
    *
    * @generated from field: optional int32 loop_limit_per_sender_and_case = 7;
    */
@@ -80,7 +80,7 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
   loopLimitPerSender?: number | undefined;
 
   /**
-   * Who accepted the storage terms, and when. Absent until somebody did.
+   * Who accepted the storage terms, and when. Absent until then.
    *
    * @generated from field: mailagent.v1.StorageAcknowledgement storage_acknowledgement = 9;
    */
@@ -94,43 +94,43 @@ export type TenantSettings = Message<"mailagent.v1.TenantSettings"> & {
   etag: string;
 
   /**
-   * How Exchange mailboxes are logged in to. Unspecified: BASIC. A change keeps all agents: those that then have no login get the health
-   * AUTHENTICATION_REQUIRED, those that have one are tried at once. Stored passwords stay, for the way back.
+   * How the service logs in to Exchange mailboxes. Unspecified: BASIC. A change keeps all agents: those without a login for the new method get the
+   * health AUTHENTICATION_REQUIRED, the others are retried at once. Stored passwords are kept, so that the change can be reverted.
    *
    * @generated from field: mailagent.v1.AuthenticationMethod authentication_method = 11;
    */
   authenticationMethod: AuthenticationMethod;
 
   /**
-   * Number of agents that may be triage agents, 0 to 1,000,000. Default: 0. TRIAGE_LICENCES_IN_USE when it is less than are.
+   * Number of agents that may be triage agents, 0 to 1,000,000. Default: 0. TRIAGE_LICENCES_IN_USE when it is less than the number in use.
    *
    * @generated from field: int32 triage_licence_count = 12;
    */
   triageLicenceCount: number;
 
   /**
-   * Whether SMTP agents may use connections without TLS, on which logins and mail can be read. Default: no.
+   * Whether SMTP agents may use connections without TLS, on which credentials and mail can be read in transit. Default: no.
    *
    * @generated from field: bool allow_unencrypted_smtp = 13;
    */
   allowUnencryptedSmtp: boolean;
 
   /**
-   * Whether mailbox servers may have addresses of private networks (RFC 1918, RFC 4193, RFC 6598), as on-premises ones do. Default: no.
+   * Whether mailbox servers may be in private networks (RFC 1918, RFC 4193, RFC 6598), as on-premises ones usually are. Default: no.
    *
    * @generated from field: bool allow_private_networks = 14;
    */
   allowPrivateNetworks: boolean;
 
   /**
-   * Certificates that are believed although they do not stand up to the checks, at most 100. Checks show where one was needed.
+   * Certificates that are trusted although they fail validation, at most 100. CheckAgent shows which one to add.
    *
    * @generated from field: repeated mailagent.v1.TrustedCertificate trusted_certificates = 15;
    */
   trustedCertificates: TrustedCertificate[];
 
   /**
-   * Days for which the audit log keeps who read which message, 1 to 3,650. Absent: 365. Changes of settings are kept without end.
+   * Days for which the audit log keeps who read which message, 1 to 3,650. Absent: 365. Changes of settings are kept indefinitely.
    *
    * @generated from field: optional int32 read_audit_retention_days = 16;
    */
@@ -145,7 +145,7 @@ export const TenantSettingsSchema: GenMessage<TenantSettings> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_settings_service, 0);
 
 /**
- * A certificate that is believed for a host although it does not stand up to the checks: self-signed, expired, of another name.
+ * A certificate that is trusted for a host although it fails validation: self-signed, expired, or for another name.
  *
  * @generated from message mailagent.v1.TrustedCertificate
  */
@@ -186,14 +186,14 @@ export type AuditEntry = Message<"mailagent.v1.AuditEntry"> & {
   name: string;
 
   /**
-   * When.
+   * When it happened.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 2;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * Who, `users/{user}`.
+   * Who did it, `users/{user}`.
    *
    * @generated from field: string user = 3;
    */
@@ -208,14 +208,14 @@ export type AuditEntry = Message<"mailagent.v1.AuditEntry"> & {
   resource: string;
 
   /**
-   * What happened to it.
+   * What was done to it.
    *
    * @generated from field: mailagent.v1.AuditAction action = 5;
    */
   action: AuditAction;
 
   /**
-   * Fields that changed, in the order of their paths. Of a created resource those with a value, of a deleted one all that had one.
+   * Fields that changed, in the order of their paths. For a created resource, those with a value; for a deleted one, all that had one.
    * Empty for reads.
    *
    * @generated from field: repeated mailagent.v1.FieldChange changes = 6;
@@ -223,7 +223,7 @@ export type AuditEntry = Message<"mailagent.v1.AuditEntry"> & {
   changes: FieldChange[];
 
   /**
-   * The method that gave out the message, such as `GetMessage`. Empty for changes.
+   * The method that returned the message, such as `GetMessage`. Empty for changes.
    *
    * @generated from field: string method = 7;
    */
@@ -252,14 +252,14 @@ export type FieldChange = Message<"mailagent.v1.FieldChange"> & {
 
   /**
    * The value before, as text: numbers, `true` and `false`, values of enums in lower case, lists and messages as JSON. Empty when there was
-   * none, and for secrets.
+   * no value, and for secrets.
    *
    * @generated from field: string old_value = 2;
    */
   oldValue: string;
 
   /**
-   * The value after, in the same form. Empty when there is none. `changed` for secrets, whether set, replaced or erased.
+   * The value after, in the same form. Empty when there is no value. `changed` for secrets, whether set, replaced or erased.
    *
    * @generated from field: string new_value = 3;
    */
@@ -286,7 +286,7 @@ export type CaseReferenceFormat = Message<"mailagent.v1.CaseReferenceFormat"> & 
    */
   form: {
     /**
-     * A literal beginning followed by digits.
+     * A literal prefix followed by digits.
      *
      * @generated from field: mailagent.v1.PrefixForm prefix = 1;
      */
@@ -294,8 +294,8 @@ export type CaseReferenceFormat = Message<"mailagent.v1.CaseReferenceFormat"> & 
     case: "prefix";
   } | {
     /**
-     * A regular expression with exactly one capture group, the reference. At most 256 characters, matched in linear time without
-     * regard to case, on the normalised subject. CASE_PATTERN_INVALID when it does not compile.
+     * A regular expression with exactly one capture group, the reference. At most 256 characters, matched in linear time and
+     * case-insensitively against the normalised subject. CASE_PATTERN_INVALID when it does not compile.
      *
      * @generated from field: string pattern = 2;
      */
@@ -312,13 +312,13 @@ export const CaseReferenceFormatSchema: GenMessage<CaseReferenceFormat> = /*@__P
   messageDesc(file_mailagent_v1_settings_service, 4);
 
 /**
- * A literal beginning followed by digits, neither preceded nor followed by a letter or digit.
+ * A literal prefix followed by digits, neither preceded nor followed by a letter or digit.
  *
  * @generated from message mailagent.v1.PrefixForm
  */
 export type PrefixForm = Message<"mailagent.v1.PrefixForm"> & {
   /**
-   * The beginning, 1 to 32 characters of ASCII letters, digits, `-`, `_`, `#`, `/`, `:` or `.`. Case does not matter in subjects.
+   * The prefix, 1 to 32 characters of ASCII letters, digits, `-`, `_`, `#`, `/`, `:` or `.`. Case does not matter in subjects.
    *
    * @generated from field: string prefix = 1;
    */
@@ -353,7 +353,7 @@ export type StorageAcknowledgement = Message<"mailagent.v1.StorageAcknowledgemen
   user: string;
 
   /**
-   * When.
+   * When they accepted.
    *
    * @generated from field: google.protobuf.Timestamp acknowledge_time = 2;
    */
@@ -368,7 +368,7 @@ export const StorageAcknowledgementSchema: GenMessage<StorageAcknowledgement> = 
   messageDesc(file_mailagent_v1_settings_service, 6);
 
 /**
- * Asks for the tenant's settings.
+ * Request for the tenant's settings.
  *
  * @generated from message mailagent.v1.GetTenantSettingsRequest
  */
@@ -383,13 +383,13 @@ export const GetTenantSettingsRequestSchema: GenMessage<GetTenantSettingsRequest
   messageDesc(file_mailagent_v1_settings_service, 7);
 
 /**
- * Asks to change the tenant's settings.
+ * Request to change the tenant's settings.
  *
  * @generated from message mailagent.v1.UpdateTenantSettingsRequest
  */
 export type UpdateTenantSettingsRequest = Message<"mailagent.v1.UpdateTenantSettingsRequest"> & {
   /**
-   * The settings, with the fields to change and, to be safe from lost updates, the `etag` that was read. An empty etag is not checked.
+   * The settings, with the fields to change and, to avoid lost updates, the `etag` that was read. An empty etag is not checked.
    *
    * @generated from field: mailagent.v1.TenantSettings tenant_settings = 1;
    */
@@ -426,7 +426,7 @@ export const AcknowledgeStorageTermsRequestSchema: GenMessage<AcknowledgeStorage
   messageDesc(file_mailagent_v1_settings_service, 9);
 
 /**
- * Asks for a page of audit entries.
+ * Request for a page of audit entries.
  *
  * @generated from message mailagent.v1.ListAuditEntriesRequest
  */
@@ -439,14 +439,14 @@ export type ListAuditEntriesRequest = Message<"mailagent.v1.ListAuditEntriesRequ
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page. INVALID_ARGUMENT with another filter than the one it came from.
+   * `next_page_token` of the previous page. Empty: the first page. INVALID_ARGUMENT with a different filter than the one it came from.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only entries that pass. Empty: all.
+   * Only entries that match. Empty: all.
    *
    * @generated from field: mailagent.v1.AuditFilter filter = 3;
    */
@@ -461,7 +461,7 @@ export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> 
   messageDesc(file_mailagent_v1_settings_service, 10);
 
 /**
- * Chooses audit entries. Every field that is set must hold.
+ * Chooses audit entries. Every field that is set must match.
  *
  * @generated from message mailagent.v1.AuditFilter
  */
@@ -516,14 +516,14 @@ export const AuditFilterSchema: GenMessage<AuditFilter> = /*@__PURE__*/
  */
 export type ListAuditEntriesResponse = Message<"mailagent.v1.ListAuditEntriesResponse"> & {
   /**
-   * The entries, newest first. May be empty also before the last page.
+   * The entries, newest first. Can be empty even before the last page.
    *
    * @generated from field: repeated mailagent.v1.AuditEntry audit_entries = 1;
    */
   auditEntries: AuditEntry[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -544,7 +544,7 @@ export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse
  */
 export enum AuditAction {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: AUDIT_ACTION_UNSPECIFIED = 0;
    */
@@ -572,7 +572,7 @@ export enum AuditAction {
   DELETED = 3,
 
   /**
-   * Its text or its bytes were given out.
+   * Its text or its bytes were returned.
    *
    * @generated from enum value: AUDIT_ACTION_READ = 4;
    */
@@ -633,14 +633,14 @@ export enum SenderCheck {
   UNSPECIFIED = 0,
 
   /**
-   * It is not noted (outcome SENDER_NOT_AUTHENTIC).
+   * It does not become a note (outcome SENDER_NOT_AUTHENTIC).
    *
    * @generated from enum value: SENDER_CHECK_REFUSE = 1;
    */
   REFUSE = 1,
 
   /**
-   * It is noted with a warning, and never makes a contact.
+   * It becomes a note with a warning, and never creates a contact.
    *
    * @generated from enum value: SENDER_CHECK_WARN = 2;
    */
@@ -654,7 +654,7 @@ export const SenderCheckSchema: GenEnum<SenderCheck> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_settings_service, 2);
 
 /**
- * Keeps what holds for a whole tenant.
+ * Manages tenant-wide settings.
  *
  * @generated from service mailagent.v1.SettingsService
  */
@@ -670,7 +670,7 @@ export const SettingsService: GenService<{
     output: typeof TenantSettingsSchema;
   },
   /**
-   * Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences are left than
+   * Changes the settings named by the mask. ABORTED when the etag is stale. FAILED_PRECONDITION when fewer triage licences would remain than
    * are in use. Scope: `tenant.admin`.
    *
    * @generated from rpc mailagent.v1.SettingsService.UpdateTenantSettings
@@ -681,8 +681,8 @@ export const SettingsService: GenService<{
     output: typeof TenantSettingsSchema;
   },
   /**
-   * Records that the caller accepts, for the tenant, what storing mail and contacts means. Needed before any sweep option can
-   * be turned on. A repeat keeps the first record. Scope: `tenant.admin`.
+   * Records that the caller accepts, on behalf of the tenant, the terms for storing mail and contacts. Required before any sweep option can
+   * be enabled. A repeat keeps the first record. Scope: `tenant.admin`.
    *
    * @generated from rpc mailagent.v1.SettingsService.AcknowledgeStorageTerms
    */
@@ -693,12 +693,12 @@ export const SettingsService: GenService<{
   },
   /**
    * Lists who changed which setting of agents, maintenance accounts, default agents and the tenant, and who read which message, newest
-   * first; `filter.kind` chooses. Changes of `exchange.archive` are left out without `archive.configure`. Scope: `tenant.admin`.
+   * first; `filter.kind` chooses. Changes of `exchange.archive` are omitted without `archive.configure`. Scope: `tenant.admin`.
    *
    * There is one entry for each call of GetMessage with the full view, DownloadMessage, DownloadAttachment, GetNote and DownloadNoteMessage
-   * that gives something out. Lists and streams, which have the beginning of texts only, leave none. Entries about reads appear within a
-   * second or two. They are never dropped to keep reads going: while the database cannot take them, reads wait and then fail with
-   * UNAVAILABLE. Only a process that dies without being stopped loses those of its last second.
+   * that returns content. Lists and streams, which contain only the beginning of texts, create none. Entries about reads appear within a
+   * second or two. They are never dropped to keep reads going: while the database cannot store them, reads wait and then fail with
+   * UNAVAILABLE. Only a process that dies without a shutdown loses those of its last second.
    *
    * @generated from rpc mailagent.v1.SettingsService.ListAuditEntries
    */

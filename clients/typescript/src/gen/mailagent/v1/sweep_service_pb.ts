@@ -18,7 +18,7 @@ export const file_mailagent_v1_sweep_service: GenFile = /*@__PURE__*/
   fileDesc("CiBtYWlsYWdlbnQvdjEvc3dlZXBfc2VydmljZS5wcm90bxIMbWFpbGFnZW50LnYxIoMECgdPdXRjb21lEhIKBG5hbWUYASABKAlCBOJBAQgSDQoFYWdlbnQYAiABKAkSDgoGZm9sZGVyGAMgASgJEisKBnJlc3VsdBgEIAEoDjIbLm1haWxhZ2VudC52MS5PdXRjb21lUmVzdWx0Eg4KBmRldGFpbBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJEioKBnNlbmRlchgHIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSEgoKbWVzc2FnZV9pZBgIIAEoCRIzCg5hdXRvbWF0aWNfa2luZBgJIAEoDjIbLm1haWxhZ2VudC52MS5BdXRvbWF0aWNLaW5kEgwKBGNhc2UYCiABKAkSDAoEbm90ZRgLIAEoCRIPCgdjb250YWN0GAwgASgJEg8KB21lc3NhZ2UYDSABKAkSOAoRc2VuZGVyX2NhbmRpZGF0ZXMYDiADKAsyHS5tYWlsYWdlbnQudjEuU2VuZGVyQ2FuZGlkYXRlEhIKCnNpemVfYnl0ZXMYDyABKAMSMQoNcmVjZWl2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMaGFuZGxlZF90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzb3VyY2VfaWQYEiABKAkiTgoPU2VuZGVyQ2FuZGlkYXRlEisKB2FkZHJlc3MYASABKAsyGi5tYWlsYWdlbnQudjEuRW1haWxBZGRyZXNzEg4KBnJlYXNvbhgCIAEoCSL2AwoETm90ZRISCgRuYW1lGAEgASgJQgTiQQEIEgwKBGNhc2UYAiABKAkSFgoOY2FzZV9yZWZlcmVuY2UYAyABKAkSEAoIY3VzdG9tZXIYBCABKAkSDwoHY29udGFjdBgFIAEoCRIXCg9jb250YWN0X2NyZWF0ZWQYBiABKAgSDQoFYWdlbnQYByABKAkSDwoHbWVzc2FnZRgIIAEoCRISCgptZXNzYWdlX2lkGAkgASgJEioKBnNlbmRlchgKIAEoCzIaLm1haWxhZ2VudC52MS5FbWFpbEFkZHJlc3MSDwoHc3ViamVjdBgLIAEoCRIMCgR0ZXh0GAwgASgJEhMKC3F1b3RlZF90ZXh0GA0gASgJEjMKDmF1dG9tYXRpY19raW5kGA4gASgOMhsubWFpbGFnZW50LnYxLkF1dG9tYXRpY0tpbmQSHAoUc2VuZGVyX25vdF9hdXRoZW50aWMYDyABKAgSMQoNcmVjZWl2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWZ1bGxfbWVzc2FnZV9rZXB0GBIgASgIEhIKCnNpemVfYnl0ZXMYEyABKAMiewoTTGlzdE91dGNvbWVzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIxCgZmaWx0ZXIYAyABKAsyGy5tYWlsYWdlbnQudjEuT3V0Y29tZUZpbHRlckIE4kEBASJyCg1PdXRjb21lRmlsdGVyEhMKBWFnZW50GAEgASgJQgTiQQEBEjIKB3Jlc3VsdHMYAiADKA4yGy5tYWlsYWdlbnQudjEuT3V0Y29tZVJlc3VsdEIE4kEBARIYCgptZXNzYWdlX2lkGAMgASgJQgTiQQEBIlgKFExpc3RPdXRjb21lc1Jlc3BvbnNlEicKCG91dGNvbWVzGAEgAygLMhUubWFpbGFnZW50LnYxLk91dGNvbWUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldE91dGNvbWVSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIidQoQTGlzdE5vdGVzUmVxdWVzdBIXCglwYWdlX3NpemUYASABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgCIAEoCUIE4kEBARIuCgZmaWx0ZXIYAyABKAsyGC5tYWlsYWdlbnQudjEuTm90ZUZpbHRlckIE4kEBASI1CgpOb3RlRmlsdGVyEhIKBGNhc2UYASABKAlCBOJBAQESEwoFYWdlbnQYAiABKAlCBOJBAQEiTwoRTGlzdE5vdGVzUmVzcG9uc2USIQoFbm90ZXMYASADKAsyEi5tYWlsYWdlbnQudjEuTm90ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJAoOR2V0Tm90ZVJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiJMChpEb3dubG9hZE5vdGVNZXNzYWdlUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhoKDG9mZnNldF9ieXRlcxgCIAEoA0IE4kEBASJvChtEb3dubG9hZE5vdGVNZXNzYWdlUmVzcG9uc2USLAoGaGVhZGVyGAEgASgLMhwubWFpbGFnZW50LnYxLkRvd25sb2FkSGVhZGVyEhQKDG9mZnNldF9ieXRlcxgCIAEoAxIMCgRkYXRhGAMgASgMIlwKE1dhdGNoTWF0Y2hlc1JlcXVlc3QSFAoGY3Vyc29yGAEgASgJQgTiQQEBEi8KBmZpbHRlchgCIAEoCzIZLm1haWxhZ2VudC52MS5NYXRjaEZpbHRlckIE4kEBASJOCgtNYXRjaEZpbHRlchITCgVhZ2VudBgBIAEoCUIE4kEBARIWCghjdXN0b21lchgCIAEoCUIE4kEBARISCgRjYXNlGAMgASgJQgTiQQEBIkoKFFdhdGNoTWF0Y2hlc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIiCgVtYXRjaBgCIAEoCzITLm1haWxhZ2VudC52MS5NYXRjaCJrCgVNYXRjaBIQCghldmVudF9pZBgBIAEoCRIgCgRub3RlGAIgASgLMhIubWFpbGFnZW50LnYxLk5vdGUSLgoKZXZlbnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJwoRU3dlZXBBZ2VudFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiKvAQoSU3dlZXBBZ2VudFJlc3BvbnNlEhUKDWhhbmRsZWRfY291bnQYASABKAMSFQoNbWF0Y2hlZF9jb3VudBgCIAEoAxIWCg5hcmNoaXZlZF9jb3VudBgDIAEoAxIMCgRkb25lGAQgASgIEg8KB3Byb2JsZW0YBSABKAkSNAoPZm9sZGVyX3Byb2JsZW1zGAYgAygLMhsubWFpbGFnZW50LnYxLkZvbGRlclByb2JsZW0iLgoYQ2hlY2tDb21wbGV0ZW5lc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIihgEKGUNoZWNrQ29tcGxldGVuZXNzUmVzcG9uc2USHgoDZ2FwGAEgASgLMhEubWFpbGFnZW50LnYxLkdhcBIqCgZmb2xkZXIYAiABKAsyGi5tYWlsYWdlbnQudjEuRm9sZGVyUmVwb3J0EgwKBGRvbmUYAyABKAgSDwoHcHJvYmxlbRgEIAEoCSL2AQoDR2FwEg4KBmZvbGRlchgBIAEoCRIRCglzb3VyY2VfaWQYAiABKAkSIwoEa2luZBgDIAEoDjIVLm1haWxhZ2VudC52MS5HYXBLaW5kEg8KB3N1YmplY3QYBCABKAkSKgoGc2VuZGVyGAUgASgLMhoubWFpbGFnZW50LnYxLkVtYWlsQWRkcmVzcxISCgptZXNzYWdlX2lkGAYgASgJEjEKDXJlY2VpdmVkX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnNpemVfYnl0ZXMYCCABKAMSDwoHcHJvYmxlbRgJIAEoCSLKAQoMRm9sZGVyUmVwb3J0Eg4KBmZvbGRlchgBIAEoCRIZCgxzZXJ2ZXJfY291bnQYAiABKANIAIgBARIUCgxsaXN0ZWRfY291bnQYAyABKAMSFQoNc2tpcHBlZF9jb3VudBgEIAEoAxIVCg1oYW5kbGVkX2NvdW50GAUgASgDEhYKDmFyY2hpdmVkX2NvdW50GAYgASgDEhEKCWdhcF9jb3VudBgHIAEoAxIPCgdwcm9ibGVtGAggASgJQg8KDV9zZXJ2ZXJfY291bnQiMAoNRm9sZGVyUHJvYmxlbRIOCgZmb2xkZXIYASABKAkSDwoHcHJvYmxlbRgCIAEoCSIqChRCYWNrZmlsbEFnZW50UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECIosCChVCYWNrZmlsbEFnZW50UmVzcG9uc2USEQoJZ2FwX2NvdW50GAEgASgDEhQKDGNsb3NlZF9jb3VudBgCIAEoAxIXCg9yZW1haW5pbmdfY291bnQYAyABKAMSFQoNbWF0Y2hlZF9jb3VudBgEIAEoAxIWCg5hcmNoaXZlZF9jb3VudBgFIAEoAxIsCglyZW1haW5pbmcYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEZG9uZRgHIAEoCBIPCgdwcm9ibGVtGAggASgJEjQKD2ZvbGRlcl9wcm9ibGVtcxgJIAMoCzIbLm1haWxhZ2VudC52MS5Gb2xkZXJQcm9ibGVtKlgKB0dhcEtpbmQSGAoUR0FQX0tJTkRfVU5TUEVDSUZJRUQQABIYChRHQVBfS0lORF9OT1RfSEFORExFRBABEhkKFUdBUF9LSU5EX05PVF9BUkNISVZFRBACKpYDCg1PdXRjb21lUmVzdWx0Eh4KGk9VVENPTUVfUkVTVUxUX1VOU1BFQ0lGSUVEEAASGgoWT1VUQ09NRV9SRVNVTFRfTUFUQ0hFRBABEh8KG09VVENPTUVfUkVTVUxUX05PX1JFRkVSRU5DRRACEiQKIE9VVENPTUVfUkVTVUxUX1VOS05PV05fUkVGRVJFTkNFEAMSJwojT1VUQ09NRV9SRVNVTFRfTk9OX01BVENISU5HX0NPTlRBQ1QQBBIcChhPVVRDT01FX1JFU1VMVF9BVVRPTUFUSUMQBRIcChhPVVRDT01FX1JFU1VMVF9EVVBMSUNBVEUQBhIXChNPVVRDT01FX1JFU1VMVF9MT09QEAcSJwojT1VUQ09NRV9SRVNVTFRfU0VOREVSX05PVF9BVVRIRU5USUMQCBIcChhPVVRDT01FX1JFU1VMVF9UT09fTEFSR0UQCRIdChlPVVRDT01FX1JFU1VMVF9VTlBBUlNBQkxFEAoSHgoaT1VUQ09NRV9SRVNVTFRfT1dOX01FU1NBR0UQCzKUBgoMU3dlZXBTZXJ2aWNlElUKDExpc3RPdXRjb21lcxIhLm1haWxhZ2VudC52MS5MaXN0T3V0Y29tZXNSZXF1ZXN0GiIubWFpbGFnZW50LnYxLkxpc3RPdXRjb21lc1Jlc3BvbnNlEkQKCkdldE91dGNvbWUSHy5tYWlsYWdlbnQudjEuR2V0T3V0Y29tZVJlcXVlc3QaFS5tYWlsYWdlbnQudjEuT3V0Y29tZRJMCglMaXN0Tm90ZXMSHi5tYWlsYWdlbnQudjEuTGlzdE5vdGVzUmVxdWVzdBofLm1haWxhZ2VudC52MS5MaXN0Tm90ZXNSZXNwb25zZRI7CgdHZXROb3RlEhwubWFpbGFnZW50LnYxLkdldE5vdGVSZXF1ZXN0GhIubWFpbGFnZW50LnYxLk5vdGUSbAoTRG93bmxvYWROb3RlTWVzc2FnZRIoLm1haWxhZ2VudC52MS5Eb3dubG9hZE5vdGVNZXNzYWdlUmVxdWVzdBopLm1haWxhZ2VudC52MS5Eb3dubG9hZE5vdGVNZXNzYWdlUmVzcG9uc2UwARJXCgxXYXRjaE1hdGNoZXMSIS5tYWlsYWdlbnQudjEuV2F0Y2hNYXRjaGVzUmVxdWVzdBoiLm1haWxhZ2VudC52MS5XYXRjaE1hdGNoZXNSZXNwb25zZTABElEKClN3ZWVwQWdlbnQSHy5tYWlsYWdlbnQudjEuU3dlZXBBZ2VudFJlcXVlc3QaIC5tYWlsYWdlbnQudjEuU3dlZXBBZ2VudFJlc3BvbnNlMAESZgoRQ2hlY2tDb21wbGV0ZW5lc3MSJi5tYWlsYWdlbnQudjEuQ2hlY2tDb21wbGV0ZW5lc3NSZXF1ZXN0GicubWFpbGFnZW50LnYxLkNoZWNrQ29tcGxldGVuZXNzUmVzcG9uc2UwARJaCg1CYWNrZmlsbEFnZW50EiIubWFpbGFnZW50LnYxLkJhY2tmaWxsQWdlbnRSZXF1ZXN0GiMubWFpbGFnZW50LnYxLkJhY2tmaWxsQWdlbnRSZXNwb25zZTABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp, file_mailagent_v1_types]);
 
 /**
- * What became of one message of one mailbox.
+ * The outcome of one message in one mailbox.
  *
  * @generated from message mailagent.v1.Outcome
  */
@@ -38,7 +38,7 @@ export type Outcome = Message<"mailagent.v1.Outcome"> & {
   agent: string;
 
   /**
-   * Folder it was read from: `inbox`, `sent`, or the path of another one as people see it, such as `Inbox/Customers`.
+   * Folder it was read from: `inbox`, `sent`, or the path of another folder as users see it, such as `Inbox/Customers`.
    *
    * @generated from field: string folder = 3;
    */
@@ -52,7 +52,7 @@ export type Outcome = Message<"mailagent.v1.Outcome"> & {
   result: OutcomeResult;
 
   /**
-   * Why, in plain words. Never empty.
+   * Why, in plain language. Never empty.
    *
    * @generated from field: string detail = 5;
    */
@@ -87,14 +87,14 @@ export type Outcome = Message<"mailagent.v1.Outcome"> & {
   automaticKind: AutomaticKind;
 
   /**
-   * The case it names, `cases/{case}`. Empty unless one was found.
+   * The case it refers to, `cases/{case}`. Empty unless one was found.
    *
    * @generated from field: string case = 10;
    */
   case: string;
 
   /**
-   * The note made from it, `notes/{note}`. Empty unless MATCHED.
+   * The note created from it, `notes/{note}`. Empty unless MATCHED.
    *
    * @generated from field: string note = 11;
    */
@@ -158,7 +158,7 @@ export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 0);
 
 /**
- * Somebody who may have written a forwarded message first.
+ * A possible original author of a forwarded message.
  *
  * @generated from message mailagent.v1.SenderCandidate
  */
@@ -171,7 +171,7 @@ export type SenderCandidate = Message<"mailagent.v1.SenderCandidate"> & {
   address?: EmailAddress | undefined;
 
   /**
-   * Why it is offered.
+   * Why it is suggested.
    *
    * @generated from field: string reason = 2;
    */
@@ -186,7 +186,7 @@ export const SenderCandidateSchema: GenMessage<SenderCandidate> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 1);
 
 /**
- * A text entry against a case, made from one message.
+ * A text entry on a case, created from one message.
  *
  * @generated from message mailagent.v1.Note
  */
@@ -220,14 +220,14 @@ export type Note = Message<"mailagent.v1.Note"> & {
   customer: string;
 
   /**
-   * The contact it is from, `contacts/{contact}`. Empty when the sender is a machine, one of our own users, or nobody known.
+   * The contact it is from, `contacts/{contact}`. Empty when the sender is a machine, one of the tenant's own users, or unknown.
    *
    * @generated from field: string contact = 5;
    */
   contact: string;
 
   /**
-   * Whether the contact was made for this message.
+   * Whether the contact was created for this message.
    *
    * @generated from field: bool contact_created = 6;
    */
@@ -269,14 +269,14 @@ export type Note = Message<"mailagent.v1.Note"> & {
   subject: string;
 
   /**
-   * What the sender wrote, as plain text. May be empty. Lists carry at most its first 1,024 characters.
+   * What the sender wrote, as plain text. May be empty. Lists contain at most its first 1,024 characters.
    *
    * @generated from field: string text = 12;
    */
   text: string;
 
   /**
-   * The quoted history below it, as plain text. May be empty. Left out of lists and of matches.
+   * The quoted history below it, as plain text. May be empty. Omitted from lists and matches.
    *
    * @generated from field: string quoted_text = 13;
    */
@@ -290,7 +290,7 @@ export type Note = Message<"mailagent.v1.Note"> & {
   automaticKind: AutomaticKind;
 
   /**
-   * Whether the sender failed the receiving server's authenticity checks and the tenant's setting let it pass with a warning.
+   * Whether the sender failed the receiving server's authenticity checks and the tenant's setting allowed it with a warning.
    *
    * @generated from field: bool sender_not_authentic = 15;
    */
@@ -304,7 +304,7 @@ export type Note = Message<"mailagent.v1.Note"> & {
   receivedTime?: Timestamp | undefined;
 
   /**
-   * When the note was made.
+   * When the note was created.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 17;
    */
@@ -333,7 +333,7 @@ export const NoteSchema: GenMessage<Note> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 2);
 
 /**
- * Asks for a page of outcomes.
+ * Request for a page of outcomes.
  *
  * @generated from message mailagent.v1.ListOutcomesRequest
  */
@@ -346,14 +346,14 @@ export type ListOutcomesRequest = Message<"mailagent.v1.ListOutcomesRequest"> & 
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same filter. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filter. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only outcomes that pass. Empty: all.
+   * Only outcomes that match. Empty: all.
    *
    * @generated from field: mailagent.v1.OutcomeFilter filter = 3;
    */
@@ -368,13 +368,13 @@ export const ListOutcomesRequestSchema: GenMessage<ListOutcomesRequest> = /*@__P
   messageDesc(file_mailagent_v1_sweep_service, 3);
 
 /**
- * Chooses outcomes. Every field that is set must hold.
+ * Chooses outcomes. Every field that is set must match.
  *
  * @generated from message mailagent.v1.OutcomeFilter
  */
 export type OutcomeFilter = Message<"mailagent.v1.OutcomeFilter"> & {
   /**
-   * Only of this agent, `agents/{agent}`.
+   * Only for this agent, `agents/{agent}`.
    *
    * @generated from field: string agent = 1;
    */
@@ -416,7 +416,7 @@ export type ListOutcomesResponse = Message<"mailagent.v1.ListOutcomesResponse"> 
   outcomes: Outcome[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -431,7 +431,7 @@ export const ListOutcomesResponseSchema: GenMessage<ListOutcomesResponse> = /*@_
   messageDesc(file_mailagent_v1_sweep_service, 5);
 
 /**
- * Asks for one outcome.
+ * Request for one outcome.
  *
  * @generated from message mailagent.v1.GetOutcomeRequest
  */
@@ -452,7 +452,7 @@ export const GetOutcomeRequestSchema: GenMessage<GetOutcomeRequest> = /*@__PURE_
   messageDesc(file_mailagent_v1_sweep_service, 6);
 
 /**
- * Asks for a page of notes.
+ * Request for a page of notes.
  *
  * @generated from message mailagent.v1.ListNotesRequest
  */
@@ -465,14 +465,14 @@ export type ListNotesRequest = Message<"mailagent.v1.ListNotesRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same filter. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filter. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only notes that pass. Empty: all.
+   * Only notes that match. Empty: all.
    *
    * @generated from field: mailagent.v1.NoteFilter filter = 3;
    */
@@ -487,7 +487,7 @@ export const ListNotesRequestSchema: GenMessage<ListNotesRequest> = /*@__PURE__*
   messageDesc(file_mailagent_v1_sweep_service, 7);
 
 /**
- * Chooses notes. Every field that is set must hold.
+ * Chooses notes. Every field that is set must match.
  *
  * @generated from message mailagent.v1.NoteFilter
  */
@@ -528,7 +528,7 @@ export type ListNotesResponse = Message<"mailagent.v1.ListNotesResponse"> & {
   notes: Note[];
 
   /**
-   * Asks for the next page. Empty at the end, and only there.
+   * Token for the next page. Empty on the last page, and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -543,7 +543,7 @@ export const ListNotesResponseSchema: GenMessage<ListNotesResponse> = /*@__PURE_
   messageDesc(file_mailagent_v1_sweep_service, 9);
 
 /**
- * Asks for one note.
+ * Request for one note.
  *
  * @generated from message mailagent.v1.GetNoteRequest
  */
@@ -564,7 +564,7 @@ export const GetNoteRequestSchema: GenMessage<GetNoteRequest> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 10);
 
 /**
- * Asks for the message kept with a note.
+ * Request for the message kept with a note.
  *
  * @generated from message mailagent.v1.DownloadNoteMessageRequest
  */
@@ -577,7 +577,7 @@ export type DownloadNoteMessageRequest = Message<"mailagent.v1.DownloadNoteMessa
   name: string;
 
   /**
-   * Where to begin, to resume a broken download. OUT_OF_RANGE beyond the end.
+   * Where to begin, to resume an interrupted download. OUT_OF_RANGE beyond the end.
    *
    * @generated from field: int64 offset_bytes = 2;
    */
@@ -605,7 +605,7 @@ export type DownloadNoteMessageResponse = Message<"mailagent.v1.DownloadNoteMess
   header?: DownloadHeader | undefined;
 
   /**
-   * Where `data` begins in the whole.
+   * Offset of `data` in the whole content.
    *
    * @generated from field: int64 offset_bytes = 2;
    */
@@ -627,21 +627,22 @@ export const DownloadNoteMessageResponseSchema: GenMessage<DownloadNoteMessageRe
   messageDesc(file_mailagent_v1_sweep_service, 12);
 
 /**
- * Asks for matches as they are made.
+ * Request to stream matches as they are created.
  *
  * @generated from message mailagent.v1.WatchMatchesRequest
  */
 export type WatchMatchesRequest = Message<"mailagent.v1.WatchMatchesRequest"> & {
   /**
-   * Where to go on: the `cursor` of the last response handled. Empty: only what is committed from now on. `EARLIEST`: from the
-   * oldest kept. OUT_OF_RANGE when older than what is kept (details name the oldest); INVALID_ARGUMENT when malformed or foreign.
+   * Where to resume: the `cursor` of the last response handled. Empty: only what is committed from now on. `EARLIEST`: from the
+   * oldest kept. OUT_OF_RANGE when events after it are no longer kept (details have the
+   * oldest cursor); INVALID_ARGUMENT when malformed, of another stream or of another tenant.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Only matches that pass. Empty: all. It may change between calls that share a cursor.
+   * Only matches that match. Empty: all. It may change between calls that share a cursor.
    *
    * @generated from field: mailagent.v1.MatchFilter filter = 2;
    */
@@ -656,7 +657,7 @@ export const WatchMatchesRequestSchema: GenMessage<WatchMatchesRequest> = /*@__P
   messageDesc(file_mailagent_v1_sweep_service, 13);
 
 /**
- * Chooses matches. Every field that is set must hold.
+ * Chooses matches. Every field that is set must match.
  *
  * @generated from message mailagent.v1.MatchFilter
  */
@@ -697,16 +698,16 @@ export const MatchFilterSchema: GenMessage<MatchFilter> = /*@__PURE__*/
  */
 export type WatchMatchesResponse = Message<"mailagent.v1.WatchMatchesResponse"> & {
   /**
-   * The position after this response. Never empty. Store it together with what you did about `match`.
+   * The position after this response. Never empty. Store it together with the result of processing `match`.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Absent in a bookmark, which promises: everything up to `cursor` that passes the filter has been delivered.
-   * The first response is a bookmark: the position at which the stream begins. Another one follows as soon as everything that was committed
-   * by then has been delivered, and later at least every 15 s unless something is delivered.
+   * Absent in a bookmark, which guarantees that everything up to `cursor` that matches the filter has been delivered.
+   * The first response is a bookmark: the position at which the stream begins. Another one follows once everything that was committed
+   * by then has been delivered, and after that at least every 15 s when nothing else is delivered.
    *
    * @generated from field: mailagent.v1.Match match = 2;
    */
@@ -727,14 +728,14 @@ export const WatchMatchesResponseSchema: GenMessage<WatchMatchesResponse> = /*@_
  */
 export type Match = Message<"mailagent.v1.Match"> & {
   /**
-   * Id of the event, the same at every delivery: use it to drop repeats.
+   * Id of the event, the same in every delivery: use it to discard duplicates.
    *
    * @generated from field: string event_id = 1;
    */
   eventId: string;
 
   /**
-   * The note, its text cut to 1,024 characters and without quoted history.
+   * The note, with its text truncated to 1,024 characters and without quoted history.
    *
    * @generated from field: mailagent.v1.Note note = 2;
    */
@@ -756,7 +757,7 @@ export const MatchSchema: GenMessage<Match> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 16);
 
 /**
- * Asks to read a mailbox now.
+ * Request to read a mailbox immediately.
  *
  * @generated from message mailagent.v1.SweepAgentRequest
  */
@@ -811,14 +812,14 @@ export type SweepAgentResponse = Message<"mailagent.v1.SweepAgentResponse"> & {
   done: boolean;
 
   /**
-   * What ended it early, in plain words. Empty but in the last response.
+   * What ended it early, in plain language. Empty except in the last response.
    *
    * @generated from field: string problem = 5;
    */
   problem: string;
 
   /**
-   * Folders that could not be read; all others were, and these are retried by themselves. Empty unless `done`.
+   * Folders that could not be read; all others were. They are retried automatically. Empty unless `done`.
    *
    * @generated from field: repeated mailagent.v1.FolderProblem folder_problems = 6;
    */
@@ -833,7 +834,7 @@ export const SweepAgentResponseSchema: GenMessage<SweepAgentResponse> = /*@__PUR
   messageDesc(file_mailagent_v1_sweep_service, 18);
 
 /**
- * Asks what of a mailbox is missing.
+ * Request to compare a mailbox with what was handled and archived.
  *
  * @generated from message mailagent.v1.CheckCompletenessRequest
  */
@@ -854,7 +855,7 @@ export const CheckCompletenessRequestSchema: GenMessage<CheckCompletenessRequest
   messageDesc(file_mailagent_v1_sweep_service, 19);
 
 /**
- * A gap, or a folder's numbers, or the end.
+ * A gap, a folder's counts, or the end.
  *
  * @generated from message mailagent.v1.CheckCompletenessResponse
  */
@@ -881,7 +882,7 @@ export type CheckCompletenessResponse = Message<"mailagent.v1.CheckCompletenessR
   done: boolean;
 
   /**
-   * What ended the comparison early, in plain words. Empty but in the last response.
+   * What ended the comparison early, in plain language. Empty except in the last response.
    *
    * @generated from field: string problem = 4;
    */
@@ -896,7 +897,7 @@ export const CheckCompletenessResponseSchema: GenMessage<CheckCompletenessRespon
   messageDesc(file_mailagent_v1_sweep_service, 20);
 
 /**
- * A message that is in the mailbox and is missing here.
+ * A message that is in the mailbox but missing here.
  *
  * @generated from message mailagent.v1.Gap
  */
@@ -923,14 +924,14 @@ export type Gap = Message<"mailagent.v1.Gap"> & {
   kind: GapKind;
 
   /**
-   * Subject as the server tells it. This and what follows is empty beyond the first 500 gaps of a folder.
+   * Subject as reported by the server. This field and those that follow are empty after the first 500 gaps of a folder.
    *
    * @generated from field: string subject = 4;
    */
   subject: string;
 
   /**
-   * From as the server tells it.
+   * From as reported by the server.
    *
    * @generated from field: mailagent.v1.EmailAddress sender = 5;
    */
@@ -951,14 +952,14 @@ export type Gap = Message<"mailagent.v1.Gap"> & {
   receivedTime?: Timestamp | undefined;
 
   /**
-   * Size in bytes, as the server counts it.
+   * Size in bytes, as reported by the server.
    *
    * @generated from field: int64 size_bytes = 8;
    */
   sizeBytes: bigint;
 
   /**
-   * Why it cannot be had, in the server's words. Empty when it can, or when only a backfill would tell.
+   * Why it cannot be retrieved, in the server's words. Empty when it can be, or when only a backfill would show.
    *
    * @generated from field: string problem = 9;
    */
@@ -973,7 +974,7 @@ export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 21);
 
 /**
- * A folder in numbers.
+ * The counts of a folder.
  *
  * @generated from message mailagent.v1.FolderReport
  */
@@ -986,21 +987,21 @@ export type FolderReport = Message<"mailagent.v1.FolderReport"> & {
   folder: string;
 
   /**
-   * Messages in it as the server counts them; may differ from `listed_count` while mail comes and goes. Absent when it does not say.
+   * Messages in it as counted by the server; may differ from `listed_count` while mail arrives or is deleted. Absent when the server does not report it.
    *
    * @generated from field: optional int64 server_count = 2;
    */
   serverCount?: bigint | undefined;
 
   /**
-   * Messages in it as the server lists them.
+   * Messages in it as listed by the server.
    *
    * @generated from field: int64 listed_count = 3;
    */
   listedCount: bigint;
 
   /**
-   * Listed messages that are of no interest: filed before there was the agent, which does not archive.
+   * Listed messages that are ignored: filed before the agent was created, when the agent does not archive.
    *
    * @generated from field: int64 skipped_count = 4;
    */
@@ -1021,14 +1022,14 @@ export type FolderReport = Message<"mailagent.v1.FolderReport"> & {
   archivedCount: bigint;
 
   /**
-   * Messages that are missing; each was told by itself before.
+   * Messages that are missing; each was reported before as a gap.
    *
    * @generated from field: int64 gap_count = 7;
    */
   gapCount: bigint;
 
   /**
-   * Why the folder could not be compared to its end, in plain words. Empty when it was. The other folders are compared all the same.
+   * Why the folder could not be compared to its end, in plain language. Empty when it was. The other folders are still compared.
    *
    * @generated from field: string problem = 8;
    */
@@ -1056,7 +1057,7 @@ export type FolderProblem = Message<"mailagent.v1.FolderProblem"> & {
   folder: string;
 
   /**
-   * What is wrong, in plain words.
+   * What is wrong, in plain language.
    *
    * @generated from field: string problem = 2;
    */
@@ -1071,7 +1072,7 @@ export const FolderProblemSchema: GenMessage<FolderProblem> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_sweep_service, 23);
 
 /**
- * Asks to close the gaps of a mailbox.
+ * Request to close the gaps of a mailbox.
  *
  * @generated from message mailagent.v1.BackfillAgentRequest
  */
@@ -1098,21 +1099,21 @@ export const BackfillAgentRequestSchema: GenMessage<BackfillAgentRequest> = /*@_
  */
 export type BackfillAgentResponse = Message<"mailagent.v1.BackfillAgentResponse"> & {
   /**
-   * Gaps found so far; final once `remaining` is there.
+   * Gaps found so far; final once `remaining` is set.
    *
    * @generated from field: int64 gap_count = 1;
    */
   gapCount: bigint;
 
   /**
-   * Of these, closed ones, among them those whose message left the mailbox.
+   * Of these, closed ones, including those whose message has left the mailbox.
    *
    * @generated from field: int64 closed_count = 2;
    */
   closedCount: bigint;
 
   /**
-   * Of these, gaps that stay: over the size limit, or not given out by the server. CheckCompleteness names them.
+   * Of these, gaps that remain: over the size limit, or not returned by the server. CheckCompleteness lists them.
    *
    * @generated from field: int64 remaining_count = 3;
    */
@@ -1133,28 +1134,28 @@ export type BackfillAgentResponse = Message<"mailagent.v1.BackfillAgentResponse"
   archivedCount: bigint;
 
   /**
-   * How long the rest takes at the pace so far. Absent until gaps are being closed, and at the end.
+   * How long the rest takes at the current rate. Absent until gaps are being closed, and at the end.
    *
    * @generated from field: google.protobuf.Duration remaining = 6;
    */
   remaining?: Duration | undefined;
 
   /**
-   * Whether all was done. True only in the last response.
+   * Whether everything was done. True only in the last response.
    *
    * @generated from field: bool done = 7;
    */
   done: boolean;
 
   /**
-   * What ended it early, in plain words. Empty but in the last response.
+   * What ended it early, in plain language. Empty except in the last response.
    *
    * @generated from field: string problem = 8;
    */
   problem: string;
 
   /**
-   * Folders that could not be compared or filled; all others were. Empty but in the last response.
+   * Folders that could not be compared or filled; all others were. Empty except in the last response.
    *
    * @generated from field: repeated mailagent.v1.FolderProblem folder_problems = 9;
    */
@@ -1169,28 +1170,28 @@ export const BackfillAgentResponseSchema: GenMessage<BackfillAgentResponse> = /*
   messageDesc(file_mailagent_v1_sweep_service, 25);
 
 /**
- * What is missing of a message.
+ * What is missing.
  *
  * @generated from enum mailagent.v1.GapKind
  */
 export enum GapKind {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: GAP_KIND_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It was never handled: neither swept nor archived. Also what was set aside as the server did not give it out, for agents that do not
-   * archive; `problem` says why, and it is tried again by BackfillAgent and by the daily comparison.
+   * It was never handled: neither swept nor archived. For agents that do not archive, also a message that was set aside because the server did not
+   * return it; `problem` says why, and BackfillAgent and the daily comparison retry it.
    *
    * @generated from enum value: GAP_KIND_NOT_HANDLED = 1;
    */
   NOT_HANDLED = 1,
 
   /**
-   * It was handled, but is not in the archive: it came before the agent archived, is over the size limit, or could not be had.
+   * It was handled, but is not in the archive: it arrived before the agent archived, is over the size limit, or could not be retrieved.
    *
    * @generated from enum value: GAP_KIND_NOT_ARCHIVED = 2;
    */
@@ -1210,7 +1211,7 @@ export const GapKindSchema: GenEnum<GapKind> = /*@__PURE__*/
  */
 export enum OutcomeResult {
   /**
-   * Not known.
+   * Unknown.
    *
    * @generated from enum value: OUTCOME_RESULT_UNSPECIFIED = 0;
    */
@@ -1224,7 +1225,7 @@ export enum OutcomeResult {
   MATCHED = 1,
 
   /**
-   * The subject names no case.
+   * The subject contains no case reference.
    *
    * @generated from enum value: OUTCOME_RESULT_NO_REFERENCE = 2;
    */
@@ -1245,7 +1246,7 @@ export enum OutcomeResult {
   NON_MATCHING_CONTACT = 4,
 
   /**
-   * Automatic mail, which the tenant chose to skip.
+   * Automatic mail, which the tenant has chosen to skip.
    *
    * @generated from enum value: OUTCOME_RESULT_AUTOMATIC = 5;
    */
@@ -1259,14 +1260,14 @@ export enum OutcomeResult {
   DUPLICATE = 6,
 
   /**
-   * Too many messages of this sender within an hour. Set aside, can be replayed.
+   * Too many messages from this sender within an hour. Set aside, can be replayed.
    *
    * @generated from enum value: OUTCOME_RESULT_LOOP = 7;
    */
   LOOP = 7,
 
   /**
-   * The sender is not who it claims to be, says the receiving server.
+   * According to the receiving server, the sender is not who it claims to be.
    *
    * @generated from enum value: OUTCOME_RESULT_SENDER_NOT_AUTHENTIC = 8;
    */
@@ -1301,7 +1302,7 @@ export const OutcomeResultSchema: GenEnum<OutcomeResult> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_sweep_service, 1);
 
 /**
- * Turns mail about a case into notes on that case, exactly once, and says of every message what became of it.
+ * Turns mail about a case into notes on that case, exactly once, and records the outcome of every message.
  *
  * @generated from service mailagent.v1.SweepService
  */
@@ -1337,7 +1338,7 @@ export const SweepService: GenService<{
     output: typeof ListNotesResponseSchema;
   },
   /**
-   * Returns one note with its whole text. Scope: `sweep.read`.
+   * Returns one note with its full text. Scope: `sweep.read`.
    *
    * @generated from rpc mailagent.v1.SweepService.GetNote
    */
@@ -1348,7 +1349,7 @@ export const SweepService: GenService<{
   },
   /**
    * Streams the byte-exact message kept with a note: first a header, then the bytes from `offset_bytes` on, at most 64 KiB at a time.
-   * FAILED_PRECONDITION when the note keeps no message. Scope: `sweep.read`.
+   * FAILED_PRECONDITION when no message is kept with the note. Scope: `sweep.read`.
    *
    * @generated from rpc mailagent.v1.SweepService.DownloadNoteMessage
    */
@@ -1358,8 +1359,8 @@ export const SweepService: GenService<{
     output: typeof DownloadNoteMessageResponseSchema;
   },
   /**
-   * Streams matches as they are committed, in commit order, at least once, nothing skipped. Ends with UNAVAILABLE when the service stops
-   * and with UNAUTHENTICATED when the token expires; go on with the last cursor. Scope: `sweep.read`.
+   * Streams matches as they are committed, in commit order, at least once, without gaps. Ends with UNAVAILABLE when the service stops
+   * and with UNAUTHENTICATED when the token expires; resume with the last cursor. Scope: `sweep.read`.
    *
    * @generated from rpc mailagent.v1.SweepService.WatchMatches
    */
@@ -1369,8 +1370,8 @@ export const SweepService: GenService<{
     output: typeof WatchMatchesResponseSchema;
   },
   /**
-   * Reads an agent's mailbox now and streams the progress until nothing is left. Dropping the call does not stop the sweep.
-   * FAILED_PRECONDITION when the agent is disabled or does neither sweep nor archive. Scope: `sweep.run`.
+   * Reads an agent's mailbox immediately and streams the progress until it is done. Cancelling the call does not stop the sweep.
+   * FAILED_PRECONDITION when the agent is disabled or neither sweeps nor archives. Scope: `sweep.run`.
    *
    * @generated from rpc mailagent.v1.SweepService.SweepAgent
    */
@@ -1380,8 +1381,8 @@ export const SweepService: GenService<{
     output: typeof SweepAgentResponseSchema;
   },
   /**
-   * Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and behind a folder's gaps its
-   * numbers. Asks the server for ids and changes nothing. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+   * Compares an agent's mailbox, folder by folder, with what was handled and archived: streams every gap, and after a folder's gaps its
+   * counts. Only requests ids from the server, and changes nothing. FAILED_PRECONDITION as for SweepAgent. Scope: `sweep.run`.
    *
    * @generated from rpc mailagent.v1.SweepService.CheckCompleteness
    */
@@ -1391,8 +1392,8 @@ export const SweepService: GenService<{
     output: typeof CheckCompletenessResponseSchema;
   },
   /**
-   * Closes the gaps that CheckCompleteness finds and streams the progress. Dropping the call does not stop it; after whatever stopped it,
-   * a further call goes on with the rest, as what was closed is known. FAILED_PRECONDITION as of SweepAgent. Scope: `sweep.run`.
+   * Closes the gaps that CheckCompleteness finds and streams the progress. Cancelling the call does not stop it; if it is interrupted otherwise,
+   * another call continues with the remaining gaps. FAILED_PRECONDITION as for SweepAgent. Scope: `sweep.run`.
    *
    * @generated from rpc mailagent.v1.SweepService.BackfillAgent
    */

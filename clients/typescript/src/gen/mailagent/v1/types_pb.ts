@@ -13,7 +13,7 @@ export const file_mailagent_v1_types: GenFile = /*@__PURE__*/
   fileDesc("ChhtYWlsYWdlbnQvdjEvdHlwZXMucHJvdG8SDG1haWxhZ2VudC52MSI1CgxFbWFpbEFkZHJlc3MSFAoMZGlzcGxheV9uYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkiWwoORG93bmxvYWRIZWFkZXISEgoKc2l6ZV9ieXRlcxgBIAEoAxIOCgZzaGEyNTYYAiABKAwSEgoKbWVkaWFfdHlwZRgDIAEoCRIRCglmaWxlX25hbWUYBCABKAkqnQEKDUF1dG9tYXRpY0tpbmQSHgoaQVVUT01BVElDX0tJTkRfVU5TUEVDSUZJRUQQABIdChlBVVRPTUFUSUNfS0lORF9BVVRPX1JFUExZEAESGQoVQVVUT01BVElDX0tJTkRfQk9VTkNFEAISFwoTQVVUT01BVElDX0tJTkRfTElTVBADEhkKFUFVVE9NQVRJQ19LSU5EX1JFUE9SVBAEKoABChRBdXRoZW50aWNhdGlvbk1ldGhvZBIlCiFBVVRIRU5USUNBVElPTl9NRVRIT0RfVU5TUEVDSUZJRUQQABIfChtBVVRIRU5USUNBVElPTl9NRVRIT0RfQkFTSUMQARIgChxBVVRIRU5USUNBVElPTl9NRVRIT0RfTU9ERVJOEAJiBnByb3RvMw");
 
 /**
- * One mailbox of a message header.
+ * A mailbox in a message header.
  *
  * @generated from message mailagent.v1.EmailAddress
  */
@@ -41,13 +41,13 @@ export const EmailAddressSchema: GenMessage<EmailAddress> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_types, 0);
 
 /**
- * First message of a download.
+ * First response of a download.
  *
  * @generated from message mailagent.v1.DownloadHeader
  */
 export type DownloadHeader = Message<"mailagent.v1.DownloadHeader"> & {
   /**
-   * Size of the whole content in bytes, whatever the offset asked for.
+   * Size of the whole content in bytes, regardless of the requested offset.
    *
    * @generated from field: int64 size_bytes = 1;
    */
@@ -83,7 +83,7 @@ export const DownloadHeaderSchema: GenMessage<DownloadHeader> = /*@__PURE__*/
   messageDesc(file_mailagent_v1_types, 1);
 
 /**
- * What kind of automatic mail a message is (RFC 3834 and practice). Nobody should answer it by hand.
+ * What kind of automatic mail a message is (RFC 3834 and practice). Nobody needs to answer it.
  *
  * @generated from enum mailagent.v1.AutomaticKind
  */
@@ -131,27 +131,27 @@ export const AutomaticKindSchema: GenEnum<AutomaticKind> = /*@__PURE__*/
   enumDesc(file_mailagent_v1_types, 0);
 
 /**
- * How Exchange mailboxes are logged in to.
+ * How the service logs in to Exchange mailboxes.
  *
  * @generated from enum mailagent.v1.AuthenticationMethod
  */
 export enum AuthenticationMethod {
   /**
-   * Of a tenant: the same as BASIC. Of an agent: the tenant's.
+   * For a tenant: the same as BASIC. For an agent: the tenant's.
    *
    * @generated from enum value: AUTHENTICATION_METHOD_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * By user name and password.
+   * With user name and password.
    *
    * @generated from enum value: AUTHENTICATION_METHOD_BASIC = 1;
    */
   BASIC = 1,
 
   /**
-   * By OAuth 2.0: people log in at the provider, and the service never sees a password.
+   * With OAuth 2.0: people log in at the provider, and the service never sees a password.
    *
    * @generated from enum value: AUTHENTICATION_METHOD_MODERN = 2;
    */
