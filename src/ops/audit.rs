@@ -77,9 +77,6 @@ impl Changes {
     }
 
     /// Writes them down; nothing when nothing changed.
-    ///
-    /// # Errors
-    /// As the database's.
     pub(super) async fn record(
         mut self,
         ops: &Ops,

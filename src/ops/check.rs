@@ -68,7 +68,7 @@ impl Check {
     /// Goes through the stages, reports each as it ends, and writes down in the agent's health how it went. Dropped, it stops where it is.
     ///
     /// # Errors
-    /// As the database's, when all stages are over.
+    /// The database's, when all stages are over.
     pub async fn run(self, ops: &Ops, report: StageReport<'_>) -> Result<()> {
         let mut fault = None;
         let mut note = |stage: Stage| {

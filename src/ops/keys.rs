@@ -103,7 +103,7 @@ impl Rotation {
 /// Tells which data keys are under which master key.
 ///
 /// # Errors
-/// As the source's and the database's.
+/// Those of the source, and of the database.
 pub async fn list(store: &Store, source: &KeySource) -> Result<(KeyRing, Census), KeysError> {
     let ring = source.load().await?;
     let census = census(store, &ring, &ring).await?;
@@ -183,7 +183,7 @@ pub struct Pruning {
 /// Finds the former master keys, and removes them from the file when `really` and nothing is under them any more.
 ///
 /// # Errors
-/// As the source's and the database's.
+/// Those of the source, and of the database.
 pub async fn prune(store: &Store, source: &KeySource, really: bool) -> Result<Pruning, KeysError> {
     let lock = source.lock().await?;
     let (ring, census) = list(store, source).await?;

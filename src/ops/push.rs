@@ -121,9 +121,6 @@ pub async fn received(ops: &Ops, body: &[u8]) -> Result<()> {
 }
 
 /// Wakes the mailboxes read here that other replicas were called about.
-///
-/// # Errors
-/// The database's.
 pub async fn wake_called(ops: &Ops, holder: &str) -> Result<()> {
     for (agent, signal) in ops.store.take_signals(LeaseKind::Mailbox, holder).await? {
         ops.wakers.wake(&agent, signal >= LOOK_AFTER_SUBSCRIPTIONS);

@@ -89,9 +89,6 @@ pub(super) struct NewAddress {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds who has which address. `keys` are addresses in lower case. An address may be of several contacts.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn known_addresses(&self, keys: &HashSet<String>) -> Result<HashMap<String, Vec<KnownAddress>>> {
         let mut known: HashMap<String, Vec<KnownAddress>> = HashMap::new();
         let keys: Vec<&String> = keys.iter().collect();

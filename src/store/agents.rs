@@ -33,9 +33,6 @@ pub struct NewRequest {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds an agent.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn agent(&self, id: &str) -> Result<Option<Agent>> {
         let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
@@ -46,9 +43,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// The password of this version of an agent, sealed: never that for a server it was moved to meanwhile. `None` when none is stored, or
     /// when there is no such agent of this version.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn agent_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
         let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .filter(agent::Column::Version.eq(version))
@@ -59,9 +53,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Lists agents behind `after` in the order of their ids, which is that of their creation.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn agents(&self, after: &str, filter: &AgentFilter, limit: u64) -> Result<Vec<Agent>> {
         let mut query = agent::Entity::find()
             .filter(agent::Column::TenantId.eq(&*self.tenant))
@@ -99,9 +90,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Counts triage agents.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn triage_agents(&self) -> Result<u64> {
         agent::Entity::find()
             .filter(agent::Column::TenantId.eq(&*self.tenant))
@@ -112,9 +100,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// The default agent of a user.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn default_agent(&self, user: &str) -> Result<Option<String>> {
         let row = default_agent::Entity::find_by_id((self.tenant.to_string(), user.to_owned()))
             .one(&self.conn)
@@ -124,9 +109,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// How the work of agents goes, in the order of `ids`.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn agent_health(&self, ids: &[String]) -> Result<Vec<AgentHealth>> {
         let rows = agent_health::Entity::find()
             .filter(agent_health::Column::TenantId.eq(&*self.tenant))
@@ -143,9 +125,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Finds what a create with this request id made, and the hash of its content.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn request(&self, method: &str, request_id: &str) -> Result<Option<(String, Vec<u8>)>> {
         let row = request::Entity::find_by_id((self.tenant.to_string(), method.to_owned(), request_id.to_owned()))
             .one(&self.conn)
@@ -157,9 +136,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 impl Writer {
     /// Adds an agent.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_agent(&mut self, agent: &Agent, password: Option<Vec<u8>>, health: &AgentHealth) -> Result<()> {
         let mut row = settings_columns(&agent.settings);
         row.tenant_id = Set(self.tenant.to_string());
@@ -228,9 +204,6 @@ impl Writer {
 
     /// Removes an agent with its credentials, health and positions. What it archived and noted stays. What is known of the messages in its
     /// mailbox is dropped later, see [`super::Store::drop_leftovers`]: it may be very much.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn delete_agent(&mut self, id: &str) -> Result<bool> {
         let result = agent::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
             .exec(&self.conn)
@@ -262,9 +235,6 @@ impl Writer {
     }
 
     /// Writes how an agent's work goes, but for the counts.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn set_agent_health(&mut self, id: &str, health: &AgentHealth) -> Result<()> {
         let row = agent_health::ActiveModel {
             state: Set(health.state.as_str().to_owned()),
@@ -287,9 +257,6 @@ impl Writer {
     }
 
     /// Makes an agent the default of a user; `None` leaves the user without one.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn set_default_agent(&mut self, user: &str, agent: Option<&str>) -> Result<()> {
         let Some(agent) = agent else {
             default_agent::Entity::delete_by_id((self.tenant.to_string(), user.to_owned()))
@@ -314,9 +281,6 @@ impl Writer {
     }
 
     /// Leaves the user whose default this agent is without one, and tells who that was.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn clear_default_agent(&mut self, agent: &str) -> Result<Option<String>> {
         let mine = default_agent::Column::TenantId
             .eq(&*self.tenant)
@@ -335,9 +299,6 @@ impl Writer {
     }
 
     /// Adds to an agent's counts.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn count_handled(&mut self, id: &str, handled: i64, matched: i64, set_aside: i64) -> Result<()> {
         use agent_health::Column;
         agent_health::Entity::update_many()
@@ -353,9 +314,6 @@ impl Writer {
     }
 
     /// Remembers a create. Returns false when the request id is taken.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_request(&mut self, new: NewRequest, now: Timestamp) -> Result<bool> {
         let row = request::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),

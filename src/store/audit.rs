@@ -29,9 +29,6 @@ pub struct BodyRead {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Lists audit entries before the id `before`, newest first. An empty `before` begins with the newest.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn audit_entries(&self, filter: &AuditFilter, before: &str, limit: u64) -> Result<Vec<AuditEntry>> {
         let mut entries = Vec::new();
         if filter.kind != AuditKind::Reads {
@@ -77,7 +74,7 @@ impl Store {
     /// Adds who read which message, of any tenants; what is there already stays.
     ///
     /// # Errors
-    /// See the database's; nothing is added then.
+    /// The database's; nothing is added then.
     pub async fn insert_reads(&self, reads: &[BodyRead]) -> Result<()> {
         let Some(first) = reads.first() else { return Ok(()) };
         // One transaction for the tenants of all: each row names its own.
@@ -99,9 +96,6 @@ impl Store {
 
 impl Writer {
     /// Adds an entry to the audit log.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_audit_entry(&mut self, entry: &AuditEntry) -> Result<()> {
         let row = audit_entry::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),

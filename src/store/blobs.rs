@@ -30,9 +30,6 @@ pub struct BlobRow {
 
 impl Writer {
     /// Keeps packed bytes; those that are kept already are passed over.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_blobs(&mut self, blobs: impl IntoIterator<Item = NewBlob>) -> Result<()> {
         let rows = blobs.into_iter().map(|blob| blob::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -50,9 +47,6 @@ impl Writer {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds kept bytes by the SHA-256 of their unpacked form.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn blob(&self, hash: &[u8]) -> Result<Option<BlobRow>> {
         let row = blob::Entity::find_by_id((self.tenant.to_string(), hash.to_vec()))
             .one(&self.conn)
@@ -65,9 +59,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Tells which of `hashes` are kept already.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn known_blobs(&self, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         blob::Entity::find()
             .select_only()

@@ -24,9 +24,6 @@ macro_rules! reads {
     ($entity:ident, $record:ty, $to:ident, $get:ident, $list:ident, $revisions:ident, [$($filter:ident: $column:ident),*]) => {
         impl<C: ConnectionTrait> TenantStore<C> {
             /// Finds a record that is not deleted.
-            ///
-            /// # Errors
-            /// As the database's.
             pub async fn $get(&self, id: &str) -> Result<Option<$record>> {
                 let row = $entity::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
                     .filter($entity::Column::Deleted.eq(false))
@@ -37,9 +34,6 @@ macro_rules! reads {
             }
 
             /// Lists records that are not deleted, behind the id `after`, in the order of their ids.
-            ///
-            /// # Errors
-            /// As the database's.
             pub async fn $list(&self, after: &str, $($filter: Option<&str>,)* limit: u64) -> Result<Vec<$record>> {
                 let query = $entity::Entity::find()
                     .filter($entity::Column::TenantId.eq(&*self.tenant))
@@ -83,9 +77,6 @@ macro_rules! writes {
     ($entity:ident, $record:ty, $revisions:ident, $upsert:ident, $delete:ident, $row:ident, $tombstone:ident) => {
         impl Writer {
             /// Writes records whose revision is newer than the stored one, and tells of each whether it was written.
-            ///
-            /// # Errors
-            /// As the database's.
             pub async fn $upsert(&mut self, records: &[$record]) -> Result<Vec<Written>> {
                 self.lock_tenant().await?;
                 let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
@@ -102,9 +93,6 @@ macro_rules! writes {
             }
 
             /// Marks records as deleted when the revision is newer than the stored one, and tells of each whether it was.
-            ///
-            /// # Errors
-            /// As the database's.
             pub async fn $delete(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
                 self.lock_tenant().await?;
                 let ids: Vec<&str> = deletions.iter().map(|(id, _)| id.as_str()).collect();
@@ -178,9 +166,6 @@ fn judge<'a>(stored: &HashMap<String, i64>, records: impl Iterator<Item = (&'a s
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds the cases that references name, by the form in which references are compared.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn cases_by_reference(&self, keys: &HashSet<String>) -> Result<HashMap<String, Case>> {
         if keys.is_empty() {
             return Ok(HashMap::new());
@@ -197,9 +182,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Which of these customers exist.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn existing_customers(&self, ids: &HashSet<&str>) -> Result<HashSet<String>> {
         let rows: Vec<String> = customer::Entity::find()
             .select_only()
@@ -219,9 +201,6 @@ impl Writer {
     /// Lets no other transaction write this tenant's mail, directory, settings or agents until this one ends: a contact and a message that
     /// arrive at the same time find each other, and what one change is judged by is not changed by another meanwhile. Take it before any
     /// row is written, lest two transactions wait for each other. SQLite has one writer anyway.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn lock_tenant(&mut self) -> Result<()> {
         if self.store.is_postgres() {
             let position = self.position;
@@ -232,9 +211,6 @@ impl Writer {
     }
 
     /// Writes users under the revision rule, with their addresses.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn upsert_users(&mut self, users: &[User]) -> Result<Vec<Written>> {
         let results = self.upsert_user_rows(users).await?;
         let applied = users
@@ -248,9 +224,6 @@ impl Writer {
     }
 
     /// Marks users as deleted under the revision rule; their addresses are forgotten.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn delete_users(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
         let results = self.delete_user_rows(deletions).await?;
         self.forget_addresses(USER, deletions, &results).await?;
@@ -259,9 +232,6 @@ impl Writer {
 
     /// Writes contacts under the revision rule, with their addresses. Archived mail of addresses that no contact had before is noted down to be
     /// linked, see [`Writer::link_stretch`]. Where two contacts of the batch have one, the first gets it.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn upsert_contacts(&mut self, contacts: &[Contact]) -> Result<Vec<Written>> {
         let results = self.upsert_contact_rows(contacts).await?;
         let applied = contacts.iter().zip(&results).filter(|(_, result)| result.applied);
@@ -284,9 +254,6 @@ impl Writer {
     }
 
     /// Writes cases under the revision rule. They may swap references among themselves.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn upsert_cases(&mut self, cases: &[Case]) -> Result<Vec<Written>> {
         self.lock_tenant().await?;
         let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
@@ -305,9 +272,6 @@ impl Writer {
     }
 
     /// Marks contacts as deleted under the revision rule; their addresses are forgotten, what is archived with them stays.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn delete_contacts(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
         let results = self.delete_contact_rows(deletions).await?;
         self.forget_addresses(CONTACT, deletions, &results).await?;

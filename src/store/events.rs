@@ -31,9 +31,6 @@ pub struct EventPage {
 
 impl Writer {
     /// Appends events, in their order. `ids` gives each its id.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn append_events(&mut self, events: Vec<(String, EventKind)>, now: Timestamp) -> Result<()> {
         if events.is_empty() {
             return Ok(());
@@ -53,9 +50,6 @@ impl Writer {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// The last committed position, and the one up to which events are no longer kept. Both 0 for a new tenant.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn log_bounds(&self) -> Result<(i64, i64)> {
         let row = tenant_position::Entity::find_by_id(self.tenant.to_string())
             .one(&self.conn)
@@ -65,9 +59,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Reads at most `limit` events of some kinds behind `after`.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn events_after(&self, after: i64, kinds: &[&str], limit: u64) -> Result<EventPage> {
         // Read first: whatever commits meanwhile lies behind it and is left to the next page.
         let (last, _) = self.log_bounds().await?;

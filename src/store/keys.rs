@@ -41,9 +41,6 @@ pub struct Rewrapping {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// The tenant's data key, wrapped. `None` for a tenant that has none yet.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn data_key(&self) -> Result<Option<Vec<u8>>> {
         let row = tenant_key::Entity::find_by_id(self.tenant.to_string())
             .one(&self.conn)
@@ -55,9 +52,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 impl Writer {
     /// The installation's key, wrapped by the master key that is the current one, and stays so until the end of this transaction.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn installation_key(&mut self) -> Result<Option<Vec<u8>>> {
         // SQLite has one writer at a time, so its dialect leaves the lock out.
         let row = tenant_key::Entity::find_by_id(INSTALLATION)
@@ -69,9 +63,6 @@ impl Writer {
     }
 
     /// Stores the tenant's data key, unless it has one.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_data_key(&mut self, wrapped: Vec<u8>, now: Timestamp) -> Result<()> {
         let row = tenant_key::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -89,17 +80,11 @@ impl Writer {
 
 impl Store {
     /// Whether any data key is stored.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn has_keys(&self) -> Result<bool> {
         Ok(!self.wrapped_keys("", 1).await?.is_empty())
     }
 
     /// Whether any tenant has events, whose positions callers may hold.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn has_positions(&self) -> Result<bool> {
         let row = tenant_position::Entity::find()
             .filter(tenant_position::Column::Last.gt(0))
@@ -110,9 +95,6 @@ impl Store {
     }
 
     /// Lists the data keys behind the owner `after`, in an order of the database's choice that stays the same.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn wrapped_keys(&self, after: &str, limit: u64) -> Result<Vec<WrappedKey>> {
         let rows = tenant_key::Entity::find()
             .filter(tenant_key::Column::TenantId.gt(after))
@@ -131,7 +113,7 @@ impl Store {
     /// Changes wrappings in one transaction, each only where `old` is still stored. Returns how many were changed.
     ///
     /// # Errors
-    /// As the database's; nothing is changed then.
+    /// The database's; nothing is changed then.
     pub async fn rewrap_keys(&self, changes: &[Rewrapping]) -> Result<u64> {
         let writer = self.begin(INSTALLATION).await?;
         let mut changed = 0;

@@ -77,9 +77,6 @@ pub struct LeaseTerms<'a> {
 
 impl Store {
     /// Takes or prolongs a lease. Returns its fencing number; `None` while somebody else has it.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn take_lease(&self, key: LeaseKey<'_>, terms: LeaseTerms<'_>) -> Result<Option<i64>> {
         use lease::Column;
         let now = self.database_clock();
@@ -121,9 +118,6 @@ impl Store {
 
     /// Prolongs all leases of a kind that a holder has, but for those of some ids, on which its work is stuck. Those that are over count too,
     /// as long as nobody else took them.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn prolong_leases(&self, kind: LeaseKind, holder: &str, span: Duration, but: &[String]) -> Result<()> {
         use lease::Column;
         let mut leases = lease::Entity::update_many()
@@ -138,17 +132,11 @@ impl Store {
     }
 
     /// Gives a lease up. Returns whether the holder had it.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn release_lease(&self, key: LeaseKey<'_>, holder: &str) -> Result<bool> {
         Ok(self.release(holder, Some(key)).await? == 1)
     }
 
     /// Gives up all leases of a replica that stops, or that died before it was started again.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn release_leases(&self, holder: &str) -> Result<()> {
         self.release(holder, None).await.map(|_| ())
     }
@@ -168,9 +156,6 @@ impl Store {
     }
 
     /// How many leases of a kind are not over.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn count_leases(&self, kind: LeaseKind) -> Result<u64> {
         lease::Entity::find()
             .filter(lease::Column::Kind.eq(kind.name()))
@@ -181,9 +166,6 @@ impl Store {
     }
 
     /// Leaves a signal for whoever has a lease, unless there is a greater one.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn signal_holder(&self, kind: LeaseKind, id: &str, signal: i32) -> Result<()> {
         use lease::Column;
         lease::Entity::update_many()
@@ -198,9 +180,6 @@ impl Store {
     }
 
     /// Takes the signals that were left for a holder since the last time, each with the id of the lease.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn take_signals(&self, kind: LeaseKind, holder: &str) -> Result<Vec<(String, i32)>> {
         use lease::Column;
         let mine = lease::Entity::find()
@@ -229,9 +208,6 @@ impl Store {
     }
 
     /// Forgets leases that have been over for a day. Returns how many.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn drop_leases(&self) -> Result<u64> {
         use lease::Column;
         let mut dropped = 0;

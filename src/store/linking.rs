@@ -39,9 +39,6 @@ const UNLINKED: &str =
 
 impl Store {
     /// Addresses of all tenants whose mail is still to be linked, with their tenants, behind `after`.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn mail_to_link(&self, after: (&str, &str), limit: u64) -> Result<Vec<(String, String)>> {
         use mail_linking::Column;
         let (tenant, key) = after;
@@ -61,9 +58,6 @@ impl Store {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// How many archived messages with these addresses are still to be linked, counted up to 10,000 for each address.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn mail_to_link_of(&self, addresses: &[String]) -> Result<u64> {
         use message_party::Column;
         let keys = addresses.iter().map(|address| address.to_lowercase());
@@ -142,9 +136,6 @@ impl Writer {
 
     /// Looks at the next messages of an address, at most `size`, and links those that no customer was known for to the contact who has the
     /// address now: the one it was noted down for, or else the first who has it. Linked messages go through the stream again.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn link_stretch(&mut self, key: &str, size: u64) -> Result<LinkedStretch> {
         const NOTHING_LEFT: LinkedStretch = LinkedStretch { linked: 0, done: true };
         self.lock_tenant().await?;

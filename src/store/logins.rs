@@ -68,17 +68,11 @@ pub struct Revocation {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a login.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn login(&self, source: &LoginSource) -> Result<Option<Login>> {
         Ok(self.login_with_tokens(source).await?.map(|(login, _)| login))
     }
 
     /// Finds a login with its tokens, both as they were at one time.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn login_with_tokens(&self, source: &LoginSource) -> Result<Option<(Login, SealedTokens)>> {
         let row = login::Entity::find_by_id((self.tenant.to_string(), source.to_string()))
             .one(&self.conn)
@@ -88,9 +82,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// The login that opens an agent's mailbox. `None` where none is used, or nobody logged in.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn login_of(&self, agent: &Agent, method: AuthenticationMethod) -> Result<Option<Login>> {
         match LoginSource::of(agent, method) {
             Some(source) => self.login(&source).await,
@@ -99,9 +90,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Finds logins, in no order.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn logins(&self, sources: &[LoginSource]) -> Result<Vec<Login>> {
         if sources.is_empty() {
             return Ok(Vec::new());
@@ -116,9 +104,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Lists admin consents behind this domain, by domain.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn admin_consents(&self, after: &str, limit: u64) -> Result<Vec<Login>> {
         let prefix = LoginSource::AdminConsent(String::new()).to_string();
         let rows = login::Entity::find()
@@ -134,9 +119,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Finds an attempt to log in, and leaves it.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn attempt(&self, id: &str) -> Result<Option<LoginAttempt>> {
         let row = login_attempt::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
@@ -146,9 +128,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// The lowest threshold that the tenant was told of a provider's secret that ends then.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn secret_warning(&self, provider: &str, expires: Timestamp) -> Result<Option<Duration>> {
         let row = secret_warning::Entity::find_by_id((self.tenant.to_string(), provider.to_owned()))
             .one(&self.conn)
@@ -162,9 +141,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 impl Writer {
     /// Writes a new login in the place of what was there.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn put_login(&mut self, login: &Login, tokens: SealedTokens) -> Result<()> {
         self.remove_login(&login.source).await?;
         let row = login::ActiveModel {
@@ -188,9 +164,6 @@ impl Writer {
     }
 
     /// Writes how a login stands, but for its tokens, if it is still this one and no tokens came meanwhile. Returns whether.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn update_login(&mut self, login: &Login) -> Result<bool> {
         let result = login::Entity::update_many()
             .set(columns(login))
@@ -206,9 +179,6 @@ impl Writer {
 
     /// Writes a login with new tokens, if it is still this login, `login.version - 1`. A refresh token that is `None` stays as it is. Returns
     /// whether. Only for who has the login's lease, see [`Writer::check_lease`].
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn renew_login(&mut self, login: &Login, tokens: SealedTokens) -> Result<bool> {
         let mut row = columns(login);
         row.access_sealed = Set(tokens.access);
@@ -228,9 +198,6 @@ impl Writer {
     }
 
     /// Removes a login and its tokens. Returns what it was.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn take_login(&mut self, source: &LoginSource) -> Result<Option<(Login, SealedTokens)>> {
         let taken = self.login_with_tokens(source).await?;
         if taken.is_some() {
@@ -248,9 +215,6 @@ impl Writer {
     }
 
     /// Remembers an attempt in the place of earlier ones for the same source by the same user.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn put_attempt(&mut self, attempt: &LoginAttempt) -> Result<()> {
         use login_attempt::Column;
         login_attempt::Entity::delete_many()
@@ -278,9 +242,6 @@ impl Writer {
     }
 
     /// Takes an attempt out: only one of several calls gets it. `None` when there is none of this id.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn take_attempt(&mut self, id: &str) -> Result<Option<LoginAttempt>> {
         let key = (self.tenant.to_string(), id.to_owned());
         let row = login_attempt::Entity::find_by_id(key.clone())
@@ -299,17 +260,11 @@ impl Writer {
     }
 
     /// As [`Store::account_is_logged_in`], with what this transaction wrote.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn account_is_logged_in(&self, provider: &str, account: &str) -> Result<bool> {
         has_login(&self.conn, provider, account).await
     }
 
     /// Remembers that the provider is to be told of a login that was given up.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_revocation(&mut self, login: &Login, token: Vec<u8>, now: Timestamp) -> Result<()> {
         let row = token_revocation::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -329,9 +284,6 @@ impl Writer {
     }
 
     /// Claims a directory of a provider for the tenant. Returns false when it is another's.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn claim_directory(&mut self, provider: &str, directory: &str, now: Timestamp) -> Result<bool> {
         let row = directory_claim::ActiveModel {
             provider: Set(provider.to_owned()),
@@ -353,9 +305,6 @@ impl Writer {
     }
 
     /// Remembers the lowest threshold that the tenant was told of a provider's secret that ends then.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn set_secret_warning(&mut self, provider: &str, expires: Timestamp, told: Duration) -> Result<()> {
         use secret_warning::Column;
         let row = secret_warning::ActiveModel {
@@ -379,9 +328,6 @@ impl Writer {
 /// Logins over all tenants, for the job that keeps them.
 impl Store {
     /// Logins of all tenants whose tokens are due to be renewed, those that wait longest first.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn logins_to_renew(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::RenewAt.lte(now.0))
@@ -394,9 +340,6 @@ impl Store {
     }
 
     /// Logins of all tenants of which something is to be told.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn logins_to_tell(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::WarnAt.lte(now.0))
@@ -409,9 +352,6 @@ impl Store {
     }
 
     /// Tenants that have logins with a provider.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn tenants_of_provider(&self, provider: &str) -> Result<Vec<String>> {
         login::Entity::find()
             .select_only()
@@ -425,17 +365,11 @@ impl Store {
     }
 
     /// Whether there is a login of this account at this provider, of whichever tenant.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn account_is_logged_in(&self, provider: &str, account: &str) -> Result<bool> {
         has_login(&self.inner.read, provider, account).await
     }
 
     /// Refresh tokens of all tenants that providers are to be told of now.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn revocations(&self, now: Timestamp, limit: u64) -> Result<Vec<Revocation>> {
         let rows = token_revocation::Entity::find()
             .filter(token_revocation::Column::RetryAt.lte(now.0))
@@ -457,9 +391,6 @@ impl Store {
     }
 
     /// Puts a revocation off.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn put_off_revocation(&self, revocation: &Revocation, retry_at: Timestamp) -> Result<()> {
         let row = token_revocation::ActiveModel {
             retry_at: Set(retry_at.0),
@@ -477,9 +408,6 @@ impl Store {
     }
 
     /// Forgets a revocation with its token.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn drop_revocation(&self, revocation: &Revocation) -> Result<()> {
         token_revocation::Entity::delete_by_id((revocation.tenant.clone(), revocation.id.clone()))
             .exec(&self.inner.write)

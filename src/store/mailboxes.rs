@@ -46,9 +46,6 @@ pub struct MailboxItem {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// How far a folder has been read.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn folder_position(&self, agent: &str, folder: &str) -> Result<FolderPosition> {
         let key = (self.tenant.to_string(), agent.to_owned(), folder.to_owned());
         let row = folder_position::Entity::find_by_id(key)
@@ -88,9 +85,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Whether any message of a folder was handled before.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn has_handled(&self, agent: &str, folder: &str) -> Result<bool> {
         let row = mailbox_item::Entity::find()
             .select_only()
@@ -107,9 +101,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Tells which messages of a folder were handled before, and which of these are archived.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn handled_items(&self, agent: &str, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<MailboxItem>> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -221,9 +212,6 @@ impl Writer {
     }
 
     /// Forgets how far an agent's folders have been read, so that they are listed anew. What was handled stays known.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn forget_positions(&mut self, agent: &str) -> Result<()> {
         use folder_position::Column;
         folder_position::Entity::update_many()
@@ -239,9 +227,6 @@ impl Writer {
     }
 
     /// Remembers messages as handled, and where they are archived.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_items(&mut self, agent: &str, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
         let rows = items.into_iter().map(|item| mailbox_item::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),

@@ -13,9 +13,6 @@ use crate::domain::{Agent, Error, MaintenanceAccount, MaintenanceSettings, Resul
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a maintenance account.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn maintenance_account(&self, id: &str) -> Result<Option<MaintenanceAccount>> {
         let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
@@ -25,9 +22,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// The maintenance account that an agent connects through. `None` when it connects by itself, or when the account does not exist.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn account_of(&self, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
         if agent.settings.uses_maintenance_account() {
             self.maintenance_account(&agent.settings.exchange.maintenance_account).await
@@ -38,9 +32,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// The password of this version of a maintenance account, sealed: never that for a server it was moved to meanwhile. `None` when none is
     /// stored, or when there is no such account of this version.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn maintenance_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
         let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .filter(maintenance_account::Column::Version.eq(version))
@@ -51,9 +42,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Lists maintenance accounts behind `after`, oldest first.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn maintenance_accounts(&self, after: &str, limit: u64) -> Result<Vec<MaintenanceAccount>> {
         let rows = maintenance_account::Entity::find()
             .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
@@ -67,9 +55,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Counts the agents that connect through each of these accounts, in their order.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn maintenance_agents(&self, accounts: &[String]) -> Result<Vec<u64>> {
         let rows: Vec<(String, i64)> = agent::Entity::find()
             .select_only()
@@ -90,9 +75,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 impl Writer {
     /// Adds a maintenance account.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_maintenance_account(&mut self, account: &MaintenanceAccount, password: Option<Vec<u8>>) -> Result<()> {
         let row = maintenance_account::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -133,9 +115,6 @@ impl Writer {
     }
 
     /// Writes why a maintenance account's login is not tried any more, if the account is still of this version. Empty: it may be tried.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn set_maintenance_problem(&mut self, id: &str, version: i64, problem: &str) -> Result<()> {
         let row = maintenance_account::ActiveModel {
             problem: Set(problem.to_owned()),
@@ -153,9 +132,6 @@ impl Writer {
     }
 
     /// Removes a maintenance account with its credentials.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn delete_maintenance_account(&mut self, id: &str) -> Result<()> {
         maintenance_account::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
             .exec(&self.conn)

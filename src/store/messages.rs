@@ -74,9 +74,6 @@ struct Recipients {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a message.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn message(&self, id: &str) -> Result<Option<Message>> {
         let row = self
             .all_messages()
@@ -88,9 +85,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Finds messages by their identities.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn messages_by_identity(&self, identities: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, KnownMessage>> {
         if identities.is_empty() {
             return Ok(HashMap::new());
@@ -118,9 +112,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Lists messages by the time they were sent, newest first.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn messages(&self, filter: &MessageFilter, after: Option<MessageAfter>, limit: u64) -> Result<Vec<(MessageAfter, Message)>> {
         self.newest_first(self.all_messages().filter(self.condition(filter)), after, limit)
             .await
@@ -128,9 +119,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// Reads at most `limit` messages behind a position, in the order of positions; `customer` limits to one customer's. The second
     /// value is the position up to which everything has been read.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn messages_after(&self, after: i64, customer: Option<&str>, limit: u64) -> Result<(Vec<Message>, i64)> {
         // Read first: whatever commits meanwhile lies behind it and is left to the next page.
         let (last, _) = self.log_bounds().await?;
@@ -166,9 +154,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Says how much is archived.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn archive_statistics(&self) -> Result<ArchiveStatistics> {
         let integer = || Alias::new(if self.store.is_postgres() { "bigint" } else { "integer" });
         let sum = |column: message::Column| Expr::expr(column.sum()).cast_as(integer());
@@ -256,7 +241,7 @@ impl Writer {
     /// Archives messages, and returns the number of each, in their order.
     ///
     /// # Errors
-    /// As the database's; an identity that is archived already fails.
+    /// When the identity is already archived.
     pub async fn insert_messages(&mut self, new: Vec<NewMessage>) -> Result<Vec<i64>> {
         if new.is_empty() {
             return Ok(Vec::new());
@@ -307,9 +292,6 @@ impl Writer {
     }
 
     /// Notes that a message was found in a further agent's mailbox.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn add_agent_to_message(&mut self, known: &KnownMessage) -> Result<()> {
         message::Entity::update_many()
             .col_expr(message::Column::Agents, to_json(&known.agents).into())

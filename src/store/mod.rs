@@ -66,6 +66,8 @@ pub use system::{SystemAgent, SystemPage};
 pub use tx::retrying;
 
 /// The database. Cheap to clone.
+///
+/// Every method that talks to the database can fail with the database's error; `# Errors` sections name only other errors.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -84,6 +86,8 @@ struct Inner {
 }
 
 /// One tenant's part of the database, over a connection (reads) or a transaction (reads and writes).
+///
+/// Every method can fail with the database's error; `# Errors` sections name only other errors.
 pub struct TenantStore<C> {
     conn: C,
     tenant: Arc<str>,
@@ -111,7 +115,7 @@ impl<C: ConnectionTrait> Connection for C {}
 /// Reads a tenant's data. Each call sees what is committed by then.
 pub type Reader = TenantStore<Pool>;
 
-/// Reads and writes a tenant's data in one transaction; dropping it rolls back.
+/// Reads and writes a tenant's data in one transaction; dropping it rolls back. Errors are those of [`TenantStore`].
 pub type Writer = TenantStore<Transaction>;
 
 impl Store {

@@ -14,9 +14,6 @@ use crate::domain::{AutomaticKind, Mailbox, Note, NoteFilter, Outcome, OutcomeFi
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds an outcome.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn outcome(&self, id: &str) -> Result<Option<Outcome>> {
         let row = outcome::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
@@ -26,9 +23,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Lists outcomes, newest first, before the id `before` (empty: from the newest).
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn outcomes(&self, filter: &OutcomeFilter, before: &str, limit: u64) -> Result<Vec<Outcome>> {
         use outcome::Column;
         let mut query = outcome::Entity::find()
@@ -53,9 +47,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// Tells which identities were swept before: in any mailbox with a result that settles it, or in the mailbox of `agent` with whatever
     /// result.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn swept_identities(&self, identities: &[Vec<u8>], agent: Option<&str>) -> Result<HashSet<Vec<u8>>> {
         let settling = OutcomeResult::ALL.iter().filter(|result| result.settles());
         let settled = outcome::Column::Result.is_in(settling.map(|result| result.as_str()));
@@ -74,9 +65,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Finds a note.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn note(&self, id: &str) -> Result<Option<Note>> {
         let row = note::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
@@ -86,9 +74,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Lists notes, newest first, before the id `before` (empty: from the newest).
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn notes(&self, filter: &NoteFilter, before: &str, limit: u64) -> Result<Vec<Note>> {
         use note::Column;
         let mut query = note::Entity::find()
@@ -109,9 +94,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Counts the notes from a sender's messages that were received within a stretch of time, on one case or on all.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn count_notes(&self, sender_key: &str, case: Option<&str>, from: Timestamp, to: Timestamp) -> Result<u64> {
         use note::Column;
         let mut query = note::Entity::find()
@@ -127,9 +109,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 impl Writer {
     /// Adds outcomes.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_outcomes(&mut self, outcomes: Vec<Outcome>) -> Result<()> {
         let rows = outcomes.into_iter().map(|outcome| {
             let (sender_name, sender_address) = split(outcome.sender);
@@ -166,9 +145,6 @@ impl Writer {
     }
 
     /// Adds notes. `identities` has the identity of each one's message; a second note of the same identity on the same case fails.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn insert_notes(&mut self, notes: Vec<(Note, [u8; 32])>) -> Result<()> {
         let rows = notes.into_iter().map(|(note, identity)| {
             let sender_key = note.sender.as_ref().map(Mailbox::key).unwrap_or_default();

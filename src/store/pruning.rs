@@ -25,9 +25,6 @@ const TENANTS: u64 = 500;
 
 impl Store {
     /// Drops events that were written before `limit`, from the oldest one on, and remembers up to where. Returns how many.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn prune_events(&self, limit: Timestamp) -> Result<u64> {
         let mut dropped = 0;
         let mut after = String::new();
@@ -49,9 +46,6 @@ impl Store {
     }
 
     /// Drops entries of who read what that are older than their tenant keeps them. Returns how many.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn prune_reads(&self, now: Timestamp) -> Result<u64> {
         let mut dropped = 0;
         let mut after = String::new();
@@ -74,9 +68,6 @@ impl Store {
     }
 
     /// Drops what is still known of messages in the mailboxes of deleted agents, but for where archived ones were. Returns how many rows.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn drop_leftovers(&self) -> Result<u64> {
         let mut dropped = 0;
         loop {
@@ -98,9 +89,6 @@ impl Store {
     }
 
     /// Forgets attempts to log in whose time is over. Returns how many.
-    ///
-    /// # Errors
-    /// See the database's.
     pub async fn drop_attempts(&self, now: Timestamp) -> Result<u64> {
         use login_attempt::Column;
         let oldest = Query::select()

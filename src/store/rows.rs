@@ -9,9 +9,6 @@ use crate::domain::Result;
 const LARGEST: usize = 128;
 
 /// Inserts rows, however many.
-///
-/// # Errors
-/// As the database's.
 pub(super) async fn insert_all<A: ActiveModelTrait>(
     conn: &impl ConnectionTrait,
     rows: impl IntoIterator<Item = A>,

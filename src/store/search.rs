@@ -20,9 +20,6 @@ pub struct SearchTerm {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds messages in which all terms occur, newest first.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn search_messages(
         &self,
         terms: &[SearchTerm],

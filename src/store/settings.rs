@@ -7,9 +7,6 @@ use crate::domain::{Error, Result, TenantSettings, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// The tenant's settings; the defaults for one that never wrote any.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn settings(&self) -> Result<TenantSettings> {
         let row = tenant_settings::Entity::find_by_id(self.tenant.to_string())
             .one(&self.conn)

@@ -15,9 +15,6 @@ const MOST: u64 = 10_000;
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// How often each suspect of an agent (empty: of imports) was in preparation when a process died, by its source key.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn suspects(&self, agent: &str) -> Result<HashMap<Vec<u8>, i32>> {
         use suspect::Column;
         let rows = suspect::Entity::find()
@@ -36,9 +33,6 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 impl Writer {
     /// Counts one more death of a process during the preparation of a message.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn add_suspect(&mut self, agent: &str, source_key: &[u8], now: Timestamp) -> Result<()> {
         use suspect::Column;
         let row = suspect::ActiveModel {
@@ -61,9 +55,6 @@ impl Writer {
     }
 
     /// Forgets suspects of an agent that turned out harmless.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn forget_suspects(&mut self, agent: &str, source_keys: &[Vec<u8>]) -> Result<()> {
         use suspect::Column;
         suspect::Entity::delete_many()
@@ -77,9 +68,6 @@ impl Writer {
     }
 
     /// Forgets all suspects of an agent.
-    ///
-    /// # Errors
-    /// As the database's.
     pub(super) async fn forget_suspects_of(&mut self, agent: &str) -> Result<()> {
         use suspect::Column;
         suspect::Entity::delete_many()

@@ -34,9 +34,6 @@ pub struct SystemPage {
 
 impl Store {
     /// Lists the agents of all tenants that have a mailbox to read and are not paused, behind `after`.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn system_agents(&self, after: (&str, &str), limit: u64) -> Result<SystemPage> {
         use agent::Column;
         let (tenant, id) = after;

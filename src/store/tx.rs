@@ -98,9 +98,6 @@ impl Writer {
 
     /// Gives out `count` positions in a row and returns the first. The tenant's counter stays locked until the end of the
     /// transaction, so positions become visible in their order. Call it as late as possible.
-    ///
-    /// # Errors
-    /// As the database's.
     pub async fn allocate_positions(&mut self, count: usize) -> Result<i64> {
         let count = i64::try_from(count).expect("a transaction never needs that many positions");
         let backend = self.conn.get_database_backend();

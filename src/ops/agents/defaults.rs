@@ -48,9 +48,6 @@ pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&
 }
 
 /// Leaves the user whose default this agent is without one.
-///
-/// # Errors
-/// As the database's.
 pub(super) async fn clear(ops: &Ops, writer: &mut Writer, caller: &Caller, agent: &str) -> Result<()> {
     match writer.clear_default_agent(agent).await? {
         Some(user) => record(ops, writer, caller, &user, Some(agent), None).await,

@@ -179,9 +179,6 @@ async fn reassess_all(writer: &mut Writer, agents: &[Agent], choices: &TenantCho
 }
 
 /// Writes down what an agent's login lacks now, if it lacks anything that its health does not tell already.
-///
-/// # Errors
-/// As the database's.
 pub(in crate::ops) async fn note_missing(writer: &mut Writer, agent: &Agent, choices: &TenantChoices, now: Timestamp) -> Result<()> {
     let Some(problem) = missing_now(writer, agent, choices).await? else {
         return Ok(());
@@ -199,9 +196,6 @@ pub(in crate::ops) async fn note_missing(writer: &mut Writer, agent: &Agent, cho
 }
 
 /// As [`missing`], with everything as it is now.
-///
-/// # Errors
-/// As the database's.
 pub(in crate::ops) async fn missing_now(writer: &Writer, agent: &Agent, choices: &TenantChoices) -> Result<Option<String>> {
     let account = writer.account_of(agent).await?;
     let login = writer.login_of(agent, choices.authentication_method).await?;

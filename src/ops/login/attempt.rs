@@ -164,9 +164,6 @@ pub(super) struct Beginning<'a> {
 }
 
 /// Remembers an attempt. Earlier ones of this user for the same login are over with that.
-///
-/// # Errors
-/// As the database's.
 pub(super) async fn remember(ops: &Ops, caller: &Caller, beginning: Beginning<'_>) -> Result<LoginAttempt> {
     let plain = Secret::new(serde_json::to_string(&beginning.secrets).expect("plain data always has a JSON form"));
     let place = place(&beginning.id);

@@ -86,9 +86,6 @@ fn unavailable(after: Option<Duration>) -> Kind {
 }
 
 /// Writes an event of a login, last in its transaction.
-///
-/// # Errors
-/// As the database's.
 async fn append(ops: &Ops, writer: &mut Writer, kind: TokenEventKind, login: &Login) -> Result<()> {
     let mut event = TokenEvent::new(kind, login, &owner_of(writer, &login.source).await?);
     event.threshold = login.warned.filter(|_| kind == TokenEventKind::Expiring);
@@ -106,9 +103,6 @@ async fn owner_of(writer: &Writer, source: &LoginSource) -> Result<String> {
 }
 
 /// Gives the agents that a login opens the health that follows from it.
-///
-/// # Errors
-/// As the database's.
 async fn reassess(ops: &Ops, writer: &mut Writer, source: &LoginSource, choices: &TenantChoices) -> Result<()> {
     logins::reassess(writer, &LoginChange::Login(source.clone()), choices, ops.now()).await
 }

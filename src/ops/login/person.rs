@@ -259,9 +259,6 @@ impl<'a> Change<'a> {
     }
 
     /// Writes it down.
-    ///
-    /// # Errors
-    /// As the database's.
     pub(super) async fn record(&self, ops: &Ops, writer: &mut Writer, by: &Caller) -> Result<()> {
         let Some(source) = self.after.or(self.before).map(|login| login.source.to_string()) else {
             return Ok(());
@@ -303,9 +300,6 @@ pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<
 }
 
 /// Removes a login with its tokens, and remembers what the provider is to be told. Returns what it was, and whether the provider will be told.
-///
-/// # Errors
-/// As the database's.
 async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result<Option<(Login, bool)>> {
     let Some((login, sealed)) = writer.take_login(source).await? else {
         return Ok(None);
@@ -329,9 +323,6 @@ async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result
 }
 
 /// Ends a login because what it was for is gone or another now: as [`revoke`], but within the transaction that changes that.
-///
-/// # Errors
-/// As the database's.
 pub(in crate::ops) async fn end(ops: &Ops, writer: &mut Writer, caller: &Caller, source: &LoginSource) -> Result<()> {
     if let Some((login, _)) = give_up(ops, writer, source).await? {
         Change::ended(&login).record(ops, writer, caller).await?;

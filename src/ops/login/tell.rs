@@ -53,9 +53,6 @@ pub async fn watch(
 }
 
 /// Tells what is to be told of a login by now: that a threshold was passed, or that its time is over.
-///
-/// # Errors
-/// As the database's.
 pub async fn tell(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
@@ -84,9 +81,6 @@ pub async fn tell(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
 }
 
 /// Tells the tenants that have logins with a provider that the operator's secret for it ends soon, and the operator in the log.
-///
-/// # Errors
-/// As the database's.
 pub async fn tell_of_secret(ops: &Ops, provider: &LoginProvider) -> Result<()> {
     let Some(expires) = provider.settings().proof_expires else {
         return Ok(());
@@ -128,9 +122,6 @@ async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires:
 }
 
 /// Tells a provider that a refresh token is no longer wanted. What fails is tried again later, for a week.
-///
-/// # Errors
-/// As the database's.
 pub async fn tell_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
     let Some(provider) = ops.logins.providers.get(&revocation.provider) else {
         return ops.store.drop_revocation(revocation).await;

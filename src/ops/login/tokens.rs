@@ -193,7 +193,7 @@ pub enum Renewal {
 /// Renews a login's access token, if nobody else is at it. Goes on to its end when it is dropped.
 ///
 /// # Errors
-/// As the database's. A fault of the provider is written down at the login.
+/// The database's. A fault of the provider is recorded with the login.
 pub async fn renew(ops: &Ops, tenant: &str, login: Login) -> Result<Renewal> {
     let work = {
         let (ops, tenant) = (ops.clone(), tenant.to_owned());

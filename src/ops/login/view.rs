@@ -36,9 +36,6 @@ pub(in crate::ops) fn view_of(ops: &Ops, source: LoginSource, usage: LoginUse, l
 }
 
 /// Views of the logins that open agents' mailboxes, in the order of the agents. `None` where none is used.
-///
-/// # Errors
-/// As the database's.
 pub(in crate::ops) async fn views_of(
     ops: &Ops,
     reader: &Reader,

@@ -130,9 +130,6 @@ impl<'a> FolderReader<'a> {
     }
 
     /// Finds out how far the folder was read. A position that is about another folder, as the mailbox was made anew, is none.
-    ///
-    /// # Errors
-    /// The database's.
     pub(super) async fn find_position(&mut self, progress: &mut Progress) -> Result<(), ReadError> {
         let MailboxWork { ops, tenant, agent, .. } = self.work;
         let digest = self.folder.digest();
@@ -301,7 +298,7 @@ impl<'a> FolderReader<'a> {
     /// The messages that the next read of the folder is going to find, as far as a few pages tell. Reads ids, and changes nothing.
     ///
     /// # Errors
-    /// The server's, and the database's.
+    /// Those of the server, and of the database.
     pub(super) async fn to_come(&self) -> Result<HashSet<ItemId>, ReadError> {
         let MailboxWork { ops, tenant, agent, .. } = self.work;
         let position = ops.store.tenant(tenant).folder_position(&agent.id, &self.folder.key()).await?;
@@ -342,9 +339,6 @@ impl<'a> FolderReader<'a> {
     }
 
     /// How it stands with messages.
-    ///
-    /// # Errors
-    /// As the database's.
     pub(super) async fn standings(&self, ids: Vec<ItemId>) -> Result<Vec<(ItemId, Standing)>> {
         let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
         let known = self.known_in(&self.folder.key(), &keys).await?;
@@ -359,9 +353,6 @@ impl<'a> FolderReader<'a> {
     }
 
     /// Those of some messages that there is something to do about.
-    ///
-    /// # Errors
-    /// As the database's.
     pub(super) async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
         let open = |standing| matches!(standing, Standing::Unknown | Standing::Withheld | Standing::NotArchived);
         let standings = self.standings(ids).await?;

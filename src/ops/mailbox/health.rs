@@ -16,9 +16,6 @@ use crate::{
 /// Folders that a health names.
 const NAMED: usize = 5;
 /// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
-///
-/// # Errors
-/// As the database's.
 pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
     if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
         let subject = Subject {
@@ -73,9 +70,6 @@ pub enum Went<'a> {
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
 /// with an agent or an account that was changed meanwhile: that is tried anew. A refused login of a maintenance account stops all agents
 /// that connect through it.
-///
-/// # Errors
-/// As the database's.
 pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, went: Went<'_>) -> Result<()> {
     let Subject { agent, account, since } = subject;
     let (fault, folders) = match went {
@@ -202,9 +196,6 @@ fn health_with(before: &AgentHealth, (first, folders): (&FolderFault, &[FolderFa
 }
 
 /// Writes down that the work on a mailbox does not move. Silence would look like well-being.
-///
-/// # Errors
-/// The database's.
 pub async fn record_stuck(ops: &Ops, tenant: &str, agent: &Agent, span: Duration) -> Result<()> {
     // Not alone: what is stuck may have the tenant's lock.
     let mut writer = ops.store.begin(tenant).await?;

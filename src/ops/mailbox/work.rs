@@ -88,9 +88,6 @@ pub(super) struct Purposes {
 
 impl Purposes {
     /// By the agent's and its tenant's settings at this moment.
-    ///
-    /// # Errors
-    /// As the database's.
     pub(super) async fn of(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Self> {
         let matcher = if agent.settings.exchange.case_sweep {
             let settings = ops.store.tenant(tenant).settings().await?;
