@@ -20,7 +20,7 @@ pub fn check_files(config: &Config) -> Result<(), ConfigErrors> {
     if let Some(tls) = &config.server.tls {
         let chain = certificates("server.tls.certificate_file", &tls.certificate_file);
         let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| {
-            let advice = "a key is like openssl genpkey makes it, without a password";
+            let advice = "a key looks like the output of openssl genpkey, without a password";
             unreadable("server.tls.key_file", &tls.key_file, &error, "no private key", advice)
         });
         match (chain, key) {
@@ -61,7 +61,7 @@ fn fit(path: &Path, certificates: Vec<CertificateDer<'static>>, key: PrivateKeyD
     let (problem, advice) = match builder.with_no_client_auth().with_single_cert(certificates, key).err()? {
         rustls::Error::InconsistentKeys(_) => (
             "is not the key of the certificate in server.tls.certificate_file".to_owned(),
-            "use the key that the certificate was made with",
+            "use the key that belongs to the certificate",
         ),
         error => (
             format!("cannot be used with the certificate in server.tls.certificate_file: {error}"),
@@ -84,8 +84,8 @@ fn authority(key: &str, path: &Path, authorities: Vec<CertificateDer<'static>>) 
         fault(
             key,
             path,
-            "has a certificate that makes no sense".to_owned(),
-            "look at it with openssl x509 -text",
+            "has an invalid certificate".to_owned(),
+            "inspect it with openssl x509 -text",
         )
     })
 }
@@ -94,8 +94,8 @@ fn unreadable(key: &str, path: &Path, error: &pem::Error, nothing: &str, advice:
     match error {
         pem::Error::Io(error) => fault(key, path, format!("cannot be read: {error}"), ""),
         pem::Error::NoItemsFound => fault(key, path, format!("has {nothing} in PEM form"), advice),
-        // What is in a file that may be a key is not repeated.
-        _ => fault(key, path, "is no PEM file".to_owned(), advice),
+        // The content of a file that may be a key is not repeated.
+        _ => fault(key, path, "is not a PEM file".to_owned(), advice),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn replica_id(data: &Path, ids: &Ids) -> (String, Option<File>) {
         Ok(Some((name, lock))) => (name, Some(lock)),
         Ok(None) => (ids.next(), None),
         Err(error) => {
-            tracing::warn!(%error, file = FILE, "the replica's name cannot be kept: after a crash its mailboxes are read 20 s later");
+            tracing::warn!(%error, file = FILE, "the replica's name cannot be stored: after a crash its mailboxes are read 20 s later");
             (ids.next(), None)
         }
     }

@@ -37,7 +37,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
     let config = args.settings.load(listen.as_slice())?;
     app::check_files(&config)?;
     if args.check {
-        println!("The settings are fine.");
+        println!("The configuration is valid.");
         return Ok(ExitCode::SUCCESS);
     }
     let telemetry = telemetry::init(&config.telemetry)?;

@@ -70,7 +70,7 @@ impl Auth {
         if self.issuer.as_ref().is_some_and(|issuer| issuer.url().query().is_some()) {
             reader.wrong(
                 "auth.issuer",
-                "has a query, and issuers have none",
+                "must not have a query",
                 "write it as in the `iss` claim of its tokens",
             );
         }
@@ -80,7 +80,7 @@ impl Auth {
         if self.key_lifetime < self.key_refresh_interval {
             reader.wrong(
                 "auth.key_lifetime",
-                "is less than auth.key_refresh_interval, so keys would be given up before they are fetched again",
+                "is shorter than auth.key_refresh_interval, so keys would expire before they are fetched again",
                 "",
             );
         }
@@ -88,20 +88,24 @@ impl Auth {
         if !self.services.is_empty() && !checked {
             reader.wrong(
                 "auth.services",
-                "is of no use while certificates of callers are not checked",
+                "requires client certificates to be checked",
                 "set server.tls.client_ca_file too",
             );
         }
         for (index, service) in self.services.iter().enumerate() {
             if self.services[..index].iter().any(|other| other.identity == service.identity) {
                 let key = format!("auth.services.{index}.identity");
-                reader.wrong(&key, "is that of another service above", "a certificate stands for one caller only");
+                reader.wrong(
+                    &key,
+                    "is already used by another service above",
+                    "a certificate identifies one caller only",
+                );
             }
         }
         if !self.takes_local_tokens() && self.issuer.is_none() && self.services.is_empty() {
             reader.wrong(
                 "auth.local_issuer",
-                "leaves nobody who could call: there is no other issuer and no service",
+                "leaves no way to authenticate: there is no other issuer and no service",
                 "set auth.issuer, or leave the local issuer on",
             );
         }
@@ -132,7 +136,7 @@ impl Value for Identity {
         if text.contains("://") {
             return match Url::parse(text) {
                 Ok(_) => Ok(Self::Uri(text.to_owned())),
-                Err(error) => Err(format!("{} is no URI: {error}", raw.shown())),
+                Err(error) => Err(format!("{} is not a URI: {error}", raw.shown())),
             };
         }
         let label = |label: &str| {
@@ -145,7 +149,7 @@ impl Value for Identity {
         if text.len() <= 253 && text.split('.').all(label) {
             Ok(Self::Dns(text.to_ascii_lowercase()))
         } else {
-            Err(format!("{} is neither a URI nor a whole DNS name", raw.shown()))
+            Err(format!("{} is neither a URI nor a full DNS name", raw.shown()))
         }
     }
 }
@@ -192,14 +196,14 @@ impl Value for Scopes {
                 Some(scope) => scopes.push(scope),
                 None => {
                     return Err(match Scope::nearest(name) {
-                        Some(scope) => format!("{} is no scope; did you mean {scope}?", part.shown()),
-                        None => format!("{} is no scope", part.shown()),
+                        Some(scope) => format!("{} is not a scope; did you mean {scope}?", part.shown()),
+                        None => format!("{} is not a scope", part.shown()),
                     });
                 }
             }
         }
         if scopes.is_empty() {
-            return Err("names no scope, so the service could do nothing".to_owned());
+            return Err("names no scope, so the service could not do anything".to_owned());
         }
         Ok(Self(scopes))
     }

@@ -35,7 +35,7 @@ impl Value for BlobsUrl {
                 "" => Err("names no folder".to_owned()),
                 path => Ok(Self::File(path.into())),
             },
-            None => Err("does not begin with file:, the only kind that this version knows".to_owned()),
+            None => Err("does not begin with file:, the only kind that this version supports".to_owned()),
         }
     }
 

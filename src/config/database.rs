@@ -75,7 +75,7 @@ impl Value for DatabaseUrl {
             }
             Ok(_) => Err("has no host".to_owned()),
             Err(error) if text.starts_with("postgres") => Err(format!(
-                "is not a URL: {error} (signs like @ : / # in a password are written as %40 %3A %2F %23)"
+                "is not a URL: {error} (characters such as @ : / # in a password must be written as %40 %3A %2F %23)"
             )),
             Err(_) => Err("begins with neither sqlite: nor postgres://".to_owned()),
         }
@@ -93,8 +93,12 @@ fn sqlite(path: &str) -> Result<DatabaseUrl, String> {
     let path = path.strip_prefix("//").unwrap_or(path);
     match path {
         "" => Err("names no file".to_owned()),
-        ":memory:" => Err("is a database in memory: it would be lost at the end, and every connection would see its own; use a file in a temporary folder".to_owned()),
-        _ if path.contains('?') => Err("has parameters, and a SQLite file takes none".to_owned()),
+        ":memory:" => Err(
+            "is an in-memory database: it would be lost at shutdown, and every connection would have its own; use a file in a temporary \
+             folder"
+                .to_owned(),
+        ),
+        _ if path.contains('?') => Err("must not have parameters".to_owned()),
         _ => Ok(DatabaseUrl::Sqlite(path.into())),
     }
 }

@@ -70,8 +70,8 @@ impl Fault {
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
-            1 => write!(f, "The configuration has a fault:")?,
-            count => write!(f, "The configuration has {count} faults:")?,
+            1 => write!(f, "The configuration has an error:")?,
+            count => write!(f, "The configuration has {count} errors:")?,
         }
         self.0.iter().try_for_each(|fault| write!(f, "\n\n{fault}"))
     }

@@ -35,7 +35,8 @@ impl Value for KeySource {
             return match name {
                 name if !fine(name) => Err("names no variable: letters, digits and _".to_owned()),
                 name if name.starts_with(PREFIX) && name != MASTER_KEY_VARIABLE => Err(format!(
-                    "names a variable that would be taken for a setting: use {MASTER_KEY_VARIABLE}, or a name that does not begin with {PREFIX}"
+                    "names a variable that would be read as a setting: use {MASTER_KEY_VARIABLE}, or a name that does not begin with \
+                     {PREFIX}"
                 )),
                 name => Ok(Self::Env(name.to_owned())),
             };
@@ -45,7 +46,7 @@ impl Value for KeySource {
             return match words.first() {
                 None => Err("names no program".to_owned()),
                 Some(program) if !Path::new(program).is_absolute() => {
-                    Err("names a program without its whole path: which one it is must not depend on the surroundings".to_owned())
+                    Err("names a program without its full path: which one runs must not depend on the environment".to_owned())
                 }
                 Some(_) => Ok(Self::Command(words)),
             };

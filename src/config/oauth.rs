@@ -78,17 +78,17 @@ impl OAuth {
         if !self.providers.is_empty() && self.public_url.is_none() && !server.listen.ip().is_loopback() {
             reader.wrong(
                 "oauth.providers",
-                "needs to know where browsers come back to, as the service listens beyond this machine",
+                "requires the URL at which browsers reach the service, as it listens beyond this machine",
                 "set oauth.public_url",
             );
         }
         if self.public_url.as_ref().is_some_and(|url| url.url().query().is_some()) {
-            reader.wrong("oauth.public_url", "has a query, which has no place here", "");
+            reader.wrong("oauth.public_url", "must not have a query", "");
         }
         for (index, provider) in self.providers.iter().enumerate() {
             let key = |field: &str| format!("oauth.providers.{index}.{field}");
             if self.providers[..index].iter().any(|other| other.name == provider.name) {
-                reader.wrong(&key("name"), "is that of another provider above", "give each a name of its own");
+                reader.wrong(&key("name"), "is already used by another provider above", "give each its own name");
             }
             provider.check(&key, reader);
         }
@@ -104,7 +104,7 @@ impl LoginProvider {
         ];
         let given: Vec<&str> = proofs.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if let [first, second, ..] = given.as_slice() {
-            let problem = format!("does not go with {}: one of them is enough", key(first));
+            let problem = format!("cannot be combined with {}: set only one of them", key(first));
             reader.wrong(&key(second), &problem, "");
         }
         if self.certificate_file.is_some() != self.certificate_key_file.is_some() {
@@ -114,7 +114,7 @@ impl LoginProvider {
         if self.hosts.as_ref().is_some_and(|hosts| hosts.0.is_empty()) {
             reader.wrong(
                 &key("hosts"),
-                "names no server, so tokens could be sent nowhere",
+                "names no server, so tokens could not be sent anywhere",
                 "name at least one",
             );
         }
@@ -122,7 +122,7 @@ impl LoginProvider {
             if given && self.preset != preset {
                 reader.wrong(
                     &key(field),
-                    &format!("has no place here: it is for the preset \"{}\"", preset.as_str()),
+                    &format!("must not be set: it is for the preset \"{}\"", preset.as_str()),
                     "",
                 );
             }
@@ -136,15 +136,15 @@ impl LoginProvider {
             return;
         }
         let missing = [
-            (self.issuer.is_none(), "set issuer: tokens come from there"),
+            (self.issuer.is_none(), "set issuer: the URL of the provider that issues the tokens"),
             (
                 self.ews_scopes.is_none() && self.smtp_scopes.is_none(),
-                "set ews_scopes, smtp_scopes, or both: what the service asks for",
+                "set ews_scopes, smtp_scopes, or both: the scopes that the service requests",
             ),
             (self.hosts.is_none(), "set hosts: the servers that its tokens may be sent to"),
         ];
         for (_, advice) in missing.into_iter().filter(|(missing, _)| *missing) {
-            reader.wrong(&key("preset"), "is not enough for \"openid\"", advice);
+            reader.wrong(&key("preset"), "is incomplete for \"openid\"", advice);
         }
     }
 }
@@ -176,7 +176,7 @@ impl Value for PresetName {
         let text = raw.text()?;
         let all = [Self::Microsoft, Self::Google, Self::OpenId];
         let found = all.into_iter().find(|preset| preset.as_str() == text);
-        found.ok_or_else(|| format!("{} is none of microsoft, google and openid", raw.shown()))
+        found.ok_or_else(|| format!("{} is not one of microsoft, google and openid", raw.shown()))
     }
 }
 
@@ -196,7 +196,7 @@ impl Value for SecretText {
         match raw {
             Raw::Bare(text) | Raw::Text(text) if text.trim().is_empty() => Err("is empty".to_owned()),
             Raw::Bare(text) | Raw::Text(text) => Ok(Self(Zeroizing::new(text.trim().to_owned()))),
-            _ => Err("is not text in quotes".to_owned()),
+            _ => Err("is not a string in quotes".to_owned()),
         }
     }
 }
@@ -214,7 +214,7 @@ pub struct Date(pub Timestamp);
 impl Value for Date {
     fn parse(raw: &Raw) -> Result<Self, String> {
         let format = time::macros::format_description!("[year]-[month]-[day]");
-        let day = time::Date::parse(raw.text()?, format).map_err(|_| format!("{} is not a day like 2027-10-31", raw.shown()))?;
+        let day = time::Date::parse(raw.text()?, format).map_err(|_| format!("{} is not a date like 2027-10-31", raw.shown()))?;
         Ok(Self(Timestamp::from_seconds(day.midnight().assume_utc().unix_timestamp())))
     }
 }
@@ -233,7 +233,7 @@ impl Value for Urls {
             TlsUrl::parse(&Raw::Text(text.clone().into()))?;
             if Url::parse(text).is_ok_and(|url| url.as_str() != text) {
                 return Err(format!(
-                    "{text:?} must be written as providers compare it, letter by letter: such as https://crm.example.com/callback"
+                    "{text:?} must be written exactly as it is registered with the provider, such as https://crm.example.com/callback"
                 ));
             }
         }

@@ -140,7 +140,7 @@ impl Reader {
         self.faults.push(Fault {
             place: entry.place.clone(),
             key: key.to_owned(),
-            problem: "is of no use alone".to_owned(),
+            problem: format!("requires {other}"),
             advice: format!("set {other} too"),
         });
     }
@@ -281,10 +281,10 @@ fn checked<T: Value>(raw: &Raw, rule: Rule) -> Result<T, String> {
     if let Some((least, greatest)) = rule.bounds {
         let bound = |text: &str| T::parse(&Raw::Bare(text.to_owned().into())).map(|bound| bound.magnitude());
         if value.magnitude() < bound(least)? {
-            return Err(format!("{} is too little, {least} is the least", raw.shown()));
+            return Err(format!("{} is below the minimum of {least}", raw.shown()));
         }
         if value.magnitude() > bound(greatest)? {
-            return Err(format!("{} is too much, {greatest} is the most", raw.shown()));
+            return Err(format!("{} is above the maximum of {greatest}", raw.shown()));
         }
     }
     Ok(value)

@@ -146,7 +146,7 @@ impl Value for AllowedOrigins {
                     Some((origin, _)) => origins.listed.push(origin),
                     None => {
                         return Err(format!(
-                            "{} is no origin: use https://HOST[:PORT], \"loopback\" or \"*\"",
+                            "{} is not an origin: use https://HOST[:PORT], \"loopback\" or \"*\"",
                             part.shown()
                         ));
                     }

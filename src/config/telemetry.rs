@@ -86,8 +86,8 @@ impl Value for LogFormat {
 impl Value for OtlpEndpoint {
     fn parse(raw: &Raw) -> Result<Self, String> {
         match Url::parse(raw.text()?) {
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => Err("has a login, and collectors take none".to_owned()),
-            Ok(url) if url.scheme() == "https" => Err("has TLS, which is not supported: use a collector beside the service".to_owned()),
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => Err("must not contain credentials".to_owned()),
+            Ok(url) if url.scheme() == "https" => Err("uses TLS, which is not supported: use a collector on the same machine".to_owned()),
             Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Self(url)),
             _ => Err(format!("{} is not an http URL", raw.shown())),
         }

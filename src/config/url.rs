@@ -28,22 +28,22 @@ impl TlsUrl {
 impl Value for TlsUrl {
     fn parse(raw: &Raw) -> Result<Self, String> {
         let text = raw.text()?;
-        let url = Url::parse(text).map_err(|error| format!("{} is no URL: {error}", raw.shown()))?;
+        let url = Url::parse(text).map_err(|error| format!("{} is not a URL: {error}", raw.shown()))?;
         let loopback = match url.host() {
-            None => return Err(format!("{} is no https URL", raw.shown())),
+            None => return Err(format!("{} is not an https URL", raw.shown())),
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
         };
         match url.scheme() {
-            _ if !url.username().is_empty() || url.password().is_some() => Err("has a login, which has no place here".to_owned()),
-            _ if url.fragment().is_some() => Err("has a fragment, which is never sent".to_owned()),
+            _ if !url.username().is_empty() || url.password().is_some() => Err("must not contain credentials".to_owned()),
+            _ if url.fragment().is_some() => Err("must not have a fragment, which is never sent".to_owned()),
             scheme if scheme == "https" || scheme == "http" && loopback => Ok(Self {
                 text: text.to_owned(),
                 url,
             }),
-            "http" => Err("has no TLS, so anybody in between could change what is said: use https".to_owned()),
-            _ => Err(format!("{} is no https URL", raw.shown())),
+            "http" => Err("has no TLS, so traffic could be modified in transit: use https".to_owned()),
+            _ => Err(format!("{} is not an https URL", raw.shown())),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Raw {
         match self {
             Self::Bare(text) | Self::Text(text) if text.trim().is_empty() => Err("is empty".to_owned()),
             Self::Bare(text) | Self::Text(text) => Ok(text.trim()),
-            other => Err(format!("{} is not text in quotes", other.shown())),
+            other => Err(format!("{} is not a string in quotes", other.shown())),
         }
     }
 
@@ -146,7 +146,7 @@ impl Value for Duration {
         if let Raw::Integer(_) = raw {
             return Err(format!("{} has no unit: use ms, s, m, h or d", raw.to_toml()));
         }
-        let wrong = || format!("{} is not a span of time: use whole numbers with ms, s, m, h or d", raw.shown());
+        let wrong = || format!("{} is not a duration: use whole numbers with ms, s, m, h or d", raw.shown());
         let mut rest = raw.text()?;
         let mut total = Duration::ZERO;
         while !rest.is_empty() {
@@ -247,7 +247,7 @@ impl Value for Hosts {
         };
         for host in &mut hosts {
             if host.contains(['/', ':', '*']) {
-                return Err("must be names of servers, without scheme, port or *; .example.com means all below it".to_owned());
+                return Err("must be server names, without scheme, port or *; .example.com means all below it".to_owned());
             }
             *host = host.trim_end_matches('.').to_lowercase();
         }

@@ -368,7 +368,7 @@ fn a_file_that_is_not_there_is_refused() {
     let errors = load(Some(Path::new("nowhere/mailagent.toml")), [], &[]).unwrap_err();
     let text = errors.to_string();
     assert!(
-        text.starts_with("The configuration has a fault:\n\n  nowhere/mailagent.toml\n    cannot be read: "),
+        text.starts_with("The configuration has an error:\n\n  nowhere/mailagent.toml\n    cannot be read: "),
         "{text}"
     );
 }
