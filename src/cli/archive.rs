@@ -85,7 +85,7 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     let sums = result?;
     let seconds = began.elapsed().as_secs_f64();
     println!(
-        "{} messages read, {} archived ({}), {} known already, {} other files passed over, in {seconds:.1} s ({:.0} messages/s).",
+        "{} messages read, {} archived ({}), {} already known, {} other files skipped, in {seconds:.1} s ({:.0} messages/s).",
         sums.read,
         sums.archived,
         human_bytes(sums.bytes),

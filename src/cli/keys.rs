@@ -32,13 +32,13 @@ pub enum KeysCommand {
     Prune(PruneArgs),
 }
 
-const ROTATE: &str = "Changes to a new master key, while services run, and proves that every data key has moved.
+const ROTATE: &str = "Switches to a new master key while services run, and verifies that every data key has moved.
 
-Every tenant has a data key, which the master key wraps. A rotation re-wraps all data keys under a new master key; the secrets \
-themselves, cursors and page tokens stay as they are. A key file is given the new master key in front of the former ones. A variable or \
-a program must give it first: put it in front of the former one for every replica, then run this.
+Every tenant has a data key, which the master key wraps. A rotation rewraps all data keys under a new master key; the secrets \
+themselves, cursors and page tokens stay unchanged. In a key file, the new master key is added before the former ones. A variable or \
+a program must supply it first: put it before the former one on every replica, then run this.
 
-A rotation that was cut off is finished by running this again, without another new key. At the end each re-wrapped key has been read \
+To finish a rotation that was interrupted, run this again; it then creates no other key. At the end, each rewrapped key has been read \
 back and opened with the new master key alone; the exit code is 1 if any data key is still under another one.";
 
 /// Where the keys are.
@@ -96,16 +96,16 @@ fn report(rotation: &Rotation) -> String {
     } = rotation;
     let current = rotation.current();
     let mut text = match rotation.occasion {
-        Occasion::Made => format!("The new master key {current} is made, and is in {source} in front of the former ones.\n"),
+        Occasion::Made => format!("The new master key {current} has been created and put in {source}, before the former ones.\n"),
         Occasion::Unfinished => format!(
             "Not under {current}, the first master key in {source}: {} of {} data keys. A rotation was not finished, or that key is new \
-             there. This run went on with it and made no other one.\n",
+             there. This run continued with it and created no other.\n",
             before.total - before.count(current),
             before.total
         ),
         Occasion::Done => format!(
-            "All data keys were under {current} already, the first master key in {source}. For another rotation put a new one in front \
-             of it there, for every replica.\n"
+            "All data keys were already under {current}, the first master key in {source}. For another rotation, put a new key before it \
+             there, for every replica.\n"
         ),
     };
     text += "\nMaster key                  Data keys before  Data keys now\n";
@@ -114,7 +114,7 @@ fn report(rotation: &Rotation) -> String {
     }
     let _ = writeln!(
         text,
-        "\nData keys re-wrapped: {}. Of these read back, opened with {current} alone and found to be what they were: {}.",
+        "\nData keys rewrapped: {}. Of these, read back, opened with {current} alone and found unchanged: {}.",
         rotation.moved, rotation.proven
     );
     if rotation.complete() {
@@ -130,10 +130,10 @@ fn report(rotation: &Rotation) -> String {
         return text;
     }
     for owner in rotation.changed.iter().take(MAX_NAMES) {
-        let _ = writeln!(text, "WRONG: the data key of {} is not what it was.", name_of(owner));
+        let _ = writeln!(text, "ERROR: the data key of {} has changed.", name_of(owner));
     }
     text += &closed(after, &format!("with {current} alone"));
-    text += "THE ROTATION IS NOT COMPLETE. Mend what is named above, from a backup perhaps, then run this again.\n";
+    text += "THE ROTATION IS NOT COMPLETE. Fix what is named above, for example from a backup, then run this again.\n";
     text
 }
 
@@ -152,11 +152,11 @@ async fn list(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
 fn advice(ring: &KeyRing, census: &Census) -> String {
     let current = ring.current().id();
     if !census.closed.is_empty() {
-        format!("Closed: {} of {} data keys.\n", census.closed.len(), census.total)
+        format!("Not opened: {} of {} data keys.\n", census.closed.len(), census.total)
     } else if census.count(current) < census.total {
         format!("A rotation to {current} is not finished: run `mailagent keys rotate`.\n")
     } else {
-        format!("All {} data keys open, and are under the current master key.\n", census.total)
+        format!("All {} data keys open and are under the current master key.\n", census.total)
     }
 }
 
@@ -175,17 +175,17 @@ async fn prune(store: &Store, source: &KeySource, yes: bool) -> Result<Said, Key
         return Ok((text, false));
     }
     if pruning.removed {
-        let text = format!("Removed from {source}: {former}. Backups of the database that need what was removed do not open any more.\n");
+        let text = format!("Removed from {source}: {former}. Backups of the database that need a removed key can no longer be opened.\n");
         return Ok((text, true));
     }
     let mut text = format!(
         "Nothing in the database is under {former}. Once that is removed, backups of the database from before the rotation cannot be \
-         opened; all else goes on, cursors and page tokens too.\n"
+         opened; everything else keeps working, including cursors and page tokens.\n"
     );
     text += &if yes {
-        format!("Nothing was removed: {source} cannot be changed from here. Remove all keys but the first there.\n")
+        format!("Nothing was removed: {source} cannot be changed from here. Remove all keys except the first there.\n")
     } else {
-        "Nothing was removed yet: say `mailagent keys prune --yes` to do it.\n".to_owned()
+        "Nothing has been removed yet: run `mailagent keys prune --yes` to remove it.\n".to_owned()
     };
     Ok((text, !yes))
 }
@@ -208,12 +208,12 @@ fn named(ring: &[KeyId], censuses: &[&Census]) -> Vec<(KeyId, &'static str)> {
 fn closed(census: &Census, with: &str) -> String {
     let mut text = String::new();
     for (owner, error) in census.closed.iter().take(MAX_NAMES) {
-        let _ = writeln!(text, "WRONG: the data key of {} does not open {with}: {error}.", name_of(owner));
+        let _ = writeln!(text, "ERROR: the data key of {} does not open {with}: {error}.", name_of(owner));
     }
     match census.closed.len().saturating_sub(MAX_NAMES) {
         0 => {}
         more => {
-            let _ = writeln!(text, "WRONG: {more} more do not open.");
+            let _ = writeln!(text, "ERROR: {more} more do not open.");
         }
     }
     text

@@ -109,7 +109,7 @@ type CommandResult = anyhow::Result<ExitCode>;
 pub fn main() -> ExitCode {
     // Before any connection is made: with no provider chosen, rustls panics at the first.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("error: a TLS provider is installed already");
+        eprintln!("error: a TLS provider is already installed");
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();

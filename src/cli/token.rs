@@ -67,8 +67,8 @@ pub(super) fn issue(config: &Config, tenant: &str, user: &str, scope: Vec<Scope>
             None => "Set".to_owned(),
         };
         return Err(anyhow!(
-            "the local issuer is off, so the service would not take a token of it. {instead} auth.local_issuer = true for the service and \
-             this command alike"
+            "the local issuer is disabled, so the service would reject its tokens. {instead} auth.local_issuer = true for both the service \
+             and this command"
         ));
     }
     let issuer = app::open_issuer(&config.data_dir)?;

@@ -36,8 +36,8 @@ pub enum OpenError {
     /// They are of a version that this release does not know.
     #[error("the sealed value has the unknown version {0}; a newer release may have written it")]
     Version(u8),
-    /// They were wrapped by a master key that is not at hand.
-    #[error("the data key was wrapped by the master key {0}, which is not at hand")]
+    /// They were wrapped by a master key that is not available.
+    #[error("the data key was wrapped by the master key {0}, which is not available")]
     UnknownMasterKey(KeyId),
     /// They were changed, cut, sealed with another data key, or belong to another row, column or tenant.
     #[error("the sealed value is damaged or belongs elsewhere")]

@@ -25,7 +25,7 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// Another process has locked it.
-    #[error("the key file {} is being changed by another process. Wait until that has ended", path.display())]
+    #[error("the key file {} is being changed by another process. Wait until it has finished", path.display())]
     Busy {
         /// Where the file is.
         path: PathBuf,
@@ -38,8 +38,9 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// It holds something else than a key.
-    #[error("the key file {} is damaged: it must hold {expected}. Restore it from a backup; a new key would not open what the old one closed", path.display())]
+    /// It contains something other than a key.
+    #[error("the key file {} is damaged: it must hold {expected}. Restore it from a backup; a new key cannot decrypt what the old one \
+             encrypted", path.display())]
     Damaged {
         /// Where the file is.
         path: PathBuf,

@@ -47,8 +47,8 @@ pub enum KeySourceError {
     /// The file cannot be used.
     #[error(transparent)]
     File(#[from] KeyFileError),
-    /// There is no file, and it must not be made.
-    #[error("the key file {} is missing, and only its keys open what the database holds. Restore it from a backup", .0.display())]
+    /// There is no file, and it must not be created.
+    #[error("the key file {} is missing, and only its keys can decrypt the secrets in the database. Restore it from a backup", .0.display())]
     Missing(PathBuf),
     /// It holds something else than keys.
     #[error("{place} does not hold master keys: {problem}. {remedy}")]
@@ -60,8 +60,8 @@ pub enum KeySourceError {
         /// What to do.
         remedy: &'static str,
     },
-    /// Something else than was written was read back.
-    #[error("{0} does not hold what was just written to it. Look into it, then run this again")]
+    /// The content read back differs from what was written.
+    #[error("{0} does not contain what was just written to it. Check it, then run this again")]
     NotKept(String),
     /// There is no such variable.
     #[error(
@@ -87,7 +87,7 @@ pub enum KeySourceError {
         said: String,
     },
     /// The program takes too long.
-    #[error("the program {program}, which should print the master key, did not end within {} s", PROGRAM_LIMIT.as_secs())]
+    #[error("the program {program}, which should print the master key, did not finish within {} s", PROGRAM_LIMIT.as_secs())]
     TooSlow {
         /// Its path.
         program: String,
@@ -171,9 +171,9 @@ impl KeySource {
     /// How a further key is given to it, as the end of a sentence that begins with the key.
     pub fn how_to_add(&self) -> String {
         match self {
-            Self::File(path) => format!("put it into {} as a further line", path.display()),
-            Self::Env(name) => format!("put it into the variable {name} behind the current one and start the service again"),
-            Self::Command(_) => format!("let {self} print it in a further line"),
+            Self::File(path) => format!("add it to {} as another line", path.display()),
+            Self::Env(name) => format!("add it to the variable {name} after the current one and restart the service"),
+            Self::Command(_) => format!("have {self} print it on another line"),
         }
     }
 
@@ -182,7 +182,7 @@ impl KeySource {
             place: self.to_string(),
             problem,
             remedy: match self {
-                Self::File(_) => "Restore it from a backup: a new key would not open what the old one closed",
+                Self::File(_) => "Restore it from a backup: a new key cannot decrypt what the old one encrypted",
                 Self::Env(_) | Self::Command(_) => "Each line must be a key as `openssl rand -base64 32` prints it, the current one first",
             },
         })
@@ -213,7 +213,7 @@ impl fmt::Debug for KeySource {
 
 /// A master key that is needed and that the source does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the database's keys are wrapped by the master key {id}, which is not in {place}. Find it, in a backup perhaps, and {remedy}")]
+#[error("the database's keys are wrapped by the master key {id}, which is not in {place}. Find it, for example in a backup, and {remedy}")]
 pub struct MissingMasterKey {
     /// The key.
     pub id: KeyId,
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(source.load().await.unwrap().ids(), ring.ids());
         let busy = source.lock().await.unwrap_err().to_string();
         assert!(
-            busy.ends_with("is being changed by another process. Wait until that has ended"),
+            busy.ends_with("is being changed by another process. Wait until it has finished"),
             "{busy}"
         );
 

@@ -32,7 +32,7 @@ impl<'de> Visitor<'de> for Anything {
     type Value = Unique;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without doubled names")
+        f.write_str("JSON without duplicate names")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {

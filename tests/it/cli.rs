@@ -131,7 +131,9 @@ fn a_local_issuer_that_is_off_makes_no_tokens() {
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
     let said = text(&output.stderr);
     assert!(
-        said.contains("the local issuer is off") && said.contains("https://login.example.com") && said.contains("auth.local_issuer = true"),
+        said.contains("the local issuer is disabled")
+            && said.contains("https://login.example.com")
+            && said.contains("auth.local_issuer = true"),
         "{said}"
     );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no key was made");
@@ -154,7 +156,7 @@ fn wrong_settings_are_told_all_at_once() {
     let fine = run(folder.path(), &["serve", "--check"]);
     assert_eq!(
         (fine.status.code(), text(&fine.stdout).as_str()),
-        (Some(0), "The settings are fine.\n")
+        (Some(0), "The configuration is valid.\n")
     );
     let missing = run(folder.path(), &["serve", "--check", "--config", "nowhere.toml"]);
     assert_eq!(missing.status.code(), Some(2));
@@ -174,8 +176,8 @@ fn counts(output: &Output) -> [u64; 4] {
     [
         number("", " messages read"),
         number("read, ", " archived"),
-        number("), ", " known already"),
-        number("already, ", " other files"),
+        number("), ", " already known"),
+        number("known, ", " other files"),
     ]
 }
 

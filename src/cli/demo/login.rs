@@ -122,7 +122,7 @@ impl Platforms {
         let source = LoginSource::Agent(agent.id);
         log_in(ops, admin, (NEWSLETTER, &self.newsletter), &source, &address).await?;
         print_line(&format!(
-            "Logged in to {address} at the simulated identity platform; that login ends in three days."
+            "Logged in to {address} at the simulated identity platform; that login expires in three days."
         ));
         Ok(login::begin(ops, admin, &source, NEWSLETTER, "").await?.url)
     }

@@ -118,7 +118,7 @@ pub(super) async fn own_plan(set: &DemoSet, paths: &[PathBuf], weave: bool, fold
     let (mail, passed_over) = tokio::task::spawn_blocking(read).await??;
     anyhow::ensure!(
         !mail.is_empty(),
-        "there is no mail in what --mail names: no .eml file, mbox file or Maildir"
+        "--mail names no mail: there is no .eml file, mbox file or Maildir"
     );
     Ok(Plan {
         mailboxes: vec![mailbox],
@@ -143,7 +143,7 @@ fn read_own_mail(
         let message = match message {
             Ok(message) => message,
             Err(error) => {
-                eprintln!("passed over: {error}");
+                eprintln!("skipped: {error}");
                 passed_over += 1;
                 continue;
             }

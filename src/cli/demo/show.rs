@@ -163,13 +163,13 @@ fn message_line(names: &Names, message: &Message) -> String {
 fn login_line(event: &TokenEvent) -> String {
     let what = match event.kind {
         TokenEventKind::Renewed => "logged in",
-        TokenEventKind::Expiring => "ends soon",
-        TokenEventKind::Expired => "has ended",
+        TokenEventKind::Expiring => "expires soon",
+        TokenEventKind::Expired => "has expired",
         TokenEventKind::LoginRequired => "is refused",
-        TokenEventKind::LoginRevoked => "given up",
+        TokenEventKind::LoginRevoked => "revoked",
         TokenEventKind::ConsentGiven => "consent",
         TokenEventKind::ConsentRevoked => "no consent",
-        TokenEventKind::SecretExpiring => "secret ends",
+        TokenEventKind::SecretExpiring => "secret expires",
     };
     let until = event.expires.map_or_else(String::new, |expires| format!("until {expires}"));
     format!(
@@ -219,12 +219,12 @@ pub(super) fn greeting(address: SocketAddr, token: &str, plan: &Plan, args: &Dem
         mailboxes.join(", "),
     ));
     if plan.passed_over > 0 {
-        print_line(&format!("{} files hold no mail and are passed over.", plan.passed_over));
+        print_line(&format!("{} files contain no mail and are skipped.", plan.passed_over));
     }
     print_line(&format!("gRPC, grpc-web and HTTP at http://{address}"));
     if !args.once {
         print_line(&format!("Token of an administrator of the tenant `demo`:\n{token}"));
-        print_line("Ctrl-C ends the demo and removes all that it made.");
+        print_line("Press Ctrl-C to end the demo and remove everything that it created.");
     }
     print_line("");
 }
@@ -238,5 +238,5 @@ pub(super) fn log_in_again(page: &str) {
 
 /// Says that there is nothing more to come.
 pub(super) fn all_delivered() {
-    print_line("All mail has been sent to the mailboxes. The service goes on until Ctrl-C.");
+    print_line("All mail has been sent to the mailboxes. The service runs until Ctrl-C.");
 }

@@ -225,7 +225,7 @@ impl Report {
         number(
             "To archive",
             self.to_archive,
-            &format!("{} of them came more than once", self.repeats),
+            &format!("{} of them arrived more than once", self.repeats),
         );
         let (size, stored) = (self.archive.size, self.archive.stored_size);
         let bytes = |bytes: i64| human_bytes(u64::try_from(bytes).unwrap_or(0));

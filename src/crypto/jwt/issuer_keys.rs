@@ -224,15 +224,12 @@ impl IssuerKeys {
             Ok(mut keys) => {
                 keys.succeed(&state.keys);
                 if keys.is_empty() {
-                    tracing::warn!(
-                        passed_over = keys.passed_over(),
-                        "the issuer of tokens publishes no key that is of use"
-                    );
+                    tracing::warn!(passed_over = keys.passed_over(), "the token issuer publishes no usable key");
                 } else if state.fetched.is_none() || keys.len() != state.keys.len() {
                     tracing::info!(
                         keys = keys.len(),
                         passed_over = keys.passed_over(),
-                        "keys of the issuer of tokens fetched"
+                        "fetched the token issuer's keys"
                     );
                 }
                 state.keys = Arc::new(keys);
@@ -240,11 +237,7 @@ impl IssuerKeys {
             }
             Err(error) => {
                 let serve_on = state.are_fresh(self.times.lifetime);
-                tracing::warn!(
-                    serve_on,
-                    error = error_chain(&error),
-                    "keys of the issuer of tokens cannot be fetched"
-                );
+                tracing::warn!(serve_on, error = error_chain(&error), "the token issuer's keys cannot be fetched");
             }
         }
         state.last = Last::Ended { at, well };

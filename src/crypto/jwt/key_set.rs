@@ -34,8 +34,8 @@ pub enum KeySetError {
     /// It is longer than [`MAX_KEY_SET_BYTES`].
     #[error("the key set has more than {MAX_KEY_SET_BYTES} bytes")]
     TooLong,
-    /// It is no JSON, or has no list of keys.
-    #[error("it is no JSON Web Key Set")]
+    /// It is not JSON, or has no list of keys.
+    #[error("it is not a JSON Web Key Set")]
     Malformed,
     /// It has more keys than are looked at.
     #[error("the key set has more than {MAX_KEYS} keys")]

@@ -42,29 +42,29 @@ pub enum TokenError {
     /// It lacks a claim, or the claim is of another kind.
     #[error("the claim `{0}` of the token is missing or malformed")]
     Missing(Cow<'static, str>),
-    /// It is not made to call services: `typ` says something else (RFC 8725 §3.11).
-    #[error("the token is no access token: its `typ` says that it is for something else")]
+    /// It is not meant for calling services: `typ` says something else (RFC 8725 §3.11).
+    #[error("the token is not an access token: its `typ` says that it is for something else")]
     Type,
-    /// It is of use only together with a key of its holder (RFC 7800).
-    #[error("the token is bound to a key of its holder (claim `cnf`), which this service does not check; get one that is not")]
+    /// It is usable only together with a key of its holder (RFC 7800).
+    #[error("the token is bound to a key of its holder (claim `cnf`), which this service does not check; get an unbound token")]
     Bound,
     /// Its `alg` is not one that its key is for.
-    #[error("the token is not signed in a way that the keys of its issuer are for")]
+    #[error("the token is signed with an algorithm that its issuer's keys are not for")]
     Algorithm,
     /// Its key is none of its issuer's.
     #[error("the token is signed with a key that its issuer does not publish")]
     UnknownKey,
-    /// The keys of its issuer are not known, so nothing can be said of it.
-    #[error("the keys of the issuer of tokens cannot be had just now")]
+    /// The keys of its issuer are not known, so it cannot be verified.
+    #[error("the token issuer's keys are currently unavailable")]
     KeysAway {
         /// When it may be worth trying again.
         retry_after: Duration,
     },
-    /// The signature is wrong: made with another key, or changed.
-    #[error("the signature of the token is wrong")]
+    /// The signature is invalid: made with another key, or modified.
+    #[error("the token's signature is invalid")]
     Signature,
     /// Another issuer made it.
-    #[error("the token is of another issuer")]
+    #[error("the token is from another issuer")]
     Issuer,
     /// It was made for another service.
     #[error("the token is for another audience")]

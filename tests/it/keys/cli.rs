@@ -173,22 +173,22 @@ async fn variables_and_programs_are_given_the_new_key_first() {
     );
     let (code, _, error) = with(&new, "keys rotate");
     assert_eq!(code, 1);
-    assert!(error.contains("behind the current one and start the service again"), "{error}");
+    assert!(error.contains("after the current one and restart the service"), "{error}");
     assert_eq!(with(&both, "keys prune").0, 1, "nothing is moved yet");
     fs::write(data.key_file(), &both).expect("it can be written");
     let (code, said, error) = with(&both, "keys rotate");
     assert_eq!((code, error.as_str()), (0, ""), "{said}");
-    assert!(said.contains("Data keys re-wrapped: 4."), "{said}");
+    assert!(said.contains("Data keys rewrapped: 4."), "{said}");
     let (code, said, _) = with(&both, "keys rotate");
     assert!(
-        code == 0 && said.contains("For another rotation put a new one in front of it there"),
+        code == 0 && said.contains("For another rotation, put a new key before it there"),
         "{said}"
     );
     let (code, said, _) = with(&both, "keys prune --yes");
-    assert!(code == 1 && said.contains("Remove all keys but the first there."), "{said}");
+    assert!(code == 1 && said.contains("Remove all keys except the first there."), "{said}");
     let (code, said, _) = with(&new, "keys list");
     assert!(
-        code == 0 && said.contains("All 4 data keys open, and are under the current master key."),
+        code == 0 && said.contains("All 4 data keys open and are under the current master key."),
         "{said}"
     );
     let (code, _, error) = with(&old, "keys list");
@@ -219,7 +219,7 @@ async fn variables_and_programs_are_given_the_new_key_first() {
     assert!(!said.contains(printed.to_str().expect("it is plain")), "arguments are not shown");
     let (code, _, error) = program(&new);
     assert!(
-        code == 1 && error.contains("let the program /bin/cat print it in a further line"),
+        code == 1 && error.contains("have the program /bin/cat print it on another line"),
         "{error}"
     );
     fs::write(data.key_file(), &newest).expect("it can be written");

@@ -402,8 +402,8 @@ async fn a_replica_without_the_key_says_what_it_needs_and_looks_for_it_in_modera
         assert!(matches!(refused.kind, Kind::Unavailable { .. }), "{refused:?}");
         let chain = refused.chain();
         let expected = format!(
-            "wrapped by the master key {new}, which is not in the program /bin/sh. Find it, in a backup perhaps, and let the program /bin/sh \
-             print it in a further line"
+            "wrapped by the master key {new}, which is not in the program /bin/sh. Find it, for example in a backup, and have the program \
+             /bin/sh print it on another line"
         );
         assert!(chain.contains(&expected), "{chain}");
         assert!(!refused.public.contains("master key"), "a caller cannot do anything about it");
@@ -457,12 +457,12 @@ async fn the_former_key_alone_is_refused_after_a_rotation() {
             "wrapped by the master key {new}, which is not in the key file {}",
             key_file(h).display()
         );
-        assert!(error.contains(&expected) && error.contains("as a further line"), "{error}");
+        assert!(error.contains(&expected) && error.contains("as another line"), "{error}");
         // A file that is lost is not replaced by one whose key opens nothing.
         fs::remove_file(key_file(h)).expect("it can be removed");
         let error = start(h).await;
         assert!(
-            error.contains("master.key is missing, and only its keys open what the database holds"),
+            error.contains("master.key is missing, and only its keys can decrypt the secrets in the database"),
             "{error}"
         );
         assert!(!key_file(h).exists());
