@@ -23,7 +23,7 @@ fmt: ## Formats Rust and protocol files
 	cargo fmt --all
 	@test -x $(BUF) || { echo "protocol files left as they are: make setup brings buf"; exit 0; }; $(BUF) format --write
 
-clients: setup ## Writes the generated code in clients/ anew from proto/
+clients: setup ## Regenerates the code in clients/ from proto/
 	@scripts/generate-clients.sh
 
 bench: ## Measures the main job beside other software: minutes, in release mode

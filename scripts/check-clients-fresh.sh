@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails when the generated code of a client is not what proto/ gives. It has been written anew then.
+# Fails when the generated code of a client does not match proto/. It is then regenerated.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,6 @@ for folder in "${generated[@]}"; do
     diff -r --exclude=__pycache__ "$before/$folder" "$folder" || stale=1
 done
 if [ $stale = 1 ]; then
-    echo "The generated clients did not fit proto/. They have been written anew: look at the difference and commit it." >&2
+    echo "The generated clients did not match proto/. They have been regenerated: check the diff and commit it." >&2
     exit 1
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the generated code of all clients anew from proto/. Needs what scripts/setup-test.sh installs.
+# Regenerates the code of all clients from proto/. Needs what scripts/setup-test.sh installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

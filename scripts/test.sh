@@ -24,8 +24,8 @@ export MAILAGENT_TEST_PYTHON=$PWD/.venv/bin/python
 export MAILAGENT_TEST_NODE_MODULES=$PWD/tests/clients/node_modules
 
 step "set-up (scripts/setup-test.sh)" scripts/setup-test.sh
-step "format of Rust files (make fmt mends it)" cargo fmt --all --check
-step "format of protocol files (make fmt mends it)" "$buf" format --diff --exit-code
+step "format of Rust files (make fmt fixes it)" cargo fmt --all --check
+step "format of protocol files (make fmt fixes it)" "$buf" format --diff --exit-code
 step "protocol files (buf lint)" "$buf" lint
 step "spelling (typos)" .venv/bin/typos
 step "licences, bans and sources of dependencies (cargo deny)" cargo deny --log-level error check bans licenses sources

@@ -78,7 +78,7 @@ class Backoff:
 def connect(
     address: str, token: Token = "", *, credentials: grpc.ChannelCredentials | None = None, authority: str | None = None
 ) -> Clients:
-    """Makes the clients. Nothing is sent before the first call, and a broken connection is made anew by the next.
+    """Creates the clients. Nothing is sent before the first call, and the next call re-establishes a broken connection.
 
     `address` is `host:port`, `http://host:port` or `https://host:port`; the last uses the system's root certificates. Or it is a list of
     addresses as gRPC writes it, such as `ipv4:10.0.0.1:50051,10.0.0.2:50051`: the first that answers is used. `credentials` replaces the
@@ -106,7 +106,7 @@ def connect(
 
 @dataclass
 class Clients:
-    """The services on one connection, and watches that resume by themselves. Close it, or use it in a `with` statement."""
+    """The services on one connection, and watches that resume automatically. Close it, or use it in a `with` statement."""
 
     channel: grpc.Channel
     token: Token = field(default="", repr=False)
@@ -123,9 +123,9 @@ class Clients:
     def watch_matches(self, request: v1.WatchMatchesRequest) -> Iterator[Delivery[v1.Match]]:
         """Follows the matches of messages with cases.
 
-        When the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the last cursor and goes on; so it
+        When the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the last cursor and continues; so it
         does with a fresh token when the last one has expired (UNAUTHENTICATED) and `token` is a function. Any other error is raised,
-        also when the fresh token is refused too. Every event comes at least once, in order, none is skipped; an event may come again after a break, so
+        also when the fresh token is rejected too. Every event is delivered at least once, in order, without gaps; an event may be repeated after a break, so
         drop repeats by its id, or store the cursor together with what was done about the event. Closing the generator ends the call.
         """
         return self._resume(request, self.sweep.WatchMatches, "match")
@@ -172,7 +172,7 @@ class Clients:
                 call.cancel()
             if error is not None and error.code() is grpc.StatusCode.UNAUTHENTICATED and callable(self.token) and not renewed:
                 renewed = True
-                _log.info("the token was refused, going on with a fresh one: %s", error.details())
+                _log.info("the token was rejected, continuing with a fresh one: %s", error.details())
                 continue
             failures += 1
             if error is not None and (not _is_passing(error) or failures == self.backoff.give_up_after):
@@ -197,14 +197,14 @@ def _detail(error: grpc.RpcError | None, kind: type[Detail]) -> Detail | None:
 
 
 def _is_passing(error: grpc.RpcError) -> bool:
-    """Whether the same call may succeed later on. A proxy that loses its server resets the stream, which gRPC tells by text only."""
+    """Whether the same call may succeed later on. A proxy that loses its server resets the stream, which gRPC reports only as text."""
     return error.code() is grpc.StatusCode.UNAVAILABLE or (error.details() or "").startswith(("Received RST_STREAM", "Stream removed"))
 
 
 class _CallDetails(
     namedtuple("_CallDetails", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")), grpc.ClientCallDetails
 ):
-    """What the library hands to an interceptor, made anew with other metadata."""
+    """What the library passes to an interceptor, copied with different metadata."""
 
 
 class _Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):

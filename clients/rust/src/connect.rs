@@ -61,7 +61,7 @@ pub enum TokenError {
     #[error("the token may only have visible ASCII characters")]
     Characters,
     /// The source of tokens failed.
-    #[error("no token could be had")]
+    #[error("no token is available")]
     Source(#[source] Box<dyn Error + Send + Sync>),
 }
 

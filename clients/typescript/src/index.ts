@@ -37,7 +37,7 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch;
 }
 
-/** The services, and watches that resume by themselves. */
+/** The services, and watches that resume automatically. */
 export interface Clients {
   /** Agents: settings and health of mailboxes. */
   agents: Client<typeof AgentService>;
@@ -111,7 +111,7 @@ function bearer(token: ClientOptions["token"]): Interceptor {
     try {
       value = typeof token === "function" ? await token() : token;
     } catch (reason) {
-      throw new ConnectError("no token could be had", Code.Unauthenticated, undefined, undefined, reason);
+      throw new ConnectError("no token is available", Code.Unauthenticated, undefined, undefined, reason);
     }
     if (value) request.header.set("authorization", `Bearer ${value}`);
     return next(request);

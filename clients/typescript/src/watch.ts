@@ -31,7 +31,7 @@ export interface WatchOptions {
   giveUpAfter?: number;
   /** Silence after which the far end is taken for dead, in milliseconds. A bookmark comes every 15 seconds. Default 60,000. */
   silenceMs?: number;
-  /** Whether each call shows a token that was asked for anew, so that one that was refused is worth another call. `createClients` sets it. */
+  /** Whether each call sends a freshly requested token, so that a rejected one is worth another call. `createClients` sets it. */
   tokens?: "fixed" | "renewed";
   /** Told of each failure that is tried again, for a log. */
   onRetry?: (error: ConnectError, delayMs: number) => void;
@@ -40,7 +40,7 @@ export interface WatchOptions {
 /**
  * Follows the stream that `open` starts at a cursor, and starts it again where it broke: when the service stops (UNAVAILABLE), or
  * the connection breaks or is silent, or the token has expired and there is a fresh one. Any other error is thrown, also when the
- * fresh token is refused too.
+ * fresh token is rejected too.
  *
  * Every event comes at least once, in order, none is skipped. An event may come again after a break, so drop repeats by its id, or
  * store the cursor together with what was done about the event. Leaving the loop ends the call.
@@ -96,13 +96,13 @@ export async function* watch<Response extends { cursor: string }, Event>(
 
 /**
  * Whether the same call may succeed later on. What the service did not say itself (`isWireError`) is a broken connection (Unknown) or
- * a response that was cut off (InvalidArgument), unless an HTTP status told otherwise.
+ * a response that was cut off (InvalidArgument), unless an HTTP status says otherwise.
  */
 function isPassing(error: ConnectError): boolean {
   return error.code === Code.Unavailable || (!error.isWireError && (error.code === Code.Unknown || error.code === Code.InvalidArgument));
 }
 
-/** Whether the token was refused. That none could be had has a cause. */
+/** Whether the token was rejected. An unavailable token has a cause. */
 function isRefused(error: ConnectError): boolean {
   return error.code === Code.Unauthenticated && (error.isWireError || error.cause === undefined);
 }
