@@ -96,7 +96,8 @@ pub enum StartError {
     },
     /// The blob store is not the one that the database knows.
     #[error(
-        "the folder {folder} (blobs.url) is not the one whose mail this database names: it is {found}, and the database knows {known}. All          replicas must share one folder. If it was lost and this one takes its place, write {known} into {folder}/{file}",
+        "the folder {folder} (blobs.url) does not belong to this database: its id is {found}, and the database expects {known}. \
+         All replicas must share one folder. If that folder was lost and this one replaces it, write {known} into {folder}/{file}",
         file = blobs::IDENTITY
     )]
     OtherBlobs {
@@ -182,7 +183,7 @@ impl Running {
         let reads = &self.ops.reads;
         let flushed = tokio::time::timeout(LAST_READS, reads.flush(&self.ops.store)).await;
         if !matches!(flushed, Ok(Ok(_))) {
-            tracing::error!(lost = reads.waiting_count(), "who read what could not be written to the audit log");
+            tracing::error!(lost = reads.waiting_count(), "reads could not be written to the audit log");
         }
         self.ops.store.close().await;
     }
@@ -451,7 +452,12 @@ fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let mut store = RootCertStore::empty();
     for (index, root) in roots.iter().enumerate() {
         let added = store.add(root.clone());
-        added.map_err(|error| fault(format!("its certificate {} cannot stand for an authority: {error}", index + 1)))?;
+        added.map_err(|error| {
+            fault(format!(
+                "its certificate {} cannot be used as a certificate authority: {error}",
+                index + 1
+            ))
+        })?;
     }
     Ok(roots)
 }
@@ -475,7 +481,10 @@ mod tests {
         let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(read(&good).unwrap().len(), 1);
         let problem = read(&(good + bad)).unwrap_err();
-        assert!(problem.contains("certificate 2 cannot stand for an authority"), "{problem}");
+        assert!(
+            problem.contains("certificate 2 cannot be used as a certificate authority"),
+            "{problem}"
+        );
         let problem = read("nothing").unwrap_err();
         assert!(problem.contains("no certificate in PEM form"), "{problem}");
     }

@@ -111,10 +111,7 @@ fn parse(query: &str) -> Option<(String, Answered)> {
 }
 
 fn not_from_a_provider() -> Error {
-    Error::invalid_field(
-        "state",
-        "This address is where login providers send people back to. Begin a login in the CRM.",
-    )
+    Error::invalid_field("state", "Login providers redirect to this page. To log in, start from the CRM.")
 }
 
 fn status_of(error: &Error) -> StatusCode {

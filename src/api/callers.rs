@@ -46,10 +46,10 @@ impl Callers {
         };
         // Somebody in between may have looked at another one than we would.
         if values.next().is_some() {
-            return Err(token_invalid("there are several headers `authorization`. Send one"));
+            return Err(token_invalid("there is more than one `authorization` header. Send one"));
         }
         let token = value.to_str().ok().and_then(bearer);
-        let token = token.ok_or_else(|| token_invalid("the header `authorization` is not of the form `Bearer TOKEN`"))?;
+        let token = token.ok_or_else(|| token_invalid("the `authorization` header is not of the form `Bearer TOKEN`"))?;
         match self.tokens.verify(token, now).await {
             Ok(token) => Ok(Credentials {
                 caller: token.caller.clone(),
@@ -93,14 +93,13 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 fn token_invalid(problem: &str) -> Error {
-    let text = format!("The caller is not known: {problem}.");
+    let text = format!("Authentication failed: {problem}.");
     Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with("problem", problem)
 }
 
 /// Whether a token is good cannot be told just now.
 pub(super) fn issuer_unavailable(retry_after: Duration) -> Error {
-    let text =
-        "The keys of the issuer of tokens cannot be had just now, so nobody can tell whether this one is good. Retry a little later.";
+    let text = "The token issuer's keys are currently unavailable, so the token cannot be verified. Retry later.";
     Error::new(Kind::Unavailable { retry_after }, Reason::IssuerUnavailable, text)
 }
 

@@ -110,7 +110,7 @@ impl Certificate {
     /// Fails once it is no longer valid: connections and streams may outlive the certificate that they began with.
     pub(super) fn check(&self, now: Timestamp) -> Result<()> {
         if self.until < now {
-            return Err(refused("it has expired since the connection began", &self.shown));
+            return Err(refused("it has expired since the connection was opened", &self.shown));
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ pub(super) fn refused(problem: &str, shown: &str) -> Error {
         "" => "the client certificate, which has neither a URI nor a DNS name,".to_owned(),
         names => format!("the client certificate of {names}"),
     };
-    let text = format!("The caller is not known: there is no token, and {certificate} is not accepted: {problem}.");
+    let text = format!("Authentication failed: there is no token, and {certificate} is not accepted: {problem}.");
     Error::new(Kind::Unauthenticated, Reason::CertificateInvalid, text)
         .with("problem", problem)
         .with("identity", shown)

@@ -12,7 +12,7 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
         return next.run(request).await;
     };
     let answer = tokio::time::timeout(limit, next.run(request)).await;
-    answer.unwrap_or_else(|_| Status::deadline_exceeded("The caller's deadline is over.").into_http())
+    answer.unwrap_or_else(|_| Status::deadline_exceeded("The caller's deadline has passed.").into_http())
 }
 
 /// The time that the caller gives. A header that is malformed gives none.

@@ -170,7 +170,7 @@ fn continue_trace(span: &Span, headers: &HeaderMap) {
 
 /// A unary call took too long.
 pub(super) fn timed_out(limit: Duration) -> Error {
-    let text = format!("The call took longer than {limit:?}, so it was given up. Ask for less at a time, or retry it.");
+    let text = format!("The call took longer than the limit of {limit:?}. Request less at a time, or retry it.");
     Error::new(Kind::TimedOut, Reason::CallTimedOut, text).with("limit", format!("{limit:?}"))
 }
 

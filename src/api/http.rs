@@ -20,7 +20,8 @@ const FRONT: &str = concat!(
     "mailagent ",
     env!("CARGO_PKG_VERSION"),
     "\n\nThis port speaks gRPC and grpc-web, package mailagent.v1; server reflection lists the services.\n",
-    "/healthz says whether the process lives, /readyz whether it can do its work; /oauth/callback is where login providers send people back to, /graph/notifications where\nMicrosoft Graph tells of new mail.\n"
+    "/healthz reports whether the process is alive, /readyz whether it can do its work; login providers redirect to /oauth/callback,\nand \
+     Microsoft Graph sends notifications of new mail to /graph/notifications.\n"
 );
 
 /// The plain pages.
@@ -68,7 +69,7 @@ pub(super) async fn not_found(request: Request) -> Response {
     if is_grpc {
         return unimplemented();
     }
-    (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response()
+    (StatusCode::NOT_FOUND, "There is no such page.\n").into_response()
 }
 
 /// What is said about a method that does not exist.

@@ -23,6 +23,6 @@ pub(super) fn mend(response: Response, request_id: &str) -> Response {
 
 /// The request cannot be decoded.
 pub(super) fn malformed(problem: &str) -> Error {
-    let text = "The request cannot be decoded. Use a client that was made from the proto files of this version of the service.";
+    let text = "The request cannot be decoded. Use a client generated from the proto files of this version of the service.";
     Error::new(Kind::Invalid, Reason::RequestMalformed, text).with("problem", problem)
 }

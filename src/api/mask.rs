@@ -28,7 +28,7 @@ impl Mask {
         let unknown = unknown.enumerate().map(|(index, path)| {
             let mut description = format!("has the unknown path {}.", shown(path));
             if index == 0 {
-                description += &format!(" Known are: {}.", known.join(", "));
+                description += &format!(" Known paths: {}.", known.join(", "));
             }
             Violation {
                 field: "update_mask".to_owned(),
@@ -60,8 +60,8 @@ impl Mask {
         nothing.then(|| Violation {
             field: "update_mask".to_owned(),
             description:
-                "is required, as no field has a value: without a mask, false, 0 and empty ones count as not there. Name in it what is \
-                          to be set, such as \"disabled\"."
+                "is required, as no field has a value: without a mask, false, 0 and empty values count as absent. Name in it the fields to \
+                 set, such as \"disabled\"."
                     .to_owned(),
         })
     }
@@ -134,7 +134,7 @@ fn shown(path: &str) -> String {
     if path.chars().all(|c| c.is_ascii_alphanumeric() || "_.*".contains(c)) {
         format!("{:?}", path.chars().take(64).collect::<String>())
     } else {
-        "(not shown, as it has other characters than paths have)".to_owned()
+        "(not shown, as it has characters that no path has)".to_owned()
     }
 }
 
@@ -202,7 +202,10 @@ mod tests {
             descriptions[0].contains("\"colour\"") && descriptions[0].contains("box.lock"),
             "{descriptions:?}"
         );
-        assert!(descriptions[1..].iter().all(|text| !text.contains("Known are")), "{descriptions:?}");
+        assert!(
+            descriptions[1..].iter().all(|text| !text.contains("Known paths")),
+            "{descriptions:?}"
+        );
         assert!(wrong.iter().all(|wrong| wrong.field == "update_mask"));
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn notifications(State(edge): State<Edge>, RawQuery(query): Raw
         Err(error) if error.kind == Kind::Invalid => StatusCode::BAD_REQUEST.into_response(),
         Err(error) => {
             // It is called again.
-            tracing::warn!(error = error.chain(), "taking a notification failed");
+            tracing::warn!(error = error.chain(), "handling a notification failed");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }

@@ -104,7 +104,7 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
             let error = if stopping.is_cancelled() {
                 Error::shutting_down()
             } else {
-                Error::internal("work that a caller began died")
+                Error::internal("work started by a call ended without a result")
             };
             yield Err(call.fail(&error));
         };
@@ -119,7 +119,7 @@ pub(super) fn problem(error: &ReadError) -> String {
             tracing::error!(
                 reason = error.reason.as_str(),
                 error = error.chain(),
-                "work that a caller began failed"
+                "work started by a call failed"
             );
         }
         ReadError::Service(_) | ReadError::Provider(_) => {}

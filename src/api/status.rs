@@ -72,7 +72,7 @@ fn build(error: &Error, request_id: &str, bounds: Bounds) -> Status {
         Kind::Internal => {
             details.set_request_info(request_id, "");
             metadata = HashMap::from([("requestId".to_owned(), request_id.to_owned())]);
-            text = format!("The service has a fault. Its log has more under the request id {request_id}.").into();
+            text = format!("Internal error. The service's log has the details under the request id {request_id}.").into();
             Code::Internal
         }
     };
@@ -130,7 +130,7 @@ fn field_violations(error: &Error, bounds: Bounds) -> Vec<FieldViolation> {
                 let rest = all.len() - named;
                 listed.push(FieldViolation::new(
                     "",
-                    format!("{rest} more violations are not listed. Mend these first."),
+                    format!("{rest} more violations are not listed. Fix these first."),
                 ));
             }
             return listed;
@@ -204,7 +204,7 @@ mod tests {
             }
             Reason::PageTokenInvalid => ops::page_token_invalid(),
             Reason::CursorInvalid => error(Kind::Invalid, "cursor: it is malformed."),
-            Reason::CursorExpired => error(Kind::OutOfRange, "Events behind the cursor are no longer kept.").with("oldestCursor", "AZqY"),
+            Reason::CursorExpired => error(Kind::OutOfRange, "Events after the cursor are no longer kept.").with("oldestCursor", "AZqY"),
             Reason::OffsetOutOfRange => error(Kind::OutOfRange, "The content has 7 bytes.").with("sizeBytes", "7"),
             Reason::ResourceNotFound => Error::not_found("agents/01J"),
             Reason::RequestIdReused => error(Kind::Exists, "The request id was used before.").with("requestId", "r-1"),
@@ -221,9 +221,9 @@ mod tests {
             Reason::FullMessageNotKept => error(Kind::Precondition, "notes/01J keeps no message.").with("resource", "notes/01J"),
             Reason::EtagMismatch => Error::stale("agents/01J"),
             Reason::TokenInvalid => {
-                error(Kind::Unauthenticated, "The caller is not known: the token has expired.").with("problem", "the token has expired")
+                error(Kind::Unauthenticated, "Authentication failed: the token has expired.").with("problem", "the token has expired")
             }
-            Reason::ScopeMissing => error(Kind::Denied, "This needs the scope agent.write.").with("scope", "agent.write"),
+            Reason::ScopeMissing => error(Kind::Denied, "This requires the scope agent.write.").with("scope", "agent.write"),
             Reason::TooManyStreams => crate::api::streams::too_many(100, "acme", "anna"),
             Reason::ShuttingDown => Error::shutting_down(),
             Reason::StoreUnavailable => Error::store_unavailable("secret cause"),
@@ -243,13 +243,13 @@ mod tests {
                 .with("resource", "agents/01J")
                 .with("user", "users/anna"),
             Reason::UserWithoutAddress => {
-                error(Kind::Precondition, "The directory has no e-mail address of users/anna.").with("resource", "users/anna")
+                error(Kind::Precondition, "The directory has no e-mail address for users/anna.").with("resource", "users/anna")
             }
-            Reason::CheckInProgress => error(Kind::Exhausted, "agents/01J is being checked already.").with("resource", "agents/01J"),
+            Reason::CheckInProgress => error(Kind::Exhausted, "A check of agents/01J is already running.").with("resource", "agents/01J"),
             Reason::CertificateInvalid => {
                 crate::api::certificate::refused("no service in `auth.services` has its identity", "spiffe://example.com/crm")
             }
-            Reason::LoginNotUsed => error(Kind::Precondition, "agents/01J is not logged in to by a person.").with("resource", "agents/01J"),
+            Reason::LoginNotUsed => error(Kind::Precondition, "agents/01J does not use a person's login.").with("resource", "agents/01J"),
             Reason::LoginProviderMissing => error(Kind::Precondition, "There is no login provider \"contoso\" for this.")
                 .with("provider", "contoso")
                 .with("available", "microsoft"),
@@ -257,12 +257,12 @@ mod tests {
                 .with("provider", "microsoft")
                 .with("host", "mail.example.com")
                 .with("allowed", "outlook.office365.com"),
-            Reason::LoginStateInvalid => error(Kind::Invalid, "state: the login was completed already."),
+            Reason::LoginStateInvalid => error(Kind::Invalid, "state: the login was already completed."),
             Reason::LoginAccountMismatch => error(Kind::Precondition, "The account ben@example.com logged in.")
                 .with("wanted", "anna@example.com")
                 .with("account", "ben@example.com"),
             Reason::LoginScopesMissing => error(Kind::Precondition, "microsoft did not grant all.").with("missing", "Mail.Send"),
-            Reason::LoginRefused => error(Kind::Precondition, "microsoft refused the login.").with("providerReply", "access_denied"),
+            Reason::LoginRefused => error(Kind::Precondition, "microsoft rejected the login.").with("providerReply", "access_denied"),
             Reason::LoginProviderUnavailable => error(
                 Kind::Unavailable {
                     retry_after: Duration::from_secs(5),

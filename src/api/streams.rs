@@ -82,7 +82,7 @@ impl Calls {
 
 /// The caller has too many streams open.
 pub(super) fn too_many(limit: usize, tenant: &str, user: &str) -> Error {
-    let text = format!("There are {limit} streams of this caller open already, and no more are allowed. Close some first.");
+    let text = format!("This caller already has {limit} streams open, which is the limit. Close some first.");
     Error::new(Kind::Exhausted, Reason::TooManyStreams, text)
         .with("limit", limit.to_string())
         .with("subject", subject(tenant, user))

@@ -113,7 +113,7 @@ mod tests {
             assert!(!error.to_string().contains("acme/a"), "the key is for the log");
         };
         for cause in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
-            check(cause, Reason::StoreReadOnly, false, "the right to read and write the folder");
+            check(cause, Reason::StoreReadOnly, false, "read and write access to the folder");
         }
         for cause in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other] {
             check(cause, Reason::StoreUnavailable, true, "Retry later");

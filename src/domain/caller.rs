@@ -41,7 +41,7 @@ impl Caller {
             return Ok(());
         }
         let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-        let text = format!("This needs the scope {}, which the caller does not have.", names.join(" or "));
+        let text = format!("This requires the scope {}, which the caller does not have.", names.join(" or "));
         Err(Error::new(Kind::Denied, Reason::ScopeMissing, text).with("scope", names.join(" ")))
     }
 }

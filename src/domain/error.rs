@@ -167,15 +167,10 @@ impl Error {
     /// Fields are wrong. The text names the first; the details have all.
     pub fn invalid(violations: Vec<Violation>) -> Self {
         let public = match violations.as_slice() {
-            [] => "The request is wrong.".into(),
+            [] => "The request is invalid.".into(),
             [only] => format!("{}: {}", only.field, only.description),
             [first, rest @ ..] => {
-                format!(
-                    "{}: {} ({} more fields are wrong, see the details.)",
-                    first.field,
-                    first.description,
-                    rest.len()
-                )
+                format!("{}: {} (And {} more, see the details.)", first.field, first.description, rest.len())
             }
         };
         Self {
@@ -216,7 +211,7 @@ impl Error {
                 retry_after: Duration::from_secs(1),
             },
             Reason::StoreUnavailable,
-            "The database cannot be used just now. Retry a little later.",
+            "The database is currently unavailable. Retry later.",
         )
         .because(source)
     }
@@ -226,8 +221,8 @@ impl Error {
         Self::new(
             Kind::Precondition,
             Reason::StoreReadOnly,
-            "The service may not write to its database. Have the operator give its account the right to write to the data folder and the files \
-             in it, and check that the file system is not mounted read-only.",
+            "The service has no permission to write to its database. Have the operator grant its account write access to the data folder \
+             and the files in it, and check that the file system is not mounted read-only.",
         )
         .because(source)
     }
@@ -239,7 +234,7 @@ impl Error {
                 retry_after: Duration::from_secs(1),
             },
             Reason::StoreUnavailable,
-            "The folder that holds large messages cannot be used at the moment. Retry later; if this stays, have the operator look at its disk.",
+            "The folder for large messages is currently unavailable. Retry later; if this persists, have the operator check its disk.",
         )
         .because(source)
     }
@@ -249,8 +244,9 @@ impl Error {
         Self::new(
             Kind::Precondition,
             Reason::StoreReadOnly,
-            "The service may not use the folder that holds large messages. Have the operator give its account the right to read and write the \
-             folder of blobs.url (`blobs` in the data folder) and the files in it, and check that the file system is not mounted read-only.",
+            "The service has no permission to use the folder for large messages. Have the operator grant its account read and write access \
+             to the folder of blobs.url (`blobs` in the data folder) and the files in it, and check that the file system is not mounted \
+             read-only.",
         )
         .because(source)
     }
@@ -260,7 +256,7 @@ impl Error {
         let kind = Kind::Busy {
             retry_after: Duration::from_secs(1),
         };
-        let text = format!("There are {limit} calls of this caller under way already, and no more are allowed. Retry when some are over.");
+        let text = format!("This caller already has {limit} calls in progress, which is the limit. Retry when some have finished.");
         Self::new(kind, Reason::TooManyCalls, text)
             .with("limit", limit.to_string())
             .with("subject", subject)
@@ -273,7 +269,7 @@ impl Error {
                 retry_after: Duration::from_secs(1),
             },
             Reason::ShuttingDown,
-            "The service is stopping. Retry at another replica or a little later.",
+            "The service is stopping. Retry at another replica, or later.",
         )
     }
 
@@ -282,7 +278,7 @@ impl Error {
         Self::new(
             Kind::Internal,
             Reason::InternalFault,
-            "The service has a fault. Its log has more under the request id.",
+            "Internal error. The service's log has the details under the request id.",
         )
         .because(source)
     }

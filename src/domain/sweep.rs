@@ -33,12 +33,12 @@ macro_rules! results {
 
 results! {
     Matched = "MATCHED", "It became a note.";
-    NoReference = "NO_REFERENCE", "The subject names no case.";
+    NoReference = "NO_REFERENCE", "The subject contains no case reference.";
     UnknownReference = "UNKNOWN_REFERENCE", "The subject has a reference, but no such case exists.";
     NonMatchingContact = "NON_MATCHING_CONTACT", "The sender is not a contact of the case's customer.";
-    Automatic = "AUTOMATIC", "Automatic mail, which the tenant chose to skip.";
+    Automatic = "AUTOMATIC", "Automatic mail, which the tenant has chosen to skip.";
     Duplicate = "DUPLICATE", "The same message was handled before.";
-    Loop = "LOOP", "Too many messages of this sender within an hour.";
+    Loop = "LOOP", "Too many messages from this sender within an hour.";
     SenderNotAuthentic = "SENDER_NOT_AUTHENTIC", "The sender is not who it claims to be.";
     TooLarge = "TOO_LARGE", "Over the size limit.";
     Unparsable = "UNPARSABLE", "It cannot be parsed or processed.";

@@ -57,7 +57,7 @@ impl OpenIdKeys {
     async fn discover(&self, page: &Url) -> Result<Url, PublishedKeysError> {
         let document = self.get(page).await?;
         let document: Discovery = from_strict_json(&document).map_err(|error| {
-            let problem = format!("{page} is no discovery document of an OpenID issuer: it needs `issuer` and `jwks_uri`");
+            let problem = format!("{page} is not a discovery document of an OpenID issuer: it needs `issuer` and `jwks_uri`");
             PublishedKeysError::new(problem).because(error)
         })?;
         // Else it would speak for somebody else (§4.3).
@@ -72,14 +72,14 @@ impl OpenIdKeys {
         let url = Url::parse(&document.jwks_uri).ok().filter(|url| may_be_fetched(url, page));
         url.ok_or_else(|| {
             let said = shortened(&document.jwks_uri);
-            PublishedKeysError::new(format!("{page} says that its keys are at {said:?}, which is no https URL"))
+            PublishedKeysError::new(format!("{page} says that its keys are at {said:?}, which is not an https URL"))
         })
     }
 
     async fn get(&self, url: &Url) -> Result<Bytes, PublishedKeysError> {
         let answer = self.web.get(url, None).await.map_err(unreachable)?;
         if answer.status != StatusCode::OK {
-            return Err(PublishedKeysError::new(format!("{url} answers with {}, not 200", answer.status)));
+            return Err(PublishedKeysError::new(format!("{url} returns {}, not 200", answer.status)));
         }
         if answer.body.len() > MAX_KEY_SET_BYTES {
             return Err(PublishedKeysError::new(format!("{url} has more than {MAX_KEY_SET_BYTES} bytes")));

@@ -134,11 +134,7 @@ impl Jobs {
             .metrics
             .job_ran(J::NAME, result.as_ref().err().map(|error| error.reason.as_str()), took);
         if let Err(error) = &result {
-            tracing::warn!(
-                job = J::NAME,
-                error = error.chain(),
-                "a round of a background job failed, it is retried"
-            );
+            tracing::warn!(job = J::NAME, error = error.chain(), "a round of a background job failed, retrying");
         }
         let interval = job.interval();
         let clock = &self.0.clock;

@@ -61,18 +61,18 @@ impl Job for Logins {
         // Each by itself: what fails in one must not keep the others back.
         let rounds = [
             ("renewing logins", renew(ops).await),
-            ("telling of logins", tell_of_logins(ops).await),
+            ("reporting on logins", tell_of_logins(ops).await),
             ("reviewing agents", review_agents(ops).await),
-            ("telling of secrets", tell_of_secrets(ops, &mut self.secrets_seen).await),
-            ("telling providers", tell_providers(ops).await),
-            ("forgetting attempts", ops.store.drop_attempts(ops.now()).await),
+            ("reporting on secrets", tell_of_secrets(ops, &mut self.secrets_seen).await),
+            ("notifying providers", tell_providers(ops).await),
+            ("deleting attempts", ops.store.drop_attempts(ops.now()).await),
         ];
         let (mut all, mut failed) = (0, None);
         for (what, result) in rounds {
             match result {
                 Ok(done) => all += done,
                 Err(error) => {
-                    tracing::warn!(what, error = error.chain(), "keeping logins failed");
+                    tracing::warn!(what, error = error.chain(), "maintaining logins failed");
                     failed.get_or_insert(error);
                 }
             }

@@ -231,17 +231,17 @@ fn look_for_stuck(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks) -> 
     for ((tenant, id), task) in tasks {
         let Some(span) = task.pulse.stuck_for() else {
             if task.named.take().is_some() {
-                tracing::info!(agent = %id, "the work on the mailbox moves again");
+                tracing::info!(agent = %id, "the work on the mailbox makes progress again");
             }
             continue;
         };
         stuck.push(id.clone());
         if span > GIVEN_UP && !task.token.is_cancelled() {
-            tracing::error!(agent = %id, "the work on the mailbox is begun again");
+            tracing::error!(agent = %id, "the work on the mailbox is restarted");
             task.token.cancel();
         }
         if task.named.is_none_or(|named| named.elapsed() > OWN_WORK) {
-            tracing::error!(agent = %id, seconds = span.as_secs(), "the work on the mailbox does not move");
+            tracing::error!(agent = %id, seconds = span.as_secs(), "the work on the mailbox makes no progress");
             task.named = Some(Instant::now());
             to_name.push((tenant.clone(), task.agent.clone(), span));
         }
@@ -275,7 +275,7 @@ async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
         health::record_stuck(&reader.ops, tenant, agent, span).await
     };
     if let Err(error) = in_time(named).await {
-        tracing::warn!(agent = %agent.id, error = error.chain(), "saying that a mailbox is not read failed, it is tried again");
+        tracing::warn!(agent = %agent.id, error = error.chain(), "reporting a mailbox that is not read failed, retrying");
     }
 }
 
@@ -283,7 +283,7 @@ async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
 async fn wake_called(reader: &Reader) {
     let Some(holder) = &reader.schedule.holder else { return };
     if let Err(error) = in_time(push::wake_called(&reader.ops, holder)).await {
-        tracing::warn!(error = error.chain(), "looking for what other replicas were called about failed");
+        tracing::warn!(error = error.chain(), "looking for notifications received by other replicas failed");
     }
 }
 
@@ -306,7 +306,7 @@ async fn prolong_leases(reader: &Reader, stuck: &[String]) {
         store.take_lease(alive, terms).await
     };
     if let Err(error) = in_time(prolonging).await {
-        tracing::warn!(error = error.chain(), "prolonging the leases failed");
+        tracing::warn!(error = error.chain(), "renewing the leases failed");
     }
 }
 
@@ -339,8 +339,8 @@ async fn balance(reader: &Reader, tasks: &mut Tasks) {
             task.token.cancel();
         }
         match in_time(reader.ops.store.release_lease(LeaseKey::mailbox(&key.0, &agent.id), holder)).await {
-            Ok(_) => tracing::info!(agent = %agent.id, replicas, "left the mailbox to another replica"),
-            Err(error) => tracing::warn!(agent = %agent.id, error = error.chain(), "leaving a mailbox to another replica failed"),
+            Ok(_) => tracing::info!(agent = %agent.id, replicas, "handed the mailbox over to another replica"),
+            Err(error) => tracing::warn!(agent = %agent.id, error = error.chain(), "handing a mailbox over to another replica failed"),
         }
     }
 }
@@ -349,6 +349,6 @@ async fn balance(reader: &Reader, tasks: &mut Tasks) {
 async fn release_all(reader: &Reader) {
     let Some(holder) = &reader.schedule.holder else { return };
     if let Err(error) = in_time(reader.ops.store.release_leases(holder)).await {
-        tracing::warn!(error = error.chain(), "giving up the mailboxes failed");
+        tracing::warn!(error = error.chain(), "releasing the mailboxes failed");
     }
 }

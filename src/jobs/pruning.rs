@@ -44,11 +44,11 @@ pub async fn prune(ops: &Ops, keep: Duration) -> Result<u64> {
         match result {
             Ok(0) => {}
             Ok(dropped) => {
-                tracing::info!(what, dropped, "dropped what is no longer kept");
+                tracing::info!(what, dropped, "deleted expired data");
                 all += dropped;
             }
             Err(error) => {
-                tracing::warn!(what, error = error.chain(), "dropping what is no longer kept failed");
+                tracing::warn!(what, error = error.chain(), "deleting expired data failed");
                 failed.get_or_insert(error);
             }
         }

@@ -80,19 +80,19 @@ pub enum Indivisible {
     #[error("it is a report, such as one that a message was not delivered")]
     Report,
     /// text/calendar (RFC 5545).
-    #[error("it holds an invitation or another calendar entry")]
+    #[error("it contains an invitation or another calendar item")]
     Calendar,
     /// message/rfc822 and its like.
     #[error("another message is attached to it")]
     Message,
     /// multipart/alternative with more than plain text and HTML.
-    #[error("it offers its text in other forms than plain text and HTML")]
+    #[error("it offers its text in forms other than plain text and HTML")]
     Alternatives,
     /// Several texts that are no files.
-    #[error("it has several texts below each other")]
+    #[error("it has several texts one after another")]
     Texts,
     /// Other multiparts, and too many parts.
-    #[error("its parts are put together in an unusual way")]
+    #[error("its structure is unusual")]
     Structure,
     /// Several mailboxes in From or Sender.
     #[error("it has several senders")]

@@ -24,8 +24,8 @@ impl Refusal {
             Self::Private => {
                 "is in a private network. For a server on premises, an administrator allows it in the tenant settings (allow_private_networks)."
             }
-            Self::LinkOrMetadata => "is local to this machine's link, where no mailbox server may be. Enter the server's own name.",
-            Self::Reserved => "is no address of a server on the internet. Check the server's name.",
+            Self::LinkOrMetadata => "is link-local, where mailbox servers are not allowed. Enter the server's own name.",
+            Self::Reserved => "is not an address of a server on the internet. Check the server's name.",
         }
     }
 }

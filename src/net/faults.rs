@@ -39,13 +39,13 @@ impl Cause {
     /// What is wrong and what to do; `{host}` stands for the server.
     fn words(self) -> &'static str {
         match self {
-            Self::UnknownName => "The name {host} is not known. Check the address, and that this machine's name service knows it.",
+            Self::UnknownName => "The name {host} cannot be resolved. Check the address, and that this machine's DNS knows it.",
             Self::Refused => "{host} refuses the connection: nothing listens on that port. Check the port, and that the server runs.",
-            Self::NoRoute => "There is no way to {host} in the network. Check the address, the network and the firewalls.",
+            Self::NoRoute => "There is no route to {host}. Check the address, the network and the firewalls.",
             Self::ConnectTimeout => {
-                "{host} did not take the connection in time. Check the address and the port, and that no firewall swallows it."
+                "{host} did not accept the connection in time. Check the address and the port, and that no firewall drops it."
             }
-            Self::RequestTimeout => "{host} did not finish its answer in time. It may be overloaded, or the network slow.",
+            Self::RequestTimeout => "{host} did not finish its response in time. It may be overloaded, or the network slow.",
             Self::CertificateIssuer => "The TLS certificate of {host} comes from an issuer that is not trusted here, or it is self-signed.",
             Self::CertificateTime => {
                 "The TLS certificate of {host} has expired or is not valid yet. Renew it at the server; check the clocks."
@@ -55,26 +55,29 @@ impl Cause {
             }
             Self::CertificateRevoked => "The TLS certificate of {host} has been revoked. Replace it at the server.",
             Self::CertificateKey => {
-                "{host} shows a TLS certificate whose key it does not have. Somebody may be posing as that server; nothing was sent to it."
+                "{host} presents a TLS certificate without having its key. Somebody may be impersonating that server; nothing was sent to \
+                 it."
             }
             Self::CertificateOther => "The TLS certificate of {host} is not usable. Replace it at the server.",
             Self::NotTls => {
-                "{host} does not speak TLS on this port. Check the port and the security: what is listening there speaks in the clear at first."
+                "{host} does not speak TLS on this port. Check the port and the security: the server there begins in plain text."
             }
             Self::TlsVersion => "{host} and this service have no TLS version or cipher in common. Allow TLS 1.2 or newer at the server.",
             Self::TlsClosed => {
-                "{host} closed the connection during the TLS handshake. Check that TLS is spoken on this port, and what stands between here and the server."
+                "{host} closed the connection during the TLS handshake. Check that TLS is spoken on this port, and what is between this \
+                 service and the server."
             }
-            Self::TlsOther => "The TLS connection to {host} failed. Look at the server's TLS settings.",
+            Self::TlsOther => "The TLS connection to {host} failed. Check the server's TLS settings.",
             Self::Broken => {
-                "{host} closed the connection in the middle. It is tried again; if this stays, check what stands between here and the server."
+                "{host} closed the connection unexpectedly. The request is retried; if this persists, check what is between this service \
+                 and the server."
             }
-            Self::Damaged => "{host} sent a damaged compressed answer. Check what stands between here and the server.",
+            Self::Damaged => "{host} sent a damaged compressed response. Check what is between this service and the server.",
             Self::Closed => {
-                "{host} closed the connection without an answer. It is tried again; if this stays, check the port, whether it wants TLS, and \
-                 what stands between here and the server."
+                "{host} closed the connection without a response. The request is retried; if this persists, check the port, whether it \
+                 requires TLS, and what is between this service and the server."
             }
-            Self::NoAnswer => "{host} took the connection, but does not speak HTTP. Check the port, and whether it wants TLS.",
+            Self::NoAnswer => "{host} accepted the connection, but does not speak HTTP. Check the port, and whether it requires TLS.",
             Self::Other => "The connection to {host} failed. Check the address and the network.",
         }
     }
@@ -133,9 +136,9 @@ fn refused_address(host: &str, error: &ResolveError) -> Option<ProviderError> {
         return None;
     };
     let what = if host.parse() == Ok(*address) {
-        format!("{host} is not called: it")
+        format!("{host} cannot be used: it")
     } else {
-        format!("{host} is not called: its address {address}")
+        format!("{host} cannot be used: its address {address}")
     };
     Some(ProviderError::new(ErrorClass::Refused, format!("{what} {}", refusal.words())))
 }
@@ -164,15 +167,15 @@ fn certificate_words(cause: Cause, authority: bool, facts: &CertificateFacts) ->
     );
     match cause {
         Cause::CertificateIssuer if authority && facts.issuer == facts.subject => format!(
-            " It is an authority's own certificate ({}), which stands for no server, even where that authority is trusted: give the server a \
-             certificate of its own, {trust}",
+            " It is a certificate authority's own certificate ({}), which is not valid for a server, even if that authority is trusted: \
+             give the server its own certificate, {trust}",
             facts.subject
         ),
         Cause::CertificateIssuer => format!(
             " Its issuer is {}. The operator may trust that issuer (network.root_certificates_file), {trust}",
             facts.issuer
         ),
-        Cause::CertificateTime => format!(" It is good from {} to {}.", facts.not_before, facts.not_after),
+        Cause::CertificateTime => format!(" It is valid from {} to {}.", facts.not_before, facts.not_after),
         Cause::CertificateName if facts.names.is_empty() => format!(" It names no server at all; its subject is {}.", facts.subject),
         Cause::CertificateName if facts.names.len() > SHOWN => format!(
             " It is for {} and {} more.",

@@ -155,7 +155,7 @@ impl Network {
     /// [`ErrorClass::Unreachable`] when the name service does not answer.
     pub async fn services(&self, name: &str) -> Result<Vec<Service>, ProviderError> {
         self.0.names.services(name).await.map_err(|error| {
-            let text = format!("The name service does not answer for {name}. Check the name service of this machine.");
+            let text = format!("DNS does not answer for {name}. Check the DNS settings of this machine.");
             ProviderError::new(ErrorClass::Unreachable, text).because(error)
         })
     }
@@ -209,7 +209,7 @@ impl Network {
         let name = name.map_err(|_| {
             ProviderError::new(
                 ErrorClass::Unreachable,
-                format!("{host} is no name that a certificate can have. Check the address."),
+                format!("{host} is not a name that a certificate can have. Check the address."),
             )
         })?;
         let trust = self.trust(host, rules)?;
@@ -396,9 +396,9 @@ pub fn connected(stream: &TcpStream) -> StageFacts {
 /// What the stage [`StageKind::Tls`] found.
 pub fn handshaken(host: &str, facts: &CertificateFacts) -> StageFacts {
     let believed = if facts.trusted_by_fingerprint {
-        "is believed only because an administrator trusts its fingerprint"
+        "is trusted only because an administrator entered its fingerprint"
     } else {
-        "is good"
+        "is valid"
     };
     StageFacts {
         summary: format!(

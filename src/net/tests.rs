@@ -128,7 +128,7 @@ async fn only_judged_addresses_are_dialled() {
     for (host, words) in [
         ("127.1", "is this machine itself"),
         ("0x7f000001", "is this machine itself"),
-        ("169.254.169.254", "local to this machine's link"),
+        ("169.254.169.254", "link-local"),
         ("[::ffff:10.0.0.1]", "private network"),
     ] {
         check(&network.judge_host(host, &rules).unwrap_err(), ErrorClass::Refused, words);
@@ -139,7 +139,7 @@ async fn only_judged_addresses_are_dialled() {
     check(
         &nowhere.resolve("mail.example.com", 443, &rules).await.unwrap_err(),
         ErrorClass::Unreachable,
-        "is not known",
+        "cannot be resolved",
     );
 }
 
@@ -249,7 +249,7 @@ async fn ports_that_are_closed_silent_or_plain_are_told_apart() {
     let name = format!("{}.invalid", "a".repeat(64));
     let (kind, error) = failed(probe(&network, &name, 443, &rules).await);
     assert_eq!(kind, StageKind::Resolve);
-    check(&error, ErrorClass::Unreachable, "is not known");
+    check(&error, ErrorClass::Unreachable, "cannot be resolved");
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn an_authoritys_own_certificate_is_believed_by_its_fingerprint_alone() {
     check(
         &error,
         ErrorClass::Unreachable,
-        "stands for no server, even where that authority is trusted",
+        "is not valid for a server, even if that authority is trusted",
     );
     assert!(!error.problem.contains("root_certificates_file"), "{error:?}");
     let named = EndpointRules {

@@ -128,7 +128,7 @@ pub(super) struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the certificate is not believed")
+        f.write_str("the certificate is not trusted")
     }
 }
 

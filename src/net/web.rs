@@ -60,7 +60,7 @@ impl Web {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Vec::new()).map_err(|error| {
-            let text = "A token holds characters that no header can carry.";
+            let text = "A token has characters that cannot be sent in a header.";
             ProviderError::new(ErrorClass::Malformed, text).because(error)
         })?;
         self.call(request).await
@@ -82,7 +82,7 @@ impl Web {
             let (status, headers) = (response.status(), response.headers().clone());
             let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
                 Unread::TooLong => {
-                    let text = format!("{host} answers with more than {MAX_ANSWER_BYTES} bytes. Check the address.");
+                    let text = format!("{host} returns more than {MAX_ANSWER_BYTES} bytes. Check the address.");
                     ProviderError::new(ErrorClass::Malformed, text)
                 }
                 Unread::Broken(error) => fault(error),

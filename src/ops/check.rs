@@ -104,7 +104,7 @@ impl Check {
 
 fn under_way(id: &str) -> Error {
     let resource = format!("agents/{id}");
-    let text = format!("{resource} is being checked already. Wait until that is over.");
+    let text = format!("A check of {resource} is already running. Wait until it has finished.");
     Error::new(Kind::Exhausted, Reason::CheckInProgress, text).with("resource", resource)
 }
 
@@ -112,21 +112,21 @@ fn under_way(id: &str) -> Error {
 fn test_message(ops: &Ops, caller: &Caller, agent: &Agent, user: Option<User>) -> Result<OutgoingMessage> {
     let recipient = user.and_then(|user| user.addresses.into_iter().next()).ok_or_else(|| {
         let resource = format!("users/{}", caller.user);
-        let text = format!("The directory has no e-mail address of {resource}, so there is nobody to send to. Add one to the user.");
+        let text = format!("The directory has no e-mail address for {resource}, so there is nobody to send to. Add one to the user.");
         Error::new(Kind::Precondition, Reason::UserWithoutAddress, text).with("resource", resource)
     })?;
     let settings = &agent.settings;
     let id = ops.ids.next();
     let domain = settings.from_address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let text = format!(
-        "This message was sent by mailagent to show that the mail agent of {} <{}> can send.\n\nNothing needs to be done about it.\n",
+        "mailagent sent this message to test that the mail agent of {} <{}> can send mail.\n\nNo action is needed.\n",
         settings.from_name, settings.from_address
     );
     let mark = ops.sealer.bind("own-mail", &caller.tenant).seal(id.as_bytes());
     let draft = Draft {
         from: (&settings.from_name, &settings.from_address),
         to: &[&recipient],
-        subject: "Test of a mail agent",
+        subject: "Mail agent test",
         text: &text,
         message_id: &format!("{id}@{domain}"),
         date: ops.now(),

@@ -99,7 +99,7 @@ pub async fn upsert_cases(ops: &Ops, caller: &Caller, cases: Vec<Case>) -> Resul
         violations.check(
             references.insert(reference_key(&case.reference)),
             format!("cases[{index}].reference"),
-            "stands in this batch twice.",
+            "appears twice in this batch.",
         );
         violations.check(
             case.title.chars().count() <= 512 && is_plain(&case.title),
@@ -254,12 +254,12 @@ fn batch_violations<'a>(caller: &Caller, collection: &str, ids: impl ExactSizeIt
         violations.check(
             is_id(id),
             format!("{collection}[{index}].name"),
-            format!("must be {collection}/ and an id of 1 to 64 characters of A-Z a-z 0-9 . _ -"),
+            format!("must be {collection}/ followed by an id of 1 to 64 characters of A-Z a-z 0-9 . _ -"),
         );
         violations.check(
             seen.insert(id),
             format!("{collection}[{index}].name"),
-            "stands in this batch twice.",
+            "appears twice in this batch.",
         );
     }
     Ok(violations)
@@ -278,7 +278,7 @@ fn check_addresses(violations: &mut Violations, path: &str, addresses: &[String]
     violations.check(
         addresses.len() <= 20,
         format!("{path}.email_addresses"),
-        "must be at most 20 addresses.",
+        "must have at most 20 addresses.",
     );
     for (index, address) in addresses.iter().enumerate() {
         violations.check(
@@ -322,7 +322,7 @@ async fn check_references_free(writer: &Writer, cases: &[Case], references: &Has
             && other.id != case.id
             && !moves(other)
         {
-            let text = format!("cases/{} has the reference {} already.", other.id, other.reference);
+            let text = format!("cases/{} already has the reference {}.", other.id, other.reference);
             return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
                 .with("reference", case.reference.clone())
                 .with("resource", format!("cases/{}", other.id)));

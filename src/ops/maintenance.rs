@@ -201,7 +201,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
         let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
         if agents > 0 {
             let text = format!(
-                "{} cannot be deleted while agents connect through it ({agents} now). Connect them in another way first.",
+                "{} cannot be deleted while agents connect through it ({agents} currently). Connect them differently first.",
                 name(id)
             );
             return Err(Error::new(Kind::Precondition, Reason::MaintenanceAccountInUse, text)
@@ -259,7 +259,7 @@ fn check(
     );
     let refused = match before {
         Some(before) if before.settings.kind != *kind => Some("cannot be changed. Create another account."),
-        None if *kind == AgentKind::Smtp => Some("must be EXCHANGE_EWS or EXCHANGE_GRAPH: nobody acts for others over SMTP."),
+        None if *kind == AgentKind::Smtp => Some("must be EXCHANGE_EWS or EXCHANGE_GRAPH: there are no maintenance accounts over SMTP."),
         _ => None,
     };
     if let Some(description) = refused {
@@ -273,7 +273,7 @@ fn check(
         (AgentKind::ExchangeGraph, "") => Ok(()),
         (_, "") if is_address(account.settings.address()) => values::discoverable(account.settings.address()),
         (_, "") => values::endpoint(*kind, endpoint, allow_http, judged).map_err(|description| {
-            format!("{description} With an address as login_address or username, it is found by the domain of that.")
+            format!("{description} With an address as login_address or username, it is discovered through the domain of that address.")
         }),
         _ => values::endpoint(*kind, endpoint, allow_http, judged),
     };
@@ -306,8 +306,8 @@ fn check(
     violations.check(
         !(moved && account.password_set && patch.password.is_none()),
         PASSWORD,
-        "must be given again when the endpoint's server changes or encryption is turned off, so that it is never sent to a server or over a \
-         connection that it was not meant for.",
+        "must be entered again when the endpoint's server changes or encryption is turned off, so that it is never sent to a server or \
+         over a connection that it was not intended for.",
     );
 }
 

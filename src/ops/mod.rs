@@ -173,6 +173,6 @@ pub fn page_token_invalid() -> Error {
     Error::new(
         Kind::Invalid,
         Reason::PageTokenInvalid,
-        "page_token: it is malformed, foreign, or from a call with another filter. Begin again without it.",
+        "page_token: it is malformed, of another tenant or method, or from a call with a different filter. Start again without it.",
     )
 }

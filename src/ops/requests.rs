@@ -24,7 +24,7 @@ impl RequestId {
         violations.check(
             is_well_formed(id),
             "request_id",
-            "must have 1 to 64 printable ASCII characters, best a UUID.",
+            "must have 1 to 64 printable ASCII characters, ideally a UUID.",
         );
     }
 
@@ -58,7 +58,7 @@ impl RequestId {
             Some((resource, hash)) if hash == self.content_hash => Ok(Some(resource)),
             None => Ok(None),
             Some(_) => {
-                let text = "The request id was used before with other content. Take a new one.";
+                let text = "The request id was used before with different content. Use a new one.";
                 Err(Error::new(Kind::Exists, Reason::RequestIdReused, text).with("requestId", &self.id))
             }
         }
@@ -82,7 +82,7 @@ impl RequestId {
             return Ok(());
         }
         // Another call with this id was faster; what it made is seen once its transaction is over.
-        let text = "The same request is being handled just now. Retry it.";
+        let text = "The same request is currently being handled. Retry it.";
         Err(Error::new(Kind::Stale, Reason::EtagMismatch, text))
     }
 }

@@ -85,7 +85,7 @@ fn check_licences(total: u32, used: u64) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "{FIELD}: {used} agents are triage agents. Turn triage off at {} of them first.",
+        "{FIELD}: {used} agents are triage agents. Turn triage off for {} of them first.",
         used - u64::from(total)
     );
     Err(Error::new(Kind::Precondition, Reason::TriageLicencesInUse, text)
@@ -142,12 +142,12 @@ fn check(patch: &SettingsPatch) -> Result<()> {
     violations.check(
         !sets("internal_domains") || (wanted.internal_domains.len() <= 100 && wanted.internal_domains.iter().all(is_domain)),
         "tenant_settings.internal_domains",
-        "must be at most 100 domains, such as example.com.",
+        "must have at most 100 domains, such as example.com.",
     );
     violations.check(
         !sets("trusted_authserv_ids") || (wanted.trusted_authserv_ids.len() <= 20 && wanted.trusted_authserv_ids.iter().all(is_domain)),
         "tenant_settings.trusted_authserv_ids",
-        "must be at most 20 server names as they stand first in Authentication-Results, such as mx.example.com.",
+        "must have at most 20 server names, as they appear first in Authentication-Results, such as mx.example.com.",
     );
     if sets("trusted_certificates") {
         check_certificates(&mut violations, &wanted.trusted_certificates);
@@ -163,7 +163,7 @@ fn check(patch: &SettingsPatch) -> Result<()> {
 
 fn check_certificates(violations: &mut Violations, certificates: &[TrustedCertificate]) {
     const FIELD: &str = "tenant_settings.trusted_certificates";
-    violations.check(certificates.len() <= 100, FIELD, "must be at most 100.");
+    violations.check(certificates.len() <= 100, FIELD, "must have at most 100 entries.");
     for (index, certificate) in certificates.iter().enumerate() {
         if let Err(description) = values::host(&certificate.host, None) {
             violations.check(false, format!("{FIELD}[{index}].host"), description);

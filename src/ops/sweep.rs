@@ -110,7 +110,7 @@ async fn find_note(ops: &Ops, caller: &Caller, id: &str) -> Result<Note> {
 pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Result<Download> {
     let note = find_note(ops, caller, id).await?;
     let Some(hash) = note.blob else {
-        let text = format!("notes/{id} keeps no full message: its agent did not keep them when it was made.");
+        let text = format!("No full message is kept with notes/{id}: its agent did not keep them when it was created.");
         return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with("resource", format!("notes/{id}")));
     };
     record(ops, caller, "DownloadNoteMessage", format!("notes/{id}")).await?;
@@ -172,7 +172,7 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
     let agent = ops.store.tenant(&caller.tenant).agent(id).await?;
     let agent = agent.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
     if !agent.is_active() {
-        let text = format!("agents/{id} is disabled, or does neither sweep nor archive.");
+        let text = format!("agents/{id} is disabled, or neither sweeps nor archives.");
         return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with("resource", format!("agents/{id}")));
     }
     let opened = mailbox::open(ops, &caller.tenant, &agent, Arc::default()).await;

@@ -36,8 +36,8 @@ pub enum KeysError {
     Missing(#[from] MissingMasterKey),
     /// It gives one, and a second is needed to change to.
     #[error(
-        "all keys are under the only master key of {0}, so there is none to change to. Make one with `openssl rand -base64 32`, put it in \
-         front of the other there, for every replica, and run this again"
+        "all keys are under the only master key of {0}, so there is none to rotate to. Create one with `openssl rand -base64 32`, put it \
+         before the other there, for every replica, and run this again"
     )]
     NoNewKey(String),
     /// The database.
@@ -108,7 +108,7 @@ impl Vault {
     pub async fn open(&self, store: &Store, tenant: &str, place: Place<'_>, sealed: &[u8]) -> Result<Secret> {
         let key = self.data_key(store, tenant).await?;
         let secret = key.open(sealed, tenant, place).map_err(Error::internal)?;
-        secret.into_text().ok_or_else(|| Error::internal("a stored secret is no text"))
+        secret.into_text().ok_or_else(|| Error::internal("a stored secret is not text"))
     }
 
     /// Tells a tenant's contents apart, such as requests with the same id, without giving anything of them away: see
@@ -214,7 +214,7 @@ impl Vault {
         }
         misses.remove(&id);
         *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        tracing::info!(master_key = %id, "another master key is in use");
+        tracing::info!(master_key = %id, "the current master key has changed");
         Ok(())
     }
 
@@ -229,7 +229,7 @@ fn told(error: KeysError) -> Error {
         KeysError::Service(error) => error,
         error => {
             let kind = Kind::Unavailable { retry_after: PAUSE };
-            let text = "The tenant's secrets cannot be opened just now. Retry a little later; the service's log says what it needs.";
+            let text = "The tenant's secrets currently cannot be decrypted. Retry later; the service's log says what is needed.";
             Error::new(kind, Reason::StoreUnavailable, text).because(error)
         }
     }

@@ -64,7 +64,7 @@ impl Cursors {
             Error::new(
                 Kind::Invalid,
                 Reason::CursorInvalid,
-                "cursor: it is malformed, of another stream or of another tenant. Take the cursor of the last response handled.",
+                "cursor: it is malformed, of another stream or of another tenant. Use the cursor of the last response handled.",
             )
         })
     }
@@ -73,7 +73,7 @@ impl Cursors {
         Error::new(
             Kind::OutOfRange,
             Reason::CursorExpired,
-            "Events behind the cursor are no longer kept. Go on from oldestCursor, and read what was missed by listing.",
+            "Events after the cursor are no longer kept. Resume from oldestCursor, and list what was missed.",
         )
         .with("oldestCursor", self.seal(oldest))
     }

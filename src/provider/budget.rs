@@ -179,15 +179,16 @@ impl Budget {
         let later = |after, text: String| ProviderError::new(ErrorClass::Retry { after: Some(after) }, text);
         if let Some(window) = &self.uploaded {
             window.spend(bytes as u64).map_err(|after| {
-                let text = "The server takes 150 MB for a mailbox in five minutes, and so much was sent. It goes on by itself after that.";
+                let text = "The server accepts 150 MB per mailbox in five minutes, and that much was sent. Sending resumes automatically \
+                            after that.";
                 later(after, text.to_owned())
             })?;
         }
         let Some(window) = &self.requests else { return Ok(()) };
         window.spend(parts.into()).map_err(|after| {
             let text = format!(
-                "The server takes {} requests for a mailbox in ten minutes, and these are made. It goes on by itself after that; a long history \
-                 takes its time.",
+                "The server accepts {} requests per mailbox in ten minutes, and that many were made. Work resumes automatically after \
+                 that; a long history takes time.",
                 window.most
             );
             later(after, text)
@@ -209,7 +210,7 @@ impl Budget {
 
     fn check(&self) -> Result<(), ProviderError> {
         let Some(left) = self.pause() else { return Ok(()) };
-        let text = "The server asked for a pause for this mailbox, which is not over. It is asked again after it.";
+        let text = "The server requested a pause for this mailbox, which has not ended yet. The request is retried after it.";
         Err(ProviderError::new(ErrorClass::Retry { after: Some(left) }, text))
     }
 

@@ -155,5 +155,5 @@ fn parse(endpoint: &str) -> Result<Url, ProviderError> {
 }
 
 fn no_login() -> ProviderError {
-    ProviderError::new(ErrorClass::LoginRequired, "Exchange wants a login. Set one for this agent.")
+    ProviderError::new(ErrorClass::LoginRequired, "Exchange requires a login. Set one for this agent.")
 }

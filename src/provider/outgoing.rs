@@ -29,7 +29,7 @@ pub(super) fn hidden_recipients(message: &OutgoingMessage) -> Vec<&str> {
 /// What [`crate::net::StageKind::Send`] did.
 pub(super) fn handed_over(message: &OutgoingMessage, sent: &Sent) -> StageFacts {
     StageFacts {
-        summary: format!("Handed over a message to {}.", message.recipients.join(", ")),
+        summary: format!("Submitted a message to {}.", message.recipients.join(", ")),
         server_reply: sent.server_reply.clone(),
         certificate: None,
     }
@@ -103,7 +103,7 @@ pub(super) fn in_doubt(fault: ProviderError) -> ProviderError {
     ProviderError {
         class: ErrorClass::Unreachable,
         problem: format!(
-            "{} It is not known whether the message was sent: look into Sent Items and Drafts before it is sent again.",
+            "{} It is unknown whether the message was sent: check Sent Items and Drafts before you send it again.",
             fault.problem
         ),
         ..fault

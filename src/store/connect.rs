@@ -74,9 +74,9 @@ pub enum OpenError {
     Unreachable(String),
     /// A pooler is in between that the service cannot work over.
     #[error(
-        "it answers through a connection pooler that gives a connection to somebody else after each transaction ({problem}). Use \
-         PgBouncer with pool_mode = session, or PgBouncer 1.21 or later with max_prepared_statements above 0, or a database.url with \
-         host and port of PostgreSQL itself"
+        "it is behind a connection pooler that gives the connection to somebody else after each transaction ({problem}). Use PgBouncer \
+         with pool_mode = session, or PgBouncer 1.21 or later with max_prepared_statements above 0, or a database.url with host and port \
+         of PostgreSQL itself"
     )]
     Pooler {
         /// What shows it.
@@ -87,11 +87,12 @@ pub enum OpenError {
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The file system lets nobody write it.
     #[error(
-        "this account may not write it ({0}). Give it the right to write the folder and the files in it, and mount the file system for writing"
+        "this account has no permission to write to it ({0}). Grant it write access to the folder and the files in it, and mount the file \
+         system read-write"
     )]
     ReadOnly(String),
-    /// The file cannot be made.
-    #[error("its file cannot be made")]
+    /// The file cannot be created.
+    #[error("its file cannot be created")]
     File(#[source] std::io::Error),
 }
 
@@ -231,7 +232,7 @@ fn settled_postgres(options: PoolOptions<Postgres>, settings: String) -> PoolOpt
                 connection.execute(sqlx::AssertSqlSafe(settings)).await?;
                 // Not every system can; the server then notices a dead caller at its next answer.
                 if let Err(error) = connection.execute(NOTICE_HANG_UP).await {
-                    tracing::debug!(%error, "the server does not look after callers while it works");
+                    tracing::debug!(%error, "the server cannot check for disconnected clients while it works");
                 }
                 Ok(())
             })

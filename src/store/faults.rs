@@ -100,9 +100,6 @@ mod tests {
         assert!(is_read_only(&error) && !is_away(&error) && !is_transient(&error), "{error:?}");
         let error = store_error(error);
         assert_eq!(error.reason, Reason::StoreReadOnly);
-        assert!(
-            error.public.contains("the right to write") && !error.public.contains("Retry"),
-            "{error}"
-        );
+        assert!(error.public.contains("write access") && !error.public.contains("Retry"), "{error}");
     }
 }

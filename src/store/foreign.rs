@@ -27,7 +27,7 @@ pub(super) fn follow(inner: &Arc<Inner>) {
                 Ok(Some(now)) => version = Some(now),
                 Ok(None) => return,
                 Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) => return,
-                Err(error) => tracing::debug!(%error, "commits of other processes are not noticed now"),
+                Err(error) => tracing::debug!(%error, "commits of other processes are currently not noticed"),
             }
         }
     });

@@ -22,7 +22,7 @@ impl Store {
         write.execute_raw(insert).await.map_err(store_error)?;
         let read = value("SELECT value FROM installation WHERE name = 'blobs'", Vec::new());
         let row = write.query_one_raw(read).await.map_err(store_error)?;
-        row.ok_or_else(|| Error::internal("the identity of the blob store is gone"))?
+        row.ok_or_else(|| Error::internal("the identity of the blob store is missing"))?
             .try_get("", "value")
             .map_err(store_error)
     }

@@ -34,7 +34,7 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The process has a logger already.
-    #[error("logging is set up already")]
+    #[error("logging is already set up")]
     AlreadySetUp(#[source] tracing::subscriber::SetGlobalDefaultError),
     /// The connection to the collector cannot be prepared.
     #[error("traces and metrics cannot be sent to {endpoint}")]

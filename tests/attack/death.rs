@@ -69,7 +69,7 @@ async fn a_message_that_kills_the_service_is_set_aside() {
         .filter(|outcome| outcome.result() == OutcomeResult::Unparsable)
         .collect();
     let [aside] = aside[..] else { panic!("{outcomes:#?}") };
-    assert!(aside.detail.contains("a trial in a process of its own"), "{}", aside.detail);
+    assert!(aside.detail.contains("a trial in a separate process"), "{}", aside.detail);
     let bytes = download(&mut client, &aside.message).await;
     assert_eq!(bytes, mail(3, DEADLY));
     service.assert_alive();

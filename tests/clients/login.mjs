@@ -34,7 +34,7 @@ try {
     await page.waitForURL(/\/oauth\/callback\?/);
     if (!answer) return seen(name);
     const asked = await seen(`${name}-asked`);
-    for (const words of [/Connect this mailbox/, new RegExp(account), /users\/anna/, /Asked for by/, /contoso/]) assert.match(asked, words);
+    for (const words of [/Connect this mailbox/, new RegExp(account), /users\/anna/, /Requested by/, /contoso/]) assert.match(asked, words);
     await page.getByRole("button", { name: answer, exact: true }).click();
     await page.waitForURL(/\/oauth\/callback$/);
     return seen(name);
@@ -58,7 +58,7 @@ try {
   assert.match(completed, /You may close this page/);
   // Opened again, as people do who go back: told in words, and nothing changes.
   await page.goto(back);
-  assert.match(await page.locator("main").innerText(), /completed already/);
+  assert.match(await page.locator("main").innerText(), /already completed/);
 
   // Failing statuses are told to the console by the browser itself; nothing else may be there.
   const others = complaints.filter((text) => !/status of 400/.test(text));

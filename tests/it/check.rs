@@ -127,7 +127,7 @@ async fn a_check_goes_through_every_stage_and_sends_nothing() {
     let [message] = sent.as_slice() else { panic!("{sent:?}") };
     let text = String::from_utf8_lossy(&message.raw).into_owned();
     assert!(
-        text.contains("Subject: Test of a mail agent") && text.contains("X-Mailagent-Id:"),
+        text.contains("Subject: Mail agent test") && text.contains("X-Mailagent-Id:"),
         "{text}"
     );
     assert!(
@@ -152,7 +152,7 @@ async fn faults_of_an_exchange_server_are_told_where_they_are() {
             format!("http://{none}/EWS/Exchange.asmx"),
             CheckStageKind::Resolve,
             CheckFault::Unreachable,
-            &["is not known"][..],
+            &["cannot be resolved"][..],
         ),
         (
             format!("http://127.0.0.1:{closed}/EWS/Exchange.asmx"),
@@ -186,7 +186,7 @@ async fn faults_of_an_exchange_server_are_told_where_they_are() {
         &stages,
         CheckStageKind::Authenticate,
         CheckFault::Login,
-        &["refuses the user name or the password"],
+        &["rejects the user name or the password"],
     );
     assert_eq!(health(&client, &agent.name).await.0, AgentHealthState::AuthenticationRequired);
     let mended = Agent {
@@ -215,7 +215,7 @@ async fn faults_of_an_exchange_server_are_told_where_they_are() {
         &stages,
         CheckStageKind::OpenInbox,
         CheckFault::Refused,
-        &["has no mailbox of this address"],
+        &["has no mailbox with this address"],
     );
 
     h.exchange
@@ -225,7 +225,7 @@ async fn faults_of_an_exchange_server_are_told_where_they_are() {
         &stages,
         CheckStageKind::Send,
         CheckFault::Refused,
-        &["may not send in the name of this address"],
+        &["has no permission to send as this address"],
     );
     assert!(stages.last().unwrap().server_reply.contains("ErrorSendAsDenied"));
     assert_eq!(
@@ -264,7 +264,7 @@ async fn maintenance_accounts_are_told_apart_from_the_mailboxes_they_open() {
         &stages,
         CheckStageKind::OpenInbox,
         CheckFault::Refused,
-        &["has no mailbox of this address"],
+        &["has no mailbox with this address"],
     );
 
     // Without the right, and with a wrong password: two different things to mend.
@@ -292,7 +292,7 @@ async fn maintenance_accounts_are_told_apart_from_the_mailboxes_they_open() {
         &stages,
         CheckStageKind::Authenticate,
         CheckFault::Login,
-        &["refuses the user name or the password"],
+        &["rejects the user name or the password"],
     );
     // The others do not try it as well.
     let stages = check(&client, &missing.name).await.unwrap();
@@ -301,7 +301,7 @@ async fn maintenance_accounts_are_told_apart_from_the_mailboxes_they_open() {
         &stages,
         CheckStageKind::Authenticate,
         CheckFault::Login,
-        &["The login of the maintenance account Service was refused."],
+        &["The login of the maintenance account Service was rejected."],
     );
 }
 

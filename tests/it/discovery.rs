@@ -193,7 +193,7 @@ async fn when_nothing_is_found_the_health_says_who_answered_what() {
     let words = [
         "Autodiscover found no EWS address for anna@example.com.",
         "https://autodiscover.example.com/autodiscover/autodiscover.json: answered with HTTP 404",
-        "https://example.com/autodiscover/autodiscover.json: The name example.com is not known.",
+        "https://example.com/autodiscover/autodiscover.json: The name example.com cannot be resolved.",
         "https://autodiscover.example.com/autodiscover/autodiscover.xml: answered with HTTP 404",
         "_autodiscover._tcp.example.com: there is no such record.",
         "Enter the address of the EWS service (exchange.endpoint",

@@ -93,25 +93,25 @@ async fn passing_faults_heal_by_themselves() {
         retry_after: pause,
     };
     let rows = [
-        (FaultKind::SoapFaultBusy { backoff: pause }, Degraded, "asked"),
-        (FaultKind::MessageBusy { backoff: pause }, Degraded, "asked"),
-        (http(503), Degraded, "is busy or being maintained"),
-        (http(429), Degraded, "asked for a pause"),
+        (FaultKind::SoapFaultBusy { backoff: pause }, Degraded, "requested"),
+        (FaultKind::MessageBusy { backoff: pause }, Degraded, "requested"),
+        (http(503), Degraded, "is busy or under maintenance"),
+        (http(429), Degraded, "requested a pause"),
         (FaultKind::SoapFault("ErrorInternalServerError"), Degraded, ""),
-        (http(500), Degraded, "has a fault inside"),
+        (http(500), Degraded, "has an internal error"),
         (http(403), Degraded, "does not let it use EWS"),
         (http(404), Unreachable, "There is no EWS service at this address"),
         (FaultKind::Html, Unreachable, "answered with a web page"),
-        (FaultKind::Garbage, Degraded, "The answer of"),
+        (FaultKind::Garbage, Degraded, "The response of"),
         (
             FaultKind::Slow(Duration::from_secs(3)),
             Unreachable,
-            "did not finish its answer in time",
+            "did not finish its response in time",
         ),
         (FaultKind::DropBeforeAnswer, Unreachable, ""),
         (FaultKind::DropAfterWrite, Unreachable, ""),
-        (FaultKind::TruncateBody, Unreachable, "in the middle"),
-        (FaultKind::WrongContentLength, Unreachable, "in the middle"),
+        (FaultKind::TruncateBody, Unreachable, "unexpectedly"),
+        (FaultKind::WrongContentLength, Unreachable, "unexpectedly"),
     ];
     let mut handled = 0;
     for (kind, state, words) in rows {
@@ -121,8 +121,8 @@ async fn passing_faults_heal_by_themselves() {
         h.deliver(ANNA, &Mail::new("eva@oak.example", subject));
         let seen = trouble(&h, &client, &anna.name).await;
         // Who waits for notifications may be told first; what is seen then is that the pause is kept.
-        let kept = state == Degraded && seen.problem.starts_with("The server asked for a pause for this mailbox");
-        check(&what, &seen, state, if kept { "asked for a pause" } else { words });
+        let kept = state == Degraded && seen.problem.starts_with("The server requested a pause for this mailbox");
+        check(&what, &seen, state, if kept { "requested a pause" } else { words });
         // Others go on meanwhile.
         h.deliver(BERT, &Mail::new("eva@oak.example", subject));
         handled += 1;
@@ -146,7 +146,7 @@ async fn a_refused_login_waits_for_a_person() {
     h.sweep_one(&client, &Mail::new("eva@oak.example", "CS-0000001")).await;
     h.exchange.set_password(ANNA, "a new one");
     let told = trouble(&h, &client, &anna.name).await;
-    let words = "refuses the user name or the password";
+    let words = "rejects the user name or the password";
     check("wrong password", &told, AgentHealthState::AuthenticationRequired, words);
     assert!(told.server_reply.contains("401"), "{told:?}");
     // No further try, which could lock the account, however much time goes by.

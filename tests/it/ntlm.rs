@@ -176,7 +176,7 @@ async fn a_wrong_password_is_tried_once() {
         let server = Server::start(scheme);
         let error = ask(&server.source(USER, "wrong")).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::LoginRequired, "{scheme}: {error:?}");
-        assert!(error.problem.contains("refuses the user name or the password"), "{}", error.problem);
+        assert!(error.problem.contains("rejects the user name or the password"), "{}", error.problem);
         assert!(error.problem.contains("Extended Protection"), "{}", error.problem);
         assert_eq!(server.end(), ["- new", "- new", "- new"], "{scheme}");
     }
@@ -199,7 +199,7 @@ async fn logins_through_another_certificate_are_refused_and_the_proxy_is_named()
     let server = Server::start_with("Negotiate", Some("proxied"));
     let error = ask(&server.source(USER, PASSWORD)).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::LoginRequired, "{error:?}");
-    assert!(error.problem.contains("a proxy that opens TLS"), "{}", error.problem);
+    assert!(error.problem.contains("a proxy that terminates TLS"), "{}", error.problem);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +216,7 @@ async fn a_new_connection_is_logged_in_anew() {
     let server = Server::start_with("NTLM", Some("cutting"));
     let error = ask(&server.source(USER, PASSWORD)).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Unreachable, "{error:?}");
-    assert!(error.problem.contains("in the middle of logging in"), "{}", error.problem);
+    assert!(error.problem.contains("during login"), "{}", error.problem);
     assert_eq!(server.end(), ["- new"; 4]);
 }
 

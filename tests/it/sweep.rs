@@ -66,7 +66,7 @@ async fn every_result_is_reached() {
         let first = eva();
         let rows: Vec<(Mail, OutcomeResult, &str, &str)> = vec![
             (first.clone(), Matched, "a contact of the customer", "cases/case-oak"),
-            (eva().header("Subject", "Hello"), NoReference, "names no case", ""),
+            (eva().header("Subject", "Hello"), NoReference, "contains no case reference", ""),
             (
                 eva().header("Subject", "CS-0099999"),
                 UnknownReference,
@@ -441,7 +441,7 @@ async fn sweeping_now_tells_its_progress() {
         let failed = sweep(&client, &agent.name).await.unwrap();
         let last = failed.last().unwrap();
         assert!(
-            !last.done && last.problem.contains("refuses the user name or the password"),
+            !last.done && last.problem.contains("rejects the user name or the password"),
             "{failed:?}"
         );
         let unknown = sweep(&client, "agents/01ARZ3NDEKTSV4RRFFQ69G5FAV").await.unwrap_err();

@@ -102,19 +102,21 @@ pub(super) fn question(question: &Question) -> Page {
         }
         Wanted::MaintenanceAccount { name, account } => (
             "Connect this account to the CRM?",
-            "The CRM will open every mailbox that this account may act for, for the users whose mail agents connect through it.".to_owned(),
-            vec![("Account", strong(account)), ("Known as", text(name))],
+            "The CRM will be able to open every mailbox that this account can access, for the users whose mail agents connect through \
+             it."
+            .to_owned(),
+            vec![("Account", strong(account)), ("Display name", text(name))],
         ),
         Wanted::Domain(domain) => (
-            "Open all mailboxes of this domain to the CRM?",
+            "Give the CRM access to all mailboxes of this domain?",
             format!(
-                "The CRM will open the mailboxes of {} for its mail agents, without asking their users.",
+                "The CRM will be able to open the mailboxes of {} for its mail agents, without asking their users.",
                 text(domain)
             ),
             vec![("Domain", strong(domain))],
         ),
     };
-    rows.push(("Asked for by", shown(asked_by)));
+    rows.push(("Requested by", shown(asked_by)));
     rows.push(("CRM account", text(tenant)));
     rows.push(("Login at", text(provider)));
     let rows: String = rows
@@ -123,17 +125,16 @@ pub(super) fn question(question: &Question) -> Page {
         .collect();
     let note = match wanted {
         Wanted::Agent { owner, .. } if owner.id != asked_by.id => format!(
-            "<p class=\"note\">{} asked for this login, and the mail agent belongs to somebody else. Go on only if you know why.</p>",
+            "<p class=\"note\">{} requested this login, but the mail agent belongs to somebody else. Continue only if you know why.</p>",
             shown(asked_by)
         ),
         _ => String::new(),
     };
     let body = format!(
-        "<p>{consequence}</p><dl>{rows}</dl>{note}<p>Go on only if you began this yourself or agreed to it. If a link brought you here that you did not \
-         expect, do not connect.</p>\
-         <form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"{TICKET}\" value=\"{ticket}\">\
-         <button class=\"main\" name=\"{DECISION}\" value=\"{CONNECT}\">Connect</button>\
-         <button name=\"{DECISION}\" value=\"{DECLINE}\">Do not connect</button></form>",
+        "<p>{consequence}</p><dl>{rows}</dl>{note}<p>Continue only if you began this yourself or agreed to it. If you followed a link that \
+         you did not expect, do not connect.</p><form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"{TICKET}\" \
+         value=\"{ticket}\"><button class=\"main\" name=\"{DECISION}\" value=\"{CONNECT}\">Connect</button><button name=\"{DECISION}\" \
+         value=\"{DECLINE}\">Do not connect</button></form>",
         action = "callback",
         ticket = escape(question.ticket.expose()),
     );
@@ -157,7 +158,7 @@ pub(super) fn completed(view: &AuthenticationView) -> Page {
         LoginSource::Agent(_) | LoginSource::MaintenanceAccount(_) => result(
             "good",
             "You are logged in",
-            &format!("The mailbox is connected to the CRM as {account}. Its work goes on by itself."),
+            &format!("The mailbox is connected to the CRM as {account}. Its work continues automatically."),
         ),
     }
 }
@@ -165,8 +166,8 @@ pub(super) fn completed(view: &AuthenticationView) -> Page {
 /// Tells that nothing was done, as the person wished.
 pub(super) fn declined(about: &About) -> Page {
     let text = format!(
-        "The CRM got no access, and the login that users/{} asked for is over. If you did not expect to be asked, tell your CRM's \
-         administrator.",
+        "The CRM was not given access, and the login that users/{} requested has ended. If you did not expect this request, tell your \
+         CRM's administrator.",
         about.asked_by.id
     );
     result("plain", "Nothing was connected", &text)
@@ -175,7 +176,7 @@ pub(super) fn declined(about: &About) -> Page {
 /// Tells what went wrong.
 pub(super) fn failed(error: &Error) -> Page {
     let text = match (error.kind, error.violations.as_slice()) {
-        (Kind::Internal, _) => "The service has a fault. Its operator finds more in the log.",
+        (Kind::Internal, _) => "Internal error in the service. Its operator can find the details in the log.",
         // Fields mean nothing to people in a browser.
         (Kind::Invalid, [only]) => only.description.as_str(),
         _ => error.public.strip_prefix("state: ").unwrap_or(&error.public),

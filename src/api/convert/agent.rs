@@ -268,7 +268,7 @@ fn smtp_settings(smtp: v1::SmtpSettings, fields: &mut Fields<'_>, violations: &m
     let port = u16::try_from(smtp.port).unwrap_or_else(|_| {
         violations.push(violation(
             "agent.smtp.port",
-            "must be 0 to 65535; 0 is the usual port for the security.",
+            "must be 0 to 65535; 0 means the usual port for the security setting.",
         ));
         0
     });

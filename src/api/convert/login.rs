@@ -95,7 +95,7 @@ pub(in crate::api) fn answered(request: v1::CompleteLoginRequest) -> Result<(Str
         (true, true) => {
             return Err(Error::invalid_field(
                 "code",
-                "is required, unless there is an error: as the provider sent it.",
+                "is required unless error is set: the value as the provider sent it.",
             ));
         }
     };

@@ -43,7 +43,7 @@ fn duration(span: Duration) -> prost_types::Duration {
 pub(super) fn id<'a>(collection: &str, field: &str, name: &'a str) -> Result<&'a str> {
     let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
     id.filter(|id| is_id(id)).ok_or_else(|| {
-        let description = format!("must be {collection}/ and an id, which has 1 to 64 characters of A-Z a-z 0-9 . _ -");
+        let description = format!("must be {collection}/ followed by an id of 1 to 64 characters of A-Z a-z 0-9 . _ -");
         Error::invalid_field(field, description)
     })
 }
@@ -128,7 +128,7 @@ fn violation(field: &str, description: &str) -> Violation {
 
 /// An enum value that this version does not know.
 pub(super) fn unknown_value(field: impl Into<String>) -> Error {
-    Error::invalid_field(field, "has a value that this version of the service does not know.")
+    Error::invalid_field(field, "has a value that is unknown to this version of the service.")
 }
 
 #[cfg(test)]

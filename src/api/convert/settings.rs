@@ -127,7 +127,7 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
         Some(_) => {
             let path = format!("tenant_settings.{field}");
             let text = match (*allowed.start(), *allowed.end()) {
-                (_, LIMIT_MOST) => "must not be negative; 0 is no limit.".to_owned(),
+                (_, LIMIT_MOST) => "must not be negative; 0 means no limit.".to_owned(),
                 (least, most) => format!("must be {least} to {most}."),
             };
             violations.push(violation(&path, &text));

@@ -92,8 +92,8 @@ pub(super) async fn serve(stream: TcpStream, place: Place, server: Arc<Server>) 
             };
             speak(stream, &shown, peer, &server).await;
         }
-        Ok(Err(error)) => tracing::debug!(%error, "a peer did not agree on TLS"),
-        Err(_) => tracing::debug!("a peer took too long to agree on TLS"),
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake timed out"),
     }
 }
 

@@ -101,7 +101,7 @@ impl http_body::Body for LimitedBody {
                 }
             }
             // The peer went away in the middle of its request.
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Status::cancelled("The request broke off.")))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Status::cancelled("The request was cut off.")))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 let due = this.due();
@@ -127,12 +127,12 @@ impl http_body::Body for LimitedBody {
 }
 
 fn too_slow() -> Error {
-    let text = "The request did not arrive in time, so it was given up. Retry it.";
+    let text = "The request did not arrive in time. Retry it.";
     Error::new(Kind::TimedOut, Reason::CallTimedOut, text)
 }
 
 fn too_long(limit: usize) -> Error {
-    let text = format!("Requests of this method may have {limit} bytes.");
+    let text = format!("Requests to this method are limited to {limit} bytes.");
     Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text)
         .with("subject", "request")
         .with("limit", limit.to_string())

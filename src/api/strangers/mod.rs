@@ -233,7 +233,7 @@ pub(super) async fn identified<T>(request: &Extensions, identify: impl Future<Ou
 
 /// Too much is held for callers that nobody knows.
 pub(super) fn crowded(address: &str) -> Error {
-    let text = "Too many calls without a token are under way. Retry later, or send fewer at a time.";
+    let text = "Too many calls without a token are in progress. Retry later, or send fewer at a time.";
     Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text).with("subject", format!("address:{address}"))
 }
 

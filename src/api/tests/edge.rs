@@ -105,7 +105,7 @@ async fn plain_http_is_answered() {
     check("GET /healthz HTTP/1.1", "200", "\r\n\r\nok\n").await;
     check("GET /readyz HTTP/1.1", "200", "\r\n\r\nok\n").await;
     check("GET / HTTP/1.1", "200", concat!("mailagent ", env!("CARGO_PKG_VERSION"))).await;
-    check("GET /metrics HTTP/1.1", "404", "There is nothing here.").await;
+    check("GET /metrics HTTP/1.1", "404", "There is no such page.").await;
     check("GET /healthz HTTP/1.1\r\nX-Request-Id: crm-42", "200", "x-request-id: crm-42\r\n").await;
 }
 

@@ -176,7 +176,10 @@ async fn broken_requests_and_doubled_tokens_are_refused() {
         );
     }
     let answer = t.http(&format!("{call}\r\nAuthorization: Bearer {token}"), &[0; 5]).await;
-    assert!(answer.contains("grpc-status: 16\r\n") && answer.contains("several"), "{answer}");
+    assert!(
+        answer.contains("grpc-status: 16\r\n") && answer.contains("more%20than%20one"),
+        "{answer}"
+    );
 
     let auth = Auth::new("rubbish").unwrap();
     let mut clients = Clients::new(t.channel().await, auth);

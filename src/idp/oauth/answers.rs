@@ -59,12 +59,12 @@ const NUMBERS: &[(u32, Meaning, &str)] = &[
     (50_053, Meaning::Login, "The account is locked after too many failed logins."),
     (50_055, Meaning::Login, "The account's password has expired."),
     (50_057, Meaning::Login, "The account is disabled."),
-    (50_074, Meaning::Login, "The company's rules ask for a second factor."),
-    (50_076, Meaning::Login, "The company's rules ask for a second factor."),
+    (50_074, Meaning::Login, "The company's policies require a second factor."),
+    (50_076, Meaning::Login, "The company's policies require a second factor."),
     (
         50_079,
         Meaning::Login,
-        "The company's rules ask for a second factor, which must be set up first.",
+        "The company's policies require a second factor, which must be set up first.",
     ),
     (
         50_173,
@@ -74,19 +74,19 @@ const NUMBERS: &[(u32, Meaning, &str)] = &[
     (
         53_003,
         Meaning::Login,
-        "The company's rules for access (conditional access) forbid this login.",
+        "The company's access policies (conditional access) forbid this login.",
     ),
     (
         65_001,
         Meaning::Login,
-        "Nobody has consented that this service may have access, or the consent was withdrawn.",
+        "Nobody has consented to this service having access, or the consent was revoked.",
     ),
     (65_004, Meaning::Login, "The person declined to give this service access."),
     (70_008, Meaning::Login, "The login has expired, as it was not used for too long."),
     (
         70_043,
         Meaning::Login,
-        "The company's rules ask for a new login now and then (sign-in frequency).",
+        "The company's policies require a new login regularly (sign-in frequency).",
     ),
     (700_082, Meaning::Login, "The login has expired, as it was not used for too long."),
     (
@@ -114,7 +114,7 @@ fn remedy(meaning: Meaning, grant: Grant) -> &'static str {
         (Meaning::Login, Grant::Application) => "Have an administrator of the domain consent again.",
         (Meaning::Login, _) => "Log in again.",
         (Meaning::Settings, _) => "Have the operator of this service check the provider's settings; until then nothing is renewed.",
-        (Meaning::Passing, _) => "It is tried again by itself.",
+        (Meaning::Passing, _) => "It is retried automatically.",
     }
 }
 
@@ -134,10 +134,10 @@ pub(super) fn judge(provider: &str, grant: Grant, error: &str, description: &str
         (Some((.., words)), _) => (*words).to_owned(),
         (None, Meaning::Login) if grant == Grant::Code => format!("{provider} did not accept the login."),
         (None, Meaning::Login) => {
-            format!("{provider} no longer accepts the login: it expired, was withdrawn, or the password was changed.")
+            format!("{provider} no longer accepts the login: it expired, was revoked, or the password was changed.")
         }
-        (None, Meaning::Settings) => format!("{provider} refuses this service."),
-        (None, Meaning::Passing) => format!("{provider} has a fault of its own."),
+        (None, Meaning::Settings) => format!("{provider} rejects this service."),
+        (None, Meaning::Passing) => format!("{provider} has an internal error."),
     };
     let class = match meaning {
         Meaning::Login => ErrorClass::LoginRequired,
@@ -160,7 +160,7 @@ pub(super) fn outage(provider: &str, status: StatusCode, headers: &HeaderMap) ->
     let class = ErrorClass::Retry {
         after: after.map(Duration::from_secs),
     };
-    let text = format!("{provider} is busy or has a fault. It is asked again by itself; logins stay as they are.");
+    let text = format!("{provider} is busy or has an internal error. The request is retried automatically; logins stay valid.");
     let mut fault = ProviderError::new(class, text);
     fault.server_reply = format!("HTTP {status}");
     Some(fault)
@@ -168,7 +168,8 @@ pub(super) fn outage(provider: &str, status: StatusCode, headers: &HeaderMap) ->
 
 /// The fault of an endpoint whose answer makes no sense, which is an outage as well.
 pub(super) fn nonsense(provider: &str) -> ProviderError {
-    let text = format!("{provider} gave an answer that makes no sense. It is asked again by itself; have the operator check its address.");
+    let text =
+        format!("{provider} returned an invalid response. The request is retried automatically; have the operator check its address.");
     ProviderError::new(ErrorClass::Retry { after: None }, text)
 }
 

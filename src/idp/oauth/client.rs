@@ -62,13 +62,18 @@ impl ClientCertificate {
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
         let fault = |problem: String, key| CertificateError { problem, key };
         let certificate = CertificateDer::from_pem_file(certificate).map_err(|error| fault(format!("cannot be used: {error}"), false))?;
-        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).map_err(|_| fault("is no certificate".to_owned(), false))?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).map_err(|_| fault("is not a certificate".to_owned(), false))?;
         let pem = std::fs::read(key).map_err(|error| fault(format!("cannot be read: {error}"), true))?;
         let pem = Zeroizing::new(pem);
         let rsa = EncodingKey::from_rsa_pem(&pem).map(|key| (key, Algorithm::PS256));
         let (key, algorithm) = rsa
             .or_else(|_| EncodingKey::from_ec_pem(&pem).map(|key| (key, Algorithm::ES256)))
-            .map_err(|_| fault("holds no RSA or P-256 private key in PEM form without a password".to_owned(), true))?;
+            .map_err(|_| {
+                fault(
+                    "contains no RSA or P-256 private key in PEM form without a password".to_owned(),
+                    true,
+                )
+            })?;
         let mut header = Header::new(algorithm);
         let thumbprint = digest::digest(&digest::SHA256, &certificate);
         header.x5t_s256 = Some(URL_SAFE_NO_PAD.encode(thumbprint));

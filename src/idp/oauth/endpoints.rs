@@ -144,7 +144,7 @@ async fn discover(name: &str, issuer: &str, url: &Url, web: &Web) -> Result<Endp
         let place = Url::parse(text).ok().filter(|place| may_be_called(place, url));
         place.ok_or_else(|| {
             fault(format!(
-                "names a page that is no https URL: {:?}",
+                "names a page that is not an https URL: {:?}",
                 text.chars().take(200).collect::<String>()
             ))
         })
@@ -165,7 +165,7 @@ async fn discover(name: &str, issuer: &str, url: &Url, web: &Web) -> Result<Endp
 pub(super) async fn directory_of(settings: &ProviderSettings, web: &Web, domain: &str) -> Result<String, ProviderError> {
     let name = &settings.name;
     let Preset::Microsoft { authority, .. } = &settings.preset else {
-        let text = format!("{name} knows no directories.");
+        let text = format!("{name} does not support directories.");
         return Err(ProviderError::new(ErrorClass::Refused, text));
     };
     let page = below(authority, &[domain, "v2.0", ".well-known", "openid-configuration"]);
@@ -189,7 +189,7 @@ async fn document<T: serde::de::DeserializeOwned>(name: &str, page: &Url, web: &
     }
     if answer.status != StatusCode::OK {
         let text = format!(
-            "{name} cannot be used: {page} answers {}. Check the domain, and have the operator check the provider.",
+            "{name} cannot be used: {page} returns {}. Check the domain, and have the operator check the provider.",
             answer.status
         );
         return Err(ProviderError::new(ErrorClass::Refused, text));

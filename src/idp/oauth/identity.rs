@@ -46,12 +46,12 @@ impl Claims {
     pub(super) fn of_id_token(token: &str, expected: &Expected<'_>) -> Result<Self, &'static str> {
         let mut parts = token.split('.');
         let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err("it is no JWT");
+            return Err("it is not a JWT");
         };
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "it is no JWT")?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "it is not a JWT")?;
         let claims: Self = from_strict_json(&payload).map_err(|_| "its claims cannot be read")?;
         if claims.iss != expected.issuer.replace("{tenantid}", &claims.tid) {
-            return Err("it is of another issuer");
+            return Err("it is from another issuer");
         }
         let meant = match &claims.aud {
             Value::String(one) => one == expected.client_id,
@@ -62,7 +62,7 @@ impl Claims {
             return Err("it is for another application");
         }
         if claims.nonce != expected.nonce {
-            return Err("it is of another login");
+            return Err("it is from another login");
         }
         if Timestamp::from_seconds(claims.exp).after(SKEW) < expected.now {
             return Err("it has expired");
@@ -136,10 +136,10 @@ mod tests {
         check(json!({"exp": null}), Some("its claims cannot be read"));
         check(json!({"aud": "other"}), Some("it is for another application"));
         check(json!({"aud": ["other"]}), Some("it is for another application"));
-        check(json!({"nonce": "n2"}), Some("it is of another login"));
-        check(json!({"nonce": ""}), Some("it is of another login"));
-        check(json!({"tid": "t2"}), Some("it is of another issuer"));
-        check(json!({"iss": "https://evil.example/t1/v2.0"}), Some("it is of another issuer"));
+        check(json!({"nonce": "n2"}), Some("it is from another login"));
+        check(json!({"nonce": ""}), Some("it is from another login"));
+        check(json!({"tid": "t2"}), Some("it is from another issuer"));
+        check(json!({"iss": "https://evil.example/t1/v2.0"}), Some("it is from another issuer"));
         // Doubled: whoever reads the other one sees another account.
         for twice in ["preferred_username", "aud", "something_else"] {
             let json = good
@@ -153,7 +153,7 @@ mod tests {
             );
         }
         for rubbish in ["", "a.b", "a.b.c.d", "e30.!.x"] {
-            assert_eq!(Claims::of_id_token(rubbish, &expected).err(), Some("it is no JWT"), "{rubbish}");
+            assert_eq!(Claims::of_id_token(rubbish, &expected).err(), Some("it is not a JWT"), "{rubbish}");
         }
     }
 

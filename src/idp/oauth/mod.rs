@@ -338,7 +338,7 @@ impl LoginProvider {
         let endpoints = self.endpoints(None).await?;
         let name = self.name();
         let Some(id_token) = &tokens.id_token else {
-            let text = format!("{name} does not say who logged in: its answer has no ID token. Have the operator add the scope openid.");
+            let text = format!("{name} does not say who logged in: its response has no ID token. Have the operator add the scope openid.");
             return Err(ProviderError::new(ErrorClass::Malformed, text));
         };
         let expected = Expected {
@@ -373,7 +373,7 @@ impl LoginProvider {
             let answer = self.web.get(&page, Some(tokens.access.expose())).await?;
             let profile = Self::profile(&answer, microsoft, &claims.sub);
             names.extend(profile.ok_or_else(|| {
-                let text = format!("{name} does not say who logged in: its profile page answers {}.", answer.status);
+                let text = format!("{name} does not say who logged in: its profile page returns {}.", answer.status);
                 ProviderError::new(ErrorClass::Retry { after: None }, text)
             })?);
         }

@@ -134,7 +134,7 @@ impl Reader {
         };
         match mailbox::beside_inbox(work, &self.places, Box::pin(comparing)).await {
             Ok(filling) if filling.closed > 0 => {
-                tracing::warn!(agent = %agent.id, closed = filling.closed, left = filling.left, "messages were missing and are there now");
+                tracing::warn!(agent = %agent.id, closed = filling.closed, left = filling.left, "fetched messages that were missing");
             }
             Ok(filling) => tracing::debug!(agent = %agent.id, left = filling.left, "the mailbox was compared"),
             Err(error) => tracing::warn!(agent = %agent.id, error = %error_chain(&error), "comparing the mailbox failed"),
@@ -200,7 +200,7 @@ impl Reader {
         };
         let fault = ReadError::Provider(refused);
         if let Err(error) = health::record(&self.ops, tenant, subject, Tried::Read, Went::Failed(&fault)).await {
-            tracing::warn!(agent = %agent.id, error = error.chain(), "writing down a refused login failed");
+            tracing::warn!(agent = %agent.id, error = error.chain(), "recording a rejected login failed");
         }
     }
 
@@ -215,7 +215,7 @@ impl Reader {
         };
         let taken = self.ops.store.take_lease(LeaseKey::mailbox(tenant, &agent.id), terms).await;
         let fence = taken.unwrap_or_else(|error| {
-            tracing::warn!(agent = %agent.id, error = error.chain(), "taking a mailbox failed");
+            tracing::warn!(agent = %agent.id, error = error.chain(), "taking over a mailbox failed");
             None
         });
         if fence.is_some() && !pulse.has_lease() {

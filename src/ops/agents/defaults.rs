@@ -29,7 +29,7 @@ pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         if writer.user(user).await?.is_none() {
-            let remedy = "Choose a user of the directory, or write this one there first.";
+            let remedy = "Choose a user in the directory, or add this one first.";
             return Err(absent("default_agent.name", format!("users/{user}"), remedy));
         }
         if let Some(id) = agent {

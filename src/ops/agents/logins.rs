@@ -48,13 +48,15 @@ pub(in crate::ops) fn missing(agent: &Agent, basis: Basis<'_>) -> Option<String>
             SmtpAuthentication::Oauth => by_oauth(nobody),
         },
         (AgentKind::ExchangeGraph, AuthenticationMethod::Basic) => Some(
-            "Microsoft Graph takes modern authentication only, and the tenant's authentication method is BASIC. Have an administrator set it to \
-             MODERN, set exchange.authentication_method of this agent to MODERN, or change its kind."
+            "Microsoft Graph accepts only modern authentication, and the tenant's authentication method is BASIC. Have an administrator \
+             set it to MODERN, set exchange.authentication_method of this agent to MODERN, or change its kind."
                 .to_owned(),
         ),
         (AgentKind::ExchangeGraph, AuthenticationMethod::Modern) if through_account => {
             let domain = domain_of(agent.mailbox_address());
-            by_oauth(&format!("No administrator of {domain} has consented that this service may open its mailboxes."))
+            by_oauth(&format!(
+                "No administrator of {domain} has consented to this service opening its mailboxes."
+            ))
         }
         (AgentKind::ExchangeGraph, AuthenticationMethod::Modern) => by_oauth(nobody),
         (AgentKind::ExchangeEws, AuthenticationMethod::Modern) => match account {

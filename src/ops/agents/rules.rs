@@ -64,7 +64,7 @@ pub(super) async fn check(
         return Err(absent(
             "agent.owner_user",
             resource,
-            "Choose a user of the directory, or write this one there first.",
+            "Choose a user in the directory, or add this one first.",
         ));
     }
     let account = maintenance_account(writer, agent).await?;
@@ -121,7 +121,7 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
         violations.check(
             authentication == SmtpAuthentication::Password,
             "agent.smtp.password",
-            "has no place here: agent.smtp.authentication is not PASSWORD.",
+            "must not be set: agent.smtp.authentication is not PASSWORD.",
         );
     }
 }
@@ -138,9 +138,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     let own_method = exchange.authentication_method;
     let endpoint = match (settings.kind, through_account, exchange.endpoint.as_str()) {
         (_, true, "") => Ok(()),
-        (_, true, _) => {
-            Err("must be empty: the agent connects through a maintenance account, which has an endpoint of its own.".to_owned())
-        }
+        (_, true, _) => Err("must be empty: the agent connects through a maintenance account, which has its own endpoint.".to_owned()),
         (AgentKind::ExchangeGraph, false, "") => Ok(()),
         // What is wrong with the address itself is told of that.
         (_, false, "") if is_address(agent.mailbox_address()) => values::discoverable(agent.mailbox_address()),
@@ -175,12 +173,12 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     violations.check(
         own_method.is_none() || settings.kind == AgentKind::ExchangeGraph || !through_account,
         "agent.exchange.authentication_method",
-        "must not be set: the agent connects through a maintenance account, which logs in by the tenant's method.",
+        "must not be set: the agent connects through a maintenance account, which logs in with the tenant's method.",
     );
     violations.check(
         own_method != Some(AuthenticationMethod::Basic) || settings.kind != AgentKind::ExchangeGraph,
         "agent.exchange.authentication_method",
-        "must not be BASIC: Microsoft Graph takes modern authentication only.",
+        "must not be BASIC: Microsoft Graph accepts only modern authentication.",
     );
     let method = context.method(agent);
     let set = patch.sets("exchange.username") && context.changed(agent, |agent| agent.settings.exchange.username.clone());
@@ -200,9 +198,8 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
         violations.check(false, "agent.exchange.username", description);
     }
     if patch.new_password("exchange.password").is_some() {
-        let refused = values::password_refused(settings.kind, method)
-            .or(through_account
-                .then_some("has no place here: the agent connects through a maintenance account. Change the password of that."));
+        let refused = values::password_refused(settings.kind, method).or(through_account
+            .then_some("must not be set: the agent connects through a maintenance account. Change the account's password instead."));
         violations.check(refused.is_none(), "agent.exchange.password", refused.unwrap_or_default());
     }
 }
@@ -218,7 +215,7 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
         violations.check(
             field == own,
             format!("agent.{field}"),
-            "has no place here: it is for another kind of agent.",
+            "must not be set: it is for another kind of agent.",
         );
     }
     let had = context.before.is_some_and(|before| before.password_set);
@@ -226,8 +223,8 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
     violations.check(
         !kept || !(context.changed(agent, server_of) || context.before.is_some_and(|before| loses_encryption(before, agent))),
         format!("agent.{own}"),
-        "must be given again when the server changes or encryption is turned off, so that it is never sent to a server or over a connection \
-         that it was not meant for.",
+        "must be entered again when the server changes or encryption is turned off, so that it is never sent to a server or over a \
+         connection that it was not intended for.",
     );
 }
 
@@ -297,8 +294,8 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
     let unencrypted = settings.kind == AgentKind::Smtp && settings.smtp.security == SmtpSecurity::None;
     if unencrypted && !choices.allow_unencrypted_smtp && context.changed(agent, |agent| (agent.settings.kind, agent.settings.smtp.security))
     {
-        let text = "agent.smtp.security: NONE sends login and mail in the clear, which the tenant does not allow. Choose STARTTLS or TLS, or \
-                    have an administrator allow it.";
+        let text = "agent.smtp.security: NONE sends credentials and mail unencrypted, which the tenant does not allow. Choose STARTTLS or \
+                    TLS, or have an administrator allow it.";
         return Err(not_allowed(text, "agent.smtp.security", "allow_unencrypted_smtp"));
     }
     let by_password = |agent: &Agent| {
@@ -309,8 +306,8 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
         )
     };
     if by_password(agent).1 && context.changed(agent, by_password) {
-        let text = "agent.kind: Microsoft Graph takes modern authentication only, and the tenant's authentication method is BASIC. Have an \
-                    administrator set it to MODERN, or set agent.exchange.authentication_method to MODERN.";
+        let text = "agent.kind: Microsoft Graph accepts only modern authentication, and the tenant's authentication method is BASIC. Have \
+                    an administrator set it to MODERN, or set agent.exchange.authentication_method to MODERN.";
         return Err(not_allowed(text, "agent.kind", "authentication_method"));
     }
     Ok(())
@@ -345,7 +342,7 @@ fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
             return Ok(());
         }
         let (field, other) = (format!("agent.exchange.{field}"), format!("agent.exchange.{other}"));
-        let text = format!("{field} needs {other}. Turn that on, or this off.");
+        let text = format!("{field} requires {other}. Turn that on, or this off.");
         Err(Error::new(Kind::Precondition, Reason::OptionNeedsAnother, text)
             .with("field", field)
             .with("needs", other))
@@ -381,7 +378,8 @@ async fn triage(context: &Context<'_>, writer: &Writer, agent: &Agent) -> Result
         return Ok(());
     }
     let text = format!(
-        "agent.exchange.triage: all {total} triage licences are in use. Turn triage off at another agent, or have an administrator raise the number."
+        "agent.exchange.triage: all {total} triage licences are in use. Turn triage off for another agent, or have an administrator raise \
+         the number."
     );
     Err(Error::new(Kind::Exhausted, Reason::TriageLicencesInUse, text)
         .with("subject", "triageAllowance")

@@ -20,8 +20,9 @@ pub(in crate::ops) fn allowed(ops: &Ops, choices: &TenantChoices) -> Allowed {
 }
 
 /// What a name that people see must be.
-pub(in crate::ops) const DISPLAY_NAME: &str = "is required: 1 to 256 characters without line breaks or other control characters, and without those \
-     that are not seen or turn the direction of the text (such as U+202E). Type it anew if it was pasted.";
+pub(in crate::ops) const DISPLAY_NAME: &str = "is required: 1 to 256 characters without line breaks or other control characters, and \
+                                               without characters that are invisible or change the direction of the text (such as U+202E). \
+                                               If it was pasted, type it instead.";
 /// Longest name of a server, in bytes (RFC 1035 §2.3.4).
 const HOST_LEN: usize = 253;
 
@@ -56,7 +57,7 @@ fn may_be_called(host: &str, allowed: Option<Allowed>) -> Result<(), String> {
     let (Some(allowed), Some(address)) = (allowed, addresses::known(host)) else {
         return Ok(());
     };
-    addresses::judge(address, allowed).map_err(|refusal| format!("is not called: {address} {}", refusal.words()))
+    addresses::judge(address, allowed).map_err(|refusal| format!("cannot be used: {address} {}", refusal.words()))
 }
 
 /// Judges the address of a service that is required; its host as [`host`] does.
@@ -79,14 +80,14 @@ pub(in crate::ops) fn endpoint(kind: AgentKind, endpoint: &str, allow_http: bool
     match url.scheme() {
         "https" => {}
         "http" if allow_http => {}
-        "http" => return Err("must be https: over plain http the password could be read on the way.".to_owned()),
+        "http" => return Err("must be https: over plain http the password could be read in transit.".to_owned()),
         other => return Err(format!("must be https, not {other}.")),
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not have a user name or password in it; they have fields of their own.".to_owned());
     }
     if url.fragment().is_some() || url.query().is_some() {
-        return Err("must not have anything behind its path.".to_owned());
+        return Err("must not have anything after its path.".to_owned());
     }
     if url.domain().is_some_and(|name| !is_host_name(name)) {
         return Err(format!(
@@ -111,7 +112,7 @@ pub(in crate::ops) fn discoverable(address: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "is required, as it cannot be found by the domain of {address:?}: {EWS_EXAMPLE}."
+        "is required, as it cannot be discovered through the domain of {address:?}: {EWS_EXAMPLE}."
     ))
 }
 
@@ -132,8 +133,8 @@ pub(in crate::ops) fn username(
         // One of earlier times may stay, for the way back.
         return match kind {
             _ if username.is_empty() || !set => Ok(()),
-            AgentKind::ExchangeGraph => Err("has no place here: people log in to Microsoft Graph at the provider."),
-            _ => Err("has no place here: the authentication method is MODERN, so people log in at the provider."),
+            AgentKind::ExchangeGraph => Err("must not be set: people log in to Microsoft Graph at the provider."),
+            _ => Err("must not be set: the authentication method is MODERN, so people log in at the provider."),
         };
     }
     if (username.is_empty() && !required) || (is_username(username) && !username.contains(':')) {
@@ -146,9 +147,9 @@ pub(in crate::ops) fn username(
 /// Why an Exchange login has no password.
 pub(in crate::ops) fn password_refused(kind: AgentKind, method: AuthenticationMethod) -> Option<&'static str> {
     match (kind, method) {
-        (AgentKind::ExchangeGraph, _) => Some("has no place here: people log in to Microsoft Graph at the provider."),
+        (AgentKind::ExchangeGraph, _) => Some("must not be set: people log in to Microsoft Graph at the provider."),
         (_, AuthenticationMethod::Modern) => {
-            Some("has no place here: the authentication method is MODERN, so people log in at the provider.")
+            Some("must not be set: the authentication method is MODERN, so people log in at the provider.")
         }
         (_, AuthenticationMethod::Basic) => None,
     }

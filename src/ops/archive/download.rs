@@ -142,7 +142,7 @@ fn check_offset(offset: i64, size: u64) -> Result<u64> {
         Ok(_) => Err(Error::new(
             Kind::OutOfRange,
             Reason::OffsetOutOfRange,
-            format!("offset_bytes lies beyond the end: the content has {size} bytes."),
+            format!("offset_bytes is beyond the end: the content has {size} bytes."),
         )
         .with("sizeBytes", size.to_string())),
         Err(_) => Err(Error::invalid_field("offset_bytes", "must not be negative.")),

@@ -302,7 +302,9 @@ impl<'a> Work<'a> {
             }
             if decision.result == OutcomeResult::Matched && self.is_loop(message, &decision).await? {
                 decision.result = OutcomeResult::Loop;
-                decision.detail = "This sender sent too many messages within an hour. It is set aside and can be replayed.".to_owned();
+                decision.detail = "This sender sent too many messages within an hour. The message is set aside and can be \
+                                   replayed."
+                    .to_owned();
             }
             if filed || decision.result.settles() {
                 swept.insert(identity.to_vec());

@@ -77,7 +77,7 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decis
         return Decision::not(OutcomeResult::TooLarge, too_large(size));
     }
     if let Some(reason) = &message.unparsable {
-        return Decision::not(OutcomeResult::Unparsable, format!("{reason}. It is set aside whole."));
+        return Decision::not(OutcomeResult::Unparsable, format!("{reason}. It is set aside in full."));
     }
     if let Some(detail) = own_message(message, known) {
         return Decision::not(OutcomeResult::OwnMessage, detail);
@@ -95,7 +95,7 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decis
         );
     }
     let Some(first) = message.candidates.first() else {
-        return Decision::not(OutcomeResult::NoReference, "The subject names no case.");
+        return Decision::not(OutcomeResult::NoReference, "The subject contains no case reference.");
     };
     let Some(case) = message.candidates.iter().find_map(|candidate| known.cases.get(candidate)) else {
         return Decision::not(OutcomeResult::UnknownReference, format!("There is no case {first}."));
@@ -105,7 +105,7 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decis
 
 /// What is said of a message over the size limit.
 pub(super) fn too_large(size: u64) -> String {
-    format!("It has {size} bytes, which is over the limit. It lies in the mailbox still.")
+    format!("It has {size} bytes, which is over the limit. It is still in the mailbox.")
 }
 
 fn own_message(message: &Prepared, known: &Knowledge<'_, '_>) -> Option<String> {
@@ -149,7 +149,7 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
     };
     let Some(from) = &parsed.from else {
         return if create {
-            nobody("The sender has no valid address, so no contact was made.")
+            nobody("The sender has no valid address, so no contact was created.")
         } else {
             refused("The sender has no valid address.".to_owned())
         };
@@ -160,7 +160,7 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
         _ => None,
     });
     match contact {
-        Some(_) if failed => return nobody("The sender claims to be a contact of the customer, but is not believed."),
+        Some(_) if failed => return nobody("The sender claims to be a contact of the customer, but is not trusted."),
         Some(contact) => {
             return Decision::matched(
                 case,
@@ -172,7 +172,7 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
         None => {}
     }
     if who.iter().any(KnownAddress::is_ours) || known.ours.contains(from) {
-        return nobody("One of our own people sent it.");
+        return nobody("An internal user sent it.");
     }
     if !create {
         return refused(format!(
@@ -181,10 +181,10 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
         ));
     }
     if failed {
-        return nobody("The sender is not believed, so no contact was made.");
+        return nobody("The sender is not trusted, so no contact was created.");
     }
     if is_machine(from, parsed.automatic) {
-        return nobody("A machine sent it, so no contact was made.");
+        return nobody("It was sent automatically, so no contact was created.");
     }
     Decision::matched(
         case,

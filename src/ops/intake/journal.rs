@@ -146,7 +146,7 @@ impl Journal {
         match self.file.write_all_at(&bytes, slot * SLOT as u64) {
             Ok(()) => Some(entry),
             Err(error) => {
-                tracing::debug!(%error, "a message in preparation could not be noted");
+                tracing::debug!(%error, "a message in preparation could not be recorded");
                 None
             }
         }

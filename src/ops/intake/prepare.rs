@@ -151,7 +151,10 @@ async fn try_suspects(ops: &Ops, origin: &Origin<'_>, items: &[(ItemId, Fetched)
         };
         match convict(ops, raw, *deaths).await {
             Some(reason) => {
-                tracing::warn!(agent = origin.agent, "a message that kills the process that reads it is set aside");
+                tracing::warn!(
+                    agent = origin.agent,
+                    "a message that crashes the process that reads it is set aside"
+                );
                 convicted.insert(key, reason);
             }
             None => acquitted.push(key),
@@ -217,7 +220,7 @@ fn prepare(source: &ItemId, fetched: Fetched, purpose: &Purpose) -> Option<Prepa
                 identity: mime::Identity(hash(source.0.as_bytes())),
                 ..ParsedMail::default()
             },
-            unparsable: Some(format!("The server cannot give it out: {server_reply}")),
+            unparsable: Some(format!("The server cannot return it: {server_reply}")),
             ..empty(None)
         }),
     }

@@ -33,16 +33,18 @@ pub type Deaths = HashMap<Vec<u8>, i32>;
 /// Says why a message must not be prepared. `None`: it may be.
 pub async fn convict(ops: &Ops, raw: &Bytes, deaths: i32) -> Option<String> {
     if deaths >= MOST_DEATHS {
-        return Some(format!("The service ended {deaths} times while it read this message."));
+        return Some(format!(
+            "The service terminated unexpectedly {deaths} times while it read this message."
+        ));
     }
     let program = ops.preparation.program.as_ref()?;
     match try_in(program, raw).await {
         Ok(None) => None,
         Ok(Some(end)) => Some(format!(
-            "The service ended while it read this message, and so did a trial in a process of its own ({end})."
+            "The service terminated unexpectedly while it read this message, and so did a trial in a separate process ({end})."
         )),
         Err(error) => {
-            tracing::warn!(%error, "a message that was in preparation when the service died cannot be tried apart");
+            tracing::warn!(%error, "a message that was in preparation when the service died cannot be tried separately");
             None
         }
     }
@@ -92,7 +94,7 @@ pub async fn accuse(ops: &Ops, suspects: &[Suspect]) -> Result<()> {
     for Suspect { tenant, agent, key } in suspects {
         tracing::warn!(
             agent,
-            "the process died while it prepared a message, which is tried apart from now on"
+            "the process died while it prepared a message, which is tried separately from now on"
         );
         retrying(|| async {
             let mut writer = ops.store.begin(tenant).await?;

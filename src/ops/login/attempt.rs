@@ -100,7 +100,8 @@ impl Attempted {
         let secrets = ops.vault.open(&ops.store, tenant, place(&attempt.id), &attempt.secrets).await?;
         Ok(Self {
             tenant: tenant.to_owned(),
-            secrets: serde_json::from_str(secrets.expose()).map_err(|_| Error::internal("what a login is completed by cannot be read"))?,
+            secrets: serde_json::from_str(secrets.expose())
+                .map_err(|_| Error::internal("the data that completes a login cannot be read"))?,
             attempt,
             confirmed: match completer {
                 Completer::Caller(_) => Confirmed::FrontEnd,
@@ -228,7 +229,7 @@ fn judge(ops: &Ops, completer: Completer<'_>, key: &Key, attempt: &LoginAttempt)
 
 /// The state is none that the completer may use.
 pub(super) fn invalid() -> Error {
-    let text = "state: the login was not begun by this user, was completed already, or was begun more than 10 minutes ago. Begin it again.";
+    let text = "state: the login was not begun by this user, was already completed, or was begun more than 10 minutes ago. Begin it again.";
     Error::new(Kind::Invalid, Reason::LoginStateInvalid, text)
 }
 

@@ -144,7 +144,7 @@ pub async fn decline(ops: &Ops, ticket: &Secret) -> Result<About> {
         tenant = attempted.tenant,
         source = %attempted.attempt.source,
         begun_by = attempted.attempt.user,
-        "somebody declined a login at the service's page"
+        "somebody declined a login on the service's page"
     );
     Ok(about)
 }
@@ -163,7 +163,7 @@ pub(super) async fn unchanged<C: Connection>(store: &TenantStore<C>, attempted: 
     if about(store, attempted).await? == *shown {
         return Ok(());
     }
-    let text = "state: what was shown on the page was changed meanwhile, so nothing was stored. Begin the login again.";
+    let text = "state: what was shown on the page has changed in the meantime, so nothing was stored. Begin the login again.";
     Err(Error::new(Kind::Invalid, Reason::LoginStateInvalid, text))
 }
 

@@ -89,7 +89,9 @@ pub(super) async fn complete(ops: &Ops, attempted: &Attempted, domain: &str) -> 
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&attempted.tenant).await?;
         if !writer.claim_directory(name, &login.account, ops.now()).await? {
-            let text = format!("The directory of {domain} consented for another tenant of this service. Have the operator look into it.");
+            let text = format!(
+                "The directory of {domain} has already consented for another tenant of this service. Have the operator check this."
+            );
             return Err(Error::new(Kind::Precondition, Reason::DirectoryTaken, text).with("domain", domain));
         }
         let before = writer.login(&login.source).await?;

@@ -42,7 +42,7 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
         "" => &ops.logins.callback_url,
         url if ops.logins.redirect_urls.iter().any(|allowed| allowed == url) => url,
         _ => {
-            let text = "must be empty, or one of the addresses that the operator allows (oauth.redirect_urls), letter by letter.";
+            let text = "must be empty, or exactly one of the URLs that the operator allows (oauth.redirect_urls).";
             return Err(Error::invalid_field("redirect_url", text));
         }
     };
@@ -109,10 +109,10 @@ fn refused(attempted: &Attempted, error: &str, words: &str) -> Error {
     let provider = &attempted.attempt.provider;
     let what = match error {
         "access_denied" => format!("The login at {provider} was declined."),
-        _ => format!("{provider} refused the login."),
+        _ => format!("{provider} rejected the login."),
     };
     let reply = crate::idp::oauth::words(error, words);
-    let text = format!("{what} Nothing was stored; begin again to try once more. It said: {reply}");
+    let text = format!("{what} Nothing was stored; begin again to retry. Its reply: {reply}");
     Error::new(Kind::Precondition, Reason::LoginRefused, text)
         .with("provider", provider)
         .with("providerReply", reply)
@@ -160,8 +160,8 @@ async fn redeem(ops: &Ops, attempted: &Attempted, code: &Secret, shown: Option<&
 fn scopes_missing(provider: &str, missing: &[String]) -> Error {
     let missing = missing.join(" ");
     let text = format!(
-        "{provider} did not grant all that is needed, so nothing was stored. Missing: {missing}. Begin again and accept all of it, or have an \
-         administrator allow it."
+        "{provider} did not grant all required permissions, so nothing was stored. Missing: {missing}. Begin again and accept all of them, \
+         or have an administrator allow them."
     );
     Error::new(Kind::Precondition, Reason::LoginScopesMissing, text).with("missing", missing)
 }
@@ -244,7 +244,7 @@ impl<'a> Change<'a> {
             after: Some(after),
             confirmed: match confirmed {
                 Confirmed::FrontEnd => format!("users/{} in the CRM, logged in as {}", after.user, after.account),
-                Confirmed::Button => format!("whoever logged in as {}, by the button of the service's page", after.account),
+                Confirmed::Button => format!("whoever logged in as {}, with the button on the service's page", after.account),
             },
         }
     }

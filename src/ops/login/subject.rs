@@ -132,7 +132,7 @@ impl Subject {
                 return Err(not_used(&name, &remedy));
             }
             (Some(LoginSource::AdminConsent(domain)), _) => {
-                let remedy = format!("it connects by an administrator's consent: AgentService.BeginAdminConsent for {domain}.");
+                let remedy = format!("it connects with an administrator's consent: AgentService.BeginAdminConsent for {domain}.");
                 return Err(not_used(&name, &remedy));
             }
         }
@@ -195,8 +195,8 @@ impl Subject {
         };
         let allowed = provider.settings().hosts.join(", ");
         let text = format!(
-            "Tokens of {} may be sent to {allowed} only, and {} is at {}. Choose another provider, correct the server, or have the operator \
-             add it (oauth.providers, hosts).",
+            "Tokens of {} may only be sent to {allowed}, and {} is at {}. Choose another provider, correct the server, or have the \
+             operator add it (oauth.providers, hosts).",
             provider.name(),
             self.source,
             host
@@ -231,7 +231,7 @@ impl Subject {
             account => account,
         };
         let text = format!(
-            "The account {who} logged in, where {wanted} was expected. Nothing was stored. Log out at the provider, then begin again and log \
+            "The account {who} logged in, but {wanted} was expected. Nothing was stored. Log out at the provider, then begin again and log \
              in as {wanted}; or correct the address in the CRM."
         );
         Err(Error::new(Kind::Precondition, Reason::LoginAccountMismatch, text)
@@ -243,9 +243,9 @@ impl Subject {
     fn not_owned(&self) -> Error {
         let Self { source, wanted, owner, .. } = self;
         let text = format!(
-            "{wanted} is not an address that the directory has of users/{owner}, who owns {source}. For a shared mailbox, set exchange.mailbox \
-             to it (or smtp.username to an address of the owner's), and log in with the owner's own account; or have somebody with agent.write \
-             begin the login, or have the CRM write the address to the user (DirectoryService.BatchUpsertUsers)."
+            "The directory does not list {wanted} as an address of users/{owner}, who owns {source}. For a shared mailbox, set \
+             exchange.mailbox to it (or smtp.username to one of the owner's addresses), and log in with the owner's own account; or have \
+             somebody with agent.write begin the login, or have the CRM add the address to the user (DirectoryService.BatchUpsertUsers)."
         );
         Error::new(Kind::Precondition, Reason::LoginAccountNotOwned, text)
             .with("resource", source.to_string())
@@ -262,7 +262,7 @@ pub(super) fn choose(providers: &[&Arc<LoginProvider>], named: &str) -> Result<A
     let names = || providers.iter().map(|provider| provider.name()).collect::<Vec<_>>().join(", ");
     match (named, providers) {
         ("", []) => {
-            let text = "The operator has set up no login provider for this. Have them add one (oauth.providers).";
+            let text = "The operator has configured no login provider for this. Have them add one (oauth.providers).";
             Err(Error::new(Kind::Precondition, Reason::LoginProviderMissing, text)
                 .with("provider", "")
                 .with("available", ""))
@@ -278,7 +278,7 @@ pub(super) fn choose(providers: &[&Arc<LoginProvider>], named: &str) -> Result<A
                 let available = names();
                 let text = match available.as_str() {
                     "" => format!("provider: there is no login provider {named:?}, nor any other for this. Have the operator add one."),
-                    available => format!("provider: there is no login provider {named:?} for this. There is: {available}."),
+                    available => format!("provider: there is no login provider {named:?} for this. Available: {available}."),
                 };
                 Error::new(Kind::Precondition, Reason::LoginProviderMissing, text)
                     .with("provider", named)
@@ -309,6 +309,6 @@ fn host_of_url(url: &str) -> Option<String> {
 }
 
 fn not_used(resource: &str, remedy: &str) -> Error {
-    let text = format!("{resource} is not logged in to by a person: {remedy}");
+    let text = format!("{resource} does not use a person's login: {remedy}");
     Error::new(Kind::Precondition, Reason::LoginNotUsed, text).with("resource", resource)
 }

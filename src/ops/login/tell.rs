@@ -110,12 +110,12 @@ async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires:
         expires: Some(expires),
         threshold: Some(threshold),
         problem: format!(
-            "This service's own secret or certificate at {provider} ends at {expires}. Have the operator make a new one, or no login there \
-             can be renewed."
+            "This service's own secret or certificate at {provider} expires at {expires}. Have the operator create a new one; otherwise no \
+             login there can be renewed."
         ),
         provider_reply: String::new(),
     };
-    tracing::warn!(tenant, provider, %expires, "the secret of a login provider ends soon");
+    tracing::warn!(tenant, provider, %expires, "the secret of a login provider expires soon");
     let event = EventKind::Token(Box::new(event));
     writer.append_events(vec![(ops.ids.next(), event)], ops.now()).await?;
     writer.commit().await
@@ -131,7 +131,7 @@ pub async fn tell_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
         Err(error) => {
             tracing::error!(
                 error = error.chain(),
-                "a refresh token that is to be revoked cannot be opened, forgetting it"
+                "a refresh token that is to be revoked cannot be decrypted, discarding it"
             );
             return ops.store.drop_revocation(revocation).await;
         }
@@ -149,11 +149,11 @@ pub async fn tell_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
     match provider.revoke(&token, ops.now()).await {
         Ok(_) => ops.store.drop_revocation(revocation).await,
         Err(fault) if ops.now() >= revocation.created.after(REVOCATION_LIFE) => {
-            tracing::warn!(error = %error_chain(&fault), "a provider could not be told of a login that was given up, forgetting it");
+            tracing::warn!(error = %error_chain(&fault), "a provider could not be notified of a revoked login, not trying again");
             ops.store.drop_revocation(revocation).await
         }
         Err(fault) => {
-            tracing::warn!(error = %error_chain(&fault), "telling a provider of a login that was given up failed");
+            tracing::warn!(error = %error_chain(&fault), "notifying a provider of a revoked login failed");
             let wait = tokens::pause(revocation.failures.saturating_add(1), fault.class);
             ops.store.put_off_revocation(revocation, ops.now().after(wait)).await
         }

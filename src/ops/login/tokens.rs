@@ -90,7 +90,7 @@ impl LoginTokens {
             .map_err(|error| match error {
                 ReadError::Provider(fault) => fault,
                 ReadError::Service(error) => {
-                    let text = "The service cannot read its own database just now. It is tried again by itself.";
+                    let text = "The service currently cannot read its own database. It retries automatically.";
                     ProviderError::new(ErrorClass::Retry { after: None }, text).because(error)
                 }
             })?;
@@ -170,7 +170,7 @@ async fn access_until(ops: &Ops, tenant: &str, source: &LoginSource, refused: Op
             return Err(ProviderError::new(ErrorClass::Retry { after }, problem.clone()).into());
         }
         if tokio::time::Instant::now() >= deadline {
-            let text = format!("The access token of {source} is being renewed for too long. It is tried again by itself.");
+            let text = format!("Renewing the access token of {source} takes too long. It is retried automatically.");
             return Err(ProviderError::new(ErrorClass::Retry { after: None }, text).into());
         }
         match renew(ops, tenant, login).await? {
@@ -230,7 +230,7 @@ async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Rene
     let renewed = renew_under(ops, tenant, login, fence).await;
     // What fails here ends by itself.
     if let Err(error) = ops.store.release_lease(key, &holder).await {
-        tracing::warn!(source = %login.source, error = error.chain(), "ending the lease of a login failed");
+        tracing::warn!(source = %login.source, error = error.chain(), "releasing the lease of a login failed");
     }
     renewed
 }
@@ -283,7 +283,7 @@ async fn renew_under(ops: &Ops, tenant: &str, login: &Login, fence: i64) -> Resu
 async fn ask(ops: &Ops, tenant: &str, login: &Login) -> Result<(Arc<LoginProvider>, Tokens), ReadError> {
     let Some(provider) = ops.logins.providers.get(&login.provider) else {
         let text = format!(
-            "The operator has removed the login provider {} from this service's settings. Have them put it back, or log in anew.",
+            "The operator has removed the login provider {} from this service's settings. Have them restore it, or log in again.",
             login.provider
         );
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
@@ -326,7 +326,7 @@ async fn store(ops: &Ops, tenant: &str, login: &Login, provider: &LoginProvider,
         }
     };
     if !sealed {
-        tracing::info!(source = %login.source, "a login was renewed that somebody replaced or gave up meanwhile");
+        tracing::info!(source = %login.source, "a renewed login was replaced or revoked in the meantime");
     }
     Ok(())
 }

@@ -144,7 +144,7 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         && endpoint.starts_with("http:")
         && !ops.limits.allow_http
     {
-        let text = "The operator does not allow endpoints without TLS any more. Set an https endpoint.";
+        let text = "The operator no longer allows endpoints without TLS. Set an https endpoint.";
         return Err(ProviderError::new(ErrorClass::Refused, text).into());
     }
     let (owner, username, credentials) = match login {
@@ -195,7 +195,8 @@ fn by_tokens(ops: &Ops, tenant: &str, login: &Login, host: Option<&str>) -> Resu
         && !provider.may_be_sent_to(host)
     {
         let text = format!(
-            "Tokens of {} may be sent to {} only, not to {host}. Have the operator add the server (oauth.providers, hosts), or log in elsewhere.",
+            "Tokens of {} may only be sent to {}, not to {host}. Have the operator add the server (oauth.providers, hosts), or log in \
+             elsewhere.",
             provider.name(),
             provider.settings().hosts.join(", ")
         );

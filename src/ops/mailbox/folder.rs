@@ -137,7 +137,8 @@ impl<'a> FolderReader<'a> {
         let source = position.source.replace(digest.clone());
         match source {
             Some(source) if source != digest => {
-                tracing::warn!(agent = %agent.id, folder = ?self.folder.role, "the folder is another one than before, listing it from its beginning");
+                tracing::warn!(agent = %agent.id, folder = ?self.folder.role, "the folder is not the same as before, listing it from the \
+                                                                               beginning");
                 position.state = None;
                 self.position = position;
             }
@@ -160,7 +161,8 @@ impl<'a> FolderReader<'a> {
             Ok(page) => page,
             Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() && !self.listed_anew => {
                 // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
-                tracing::warn!(agent = %self.work.agent.id, folder = ?self.folder.role, "the server lost the sync state, listing the folder anew");
+                tracing::warn!(agent = %self.work.agent.id, folder = ?self.folder.role, "the server lost the sync state, listing the \
+                                                                                         folder again");
                 self.commit(Vec::new(), None, progress).await?;
                 // Once in a while: a server that forgets again at once is given a rest.
                 self.listed_anew = true;
@@ -183,7 +185,7 @@ impl<'a> FolderReader<'a> {
             } else if !page.last {
                 return Err(ReadError::Provider(ProviderError::new(
                     ErrorClass::Malformed,
-                    "The server lists the same changes over and over. Look into the event log of the Exchange server.",
+                    "The server keeps listing the same changes. Check the event log of the Exchange server.",
                 )));
             }
             return Ok(page.last);
@@ -217,7 +219,7 @@ impl<'a> FolderReader<'a> {
             Ok(newest) => newest,
             // The listing brings it too, and says what is wrong with the server.
             Err(error) => {
-                tracing::debug!(agent = %self.work.agent.id, error = %error_chain(&error), "the newest messages cannot be looked at");
+                tracing::debug!(agent = %self.work.agent.id, error = %error_chain(&error), "checking for the newest messages failed");
                 Newest::default()
             }
         };

@@ -105,7 +105,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
         if let (Some(account), Some(fault), None) = (account, refused, &missing) {
             // The same password for each of its mailboxes would lock the account.
             let name = &account.settings.display_name;
-            let problem = format!("The login of the maintenance account {name} was refused. {}", fault.problem);
+            let problem = format!("The login of the maintenance account {name} was rejected. {}", fault.problem);
             writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
             logins::reassess(&mut writer, &LoginChange::Account(account.id.clone()), &choices, ops.now()).await?;
             missing = Some(problem);
@@ -177,11 +177,11 @@ fn health_with(before: &AgentHealth, (first, folders): (&FolderFault, &[FolderFa
     let (which, rest) = match folders.len() {
         1 => (
             "The folder",
-            "cannot be read. It is retried by itself, and all other folders are read",
+            "cannot be read. It is retried automatically, and all other folders are read",
         ),
         _ => (
             "The folders",
-            "cannot be read. They are retried by themselves, and all other folders are read",
+            "cannot be read. They are retried automatically, and all other folders are read",
         ),
     };
     AgentHealth {
@@ -209,8 +209,8 @@ pub async fn record_stuck(ops: &Ops, tenant: &str, agent: &Agent, span: Duration
     let after = AgentHealth {
         state: HealthState::Degraded,
         problem: format!(
-            "The mailbox has not been read for {} s: the work on it is stuck within this service, as a rule because the database does not \
-             answer. It is retried by itself, by another replica where there is one. If this stays, look at the database and the log.",
+            "The mailbox has not been read for {} s: the work on it is stuck within this service, usually because the database does not \
+             respond. It is retried automatically, by another replica if there is one. If this persists, check the database and the log.",
             span.as_secs()
         ),
         problem_since: before.problem_since.or(Some(now.before(span))),

@@ -225,7 +225,7 @@ mod tests {
         memory.done(&folder(1, 7), now);
         assert!(!memory.is_due(&folder(1, 7), now));
         assert!(memory.is_due(&folder(1, 8), now));
-        let fault = ProviderError::new(ErrorClass::Retry { after: None }, "It has a fault inside.");
+        let fault = ProviderError::new(ErrorClass::Retry { after: None }, "It has an internal error.");
         memory.failed(&folder(1, 8), &fault, now, Duration::from_mins(15));
         assert!(!memory.is_due(&folder(1, 9), now));
         assert_eq!(memory.faults()[0].folder, "Folder 1");

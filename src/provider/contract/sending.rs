@@ -62,7 +62,7 @@ async fn what_became_of_a_message_is_known_or_said_not_to_be() {
         bench.exchange.script(Fault::next(ask, 1000, FaultKind::DropBeforeAnswer));
         let error = bench.mailbox.send(&message).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Unreachable);
-        assert!(error.problem.contains("not known whether"), "{error:?}");
+        assert!(error.problem.contains("unknown whether"), "{error:?}");
         assert_eq!(bench.exchange.sent_messages().len(), 2);
         bench.exchange.clear_script();
         // Nothing was done, and nothing is left behind.
@@ -137,7 +137,7 @@ async fn a_draft_whose_answer_was_lost_is_neither_failed_nor_deleted() {
             bench.exchange.script(Fault::next(send, 1000, kind.clone()));
             let error = bench.mailbox.send(&outgoing(ANNA, &["bert@corp.test"])).await.unwrap_err();
             assert_eq!(error.class, ErrorClass::Unreachable, "{kind:?}: {error:?}");
-            assert!(error.problem.contains("not known whether"), "{kind:?}: {error:?}");
+            assert!(error.problem.contains("unknown whether"), "{kind:?}: {error:?}");
             assert_eq!(bench.exchange.items(ANNA, FolderKind::Drafts).len(), number + 1, "{kind:?}");
             bench.exchange.clear_script();
         }
@@ -277,7 +277,7 @@ async fn an_upload_that_fails_leaves_nothing_behind() {
         ] {
             bench.exchange.script(Fault::next(operation, 100, kind.clone()));
             let error = bench.mailbox.send(&long_message()).await.unwrap_err();
-            assert!(!error.problem.contains("not known whether"), "{operation}, {kind:?}: {error:?}");
+            assert!(!error.problem.contains("unknown whether"), "{operation}, {kind:?}: {error:?}");
             assert!(
                 !format!("{error:?}").contains("AttachmentSessions"),
                 "{operation}, {kind:?}: {error:?}"
@@ -317,7 +317,7 @@ async fn a_long_message_that_would_be_altered_is_refused_with_the_reason() {
         let signed = "--m\r\n\r\nT\r\n--m\r\nContent-Type: application/pkcs7-signature\r\n\r\n";
         refused(&of_type("multipart/signed; boundary=m", signed), "signed or encrypted").await;
         refused(&of_type("multipart/report; boundary=m", signed), "report").await;
-        refused(&of_type("text/calendar", ""), "calendar entry").await;
+        refused(&of_type("text/calendar", ""), "calendar item").await;
         refused(&of_type("text/plain", &"y".repeat(2_000_000)), "text of the message alone").await;
         assert_eq!(bench.exchange.sent_messages().len(), 0);
     })

@@ -111,7 +111,7 @@ const TABLE: &[Row] = &[
         ANY,
         (500, 599),
         Verdict::Login,
-        "Exchange Online no longer takes a password over SMTP (basic authentication is off). Use modern authentication (OAuth) for this \
+        "Exchange Online no longer accepts a password over SMTP (basic authentication is off). Use modern authentication (OAuth) for this \
          agent.",
     )
     .enhanced(&["5.7.30"]),
@@ -119,16 +119,16 @@ const TABLE: &[Row] = &[
         ANY,
         ALL_CODES,
         Verdict::Login,
-        "Exchange Online has SMTP AUTH switched off for this mailbox or organisation. Switch on 'Authenticated SMTP' for the mailbox, and \
-         use modern authentication (OAuth) for this agent.",
+        "Exchange Online has SMTP AUTH disabled for this mailbox or organisation. Enable 'Authenticated SMTP' for the mailbox, and use \
+         modern authentication (OAuth) for this agent.",
     )
     .words(&["smtpclientauthentication is disabled"]),
     row(
         ANY,
         ALL_CODES,
         Verdict::Login,
-        "{host} refuses the login {who}: user name or password is wrong. Enter them anew. Exchange Online also says this where passwords \
-         are no longer taken; then use modern authentication (OAuth).",
+        "{host} rejects the login {who}: the user name or password is wrong. Enter them again. Exchange Online also says this when \
+         passwords are no longer accepted; then use modern authentication (OAuth).",
     )
     .enhanced(&["5.7.139"])
     .words(&["credentials were incorrect", "invalid_grant", "incorrect"]),
@@ -136,7 +136,7 @@ const TABLE: &[Row] = &[
         ANY,
         ALL_CODES,
         Verdict::Login,
-        "Exchange Online does not take this login: basic authentication is off or a security default blocks it. Use modern authentication \
+        "Exchange Online rejects this login: basic authentication is off or a security default blocks it. Use modern authentication \
          (OAuth) for this agent.",
     )
     .enhanced(&["5.7.139"]),
@@ -144,8 +144,8 @@ const TABLE: &[Row] = &[
         ANY,
         ALL_CODES,
         Verdict::Login,
-        "Exchange Online takes mail here only after a login, and passwords are no login for it any more. Use modern authentication (OAuth) \
-         for this agent.",
+        "Exchange Online accepts mail here only after a login, and no longer accepts passwords. Use modern authentication (OAuth) for this \
+         agent.",
     )
     .enhanced(&["5.7.57"]),
     // Encryption is missing.
@@ -153,85 +153,84 @@ const TABLE: &[Row] = &[
         ALL_BUT_START_TLS,
         (500, 599),
         Verdict::Login,
-        "{host} wants encryption before anything else. Choose security STARTTLS (port 587) or TLS (port 465).",
+        "{host} requires encryption before anything else. Choose security STARTTLS (port 587) or TLS (port 465).",
     )
     .words(&["starttls", "encryption required", "must use tls", "secure connection"]),
     row(
         ANY,
         (538, 538),
         Verdict::Login,
-        "{host} takes logins only over an encrypted connection. Choose security STARTTLS (port 587) or TLS (port 465).",
+        "{host} accepts logins only over an encrypted connection. Choose security STARTTLS (port 587) or TLS (port 465).",
     ),
     // The login.
     row(
         LOGIN,
         (432, 432),
         Verdict::Login,
-        "{host} wants the password of {who} to be changed, or to be used once in another way. Log in there by hand, then enter the \
-         password anew.",
+        "{host} requires the password of {who} to be changed, or a login in another way first. Log in there manually, then enter the \
+         password again.",
     ),
     row(
         LOGIN,
         (400, 499),
         Verdict::Retry,
-        "{host} cannot check logins at the moment. It is tried again later.",
+        "{host} currently cannot check logins. It is retried later.",
     ),
     row(
         LOGIN,
         (534, 534),
         Verdict::Login,
-        "{host} does not take this kind of login for {who}. It may want a password made for this application, or modern authentication \
-         (OAuth).",
+        "{host} does not accept this kind of login for {who}. It may require an app password or modern authentication (OAuth).",
     ),
     row(
         &[Step::Token],
         (500, 599),
         Verdict::Login,
-        "{host} refuses the access token of {who}. Log in anew, with the permission to send over SMTP (SMTP.Send), and check that the \
+        "{host} rejects the access token of {who}. Log in again, with the permission to send over SMTP (SMTP.Send), and check that the \
          mailbox may use SMTP.",
     ),
     row(
         &[Step::Password],
         (535, 535),
         Verdict::Login,
-        "{host} refuses the login {who}: user name or password is wrong. Enter them anew.",
+        "{host} rejects the login {who}: the user name or password is wrong. Enter them again.",
     ),
     row(
         &[Step::Password],
         (500, 599),
         Verdict::Login,
-        "{host} refuses the login {who}. Check the user name, the password and the way of logging in.",
+        "{host} rejects the login {who}. Check the user name, the password and the authentication method.",
     ),
     row(
         ANY,
         (530, 530),
         Verdict::Login,
-        "{host} takes mail only after a login. Enter a user name and a password.",
+        "{host} accepts mail only after a login. Enter a user name and a password.",
     ),
     row(
         ANY,
         (534, 535),
         Verdict::Login,
-        "{host} no longer takes the login. Enter user name and password anew.",
+        "{host} no longer accepts the login. Enter user name and password again.",
     ),
     // The connection.
     row(
         ANY,
         (421, 421),
         Verdict::Retry,
-        "{host} closes the connection for now: it is busy, in maintenance, or was asked too often. It is tried again later.",
+        "{host} closes the connection for now: it is busy, under maintenance, or received too many requests. It is retried later.",
     ),
     row(
         &[Step::Greeting],
         (400, 499),
         Verdict::Retry,
-        "{host} takes no connections at the moment. It is tried again later.",
+        "{host} currently accepts no connections. It is retried later.",
     ),
     row(
         &[Step::Greeting],
         (500, 599),
         Verdict::Refused,
-        "{host} takes no mail from this machine. Check the server's name, and whether it lets the address of this machine in.",
+        "{host} accepts no mail from this machine. Check the server's name, and whether it allows this machine's address.",
     ),
     row(
         &[Step::Hello],
@@ -243,79 +242,79 @@ const TABLE: &[Row] = &[
         &[Step::StartTls],
         (400, 499),
         Verdict::Retry,
-        "{host} cannot offer TLS at the moment. It is tried again later.",
+        "{host} currently cannot offer TLS. It is retried later.",
     ),
     row(
         &[Step::StartTls],
         (500, 599),
         Verdict::Unreachable,
-        "{host} refuses STARTTLS although it offers it. Look at the server's TLS settings, or choose security TLS with port 465.",
+        "{host} rejects STARTTLS although it offers it. Check the server's TLS settings, or choose security TLS with port 465.",
     ),
     // The size.
     row(
         &[Step::Recipient],
         (552, 552),
         Verdict::Refused,
-        "The mailbox of {who} is full. Its owner must make room.",
+        "The mailbox of {who} is full. Its owner must free up space.",
     ),
     row(
         ANY,
         (500, 599),
         Verdict::Refused,
-        "The mailbox of a recipient is full. Its owner must make room.",
+        "The mailbox of a recipient is full. Its owner must free up space.",
     )
     .enhanced(&["5.2.2"]),
     row(
         ANY,
         (500, 599),
         Verdict::TooLarge,
-        "The message is larger than {host} takes. Send less, such as fewer attachments, or have the server's limit raised.",
+        "The message is larger than {host} accepts. Send less, such as fewer attachments, or have the server's limit raised.",
     )
     .enhanced(&["5.3.4", "5.2.3"]),
     row(
         ANY,
         (552, 552),
         Verdict::TooLarge,
-        "The message is larger than {host} takes. Send less, such as fewer attachments, or have the server's limit raised.",
+        "The message is larger than {host} accepts. Send less, such as fewer attachments, or have the server's limit raised.",
     ),
     row(
         ANY,
         (523, 523),
         Verdict::TooLarge,
-        "The message is larger than {host} takes. Send less, such as fewer attachments, or have the server's limit raised.",
+        "The message is larger than {host} accepts. Send less, such as fewer attachments, or have the server's limit raised.",
     ),
     // What passes.
     row(
         ANY,
         (400, 499),
         Verdict::Retry,
-        "{host} asks to come again later, as it does with senders that it does not know yet (greylisting). It is tried again.",
+        "{host} asks to retry later, as it does with senders that it does not know yet (greylisting). It is retried.",
     )
     .words(&["greylist", "graylist", "grey-list", "postgrey"]),
     row(
         ANY,
         (452, 452),
         Verdict::Retry,
-        "{host} cannot take that much at the moment: too many recipients at once, or no room. It is tried again later.",
+        "{host} currently cannot accept that much: too many recipients at once, or no space. It is retried later.",
     ),
     row(
         &[Step::Sender, Step::Recipient],
         (400, 499),
         Verdict::Retry,
-        "{host} cannot take mail for {who} at the moment. It is tried again later.",
+        "{host} currently cannot accept mail for {who}. It is retried later.",
     ),
     row(
         ANY,
         (400, 499),
         Verdict::Retry,
-        "{host} has a passing fault. It is tried again later.",
+        "{host} has a temporary error. It is retried later.",
     ),
     // Who sends and who gets it.
     row(
         ANY,
         (500, 599),
         Verdict::Refused,
-        "{host} does not let this login send with this sender address. Use an address of the login's own, or have the server's \
+        "{host} does not let this login send with this sender address. Use one of the login's own addresses, or have the server's \
          administrator allow it (send as).",
     )
     .words(&["sender address rejected", "sendasdenied", "send as this sender", "not owned by"]),
@@ -323,14 +322,14 @@ const TABLE: &[Row] = &[
         &[Step::Sender],
         (500, 599),
         Verdict::Refused,
-        "{host} refuses the sender {who}. Check from_address of this agent, and that the login may send with it.",
+        "{host} rejects the sender {who}. Check from_address of this agent, and that the login may send with it.",
     ),
     row(
         ANY,
         (500, 599),
         Verdict::Refused,
-        "{host} does not pass on mail to {who} for this login (relaying denied). Enter a user name and a password, or use the server that \
-         is meant for sending.",
+        "{host} does not relay mail to {who} for this login (relaying denied). Enter a user name and a password, or use the server that is \
+         intended for sending.",
     )
     .words(&[
         "relay access denied",
@@ -345,19 +344,19 @@ const TABLE: &[Row] = &[
         &[Step::Recipient],
         (500, 599),
         Verdict::Refused,
-        "{host} refuses the recipient {who}. Check the address.",
+        "{host} rejects the recipient {who}. Check the address.",
     ),
     row(
         &[Step::Message],
         (500, 599),
         Verdict::Refused,
-        "{host} refuses the message because of what it holds or whom it is from. Read what the server says.",
+        "{host} rejects the message because of its content or its sender. See the server's reply.",
     ),
     row(
         ANY,
         (500, 599),
         Verdict::Refused,
-        "{host} refuses what it was asked. Read what the server says.",
+        "{host} rejects the command. See the server's reply.",
     ),
 ];
 
@@ -437,7 +436,7 @@ mod tests {
             Step::Password,
             "534 5.7.9 Application-specific password required",
             Verdict::Login,
-            "application",
+            "app password",
         ),
         (
             Step::Token,
@@ -456,7 +455,7 @@ mod tests {
             Step::Password,
             "504 5.7.4 Unrecognized authentication type",
             Verdict::Login,
-            "way of logging in",
+            "authentication method",
         ),
         (
             Step::Sender,
@@ -467,14 +466,14 @@ mod tests {
         (Step::Recipient, "535 5.7.8 login expired", Verdict::Login, "no longer"),
         (Step::Greeting, "421 4.3.2 Service not available", Verdict::Retry, "for now"),
         (Step::Sender, "421 4.7.0 Too many messages", Verdict::Retry, "for now"),
-        (Step::Greeting, "450 4.3.2 try again", Verdict::Retry, "at the moment"),
+        (Step::Greeting, "450 4.3.2 try again", Verdict::Retry, "currently"),
         (Step::Greeting, "554 5.7.1 blocked", Verdict::Refused, "from this machine"),
         (Step::Hello, "502 Command not implemented", Verdict::Unreachable, "extended SMTP"),
         (
             Step::StartTls,
             "454 4.7.0 TLS not available due to local problem",
             Verdict::Retry,
-            "TLS at the moment",
+            "currently cannot offer TLS",
         ),
         (Step::StartTls, "501 no", Verdict::Unreachable, "although it offers"),
         (Step::Recipient, "552 5.2.2 Mailbox full", Verdict::Refused, "full"),
@@ -505,9 +504,9 @@ mod tests {
             Verdict::Retry,
             "greylisting",
         ),
-        (Step::Message, "452 4.3.1 Insufficient system storage", Verdict::Retry, "no room"),
+        (Step::Message, "452 4.3.1 Insufficient system storage", Verdict::Retry, "no space"),
         (Step::Recipient, "450 4.2.1 mailbox busy", Verdict::Retry, "bob@x.example"),
-        (Step::Message, "451 4.3.0 queue file write error", Verdict::Retry, "passing"),
+        (Step::Message, "451 4.3.0 queue file write error", Verdict::Retry, "temporary"),
         (
             Step::Recipient,
             "553 5.7.1 <a@x>: Sender address rejected: not owned by user anna",
@@ -538,8 +537,8 @@ mod tests {
             Verdict::Refused,
             "the recipient bob@x.example",
         ),
-        (Step::Message, "550 5.7.1 spam", Verdict::Refused, "what it holds"),
-        (Step::Hello, "550 5.7.1 bad name", Verdict::Refused, "what it was asked"),
+        (Step::Message, "550 5.7.1 spam", Verdict::Refused, "its content"),
+        (Step::Hello, "550 5.7.1 bad name", Verdict::Refused, "rejects the command"),
         (
             Step::StartTls,
             "502 5.5.1 STARTTLS not available",

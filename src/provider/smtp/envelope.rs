@@ -59,7 +59,7 @@ fn refused(problem: String) -> ProviderError {
 /// An address as it stands in a command; a domain beyond ASCII in its ASCII form.
 fn path(role: &str, address: &str) -> Result<String, ProviderError> {
     let shown = super::wire::clean(address);
-    let wrong = || refused(format!("The {role} {shown} is no mail address. Correct it."));
+    let wrong = || refused(format!("The {role} {shown} is not an e-mail address. Correct it."));
     let ends = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>');
     if address.len() > MAX_ADDRESS || address.contains(ends) {
         return Err(wrong());
@@ -89,7 +89,8 @@ fn check_lines(raw: &[u8]) -> Result<(), ProviderError> {
         };
         if !good {
             return Err(refused(format!(
-                "The message has a line end other than CRLF, or a NUL character, at byte {at}; it would be changed on its way. Write it anew."
+                "The message has a line end other than CRLF, or a NUL character, at byte {at}; it would be changed in transit. Write it \
+                 again."
             )));
         }
     }

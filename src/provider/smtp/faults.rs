@@ -36,8 +36,8 @@ impl Judge {
                 server_reply: reply.words(),
                 ..self.fault(
                     ErrorClass::Malformed,
-                    "{host} gave an answer that does not belong to the question. Check that nothing between here and the server changes \
-                     what it sends.",
+                    "{host} gave a response that does not belong to the command. Check that nothing between this service and the server \
+                     modifies what it sends.",
                 )
             };
         };
@@ -55,23 +55,24 @@ impl Judge {
             Trouble::Silent if greeting => self.fault(
                 ErrorClass::Unreachable,
                 &format!(
-                    "{{host}} took the connection on port {{port}}, but did not greet in time. Check that this is the port of its mail \
+                    "{{host}} accepted the connection on port {{port}}, but did not greet in time. Check that this is the port of its mail \
                      service{}.",
                     self.tls_hint()
                 ),
             ),
             Trouble::Silent => self.fault(
                 ErrorClass::Unreachable,
-                "{host} did not answer in time. It may be overloaded, or the network slow. It is tried again.",
+                "{host} did not answer in time. It may be overloaded, or the network slow. It is retried.",
             ),
             Trouble::Closed(source) => {
                 let problem = if greeting {
                     format!(
-                        "{{host}} closed the connection on port {{port}} without a word. It may not let this machine in; check the port{}.",
+                        "{{host}} closed the connection on port {{port}} without a response. It may not allow this machine; check the \
+                         port{}.",
                         self.tls_hint()
                     )
                 } else {
-                    "{host} closed the connection in the middle. It is tried again; if this stays, look at the server's log.".to_owned()
+                    "{host} closed the connection unexpectedly. It is retried; if this persists, check the server's log.".to_owned()
                 };
                 ProviderError {
                     source: source.map(Into::into),
@@ -80,9 +81,10 @@ impl Judge {
             }
             Trouble::Garbled(beginning) => {
                 let problem = if greeting {
-                    "What answers on port {port} of {host} is no SMTP server. Check the server's name and port."
+                    "What answers on port {port} of {host} is not an SMTP server. Check the server's name and port."
                 } else {
-                    "{host} gave an answer that is no SMTP. Check that nothing between here and the server changes what it sends."
+                    "{host} gave a response that is not SMTP. Check that nothing between this service and the server modifies what it \
+                     sends."
                 };
                 let class = if greeting { ErrorClass::Unreachable } else { ErrorClass::Malformed };
                 ProviderError {
@@ -97,7 +99,8 @@ impl Judge {
     pub(super) fn wants_tls(&self) -> ProviderError {
         self.fault(
             ErrorClass::Unreachable,
-            "Port {port} of {host} wants security TLS: it waits for encryption from the first byte. Choose TLS instead of STARTTLS or none.",
+            "Port {port} of {host} requires security TLS: it waits for encryption from the first byte. Choose TLS instead of STARTTLS or \
+             none.",
         )
     }
 
@@ -107,8 +110,8 @@ impl Judge {
             server_reply: clean(greeting),
             ..self.fault(
                 ErrorClass::Unreachable,
-                "Port {port} of {host} begins in plain text, not in TLS. Choose security STARTTLS for this port, or the port that wants TLS \
-                 (usually 465).",
+                "Port {port} of {host} begins in plain text, not in TLS. Choose security STARTTLS for this port, or the port that requires \
+                 TLS (usually 465).",
             )
         }
     }
@@ -118,7 +121,7 @@ impl Judge {
         let how = match trouble {
             Trouble::Silent => "did not answer in time",
             Trouble::Closed(_) => "closed the connection",
-            Trouble::Garbled(_) => "gave an answer that makes no sense",
+            Trouble::Garbled(_) => "gave an invalid response",
         };
         let (source, server_reply) = match trouble {
             Trouble::Closed(Some(error)) => (Some(error.into()), String::new()),
@@ -131,7 +134,7 @@ impl Judge {
             ..self.fault(
                 ErrorClass::Unreachable,
                 &format!(
-                    "{{host}} {how} after it had got the whole message: it is not known whether it was sent. Look into the sent messages or \
+                    "{{host}} {how} after it had received the whole message: it is unknown whether it was sent. Check the sent messages or \
                      the server's log before you send it again."
                 ),
             )
@@ -140,7 +143,7 @@ impl Judge {
 
     fn tls_hint(&self) -> &'static str {
         match (self.security, self.port) {
-            (SmtpSecurity::StartTls | SmtpSecurity::None, 465) => "; port 465 wants security TLS",
+            (SmtpSecurity::StartTls | SmtpSecurity::None, 465) => "; port 465 requires security TLS",
             _ => "",
         }
     }

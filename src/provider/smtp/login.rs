@@ -94,13 +94,13 @@ impl Session {
                 .to_owned()
         } else if step == Step::Token {
             format!(
-                "{{host}} does not take access tokens (XOAUTH2); it offers {}. Use a user name and a password, or switch modern \
-                 authentication on at the server.",
+                "{{host}} does not accept access tokens (XOAUTH2); it offers {}. Use a user name and a password, or enable modern \
+                 authentication on the server.",
                 offered.join(", ")
             )
         } else {
             format!(
-                "{{host}} takes no passwords in a way known here (PLAIN, LOGIN); it offers {}. Switch one of them on at the server, or use \
+                "{{host}} accepts passwords in no supported way (PLAIN, LOGIN); it offers {}. Enable one of them on the server, or use \
                  modern authentication (OAuth).",
                 offered.join(", ")
             )
@@ -181,7 +181,7 @@ fn check_one(judge: &Judge, username: &str, secret: &Secret) -> Result<(), Provi
     if username.is_empty() || secret.expose().is_empty() || username.contains(ends) || secret.expose().contains(ends) {
         return Err(judge.fault(
             ErrorClass::LoginRequired,
-            "The login for {host} is not complete, or holds characters that cannot be in one. Enter user name and password anew.",
+            "The login for {host} is incomplete, or has characters that are invalid in a login. Enter user name and password again.",
         ));
     }
     Ok(())

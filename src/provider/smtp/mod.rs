@@ -70,7 +70,7 @@ impl SmtpSink {
         if login.host.is_empty() || login.host.contains(|c: char| c.is_control() || c.is_whitespace()) || login.port == 0 {
             return Err(ProviderError::new(
                 ErrorClass::Refused,
-                "The SMTP server has no proper name or port. Correct smtp.host and smtp.port of this agent.",
+                "The SMTP server has no valid name or port. Correct smtp.host and smtp.port of this agent.",
             ));
         }
         login::check(&judge, &login.credentials)?;
@@ -187,7 +187,7 @@ impl MailSink for SmtpSink {
             summary: match &self.login.credentials {
                 Credentials::None => format!("{host} greets; there is no login."),
                 Credentials::Password { username, .. } | Credentials::Token { username, .. } => {
-                    format!("{host} takes the login {username}.")
+                    format!("{host} accepted the login {username}.")
                 }
             },
             server_reply: reply.as_ref().unwrap_or(&session.hello).words(),
@@ -201,7 +201,7 @@ impl MailSink for SmtpSink {
                 session.deliver(&envelope, &message.raw).await.map_err(|unsent| *unsent.error)
             };
             net::stage(StageKind::Send, report, send, |sent| StageFacts {
-                summary: format!("{host} took the message for {}.", message.recipients.join(", ")),
+                summary: format!("{host} accepted the message for {}.", message.recipients.join(", ")),
                 server_reply: sent.server_reply.clone(),
                 certificate: None,
             })

@@ -151,8 +151,8 @@ async fn start_tls(judge: &Judge, config: &SmtpConfig, stream: &mut Tapped<TcpSt
             server_reply: reply.words(),
             ..judge.fault(
                 ErrorClass::Unreachable,
-                "{host} does not offer STARTTLS on port {port}. Switch it on at the server, or choose the port that offers it (usually \
-                 587), or security TLS (usually port 465). Nothing is sent unencrypted instead.",
+                "{host} does not offer STARTTLS on port {port}. Enable it on the server, or choose the port that offers it (usually 587), \
+                 or security TLS (usually port 465). Nothing is sent unencrypted instead.",
             )
         });
     }
@@ -197,8 +197,8 @@ async fn handshake(
         }
         judge.fault(
             ErrorClass::Unreachable,
-            "{host} went on in plain text after STARTTLS. Something between here and the server may be tampering with the connection; \
-             nothing of it was used.",
+            "{host} continued in plain text after STARTTLS. Something between this service and the server may be tampering with the \
+             connection; nothing of it was used.",
         )
     })
 }
@@ -413,8 +413,8 @@ impl Session {
             if !self.offers.utf8 {
                 return Err(self.judge.fault(
                     ErrorClass::Refused,
-                    "{host} takes no addresses or header fields beyond ASCII (it lacks SMTPUTF8). Use an address without umlauts and the like, \
-                     or another server.",
+                    "{host} does not accept non-ASCII addresses or header fields (it lacks SMTPUTF8). Use an ASCII address, or another \
+                     server.",
                 ));
             }
             command.push_str(" SMTPUTF8");
@@ -423,19 +423,25 @@ impl Session {
             if !self.offers.eight_bit {
                 return Err(self.judge.fault(
                     ErrorClass::Refused,
-                    "{host} takes only 7-bit messages (it lacks 8BITMIME), and this one has other characters. Write it in an encoding for \
-                     mail, or use another server.",
+                    "{host} accepts only 7-bit messages (it lacks 8BITMIME), and this one has other characters. Encode it for mail, or use \
+                     another server.",
                 ));
             }
             command.push_str(" BODY=8BITMIME");
         }
         if let Some(limit) = self.offers.max_bytes.filter(|limit| size as u64 > *limit) {
             return Err(ProviderError {
-                server_reply: self.hello.lines.iter().find(|line| line.to_ascii_uppercase().starts_with("SIZE")).cloned().unwrap_or_default(),
+                server_reply: self
+                    .hello
+                    .lines
+                    .iter()
+                    .find(|line| line.to_ascii_uppercase().starts_with("SIZE"))
+                    .cloned()
+                    .unwrap_or_default(),
                 ..self.judge.fault(
                     ErrorClass::TooLarge,
                     &format!(
-                        "The message has {size} bytes, and {{host}} takes no more than {limit}. Send less, such as fewer attachments, or have \
+                        "The message has {size} bytes, and {{host}} accepts at most {limit}. Send less, such as fewer attachments, or have \
                          the server's limit raised."
                     ),
                 )

@@ -170,7 +170,7 @@ async fn masks_choose_what_changes() {
     for mask in [None, Some(&[][..])] {
         let refused = update(&client, named(&|agent| agent.disabled = false), mask).await.unwrap_err();
         assert_eq!(violations(&refused), ["update_mask"]);
-        assert!(refused.message().contains("Name in it what is to be set"), "{refused:?}");
+        assert!(refused.message().contains("Name in it the fields to set"), "{refused:?}");
     }
     assert_eq!(get(&client, &made.name).await.unwrap(), paused);
     assert!(!update(&client, named(&|_| ()), Some(&["disabled"])).await.unwrap().disabled);

@@ -116,7 +116,7 @@ async fn only_ones_own_agents_can_be_the_default() {
     assert_refused(
         "no such user",
         set_default(&client, "nobody", &annas.name).await,
-        unknown("default_agent.name", "users/nobody does not exist. Choose a user of the directory"),
+        unknown("default_agent.name", "users/nobody does not exist. Choose a user in the directory"),
     );
     assert_eq!(default_of(&client, "nobody").await.unwrap_err().code(), Code::NotFound);
     let refused = set_default(&client, "anna", "annas").await.unwrap_err();

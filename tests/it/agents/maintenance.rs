@@ -217,7 +217,7 @@ async fn an_account_in_use_is_not_deleted() {
         assert_refused(
             "in use",
             refused,
-            needs("MAINTENANCE_ACCOUNT_IN_USE", &made.name, "Connect them in another way first"),
+            needs("MAINTENANCE_ACCOUNT_IN_USE", &made.name, "Connect them differently first"),
         );
         delete(&client, &agent.name, "").await.unwrap();
         assert_eq!(get_account(&client, &made.name).await.unwrap().agent_count, 0);

@@ -93,7 +93,7 @@ async fn owners_neither_see_nor_choose_accounts() {
             (Code::PermissionDenied, "agent.write")
         );
     }
-    const ACCOUNT: &str = "agent.exchange.maintenance_account: This needs the scope agent.write";
+    const ACCOUNT: &str = "agent.exchange.maintenance_account: This requires the scope agent.write";
     // Whether it exists or not: nothing can be found out by trying.
     for account in [made.name.as_str(), "maintenanceAccounts/01J"] {
         let new = create(&anna, agent_through(account, "anna@example.com"), "").await;

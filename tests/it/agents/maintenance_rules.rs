@@ -48,7 +48,7 @@ async fn every_field_has_its_rule() {
         ),
         (
             "no endpoint, nor a domain to ask for it",
-            wrong(URL, "cannot be found by the domain of"),
+            wrong(URL, "cannot be discovered through the domain of"),
             |a| {
                 a.endpoint.clear();
                 a.username = "service@localhost".to_owned();
@@ -98,7 +98,7 @@ async fn every_field_has_its_rule() {
     assert_refused(
         "SMTP",
         create_account(&client, smtp, "").await,
-        wrong(KIND, "nobody acts for others over SMTP"),
+        wrong(KIND, "no maintenance accounts over SMTP"),
     );
     let called = MaintenanceAccount {
         name: "maintenanceAccounts/mine".to_owned(),
@@ -131,7 +131,7 @@ async fn every_field_has_its_rule() {
         assert_refused(
             "another server",
             refused,
-            wrong(PASSWORD, "must be given again when the endpoint's server changes"),
+            wrong(PASSWORD, "must be entered again when the endpoint's server changes"),
         );
         let moved = MaintenanceAccount {
             password: "another".to_owned(),

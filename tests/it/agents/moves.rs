@@ -172,7 +172,7 @@ async fn passwords_do_not_follow_to_another_server() {
     let mail = create(&client, smtp_agent(), "").await.unwrap();
     let other = "https://other.example.com/EWS/Exchange.asmx";
     let port = h.exchange.endpoint().port().unwrap();
-    let again = |field| wrong(field, "must be given again when the server changes");
+    let again = |field| wrong(field, "must be entered again when the server changes");
 
     let endpoint = |endpoint: &str| Agent {
         exchange: Some(ExchangeSettings {
@@ -252,7 +252,7 @@ async fn the_usual_port_follows_the_security_and_so_does_the_password() {
     assert_refused(
         "587 is another port than 465",
         refused,
-        wrong("agent.smtp.password", "must be given again"),
+        wrong("agent.smtp.password", "must be entered again"),
     );
     smtp(&mut starttls).port = 465;
     assert!(update(&client, starttls, None).await.unwrap().smtp.unwrap().password_set);

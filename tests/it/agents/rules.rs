@@ -102,7 +102,7 @@ fn common_rows() -> Vec<Row> {
         owner("an owner of another collection", "`users/{user}`", "contacts/anna"),
         bad(
             "an owner who is not there",
-            unknown("agent.owner_user", "users/nobody does not exist. Choose a user of the directory"),
+            unknown("agent.owner_user", "users/nobody does not exist. Choose a user in the directory"),
             |agent| agent.owner_user = "users/nobody".to_owned(),
         ),
         name("no name", String::new()),

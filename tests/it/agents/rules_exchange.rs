@@ -56,12 +56,12 @@ pub(super) fn exchange_rows() -> Vec<Row> {
         ),
         endpoint(
             "a query",
-            "anything behind its path",
+            "anything after its path",
             text("https://mail.example.com/EWS/Exchange.asmx?x=1"),
         ),
         endpoint(
             "a fragment",
-            "anything behind its path",
+            "anything after its path",
             text("https://mail.example.com/EWS/Exchange.asmx#x"),
         ),
         endpoint("a header in the URL", "must be the ", text("https://mail.example.com/EWS\r\nX: y")),
@@ -81,17 +81,17 @@ pub(super) fn exchange_rows() -> Vec<Row> {
         ),
         endpoint(
             "the cloud's metadata",
-            "is not called",
+            "cannot be used",
             text("https://169.254.169.254/EWS/Exchange.asmx"),
         ),
         set(
             "an unknown connection type",
-            wrong("agent.exchange.connection_type", "does not know"),
+            wrong("agent.exchange.connection_type", "is unknown to"),
             |settings| settings.connection_type = 99,
         ),
         set(
             "an unknown authentication method",
-            wrong("agent.exchange.authentication_method", "does not know"),
+            wrong("agent.exchange.authentication_method", "is unknown to"),
             |settings| settings.authentication_method = 99,
         ),
         set(
@@ -149,7 +149,8 @@ pub(super) fn exchange_rows() -> Vec<Row> {
                 code: Code::ResourceExhausted,
                 reason: "TRIAGE_LICENCES_IN_USE",
                 field: "triageAllowance",
-                words: "agent.exchange.triage: all 0 triage licences are in use. Turn triage off at another agent, or have an administrator",
+                words: "agent.exchange.triage: all 0 triage licences are in use. Turn triage off for another agent, or have an \
+                        administrator",
             },
             |settings| settings.triage = true,
         ),
@@ -175,7 +176,10 @@ pub(super) fn ews_rows(ews: String, graph: String) -> Vec<Row> {
     vec![
         set(
             "no endpoint, nor a domain to ask for it",
-            wrong("agent.exchange.endpoint", "cannot be found by the domain of \"anna@localhost\""),
+            wrong(
+                "agent.exchange.endpoint",
+                "cannot be discovered through the domain of \"anna@localhost\"",
+            ),
             |s| {
                 s.endpoint.clear();
                 s.mailbox = "anna@localhost".to_owned();
@@ -249,7 +253,7 @@ pub(super) fn ews_rows(ews: String, graph: String) -> Vec<Row> {
             "a password beside the account",
             wrong(
                 PASSWORD,
-                "the agent connects through a maintenance account. Change the password of that",
+                "the agent connects through a maintenance account. Change the account's password instead",
             ),
             ews,
             |s| s.password = "secret".to_owned(),

@@ -62,12 +62,12 @@ fn rows() -> Vec<Row> {
         host("this machine", "is this machine itself", text("127.0.0.1")),
         host("this machine in IPv6", "is this machine itself", text("::1")),
         host("a private network", "allow_private_networks", text("192.168.1.7")),
-        host("the cloud's metadata", "is not called", text("169.254.169.254")),
-        set("a negative port", wrong(PORT, "must be 0 to 65535; 0 is the usual port"), |s| {
+        host("the cloud's metadata", "cannot be used", text("169.254.169.254")),
+        set("a negative port", wrong(PORT, "must be 0 to 65535; 0 means the usual port"), |s| {
             s.port = -1;
         }),
         set("a port that is too large", wrong(PORT, "must be 0 to 65535"), |s| s.port = 65536),
-        set("an unknown security", wrong("agent.smtp.security", "does not know"), |s| {
+        set("an unknown security", wrong("agent.smtp.security", "is unknown to"), |s| {
             s.security = 99;
         }),
         set(
@@ -81,7 +81,7 @@ fn rows() -> Vec<Row> {
         ),
         set(
             "an unknown authentication",
-            wrong("agent.smtp.authentication", "does not know"),
+            wrong("agent.smtp.authentication", "is unknown to"),
             |s| s.authentication = 99,
         ),
         set("no user name", wrong(USERNAME, "is required: 1 to 256 characters"), |s| {

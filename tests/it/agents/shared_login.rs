@@ -45,7 +45,7 @@ async fn all_read(h: &Harness, client: &Clients, agents: &[Agent], handled: i64)
 async fn all_wait(client: &Clients, agents: &[Agent]) {
     for agent in agents {
         let health = wait_for(client, &agent.name, AgentHealthState::AuthenticationRequired).await;
-        let words = "The login of the maintenance account Service was refused. ";
+        let words = "The login of the maintenance account Service was rejected. ";
         assert!(health.problem.starts_with(words), "{health:?}");
         assert!(health.problem.len() > words.len() + 10, "{health:?}");
         assert!(health.problem_time.is_some() && health.retry_time.is_none(), "{health:?}");

@@ -36,7 +36,7 @@ const USED_UP: Refusal<'static> = Refusal {
     code: Code::ResourceExhausted,
     reason: "TRIAGE_LICENCES_IN_USE",
     field: "triageAllowance",
-    words: "Turn triage off at another agent, or have an administrator raise the number",
+    words: "Turn triage off for another agent, or have an administrator raise the number",
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +71,7 @@ async fn licences_are_taken_and_given_back() {
         let refusal = needs(
             "TRIAGE_LICENCES_IN_USE",
             "tenant_settings.triage_licence_count",
-            "2 agents are triage agents. Turn triage off at 1 of them first",
+            "2 agents are triage agents. Turn triage off for 1 of them first",
         );
         assert_refused("fewer than are in use", lowered, refusal);
 

@@ -226,17 +226,17 @@ async fn a_token_does_not_choose_how_it_is_checked() {
     let good = ec.sign(&claims);
     let (message, _) = good.rsplit_once('.').unwrap();
     let rows = [
-        ("the public key as a secret", hmac("rsa", n.as_bytes()), "not signed in a way"),
-        ("a published secret", hmac("oct", &[0, 0, 0]), "not signed in a way"),
+        ("the public key as a secret", hmac("rsa", n.as_bytes()), "signed with an algorithm"),
+        ("a published secret", hmac("oct", &[0, 0, 0]), "signed with an algorithm"),
         (
             "the name of another kind of key",
             rsa.sign_as(Algorithm::RS256, Some("ec"), &claims),
-            "not signed in a way",
+            "signed with an algorithm",
         ),
         (
             "another way than the key's",
             bound.sign_as(Algorithm::PS256, Some("bound"), &claims),
-            "not signed in a way",
+            "signed with an algorithm",
         ),
         ("a key for something else", secret.sign(&claims), "does not publish"),
         (

@@ -60,7 +60,7 @@ async fn a_link_takes_no_colleagues_mailbox() {
     let (status, page) = open(back.as_str()).await;
     assert_eq!(status, 400, "{page}");
     assert!(
-        page.contains("anna@example.com logged in, where bert@example.com was expected"),
+        page.contains("anna@example.com logged in, but bert@example.com was expected"),
         "{page}"
     );
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::None);
@@ -97,7 +97,7 @@ async fn the_page_asks_before_anything_is_stored() {
             BERT,
             "users/bert",
             "users/anna",
-            "asked for this login",
+            "requested this login",
             "contoso",
             TENANT,
             "Do not connect",
@@ -123,7 +123,7 @@ async fn the_page_asks_before_anything_is_stored() {
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
     for ticket in &tickets {
         let (status, page) = press(back.as_str(), ticket, "connect").await;
-        assert_eq!((status, page.contains("completed already")), (400, true), "{page}");
+        assert_eq!((status, page.contains("already completed")), (400, true), "{page}");
     }
 
     let request = ListAuditEntriesRequest {
@@ -143,7 +143,7 @@ async fn the_page_asks_before_anything_is_stored() {
         .unwrap();
     assert_eq!(
         pressed.new_value,
-        "whoever logged in as bert@example.com, by the button of the service's page"
+        "whoever logged in as bert@example.com, with the button on the service's page"
     );
 }
 
@@ -154,7 +154,7 @@ async fn who_declines_leaves_nothing_behind() {
     let begun = p.begin(&agent.name).await.unwrap();
     let back = p.entra.sign_in(&begun.authorization_url, ANNA).unwrap();
     let (_, page) = look(back.as_str()).await;
-    assert!(!page.contains("asked for this login"), "her own is no warning: {page}");
+    assert!(!page.contains("requested this login"), "her own is no warning: {page}");
     let ticket = ticket(&page).unwrap();
     let (status, page) = press(back.as_str(), &ticket, "decline").await;
     assert_eq!((status, page.contains("Nothing was connected")), (200, true), "{page}");
@@ -186,7 +186,7 @@ async fn what_was_shown_is_what_is_connected() {
     };
     p.client.clone().agents.update_agent(request).await.unwrap();
     let (status, page) = press(back.as_str(), &ticket(&page).unwrap(), "connect").await;
-    assert_eq!((status, page.contains("was changed meanwhile")), (400, true), "{page}");
+    assert_eq!((status, page.contains("has changed in the meantime")), (400, true), "{page}");
     assert!(p.entra.token_requests().is_empty(), "the code is not redeemed");
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::None);
 }

@@ -247,7 +247,7 @@ async fn who_logged_in_is_in_the_audit_log_and_no_token_is() {
     assert_eq!(change.new_value, "anna@example.com at contoso since 2026-11-23T10:00:00Z");
     let confirmed = &entries[0].changes[1];
     assert_eq!(confirmed.field, "authentication.confirmed_by");
-    assert!(confirmed.new_value.contains("anna@example.com, by the button"), "{confirmed:?}");
+    assert!(confirmed.new_value.contains("anna@example.com, with the button"), "{confirmed:?}");
     assert_eq!(entries[0].user, "users/anna");
 }
 

@@ -17,7 +17,7 @@ async fn another_account_is_refused_and_nothing_stored() {
     let (status, page) = p.log_in_as(&agent.name, BERT).await;
     assert_eq!(status, 400);
     assert!(
-        page.contains("The account bert@example.com logged in, where anna@example.com was expected."),
+        page.contains("The account bert@example.com logged in, but anna@example.com was expected."),
         "{page}"
     );
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::None);
@@ -26,7 +26,7 @@ async fn another_account_is_refused_and_nothing_stored() {
     let back = p.entra.sign_in(&begun.authorization_url, BERT).unwrap();
     assert_eq!(open(back.as_str()).await.0, 400);
     let again = p.entra.sign_in(&begun.authorization_url, ANNA).unwrap();
-    assert!(open(again.as_str()).await.1.contains("completed already"));
+    assert!(open(again.as_str()).await.1.contains("already completed"));
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::None);
     assert!(p.h.exchange.requests().is_empty(), "nobody is logged in to the mailbox");
 }
@@ -81,8 +81,8 @@ async fn what_people_do_at_the_page_is_told_to_them() {
     );
     let callback = format!("{}/oauth/callback", p.h.url());
     for (query, words) in [
-        ("", "Begin a login in the CRM"),
-        ("?code=x", "Begin a login in the CRM"),
+        ("", "To log in, start from the CRM"),
+        ("?code=x", "To log in, start from the CRM"),
         ("?state=x&code=y", "The login was not begun"),
         ("?state=%3Cscript%3E&code=y", "The login was not begun"),
     ] {
@@ -102,7 +102,7 @@ async fn a_platform_that_is_away_leaves_no_login_and_says_so() {
     p.entra.fail(mailagent_sim::entra::TokenFault::status(503), 1);
     let (status, page) = p.log_in_as(&agent.name, ANNA).await;
     assert_eq!(status, 503);
-    assert!(page.contains("contoso is busy or has a fault"), "{page}");
+    assert!(page.contains("contoso is busy or has an internal error"), "{page}");
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::None);
     p.log_in(&agent.name).await;
 }

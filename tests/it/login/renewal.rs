@@ -176,7 +176,7 @@ async fn a_token_that_the_server_refuses_before_its_time_is_replaced_once() {
         .await
         .health
         .unwrap();
-    assert!(health.problem.contains("takes no access tokens at this address"), "{health:?}");
+    assert!(health.problem.contains("accepts no access tokens at this address"), "{health:?}");
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
     let renewals = p.renewals();
     p.h.clock.advance(Duration::from_mins(1));

@@ -161,7 +161,7 @@ async fn the_end_of_the_operators_secret_is_told_to_those_it_concerns() {
         of_secrets
             .map(|event| {
                 assert_eq!((event.source.as_str(), event.provider.as_str()), ("providers/contoso", "contoso"));
-                assert!(event.problem.contains("Have the operator make a new one"), "{event:?}");
+                assert!(event.problem.contains("Have the operator create a new one"), "{event:?}");
                 event.threshold.unwrap().seconds / 86_400
             })
             .collect()

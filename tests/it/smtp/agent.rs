@@ -130,7 +130,7 @@ async fn an_agent_is_set_up_tested_and_mended_until_its_message_arrives() {
     assert!(stages[4].server_reply.starts_with("250 2.0.0 Ok: queued as "), "{stages:#?}");
     let delivered = postfix.delivered("tester", 1).await;
     for part in [
-        "Subject: Test of a mail agent",
+        "Subject: Mail agent test",
         "Anna Berg",
         "To: <tester@example.com>",
         "Auto-Submitted: auto-generated",

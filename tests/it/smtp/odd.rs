@@ -93,13 +93,13 @@ async fn what_is_no_smtp_server_is_told_so() {
         (
             &b"* OK IMAP4rev1 ready\r\n"[..],
             ErrorClass::Unreachable,
-            "no SMTP server",
+            "not an SMTP server",
             "* OK IMAP4rev1 ready",
         ),
         (
             b"SSH-2.0-OpenSSH_9.2\r\n",
             ErrorClass::Unreachable,
-            "no SMTP server",
+            "not an SMTP server",
             "SSH-2.0-OpenSSH_9.2",
         ),
         (
@@ -204,7 +204,7 @@ async fn nothing_is_reached_where_nothing_listens_or_the_name_is_unknown() {
     let unknown = SmtpSink::new(network.clone(), login("mail.nowhere.invalid", Credentials::None), config).unwrap();
     let (kind, error) = failed(&unknown).await;
     assert_eq!(kind, StageKind::Resolve);
-    check(&error, ErrorClass::Unreachable, "mail.nowhere.invalid is not known", "");
+    check(&error, ErrorClass::Unreachable, "mail.nowhere.invalid cannot be resolved", "");
     let forbidden = SmtpSink::new(network.clone(), login("127.0.0.1", Credentials::None), config).unwrap();
     let (kind, error) = failed(&forbidden).await;
     assert_eq!((kind, error.class), (StageKind::Resolve, ErrorClass::Refused));

@@ -342,7 +342,7 @@ async fn refusals_of_postfix_are_told_apart_in_its_own_words() {
         check(
             &error,
             ErrorClass::LoginRequired,
-            "refuses the login anna",
+            "rejects the login anna",
             "535 5.7.8 Error: authentication failed",
         );
     }
@@ -352,7 +352,7 @@ async fn refusals_of_postfix_are_told_apart_in_its_own_words() {
         .concat()
         .into();
     let beforehand = refused(&good, &large).await;
-    check(&beforehand, ErrorClass::TooLarge, "no more than 100000", "SIZE 100000");
+    check(&beforehand, ErrorClass::TooLarge, "at most 100000", "SIZE 100000");
     let port = Choices {
         port: postfix.login,
         ..postfix.choices(SmtpSecurity::StartTls)
@@ -418,7 +418,7 @@ async fn a_wrong_kind_of_security_is_told_with_the_right_one() {
     };
     for security in [SmtpSecurity::StartTls, SmtpSecurity::None] {
         let (_, error) = failed(&mixed(postfix.tls, security)).await;
-        check(&error, ErrorClass::Unreachable, "wants security TLS", "");
+        check(&error, ErrorClass::Unreachable, "requires security TLS", "");
     }
     let (kind, error) = failed(&mixed(postfix.starttls, SmtpSecurity::Tls)).await;
     assert_eq!(kind, StageKind::Tls);
@@ -441,7 +441,7 @@ async fn a_wrong_kind_of_security_is_told_with_the_right_one() {
     check(
         &error,
         ErrorClass::LoginRequired,
-        "wants encryption",
+        "requires encryption",
         "530 5.7.0 Must issue a STARTTLS command first",
     );
 }

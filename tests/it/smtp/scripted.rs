@@ -73,8 +73,8 @@ async fn logins_are_judged_by_what_the_server_says() {
     let server = Scripted::start(json!({}));
     let told = |words: &str| server.choices(SmtpSecurity::StartTls).sink(password(words, "correct horse"));
     for (words, class, problem) in [
-        ("454 4.7.0 try later", ErrorClass::Retry { after: None }, "at the moment"),
-        ("534 5.7.9 app password", ErrorClass::LoginRequired, "made for this application"),
+        ("454 4.7.0 try later", ErrorClass::Retry { after: None }, "currently"),
+        ("534 5.7.9 app password", ErrorClass::LoginRequired, "app password"),
         ("535 5.7.139 basic authentication is disabled", ErrorClass::LoginRequired, "OAuth"),
         (
             "550 5.7.30 Basic authentication is not supported",
@@ -113,14 +113,14 @@ async fn refusals_at_every_step_have_their_class() {
     let later = ErrorClass::Retry { after: None };
     for (sender, recipient, class, problem) in [
         ("mail-421", "bob", later, "for now"),
-        ("mail-451", "bob", later, "mail-451@mail.example at the moment"),
+        ("mail-451", "bob", later, "currently cannot accept mail for mail-451@mail.example"),
         ("mail-550", "bob", ErrorClass::Refused, "the sender mail-550@mail.example"),
         ("mail-552", "bob", ErrorClass::TooLarge, "larger"),
         ("anna", "rcpt-450", later, "rcpt-450@mail.example"),
         ("anna", "rcpt-550", ErrorClass::Refused, "the recipient rcpt-550@mail.example"),
-        ("anna", "data-451", later, "passing"),
+        ("anna", "data-451", later, "temporary"),
         ("anna", "data-552", ErrorClass::TooLarge, "larger"),
-        ("anna", "data-554", ErrorClass::Refused, "what it holds"),
+        ("anna", "data-554", ErrorClass::Refused, "its content"),
     ] {
         let message = message(&format!("{sender}@mail.example"), &[&format!("{recipient}@mail.example")]);
         check(&refused(&sink, &message).await, class, problem, "told to say so");
@@ -145,7 +145,7 @@ async fn whether_a_message_was_sent_is_in_doubt_only_behind_its_end() {
             .into();
         let error = refused(&sink, &message).await;
         assert_eq!(error.class, ErrorClass::Unreachable);
-        error.problem.contains("not known whether it was sent")
+        error.problem.contains("unknown whether it was sent")
     };
     let long = Duration::from_secs(10);
     assert!(!send("drop-data@mail.example", long).await);
@@ -191,12 +191,7 @@ async fn a_message_asks_for_what_it_needs() {
         assert!(reply.contains(part), "{reply}");
     }
     plain.raw = [plain.raw.as_ref(), &b"0123456789\r\n".repeat(500)].concat().into();
-    check(
-        &refused(&sink, &plain).await,
-        ErrorClass::TooLarge,
-        "no more than 5000",
-        "SIZE 5000",
-    );
+    check(&refused(&sink, &plain).await, ErrorClass::TooLarge, "at most 5000", "SIZE 5000");
 
     let poor = Scripted::start(json!({ "hideSMTPUTF8": true, "hide8BITMIME": true }));
     let sink = poor.choices(SmtpSecurity::StartTls).sink(password("anna", "correct"));

@@ -24,7 +24,7 @@ impl ServerError {
 
     /// What is wrong and what to do, in plain words; `{host}` stands for the server's name.
     pub(super) fn words(&self) -> &'static str {
-        self.row().map_or("{host} reports an error. It is asked again.", |row| row.2)
+        self.row().map_or("{host} reports an error. The request is retried.", |row| row.2)
     }
 
     /// What the code means.
@@ -104,27 +104,27 @@ const CODES: &[Row] = &[
     (
         &["ErrorServerBusy"],
         Meaning::Wait,
-        "{host} is busy and asked for a pause. It is asked again after it.",
+        "{host} is busy and requested a pause. The request is retried after it.",
     ),
     (
         &["ErrorTimeoutExpired"],
         Meaning::WaitAndAskForLess,
-        "{host} took too long over a request. Less is asked of it the next time.",
+        "{host} took too long for a request. The next request is smaller.",
     ),
     (
         &["ErrorBatchProcessingStopped"],
         Meaning::WaitAndAskForLess,
-        "{host} stopped halfway through a request. Less is asked of it the next time.",
+        "{host} stopped halfway through a request. The next request is smaller.",
     ),
     (
         &["ErrorInternalServerTransientError"],
         Meaning::Wait,
-        "{host} has a passing fault inside. It is asked again.",
+        "{host} has a temporary internal error. The request is retried.",
     ),
     (
         &["ErrorInternalServerError"],
         Meaning::WaitAFewTimes,
-        "{host} has a fault inside. It is asked again; if this stays, look into the event log of the Exchange server.",
+        "{host} has an internal error. The request is retried; if this persists, check the event log of the Exchange server.",
     ),
     (
         &["ErrorMailboxStoreUnavailable"],
@@ -139,7 +139,7 @@ const CODES: &[Row] = &[
     (
         &["ErrorMailboxFailover"],
         Meaning::Wait,
-        "The mailbox database behind {host} is changing servers. It is asked again.",
+        "The mailbox database behind {host} is failing over to another server. The request is retried.",
     ),
     (
         &["ErrorTooManyObjectsOpened"],
@@ -149,12 +149,12 @@ const CODES: &[Row] = &[
     (
         &["ErrorInsufficientResources"],
         Meaning::Wait,
-        "{host} is short of memory or disk. It is asked again; if this stays, look at the Exchange server.",
+        "{host} is short of memory or disk space. The request is retried; if this persists, check the Exchange server.",
     ),
     (
         &["ErrorConnectionFailed"],
         Meaning::Wait,
-        "{host} cannot reach the server that holds the mailbox. It is asked again.",
+        "{host} cannot reach the server that hosts the mailbox. The request is retried.",
     ),
     (
         &["ErrorADUnavailable"],
@@ -164,7 +164,7 @@ const CODES: &[Row] = &[
     (
         &["ErrorADOperation"],
         Meaning::Wait,
-        "{host} had a fault with its directory. Check the domain controllers.",
+        "{host} had an error with its directory. Check the domain controllers.",
     ),
     (
         &["ErrorExceededConnectionCount"],
@@ -179,7 +179,7 @@ const CODES: &[Row] = &[
     (
         &["ErrorSubscriptionDelegateAccessNotSupported"],
         Meaning::Wait,
-        "{host} gives no notifications for a shared mailbox. The mailbox is read at intervals instead.",
+        "{host} offers no notifications for a shared mailbox. The mailbox is read at intervals instead.",
     ),
     (
         &[
@@ -199,7 +199,7 @@ const CODES: &[Row] = &[
     (
         &["ErrorInvalidSyncStateData"],
         Meaning::StateLost,
-        "{host} no longer knows how far the folder has been read. The folder is listed anew.",
+        "{host} no longer knows how far the folder has been read. The folder is listed again.",
     ),
     (
         &[
@@ -209,23 +209,23 @@ const CODES: &[Row] = &[
             "ErrorSubscriptionUnsubscribed",
         ],
         Meaning::SubscriptionLost,
-        "{host} ended the subscription. A new one is made.",
+        "{host} ended the subscription. A new one is created.",
     ),
     (
         &["ErrorReadEventsFailed", "ErrorInvalidWatermark", "ErrorMissedNotificationEvents"],
         Meaning::SubscriptionLost,
-        "{host} lost track of the subscription. A new one is made.",
+        "{host} lost track of the subscription. A new one is created.",
     ),
     (
         &["ErrorProxyRequestNotAllowed"],
         Meaning::SubscriptionLost,
-        "The subscription is held by another server behind {host}. A new one is made.",
+        "The subscription is held by another server behind {host}. A new one is created.",
     ),
     (&["ErrorItemNotFound"], Meaning::Gone, "The item is no longer there."),
     (
         &["ErrorMimeContentConversionFailed", "ErrorContentConversionFailed"],
         Meaning::Broken,
-        "{host} cannot turn the item into a message.",
+        "{host} cannot convert the item into a message.",
     ),
     (&["ErrorItemCorrupt"], Meaning::Broken, "The item is damaged at the server."),
     (
@@ -236,7 +236,7 @@ const CODES: &[Row] = &[
     (
         &["ErrorInvalidIdMalformed", "ErrorInvalidId"],
         Meaning::Broken,
-        "{host} does not take the item's id.",
+        "{host} rejects the item's id.",
     ),
     (
         &[
@@ -245,17 +245,13 @@ const CODES: &[Row] = &[
             "ErrorFolderPropertyRequestFailed",
         ],
         Meaning::WaitAFewTimes,
-        "{host} could not read what it was asked for. It is asked again; if this stays, look into the event log of the Exchange server.",
+        "{host} could not read the requested data. The request is retried; if this persists, check the event log of the Exchange server.",
     ),
-    (
-        &["ErrorInvalidRecipients"],
-        Meaning::Refused,
-        "{host} does not take the recipients.",
-    ),
+    (&["ErrorInvalidRecipients"], Meaning::Refused, "{host} rejects the recipients."),
     (
         &["ErrorMailRecipientNotFound"],
         Meaning::Refused,
-        "{host} does not know a recipient.",
+        "{host} does not recognise a recipient.",
     ),
     (
         &["ErrorAccountDisabled"],
@@ -275,27 +271,27 @@ const CODES: &[Row] = &[
     (
         &["ErrorAccessDenied"],
         Meaning::Denied,
-        "The login may not read this mailbox. Give it full access, or read access to Inbox and Sent Items, at {host}.",
+        "The login has no permission to read this mailbox. Grant it full access, or read access to Inbox and Sent Items, at {host}.",
     ),
     (
         &["ErrorImpersonateUserDenied", "ErrorImpersonationDenied"],
         Meaning::Refused,
-        "The login may not act for this mailbox. Give it the role ApplicationImpersonation at {host}.",
+        "The login has no permission to access this mailbox. Grant it the role ApplicationImpersonation at {host}.",
     ),
     (
         &["ErrorImpersonationFailed"],
         Meaning::Refused,
-        "The login cannot act for this mailbox. Check the mailbox's address and the role ApplicationImpersonation at {host}.",
+        "The login cannot access this mailbox. Check the mailbox's address and the role ApplicationImpersonation at {host}.",
     ),
     (
         &["ErrorNonExistentMailbox", "ErrorCannotFindUser"],
         Meaning::Refused,
-        "{host} has no mailbox of this address. Check the address.",
+        "{host} has no mailbox with this address. Check the address.",
     ),
     (
         &["ErrorInvalidSmtpAddress"],
         Meaning::Refused,
-        "{host} does not take the mailbox's address. Check the address.",
+        "{host} rejects the mailbox's address. Check the address.",
     ),
     (
         &["ErrorMissingEmailAddress"],
@@ -305,17 +301,17 @@ const CODES: &[Row] = &[
     (
         &["ErrorSendAsDenied"],
         Meaning::Refused,
-        "The login may not send in the name of this address. Give it the right Send As at {host}.",
+        "The login has no permission to send as this address. Grant it Send As at {host}.",
     ),
     (
         &["ErrorQuotaExceeded"],
         Meaning::Refused,
-        "The mailbox is full. Make room in it or raise its limit.",
+        "The mailbox is full. Free up space in it, or raise its limit.",
     ),
     (
         &["ErrorSchemaValidation"],
         Meaning::BadRequest,
-        "{host} does not understand a request. It may be older than Exchange 2013 SP1; otherwise report this as a fault.",
+        "{host} does not understand a request. It may be older than Exchange 2013 SP1; otherwise report this as a bug.",
     ),
     (
         &["ErrorInvalidServerVersion"],
@@ -325,7 +321,7 @@ const CODES: &[Row] = &[
     (
         &["ErrorInvalidRequest", "ErrorInvalidOperation"],
         Meaning::BadRequest,
-        "{host} does not take a request. Report this as a fault.",
+        "{host} rejects a request. Report this as a bug.",
     ),
 ];
 

@@ -38,16 +38,16 @@ macro_rules! to_graph {
 }
 
 const CLOUD_SHUT_OFF: &str = to_graph!(
-    "Exchange Online refuses EWS: Microsoft shut it off in October 2026 for tenants that did not opt out, and shuts it off for all in April \
-     2027. Until then an administrator may allow it (EWSEnabled, with this program in the list)."
+    "Exchange Online rejects EWS: Microsoft disabled it in October 2026 for tenants that did not opt out, and will disable it for all in \
+     April 2027. Until then an administrator can allow it (EWSEnabled, with this program in the list)."
 );
 const CLOUD_IMPERSONATION: &str = to_graph!(
-    "Exchange Online lets no login act for other mailboxes any more: Microsoft ended ApplicationImpersonation in February 2025. There, the \
+    "Exchange Online no longer lets a login access other mailboxes: Microsoft ended ApplicationImpersonation in February 2025. There, the \
      maintenance account is an application with an administrator's consent over Graph, limited to named mailboxes by RBAC for Applications."
 );
 /// The way out alone, with a space before it.
 pub(super) const TO_GRAPH: &str = to_graph!("");
-const CLOUD_PASSWORD: &str = to_graph!("Exchange Online takes no passwords over EWS; it wants modern authentication (OAuth).");
+const CLOUD_PASSWORD: &str = to_graph!("Exchange Online accepts no passwords over EWS; it requires modern authentication (OAuth).");
 
 /// A fault, with what only this module's callers need to know about it.
 #[derive(Debug)]
@@ -118,8 +118,8 @@ impl Judge {
     /// An answer that makes no sense.
     pub(super) fn malformed(&self, what: &str) -> Fault {
         let words = format!(
-            "The answer of {{host}} {what}. Check that nothing between here and the server changes what it sends; otherwise report this as \
-             a fault."
+            "The response of {{host}} {what}. Check that nothing between this service and the server modifies what it sends; otherwise \
+             report this as a bug."
         );
         let mut fault = self.fault(ErrorClass::Malformed, &words, "");
         fault.unclear = true;
@@ -130,7 +130,7 @@ impl Judge {
     pub(super) fn too_large(&self, limit: u64) -> Fault {
         let mut fault = self.fault(
             ErrorClass::Malformed,
-            &format!("The answer of {{host}} is over the limit of {limit} bytes."),
+            &format!("The response of {{host}} is over the limit of {limit} bytes."),
             "",
         );
         fault.hint = Hint::AnswerTooLarge;
@@ -158,11 +158,11 @@ impl Judge {
     pub(super) fn token_refused(&self, headers: &HeaderMap) -> Fault {
         let offers = text(headers, header::WWW_AUTHENTICATE).unwrap_or_default();
         let words = if offers.to_ascii_lowercase().contains("bearer") {
-            "{host} refuses the access token. Check that the login provider's tokens are for this server (the scopes in the operator's \
-             settings), and that the account may use EWS by modern authentication; then log in again."
+            "{host} rejects the access token. Check that the login provider's tokens are for this server (the scopes in the operator's \
+             settings), and that the account may use EWS with modern authentication; then log in again."
         } else {
-            "{host} takes no access tokens at this address. Turn on OAuth for the EWS virtual directory (OAuthAuthentication), or have the \
-             tenant's authentication method set to BASIC."
+            "{host} accepts no access tokens at this address. Turn on OAuth for the EWS virtual directory (OAuthAuthentication), or have \
+             the tenant's authentication method set to BASIC."
         };
         self.fault(
             ErrorClass::LoginRequired,
@@ -175,7 +175,7 @@ impl Judge {
     pub(super) fn malformed_token(&self) -> Fault {
         self.fault(
             ErrorClass::Malformed,
-            "The login provider gave an access token for {host} that no header can carry. Have the operator check the provider.",
+            "The login provider issued an access token for {host} that cannot be sent in a header. Have the operator check the provider.",
             "",
         )
     }
@@ -185,7 +185,7 @@ impl Judge {
         let fault = self.fault(
             ErrorClass::Unreachable,
             "{host} answered with a web page, not with EWS. Check the address (it ends in /EWS/Exchange.asmx), and that no login page or \
-             proxy stands in front of it.",
+             proxy is in front of it.",
             &page_words(body),
         );
         Fault { unclear: true, ..fault }
@@ -219,8 +219,8 @@ impl Judge {
             403 if shut_off => (ErrorClass::Refused, CLOUD_SHUT_OFF),
             403 => (
                 ErrorClass::Refused,
-                "The login is good, but {host} does not let it use EWS. Check EwsEnabled and EwsApplicationAccessPolicy of the mailbox and \
-                 the organisation, and the rules of the web server.",
+                "The login is valid, but {host} does not let it use EWS. Check EwsEnabled and EwsApplicationAccessPolicy of the mailbox \
+                 and the organisation, and the rules of the web server.",
             ),
             404 | 405 | 410 => (
                 ErrorClass::Unreachable,
@@ -228,36 +228,40 @@ impl Judge {
             ),
             407 => (
                 ErrorClass::Unreachable,
-                "A proxy stands before {host} and wants a login. Connect without it.",
+                "A proxy in front of {host} requires a login. Connect without it.",
             ),
             408 => (
                 ErrorClass::Retry { after },
-                "{host} waited too long for a request. It is asked again.",
+                "{host} timed out waiting for a request. The request is retried.",
             ),
             413 => (
                 ErrorClass::TooLarge,
                 "{host} says that a request is too large. Send less at once, or raise the limits of its web server.",
             ),
-            429 => (ErrorClass::Retry { after }, "{host} asked for a pause. It is asked again after it."),
+            429 => (
+                ErrorClass::Retry { after },
+                "{host} requested a pause. The request is retried after it.",
+            ),
             440 => (
                 ErrorClass::Unreachable,
-                "A login form stands before {host}. Turn off form login for the EWS address.",
+                "A login form is in front of {host}. Turn off forms-based login for the EWS address.",
             ),
             503 => (
                 ErrorClass::Retry { after },
-                "{host} is busy or being maintained. It is asked again.",
+                "{host} is busy or under maintenance. The request is retried.",
             ),
             502 | 504 => (
                 ErrorClass::Retry { after },
-                "What stands before {host} cannot reach it. It is asked again; if this stays, check the load balancer or proxy.",
+                "The load balancer or proxy in front of {host} cannot reach it. The request is retried; if this persists, check that load \
+                 balancer or proxy.",
             ),
             500..=599 => (
                 ErrorClass::Retry { after },
-                "{host} has a fault inside. It is asked again; if this stays, look into the event log of the Exchange server.",
+                "{host} has an internal error. The request is retried; if this persists, check the event log of the Exchange server.",
             ),
             _ => (
                 ErrorClass::Malformed,
-                "{host} does not take the request. Check the address, and what stands between here and the server.",
+                "{host} rejects the request. Check the address, and what is between this service and the server.",
             ),
         };
         let mut fault = self.fault(class, problem, &format!("HTTP {status}: {}", page_words(body)));
@@ -274,11 +278,11 @@ impl Judge {
         let path = url.as_ref().map(|url| url.path().to_ascii_lowercase()).unwrap_or_default();
         let place = place.map_or_else(|| "another address of its own".to_owned(), |host| format!("the server {host}"));
         let words = if path.contains("/owa") || path.contains("logon") || path.contains("login") || path.contains("/auth") {
-            format!("{{host}} sends to a login page at {place}. Turn off form login for the EWS address.")
+            format!("{{host}} redirects to a login page at {place}. Turn off forms-based login for the EWS address.")
         } else {
             format!(
-                "{{host}} sends on to {place}. Redirects are not followed, so that the password goes to no other server: if that is the \
-                 right one, enter its address."
+                "{{host}} redirects to {place}. Redirects are not followed, so that the password is sent to no other server: if that is \
+                 the right one, enter its address."
             )
         };
         self.fault(ErrorClass::Unreachable, &words, &format!("HTTP {status}, Location: {target}"))
@@ -287,14 +291,14 @@ impl Judge {
     fn login_words(headers: &HeaderMap) -> &'static str {
         let basic = ntlm::offers_basic(headers);
         if Scheme::offered(headers).is_some() {
-            "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that the \
-             account is neither locked nor limited to other ways of logging in. If they are right, look for a proxy that opens TLS in between: \
-             with Extended Protection the server refuses logins that did not come straight over its own certificate."
+            "{host} rejects the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that \
+             the account is neither locked nor restricted to other ways of logging in. If they are right, look for a proxy that terminates \
+             TLS in between: with Extended Protection, the server rejects logins that did not arrive directly over its own certificate."
         } else if basic || !headers.contains_key(header::WWW_AUTHENTICATE) {
-            "{host} refuses the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that \
-             the account is neither locked nor limited to other ways of logging in."
+            "{host} rejects the user name or the password. Check both (the user name may have to be DOMAIN\\user or user@domain), and that \
+             the account is neither locked nor restricted to other ways of logging in."
         } else {
-            "{host} takes no login by user name and password at this address. Turn on Windows or basic authentication for the EWS virtual \
+            "{host} accepts no user name and password at this address. Turn on Windows or basic authentication for the EWS virtual \
              directory."
         }
     }
@@ -344,14 +348,14 @@ mod tests {
         let later = |after: Option<u64>| ErrorClass::Retry {
             after: after.map(Duration::from_secs),
         };
-        check_status(h, 401, &[], "", ErrorClass::LoginRequired, "refuses the user name or the password");
+        check_status(h, 401, &[], "", ErrorClass::LoginRequired, "rejects the user name or the password");
         check_status(
             h,
             401,
             &[("www-authenticate", "Basic realm=\"x\"")],
             "",
             ErrorClass::LoginRequired,
-            "refuses the user name",
+            "rejects the user name",
         );
         check_status(
             h,
@@ -367,7 +371,7 @@ mod tests {
             &[("www-authenticate", "NTLM"), ("www-authenticate", "Basic")],
             "",
             ErrorClass::LoginRequired,
-            "refuses",
+            "rejects",
         );
         check_status(h, 456, &[], "", ErrorClass::LoginRequired, "locked");
         check_status(h, 457, &[], "", ErrorClass::LoginRequired, "disabled");
@@ -378,7 +382,7 @@ mod tests {
             &[],
             "",
             ErrorClass::Refused,
-            "shut it off in October 2026",
+            "disabled it in October 2026",
         );
         check_status(h, 404, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
         check_status(h, 405, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
@@ -407,19 +411,19 @@ mod tests {
             ErrorClass::Unreachable,
             "another address of its own",
         );
-        check_status(h, 308, &[], "", ErrorClass::Unreachable, "sends on");
-        check_status(h, 400, &[], "", ErrorClass::Malformed, "does not take the request");
+        check_status(h, 308, &[], "", ErrorClass::Unreachable, "redirects");
+        check_status(h, 400, &[], "", ErrorClass::Malformed, "rejects the request");
         check_status(h, 407, &[], "", ErrorClass::Unreachable, "proxy");
-        check_status(h, 408, &[], "", later(None), "waited");
+        check_status(h, 408, &[], "", later(None), "timed out waiting");
         check_status(h, 413, &[], "", ErrorClass::TooLarge, "too large");
         check_status(h, 429, &[("retry-after", "30")], "", later(Some(30)), "pause");
-        check_status(h, 440, &[], "", ErrorClass::Unreachable, "form login");
+        check_status(h, 440, &[], "", ErrorClass::Unreachable, "forms-based login");
         check_status(h, 500, &[], "<html>oops</html>", later(None), "event log");
         check_status(h, 502, &[], "", later(None), "load balancer");
-        check_status(h, 503, &[], "", later(None), "maintained");
+        check_status(h, 503, &[], "", later(None), "maintenance");
         check_status(h, 504, &[], "", later(None), "load balancer");
         check_status(h, 507, &[], "", later(None), "event log");
-        check_status(h, 204, &[], "", ErrorClass::Malformed, "does not take the request");
+        check_status(h, 204, &[], "", ErrorClass::Malformed, "rejects the request");
     }
 
     #[test]
@@ -453,7 +457,7 @@ mod tests {
         check(
             online.status(StatusCode::UNAUTHORIZED, &none, b""),
             ErrorClass::LoginRequired,
-            "takes no passwords",
+            "accepts no passwords",
         );
         for code in ["ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed"] {
             let error = ServerError {

@@ -192,7 +192,7 @@ impl Fetch<'_> {
         match outcomes.as_slice() {
             _ if outcomes.len() == batch.len() => Ok(batch.iter().map(|(place, _)| *place).zip(outcomes).collect()),
             [Err(error)] => Err(self.transport.judge.code(error)),
-            _ => Err(self.transport.judge.malformed("has not one response per message")),
+            _ => Err(self.transport.judge.malformed("does not have one response per message")),
         }
     }
 
@@ -241,7 +241,7 @@ impl Fetch<'_> {
                 received: item.received,
             },
             None => Fetched::Broken {
-                server_reply: "The answer holds no MIME content, or MIME content that is not base64.".to_owned(),
+                server_reply: "The response has no MIME content, or MIME content that is not base64.".to_owned(),
             },
         }
     }
@@ -329,7 +329,7 @@ async fn aside<T: Send + 'static>(judge: Judge, body: Bytes, read: fn(&Judge, &[
     match tokio::task::spawn_blocking(move || read(&at_work, &body)).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            let mut fault = judge.fault(ErrorClass::Malformed, "The answer of {host} could not be read.", "");
+            let mut fault = judge.fault(ErrorClass::Malformed, "The response of {host} could not be read.", "");
             fault.error.source = Some(Box::new(error));
             Err(fault)
         }

@@ -257,7 +257,7 @@ impl Group {
         let fault = fault.unwrap_or_else(|| {
             over.transport.judge.fault(
                 ErrorClass::Retry { after: None },
-                "{host} ended the notifications right after their beginning. The mailbox is read at intervals instead.",
+                "{host} ended the notifications right after they began. The mailbox is read at intervals instead.",
                 "",
             )
         });

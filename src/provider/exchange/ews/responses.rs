@@ -105,7 +105,7 @@ fn read_one<T>(judge: &Judge, operation: &str, body: &[u8], one: impl Fn(&Elemen
     let mut outcomes = read(judge, operation, body, one)?;
     match outcomes.pop() {
         Some(outcome) if outcomes.is_empty() => outcome.map_err(|error| judge.code(&error)),
-        _ => Err(judge.malformed(&format!("has not one response to {operation}"))),
+        _ => Err(judge.malformed(&format!("does not have one response to {operation}"))),
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) fn submitted(judge: &Judge, body: &[u8]) -> Result<Outcome<Option<boo
     })?;
     match outcomes.pop() {
         Some(outcome) if outcomes.is_empty() => Ok(outcome),
-        _ => Err(judge.malformed("has not one response to GetItem")),
+        _ => Err(judge.malformed("does not have one response to GetItem")),
     }
 }
 
@@ -239,7 +239,7 @@ pub(super) fn named_folders(judge: &Judge, count: usize, body: &[u8]) -> Result<
         return Err(no_folder(judge, error));
     }
     if outcomes.len() != count {
-        return Err(judge.malformed("has not one response per folder"));
+        return Err(judge.malformed("does not have one response per folder"));
     }
     let mut folders = Vec::with_capacity(count);
     for outcome in outcomes {
@@ -278,7 +278,7 @@ pub(super) fn listed_folders(judge: &Judge, body: &[u8]) -> Result<(Vec<Listed>,
     })?;
     match pages.pop() {
         Some(page) if pages.is_empty() => page.map_err(|error| no_folder(judge, &error)),
-        _ => Err(judge.malformed("has not one list of folders")),
+        _ => Err(judge.malformed("does not have one list of folders")),
     }
 }
 
@@ -291,7 +291,7 @@ fn no_folder(judge: &Judge, error: &ServerError) -> Fault {
         answered: true,
         ..judge.fault(
             ErrorClass::Refused,
-            "{host} does not show the folders of this mailbox to the login. Give it full access, or read access to Inbox and Sent Items.",
+            "{host} does not let the login list the folders of this mailbox. Grant it full access, or read access to Inbox and Sent Items.",
             &error.reply(),
         )
     }

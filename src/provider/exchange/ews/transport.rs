@@ -188,7 +188,7 @@ impl Transport {
         if config.username.is_empty() || config.username.contains(':') || config.username.chars().any(char::is_control) {
             return Err(judge.fault(
                 ErrorClass::LoginRequired,
-                "The user name must not be empty nor hold a colon or control characters (RFC 7617).",
+                "The user name must not be empty or contain a colon or control characters (RFC 7617).",
                 "",
             ));
         }
@@ -203,7 +203,7 @@ impl Transport {
             .map_err(|_| {
                 judge.fault(
                     ErrorClass::Refused,
-                    "The mailbox's address holds control characters. Check the address.",
+                    "The mailbox's address contains control characters. Check the address.",
                     "",
                 )
             })?;
@@ -308,7 +308,7 @@ impl Transport {
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let answer = tokio::time::timeout(self.timeouts.request, answer).await;
         answer.unwrap_or_else(|_| {
-            let words = "{host} did not finish its answer in time. It may be overloaded, or the network slow.";
+            let words = "{host} did not finish its response in time. It may be overloaded, or the network slow.";
             Err(Fault {
                 unclear: true,
                 ..self.judge.fault(ErrorClass::Unreachable, words, "")
@@ -326,7 +326,7 @@ impl Transport {
         };
         let sent = tokio::time::timeout(self.timeouts.stream, self.send(&make)).await;
         let (response, lane) = sent.unwrap_or_else(|_| {
-            let words = "{host} did not begin its answer in time.";
+            let words = "{host} did not begin its response in time.";
             Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
         })?;
         let response = self.check(response, Some(affinity)).await?;
@@ -494,8 +494,8 @@ impl Transport {
                 Ok(challenged) if challenged.status() == StatusCode::UNAUTHORIZED => challenged,
                 // Not the answer to the request, which was never sent.
                 Ok(other) if other.status().is_success() => {
-                    let words = "{host} answered the beginning of a login as if it were a request, though it asks for one. Check that \
-                                 anonymous access is off for the EWS address, and what stands between here and the server.";
+                    let words = "{host} answered the first step of a login as if it were a request, although it requires a login. Check \
+                                 that anonymous access is off for the EWS address, and what is between this service and the server.";
                     return Err(self.judge.fault(ErrorClass::Malformed, words, &format!("HTTP {}", other.status())));
                 }
                 Ok(other) => return Ok(answer(other, lane, false)),
@@ -522,8 +522,8 @@ impl Transport {
                 Err(SendError::Broken(error)) => return Err(broken(error)),
             }
         }
-        let words = "{host} closes its connections in the middle of logging in. Check what stands between here and the server: NTLM needs \
-                     connections that are kept.";
+        let words = "{host} closes its connections during login. Check what is between this service and the server: NTLM needs persistent \
+                     connections.";
         Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
     }
 

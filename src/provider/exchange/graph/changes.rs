@@ -93,7 +93,8 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
         Some(state) => match transport.link(state) {
             Ok(link) => transport.get(link, &wishes).await?,
             Err(_) => {
-                let words = "The position in the folder is not one of {host}. The folder is listed anew; what was handled is known.";
+                let words = "The position in the folder is not from {host}. The folder is listed again; messages that were handled are \
+                             skipped.";
                 return Err(transport.judge.fault(ErrorClass::StateLost, words, ""));
             }
         },
@@ -101,7 +102,7 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
     let (state, last) = match (page.next, page.delta) {
         (Some(next), _) => (next, false),
         (None, Some(delta)) => (delta, true),
-        (None, None) => return Err(transport.judge.malformed("has no link to go on with")),
+        (None, None) => return Err(transport.judge.malformed("has no link to continue with")),
     };
     // Before it is kept: nothing is worse than a position that is refused for ever.
     transport.link(&state)?;

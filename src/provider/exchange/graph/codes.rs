@@ -47,28 +47,28 @@ impl Meaning {
     }
 }
 
-const THROTTLED: &str = "{host} asked for a pause. It is asked again after it.";
-const PASSING: &str =
-    "{host} has a fault inside that passes as a rule. It is asked again; if this stays, look at the service health of Microsoft 365.";
+const THROTTLED: &str = "{host} requested a pause. The request is retried after it.";
+const PASSING: &str = "{host} has an internal error that is usually temporary. The request is retried; if this persists, check the service \
+                       health of Microsoft 365.";
 const DENIED: &str = "{host} does not let this login use the mailbox. With an administrator's consent, check that RBAC for Applications (or an \
                       application access policy) includes the mailbox; with a user's login, that the user has full access to it.";
 const NO_MAILBOX: &str = "There is no mailbox in Exchange Online behind this address: it may be on premises, without a licence, or deleted. Check \
                           exchange.mailbox; for a mailbox on premises, change the kind of this agent to EXCHANGE_EWS.";
 const UNKNOWN_USER: &str = "There is no user with this address in the directory. Check exchange.mailbox of this agent.";
-const LOST: &str = "{host} no longer takes the position in the folder. The folder is listed anew; what was handled is known.";
+const LOST: &str = "{host} no longer accepts the position in the folder. The folder is listed again; messages that were handled are \
+                    skipped.";
 const GONE: &str = "The message is no longer in the mailbox.";
-const BROKEN: &str = "{host} cannot give the message out.";
-const SEND_AS: &str = "The login may not send in the name of this address. Give it the right Send As in Exchange, or change from_address.";
-const RECIPIENTS: &str = "{host} refuses the recipients. Check their addresses.";
-const CONTENT: &str = "{host} does not take the message as it is.";
-const SENDING_LIMIT: &str = "The mailbox has sent as much as Exchange Online allows for now (30 messages a minute, 10,000 recipients a day). It is \
-                             tried again later.";
-const QUOTA: &str = "The mailbox is full. Make room in it.";
-const TOO_LARGE: &str = "{host} does not take a message of this size.";
-const TOKEN: &str = "{host} refuses the access token. Check that the login provider's tokens are for Microsoft Graph (graph_scopes in the operator's \
-                     settings, and the cloud); then log in again.";
-const BAD_REQUEST: &str =
-    "{host} does not take the request. Check the address (exchange.endpoint); if it is right, report this as a fault.";
+const BROKEN: &str = "{host} cannot return the message.";
+const SEND_AS: &str = "The login has no permission to send as this address. Grant it Send As in Exchange, or change from_address.";
+const RECIPIENTS: &str = "{host} rejects the recipients. Check their addresses.";
+const CONTENT: &str = "{host} rejects the message as it is.";
+const SENDING_LIMIT: &str = "The mailbox has sent as much as Exchange Online allows for now (30 messages a minute, 10,000 recipients a \
+                             day). It is retried later.";
+const QUOTA: &str = "The mailbox is full. Free up space in it.";
+const TOO_LARGE: &str = "{host} does not accept a message of this size.";
+const TOKEN: &str = "{host} rejects the access token. Check that the login provider's tokens are for Microsoft Graph (graph_scopes in the \
+                     operator's settings, and the cloud); then log in again.";
+const BAD_REQUEST: &str = "{host} rejects the request. Check the address (exchange.endpoint); if it is right, report this as a bug.";
 
 /// Codes that say what is wrong whatever the status, in small letters.
 const CODES: &[(&str, Meaning, &str)] = &[
@@ -129,8 +129,8 @@ const CODES: &[(&str, Meaning, &str)] = &[
     ("errorcorruptdata", Meaning::Broken, BROKEN),
 ];
 
-/// What is said of a message that brings an error nobody has told us of, as long as it may pass.
-pub(super) const UNLISTED: &str = "{host} reports an error about a message. It is asked again a few times.";
+/// The text for a message that causes an unknown error, while that may be temporary.
+pub(super) const UNLISTED: &str = "{host} reports an error about a message. The request is retried a few times.";
 
 /// What an error means, and the words for it; `{host}` in them stands for the server's name.
 pub(super) fn judge(status: StatusCode, code: &str) -> (Meaning, &'static str) {
@@ -171,14 +171,14 @@ mod tests {
         check(401, "", Meaning::TokenRefused, "access token");
         check(429, "", Meaning::Wait, "pause");
         check(400, "ApplicationThrottled", Meaning::Wait, "pause");
-        check(503, "", Meaning::Wait, "passes");
-        check(504, "UnknownError", Meaning::WaitAFewTimes, "passes");
-        check(500, "ErrorInternalServerError", Meaning::WaitAFewTimes, "passes");
-        check(409, "", Meaning::WaitAFewTimes, "passes");
-        check(404, "MailboxInfoStale", Meaning::Wait, "passes");
-        check(410, "", Meaning::StateLost, "listed anew");
-        check(400, "SyncStateNotFound", Meaning::StateLost, "listed anew");
-        check(410, "resyncRequired", Meaning::StateLost, "listed anew");
+        check(503, "", Meaning::Wait, "temporary");
+        check(504, "UnknownError", Meaning::WaitAFewTimes, "temporary");
+        check(500, "ErrorInternalServerError", Meaning::WaitAFewTimes, "temporary");
+        check(409, "", Meaning::WaitAFewTimes, "temporary");
+        check(404, "MailboxInfoStale", Meaning::Wait, "temporary");
+        check(410, "", Meaning::StateLost, "listed again");
+        check(400, "SyncStateNotFound", Meaning::StateLost, "listed again");
+        check(410, "resyncRequired", Meaning::StateLost, "listed again");
         check(404, "ErrorItemNotFound", Meaning::Gone, "no longer");
         check(404, "MailboxNotEnabledForRESTAPI", Meaning::Refused, "EXCHANGE_EWS");
         check(404, "ResourceNotFound", Meaning::Refused, "no user");
@@ -188,11 +188,11 @@ mod tests {
         check(403, "ErrorQuotaExceeded", Meaning::Refused, "full");
         check(429, "ErrorExceededMessageLimit", Meaning::Wait, "30 messages");
         check(413, "", Meaning::TooLarge, "size");
-        check(500, "ErrorMimeContentConversionFailed", Meaning::Broken, "give the message out");
-        check(416, "", Meaning::WrongRange, "does not take the request");
-        check(412, "", Meaning::WaitAFewTimes, "passes");
-        check(400, "BadRequest", Meaning::BadRequest, "does not take the request");
-        check(418, "", Meaning::BadRequest, "does not take the request");
+        check(500, "ErrorMimeContentConversionFailed", Meaning::Broken, "return the message");
+        check(416, "", Meaning::WrongRange, "rejects the request");
+        check(412, "", Meaning::WaitAFewTimes, "temporary");
+        check(400, "BadRequest", Meaning::BadRequest, "rejects the request");
+        check(418, "", Meaning::BadRequest, "rejects the request");
     }
 
     #[test]

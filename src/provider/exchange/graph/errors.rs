@@ -88,8 +88,8 @@ impl Judge {
     /// An answer that makes no sense.
     pub(super) fn malformed(&self, what: &str) -> Fault {
         let words = format!(
-            "The answer of {{host}} {what}. Check the address, and that nothing between here and the server changes what it sends; otherwise \
-             report this as a fault."
+            "The response of {{host}} {what}. Check the address, and that nothing between this service and the server modifies what it \
+             sends; otherwise report this as a bug."
         );
         Fault {
             unclear: true,
@@ -99,7 +99,7 @@ impl Judge {
 
     /// An answer over a size limit, in bytes.
     pub(super) fn too_long(&self, limit: u64) -> Fault {
-        let words = format!("The answer of {{host}} is over the limit of {limit} bytes.");
+        let words = format!("The response of {{host}} is over the limit of {limit} bytes.");
         Fault {
             too_long: true,
             unclear: true,
@@ -111,13 +111,13 @@ impl Judge {
     pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
         if (300..400).contains(&status.as_u16()) {
             let target = text(headers, header::LOCATION).unwrap_or_default();
-            let words = "{host} sends on to another address. Redirects are not followed, so that access tokens go to no other server: enter the \
-                         right address (exchange.endpoint).";
+            let words = "{host} redirects to another address. Redirects are not followed, so that access tokens are sent to no other \
+                         server: enter the right address (exchange.endpoint).";
             return self.fault(ErrorClass::Unreachable, words, &format!("HTTP {status}, Location: {target}"));
         }
         if is_web_page(headers, body) {
-            let words = "{host} answered with a web page, not with Microsoft Graph. Check the address (exchange.endpoint), and what stands between \
-                         here and the server.";
+            let words = "{host} answered with a web page, not with Microsoft Graph. Check the address (exchange.endpoint), and what is \
+                         between this service and the server.";
             return Fault {
                 // Who wrote it may have had the answer.
                 unclear: status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE,

@@ -120,7 +120,7 @@ impl Part {
     }
 }
 
-const NO_MESSAGE: &str = "has something else in the place of a message";
+const NO_MESSAGE: &str = "has something else in place of a message";
 
 /// Fetches messages; see [`crate::provider::MailSource::fetch`].
 pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, Fault> {

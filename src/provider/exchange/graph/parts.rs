@@ -31,8 +31,8 @@ const UPLOADED: usize = 3_000_000;
 const MAX_REQUEST: usize = 4 << 20;
 /// Most header fields that a draft takes as such. Their names begin with `x-`.
 const MAX_HEADERS: usize = 5;
-/// What there is to do about a message that cannot go this way.
-const REMEDY: &str = "Send links in the place of large attachments, or send over SMTP.";
+/// What to do about a message that cannot be sent this way.
+const REMEDY: &str = "Send links instead of large attachments, or send over SMTP.";
 
 impl GraphSource {
     /// Stores a message in parts as a draft, which has all its fields then. Returns its id.
@@ -41,8 +41,7 @@ impl GraphSource {
         let raw = message.raw.clone();
         let apart = tokio::task::spawn_blocking(move || take_apart(&raw)).await;
         let apart = apart.unwrap_or(Err(Indivisible::Unreadable)).map_err(|reason| {
-            let words =
-                format!("{{host}} takes messages over 3 MB only in parts, and this one would be another one then: {reason}. {REMEDY}");
+            let words = format!("{{host}} accepts messages over 3 MB only in parts, which would change this one: {reason}. {REMEDY}");
             transport.judge.fault(ErrorClass::TooLarge, &words, "")
         })?;
         let properties = properties(&apart);
@@ -69,7 +68,7 @@ impl GraphSource {
         let transport = &self.transport;
         let request = Request::json(Method::POST, transport.url(&["messages"]), draft);
         if request.body.as_ref().is_some_and(|(_, body)| body.len() > MAX_REQUEST) {
-            let words = format!("The text of the message alone is longer than the 4 MB that {{host}} takes. {REMEDY}");
+            let words = format!("The text of the message alone is longer than the 4 MB that {{host}} accepts. {REMEDY}");
             return Err(transport.judge.fault(ErrorClass::TooLarge, &words, ""));
         }
         let answer = transport.call(request).await.map_err(|mut fault| {
@@ -77,7 +76,7 @@ impl GraphSource {
             fault
         })?;
         if answer.status != StatusCode::CREATED {
-            let words = format!("{{host}} did not take the message, though it says so. {REMEDY}");
+            let words = format!("{{host}} did not accept the message, although it reported success. {REMEDY}");
             return Err(transport
                 .judge
                 .fault(ErrorClass::TooLarge, &words, &format!("HTTP {}", answer.status)));
@@ -170,7 +169,7 @@ async fn attach(transport: &Transport, draft: &str, file: FilePart) -> Result<()
     let answer = transport.call(Request::json(Method::POST, url, &attachment)).await?;
     match answer.status {
         StatusCode::CREATED => Ok(()),
-        _ => Err(transport.judge.malformed("neither says that the attachment is there nor why not")),
+        _ => Err(transport.judge.malformed("says neither that the attachment is there nor why not")),
     }
 }
 
@@ -205,7 +204,7 @@ async fn check(transport: &Transport, draft: &str, message_id: Option<&str>, pro
         return Ok(());
     }
     let words = format!(
-        "{{host}} does not keep all header fields of a message over 3 MB, such as those by which an answer finds its conversation. It was not \
+        "{{host}} does not keep all header fields of a message over 3 MB, such as those that link a reply to its conversation. It was not \
          sent. {REMEDY}"
     );
     Err(transport.judge.fault(ErrorClass::TooLarge, &words, ""))

@@ -50,7 +50,7 @@ impl MailSink for GraphSource {
         let url = self.transport.url(&["messages", &draft, "send"]);
         let fault = match self.transport.call(Request::new(Method::POST, url)).await {
             Ok(answer) if answer.status == StatusCode::ACCEPTED => return Ok(sent_as("HTTP 202 Accepted")),
-            Ok(_) => self.transport.judge.malformed("neither says that the message is sent nor why not"),
+            Ok(_) => self.transport.judge.malformed("says neither that the message was sent nor why not"),
             Err(fault) => fault,
         };
         if !fault.unclear {
@@ -110,8 +110,8 @@ impl GraphSource {
             fault
         })?;
         if answer.status != StatusCode::CREATED {
-            // What it does with messages that are too long for it.
-            let words = "{host} did not take the message, though it says so.";
+            // Its behaviour with messages that are too long for it.
+            let words = "{host} did not accept the message, although it reported success.";
             let reply = format!("HTTP {}", answer.status);
             return Err(self.transport.judge.fault(ErrorClass::TooLarge, words, &reply));
         }
@@ -140,7 +140,7 @@ impl GraphSource {
             .append_pair("$select", "id,isDraft")
             .append_pair("$expand", FLAGS);
         match self.transport.get::<Standing>(url, &[]).await {
-            Ok(found) if found.is_draft == Some(false) => Fate::Sent("it is no draft any more"),
+            Ok(found) if found.is_draft == Some(false) => Fate::Sent("it is no longer a draft"),
             Ok(found) if found.is_submitted() => Fate::Sent("the draft is submitted"),
             Ok(_) => Fate::Draft,
             // On its way to Sent Items.
@@ -161,7 +161,7 @@ impl GraphSource {
     async fn log_in(&self) -> Result<StageFacts, ProviderError> {
         self.transport.tokens.current().await?;
         Ok(StageFacts {
-            summary: format!("Got an access token for {}.", self.transport.judge.host),
+            summary: format!("Obtained an access token for {}.", self.transport.judge.host),
             ..StageFacts::default()
         })
     }

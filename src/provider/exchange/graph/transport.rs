@@ -163,7 +163,7 @@ impl Transport {
                 && url.username().is_empty()
                 && url.password().is_none()
         });
-        url.ok_or_else(|| self.judge.malformed("leads to another server"))
+        url.ok_or_else(|| self.judge.malformed("points to another server"))
     }
 
     /// Asks for something in JSON.
@@ -179,7 +179,7 @@ impl Transport {
     /// Reads an answer in JSON.
     pub(super) fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Fault> {
         serde_json::from_slice(body).map_err(|error| {
-            let mut fault = self.judge.malformed("is not what it should be");
+            let mut fault = self.judge.malformed("is not as expected");
             fault.error.source = Some(Box::new(error));
             fault
         })
@@ -200,7 +200,7 @@ impl Transport {
             usual && known.is_some_and(|(_, hosts)| hosts.contains(&url.host_str().unwrap_or_default()))
         };
         let url = Url::parse(link).ok().filter(belongs);
-        let url = url.ok_or_else(|| self.judge.malformed("leads to another server"))?;
+        let url = url.ok_or_else(|| self.judge.malformed("points to another server"))?;
         let host = url.host_str().unwrap_or_default();
         let client = self.network.http(host, true, &self.rules)?.build();
         Ok((client.map_err(|error| self.network.fault(host, error))?, url))
@@ -270,8 +270,8 @@ impl Transport {
     async fn send_with(&self, request: &Request, token: &Secret) -> Result<Response, Fault> {
         let value = Zeroizing::new(format!("Bearer {}", token.expose()));
         let mut value = HeaderValue::from_str(&value).map_err(|_| {
-            let words =
-                "The login provider gave an access token for {host} that no header can carry. Have the operator check the provider.";
+            let words = "The login provider issued an access token for {host} that cannot be sent in a header. Have the operator check the \
+                         provider.";
             self.judge.fault(ErrorClass::Malformed, words, "")
         })?;
         value.set_sensitive(true);

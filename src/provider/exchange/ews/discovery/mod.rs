@@ -178,7 +178,7 @@ impl Finder {
     pub fn new(config: EwsConfig, discovery: EwsDiscovery, rules: DiscoveryRules) -> Result<Self, ProviderError> {
         let EwsDiscovery { address, tokens_to } = discovery;
         let domain = domain_of(&address).ok_or_else(|| {
-            let text = format!("The domain of {address} is no name that can be asked for the EWS address. {REMEDY}");
+            let text = format!("The domain of {address} is not a name that can be queried for the EWS address. {REMEDY}");
             ProviderError::new(ErrorClass::Refused, text)
         })?;
         Ok(Self {
@@ -213,7 +213,7 @@ impl Finder {
             Ok(Err(last)) => Err(last.into_error()),
             Ok(Ok(None)) => Err(self.nothing(&search.missed)),
             Err(_) => {
-                let what = format!("not asked to the end, as all {:?} for it were over", self.timeout);
+                let what = format!("not queried completely, as the time limit of {:?} was reached", self.timeout);
                 search.missed.push(Miss::new("The rest", what));
                 Err(self.nothing(&search.missed))
             }
@@ -268,7 +268,7 @@ impl Finder {
                     reply,
                     ..Miss::new(&place, what)
                 }),
-                Answer::Elsewhere(_) | Answer::Address(_) => Err(Miss::new(&place, "answered in another form")),
+                Answer::Elsewhere(_) | Answer::Address(_) => Err(Miss::new(&place, "answered in an unexpected form")),
             };
         }
     }
@@ -286,10 +286,10 @@ impl Finder {
                 Answer::Service(service) => return self.believe(&place, &service),
                 Answer::Elsewhere(target) => url = self.follow(&place, &url, &target)?,
                 Answer::Address(other) => {
-                    let domain = domain_of(&other).ok_or_else(|| Miss::new(&place, "names another address that is none"))?;
+                    let domain = domain_of(&other).ok_or_else(|| Miss::new(&place, "names another address that is invalid"))?;
                     if domain != self.servers.domain {
                         let server = Url::parse(&format!("https://autodiscover.{domain}{POX_PATH}"));
-                        let server = server.map_err(|_| Miss::new(&place, "names another address that is none"))?;
+                        let server = server.map_err(|_| Miss::new(&place, "names another address that is invalid"))?;
                         self.servers
                             .may_be_asked_about(&other, &server)
                             .map_err(|what| Miss::refused(&place, what))?;
@@ -356,7 +356,7 @@ impl Finder {
         let services = match tokio::time::timeout(self.patience(), self.config.network.services(&place)).await {
             Ok(Ok(services)) => services,
             Ok(Err(error)) => return vec![Err(Miss::of(&place, error))],
-            Err(_) => return vec![Err(Miss::new(&place, "the name service did not answer in time"))],
+            Err(_) => return vec![Err(Miss::new(&place, "DNS did not answer in time"))],
         };
         if services.is_empty() {
             return vec![Err(Miss::new(&place, "there is no such record"))];
@@ -372,7 +372,7 @@ impl Finder {
 
     /// The address that an answer of `from` leads to, if it may be asked.
     fn follow(&self, place: &str, from: &Url, target: &str) -> Result<Url, Miss> {
-        let url = from.join(target).map_err(|_| Miss::new(place, "sends on to what is no address"))?;
+        let url = from.join(target).map_err(|_| Miss::new(place, "redirects to an invalid address"))?;
         self.servers.may_be_asked(&url).map_err(|what| Miss::refused(place, what))?;
         Ok(url)
     }
@@ -400,7 +400,7 @@ impl Finder {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
             Unread::TooLong => {
-                let text = format!("The answer of {host} is over the limit of {MAX_ANSWER_BYTES} bytes.");
+                let text = format!("The response of {host} is over the limit of {MAX_ANSWER_BYTES} bytes.");
                 ProviderError::new(ErrorClass::Malformed, text)
             }
             Unread::Broken(error) => fault(error),
@@ -503,10 +503,10 @@ impl Search<'_> {
 /// Ends a way that goes in a circle or does not end. `number` counts the steps from 1.
 fn step(place: &str, new: bool, number: usize) -> Result<(), Miss> {
     if !new {
-        return Err(Miss::new(place, "leads back to where it was asked before"));
+        return Err(Miss::new(place, "redirects back to where it was queried before"));
     }
     if number > MAX_REDIRECTS + 1 {
-        return Err(Miss::new(place, format!("sends on more than {MAX_REDIRECTS} times")));
+        return Err(Miss::new(place, format!("redirects more than {MAX_REDIRECTS} times")));
     }
     Ok(())
 }

@@ -35,16 +35,16 @@ impl Servers {
     /// Why not.
     pub(super) fn may_be_asked(&self, url: &Url) -> Result<(), String> {
         if url.scheme() != "https" {
-            return Err(format!("sends on to {}, which is not https, so it is not followed", origin(url)));
+            return Err(format!("redirects to {}, which is not https, so it is not followed", origin(url)));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("sends on to an address with a login in it, so it is not followed".to_owned());
+            return Err("redirects to an address that contains credentials, so it is not followed".to_owned());
         }
         if self.are_known(url.host_str().unwrap_or_default()) {
             return Ok(());
         }
         Err(format!(
-            "sends on to {}, which is not in the domain {} and was named by nobody, so it is not asked. If it is the right one, have the \
+            "redirects to {}, which is not in the domain {} and is not listed, so it is not queried. If it is the right one, have the \
              operator list it (exchange.autodiscover_hosts)",
             origin(url),
             self.domain
@@ -64,8 +64,8 @@ impl Servers {
             return Err(format!("says that the mailbox is in Exchange Online.{TO_GRAPH}"));
         }
         Err(format!(
-            "gives another address for the mailbox, in the domain {}, whose servers were named by nobody, so they are not asked. If that is \
-             right, have the operator list {host} (exchange.autodiscover_hosts), or enter that address as the mailbox",
+            "returns another address for the mailbox, in the domain {}, whose servers are not listed, so they are not queried. If that is \
+             correct, have the operator list {host} (exchange.autodiscover_hosts), or enter that address as the mailbox",
             domain_of(address).unwrap_or_default()
         ))
     }
@@ -79,7 +79,7 @@ impl Servers {
         let host = url.host_str().unwrap_or_default();
         match &self.tokens_to {
             Some(hosts) if !is_named(hosts, host) => Err(format!(
-                "not asked with the login, whose tokens may be sent to {} only. If it is the right one, have the operator add {host} \
+                "not queried with the login, whose tokens may only be sent to {}. If it is the right one, have the operator add {host} \
                  (oauth.providers, hosts)",
                 hosts.join(", ")
             )),
@@ -92,28 +92,28 @@ impl Servers {
     /// # Errors
     /// Why it is not used.
     pub(super) fn may_be_used(&self, service: &str) -> Result<Url, String> {
-        let mut url = Url::parse(service.trim()).map_err(|_| format!("names an EWS address that is none. {REMEDY}"))?;
+        let mut url = Url::parse(service.trim()).map_err(|_| format!("names an invalid EWS address. {REMEDY}"))?;
         url.set_query(None);
         url.set_fragment(None);
         let login = !url.username().is_empty() || url.password().is_some();
         if url.scheme() != "https" || !url.has_host() || login || url.as_str().len() > 2048 {
             return Err(format!(
-                "names an EWS address at {} that is not used, as it must be https, without a login in it. {REMEDY}",
+                "names an EWS address at {} that is not used, as it must be https and must not contain credentials. {REMEDY}",
                 origin(&url)
             ));
         }
         let host = url.host_str().unwrap_or_default();
         if !self.are_known(host) {
             return Err(format!(
-                "names the EWS address {url}, whose server is not in the domain {} and was named by nobody, so nothing is sent to it. If it \
-                 is right, enter it (exchange.endpoint, or endpoint of the maintenance account), or have the operator list {host} \
+                "names the EWS address {url}, whose server is not in the domain {} and is not listed, so nothing is sent to it. If it is \
+                 correct, enter it (exchange.endpoint, or endpoint of the maintenance account), or have the operator list {host} \
                  (exchange.autodiscover_hosts)",
                 self.domain
             ));
         }
         match &self.tokens_to {
             Some(hosts) if !is_named(hosts, host) => Err(format!(
-                "names the EWS address {url}, but the tokens of this login may be sent to {} only. If it is right, have the operator add \
+                "names the EWS address {url}, but the tokens of this login may only be sent to {}. If it is correct, have the operator add \
                  {host} (oauth.providers, hosts)",
                 hosts.join(", ")
             )),

@@ -154,13 +154,13 @@ async fn refusals(operation: &'static str, code: &'static str) -> Vec<ProviderEr
 async fn refusals_to_act_for_a_mailbox_are_told_apart() {
     let mut told = Vec::new();
     for (code, words) in [
-        ("ErrorImpersonateUserDenied", "Give it the role ApplicationImpersonation"),
+        ("ErrorImpersonateUserDenied", "Grant it the role ApplicationImpersonation"),
         (
             "ErrorImpersonationFailed",
             "Check the mailbox's address and the role ApplicationImpersonation",
         ),
-        ("ErrorNonExistentMailbox", "has no mailbox of this address"),
-        ("ErrorAccessDenied", "The login may not read this mailbox"),
+        ("ErrorNonExistentMailbox", "has no mailbox with this address"),
+        ("ErrorAccessDenied", "The login has no permission to read this mailbox"),
     ] {
         for error in refusals("GetFolder", code).await {
             check(&error, ErrorClass::Refused, words);
@@ -172,7 +172,7 @@ async fn refusals_to_act_for_a_mailbox_are_told_apart() {
     assert_eq!(told.len(), 4, "{told:#?}");
     for (status, class, words) in [
         (StatusCode::UNAUTHORIZED, ErrorClass::LoginRequired, "the user name or the password"),
-        (StatusCode::FORBIDDEN, ErrorClass::Refused, "The login is good, but"),
+        (StatusCode::FORBIDDEN, ErrorClass::Refused, "The login is valid, but"),
     ] {
         let server = Server::start(move |_, _| status.into_response()).await;
         check(&for_mailbox(&server, true).inbox().await.unwrap_err(), class, words);
@@ -211,11 +211,11 @@ async fn a_message_is_handed_over_with_its_hidden_recipients() {
 #[tokio::test]
 async fn refusals_of_a_message_are_told_apart() {
     for (code, class, words) in [
-        ("ErrorSendAsDenied", ErrorClass::Refused, "Give it the right Send As"),
+        ("ErrorSendAsDenied", ErrorClass::Refused, "Grant it Send As"),
         ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, "over the size limit"),
         ("ErrorQuotaExceeded", ErrorClass::Refused, "The mailbox is full"),
-        ("ErrorInvalidRecipients", ErrorClass::Refused, "does not take the recipients"),
-        ("ErrorServerBusy", ErrorClass::Retry { after: None }, "asked for a pause"),
+        ("ErrorInvalidRecipients", ErrorClass::Refused, "rejects the recipients"),
+        ("ErrorServerBusy", ErrorClass::Retry { after: None }, "requested a pause"),
         ("ErrorImpersonateUserDenied", ErrorClass::Refused, "ApplicationImpersonation"),
     ] {
         for error in refusals("SendItem", code).await {
@@ -270,7 +270,7 @@ async fn a_draft_tells_whether_it_was_sent() {
             Ok(_) => assert_eq!(expected, "sent"),
             Err(error) => {
                 assert_eq!(error.class == ErrorClass::Unreachable, expected == "not known", "{error:?}");
-                let unknown = error.problem.contains("not known whether the message was sent");
+                let unknown = error.problem.contains("unknown whether the message was sent");
                 assert_eq!(unknown, expected == "not known", "{error:?}");
             }
         }
@@ -306,7 +306,7 @@ async fn where_no_draft_may_be_stored_the_message_is_sent_at_once() {
         let outcome = server.source().send(&message).await;
         assert_eq!(outcome.is_ok(), !lost || found, "{outcome:?}");
         if let Err(error) = outcome {
-            assert!(error.problem.contains("not known whether the message was sent"), "{error:?}");
+            assert!(error.problem.contains("unknown whether the message was sent"), "{error:?}");
         }
         let creations = server
             .operations()

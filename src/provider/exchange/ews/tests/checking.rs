@@ -115,7 +115,7 @@ async fn a_good_connection_is_told_stage_by_stage_and_nothing_is_sent() {
 async fn servers_that_cannot_be_reached_are_told_apart() {
     let name = "a".repeat(64) + ".invalid";
     let unknown = source(Url::parse(&format!("https://{name}/EWS/Exchange.asmx")).unwrap(), |_| {});
-    failed(&unknown, Resolve, ErrorClass::Unreachable, "is not known").await;
+    failed(&unknown, Resolve, ErrorClass::Unreachable, "cannot be resolved").await;
 
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -134,7 +134,7 @@ async fn servers_that_cannot_be_reached_are_told_apart() {
 
     let secure = tls_server(config).await;
     let plain_to_secure = source(endpoint("http", secure.url.port().unwrap()), |_| {});
-    failed(&plain_to_secure, Authenticate, ErrorClass::Unreachable, "whether it wants TLS").await;
+    failed(&plain_to_secure, Authenticate, ErrorClass::Unreachable, "whether it requires TLS").await;
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn logins_and_mailboxes_that_do_not_fit_are_told_apart() {
         &wrong,
         Authenticate,
         ErrorClass::LoginRequired,
-        "refuses the user name or the password",
+        "rejects the user name or the password",
     )
     .await;
     assert!(error.server_reply.starts_with("HTTP 401"), "{error:?}");
@@ -200,17 +200,23 @@ async fn logins_and_mailboxes_that_do_not_fit_are_told_apart() {
         })
     };
     let missing = in_mailbox("nobody@corp.test", false);
-    failed(&missing, OpenInbox, ErrorClass::Refused, "has no mailbox of this address").await;
+    failed(&missing, OpenInbox, ErrorClass::Refused, "has no mailbox with this address").await;
     exchange.add_mailbox("bert@corp.test", "bert", "other");
     let foreign = in_mailbox("bert@corp.test", false);
-    failed(&foreign, OpenInbox, ErrorClass::Refused, "may not read this mailbox").await;
+    failed(&foreign, OpenInbox, ErrorClass::Refused, "has no permission to read this mailbox").await;
     let denied = in_mailbox("bert@corp.test", true);
-    failed(&denied, OpenInbox, ErrorClass::Refused, "Give it the role ApplicationImpersonation").await;
+    failed(
+        &denied,
+        OpenInbox,
+        ErrorClass::Refused,
+        "Grant it the role ApplicationImpersonation",
+    )
+    .await;
     exchange.grant("CORP\\crm", "bert@corp.test");
     assert_eq!(stages(&foreign, None).await.len(), 4);
 
     for (code, class, words) in [
-        ("ErrorSendAsDenied", ErrorClass::Refused, "Give it the right Send As"),
+        ("ErrorSendAsDenied", ErrorClass::Refused, "Grant it Send As"),
         ("ErrorMessageSizeExceeded", ErrorClass::TooLarge, "over the size limit"),
     ] {
         exchange.script(Fault::next("SendItem", 1, FaultKind::ItemError(code)));
@@ -231,7 +237,13 @@ async fn an_inbox_that_is_not_shown_is_a_matter_of_rights() {
         })
         .await;
         let source = source(server.url.clone(), |config| config.mailbox = Some("bert@corp.test".to_owned()));
-        failed(&source, OpenInbox, ErrorClass::Refused, "does not show the folders of this mailbox").await;
+        failed(
+            &source,
+            OpenInbox,
+            ErrorClass::Refused,
+            "does not let the login list the folders of this mailbox",
+        )
+        .await;
     }
 }
 
@@ -254,7 +266,7 @@ async fn exchange_online_leads_to_graph() {
             Arc::new(|_| StatusCode::UNAUTHORIZED.into_response()),
             Authenticate,
             ErrorClass::LoginRequired,
-            "takes no passwords",
+            "accepts no passwords",
         ),
         (
             Arc::new(|_| StatusCode::FORBIDDEN.into_response()),

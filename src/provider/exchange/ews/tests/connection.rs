@@ -17,17 +17,17 @@ async fn a_broken_connection_is_put_into_words() {
     for (answer, words) in [
         (
             &b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 500\r\n\r\n<s:Envelope"[..],
-            "closed the connection in the middle",
+            "closed the connection unexpectedly",
         ),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n<s:Envelope",
-            "closed the connection in the middle",
+            "closed the connection unexpectedly",
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\noops",
-            "damaged compressed answer",
+            "damaged compressed response",
         ),
-        (b"", "without an answer"),
+        (b"", "without a response"),
         (b"220 mail.corp.test ESMTP\r\n", "does not speak HTTP"),
     ] {
         let server = Server::raw(answer).await;
@@ -49,7 +49,7 @@ async fn a_closed_port_and_an_unknown_name_are_put_into_words() {
     let name = "a".repeat(64) + ".invalid";
     let url = Url::parse(&format!("http://{name}/EWS/Exchange.asmx")).unwrap();
     let error = source(url, |_| {}).inbox().await.unwrap_err();
-    check(&error, ErrorClass::Unreachable, &format!("name {name} is not known"));
+    check(&error, ErrorClass::Unreachable, &format!("name {name} cannot be resolved"));
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_silent_server_times_out() {
         config.network = network(vec![certificate("127.0.0.1").0], Duration::from_millis(150));
     };
     let error = source(endpoint("http", port), hasty).inbox().await.unwrap_err();
-    check(&error, ErrorClass::Unreachable, "did not finish its answer in time");
+    check(&error, ErrorClass::Unreachable, "did not finish its response in time");
     let error = source(endpoint("https", port), hasty).inbox().await.unwrap_err();
     check(&error, ErrorClass::Unreachable, "did not");
 }
@@ -165,5 +165,5 @@ async fn tls_and_plain_ports_are_not_mixed_up() {
         .inbox()
         .await
         .unwrap_err();
-    check(&error, ErrorClass::Unreachable, "whether it wants TLS");
+    check(&error, ErrorClass::Unreachable, "whether it requires TLS");
 }

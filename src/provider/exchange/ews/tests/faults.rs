@@ -53,7 +53,7 @@ async fn one_busy_item_makes_the_whole_call_wait() {
     let class = ErrorClass::Retry {
         after: Some(Duration::from_millis(700)),
     };
-    check(&error, class, "asked for a pause");
+    check(&error, class, "requested a pause");
 }
 
 #[tokio::test]

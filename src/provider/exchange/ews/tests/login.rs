@@ -100,7 +100,7 @@ async fn a_password_that_was_refused_is_tried_in_no_other_way() {
     })
     .await;
     let error = source(door.url.clone(), |_| {}).inbox().await.unwrap_err();
-    check(&error, ErrorClass::LoginRequired, "refuses the user name or the password");
+    check(&error, ErrorClass::LoginRequired, "rejects the user name or the password");
     assert_eq!(door.seen(), ["-", "Basic"]);
 }
 
@@ -113,7 +113,7 @@ async fn an_answer_to_the_beginning_of_a_login_is_no_answer_to_the_request() {
     })
     .await;
     let error = source(door.url.clone(), |_| {}).inbox().await.unwrap_err();
-    check(&error, ErrorClass::Malformed, "the beginning of a login");
+    check(&error, ErrorClass::Malformed, "the first step of a login");
     assert_eq!(door.seen(), ["-", "NTLM"]);
 }
 
@@ -132,12 +132,12 @@ async fn a_server_that_is_set_up_anew_is_logged_in_to_in_its_new_way() {
     // One that offers NTLM and then sends no challenge: nothing is proved to it.
     *offer.lock().unwrap() = "NTLM";
     let error = source.inbox().await.unwrap_err();
-    check(&error, ErrorClass::LoginRequired, "refuses the user name or the password");
+    check(&error, ErrorClass::LoginRequired, "rejects the user name or the password");
     assert_eq!(door.seen(), ["Basic", "NTLM"]);
     *offer.lock().unwrap() = "Basic";
     source.inbox().await.unwrap();
     assert_eq!(door.seen(), ["NTLM", "Basic"]);
     *offer.lock().unwrap() = "Bearer";
     let error = source.inbox().await.unwrap_err();
-    check(&error, ErrorClass::LoginRequired, "takes no login by user name and password");
+    check(&error, ErrorClass::LoginRequired, "accepts no user name and password");
 }

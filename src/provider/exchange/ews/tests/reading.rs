@@ -117,7 +117,7 @@ async fn changes_come_in_pages() {
 async fn a_refused_state_is_told_apart() {
     let server = Server::start(|_, _| xml(answer("SyncFolderItems", &[("ErrorInvalidSyncStateData", String::new())]))).await;
     let error = server.source().changes(&inbox(), Some("old")).await.unwrap_err();
-    check(&error, ErrorClass::StateLost, "listed anew");
+    check(&error, ErrorClass::StateLost, "listed again");
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn each_item_has_its_own_outcome() {
             "broken ErrorMessageSizeExceeded:",
             "broken ErrorAccessDenied:",
             "too large 2000",
-            "broken The answer holds no MIME content, or MIME content that is not base64.",
+            "broken The response has no MIME content, or MIME content that is not base64.",
             "message a",
         ]
     );
@@ -255,7 +255,7 @@ async fn when_all_is_denied_the_mailbox_is_asked() {
     };
     let server = Server::start(refuse(true)).await;
     let error = server.source().fetch(&ids(["a", "b"]), 1000).await.unwrap_err();
-    check(&error, ErrorClass::Refused, "may not read this mailbox");
+    check(&error, ErrorClass::Refused, "has no permission to read this mailbox");
     let server = Server::start(refuse(false)).await;
     let fetched = server.source().fetch(&ids(["a", "b"]), 1000).await.unwrap();
     assert_eq!(short(&fetched), ["broken ErrorAccessDenied:", "broken ErrorAccessDenied:"]);

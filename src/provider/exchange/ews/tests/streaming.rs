@@ -84,9 +84,9 @@ async fn a_stream_that_ends_at_once_makes_the_caller_poll() {
         (None, "ended the notifications"),
         (
             Some(Err(std::io::Error::from(ErrorKind::BrokenPipe))),
-            "closed the connection in the middle",
+            "closed the connection unexpectedly",
         ),
-        (Some(Ok(Bytes::from(envelopes[4].clone()))), "A new one is made"),
+        (Some(Ok(Bytes::from(envelopes[4].clone()))), "A new one is created"),
         (Some(Ok(Bytes::from_static(b"<a></b>"))), "not usable XML"),
         (Some(Ok(Bytes::from(vec![b'<'; 2 << 20]))), "over the limit"),
     ] {
@@ -102,7 +102,7 @@ async fn a_stream_that_ends_at_once_makes_the_caller_poll() {
         assert!(error.problem.contains(words), "{error:?}");
         // The next time there is no stream to be had.
         let error = source.wait(&[inbox()], LONG).await;
-        if words == "A new one is made" {
+        if words == "A new one is created" {
             assert_eq!(server.operations()[2..], ["Subscribe", "GetStreamingEvents"]);
             error.unwrap();
         } else {

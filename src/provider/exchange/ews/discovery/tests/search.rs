@@ -102,7 +102,7 @@ async fn the_older_form_leads_on_within_the_domain() {
             // This server says so of everybody.
             let error = found.unwrap_err();
             assert!(
-                error.problem.contains("leads back to where it was asked before"),
+                error.problem.contains("redirects back to where it was queried before"),
                 "{}",
                 error.problem
             );
@@ -128,7 +128,7 @@ async fn circles_and_long_ways_end() {
     let _b = net.server(&["s1.corp.test"], Off, RedirectUrl(there(1))).await;
     let error = net.find().await.unwrap_err();
     assert_eq!(
-        error.problem.matches("leads back to where it was asked before").count(),
+        error.problem.matches("redirects back to where it was queried before").count(),
         2,
         "{}",
         error.problem
@@ -140,7 +140,7 @@ async fn circles_and_long_ways_end() {
         servers.push(net.server(&[&format!("s{n}.corp.test")], Off, RedirectUrl(there(n + 1))).await);
     }
     let error = net.find().await.unwrap_err();
-    assert!(error.problem.contains("sends on more than 10 times"), "{}", error.problem);
+    assert!(error.problem.contains("redirects more than 10 times"), "{}", error.problem);
     assert!(was_shown_a_login(&servers[10]) && !was_shown_a_login(&servers[11]));
 }
 
@@ -221,7 +221,7 @@ async fn when_nobody_knows_it_is_told_what_each_one_answered() {
         error.problem,
         "Autodiscover found no EWS address for anna@corp.test. \
          https://autodiscover.corp.test/autodiscover/autodiscover.json: answered with the error UserNotFound. \
-         https://corp.test/autodiscover/autodiscover.json: The name corp.test is not known. \
+         https://corp.test/autodiscover/autodiscover.json: The name corp.test cannot be resolved. \
          https://autodiscover.corp.test/autodiscover/autodiscover.xml: answered with the error 500. \
          http://autodiscover.corp.test/autodiscover/autodiscover.xml: answered with HTTP 404, not with a redirect. \
          _autodiscover._tcp.corp.test: there is no such record. \
@@ -387,7 +387,7 @@ async fn a_refused_login_is_not_tried_elsewhere() {
     let error = finder.find().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::LoginRequired);
     assert!(
-        error.problem.starts_with("Autodiscover at https://autodiscover.corp.test/") && error.problem.contains("refuses the user name"),
+        error.problem.starts_with("Autodiscover at https://autodiscover.corp.test/") && error.problem.contains("rejects the user name"),
         "{}",
         error.problem
     );
