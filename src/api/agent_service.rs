@@ -297,7 +297,7 @@ impl AgentService for Agents {
     }
 }
 
-/// Runs a check and sends each stage as it ends. A caller who goes away ends it; so does a stop of the service.
+/// Runs a check and sends each stage as it ends. A caller who disconnects ends it; so does a shutdown of the service.
 fn stages(call: Call, ops: Ops, check: Check) -> impl Stream<Item = Result<v1::CheckStage, Status>> + Send {
     async_stream::stream! {
         let (sender, mut ended) = mpsc::unbounded_channel();

@@ -14,7 +14,7 @@ use crate::domain::Scope::{
 pub(super) struct Method {
     /// Service and method, such as `mailagent.v1.AgentService/GetAgent`.
     pub(super) name: &'static str,
-    /// Whether its answer is a stream, which may take as long as it likes.
+    /// Whether its response is a stream, which has no time limit.
     pub(super) streams: bool,
     /// Who may call it.
     pub(super) access: Access,

@@ -1,4 +1,4 @@
-//! What a service knows of the call that it answers.
+//! What a service knows about the call that it answers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tracing::Span;
 use super::status::to_status;
 use crate::domain::{Caller, Error, Kind, Reason, Result};
 
-/// A call under way. Cheap to clone.
+/// A call in progress. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Call(Arc<Inner>);
 
@@ -20,7 +20,7 @@ struct Inner {
 }
 
 impl Call {
-    /// A call of a known caller. What goes wrong in it is logged within `span`.
+    /// A call of an authenticated caller. Its errors are logged within `span`.
     pub(super) fn new(caller: Arc<Caller>, request_id: Arc<str>, span: Span) -> Self {
         Self(Arc::new(Inner { caller, request_id, span }))
     }
@@ -41,7 +41,7 @@ impl Call {
         &self.0.caller
     }
 
-    /// The answer, or the status of what went wrong.
+    /// The response, or the status of the error.
     ///
     /// # Errors
     /// As the result.
@@ -52,18 +52,18 @@ impl Call {
         }
     }
 
-    /// The status of what went wrong, which is logged if it is ours to mend.
+    /// The status of the error, which is logged if it is a fault of the service.
     pub(super) fn fail(&self, error: &Error) -> Status {
         self.0.span.in_scope(|| fail(error, &self.0.request_id))
     }
 }
 
-/// The status of what went wrong, which is logged if it is ours to mend.
+/// The status of the error, which is logged if it is a fault of the service.
 pub(super) fn fail(error: &Error, request_id: &str) -> Status {
     match error.kind {
-        // Logged where the issuer was asked, once for all callers.
+        // Logged where the issuer was called, once for all callers.
         _ if error.reason == Reason::IssuerUnavailable => {}
-        // Every open stream ends so at a stop.
+        // Every open stream ends like this at shutdown.
         _ if error.reason == Reason::ShuttingDown => tracing::debug!(request_id, "a call ended with the service"),
         Kind::Internal => tracing::error!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),
         Kind::Unavailable { .. } => tracing::warn!(request_id, reason = error.reason.as_str(), error = error.chain(), "call failed"),

@@ -1,7 +1,7 @@
-//! The page that login providers send people back to (RFC 6749 §4.1.2). It asks the person whether what was begun is to be completed, does so
-//! after the button, and tells how that went.
+//! The page that login providers redirect people to (RFC 6749 §4.1.2). It asks the person whether to complete the login, does so
+//! after the button is pressed, and shows the result.
 //!
-//! Nobody is known here: what comes with the browser counts only by the state in it, and the answer by the ticket in the page, once.
+//! Callers are not authenticated here: what the browser sends is valid only with its state, and the answer with the page's ticket, once.
 
 mod page;
 
@@ -20,7 +20,7 @@ use crate::{
     ops::login::{self, Answered},
 };
 
-/// Longest query that is looked at, in bytes.
+/// Longest query that is accepted, in bytes.
 const MAX_QUERY: usize = 16 * 1024;
 /// Longest answer to the page's question, in bytes.
 pub(super) const MAX_ANSWER: usize = 40 * 1024;
@@ -32,7 +32,7 @@ enum Decision {
     Decline,
 }
 
-/// Asks what the browser comes back from.
+/// Shows what the browser returns from, and asks.
 pub(super) async fn ask(State(edge): State<Edge>, request: Request) -> Response {
     let asked = match parse(request.uri().query().unwrap_or_default()) {
         Some((state, answered)) => login::ask(&edge.ops, &state, answered).await,
@@ -41,7 +41,7 @@ pub(super) async fn ask(State(edge): State<Edge>, request: Request) -> Response 
     respond(asked.map(|question| page::question(&question)))
 }
 
-/// Does what the person answered.
+/// Acts on the person's answer.
 pub(super) async fn answer(State(edge): State<Edge>, body: Result<Bytes, BytesRejection>) -> Response {
     let decided = body.ok().and_then(|body| decision(&body));
     let page = async {
@@ -77,14 +77,14 @@ fn respond(result: Result<Page>) -> Response {
     (status, headers, page.html).into_response()
 }
 
-/// A parameter. One that comes twice is nobody's (RFC 6749 §3.1).
+/// A parameter. One that occurs twice is ignored (RFC 6749 §3.1).
 fn parameter(encoded: &[u8], name: &str) -> Option<String> {
     let mut found = url::form_urlencoded::parse(encoded).filter(|(key, _)| key == name);
     let (_, value) = found.next()?;
     found.next().is_none().then(|| value.into_owned()).filter(|value| !value.is_empty())
 }
 
-/// What the person answered, and to which question. `None` when that is no answer to the page.
+/// What the person answered, and to which question. `None` when it is not an answer to the page.
 fn decision(body: &[u8]) -> Option<(Secret, Decision)> {
     let decision = match parameter(body, page::DECISION)?.as_str() {
         page::CONNECT => Decision::Connect,
@@ -94,7 +94,7 @@ fn decision(body: &[u8]) -> Option<(Secret, Decision)> {
     Some((parameter(body, page::TICKET)?.into(), decision))
 }
 
-/// What the provider sent with the browser. `None` when that makes no sense.
+/// What the provider sent with the browser. `None` when it is invalid.
 fn parse(query: &str) -> Option<(String, Answered)> {
     if query.len() > MAX_QUERY {
         return None;

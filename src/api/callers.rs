@@ -1,4 +1,4 @@
-//! Who calls: by the token in the headers of a request, and without one by the certificate of the connection.
+//! Identifies callers by the token in the headers of a request, or without one by the certificate of the connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     domain::{Caller, Error, Kind, Reason, Result, Timestamp},
 };
 
-/// Knows callers by their tokens and certificates.
+/// Identifies callers by their tokens and certificates.
 #[derive(Debug)]
 pub struct Callers {
     tokens: Verifier,
@@ -19,7 +19,7 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Knows those whose tokens are believed, and these services by their certificates.
+    /// Identifies callers whose tokens are trusted, and these services by their certificates.
     pub fn new(tokens: Verifier, services: &[config::Service]) -> Self {
         Self {
             tokens,
@@ -31,7 +31,7 @@ impl Callers {
     /// calls for a user is that user.
     ///
     /// # Errors
-    /// [`Kind::Unauthenticated`], and [`Kind::Unavailable`] when the keys of the issuer of tokens cannot be had. No text has any part of the
+    /// [`Kind::Unauthenticated`], and [`Kind::Unavailable`] when the token issuer's keys are unavailable. No text contains any part of the
     /// token.
     pub(super) async fn identify(&self, headers: &HeaderMap, connection: &Extensions, now: Timestamp) -> Result<Credentials> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -44,7 +44,7 @@ impl Callers {
                 proof: Proof::Certificate(certificate),
             });
         };
-        // Somebody in between may have looked at another one than we would.
+        // A proxy may have checked a different one than we would.
         if values.next().is_some() {
             return Err(token_invalid("there is more than one `authorization` header. Send one"));
         }
@@ -61,7 +61,7 @@ impl Callers {
     }
 }
 
-/// Who calls, and what shows it.
+/// The caller, and the credentials.
 pub(super) struct Credentials {
     /// Who calls.
     pub(super) caller: Arc<Caller>,
@@ -74,7 +74,7 @@ enum Proof {
 }
 
 impl Credentials {
-    /// Fails once they are no longer good, for streams, which may outlive them.
+    /// Fails once they are no longer valid, for streams, which may outlive them.
     ///
     /// # Errors
     /// [`Kind::Unauthenticated`].
@@ -97,7 +97,7 @@ fn token_invalid(problem: &str) -> Error {
     Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with("problem", problem)
 }
 
-/// Whether a token is good cannot be told just now.
+/// A token cannot be verified at the moment.
 pub(super) fn issuer_unavailable(retry_after: Duration) -> Error {
     let text = "The token issuer's keys are currently unavailable, so the token cannot be verified. Retry later.";
     Error::new(Kind::Unavailable { retry_after }, Reason::IssuerUnavailable, text)

@@ -1,7 +1,7 @@
-//! Services that show a certificate instead of a token.
+//! Services that authenticate with a certificate instead of a token.
 //!
-//! That the certificate is one of the operator's authorities, and valid, was checked when the connection began. Here it is looked up who
-//! it stands for, by its subject alternative names (RFC 5280 §4.2.1.6) alone: common names are not looked at.
+//! That the certificate is one of the operator's authorities, and valid, was checked when the connection was opened. This module looks up
+//! whom it identifies, only by its subject alternative names (RFC 5280 §4.2.1.6): common names are ignored.
 
 use std::{
     collections::HashMap,
@@ -17,10 +17,10 @@ use crate::{
     domain::{Caller, Error, Kind, Reason, Result, Timestamp},
 };
 
-/// Certificates that are remembered.
+/// Limit of cached certificates.
 const REMEMBERED: usize = 1_000;
 
-/// Most that is told of the names of a certificate, in characters.
+/// Limit of the names of a certificate in messages, in characters.
 const MAX_SHOWN: usize = 500;
 
 /// The services by the identity in their certificates.
@@ -31,7 +31,7 @@ pub(super) struct Services {
     seen: Mutex<HashMap<Vec<u8>, Arc<Certificate>>>,
 }
 
-/// What a certificate says, as far as it matters.
+/// The relevant content of a certificate.
 #[derive(Debug)]
 pub(super) struct Certificate {
     caller: Option<Arc<Caller>>,
@@ -57,10 +57,10 @@ impl Services {
         }
     }
 
-    /// Who called over a connection, by the certificate that it began with; `None` when it had none.
+    /// Who called over a connection, by the certificate that it was opened with; `None` when it had none.
     ///
     /// # Errors
-    /// [`Kind::Unauthenticated`] with the names in the certificate when it stands for nobody, or is no longer valid.
+    /// [`Kind::Unauthenticated`] with the names in the certificate when it identifies nobody, or is no longer valid.
     pub(super) fn by_certificate(&self, connection: &Extensions, now: Timestamp) -> Option<Result<(Arc<Caller>, Arc<Certificate>)>> {
         let chain = connection.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
         Some(self.by_der(chain.first()?, now))
@@ -107,7 +107,7 @@ impl Services {
 }
 
 impl Certificate {
-    /// Fails once it is no longer valid: connections and streams may outlive the certificate that they began with.
+    /// Fails once it is no longer valid: connections and streams may outlive the certificate that they were opened with.
     pub(super) fn check(&self, now: Timestamp) -> Result<()> {
         if self.until < now {
             return Err(refused("it has expired since the connection was opened", &self.shown));
@@ -131,7 +131,7 @@ fn shown(identities: &[Identity]) -> String {
     names.join(", ").chars().filter(plain).take(MAX_SHOWN).collect()
 }
 
-/// A certificate that stands for nobody.
+/// A certificate that identifies nobody.
 pub(super) fn refused(problem: &str, shown: &str) -> Error {
     let certificate = match shown {
         "" => "the client certificate, which has neither a URI nor a DNS name,".to_owned(),

@@ -6,7 +6,7 @@ use axum::{extract::Request, middleware::Next, response::Response};
 use http::HeaderMap;
 use tonic::Status;
 
-/// Gives a call up when its caller no longer waits for its answer to begin.
+/// Drops a call when its caller no longer waits for its response to begin.
 pub(super) async fn layer(request: Request, next: Next) -> Response {
     let Some(limit) = given(request.headers()) else {
         return next.run(request).await;
@@ -15,7 +15,7 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     answer.unwrap_or_else(|_| Status::deadline_exceeded("The caller's deadline has passed.").into_http())
 }
 
-/// The time that the caller gives. A header that is malformed gives none.
+/// The caller's timeout. A malformed header counts as none.
 fn given(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

@@ -1,4 +1,4 @@
-//! Streams of answers: watches and downloads.
+//! Streaming responses: watches and downloads.
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::BoxStream};
@@ -14,7 +14,7 @@ use crate::{
     telemetry::ActiveStream,
 };
 
-/// What a streaming method answers.
+/// The response of a streaming method.
 pub(super) type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 /// Sends each entry, or bookmark, with its cursor.
@@ -37,7 +37,7 @@ pub(super) fn watch<T, R>(
     answers.boxed()
 }
 
-/// A piece of a download, or its header.
+/// A chunk of a download, or its header.
 pub(super) struct Piece {
     /// Only in the first.
     pub(super) header: Option<v1::DownloadHeader>,
@@ -47,7 +47,7 @@ pub(super) struct Piece {
     pub(super) data: Bytes,
 }
 
-/// The downloads differ in the names of their responses only.
+/// The downloads differ only in the names of their responses.
 macro_rules! pieces {
     ($($response:ident),*) => {
         $(impl From<Piece> for v1::$response {

@@ -1,4 +1,4 @@
-//! What every call passes on its way to a service: who calls, whether they may, limits, the span, the measures.
+//! What every call passes on its way to a service: authentication, authorisation, limits, the span, the metrics.
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ struct Inner {
 }
 
 impl Guard {
-    /// `draining` ends the streams of others' services, which know of no stop.
+    /// `draining` ends the streams of third-party services, which know of no shutdown.
     pub(super) fn new(edge: &Edge, draining: CancellationToken) -> Self {
         Self(Arc::new(Inner {
             ops: edge.ops.clone(),
@@ -88,7 +88,7 @@ impl Guard {
             known = Some((calls.open(&caller)?, credentials));
             request.extensions_mut().insert(Call::new(caller, id.clone(), span.clone()));
         }
-        // What a panic leaves behind is not used again: the request is gone, and what is shared is guarded by locks that know of it.
+        // What a panic leaves behind is not used again: the request is gone, and shared state is guarded by locks that detect it.
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
         let answer = if method.streams {
             answer.await
@@ -163,7 +163,7 @@ fn continue_trace(span: &Span, headers: &HeaderMap) {
 
     if headers.contains_key("traceparent") {
         let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)));
-        // It fails when no traces are kept, which is fine.
+        // It fails when traces are off, which is fine.
         let _ = span.set_parent(parent);
     }
 }

@@ -1,4 +1,4 @@
-//! Plain HTTP for machines that watch over the service, and a word for people who open the port in a browser.
+//! Plain HTTP for machines that monitor the service, and a hint for people who open the port in a browser.
 
 use axum::{
     Router,
@@ -38,7 +38,7 @@ pub(super) fn routes(edge: &Edge, strangers: Strangers) -> Router {
                 .layer(middleware::from_fn_with_state(strangers.clone(), strangers::page))
                 .with_state(edge.clone()),
         );
-    // Where nobody was asked to call, nobody is listened to.
+    // Nobody is listened to if nobody was asked to call.
     if edge.ops.wakers.url.is_none() {
         return routes;
     }

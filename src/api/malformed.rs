@@ -1,4 +1,4 @@
-//! Requests that are not what the proto files say.
+//! Requests that do not match the proto files.
 
 use axum::response::Response;
 use tonic::{Code, Status};
@@ -6,9 +6,9 @@ use tonic::{Code, Status};
 use super::{call::fail, streams::code_of};
 use crate::domain::{Error, Kind, Reason};
 
-/// Answers INVALID_ARGUMENT in the place of INTERNAL to a request that cannot be decoded. Errors of ours have details, those of the decoder have none.
+/// Answers INVALID_ARGUMENT instead of INTERNAL to a request that cannot be decoded. The service's errors have details, those of the decoder have none.
 ///
-/// What it says of a compression that was not announced stays: gRPC wants INTERNAL there.
+/// Its answer to an unannounced compression is kept: gRPC requires INTERNAL there.
 /// <https://github.com/grpc/grpc/blob/master/doc/compression.md>
 pub(super) fn mend(response: Response, request_id: &str) -> Response {
     let headers = response.headers();

@@ -10,12 +10,12 @@ pub(super) enum Mask {
     Populated,
     /// `*`: all.
     All,
-    /// These paths, with what lies below them.
+    /// These paths, with everything below them.
     Paths(Vec<String>),
 }
 
 impl Mask {
-    /// Reads a mask. `known` are all paths of the resource that may stand in one, output-only ones too: naming these changes nothing
+    /// Reads a mask. `known` are all paths of the resource that may be in one, output-only ones too: naming these changes nothing
     /// (AIP-203). The violations name every path that is not among them; the first one also lists those that are.
     pub(super) fn new(mask: Option<FieldMask>, known: &[&str]) -> (Self, Vec<Violation>) {
         let Some(FieldMask { paths }) = mask.filter(|mask| !mask.paths.is_empty()) else {
@@ -53,8 +53,8 @@ impl Mask {
         self.picks(path, populated).then_some(value)
     }
 
-    /// What is wrong with an update that is about nothing: it would be answered with OK, and whoever wanted to turn something off would take
-    /// it for done. `picked` tells whether there is any field that it is about. With a mask there always is one, or one that is output-only.
+    /// The violation of an update that changes nothing: it would be answered with OK, and whoever wanted to turn something off would believe
+    /// that it was done. `picked` tells whether there is any field that it is about. With a mask there always is one, or one that is output-only.
     pub(super) fn missing(&self, picked: bool) -> Option<Violation> {
         let nothing = matches!(self, Self::Populated) && !picked;
         nothing.then(|| Violation {
@@ -129,7 +129,7 @@ fn contains(masked: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Enough of a path to know it again. What cannot be one may be anything, also what nobody should see.
+/// Enough of a path to recognise it. What cannot be a path may be anything, including secrets.
 fn shown(path: &str) -> String {
     if path.chars().all(|c| c.is_ascii_alphanumeric() || "_.*".contains(c)) {
         format!("{:?}", path.chars().take(64).collect::<String>())

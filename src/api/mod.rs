@@ -1,11 +1,11 @@
 //! The edge: gRPC, grpc-web and plain HTTP on one port.
 //!
-//! Nothing is decided here but who may call what: services decode a request, call one operation of [`crate::ops`] and encode what it
-//! gives. What is wrong with a call becomes a status in `status.rs` alone.
+//! Only who may call what is decided here: services decode a request, call one operation of [`crate::ops`] and encode what it
+//! returns. Only `status.rs` turns errors into statuses.
 //!
-//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, the caller's deadline (`deadline.rs`), then `guard.rs` with who calls (`callers.rs`,
-//! `certificate.rs`), the caller's rights (`auth.rs`), limits, the span and the measures, then its service. A path without a row in the table of `auth.rs` reaches none.
-//! Before all that comes what anybody may do: `listener` limits connections, `strangers.rs` what is sent over them by people whom nobody knows.
+//! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, the caller's deadline (`deadline.rs`), then `guard.rs` with authentication (`callers.rs`,
+//! `certificate.rs`), the caller's rights (`auth.rs`), limits, the span and the metrics, then its service. A path without a row in the table of `auth.rs` reaches none.
+//! Before all that come the limits for everybody: `listener` limits connections, `strangers.rs` what anonymous callers send over them.
 
 mod agent_service;
 mod archive_service;
@@ -72,11 +72,11 @@ const CORS_MAX_AGE: Duration = Duration::from_hours(2);
 pub struct Edge {
     /// What the product does. Its `stopping` must be the soft token of `lifecycle`.
     pub ops: Ops,
-    /// Says who calls.
+    /// Identifies callers.
     pub callers: Arc<Callers>,
     /// Limits of the port, and its certificate.
     pub server: config::Server,
-    /// Ends the edge, and runs what outlives a call.
+    /// Shuts the edge down, and runs what outlives a call.
     pub lifecycle: Lifecycle,
 }
 
@@ -95,12 +95,12 @@ pub enum ServeError {
     /// The certificate, its key or the authorities of callers are invalid.
     #[error("the certificate of the port cannot be used")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The descriptors make no sense.
+    /// The descriptors are invalid.
     #[error("the services cannot be described")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves callers until the soft token of the lifecycle is cancelled, then lets calls end by themselves, at most until the hard token.
+/// Serves callers until the soft token of the lifecycle is cancelled, then lets calls finish, at most until the hard token.
 ///
 /// Cancel safe: dropped, it accepts no further connection.
 ///
@@ -125,7 +125,7 @@ pub async fn serve(edge: Edge, listener: TcpListener) -> Result<(), ServeError> 
     };
     tokio::select! {
         ((), ()) = async { tokio::join!(stop, port.serve(listener)) } => Ok(()),
-        // A peer that went away without a word, or does not read, would hold the server for ever.
+        // A peer that disappeared silently, or does not read, would hold the server for ever.
         () = hard.cancelled() => Ok(()),
     }
 }
@@ -141,7 +141,7 @@ fn grpc_routes(edge: &Edge) -> Result<Routes, ServeError> {
     };
     let limit = edge.server.max_message_size.as_usize();
     let ops = &edge.ops;
-    // What is sent is not compressed: some clients ask for it by themselves, and it would cost more than it gains on a LAN.
+    // What is sent is not compressed: some clients request it by default, and it would cost more than it gains on a LAN.
     macro_rules! service {
         ($server:ident, $module:ident, $service:expr) => {
             v1::$module::$server::new($service)
@@ -181,7 +181,7 @@ fn grpc_routes(edge: &Edge) -> Result<Routes, ServeError> {
         ))
 }
 
-/// Everything on the port. `draining` is cancelled when the health service has told of a stop.
+/// Everything on the port. `draining` is cancelled when the health service has announced a shutdown.
 fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
     use ::http::{HeaderName, Method};
 
@@ -193,7 +193,7 @@ fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([Method::GET, Method::POST])
-        // No header is a secret between a page and its browser here: what counts is whether the token is good.
+        // No header is a secret between a page and its browser here: what counts is whether the token is valid.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed)
         .max_age(CORS_MAX_AGE);

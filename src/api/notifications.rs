@@ -1,6 +1,6 @@
 //! The page that Microsoft Graph calls when something happens in a mailbox.
 //!
-//! Nobody is known here: see [`crate::ops::push`]. <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
+//! Callers are not authenticated here: see [`crate::ops::push`]. <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
 
 use axum::{
     body::Bytes,
@@ -15,7 +15,7 @@ use crate::{domain::Kind, ops::push};
 /// Longest validation token, in bytes.
 const MAX_TOKEN: usize = 4 * 1024;
 
-/// Answers a validation, or takes notifications: soon, as slow receivers are dropped.
+/// Answers a validation, or accepts notifications: quickly, as slow receivers are dropped.
 pub(super) async fn notifications(State(edge): State<Edge>, RawQuery(query): RawQuery, body: Bytes) -> Response {
     let query = query.unwrap_or_default();
     let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "validationToken");
@@ -23,7 +23,7 @@ pub(super) async fn notifications(State(edge): State<Edge>, RawQuery(query): Raw
         if token.len() > MAX_TOKEN {
             return StatusCode::BAD_REQUEST.into_response();
         }
-        // It is repeated, whatever it is, and must not be taken for a page.
+        // It is echoed, whatever it is, and must not be interpreted as a page.
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,4 +1,4 @@
-//! Page tokens: where a list goes on, sealed for its method and tenant, and for the filter of the request.
+//! Page tokens: where a list continues, sealed for its method and tenant, and for the filter of the request.
 
 use aws_lc_rs::digest;
 use prost::Message;
@@ -9,16 +9,16 @@ use crate::{
     ops::{Ops, page_token_invalid},
 };
 
-/// Bytes of a token that stand for the filter.
+/// Bytes of a token that identify the filter.
 const FILTER_LEN: usize = 16;
 
-/// Makes and opens the page tokens of one list.
+/// Creates and opens the page tokens of one list.
 pub(super) struct Pages {
     sealer: BoundSealer,
     filter: [u8; FILTER_LEN],
 }
 
-/// The last entry of a page, by what the list is in the order of.
+/// The last entry of a page, by the sort key of the list.
 pub(super) trait PageKey: Sized {
     fn to_bytes(&self) -> Vec<u8>;
     fn from_bytes(bytes: Vec<u8>) -> Option<Self>;
@@ -52,7 +52,7 @@ impl Pages {
         K::from_bytes(payload).map(Some).ok_or_else(page_token_invalid)
     }
 
-    /// The token of the page behind this entry. Empty when there is none.
+    /// The token of the page after this entry. Empty when there is none.
     pub(super) fn next<K: PageKey>(&self, last: Option<K>) -> String {
         last.map_or_else(String::new, |last| {
             let mut payload = self.filter.to_vec();

@@ -1,4 +1,4 @@
-//! An id for every request, which its answer and the log carry.
+//! An id for every request, which its response and the log carry.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::crypto::Ids;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request: the caller's own when it is sane, else a new one.
+/// The id of a request: the caller's own if it is valid, otherwise a new one.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// The id of a request. Empty in one that passed no [`layer`].
+    /// The id of a request. Empty for a request that did not pass through [`layer`].
     pub(super) fn of(request: &Extensions) -> Arc<str> {
         request.get().map_or_else(|| Arc::from(""), |Self(id)| id.clone())
     }
@@ -38,7 +38,7 @@ pub(super) async fn layer(State(ids): State<Arc<Ids>>, mut request: Request, nex
     response
 }
 
-/// The caller's own id, if it may stand in a log: 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
+/// The caller's own id, if it is safe to log: 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
 fn given(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(HEADER)?.to_str().ok()?;
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);

@@ -1,4 +1,4 @@
-//! Work that a caller begins and follows, and that goes on when the caller hangs up.
+//! Work that a caller begins and follows, and that continues when the caller hangs up.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
 /// Least time between two reports of progress.
 const REPORT_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Takes what the work says of its progress.
+/// Receives the progress of the work.
 pub(super) type Report<P> = Box<dyn FnMut(P) + Send>;
 
-/// Work under way, whose progress is a `P`.
+/// Work in progress, whose progress is a `P`.
 pub(super) struct Running<P> {
     seen: watch::Receiver<State<P>>,
     stopping: CancellationToken,
@@ -45,7 +45,7 @@ enum End {
 }
 
 impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
-    /// Begins work under this name. A stop of the service ends it between two pieces; what is left is done after the next start.
+    /// Begins work under this name. A shutdown ends it between two steps; the rest is done after the next start.
     pub(super) fn begin<W, F>(lifecycle: &Lifecycle, ops: &Ops, name: &'static str, work: W) -> Self
     where
         W: FnOnce(Report<P>) -> F,
@@ -77,8 +77,8 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
         }
     }
 
-    /// Sends how far it is, now and then, and at its end, when it also says whether all is done and what ended it early. It looks at the
-    /// latest state only, so it never holds up the work.
+    /// Sends its progress periodically and at its end, when it also says whether all is done and what ended it early. It reads only the
+    /// latest state, so it never holds up the work.
     pub(super) fn answers<R: Send + 'static>(self, call: Call, answer: impl Fn(P, bool, String) -> R + Send + 'static) -> Answers<R> {
         let Self { mut seen, stopping } = self;
         let answers = async_stream::stream! {
@@ -100,7 +100,7 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
                     seen.mark_changed();
                 }
             }
-            // The task is gone without having come to an end.
+            // The task is gone without having finished.
             let error = if stopping.is_cancelled() {
                 Error::shutting_down()
             } else {
@@ -112,7 +112,7 @@ impl<P: Clone + Default + Send + Sync + 'static> Running<P> {
     }
 }
 
-/// What ended work early, in plain words. The caller gets it as text, so what is ours to mend is logged here.
+/// What ended work early, in plain language. The caller gets it as text, so faults of the service are logged here.
 pub(super) fn problem(error: &ReadError) -> String {
     match error {
         ReadError::Service(error) if matches!(error.kind, Kind::Internal | Kind::Unavailable { .. }) => {

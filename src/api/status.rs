@@ -1,4 +1,4 @@
-//! The one mapping from what went wrong to a gRPC status with `google.rpc` details.
+//! The only mapping from errors to a gRPC status with `google.rpc` details.
 
 mod bounds;
 
@@ -13,8 +13,8 @@ use crate::domain::{Error, Kind, Reason};
 /// The domain in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "mailagent";
 
-/// The status that a caller gets, at most [`bounds::MAX_STATUS_BYTES`] in its headers. What lies beneath an error is not in it; for a fault
-/// of ours there is nothing but a fixed text and the id under which the log has more.
+/// The status that a caller gets, at most [`bounds::MAX_STATUS_BYTES`] in its headers. The cause of an error is not in it; for a fault
+/// of the service there is only a fixed text and the id under which the log has the details.
 pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
     bounds::fit(|bounds| build(error, request_id, bounds))
 }

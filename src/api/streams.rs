@@ -1,4 +1,4 @@
-//! Streams that are open, and other calls under way: how many each caller has, and what happens at their end.
+//! Open streams and other calls in progress: how many each caller has, and what happens when they end.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How often a stream looks whether its caller is still known.
+/// How often a stream checks whether its caller's credentials are still valid.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Counts the streams, or the other calls, of each caller. Clones count together.
@@ -39,7 +39,7 @@ pub(super) struct Calls {
 /// Tenant and user.
 type Owner = (String, String);
 
-/// What a caller with too many gets: of the limit, the tenant and the user.
+/// The error of a caller with too many, from the limit, the tenant and the user.
 type TooMany = fn(usize, &str, &str) -> Error;
 
 impl Calls {
@@ -110,7 +110,7 @@ impl Drop for Permit {
     }
 }
 
-/// Measures a call and tells how it ended, once.
+/// Measures a call and records how it ended, once.
 pub(super) struct Measure {
     metrics: Metrics,
     method: &'static str,
@@ -141,28 +141,28 @@ impl Measure {
 }
 
 impl Drop for Measure {
-    /// A call that is dropped before its end was given up by its caller.
+    /// A call that is dropped before its end was cancelled by its caller.
     fn drop(&mut self) {
         self.end(Code::Cancelled);
     }
 }
 
-/// What ends a stream that does not end by itself.
+/// What ends a stream that does not end on its own.
 pub(super) enum Ending {
-    /// The stop of the service. For streams of everybody, which know of no stop.
+    /// The shutdown of the service. For public streams, which know of no shutdown.
     Stop(Pin<Box<WaitForCancellationFutureOwned>>),
-    /// Its caller is no longer known: their token has expired, or its key was withdrawn.
+    /// Its caller's credentials are no longer valid: their token has expired, or its key was withdrawn.
     Unknown(Box<Watch>),
 }
 
-/// Looks at a caller's credentials again and again.
+/// Checks a caller's credentials periodically.
 pub(super) struct Watch {
     check: Box<dyn Fn() -> Result<()> + Send>,
     interval: Interval,
 }
 
 impl Ending {
-    /// With the stop of the service.
+    /// With the shutdown of the service.
     pub(super) fn at_stop(stop: WaitForCancellationFutureOwned) -> Self {
         Self::Stop(Box::pin(stop))
     }
@@ -180,7 +180,7 @@ impl Ending {
     /// Whether it is time, before anything else is sent.
     fn is_due(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let Self::Unknown(watch) = self else { return Ok(()) };
-        // Asks to be woken for the next look.
+        // Registers to be woken for the next check.
         while watch.interval.poll_tick(cx).is_ready() {}
         (watch.check)()
     }
@@ -195,7 +195,7 @@ impl Ending {
     }
 }
 
-/// The body of a stream. It keeps what counts the stream, turns a panic into a status, and ends streams that do not end by themselves.
+/// The body of a stream. It holds the stream's counter, turns a panic into a status, and ends streams that do not end on their own.
 pub(super) struct StreamBody {
     inner: Body,
     measure: Measure,
@@ -227,7 +227,7 @@ impl StreamBody {
         let status = (self.fail)(error);
         self.measure.end(status.code());
         let mut trailers = HeaderMap::new();
-        // It fails only for texts that no header can carry, which then stay away.
+        // It fails only for texts that cannot be sent in a header, which are then omitted.
         let _ = status.add_header(&mut trailers);
         Frame::trailers(trailers)
     }

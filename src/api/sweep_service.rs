@@ -174,7 +174,7 @@ impl SweepService for Sweeps {
     }
 }
 
-/// What a comparison finds, and its end. Who hangs up ends it.
+/// What a comparison finds, and its end. Hanging up ends it.
 fn answers_of(
     call: Call,
     stopping: CancellationToken,

@@ -16,9 +16,9 @@ use crate::domain::{Scope, is_id};
 section! {
     /// Who may call.
     pub struct Auth {
-        /// The OpenID issuer whose tokens are taken; none without it.
+        /// The OpenID issuer whose tokens are accepted; none without it.
         pub issuer: Option<TlsUrl> => like("https://login.example.com"),
-        /// Where the issuer's keys are, when it is not to be asked for that.
+        /// The URL of the issuer's keys, if it is not to be discovered.
         pub jwks_url: Option<TlsUrl> => like("https://login.example.com/jwks.json"),
         /// What the `aud` claim of a token must name.
         pub audience: String,
@@ -28,27 +28,27 @@ section! {
         pub tenant_claim: String,
         /// The claim of the issuer's tokens that names the user.
         pub user_claim: String,
-        /// The claim of the issuer's tokens with the scopes. With `scope`, `scp` is looked at too.
+        /// The claim of the issuer's tokens with the scopes. With `scope`, `scp` is accepted too.
         pub scope_claim: String,
         /// How often the issuer's keys are fetched.
         pub key_refresh_interval: Duration => within("1s", "1d"),
-        /// How long the keys serve on while the issuer cannot be reached.
+        /// How long the keys remain in use while the issuer cannot be reached.
         pub key_lifetime: Duration => within("1m", "30d"),
-        /// The least time between two fetches that tokens with unknown keys cause.
+        /// The minimum interval between two fetches triggered by tokens with unknown keys.
         pub unknown_key_pause: Duration => within("100ms", "10m"),
-        /// Whether tokens of `mailagent token` are taken. See [`Auth::takes_local_tokens`].
+        /// Whether tokens of `mailagent token` are accepted. See [`Auth::takes_local_tokens`].
         pub local_issuer: Option<bool> => like("true"),
-        /// How long a token of `mailagent token` is good.
+        /// How long a token of `mailagent token` is valid.
         pub token_lifetime: Duration => within("1m", "365d"),
-        /// Services that show a certificate instead of a token.
+        /// Services that authenticate with a certificate instead of a token.
         pub services: Vec<Service>,
     }
 }
 
 section! {
-    /// A service that shows a certificate instead of a token.
+    /// A service that authenticates with a certificate instead of a token.
     pub struct Service {
-        /// What its certificate names.
+        /// The identity in its certificate.
         pub identity: Identity => like("spiffe://example.com/crm"),
         /// The tenant that it works in.
         pub tenant: Id => like("acme"),
@@ -60,12 +60,12 @@ section! {
 }
 
 impl Auth {
-    /// Whether tokens of `mailagent token` are taken: as `local_issuer` says, and else when there is no other issuer.
+    /// Whether tokens of `mailagent token` are accepted: as `local_issuer` says, or by default when there is no other issuer.
     pub fn takes_local_tokens(&self) -> bool {
         self.local_issuer.unwrap_or(self.issuer.is_none())
     }
 
-    /// Looks for settings that do not go together.
+    /// Checks for settings that conflict.
     pub(super) fn check(&self, server: &Server, reader: &mut Reader) {
         if self.issuer.as_ref().is_some_and(|issuer| issuer.url().query().is_some()) {
             reader.wrong(
@@ -115,14 +115,14 @@ impl Auth {
 /// What the certificate of a service names in its subject alternative names (RFC 5280 §4.2.1.6).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// A URI, such as a SPIFFE id. Compared letter by letter.
+    /// A URI, such as a SPIFFE id. Compared exactly.
     Uri(String),
     /// A DNS name, in lower case.
     Dns(String),
 }
 
 impl Identity {
-    /// The name that was written.
+    /// The name as written.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Uri(name) | Self::Dns(name) => name,

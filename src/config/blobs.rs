@@ -12,16 +12,16 @@ use super::{
 };
 
 section! {
-    /// Where the bytes of messages lie.
+    /// Where the bytes of messages are stored.
     pub struct Blobs {
-        /// Where those go that are too great for the database.
+        /// Where those are stored that are too large for the database.
         pub url: BlobsUrl => like("file:/var/lib/mailagent/blobs"),
         /// Messages up to this size, as stored, are kept in the database.
         pub inline_limit: ByteSize => within("0B", "16MiB"),
     }
 }
 
-/// Where great messages go.
+/// Where large messages are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobsUrl {
     /// A folder. It need not exist yet.

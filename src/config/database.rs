@@ -16,20 +16,20 @@ section! {
     pub struct Database {
         /// Which one.
         pub url: DatabaseUrl => like("postgres://mailagent@localhost/mailagent"),
-        /// Connections that are open at most. SQLite has one writer whatever is said here.
+        /// Limit of open connections. SQLite always has one writer.
         pub max_connections: u32 => within("1", "10000"),
-        /// The longest that one statement of PostgreSQL may take.
+        /// PostgreSQL's timeout for a statement.
         pub statement_timeout: Duration => within("100ms", "1h"),
-        /// The longest that a statement of PostgreSQL may wait for a lock.
+        /// PostgreSQL's timeout for a lock.
         pub lock_timeout: Duration => within("100ms", "1h"),
-        /// The longest that a transaction of PostgreSQL may do nothing.
+        /// PostgreSQL's timeout for an idle transaction.
         pub idle_in_transaction_timeout: Duration => within("100ms", "1h"),
         /// How long PostgreSQL keeps a connection whose other end is silent.
         pub silence_timeout: Duration => within("6s", "1h"),
     }
 }
 
-/// Which database it is. Shown without its password.
+/// Which database it is. Displayed without its password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A SQLite file. It need not exist yet, nor its folder.
@@ -38,7 +38,7 @@ pub enum DatabaseUrl {
     Postgres(PostgresUrl),
 }
 
-/// The URL of a PostgreSQL database. Shown without its user, password and parameters.
+/// The URL of a PostgreSQL database. Displayed without its user, password and parameters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     whole: Zeroizing<String>,
@@ -67,7 +67,7 @@ impl Value for DatabaseUrl {
         if let Some(path) = text.strip_prefix("sqlite:") {
             return sqlite(path);
         }
-        // What cannot be read is not shown: it may well be a password with a sign that needs escaping.
+        // What cannot be parsed is not shown: it may be a password with a character that needs escaping.
         match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "postgres" | "postgresql") => Err("begins with neither sqlite: nor postgres://".to_owned()),
             Ok(url) if url.host().is_some() || url.query_pairs().any(|(name, _)| name == "host") => {

@@ -1,23 +1,23 @@
-//! What is wrong with the settings, as a person at a terminal reads it.
+//! Configuration errors, as shown on a terminal.
 
 use std::{fmt, path::PathBuf};
 
-/// Everything that is wrong with the settings, in the order file, variables, flags. Never empty, and without any secret.
+/// All configuration errors, in the order file, variables, flags. Never empty, and without any secret.
 ///
-/// Shown as a heading and one short paragraph for each fault, over several lines; it ends without a line break.
+/// Displayed as a heading and one short paragraph for each error, over several lines; it ends without a line break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<Fault>);
 
-/// One thing that is wrong.
+/// One configuration error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Where it was found.
     pub place: Place,
-    /// Dotted key of the setting. Empty when the whole file is at fault.
+    /// Dotted key of the setting. Empty when the error concerns the whole file.
     pub key: String,
     /// What is wrong, without the key.
     pub problem: String,
-    /// What would be right, as it would be written at this place. Possibly empty.
+    /// A correct example, as it would be written at this place. May be empty.
     pub advice: String,
 }
 
@@ -49,14 +49,14 @@ impl ConfigErrors {
         (!faults.is_empty()).then_some(Self(faults))
     }
 
-    /// The faults, for programs.
+    /// The errors, for programs.
     pub fn faults(&self) -> &[Fault] {
         &self.0
     }
 }
 
 impl Fault {
-    /// A fault of a whole file.
+    /// An error of a whole file.
     pub(super) fn of_source(place: Place, problem: String) -> Self {
         Self {
             place,

@@ -1,7 +1,7 @@
 //! The settings of a process: from the embedded defaults, a file, the environment and the command line to domain types.
 //!
 //! Each layer overrides the one before it: `default.toml`, which documents every setting, the file given by `--config`, variables
-//! named `MAILAGENT_SECTION__KEY`, flags. All faults of all layers are found at once, also in values that a later layer overrides.
+//! named `MAILAGENT_SECTION__KEY`, flags. All errors of all layers are reported at once, also in values that a later layer overrides.
 //! Nothing here touches the network or a file other than the one it is given, and no secret is ever printed.
 //!
 //! To add a setting: a field in its section's file, a commented entry in `default.toml`, a line in `tests/config/`.
@@ -55,13 +55,13 @@ pub const DEFAULT_FILE: &str = include_str!("default.toml");
 /// All settings of a process. The default is what [`DEFAULT_FILE`] says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Folder for everything that the service keeps itself. Its key is `data`.
+    /// Folder for everything that the service stores itself. Its key is `data`.
     pub data_dir: PathBuf,
     /// The port for callers.
     pub server: Server,
     /// The database.
     pub database: Database,
-    /// Where the bytes of messages lie.
+    /// Where the bytes of messages are stored.
     pub blobs: Blobs,
     /// Keys of secrets at rest.
     pub keys: Keys,
@@ -71,7 +71,7 @@ pub struct Config {
     pub oauth: OAuth,
     /// Connections to mailbox servers.
     pub network: Network,
-    /// Exchange servers, and how they are read.
+    /// Exchange servers and how they are read.
     pub exchange: Exchange,
     /// Servers that mail is sent over.
     pub smtp: Smtp,
@@ -83,7 +83,7 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// A setting given on the command line. Its value is not printed and erased in the end, as it may have a password in it.
+/// A setting given on the command line. Its value is never printed, and is erased when dropped, as it may contain a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Flag {
     /// Dotted key of the setting, such as `server.listen`.
@@ -108,12 +108,12 @@ impl fmt::Debug for Flag {
 
 /// Reads the settings of a process: defaults, then `file`, then `environment`, then `flags`.
 ///
-/// Of `environment` only names that begin with `MAILAGENT_` matter, and an empty value counts as none. [`environment`] gives that of
+/// Only names in `environment` that begin with `MAILAGENT_` matter, and an empty value counts as absent. [`environment`] returns that of
 /// the process.
 ///
 /// # Errors
-/// Every fault of every layer, with its place: values that do not parse or are out of range, settings that do not exist, a file
-/// that cannot be read. The text never holds a secret.
+/// Every error of every layer, with its place: values that do not parse or are out of range, settings that do not exist, a file
+/// that cannot be read. The text never contains a secret.
 pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>, flags: &[Flag]) -> Result<Config, ConfigErrors> {
     let mut reader = Reader::new(source::embedded());
     match file.map(source::file) {
@@ -126,8 +126,8 @@ pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, 
     Config::read(reader)
 }
 
-/// The variables of the process that begin with `MAILAGENT_`, but for the one that may hold the master key. Bytes that are not UTF-8 become replacement characters, so that the
-/// value is refused with its name instead of ending the process.
+/// The variables of the process that begin with `MAILAGENT_`, except the one that may contain the master key. Bytes that are not UTF-8 become replacement characters, so that the
+/// value is rejected with its name instead of ending the process.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter(|(name, _)| name.to_string_lossy().starts_with(source::PREFIX) && name != source::MASTER_KEY_VARIABLE)
@@ -136,7 +136,7 @@ pub fn environment() -> Vec<(String, String)> {
 }
 
 impl Config {
-    /// The defaults, with everything that lies in the data folder in `data` instead.
+    /// The defaults, with `data` as the data folder.
     ///
     /// # Errors
     /// When `data` is empty or not UTF-8.

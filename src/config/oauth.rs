@@ -15,15 +15,15 @@ use super::{
 use crate::domain::Timestamp;
 
 section! {
-    /// Where people log in to their mailboxes by OAuth.
+    /// Where people log in to their mailboxes with OAuth.
     pub struct OAuth {
         /// Where browsers reach this service; without it, the address that it listens on.
         pub public_url: Option<TlsUrl> => like("https://mailagent.example.com"),
-        /// Pages of the CRM that a provider may send people back to, which then call CompleteLogin.
+        /// Pages of the CRM that a provider may redirect people to, which then call CompleteLogin.
         pub redirect_urls: Urls => like("https://crm.example.com/mail/callback"),
-        /// How long a provider may take to answer.
+        /// How long a provider may take to respond.
         pub request_timeout: Duration => within("100ms", "2m"),
-        /// How often logins are looked at that need to be renewed or told about.
+        /// How often logins are checked for due renewals and warnings.
         pub check_interval: Duration => within("50ms", "5m"),
         /// The login providers.
         pub providers: Vec<LoginProvider>,
@@ -33,7 +33,7 @@ section! {
 section! {
     /// A login provider.
     pub struct LoginProvider {
-        /// What it is called in the API. It stays in the database with each login.
+        /// Its name in the API. It is stored with each login.
         pub name: Id => like("microsoft"),
         /// What kind of provider it is.
         pub preset: PresetName => like("microsoft"),
@@ -43,9 +43,9 @@ section! {
         pub client_secret: Option<SecretText>,
         /// File with the secret.
         pub client_secret_file: Option<PathBuf> => like("/etc/mailagent/client-secret"),
-        /// When the secret ends.
+        /// When the secret expires.
         pub client_secret_expires: Option<Date> => like("2027-10-31"),
-        /// PEM file with a certificate, in the place of a secret.
+        /// PEM file with a certificate, instead of a secret.
         pub certificate_file: Option<PathBuf> => like("/etc/mailagent/login.crt"),
         /// PEM file with its private key.
         pub certificate_key_file: Option<PathBuf> => like("/etc/mailagent/login.key"),
@@ -57,23 +57,23 @@ section! {
         pub graph_url: Option<TlsUrl> => like("https://graph.microsoft.us/v1.0"),
         /// The issuer of an OpenID provider.
         pub issuer: Option<TlsUrl> => like("https://login.example.com"),
-        /// What is asked for, for mailboxes over Microsoft Graph.
+        /// Requested scopes for mailboxes over Microsoft Graph.
         pub graph_scopes: Option<Words> => like("openid"),
-        /// What is asked for, for mailboxes over EWS.
+        /// Requested scopes for mailboxes over EWS.
         pub ews_scopes: Option<Words> => like("openid"),
-        /// What is asked for, for sending over SMTP.
+        /// Requested scopes for sending over SMTP.
         pub smtp_scopes: Option<Words> => like("openid"),
         /// Servers that tokens may be sent to.
         pub hosts: Option<Hosts> => like("mail.example.com"),
-        /// How long a login lives, where the provider does not say.
+        /// Lifetime of a login if the provider does not report it.
         pub login_lifetime: Option<Duration> => like("90d"),
-        /// Whether each renewal begins that life anew.
+        /// Whether each renewal restarts that lifetime.
         pub login_slides: Option<bool>,
     }
 }
 
 impl OAuth {
-    /// Looks for settings that do not go together.
+    /// Checks for settings that conflict.
     pub(super) fn check(&self, server: &Server, reader: &mut Reader) {
         if !self.providers.is_empty() && self.public_url.is_none() && !server.listen.ip().is_loopback() {
             reader.wrong(

@@ -1,4 +1,4 @@
-//! Gives the entries of all sources to the fields that they belong to. A field that is read makes its key known; what is left over
+//! Assigns the entries of all sources to their fields. Reading a field makes its key known; what remains
 //! afterwards are settings that do not exist.
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -9,8 +9,8 @@ use super::{
     value::Value,
 };
 
-/// Declares a section: a struct whose fields are settings, read under `{section}.{field}`. After `=>` comes what a value must keep
-/// to, see [`Rule`].
+/// Declares a section: a struct whose fields are settings, read under `{section}.{field}`. After `=>` come the limits of a value,
+/// see [`Rule`].
 macro_rules! section {
     (
         $(#[$meta:meta])*
@@ -44,7 +44,7 @@ macro_rules! section {
 }
 pub(super) use section;
 
-/// What is known about a setting beside its type.
+/// What is known about a setting besides its type.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Rule {
     example: Option<&'static str>,
@@ -52,13 +52,13 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// An example for messages, in place of the default.
+    /// An example for messages, instead of the default.
     pub(super) fn like(mut self, example: &'static str) -> Self {
         self.example = Some(example);
         self
     }
 
-    /// The least and the greatest value.
+    /// The minimum and the maximum.
     pub(super) fn within(mut self, least: &'static str, greatest: &'static str) -> Self {
         self.bounds = Some((least, greatest));
         self
@@ -67,7 +67,7 @@ impl Rule {
 
 /// What can be a field of the configuration: a value, a value that may be absent, or a section.
 pub(super) trait Field: Sized {
-    /// Reads everything at or below `key`, and returns `None` only when no source has a usable value. Faults are left in `reader`.
+    /// Reads everything at or below `key`, and returns `None` only when no source has a usable value. Errors are recorded in `reader`.
     fn read(reader: &mut Reader, key: &str, rule: Rule) -> Option<Self>;
 }
 
@@ -81,12 +81,12 @@ impl<T: Value> Field for T {
     }
 }
 
-/// A list of sections: `[[section.list]]` in a file, `MAILAGENT_SECTION__LIST__0__FIELD` as a variable. Each has its number for a name.
+/// A list of sections: `[[section.list]]` in a file, `MAILAGENT_SECTION__LIST__0__FIELD` as a variable. Each is named by its number.
 impl<T: Field> Field for Vec<T> {
     fn read(reader: &mut Reader, key: &str, _: Rule) -> Option<Self> {
         let indexes = reader.list(key);
         let read = |index| T::read(reader, &format!("{key}.{index}"), Rule::default());
-        // All are read, so that the faults of all are told.
+        // All are read, so that all errors are reported.
         let all: Vec<Option<T>> = indexes.into_iter().map(read).collect();
         all.into_iter().collect()
     }
@@ -98,7 +98,7 @@ impl<T: Value> Field for Option<T> {
     }
 }
 
-/// The entries of all sources, and what was found wrong with them.
+/// The entries of all sources, and the errors found in them.
 pub(super) struct Reader {
     /// What `{data}` at the beginning of a file name stands for.
     pub(super) data_dir: PathBuf,
@@ -131,7 +131,7 @@ impl Reader {
         self.faults.push(fault);
     }
 
-    /// Records that `key`, which some source has, is of no use without `other`, which none has.
+    /// Records that `key`, which some source has, requires `other`, which none has.
     pub(super) fn needs(&mut self, key: &str, other: &str) {
         let Some(entry) = self.entries.iter().rev().find(|entry| entry.key == key) else {
             return;
@@ -145,7 +145,7 @@ impl Reader {
         });
     }
 
-    /// Records what is wrong with the value of `key` beside others, wherever it was given last.
+    /// Records that the value of `key` conflicts with others, at the place where it was last given.
     pub(super) fn wrong(&mut self, key: &str, problem: &str, advice: &str) {
         let last = self
             .entries
@@ -212,7 +212,7 @@ impl Reader {
 
     /// The example of a setting, written as it would be at `place`.
     fn example<T: Value>(&self, key: &str, rule: Rule, place: &Place) -> String {
-        // Nothing else is an example: it may be a secret.
+        // Nothing else is shown as an example: it may be a secret.
         let is_default = |entry: &&Entry| entry.key == key && matches!(entry.place, Place::Default { .. });
         let default = || self.entries.iter().find(is_default).map(|entry| entry.value.clone());
         let Some(value) = rule.example.map(|text| Raw::Text(text.to_owned().into())).or_else(default) else {
@@ -226,7 +226,7 @@ impl Reader {
         }
     }
 
-    /// Ends the reading: whatever no field asked for does not exist. `config` is asked only when there are no faults.
+    /// Ends the reading: keys that no field has read do not exist. `config` is called only when there are no errors.
     pub(super) fn finish<T>(mut self, config: impl FnOnce() -> Option<T>) -> Result<T, ConfigErrors> {
         let mut unknown: Vec<&str> = Vec::new();
         for entry in &self.entries {
@@ -267,7 +267,7 @@ impl Reader {
                 advice,
             });
         }
-        // A missing value has no fault only when the embedded file lacks it, which every test would show.
+        // A missing value has no error only when the embedded file lacks it, which every test would show.
         match ConfigErrors::of(self.faults) {
             Some(errors) => Err(errors),
             None => Ok(config().expect("a default for every setting, or a fault")),
@@ -275,7 +275,7 @@ impl Reader {
     }
 }
 
-/// Parses a value and holds it against the bounds of its setting.
+/// Parses a value and checks it against the bounds of its setting.
 fn checked<T: Value>(raw: &Raw, rule: Rule) -> Result<T, String> {
     let value = T::parse(raw)?;
     if let Some((least, greatest)) = rule.bounds {
@@ -294,7 +294,7 @@ fn is_below(key: &str, section: &str) -> bool {
     key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// What the person may have meant, written as it would be at `place`. Empty when nothing is near.
+/// What may have been meant, written as it would be at `place`. Empty when nothing is similar.
 fn suggestion(key: &str, known: &BTreeSet<String>, place: &Place) -> String {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let name = last(key);

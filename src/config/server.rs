@@ -17,29 +17,29 @@ section! {
         pub listen: SocketAddr,
         /// Web pages that may call from a browser.
         pub cors_allowed_origins: AllowedOrigins => like("https://crm.example.com"),
-        /// The longest that a unary call may take.
+        /// Maximum duration of a unary call.
         pub call_timeout: Duration => within("100ms", "1h"),
-        /// The longest that running work is waited for at a stop.
+        /// How long a shutdown waits for running work.
         pub shutdown_grace: Duration => within("0s", "1h"),
-        /// The greatest gRPC message that is accepted.
+        /// Maximum size of a gRPC message.
         pub max_message_size: ByteSize => within("64KiB", "1GiB"),
-        /// Streams that one caller may have open.
+        /// Limit of open streams of one caller.
         pub max_streams_per_caller: usize => within("1", "1000000"),
-        /// Connections that may be open. Without it, what the limit of open files leaves, at most 10,000.
+        /// Limit of open connections. Default: what the limit of open files leaves, at most 10,000.
         pub max_connections: Option<usize> => within("16", "1000000"), like("3000"),
-        /// Connections from one address.
+        /// Limit of connections from one address.
         pub max_connections_per_address: usize => within("1", "1000000"),
-        /// How long a connection may be silent before a call over it has shown who calls.
+        /// How long a connection may be silent until a call on it is authenticated.
         pub anonymous_timeout: Duration => within("100ms", "1h"),
-        /// How long a connection may have no call afterwards.
+        /// How long a connection may be idle after that.
         pub idle_timeout: Duration => within("1s", "30d"),
         /// How long the request of a call may take to arrive.
         pub request_timeout: Duration => within("100ms", "1h"),
-        /// What requests of callers who are not known may hold in memory, all together.
+        /// Memory for the requests of all anonymous callers together.
         pub max_anonymous_bytes: ByteSize => within("4MiB", "1GiB"),
-        /// Other calls that one caller may have under way.
+        /// Limit of concurrent calls, other than streams, of one caller.
         pub max_calls_per_caller: usize => within("1", "1000000"),
-        /// Memory for messages that are unpacked and parsed at a time.
+        /// Memory for messages that are being unpacked and parsed.
         pub processor_memory: ByteSize => within("16MiB", "1024GiB"),
         /// The certificate of the port; without it the port speaks plain text.
         pub tls: Option<Tls>,
@@ -49,22 +49,22 @@ section! {
 /// A certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// PEM file with the certificate and those that it needs, the server's own first.
+    /// PEM file with the certificate and its chain, the server's own first.
     pub certificate_file: PathBuf,
     /// PEM file with the private key.
     pub key_file: PathBuf,
-    /// PEM file with the authorities whose certificates callers may show; none is asked for without it.
+    /// PEM file with the authorities for client certificates; without it, none are requested.
     pub client_ca_file: Option<PathBuf>,
-    /// Whether every caller must show a certificate.
+    /// Whether every caller must present a certificate.
     pub client_certificate: ClientCertificate,
 }
 
-/// Whether callers must show a certificate.
+/// Whether callers must present a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientCertificate {
-    /// They may; without one, a token says who calls.
+    /// Optional; without one, a token identifies the caller.
     Optional,
-    /// No connection is taken without one.
+    /// No connection is accepted without one.
     Required,
 }
 

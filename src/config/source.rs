@@ -13,7 +13,7 @@ use super::{
 /// What the names of variables begin with.
 pub(super) const PREFIX: &str = "MAILAGENT_";
 
-/// The variable with this prefix that may hold the master key. It is no setting, and is not read with them.
+/// The variable with this prefix that may hold the master key. It is not a setting, and is not read as one.
 pub(super) const MASTER_KEY_VARIABLE: &str = "MAILAGENT_MASTER_KEY";
 
 /// A setting or the head of a section, as found in a source.
@@ -23,10 +23,10 @@ pub(super) struct Entry {
     pub(super) value: Raw,
 }
 
-/// A value before its setting gives it a meaning. Any text may be a secret, until its setting says that it is none.
+/// A value before its setting gives it a meaning. Any text may be a secret until its setting says otherwise.
 #[derive(Clone, PartialEq)]
 pub(super) enum Raw {
-    /// From a variable or a flag, where nothing tells text from numbers.
+    /// From a variable or a flag, where text and numbers cannot be distinguished.
     Bare(Zeroizing<String>),
     /// Text in quotes.
     Text(Zeroizing<String>),
@@ -40,7 +40,7 @@ pub(super) enum Raw {
     Section,
     /// The head of a list of sections.
     Sections,
-    /// What no setting takes, by its name in TOML.
+    /// A type that no setting accepts, by its name in TOML.
     Other(&'static str),
 }
 
@@ -57,7 +57,7 @@ pub(super) fn file(path: &Path) -> Result<Vec<Entry>, Fault> {
     parse(&text, &place)
 }
 
-/// The settings in variables. What Kubernetes and the project's own tests put there is passed over.
+/// The settings in environment variables. Variables of Kubernetes and of the project's own tests are ignored.
 pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Entry> {
     let mut entries: Vec<_> = variables
         .into_iter()
@@ -87,7 +87,7 @@ pub(super) fn flags(flags: &[Flag]) -> Vec<Entry> {
         .collect()
 }
 
-/// Whether `MAILAGENT_{rest}` is none of our settings. In a cluster with a service named `mailagent` every container is given
+/// Whether `MAILAGENT_{rest}` is not a setting. In a cluster with a service named `mailagent` every container is given
 /// `MAILAGENT_PORT`, `MAILAGENT_SERVICE_HOST` and more.
 fn is_foreign(rest: &str) -> bool {
     matches!(rest, "CONFIG" | "CORPUS" | "MASTER_KEY" | "PORT" | "SERVICE_HOST" | "SERVICE_PORT")

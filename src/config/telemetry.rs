@@ -12,7 +12,7 @@ section! {
         pub log: LogFilter => like("info,mailagent=debug"),
         /// How lines of the log look.
         pub log_format: LogFormat,
-        /// Where traces and metrics go; nowhere without it.
+        /// Where traces and metrics are exported; nowhere without it.
         pub otlp_endpoint: Option<OtlpEndpoint> => like("http://localhost:4317"),
     }
 }
@@ -30,7 +30,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// A collector that takes OTLP over gRPC.
+/// A collector that accepts OTLP over gRPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpEndpoint(Url);
 
@@ -56,8 +56,8 @@ impl OtlpEndpoint {
 impl Value for LogFilter {
     fn parse(raw: &Raw) -> Result<Self, String> {
         let text = raw.text()?;
-        // A word that is no level is taken for a target that logs everything, so a misspelt level would switch on far more than was
-        // meant. Filters by span, in brackets, have commas of their own and are left to the parser.
+        // A word that is not a level is read as a target that logs everything, so a misspelt level would enable far more than was
+        // intended. Filters by span, in brackets, contain commas of their own and are left to the parser.
         let is_level = |level: &str| level.parse::<LevelFilter>().is_ok();
         let is_clear = |part: &str| is_level(part.split_once('=').map_or(part, |(_, level)| level));
         if !text.contains('[') && !text.split(',').map(str::trim).all(is_clear) {

@@ -17,12 +17,12 @@ pub(super) trait Value: Sized {
     /// The problem, as it follows the key: without the key, and without anything that may be secret.
     fn parse(raw: &Raw) -> Result<Self, String>;
 
-    /// Puts the data folder where a file name begins with `{data}`.
+    /// Substitutes the data folder for `{data}` at the beginning of a file name.
     fn within_data(self, _data_dir: &Path) -> Self {
         self
     }
 
-    /// What bounds are held against.
+    /// What bounds are compared with.
     fn magnitude(&self) -> u128 {
         0
     }
@@ -38,7 +38,7 @@ impl Raw {
         }
     }
 
-    /// The value for messages. What may hold a password, or is long, is not shown.
+    /// The value for messages. What may contain a password, or is long, is not shown.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Bare(text) | Self::Text(text) if text.contains('@') || text.len() > 60 => "the value".to_owned(),
@@ -69,7 +69,7 @@ impl Raw {
         }
     }
 
-    /// The parts of a list; one value is a list of one, and in a variable or flag commas part them.
+    /// The elements of a list; one value is a list of one, and in a variable or flag they are separated by commas.
     pub(super) fn parts(&self) -> Vec<Raw> {
         match self {
             Self::List(values) => values.clone(),
@@ -178,14 +178,14 @@ impl Value for Duration {
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// The size as a length in memory; beyond what fits, the greatest that does.
+    /// The size as a length in memory; saturating.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
 
 impl fmt::Display for ByteSize {
-    /// In the greatest unit that leaves a whole number.
+    /// In the largest unit that gives a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, name) = UNITS
             .into_iter()
@@ -235,7 +235,7 @@ impl Value for Words {
     }
 }
 
-/// Names of servers, in lower case, possibly none. One that begins with a dot stands for all below it.
+/// Names of servers, in lower case, possibly none. One that begins with a dot means all names below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosts(pub Vec<String>);
 

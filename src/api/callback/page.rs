@@ -1,4 +1,4 @@
-//! What the service's own page shows. It needs no script, loads nothing, and is framed by nobody.
+//! The service's own page. It needs no script, loads nothing, and cannot be framed.
 
 use std::sync::LazyLock;
 
@@ -51,7 +51,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The page's policy: nothing is loaded, run or framed; the one style sheet is known by its hash, and the icon is empty.
+    /// The page's policy: nothing is loaded, run or framed; the one style sheet is allowed by its hash, and the icon is empty.
     pub(super) fn policy(self) -> HeaderValue {
         static NONE: LazyLock<HeaderValue> = LazyLock::new(|| policy("'none'"));
         static QUESTION: LazyLock<HeaderValue> = LazyLock::new(|| policy("'self'"));
@@ -70,7 +70,7 @@ fn policy(form_action: &str) -> HeaderValue {
     HeaderValue::try_from(policy).expect("it is visible ASCII")
 }
 
-/// Asks whether what was begun is to be completed.
+/// Asks whether to complete what was begun.
 pub(super) fn question(question: &Question) -> Page {
     let About {
         tenant,
@@ -144,7 +144,7 @@ pub(super) fn question(question: &Question) -> Page {
     }
 }
 
-/// Tells that it is done.
+/// Shows that it is done.
 pub(super) fn completed(view: &AuthenticationView) -> Page {
     let login = view.login.as_ref();
     let account = login.map_or("", |login| login.account.as_str());
@@ -163,7 +163,7 @@ pub(super) fn completed(view: &AuthenticationView) -> Page {
     }
 }
 
-/// Tells that nothing was done, as the person wished.
+/// Shows that nothing was done, as the person wished.
 pub(super) fn declined(about: &About) -> Page {
     let text = format!(
         "The CRM was not given access, and the login that users/{} requested has ended. If you did not expect this request, tell your \
@@ -173,7 +173,7 @@ pub(super) fn declined(about: &About) -> Page {
     result("plain", "Nothing was connected", &text)
 }
 
-/// Tells what went wrong.
+/// Shows what went wrong.
 pub(super) fn failed(error: &Error) -> Page {
     let text = match (error.kind, error.violations.as_slice()) {
         (Kind::Internal, _) => "Internal error in the service. Its operator can find the details in the log.",
@@ -206,7 +206,7 @@ fn called(person: &Person) -> &str {
     if person.name.is_empty() { &person.id } else { &person.name }
 }
 
-/// A person with the id that nobody can choose a look-alike of. HTML.
+/// A person with their id, which cannot be imitated. HTML.
 fn shown(person: &Person) -> String {
     let id = format!("<small>{}</small>", text(&format!("users/{}", person.id)));
     if person.name.is_empty() {
@@ -219,7 +219,7 @@ fn strong(value: &str) -> String {
     format!("<strong>{}</strong>", text(value))
 }
 
-/// What others wrote, as HTML. Its direction ends with it.
+/// Text of others, as HTML, with its text direction isolated.
 fn text(value: &str) -> String {
     format!("<bdi>{}</bdi>", escape(value))
 }

@@ -158,7 +158,7 @@ fn agent_health(health: AgentHealth, disabled: bool) -> v1::AgentHealth {
         server_reply: health.server_reply,
         last_success_time: health.last_success.and_then(time),
         problem_time: health.problem_since.and_then(time),
-        // A paused agent is not tried again by itself.
+        // A paused agent is not retried automatically.
         retry_time: health.retry_at.filter(|_| !disabled).and_then(time),
         handled_count: health.handled,
         matched_count: health.matched,
@@ -166,7 +166,7 @@ fn agent_health(health: AgentHealth, disabled: bool) -> v1::AgentHealth {
     }
 }
 
-/// What a new agent is to be. What is wrong in form is kept in the patch, for the operation to tell with the rest.
+/// What a new agent is to be. Malformed values are kept in the patch, for the operation to report with the rest.
 pub(in crate::api) fn new_agent(agent: Option<v1::Agent>) -> AgentPatch {
     let mut agent = agent.unwrap_or_default();
     let mut violations = Vec::new();
@@ -180,7 +180,7 @@ pub(in crate::api) fn new_agent(agent: Option<v1::Agent>) -> AgentPatch {
 /// Which agent is to change, its etag as it was read, and what changes.
 ///
 /// # Errors
-/// A violation when there is no agent or its name is of another form.
+/// A violation when there is no agent or its name is malformed.
 pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<(String, String, AgentPatch)> {
     let mut agent = request.agent.unwrap_or_default();
     let passwords = Passwords::take(&mut agent);
@@ -191,7 +191,7 @@ pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<(
     Ok((id, etag, patch(agent, passwords, &mask, violations)))
 }
 
-/// The passwords of a request. They are taken out of it first, so that they are erased whatever becomes of the rest.
+/// The passwords of a request. They are taken out of it first, so that they are erased whatever happens to the rest.
 struct Passwords {
     smtp: Secret,
     exchange: Secret,
@@ -321,7 +321,7 @@ fn exchange_settings(exchange: v1::ExchangeSettings, fields: &mut Fields<'_>, vi
 /// Which agents a list has.
 ///
 /// # Errors
-/// A violation for a name of another form or an unknown value.
+/// A violation for a malformed name or an unknown value.
 pub(in crate::api) fn filter(filter: &v1::AgentFilter) -> Result<AgentFilter> {
     let health = match v1::AgentHealthState::try_from(filter.health_state) {
         Ok(v1::AgentHealthState::Unspecified) => None,
@@ -351,7 +351,7 @@ pub(in crate::api) fn filter(filter: &v1::AgentFilter) -> Result<AgentFilter> {
 /// The user in the name of a default agent.
 ///
 /// # Errors
-/// A violation of `field` for a name of another form.
+/// A violation of `field` for a malformed name.
 pub(in crate::api) fn default_agent_user<'a>(field: &str, name: &'a str) -> Result<&'a str> {
     let user = name.strip_suffix("/defaultAgent").unwrap_or_default();
     id("users", field, user).map_err(|_| crate::domain::Error::invalid_field(field, "must be users/{user}/defaultAgent."))

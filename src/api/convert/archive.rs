@@ -52,7 +52,7 @@ fn link(link: CustomerLink) -> v1::CustomerLink {
     }
 }
 
-/// A message in parts.
+/// A parsed message.
 pub(in crate::api) fn content(content: Content) -> v1::MessageContent {
     let headers = content.headers.into_iter().map(|(name, value)| v1::HeaderField { name, value });
     let attachments = (0..).zip(content.attachments).map(|(index, attachment)| v1::Attachment {
@@ -75,7 +75,7 @@ pub(in crate::api) fn content(content: Content) -> v1::MessageContent {
 /// Which messages a list or stream has.
 ///
 /// # Errors
-/// A violation for a name of another form, an unknown direction or a time out of range.
+/// A violation for a malformed name, an unknown direction or a time out of range.
 pub(in crate::api) fn filter(filter: &v1::MessageFilter) -> Result<MessageFilter> {
     let direction = match v1::MessageDirection::try_from(filter.direction) {
         Ok(v1::MessageDirection::Unspecified) => None,

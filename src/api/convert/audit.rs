@@ -32,7 +32,7 @@ pub(in crate::api) fn entry(entry: AuditEntry) -> v1::AuditEntry {
 /// Which entries a list has.
 ///
 /// # Errors
-/// A violation for a name of another form, an unknown kind or a time out of range.
+/// A violation for a malformed name, an unknown kind or a time out of range.
 pub(in crate::api) fn filter(filter: v1::AuditFilter) -> Result<AuditFilter> {
     if !filter.resource.bytes().all(|byte| byte.is_ascii_graphic()) {
         let description =

@@ -1,4 +1,4 @@
-//! Users, customers, contacts and cases. Names in batches are checked by the operation, which tells of all that is wrong at once.
+//! Users, customers, contacts and cases. Names in batches are checked by the operation, which reports all violations at once.
 
 use super::{name, time, unchecked_id};
 use crate::{
@@ -104,7 +104,7 @@ pub(in crate::api) fn results(names: Vec<String>, written: Vec<Written>) -> Vec<
     names.into_iter().zip(written).map(result).collect()
 }
 
-/// What subscribers are told of.
+/// The events for subscribers.
 pub(in crate::api) fn change(change: Change) -> v1::Change {
     v1::Change {
         event_id: change.event_id,

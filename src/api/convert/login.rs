@@ -1,4 +1,4 @@
-//! Logins, consents and what is told of them.
+//! Logins, consents and events about them.
 
 use super::{duration, name, time, unknown_value};
 use crate::{
@@ -66,7 +66,7 @@ pub(in crate::api) fn consent(view: ConsentView) -> v1::AdminConsent {
 /// What is logged in to.
 ///
 /// # Errors
-/// A violation for a name of another form.
+/// A violation for a malformed name.
 pub(in crate::api) fn source(text: &str) -> Result<LoginSource> {
     let source = LoginSource::parse(text).filter(|source| !matches!(source, LoginSource::AdminConsent(_)));
     source.ok_or_else(|| Error::invalid_field("name", "must be agents/{agent} or maintenanceAccounts/{maintenance_account}."))
@@ -75,7 +75,7 @@ pub(in crate::api) fn source(text: &str) -> Result<LoginSource> {
 /// The domain in the name of a consent.
 ///
 /// # Errors
-/// A violation for a name of another form.
+/// A violation for a malformed name.
 pub(in crate::api) fn consent_domain(text: &str) -> Result<String> {
     match LoginSource::parse(text) {
         Some(LoginSource::AdminConsent(domain)) => Ok(domain),
@@ -83,7 +83,7 @@ pub(in crate::api) fn consent_domain(text: &str) -> Result<String> {
     }
 }
 
-/// What the front end hands over.
+/// What the front end passes on.
 ///
 /// # Errors
 /// A violation when it is neither a code nor an error.
@@ -105,7 +105,7 @@ pub(in crate::api) fn answered(request: v1::CompleteLoginRequest) -> Result<(Str
 /// Which events a stream has.
 ///
 /// # Errors
-/// A violation for a name of another form or an unknown value.
+/// A violation for a malformed name or an unknown value.
 pub(in crate::api) fn token_filter(filter: v1::TokenEventFilter) -> Result<TokenFilter> {
     let is_provider = |text: &str| text.strip_prefix("providers/").is_some_and(|name| !name.is_empty());
     if !filter.source.is_empty() && LoginSource::parse(&filter.source).is_none() && !is_provider(&filter.source) {

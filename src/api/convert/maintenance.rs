@@ -52,7 +52,7 @@ pub(in crate::api) fn account(view: MaintenanceView) -> v1::MaintenanceAccount {
     }
 }
 
-/// What a new account is to be. What is wrong in form is kept in the patch, for the operation to tell with the rest.
+/// What a new account is to be. Malformed values are kept in the patch, for the operation to report with the rest.
 pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> MaintenancePatch {
     let mut account = account.unwrap_or_default();
     let password = take_password(&mut account);
@@ -66,7 +66,7 @@ pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> Ma
 /// Which account is to change, its etag as it was read, and what changes.
 ///
 /// # Errors
-/// A violation when there is no account or its name is of another form.
+/// A violation when there is no account or its name is malformed.
 pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountRequest) -> Result<(String, String, MaintenancePatch)> {
     let mut account = request.maintenance_account.unwrap_or_default();
     let password = take_password(&mut account);
@@ -77,7 +77,7 @@ pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountReque
     Ok((id, etag, patch(account, password, &mask, violations)))
 }
 
-/// The password of a request. It is taken out first, so that it is erased whatever becomes of the rest.
+/// The password of a request. It is taken out first, so that it is erased whatever happens to the rest.
 fn take_password(account: &mut v1::MaintenanceAccount) -> Secret {
     std::mem::take(&mut account.password).into()
 }

@@ -39,7 +39,7 @@ fn duration(span: Duration) -> prost_types::Duration {
 /// The id in a resource's name.
 ///
 /// # Errors
-/// A violation of `field` for a name of another form.
+/// A violation of `field` for a malformed name.
 pub(super) fn id<'a>(collection: &str, field: &str, name: &'a str) -> Result<&'a str> {
     let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
     id.filter(|id| is_id(id)).ok_or_else(|| {
@@ -51,7 +51,7 @@ pub(super) fn id<'a>(collection: &str, field: &str, name: &'a str) -> Result<&'a
 /// The id in a resource's name that may be left out.
 ///
 /// # Errors
-/// A violation of `field` for a name of another form.
+/// A violation of `field` for a malformed name.
 pub(super) fn optional_id(collection: &str, field: &str, name: &str) -> Result<Option<String>> {
     if name.is_empty() {
         return Ok(None);
@@ -59,7 +59,7 @@ pub(super) fn optional_id(collection: &str, field: &str, name: &str) -> Result<O
     id(collection, field, name).map(|id| Some(id.to_owned()))
 }
 
-/// The id in a resource's name that an operation checks together with other fields: a name of another form becomes an id that no
+/// The id in a resource's name that an operation checks together with other fields: a malformed name becomes an id that no
 /// resource can have, and an empty one stays empty.
 fn unchecked_id(collection: &str, name: String) -> String {
     match name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')) {
@@ -78,7 +78,7 @@ pub(super) fn time(time: Timestamp) -> Option<prost_types::Timestamp> {
     })
 }
 
-/// A time in a request, without what is finer than a microsecond.
+/// A time in a request, truncated to microseconds.
 ///
 /// # Errors
 /// A violation of `field` when it is out of range.
@@ -126,7 +126,7 @@ fn violation(field: &str, description: &str) -> Violation {
     }
 }
 
-/// An enum value that this version does not know.
+/// An enum value that is unknown to this version.
 pub(super) fn unknown_value(field: impl Into<String>) -> Error {
     Error::invalid_field(field, "has a value that is unknown to this version of the service.")
 }

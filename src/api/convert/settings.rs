@@ -13,11 +13,11 @@ use crate::{
 };
 
 const NAME: &str = "tenantSettings";
-/// Greatest number of triage licences.
+/// Maximum number of triage licences.
 const LICENCES_MOST: u32 = 1_000_000;
-/// Longest time for which the audit log keeps who read what, in days.
+/// Maximum retention of reads in the audit log, in days.
 const RETENTION_MOST: u32 = 3650;
-/// Greatest limit of messages.
+/// Maximum of a limit of messages.
 const LIMIT_MOST: u32 = i32::MAX.unsigned_abs();
 
 /// Paths beside those of the choices.
@@ -88,7 +88,7 @@ fn trusted_certificate(certificate: TrustedCertificate) -> v1::TrustedCertificat
     }
 }
 
-/// The etag as it was read, and what changes. What is wrong in form is kept in the patch, for the operation to tell with the rest.
+/// The etag as it was read, and what changes. Malformed values are kept in the patch, for the operation to report with the rest.
 pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest) -> (String, SettingsPatch) {
     let settings = request.tenant_settings.unwrap_or_default();
     let known = [TenantChoices::FIELDS, OTHER_PATHS].concat();
@@ -115,7 +115,7 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
         sha256_fingerprint: certificate.sha256_fingerprint,
     });
     let certificates: Vec<TrustedCertificate> = certificates.collect();
-    // What is in the mask and absent goes back to its default.
+    // A field that is in the mask and absent is reset to its default.
     let default = TenantChoices::default();
     let (format_given, format) = match settings.case_reference_format.and_then(|format| format.form) {
         None => (false, default.case_reference_format),
@@ -179,7 +179,7 @@ pub(in crate::api) fn changed_settings(request: v1::UpdateTenantSettingsRequest)
 
 fn case_reference_format(form: Form) -> CaseReferenceFormat {
     match form {
-        // A number that does not fit is refused like any other that is out of range.
+        // A number that does not fit is rejected like any other that is out of range.
         Form::Prefix(form) => CaseReferenceFormat::Prefix {
             prefix: form.prefix,
             digits: u8::try_from(form.digits).unwrap_or(0),

@@ -56,7 +56,7 @@ fn outcome_result(result: OutcomeResult) -> v1::OutcomeResult {
 /// Which outcomes a list has.
 ///
 /// # Errors
-/// A violation for a name of another form or an unknown result.
+/// A violation for a malformed name or an unknown result.
 pub(in crate::api) fn outcome_filter(filter: &v1::OutcomeFilter) -> Result<OutcomeFilter> {
     let mut results = Vec::with_capacity(filter.results.len());
     for (index, wanted) in filter.results.iter().enumerate() {
@@ -111,7 +111,7 @@ pub(in crate::api) fn matched(matched: Match) -> v1::Match {
 /// Which matches a stream has.
 ///
 /// # Errors
-/// A violation for a name of another form.
+/// A violation for a malformed name.
 pub(in crate::api) fn match_filter(filter: &v1::MatchFilter) -> Result<MatchFilter> {
     Ok(MatchFilter {
         agent: optional_id("agents", "filter.agent", &filter.agent)?,

@@ -25,26 +25,26 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a caller may send of one request before the service reads it.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// What a caller may send of all requests of a connection before the service reads them: what each stranger may make the service keep.
+/// What a caller may send of all requests of a connection before the service reads them: what each anonymous caller may make the service buffer.
 pub(super) const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// The longest header of a request over HTTP/1.1, and what is read of it at a time.
 const HTTP1_BUFFER: usize = 32 * 1024;
 /// The longest header of a request over HTTP/2, unpacked.
 const HEADER_LIST: u32 = 16 * 1024;
-/// How long a peer whose connection is ended in order may take to hang up.
+/// How long a peer may take to hang up when its connection is shut down gracefully.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// What all connections have in common.
+/// State shared by all connections.
 pub(super) struct Server {
     pub(super) app: Router,
     pub(super) http: Builder<TokioExecutor>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) rest: Rest,
-    /// Cancelled when connections are to end by themselves.
+    /// Cancelled when connections are to end gracefully.
     pub(super) stop: CancellationToken,
 }
 
-/// The protocols, with limits for whom nobody knows.
+/// The protocols, with limits for anonymous callers.
 pub(super) fn http(server: &config::Server) -> Builder<TokioExecutor> {
     // A caller with too many streams is told so, rather than kept waiting by its connection.
     let streams = u32::try_from(server.max_streams_per_caller).unwrap_or(u32::MAX).saturating_add(200);
@@ -66,7 +66,7 @@ pub(super) fn http(server: &config::Server) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Serves a connection until it ends, rests too long, has to make room for another, or a stop lets its calls end. The place is free again
+/// Serves a connection until it ends, is idle too long, has to make room for another, or a shutdown lets its calls end. Its slot is free
 /// afterwards.
 ///
 /// Cancel safe: dropped, it closes the connection.
@@ -97,7 +97,7 @@ pub(super) async fn serve(stream: TcpStream, place: Place, server: Arc<Server>) 
     }
 }
 
-/// What a connection shows of its other end.
+/// What is known about the other end of a connection.
 #[derive(Clone)]
 struct Shown {
     tcp: TcpConnectInfo,
@@ -112,7 +112,7 @@ where
     let connection = server.http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let stopping = tokio::select! {
-        // How it ended matters to nobody: calls have told what they had to.
+        // How it ended does not matter: calls have reported their results.
         _ = connection.as_mut() => return,
         () = peer.given_up() => return,
         () = peer.expired(&server.rest) => false,

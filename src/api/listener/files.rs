@@ -1,13 +1,13 @@
-//! How many files the system lets this process have open, and how many of them may be connections of callers.
+//! How many files the system allows this process to open, and how many of them may be connections of callers.
 
-/// Connections where the system's limit of files would allow more, unless a setting says so.
+/// Limit of connections if the system's limit of files would allow more, unless a setting says otherwise.
 const ENOUGH: usize = 10_000;
-/// Files that are kept for the database, for mail and for connections to mailbox servers: a quarter of all, at least so many.
+/// Files that are reserved for the database, for mail and for connections to mailbox servers: a quarter of all, at least this many.
 const KEPT: usize = 128;
-/// Connections that are accepted even where there are hardly any files.
+/// Connections that are accepted even if there are hardly any files.
 const FEW: usize = 16;
 
-/// Raises the soft limit of open files to the hard one, as servers are expected to (getrlimit(2)). Returns the limit that then holds, `None`
+/// Raises the soft limit of open files to the hard one, as servers are expected to (getrlimit(2)). Returns the limit that then applies, `None`
 /// where there is none or the system does not say.
 ///
 /// The soft limit is 1,024 on many systems only because of programs that call select(2), which this one does not.
@@ -26,7 +26,7 @@ pub fn raise_file_limit() -> Option<u64> {
     file_limit()
 }
 
-/// The limit of open files that holds now.
+/// The current limit of open files.
 #[cfg(unix)]
 fn file_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
@@ -43,7 +43,7 @@ fn file_limit() -> Option<u64> {
     None
 }
 
-/// How many connections of callers may be open: as many as wanted, and never so many that the database would find no file.
+/// How many connections of callers may be open: as many as wanted, and never so many that the database would run out of files.
 pub(super) fn max_connections(wanted: Option<usize>) -> usize {
     let room = file_limit().map_or(usize::MAX, room);
     match wanted {
@@ -56,7 +56,7 @@ pub(super) fn max_connections(wanted: Option<usize>) -> usize {
     }
 }
 
-/// Of so many files, those that may be connections.
+/// How many of this many files may be connections.
 fn room(files: u64) -> usize {
     let files = usize::try_from(files).unwrap_or(usize::MAX);
     files.saturating_sub(KEPT.max(files / 4)).max(FEW)

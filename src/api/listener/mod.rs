@@ -1,6 +1,6 @@
-//! The port: takes connections, as many as there is room for, and gives each to the protocols.
+//! The port: accepts connections, as many as there is room for, and passes each to the protocols.
 //!
-//! Who connects may be anybody. So every connection has a place (`peers.rs`) and a life with limits (`connection.rs`), and files are kept for
+//! Anybody may connect. So every connection takes a slot (`peers.rs`) and has a limited life (`connection.rs`), and files are reserved for
 //! what the service itself has to open (`files.rs`).
 
 mod connection;
@@ -23,16 +23,16 @@ use self::{
 use super::ServeError;
 use crate::config;
 
-/// What strangers' connections may hold that nobody has read yet, all together. It says how many there may be.
+/// Unread data that all anonymous connections together may hold. It determines how many there may be.
 const UNREAD: usize = 64 << 20;
 /// How long nothing is accepted after the system had no room for a connection.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often the log tells that there is no room.
+/// How often the log reports that there is no room.
 const TOLD: Duration = Duration::from_mins(1);
-/// How many times the idle limit a stranger may keep a connection busy with calls of limited duration.
+/// How many times the idle limit an anonymous caller may keep a connection busy with calls of limited duration.
 const BUSY: u32 = 10;
 
-/// Takes connections for `app`.
+/// Accepts connections for `app`.
 pub(super) struct Listener {
     peers: Peers,
     server: Arc<Server>,
@@ -43,13 +43,13 @@ impl Listener {
     /// With the limits of the settings. `stop` ends it: it closes the port and lets calls end.
     ///
     /// # Errors
-    /// [`ServeError`] when the certificate is of no use.
+    /// [`ServeError`] when the certificate is unusable.
     pub(super) async fn new(settings: &config::Server, app: Router, stop: CancellationToken) -> Result<Self, ServeError> {
         let total = files::max_connections(settings.max_connections);
         let limits = PeerLimits {
             total,
             per_address: settings.max_connections_per_address,
-            // Half is left for those who are known.
+            // Half is left for authenticated callers.
             strangers: (UNREAD / CONNECTION_WINDOW as usize).min(total.div_ceil(2)),
         };
         let tls = match &settings.tls {
@@ -87,7 +87,7 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, address)) => {
-                    // Without a place it is closed at once: whoever waits for an answer learns it soon.
+                    // Without a slot it is closed at once, so that whoever waits for a response knows soon.
                     if let Some(place) = self.peers.admit(address.ip()) {
                         connections.spawn(connection::serve(stream, place, self.server.clone()));
                     }
@@ -115,7 +115,7 @@ impl Listener {
     }
 }
 
-/// Whether only the connection failed that was to be accepted (accept(2)).
+/// Whether only the connection being accepted failed (accept(2)).
 fn is_of_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock};
     matches!(

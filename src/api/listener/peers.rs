@@ -1,7 +1,7 @@
-//! Who is connected: how many there may be, who makes room for others, and how long a connection may rest.
+//! Who is connected: how many there may be, who makes room for others, and how long a connection may be idle.
 //!
-//! A connection is a stranger's until a call over it has shown who calls. Strangers are few, whatever happens: a further one takes the place of
-//! another, of the address that has most of them, so that nobody keeps others out.
+//! A connection is anonymous until a call on it is authenticated. Anonymous connections are few, whatever happens: a further one replaces
+//! another, of the address that has the most, so that nobody keeps others out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,30 +22,30 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct PeerLimits {
     /// In all.
     pub(super) total: usize,
-    /// From one address, or one network of 64 bits over IPv6. Those of this machine do not count.
+    /// From one address, or one network of 64 bits over IPv6. Those of this machine are not counted.
     pub(super) per_address: usize,
-    /// Over which nobody is known yet.
+    /// On which nobody is authenticated yet.
     pub(super) strangers: usize,
 }
 
-/// How long a connection may rest.
+/// How long a connection may be idle.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
-    /// Before anybody is known on it.
+    /// Before anybody is authenticated on it.
     pub(super) stranger: Duration,
     /// Afterwards.
     pub(super) known: Duration,
-    /// The longest that a stranger may always have some call of limited duration open.
+    /// The longest that an anonymous caller may keep some call of limited duration open without a gap.
     pub(super) busy: Duration,
 }
 
-/// All that are connected. Clones are the same.
+/// All connections. Clones share them.
 #[derive(Clone)]
 pub(super) struct Peers(Arc<Shared>);
 
 struct Shared {
     limits: PeerLimits,
-    // Held for a walk through it.
+    // Held while iterating over it.
     table: Mutex<Table>,
 }
 
@@ -76,24 +76,24 @@ struct Calls {
     busy_since: Instant,
 }
 
-/// A place among those that are connected, until it is dropped.
+/// A connection's slot, until it is dropped.
 pub(super) struct Place {
     peers: Peers,
     number: u64,
     pub(super) peer: Arc<Peer>,
 }
 
-/// A call under way, until it is dropped.
+/// A call in progress, until it is dropped.
 #[derive(Debug)]
 pub(in crate::api) struct OpenCall {
     peer: Arc<Peer>,
     duration: CallDuration,
 }
 
-/// How long a call of a stranger may take.
+/// How long a call of an anonymous caller may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum CallDuration {
-    /// As long as it likes, such as a watch over the service's health.
+    /// Unlimited, such as a watch on the service's health.
     Free,
     /// Some time.
     Limited,
@@ -107,7 +107,7 @@ impl Peers {
         }))
     }
 
-    /// A place for a connection from this address. For want of one, a stranger's is given up. `None` when there is none to be had.
+    /// A slot for a connection from this address. If there is none, an anonymous connection is closed. `None` when none can be freed.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Place> {
         let limits = self.0.limits;
         let address = network(address);
@@ -130,7 +130,7 @@ impl Peers {
         })
     }
 
-    /// Ends the connection of a stranger, because the system has no room left.
+    /// Ends an anonymous connection, because the system has no room left.
     pub(super) fn make_room(&self) {
         let _ = self.table().give_up(|_| true);
     }
@@ -141,7 +141,7 @@ impl Peers {
 }
 
 impl Table {
-    /// Ends the connection of a stranger: of the address that has most, one without a call before one with, the oldest first.
+    /// Ends an anonymous connection: of the address that has the most, one without a call before one with, the oldest first.
     fn give_up(&mut self, among: impl Fn(&Peer) -> bool) -> Option<()> {
         let strangers = || self.open.iter().filter(|(_, peer)| peer.is_stranger() && among(peer));
         let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
@@ -178,7 +178,7 @@ impl Peer {
         }
     }
 
-    /// Whose connection a request came over. `None` in a request that came over none.
+    /// The peer of the connection of a request. `None` for a request without a connection.
     pub(in crate::api) fn of(request: &Extensions) -> Option<&Arc<Self>> {
         request.get()
     }
@@ -188,7 +188,7 @@ impl Peer {
         self.address
     }
 
-    /// Somebody has shown who they are.
+    /// The peer is authenticated.
     pub(in crate::api) fn becomes_known(&self) {
         self.known.store(true, Ordering::Relaxed);
     }
@@ -218,9 +218,9 @@ impl Peer {
         self.given_up.cancelled().await;
     }
 
-    /// Waits until the connection has rested for too long, or a stranger keeps it busy for too long. Cancel safe.
+    /// Waits until the connection has been idle for too long, or an anonymous caller keeps it busy for too long. Cancel safe.
     pub(super) async fn expired(&self, rest: &Rest) {
-        // What is due moves with every call. It is looked at now and then, which costs less than to be told each time.
+        // The deadline moves with every call. Checking it periodically costs less than a notification each time.
         let pause = rest.stranger.min(rest.known) / 4;
         loop {
             let now = Instant::now();

@@ -1,4 +1,4 @@
-//! The certificate of the port, and those that callers may show.
+//! The certificate of the port, and client certificates.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
     config::{ClientCertificate, Tls},
 };
 
-/// Makes TLS of the settings.
+/// Creates the TLS configuration from the settings.
 ///
 /// # Errors
-/// [`ServeError::CertificateFile`] when a file cannot be read, [`ServeError::Certificate`] when its content is of no use.
+/// [`ServeError::CertificateFile`] when a file cannot be read, [`ServeError::Certificate`] when its content is unusable.
 pub(super) async fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
     let certificate = read(&tls.certificate_file).await?;
     let key = read(&tls.key_file).await?;

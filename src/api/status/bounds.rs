@@ -1,8 +1,8 @@
 //! How much of an error is sent.
 //!
-//! An error arrives in the trailers of a call or in its headers, and clients drop those when they are too long: 8 KiB in all is what gRPC
-//! clients take without being asked (gRPC over HTTP/2, "Responses"), at random from about there on. Texts, metadata and violations come
-//! from requests, so there is no end to them.
+//! An error arrives in the trailers of a call or in its headers, and clients drop those when they are too long: 8 KiB in total is what gRPC
+//! clients accept by default (gRPC over HTTP/2, "Responses"), and beyond that they drop them at random. Texts, metadata and violations come
+//! from requests, so they are unbounded.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(super) const MAX_STATUS_BYTES: usize = 4 * 1024;
 /// Most entries of the metadata.
 pub(super) const MAX_METADATA: usize = 16;
 
-/// What is left out where.
+/// What is truncated where.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Most bytes of the message, and of each of its copies in the details.
@@ -28,7 +28,7 @@ pub(super) struct Bounds {
     pub(super) violations: usize,
 }
 
-/// From what nearly all errors fit in, to what every error fits in.
+/// From limits that nearly all errors meet to limits that make every error fit.
 const STEPS: [Bounds; 6] = [
     Bounds::new(768, 512, 1_536, 32),
     Bounds::new(512, 256, 1_024, 24),
@@ -59,7 +59,7 @@ pub(super) fn fit(build: impl Fn(Bounds) -> Status) -> Status {
 /// Bytes of a status in the headers that carry it.
 pub(super) fn size(status: &Status) -> usize {
     let mut headers = HeaderMap::new();
-    // It fails only for texts that no header can carry, which then stay away.
+    // It fails only for texts that cannot be sent in a header, which are then omitted.
     let _ = status.add_header(&mut headers);
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

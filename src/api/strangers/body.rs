@@ -1,4 +1,4 @@
-//! Bodies of requests that must move, end and stay small.
+//! Request bodies that must make progress, end and stay small.
 
 use std::{
     future::Future,
@@ -20,17 +20,17 @@ use crate::{
     domain::{Error, Kind, Reason, Result},
 };
 
-/// How the body of a request may come.
+/// How the body of a request may arrive.
 pub(super) struct Rule {
-    /// When it must have ended. `None` for streams of requests, which only must not pause: streams that upload get a rule of this kind.
+    /// When it must have ended. `None` for streams of requests, which only must not pause: upload streams get a rule of this kind.
     pub(super) timeout: Option<Duration>,
-    /// The longest that it may pause.
+    /// The longest pause.
     pub(super) pause: Duration,
-    /// Most bytes, where what reads it has no limit of its own.
+    /// Maximum of bytes, if its reader has no limit of its own.
     pub(super) size: usize,
 }
 
-/// The request with a body that keeps to the rule. What it holds counts for as long as the body lives.
+/// The request with a body that enforces the rule. Its memory is counted for as long as the body lives.
 pub(super) fn limited(request: Request, rule: Rule, hold: Option<Arc<Hold>>, id: Arc<str>) -> Request {
     let now = Instant::now();
     request.map(|inner| {
@@ -53,9 +53,9 @@ struct LimitedBody {
     inner: Body,
     rule: Rule,
     end: Option<Instant>,
-    /// When the last piece came.
+    /// When the last chunk arrived.
     moved: Instant,
-    /// Most bodies are there before anybody waits for them.
+    /// Most bodies have arrived before anybody waits for them.
     sleep: Option<Pin<Box<Sleep>>>,
     left: usize,
     hold: Option<Arc<Hold>>,

@@ -1,7 +1,7 @@
-//! What people may send before anybody knows who they are, and how long anybody may take to send a request.
+//! What anonymous callers may send, and how long any caller may take to send a request.
 //!
-//! Public methods and pages take small requests only, and what all strangers together make the service hold is one budget, of which each
-//! address may use a quarter. Known callers have nothing to do with it: they are served while the budget is used up.
+//! Public methods and pages accept only small requests, and all anonymous callers share one memory budget, of which each
+//! address may use a quarter. Authenticated callers do not use it: they are served while the budget is exhausted.
 
 mod body;
 
@@ -39,18 +39,18 @@ use crate::{
 pub(super) const MAX_PUBLIC_MESSAGE: usize = 16 * 1024;
 /// Most bytes of all requests on one reflection stream.
 const MAX_REFLECTION: usize = 256 * 1024;
-/// What a reflection stream counts: the answers that wait for a peer who does not read them.
+/// The cost of a reflection stream: the responses that wait for a peer who does not read them.
 const REFLECTION_COST: usize = 512 * 1024;
-/// What any request counts beside its header and body: its task.
+/// The cost of any request besides its header and body: its task.
 const REQUEST_COST: usize = 2 * 1024;
 /// Longest call of the page for notifications, in bytes.
 pub(super) const MAX_NOTIFICATION: usize = 1 << 20;
-/// The longest that a body may pause.
+/// The longest pause of a body.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// One address may use this part of the budget.
+/// The part of the budget that one address may use.
 const SHARE: usize = 4;
 
-/// The rules for strangers. Cheap to clone.
+/// The rules for anonymous callers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Strangers(Arc<Inner>);
 
@@ -62,14 +62,14 @@ struct Inner {
     held: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// What is held for a stranger, until it is dropped.
+/// Memory of an anonymous caller, until it is dropped.
 struct Hold {
     strangers: Strangers,
     address: IpAddr,
     bytes: Mutex<usize>,
 }
 
-/// What a request of somebody counts whose token cannot be judged at once.
+/// The cost of a request whose token cannot be verified at once.
 #[derive(Clone)]
 struct Suspended {
     strangers: Strangers,
@@ -128,7 +128,7 @@ impl Strangers {
         }
     }
 
-    /// How the body of a call of this method may come, and what it counts.
+    /// How the body of a call of this method may arrive, and its cost.
     fn of_public(&self, method: &Method) -> (Rule, usize, CallDuration) {
         if method.name.ends_with("/ServerReflectionInfo") {
             let rule = Rule {
@@ -202,14 +202,14 @@ pub(super) async fn page(State(strangers): State<Strangers>, request: Request, n
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let call = Peer::of(request.extensions()).map(|peer| peer.begin(CallDuration::Limited));
-    // The page itself says of a longer one that it is too long.
+    // The page itself rejects longer ones.
     let rule = strangers.single(2 * MAX_NOTIFICATION);
     let response = next.run(limited(request, rule, Some(Arc::new(hold)), Arc::from(""))).await;
     response.map(|body| Body::new(Kept::new(body, call)))
 }
 
-/// Who calls, as `identify` finds out. Where that takes time, since keys have to be fetched first, the request counts as a stranger's for so
-/// long; from then on its connection is a known caller's.
+/// Who calls, as `identify` finds out. If that takes time because keys have to be fetched first, the request counts as anonymous for that
+/// long; after that its connection is authenticated.
 ///
 /// # Errors
 /// Those of `identify`, and [`Kind::Exhausted`] when too many wait.
@@ -231,7 +231,7 @@ pub(super) async fn identified<T>(request: &Extensions, identify: impl Future<Ou
     Ok(caller)
 }
 
-/// Too much is held for callers that nobody knows.
+/// Anonymous callers use too much memory.
 pub(super) fn crowded(address: &str) -> Error {
     let text = "Too many calls without a token are in progress. Retry later, or send fewer at a time.";
     Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text).with("subject", format!("address:{address}"))

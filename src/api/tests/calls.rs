@@ -1,4 +1,4 @@
-//! What the calls of the services do, and what they refuse.
+//! What the calls of the services do, and what they reject.
 
 #![expect(clippy::cast_possible_wrap, reason = "small counts")]
 

@@ -38,7 +38,7 @@ async fn a_caller_has_a_limited_number_of_streams() {
     let mut other = t.clients("other", &[Scope::SweepRead]).await;
     other.sweep.watch_matches(v1::WatchMatchesRequest::default()).await.unwrap();
     drop(first);
-    // The service learns of it a moment later.
+    // The service notices a moment later.
     let again = tokio::time::timeout(Duration::from_secs(10), async {
         while clients.sweep.watch_matches(v1::WatchMatchesRequest::default()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -57,7 +57,7 @@ async fn a_stop_ends_streams_and_the_port() {
         .await
         .unwrap()
         .into_inner();
-    // One at the beginning, one as soon as the history is through.
+    // One at the beginning, one once the history has been delivered.
     for _ in 0..2 {
         assert_eq!(matches.message().await.unwrap().unwrap().r#match, None);
     }

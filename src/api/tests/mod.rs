@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `calls` | what the calls of the services do |
 //! | `edge` | the port: its stop, TLS, limits, browsers, plain HTTP, reflection |
-//! | `strangers` | limits for callers whom nobody knows yet, broken requests |
+//! | `strangers` | limits for anonymous callers, malformed requests |
 
 mod calls;
 mod edge;

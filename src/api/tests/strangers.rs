@@ -1,4 +1,4 @@
-//! Limits for callers whom nobody knows yet, and requests that are not what they should be.
+//! Limits for anonymous callers, and malformed requests.
 
 use std::{sync::Arc, time::Duration};
 
