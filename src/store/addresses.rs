@@ -1,7 +1,7 @@
 //! Who has which e-mail address: users, contacts and agents.
 //!
-//! A batch may have twenty thousand addresses, all in one transaction that is to hold the writer for as short as possible. So those that
-//! stay as they are cost a look only, and the others are written in the order of the key, where neighbours share a page.
+//! A batch may have twenty thousand addresses, all in one transaction that should hold the writer as briefly as possible. So those that
+//! do not change are only read, and the others are written in key order, where neighbours share a page.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,13 +14,13 @@ pub(super) const USER: &str = "user";
 pub(super) const CONTACT: &str = "contact";
 pub(super) const AGENT: &str = "agent";
 
-/// Keys of one statement, which may have so many values and no more.
+/// Keys of one statement, whose number of values is limited.
 const AT_ONCE: usize = 1000;
 
 /// Somebody who has an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KnownAddress {
-    /// One of our own users.
+    /// One of the tenant's own users.
     User {
         /// The user's id.
         user: String,
@@ -40,7 +40,7 @@ pub enum KnownAddress {
 }
 
 impl KnownAddress {
-    /// Whether mail from there is ours.
+    /// Whether mail from there is internal.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::User { .. } | Self::Agent { .. })
     }
@@ -53,7 +53,7 @@ pub(super) struct AddressOwner<'a> {
     pub id: &'a str,
     /// A contact's customer, else empty.
     pub customer: &'a str,
-    /// All that it has from now on.
+    /// All that it is to have.
     pub addresses: &'a [String],
 }
 
@@ -68,10 +68,10 @@ impl<'a> AddressOwner<'a> {
     }
 }
 
-/// What is to be written so that owners have the addresses that they should have.
+/// The changes that give owners the addresses that they should have.
 #[derive(Debug, Default)]
 pub(super) struct AddressChanges {
-    /// Owners some of whose rows must go.
+    /// Owners that have rows to delete.
     outdated: Vec<String>,
     rows: Vec<address::Model>,
     /// Addresses that their owner did not have before, in the order of the owners.
@@ -88,7 +88,7 @@ pub(super) struct NewAddress {
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
-    /// Finds who has which address. `keys` are addresses in lower case. An address may be of several contacts.
+    /// Finds who has which address. `keys` are addresses in lower case. An address may belong to several contacts.
     pub async fn known_addresses(&self, keys: &HashSet<String>) -> Result<HashMap<String, Vec<KnownAddress>>> {
         let mut known: HashMap<String, Vec<KnownAddress>> = HashMap::new();
         let keys: Vec<&String> = keys.iter().collect();
@@ -158,7 +158,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Writer {
-    /// Gives owners the addresses that they are to have, in place of those that they had.
+    /// Gives owners the addresses that they are to have, replacing those that they had.
     pub(super) async fn replace_addresses(&mut self, kind: &str, owners: &[AddressOwner<'_>]) -> Result<()> {
         let changes = self.address_changes(kind, owners).await?;
         self.write_addresses(kind, changes).await

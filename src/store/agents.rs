@@ -21,13 +21,13 @@ use crate::domain::{
 /// A create that carried a request id.
 #[derive(Clone, Debug)]
 pub struct NewRequest {
-    /// The method, so that ids of different methods do not meet.
+    /// The method, so that ids of different methods do not collide.
     pub method: &'static str,
     /// The caller's id.
     pub request_id: String,
     /// SHA-256 of the request's content.
     pub content_hash: Vec<u8>,
-    /// What it made.
+    /// What it created.
     pub resource_id: String,
 }
 
@@ -41,7 +41,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         row.map(to_agent).transpose()
     }
 
-    /// The password of this version of an agent, sealed: never that for a server it was moved to meanwhile. `None` when none is stored, or
+    /// The password of this version of an agent, sealed: never the one for a server that it has since been moved to. `None` when none is stored, or
     /// when there is no such agent of this version.
     pub async fn agent_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
         let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
@@ -52,7 +52,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.and_then(|row| row.password_sealed))
     }
 
-    /// Lists agents behind `after` in the order of their ids, which is that of their creation.
+    /// Lists agents after `after` in the order of their ids, which is the order of creation.
     pub async fn agents(&self, after: &str, filter: &AgentFilter, limit: u64) -> Result<Vec<Agent>> {
         let mut query = agent::Entity::find()
             .filter(agent::Column::TenantId.eq(&*self.tenant))
@@ -108,7 +108,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.map(|row| row.agent_id))
     }
 
-    /// How the work of agents goes, in the order of `ids`.
+    /// The health of agents, in the order of `ids`.
     pub async fn agent_health(&self, ids: &[String]) -> Result<Vec<AgentHealth>> {
         let rows = agent_health::Entity::find()
             .filter(agent_health::Column::TenantId.eq(&*self.tenant))
@@ -124,7 +124,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .collect()
     }
 
-    /// Finds what a create with this request id made, and the hash of its content.
+    /// Finds what a create with this request id created, and the hash of its content.
     pub async fn request(&self, method: &str, request_id: &str) -> Result<Option<(String, Vec<u8>)>> {
         let row = request::Entity::find_by_id((self.tenant.to_string(), method.to_owned(), request_id.to_owned()))
             .one(&self.conn)
@@ -180,7 +180,7 @@ impl Writer {
     /// Writes an agent's settings, if its version is still `agent.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Stale`] when the version is another.
+    /// [`crate::domain::Kind::Stale`] when the version is different.
     pub async fn update_agent(&mut self, agent: &Agent, password: Option<Option<Vec<u8>>>) -> Result<()> {
         let mut row = settings_columns(&agent.settings);
         row.owner_user = Set(agent.owner_user.clone());
@@ -202,8 +202,8 @@ impl Writer {
         }
     }
 
-    /// Removes an agent with its credentials, health and positions. What it archived and noted stays. What is known of the messages in its
-    /// mailbox is dropped later, see [`super::Store::drop_leftovers`]: it may be very much.
+    /// Removes an agent with its credentials, health and positions. Its archived messages and notes are kept. What is stored about the messages in its
+    /// mailbox is deleted later, see [`super::Store::drop_leftovers`]: it may be a lot.
     pub async fn delete_agent(&mut self, id: &str) -> Result<bool> {
         let result = agent::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
             .exec(&self.conn)
@@ -234,7 +234,7 @@ impl Writer {
         Ok(result.rows_affected == 1)
     }
 
-    /// Writes how an agent's work goes, but for the counts.
+    /// Writes an agent's health, except the counts.
     pub async fn set_agent_health(&mut self, id: &str, health: &AgentHealth) -> Result<()> {
         let row = agent_health::ActiveModel {
             state: Set(health.state.as_str().to_owned()),
@@ -280,7 +280,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves the user whose default this agent is without one, and tells who that was.
+    /// Leaves the user whose default this agent is without one, and returns who that was.
     pub async fn clear_default_agent(&mut self, agent: &str) -> Result<Option<String>> {
         let mine = default_agent::Column::TenantId
             .eq(&*self.tenant)
@@ -313,7 +313,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Remembers a create. Returns false when the request id is taken.
+    /// Records a create. Returns false when the request id is taken.
     pub async fn insert_request(&mut self, new: NewRequest, now: Timestamp) -> Result<bool> {
         let row = request::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),

@@ -23,7 +23,7 @@ pub struct BodyRead {
     pub user: String,
     /// The message's or note's name.
     pub resource: String,
-    /// The method that gave it out.
+    /// The method that returned it.
     pub method: &'static str,
 }
 
@@ -37,7 +37,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         if filter.kind != AuditKind::Changes {
             entries.extend(self.reads(filter, before, limit).await?);
         }
-        // Ids of both are of one kind, and each list has at least what it adds to the page.
+        // Both have ids of the same kind, and each list has at least what it adds to the page.
         entries.sort_by(|one, other| other.id.cmp(&one.id));
         entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(entries)
@@ -71,7 +71,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Store {
-    /// Adds who read which message, of any tenants; what is there already stays.
+    /// Adds entries about reads, of any tenants; existing ones are kept.
     ///
     /// # Errors
     /// The database's; nothing is added then.
@@ -114,7 +114,7 @@ impl Writer {
     }
 }
 
-/// What holds of entries that pass a filter and come before an id, by the columns for these.
+/// The condition for entries that match a filter and come before an id, by their columns.
 fn chosen<C: ColumnTrait>(filter: &AuditFilter, before: &str, [id, resource, user, time]: [C; 4]) -> Condition {
     Condition::all()
         .add_option((!before.is_empty()).then(|| id.lt(before)))

@@ -1,4 +1,4 @@
-//! Packed bytes of messages. Small ones lie here, in the same transaction as the rows that name them; for large ones only a row is
+//! Packed bytes of messages. Small ones are stored here, in the same transaction as the rows that refer to them; for large ones, only a row is
 //! here and the bytes are in the blob store, written before.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::OnConflict};
@@ -15,21 +15,21 @@ pub struct NewBlob {
     pub size: i64,
     /// Bytes as packed.
     pub stored_size: i64,
-    /// The packed bytes; `None` when they already lie in the blob store.
+    /// The packed bytes; `None` when they are already in the blob store.
     pub data: Option<Vec<u8>>,
 }
 
-/// What is known of kept bytes.
+/// What is known about stored bytes.
 #[derive(Clone, Debug)]
 pub struct BlobRow {
     /// Bytes before packing.
     pub size: i64,
-    /// The packed bytes; `None` when they lie in the blob store.
+    /// The packed bytes; `None` when they are in the blob store.
     pub data: Option<Vec<u8>>,
 }
 
 impl Writer {
-    /// Keeps packed bytes; those that are kept already are passed over.
+    /// Stores packed bytes; those that are already stored are skipped.
     pub async fn insert_blobs(&mut self, blobs: impl IntoIterator<Item = NewBlob>) -> Result<()> {
         let rows = blobs.into_iter().map(|blob| blob::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -58,7 +58,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         }))
     }
 
-    /// Tells which of `hashes` are kept already.
+    /// Returns which of `hashes` are already stored.
     pub async fn known_blobs(&self, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         blob::Entity::find()
             .select_only()

@@ -3,10 +3,10 @@
 //! | pool | SQLite | PostgreSQL |
 //! |---|---|---|
 //! | `read`, `write` | up to 8 readers and one writer | one pool for both |
-//! | `control` | the writer | two connections that leases and readiness have for themselves |
+//! | `control` | the writer | two connections reserved for leases and readiness |
 //!
-//! A connection goes back to its pool only when the driver agrees with the engine that no transaction is open: an engine may end a
-//! transaction by itself (SQLite: a full disk, an I/O error, no memory), after which sqlx 0.9 would go on with savepoints of a transaction
+//! A connection returns to its pool only when driver and engine agree that no transaction is open: an engine may end a
+//! transaction on its own (SQLite: a full disk, an I/O error, no memory), after which sqlx 0.9 would continue with savepoints of a transaction
 //! that nothing ever commits.
 
 use std::{
@@ -32,17 +32,17 @@ use crate::crypto::Secret;
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub enum DatabaseLocation {
-    /// A SQLite file, made when missing, for its owner alone.
+    /// A SQLite file, created if missing, accessible only to its owner.
     Sqlite(PathBuf),
     /// A `postgres://` URL with its password.
     Postgres(Secret),
 }
 
-/// What bounds the work with the database. All but the first are PostgreSQL's; what the URL's `options`, the role or the database itself
-/// set goes before them.
+/// Limits of the work with the database. All but the first are PostgreSQL's; what the URL's `options`, the role or the database itself
+/// set takes precedence.
 #[derive(Clone, Debug)]
 pub struct DatabaseLimits {
-    /// Connections that are open at most; two of PostgreSQL's are for leases and readiness alone.
+    /// Limit of open connections; two of PostgreSQL's are reserved for leases and readiness.
     pub max_connections: u32,
     /// The longest that one statement may take (`statement_timeout`).
     pub statement: Duration,
@@ -72,20 +72,20 @@ pub enum OpenError {
     /// Nothing answers there.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// A pooler is in between that the service cannot work over.
+    /// There is a pooler in between that the service cannot work with.
     #[error(
         "it is behind a connection pooler that gives the connection to somebody else after each transaction ({problem}). Use PgBouncer \
          with pool_mode = session, or PgBouncer 1.21 or later with max_prepared_statements above 0, or a database.url with host and port \
          of PostgreSQL itself"
     )]
     Pooler {
-        /// What shows it.
+        /// The evidence.
         problem: String,
     },
-    /// It refuses, or its schema cannot be brought up to date.
+    /// It rejects the connection, or its schema cannot be migrated.
     #[error("it refuses")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The file system lets nobody write it.
+    /// The file system does not allow writing it.
     #[error(
         "this account has no permission to write to it ({0}). Grant it write access to the folder and the files in it, and mount the file \
          system read-write"
@@ -107,18 +107,18 @@ pub(super) struct Pools {
     pub(super) read: Pool,
     pub(super) write: Pool,
     pub(super) control: Pool,
-    /// Set by a transaction of SQLite's writer that an engine's error ended: its connection is given up.
+    /// Set by a transaction of SQLite's writer that an engine's error ended: its connection is closed.
     pub(super) suspect: Arc<AtomicBool>,
 }
 
-/// How long a call waits for a connection: less than callers wait for their answer.
+/// How long a call waits for a connection: less than callers wait for their response.
 pub(super) const ACQUIRE: Duration = Duration::from_secs(10);
-/// How long a new connection, and one that comes back, may take to answer.
+/// How long a new or returned connection may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Connections for leases and readiness.
 const CONTROL: u32 = 2;
 
-/// Connects, and brings the schema up to date.
+/// Connects, and migrates the schema.
 pub(super) async fn open(location: &DatabaseLocation, limits: &DatabaseLimits) -> Result<Pools, OpenError> {
     match location {
         DatabaseLocation::Sqlite(path) => open_sqlite(path, limits).await,
@@ -127,9 +127,9 @@ pub(super) async fn open(location: &DatabaseLocation, limits: &DatabaseLimits) -
 }
 
 async fn open_sqlite(path: &Path, limits: &DatabaseLimits) -> Result<Pools, OpenError> {
-    // The log beside it gets the mode of the file.
+    // Its log gets the mode of the file.
     let made = crate::private::make_file(path);
-    // SQLite says "unable to open" of a folder that it may not write as of one that is not there for the moment.
+    // SQLite reports "unable to open" both for a folder that it may not write and for one that is temporarily missing.
     if let Some(refusal) = crate::private::write_refusal(path) {
         return Err(OpenError::ReadOnly(refusal));
     }
@@ -172,12 +172,12 @@ async fn open_sqlite(path: &Path, limits: &DatabaseLimits) -> Result<Pools, Open
     })
 }
 
-/// Gives up connections of which driver and engine may disagree whether a transaction is open.
+/// Closes connections for which driver and engine may disagree whether a transaction is open.
 fn settled_sqlite(options: PoolOptions<Sqlite>, suspect: Arc<AtomicBool>) -> PoolOptions<Sqlite> {
     options.after_release(move |connection, _| {
         let suspect = suspect.clone();
         Box::pin(async move {
-            // Answered behind the rollback that a dropped transaction has queued. Where that failed, the depth stays.
+            // Answered after the rollback that a dropped transaction has queued. If that failed, the depth remains.
             connection.ping().await?;
             Ok(!connection.is_in_transaction() && !suspect.swap(false, Ordering::AcqRel))
         })
@@ -191,7 +191,7 @@ async fn open_postgres(url: &Secret, limits: &DatabaseLimits) -> Result<Pools, O
     migrating.close().await?;
     migrated?;
     let settings = bounds(limits);
-    // The server ends a statement; this is for an answer that never comes.
+    // The server ends a statement; this is for a response that never arrives.
     let patience = limits.statement.saturating_add(ANSWER);
     let reach = Arc::new(Reach::new(url.expose()));
     let connect = async |connections| -> Result<Pool, OpenError> {
@@ -217,13 +217,13 @@ fn postgres_options(url: &Secret, connections: u32, settings: &str) -> ConnectOp
         // Done below, within a limit of time.
         .test_before_acquire(false)
         .sqlx_logging(false)
-        // Poolers refuse it, and nothing here reads numbers as text.
+        // Poolers reject it, and nothing here reads numbers as text.
         .map_sqlx_postgres_opts(|options| options.extra_float_digits(None))
         .map_sqlx_postgres_pool_opts(move |options| settled_postgres(options, settings.clone()));
     options
 }
 
-/// Gives up connections that do not answer in time, so that none is waited for in vain when it is taken or given back.
+/// Closes connections that do not answer in time, so that nobody waits in vain when one is taken or returned.
 fn settled_postgres(options: PoolOptions<Postgres>, settings: String) -> PoolOptions<Postgres> {
     options
         .after_connect(move |connection, _| {
@@ -249,13 +249,13 @@ async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     }
 }
 
-/// A caller that hung up is noticed within 5 s, also while its statement waits for a lock.
+/// A client that disconnected is noticed within 5 s, also while its statement waits for a lock.
 const NOTICE_HANG_UP: &str = "SET client_connection_check_interval = '5s'";
 
-/// For changes of the schema, which may take their time.
+/// For schema migrations, which may take long.
 const UNBOUNDED: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
-/// The statement that gives a new connection its limits, but for those that an administrator has set.
+/// The statement that gives a new connection its limits, except those that an administrator has set.
 fn bounds(limits: &DatabaseLimits) -> String {
     let milliseconds = |limit: Duration| limit.as_millis().clamp(1, 1 << 30);
     // Three unanswered probes after a third of the time.
@@ -274,7 +274,7 @@ fn bounds(limits: &DatabaseLimits) -> String {
     )
 }
 
-/// Says in plain words why nothing can be done over this URL, where a pool would only say that it waited in vain.
+/// Says in plain language why this URL cannot be used; a pool would only say that it timed out.
 async fn check_reach(url: &str) -> Result<(), OpenError> {
     let options: sqlx::postgres::PgConnectOptions = url.parse().map_err(|error: sqlx::Error| OpenError::Refused(Box::new(error)))?;
     let options = options.extra_float_digits(None);
@@ -286,7 +286,7 @@ async fn check_reach(url: &str) -> Result<(), OpenError> {
             sqlx::query("SELECT $1::int4").bind(1_i32).execute(connection).await?;
         }
         sqlx::query("SELECT $1::int4").bind(1_i32).execute(&mut first).await?;
-        // An error is none of ours: they are dropped either way.
+        // Errors do not matter: they are dropped either way.
         let _ = tokio::join!(first.close(), second.close());
         Ok(())
     };
@@ -306,8 +306,8 @@ fn open_error(error: sqlx::Error) -> OpenError {
     }
 }
 
-/// Whether a fault shows that statements do not stay with the connection that prepared them, or that a setting is refused which
-/// PostgreSQL takes.
+/// Whether a fault shows that statements do not stay with the connection that prepared them, or that a setting is rejected that
+/// PostgreSQL accepts.
 fn is_pooler(code: &str, message: &str) -> bool {
     // Duplicate and unknown prepared statements; a protocol violation.
     matches!(code, "42P05" | "26000")
@@ -319,7 +319,7 @@ const MIGRATION_LOCK: i64 = 0x6d61_696c_6167;
 
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     use sea_orm::{ConnectionTrait, TransactionTrait};
-    // The lock belongs to this transaction, so it ends with it, whatever happens.
+    // The lock belongs to this transaction, so it is released with it, whatever happens.
     let lock = connection.begin().await?;
     lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         .await?;

@@ -33,7 +33,7 @@ macro_rules! reads {
                 row.map($to).transpose()
             }
 
-            /// Lists records that are not deleted, behind the id `after`, in the order of their ids.
+            /// Lists records that are not deleted, after the id `after`, in the order of their ids.
             pub async fn $list(&self, after: &str, $($filter: Option<&str>,)* limit: u64) -> Result<Vec<$record>> {
                 let query = $entity::Entity::find()
                     .filter($entity::Column::TenantId.eq(&*self.tenant))
@@ -76,7 +76,7 @@ reads!(crm_case, Case, to_case, case, cases, case_revisions, [customer: Customer
 macro_rules! writes {
     ($entity:ident, $record:ty, $revisions:ident, $upsert:ident, $delete:ident, $row:ident, $tombstone:ident) => {
         impl Writer {
-            /// Writes records whose revision is newer than the stored one, and tells of each whether it was written.
+            /// Writes records whose revision is newer than the stored one, and returns for each whether it was written.
             pub async fn $upsert(&mut self, records: &[$record]) -> Result<Vec<Written>> {
                 self.lock_tenant().await?;
                 let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
@@ -92,7 +92,7 @@ macro_rules! writes {
                 Ok(results)
             }
 
-            /// Marks records as deleted when the revision is newer than the stored one, and tells of each whether it was.
+            /// Marks records as deleted when the revision is newer than the stored one, and returns for each whether it was.
             pub async fn $delete(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
                 self.lock_tenant().await?;
                 let ids: Vec<&str> = deletions.iter().map(|(id, _)| id.as_str()).collect();
@@ -165,7 +165,7 @@ fn judge<'a>(stored: &HashMap<String, i64>, records: impl Iterator<Item = (&'a s
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
-    /// Finds the cases that references name, by the form in which references are compared.
+    /// Finds the cases with these references, by the form in which references are compared.
     pub async fn cases_by_reference(&self, keys: &HashSet<String>) -> Result<HashMap<String, Case>> {
         if keys.is_empty() {
             return Ok(HashMap::new());
@@ -198,9 +198,9 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Writer {
-    /// Lets no other transaction write this tenant's mail, directory, settings or agents until this one ends: a contact and a message that
-    /// arrive at the same time find each other, and what one change is judged by is not changed by another meanwhile. Take it before any
-    /// row is written, lest two transactions wait for each other. SQLite has one writer anyway.
+    /// Prevents other transactions from writing this tenant's mail, directory, settings or agents until this one ends: a contact and a message that
+    /// arrive at the same time find each other, and the basis of one change is not changed by another in the meantime. Take it before any
+    /// row is written, or two transactions could deadlock. SQLite has one writer anyway.
     pub async fn lock_tenant(&mut self) -> Result<()> {
         if self.store.is_postgres() {
             let position = self.position;
@@ -230,8 +230,8 @@ impl Writer {
         Ok(results)
     }
 
-    /// Writes contacts under the revision rule, with their addresses. Archived mail of addresses that no contact had before is noted down to be
-    /// linked, see [`Writer::link_stretch`]. Where two contacts of the batch have one, the first gets it.
+    /// Writes contacts under the revision rule, with their addresses. Archived mail of addresses that no contact had before is recorded to be
+    /// linked, see [`Writer::link_stretch`]. If two contacts of the batch have the same address, the first gets it.
     pub async fn upsert_contacts(&mut self, contacts: &[Contact]) -> Result<Vec<Written>> {
         let results = self.upsert_contact_rows(contacts).await?;
         let applied = contacts.iter().zip(&results).filter(|(_, result)| result.applied);
@@ -247,7 +247,7 @@ impl Writer {
         let new: Vec<_> = changes.new.iter().filter(|new| seen.insert(new.key.clone())).cloned().collect();
         let before = self.addresses_of_contacts(&new).await?;
         self.write_addresses(CONTACT, changes).await?;
-        // The mail of those that a contact had is linked already, or noted down.
+        // The mail of those that a contact had is already linked, or recorded.
         let new: Vec<_> = new.into_iter().filter(|new| !before.contains(&new.key)).collect();
         self.note_mail_to_link(&new).await?;
         Ok(results)
@@ -260,7 +260,7 @@ impl Writer {
         let stored = self.case_revisions(&ids).await?;
         let results = judge(&stored, cases.iter().map(|case| (case.id.as_str(), case.revision)));
         let applied = ids.iter().zip(&results).filter(|(_, result)| result.applied).map(|(id, _)| *id);
-        // All give up theirs first, so that none stands in another's way.
+        // All release theirs first, so that none conflicts with another.
         crm_case::Entity::update_many()
             .col_expr(crm_case::Column::ReferenceKey, Expr::value(None::<String>))
             .filter(crm_case::Column::TenantId.eq(&*self.tenant))
@@ -271,7 +271,7 @@ impl Writer {
         self.upsert_case_rows(cases).await
     }
 
-    /// Marks contacts as deleted under the revision rule; their addresses are forgotten, what is archived with them stays.
+    /// Marks contacts as deleted under the revision rule; their addresses are forgotten, what is archived with them is kept.
     pub async fn delete_contacts(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
         let results = self.delete_contact_rows(deletions).await?;
         self.forget_addresses(CONTACT, deletions, &results).await?;

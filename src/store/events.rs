@@ -1,6 +1,6 @@
 //! The event log: appended last in the writer's transaction, read at each subscriber's pace.
 //!
-//! Positions come from a counter whose row stays locked until commit, so their order is the order of commit, on both databases and for
+//! Positions come from a counter whose row stays locked until commit, so they are in commit order, on both databases and for
 //! any number of replicas; a sequence would not give that. Archived messages draw from the same counter, see `messages.rs`.
 
 use std::{
@@ -18,12 +18,12 @@ use crate::domain::{Event, EventKind, Result, Timestamp};
 /// With several replicas, commits of the others are seen at this pace.
 const POLL: Duration = Duration::from_millis(500);
 
-/// A stretch of the log.
+/// A section of the log.
 #[derive(Clone, Debug)]
 pub struct EventPage {
     /// The events, in order.
     pub events: Vec<Event>,
-    /// Everything up to here has been looked at.
+    /// Everything up to here has been read.
     pub read_to: i64,
     /// Events up to here are no longer kept. A reader that stands before it has missed some.
     pub oldest: i64,
@@ -60,7 +60,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// Reads at most `limit` events of some kinds behind `after`.
     pub async fn events_after(&self, after: i64, kinds: &[&str], limit: u64) -> Result<EventPage> {
-        // Read first: whatever commits meanwhile lies behind it and is left to the next page.
+        // Read first: whatever commits in the meantime comes after it and is left to the next page.
         let (last, _) = self.log_bounds().await?;
         let rows = event::Entity::find()
             .filter(event::Column::TenantId.eq(&*self.tenant))

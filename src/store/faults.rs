@@ -1,8 +1,8 @@
-//! What the databases' faults mean.
+//! The meaning of the databases' errors.
 
 use sea_orm::{DbErr, RuntimeErr};
 
-/// Whether the database cannot do its work just now, whatever it is asked: the disk is full or gone, connections are refused, a limit of
+/// Whether the database is currently unavailable for any request: the disk is full or gone, connections are refused, a limit of
 /// time ended the work, or a standby answers.
 pub(super) fn is_away(error: &DbErr) -> bool {
     let Some(code) = code(error) else { return false };
@@ -15,22 +15,22 @@ pub(super) fn is_away(error: &DbErr) -> bool {
     }
 }
 
-/// Whether the database may be read and not written, which lasts until somebody mends it: SQLite's PERM, READONLY and AUTH. PostgreSQL says
-/// so of a standby, which may be over in a moment.
+/// Whether the database can be read but not written, until somebody fixes it: SQLite's PERM, READONLY and AUTH. PostgreSQL says
+/// so for a standby, which may end in a moment.
 pub(super) fn is_read_only(error: &DbErr) -> bool {
     code(error)
         .and_then(|code| sqlite_kind(&code))
         .is_some_and(|kind| matches!(kind, 3 | 8 | 23))
 }
 
-/// Whether SQLite may have ended the transaction by itself: NOMEM, INTERRUPT, IOERR, FULL, see <https://sqlite.org/lang_transaction.html>.
+/// Whether SQLite may have ended the transaction on its own: NOMEM, INTERRUPT, IOERR, FULL, see <https://sqlite.org/lang_transaction.html>.
 pub(super) fn ends_transaction(error: &DbErr) -> bool {
     code(error)
         .and_then(|code| sqlite_kind(&code))
         .is_some_and(|kind| matches!(kind, 7 | 9 | 10 | 13))
 }
 
-/// The database's code of a fault.
+/// The database's code of an error.
 fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))
@@ -41,13 +41,13 @@ fn code(error: &DbErr) -> Option<String> {
     Some(cause.as_database_error()?.code()?.into_owned())
 }
 
-/// The kind of a fault of SQLite, whose codes are numbers of at most four digits with the kind in the lowest byte. PostgreSQL's have five
+/// The kind of an error of SQLite, whose codes are numbers of at most four digits with the kind in the lowest byte. PostgreSQL's have five
 /// characters.
 fn sqlite_kind(code: &str) -> Option<u32> {
     code.parse::<u32>().ok().filter(|_| code.len() < 5).map(|number| number & 0xff)
 }
 
-/// Whether the same transaction may succeed when it is tried again.
+/// Whether the same transaction may succeed when it is retried.
 pub(super) fn is_transient(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))

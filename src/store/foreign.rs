@@ -1,7 +1,7 @@
-//! Commits of other processes to the SQLite file, such as an import beside the running service.
+//! Commits of other processes to the SQLite file, such as an import while the service is running.
 //!
 //! `PRAGMA data_version` on the one connection that this process writes over changes exactly when another process has committed
-//! (<https://sqlite.org/pragma.html#pragma_data_version>). It is asked twice a second for all streams together, while any waits, and costs a few
+//! (<https://sqlite.org/pragma.html#pragma_data_version>). It is queried twice a second for all streams together, while any waits, and costs a few
 //! microseconds.
 
 use std::{
@@ -33,12 +33,12 @@ pub(super) fn follow(inner: &Arc<Inner>) {
     });
 }
 
-/// The version of the data now; streams are woken when it is another one. `None` when the store is gone.
+/// The current version of the data; streams are woken when it has changed. `None` when the store is gone.
 async fn look(inner: &Weak<Inner>, before: Option<i64>) -> Result<Option<i64>, DbErr> {
     let Some(inner) = inner.upgrade() else { return Ok(None) };
     let waiting = inner.wakeups.waiting();
     if waiting.is_empty() {
-        // Whatever happens meanwhile shows as another version later.
+        // A change in the meantime shows as a different version later.
         return Ok(Some(before.unwrap_or(-1)));
     }
     let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, "PRAGMA data_version");

@@ -6,7 +6,7 @@ use super::{Store, store_error};
 use crate::domain::{Error, Result};
 
 impl Store {
-    /// The identity of the blob store whose blobs this database names: that of the first one that was used with it, which is `first` when
+    /// The identity of the blob store whose blobs this database names: that of the first one that was used with it, which is `first` if
     /// there was none before.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Data keys, wrapped by master keys: one for each tenant and one for the installation itself.
 //!
-//! The installation's row says which master key is the current one: the key that wraps it wraps every new data key. A transaction that
+//! The installation's row determines the current master key: the key that wraps it wraps every new data key. A transaction that
 //! adds a key holds that row's lock, so when the row moves to another master key, everything that was wrapped by the old one is
 //! committed, and nothing more will be.
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{Result, Timestamp};
 
-/// Whose key the one of the installation is. No tenant can have this name.
+/// The owner of the installation's key. No tenant can have this name.
 pub const INSTALLATION: &str = "*";
 
 /// A wrapped key and whose it is: a tenant, or [`INSTALLATION`].
@@ -94,7 +94,7 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Lists the data keys behind the owner `after`, in an order of the database's choice that stays the same.
+    /// Lists the data keys after the owner `after`, in a stable order that the database chooses.
     pub async fn wrapped_keys(&self, after: &str, limit: u64) -> Result<Vec<WrappedKey>> {
         let rows = tenant_key::Entity::find()
             .filter(tenant_key::Column::TenantId.gt(after))

@@ -1,8 +1,8 @@
 //! Leases: who does a piece of work that only one may do at a time.
 //!
-//! They are over by the clock of the database, which all replicas share: a replica whose own clock is wrong neither takes what others have nor
-//! keeps what it has lost. Each change of hands counts a fencing number up. What is written under a lease is written in a transaction that
-//! checks that number, so whoever was stalled and lost the lease meanwhile writes nothing.
+//! They expire by the clock of the database, which all replicas share: a replica whose own clock is wrong neither takes what others hold nor
+//! keeps what it has lost. Each change of holder increments a fencing number. What is written under a lease is written in a transaction that
+//! checks that number, so a holder that stalled and lost the lease writes nothing.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::domain::{Error, Result};
 const EXCLUDED: usize = 1000;
 /// Rows that one statement removes.
 const STRETCH: u64 = 500;
-/// How long a lease that is over is remembered, with its fencing number: longer than anybody is stalled who still writes afterwards.
+/// How long an expired lease is kept, with its fencing number: longer than any holder can be stalled and still write afterwards.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// What is leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseKind {
-    /// The reading of an agent's mailbox. Signals: 1 to look at it, 2 to look after its subscriptions too.
+    /// Reading an agent's mailbox. Signals: 1 to check it, 2 to check its subscriptions too.
     Mailbox,
-    /// The renewal of a login's tokens.
+    /// Renewing a login's tokens.
     Login,
-    /// Nothing but that a replica is alive; the id is its name.
+    /// Only says that a replica is alive; the id is its name.
     Replica,
 }
 
@@ -71,12 +71,12 @@ pub struct LeaseTerms<'a> {
     pub holder: &'a str,
     /// How long it lasts.
     pub span: Duration,
-    /// How long another's must have been over: longer for whoever should leave it to others.
+    /// How long another holder's must have been expired: longer for a replica that should leave it to others.
     pub grace: Duration,
 }
 
 impl Store {
-    /// Takes or prolongs a lease. Returns its fencing number; `None` while somebody else has it.
+    /// Takes or renews a lease. Returns its fencing number; `None` while somebody else holds it.
     pub async fn take_lease(&self, key: LeaseKey<'_>, terms: LeaseTerms<'_>) -> Result<Option<i64>> {
         use lease::Column;
         let now = self.database_clock();
@@ -116,8 +116,8 @@ impl Store {
         row.map(|row| row.try_get_by_index(0).map_err(store_error)).transpose()
     }
 
-    /// Prolongs all leases of a kind that a holder has, but for those of some ids, on which its work is stuck. Those that are over count too,
-    /// as long as nobody else took them.
+    /// Renews all leases of a kind that a holder has, except those of some ids, on which its work is stuck. Expired ones are included,
+    /// as long as nobody else has taken them.
     pub async fn prolong_leases(&self, kind: LeaseKind, holder: &str, span: Duration, but: &[String]) -> Result<()> {
         use lease::Column;
         let mut leases = lease::Entity::update_many()
@@ -131,12 +131,12 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a lease up. Returns whether the holder had it.
+    /// Releases a lease. Returns whether the holder had it.
     pub async fn release_lease(&self, key: LeaseKey<'_>, holder: &str) -> Result<bool> {
         Ok(self.release(holder, Some(key)).await? == 1)
     }
 
-    /// Gives up all leases of a replica that stops, or that died before it was started again.
+    /// Releases all leases of a replica that stops, or that died before it was restarted.
     pub async fn release_leases(&self, holder: &str) -> Result<()> {
         self.release(holder, None).await.map(|_| ())
     }
@@ -145,7 +145,7 @@ impl Store {
     async fn release(&self, holder: &str, key: Option<LeaseKey<'_>>) -> Result<u64> {
         let mut leases = lease::Entity::update_many()
             .col_expr(lease::Column::Holder, "".into())
-            // Over at once, and still to be remembered for a while.
+            // Expired at once, but still kept for a while.
             .col_expr(lease::Column::Until, self.database_clock().sub(1))
             .filter(lease::Column::Holder.eq(holder));
         if let Some(key) = key {
@@ -155,7 +155,7 @@ impl Store {
         Ok(released.rows_affected)
     }
 
-    /// How many leases of a kind are not over.
+    /// How many leases of a kind have not expired.
     pub async fn count_leases(&self, kind: LeaseKind) -> Result<u64> {
         lease::Entity::find()
             .filter(lease::Column::Kind.eq(kind.name()))
@@ -165,7 +165,7 @@ impl Store {
             .map_err(store_error)
     }
 
-    /// Leaves a signal for whoever has a lease, unless there is a greater one.
+    /// Leaves a signal for the holder of a lease, unless there is a greater one.
     pub async fn signal_holder(&self, kind: LeaseKind, id: &str, signal: i32) -> Result<()> {
         use lease::Column;
         lease::Entity::update_many()
@@ -193,7 +193,7 @@ impl Store {
             .await
             .map_err(store_error)?;
         for (id, signal) in &mine {
-            // What came in between is for the next time.
+            // Signals that arrived in between are left for the next time.
             lease::Entity::update_many()
                 .col_expr(Column::Signal, 0_i32.into())
                 .filter(Column::Kind.eq(kind.name()))
@@ -207,7 +207,7 @@ impl Store {
         Ok(mine)
     }
 
-    /// Forgets leases that have been over for a day. Returns how many.
+    /// Deletes leases that expired a day ago. Returns how many.
     pub async fn drop_leases(&self) -> Result<u64> {
         use lease::Column;
         let mut dropped = 0;
@@ -247,7 +247,7 @@ impl Store {
 }
 
 impl Writer {
-    /// Makes sure, until this transaction ends, that a lease has not changed hands since it was taken with this fencing number.
+    /// Ensures, until this transaction ends, that a lease has not changed its holder since it was taken with this fencing number.
     ///
     /// # Errors
     /// [`crate::domain::Kind::Stale`] when it has; the database's.

@@ -1,7 +1,7 @@
-//! Archived mail that is to be linked to a contact which appeared later.
+//! Archived mail that is to be linked to a contact that appeared later.
 //!
-//! Whoever writes a contact only notes down its new addresses (`mail_linking`); a job links the mail in stretches, oldest first, each in a
-//! transaction of its own. What holds: of an address that a contact has, every message up to `done_to` is linked, and every message that
+//! Writing a contact only records its new addresses (`mail_linking`); a job links the mail in steps, oldest first, each in a
+//! separate transaction. Invariant: for an address that a contact has, every message up to `done_to` is linked, and every message that
 //! is archived from now on is linked by its own transaction, since both take the tenant's row lock. So nothing is linked twice or missed.
 
 use std::collections::HashMap;
@@ -23,22 +23,22 @@ use crate::domain::{CustomerLink, Result};
 /// Messages that are still to be linked are counted up to here.
 const COUNTED: u64 = 10_000;
 
-/// What a stretch of linking did.
+/// The result of a step of linking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkedStretch {
-    /// Messages that were linked.
+    /// The messages that were linked.
     pub linked: u64,
     /// Whether nothing is left to do for this address.
     pub done: bool,
 }
 
-/// Of the messages of an address behind `$3` up to `$4`, those that no customer was known for. Bare, the last condition makes SQLite take the
+/// The messages of an address after `$3` up to `$4` for which no customer was known. Without COALESCE, the last condition makes SQLite use the
 /// index by customer, and read every party without one instead of those of an address.
 const UNLINKED: &str =
     "tenant_id = $1 AND address_key = $2 AND message_number > $3 AND message_number <= $4 AND COALESCE(customer_id, '') = ''";
 
 impl Store {
-    /// Addresses of all tenants whose mail is still to be linked, with their tenants, behind `after`.
+    /// Addresses of all tenants whose mail is still to be linked, with their tenants, after `after`.
     pub async fn mail_to_link(&self, after: (&str, &str), limit: u64) -> Result<Vec<(String, String)>> {
         use mail_linking::Column;
         let (tenant, key) = after;
@@ -93,12 +93,12 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Writer {
-    /// Notes down that the mail of addresses is to be linked; each is given with its first contact, who comes before others with the same
-    /// address. Addresses without any mail are left out.
+    /// Records that the mail of addresses is to be linked; each is given with its first contact, who comes before others with the same
+    /// address. Addresses without mail are omitted.
     pub(super) async fn note_mail_to_link(&mut self, new: &[NewAddress]) -> Result<()> {
         let contacts: HashMap<&str, &str> = new.iter().map(|new| (new.key.as_str(), new.owner.as_str())).collect();
         for new in new.chunks(1000) {
-            // One look into an index for each address, however much mail it has. The databases call the only column of a list so.
+            // One index lookup for each address, however much mail it has. This is the databases' name for the only column of a list.
             let (list, key) = (Alias::new("new"), Alias::new("column1"));
             let any_mail = Query::select()
                 .expr(Expr::val(1))
@@ -126,7 +126,7 @@ impl Writer {
                     done_to: Set(0),
                 })
             });
-            // Where linking is under way for another contact it continues; whose the rest is, is looked at then.
+            // Linking that is in progress for another contact continues; each step looks up whose the rest is.
             let key = [mail_linking::Column::TenantId, mail_linking::Column::AddressKey];
             let keep = OnConflict::columns(key).do_nothing().to_owned();
             insert_all(&self.conn, rows, Some(keep)).await?;
@@ -134,8 +134,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Looks at the next messages of an address, at most `size`, and links those that no customer was known for to the contact who has the
-    /// address now: the one it was noted down for, or else the first who has it. Linked messages go through the stream again.
+    /// Processes the next messages of an address, at most `size`, and links those that no customer was known for to the contact who has the
+    /// address now: the one it was recorded for, or else the first who has it. Linked messages go through the stream again.
     pub async fn link_stretch(&mut self, key: &str, size: u64) -> Result<LinkedStretch> {
         const NOTHING_LEFT: LinkedStretch = LinkedStretch { linked: 0, done: true };
         self.lock_tenant().await?;
@@ -146,7 +146,7 @@ impl Writer {
             .map_err(store_error)?;
         let Some(noted) = noted else { return Ok(NOTHING_LEFT) };
         let Some(link) = self.owner(key, &noted.contact_id).await? else {
-            // Nobody has the address any more. Whoever gets it notes it down anew.
+            // Nobody has the address any more. Whoever gets it records it again.
             self.forget_linking(id).await?;
             return Ok(NOTHING_LEFT);
         };
@@ -186,7 +186,7 @@ impl Writer {
         })
     }
 
-    /// Whom the mail of an address is to be linked to.
+    /// The contact that the mail of an address is to be linked to.
     async fn owner(&self, key: &str, preferred: &str) -> Result<Option<CustomerLink>> {
         #[derive(FromQueryResult)]
         struct Owner {

@@ -1,6 +1,6 @@
-//! Logins by OAuth: the logins with their sealed tokens, attempts to log in, refresh tokens that are to be revoked.
+//! OAuth logins: the logins with their sealed tokens, login attempts, refresh tokens that are to be revoked.
 //!
-//! One refresher at a time: who renews a token takes the login's lease first (`leases.rs`), and what it got is stored only while it has that.
+//! One refresher at a time: whoever renews a token takes the login's lease first (`leases.rs`), and the result is stored only while it holds that lease.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{Agent, AuthenticationMethod, Login, LoginSource, Result, Timestamp};
 
-/// What `renew_at` says of a login whose tokens are not renewed.
+/// The value of `renew_at` for a login whose tokens are not renewed.
 const NEVER: i64 = i64::MAX;
 
 /// A login's tokens, sealed.
@@ -39,15 +39,15 @@ pub struct LoginAttempt {
     pub source: LoginSource,
     /// Name of the provider.
     pub provider: String,
-    /// Where the provider sends the browser.
+    /// Where the provider redirects the browser.
     pub redirect_url: String,
-    /// What it is completed by, sealed.
+    /// The data that completes it, sealed.
     pub secrets: Vec<u8>,
     /// Until when.
     pub expires: Timestamp,
 }
 
-/// A refresh token that the provider is to be told of.
+/// A refresh token that is to be revoked at the provider.
 #[derive(Clone, Debug)]
 pub struct Revocation {
     /// The tenant that had it.
@@ -56,13 +56,13 @@ pub struct Revocation {
     pub id: String,
     /// Name of the provider.
     pub provider: String,
-    /// The account that had logged in. Empty for one that was given up under an earlier release.
+    /// The account that had logged in. Empty for one that was revoked under an earlier release.
     pub account: String,
     /// The token, sealed for the login.
     pub token: Vec<u8>,
-    /// When the login was given up.
+    /// When the login was revoked.
     pub created: Timestamp,
-    /// Tries that failed.
+    /// Failed attempts.
     pub failures: i32,
 }
 
@@ -81,7 +81,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         row.map(to_login).transpose()
     }
 
-    /// The login that opens an agent's mailbox. `None` where none is used, or nobody logged in.
+    /// The login that opens an agent's mailbox. `None` when none is used, or nobody has logged in.
     pub async fn login_of(&self, agent: &Agent, method: AuthenticationMethod) -> Result<Option<Login>> {
         match LoginSource::of(agent, method) {
             Some(source) => self.login(&source).await,
@@ -103,7 +103,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(|row| Ok(to_login(row)?.0)).collect()
     }
 
-    /// Lists admin consents behind this domain, by domain.
+    /// Lists admin consents after this domain, by domain.
     pub async fn admin_consents(&self, after: &str, limit: u64) -> Result<Vec<Login>> {
         let prefix = LoginSource::AdminConsent(String::new()).to_string();
         let rows = login::Entity::find()
@@ -118,7 +118,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(|row| Ok(to_login(row)?.0)).collect()
     }
 
-    /// Finds an attempt to log in, and leaves it.
+    /// Finds a login attempt without consuming it.
     pub async fn attempt(&self, id: &str) -> Result<Option<LoginAttempt>> {
         let row = login_attempt::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
             .one(&self.conn)
@@ -127,7 +127,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         row.map(to_attempt).transpose()
     }
 
-    /// The lowest threshold that the tenant was told of a provider's secret that ends then.
+    /// The lowest threshold that was reported to the tenant for a provider's secret that expires then.
     pub async fn secret_warning(&self, provider: &str, expires: Timestamp) -> Result<Option<Duration>> {
         let row = secret_warning::Entity::find_by_id((self.tenant.to_string(), provider.to_owned()))
             .one(&self.conn)
@@ -140,7 +140,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Writer {
-    /// Writes a new login in the place of what was there.
+    /// Writes a new login, replacing the previous one.
     pub async fn put_login(&mut self, login: &Login, tokens: SealedTokens) -> Result<()> {
         self.remove_login(&login.source).await?;
         let row = login::ActiveModel {
@@ -163,7 +163,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes how a login stands, but for its tokens, if it is still this one and no tokens came meanwhile. Returns whether.
+    /// Writes the state of a login without its tokens, if it is still this one and its tokens have not changed. Returns whether it did.
     pub async fn update_login(&mut self, login: &Login) -> Result<bool> {
         let result = login::Entity::update_many()
             .set(columns(login))
@@ -178,7 +178,7 @@ impl Writer {
     }
 
     /// Writes a login with new tokens, if it is still this login, `login.version - 1`. A refresh token that is `None` stays as it is. Returns
-    /// whether. Only for who has the login's lease, see [`Writer::check_lease`].
+    /// whether it did. Only for the holder of the login's lease, see [`Writer::check_lease`].
     pub async fn renew_login(&mut self, login: &Login, tokens: SealedTokens) -> Result<bool> {
         let mut row = columns(login);
         row.access_sealed = Set(tokens.access);
@@ -214,7 +214,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Remembers an attempt in the place of earlier ones for the same source by the same user.
+    /// Stores an attempt, replacing earlier ones for the same source by the same user.
     pub async fn put_attempt(&mut self, attempt: &LoginAttempt) -> Result<()> {
         use login_attempt::Column;
         login_attempt::Entity::delete_many()
@@ -241,7 +241,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes an attempt out: only one of several calls gets it. `None` when there is none of this id.
+    /// Consumes an attempt: only one of several calls gets it. `None` when there is none with this id.
     pub async fn take_attempt(&mut self, id: &str) -> Result<Option<LoginAttempt>> {
         let key = (self.tenant.to_string(), id.to_owned());
         let row = login_attempt::Entity::find_by_id(key.clone())
@@ -264,7 +264,7 @@ impl Writer {
         has_login(&self.conn, provider, account).await
     }
 
-    /// Remembers that the provider is to be told of a login that was given up.
+    /// Records that the provider is to be notified of a revoked login.
     pub async fn insert_revocation(&mut self, login: &Login, token: Vec<u8>, now: Timestamp) -> Result<()> {
         let row = token_revocation::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
@@ -304,7 +304,7 @@ impl Writer {
         Ok(row.is_some_and(|row| row.tenant_id == *self.tenant))
     }
 
-    /// Remembers the lowest threshold that the tenant was told of a provider's secret that ends then.
+    /// Records the lowest threshold that was reported to the tenant for a provider's secret that expires then.
     pub async fn set_secret_warning(&mut self, provider: &str, expires: Timestamp, told: Duration) -> Result<()> {
         use secret_warning::Column;
         let row = secret_warning::ActiveModel {
@@ -325,9 +325,9 @@ impl Writer {
     }
 }
 
-/// Logins over all tenants, for the job that keeps them.
+/// Logins of all tenants, for the job that maintains them.
 impl Store {
-    /// Logins of all tenants whose tokens are due to be renewed, those that wait longest first.
+    /// Logins of all tenants whose tokens are due to be renewed, those that have waited longest first.
     pub async fn logins_to_renew(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::RenewAt.lte(now.0))
@@ -339,7 +339,7 @@ impl Store {
         Ok(readable(rows))
     }
 
-    /// Logins of all tenants of which something is to be told.
+    /// Logins of all tenants with due events.
     pub async fn logins_to_tell(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::WarnAt.lte(now.0))
@@ -369,7 +369,7 @@ impl Store {
         has_login(&self.inner.read, provider, account).await
     }
 
-    /// Refresh tokens of all tenants that providers are to be told of now.
+    /// Refresh tokens of all tenants that are to be revoked now.
     pub async fn revocations(&self, now: Timestamp, limit: u64) -> Result<Vec<Revocation>> {
         let rows = token_revocation::Entity::find()
             .filter(token_revocation::Column::RetryAt.lte(now.0))
@@ -390,7 +390,7 @@ impl Store {
         Ok(rows.into_iter().map(revocation).collect())
     }
 
-    /// Puts a revocation off.
+    /// Postpones a revocation.
     pub async fn put_off_revocation(&self, revocation: &Revocation, retry_at: Timestamp) -> Result<()> {
         let row = token_revocation::ActiveModel {
             retry_at: Set(retry_at.0),
@@ -407,7 +407,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets a revocation with its token.
+    /// Deletes a revocation with its token.
     pub async fn drop_revocation(&self, revocation: &Revocation) -> Result<()> {
         token_revocation::Entity::delete_by_id((revocation.tenant.clone(), revocation.id.clone()))
             .exec(&self.inner.write)
@@ -417,7 +417,7 @@ impl Store {
     }
 }
 
-/// What every write of a login writes.
+/// The columns of every write of a login.
 fn columns(login: &Login) -> login::ActiveModel {
     let (failing_since, failing_problem) = login.failing.clone().unzip();
     login::ActiveModel {
@@ -493,7 +493,7 @@ fn to_login(row: login::Model) -> Result<(Login, SealedTokens)> {
     Ok((login, tokens))
 }
 
-/// Logins with their tenants. One whose row cannot be read is logged and left out.
+/// Logins with their tenants. One whose row cannot be read is logged and omitted.
 fn readable(rows: Vec<login::Model>) -> Vec<(String, Login)> {
     let read = |row: login::Model| {
         let tenant = row.tenant_id.clone();

@@ -16,9 +16,9 @@ use crate::domain::{Error, Result, Timestamp};
 /// How far a folder has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FolderPosition {
-    /// The server's opaque state. `None`: nothing has been read, or all must be listed anew.
+    /// The server's opaque state. `None`: nothing has been read, or everything must be listed again.
     pub state: Option<String>,
-    /// Counts the writes. Who finds another one has lost the race against another replica.
+    /// Counts the writes. A replica that finds a different one has lost the race against another.
     pub version: i64,
     /// Which folder at the server this is about, see [`crate::provider::Folder::digest`]. `None` in rows from before this was kept.
     pub source: Option<String>,
@@ -40,7 +40,7 @@ pub struct MailboxItem {
     pub source_key: Vec<u8>,
     /// The archived message. `None` when it is not archived.
     pub message_number: Option<i64>,
-    /// Whether the server did not give it out, so that it may be tried again.
+    /// Whether the server did not return it, so that it may be retried.
     pub withheld: bool,
 }
 
@@ -100,7 +100,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.is_some())
     }
 
-    /// Tells which messages of a folder were handled before, and which of these are archived.
+    /// Returns which messages of a folder were handled before, and which of these are archived.
     pub async fn handled_items(&self, agent: &str, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<MailboxItem>> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -191,7 +191,7 @@ impl Writer {
         }
     }
 
-    /// Remembers when folders were read to their ends. Those without a position are passed over.
+    /// Records when folders were read to their ends. Those without a position are skipped.
     ///
     /// # Errors
     /// See [`Self::move_position`].
@@ -211,7 +211,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets how far an agent's folders have been read, so that they are listed anew. What was handled stays known.
+    /// Forgets how far an agent's folders have been read, so that they are listed again. What was handled stays recorded.
     pub async fn forget_positions(&mut self, agent: &str) -> Result<()> {
         use folder_position::Column;
         folder_position::Entity::update_many()
@@ -226,7 +226,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Remembers messages as handled, and where they are archived.
+    /// Records messages as handled, and where they are archived.
     pub async fn insert_items(&mut self, agent: &str, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
         let rows = items.into_iter().map(|item| mailbox_item::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),

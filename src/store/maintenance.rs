@@ -21,7 +21,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         row.map(to_account).transpose()
     }
 
-    /// The maintenance account that an agent connects through. `None` when it connects by itself, or when the account does not exist.
+    /// The maintenance account that an agent connects through. `None` when it uses its own login, or when the account does not exist.
     pub async fn account_of(&self, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
         if agent.settings.uses_maintenance_account() {
             self.maintenance_account(&agent.settings.exchange.maintenance_account).await
@@ -30,7 +30,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         }
     }
 
-    /// The password of this version of a maintenance account, sealed: never that for a server it was moved to meanwhile. `None` when none is
+    /// The password of this version of a maintenance account, sealed: never the one for a server that it has since been moved to. `None` when none is
     /// stored, or when there is no such account of this version.
     pub async fn maintenance_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
         let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
@@ -41,7 +41,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok(row.and_then(|row| row.password_sealed))
     }
 
-    /// Lists maintenance accounts behind `after`, oldest first.
+    /// Lists maintenance accounts after `after`, oldest first.
     pub async fn maintenance_accounts(&self, after: &str, limit: u64) -> Result<Vec<MaintenanceAccount>> {
         let rows = maintenance_account::Entity::find()
             .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
@@ -93,7 +93,7 @@ impl Writer {
     /// Writes a maintenance account, if its version is still `account.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Stale`] when the version is another.
+    /// [`crate::domain::Kind::Stale`] when the version is different.
     pub async fn update_maintenance_account(&mut self, account: &MaintenanceAccount, password: Option<Option<Vec<u8>>>) -> Result<()> {
         let row = maintenance_account::ActiveModel {
             password_sealed: password.map_or(NotSet, Set),
@@ -114,7 +114,7 @@ impl Writer {
         }
     }
 
-    /// Writes why a maintenance account's login is not tried any more, if the account is still of this version. Empty: it may be tried.
+    /// Writes why a maintenance account's login is no longer used, if the account still has this version. Empty: it may be used.
     pub async fn set_maintenance_problem(&mut self, id: &str, version: i64, problem: &str) -> Result<()> {
         let row = maintenance_account::ActiveModel {
             problem: Set(problem.to_owned()),
@@ -141,7 +141,7 @@ impl Writer {
     }
 }
 
-/// What every write of an account writes.
+/// The columns of every write of an account.
 fn columns(account: &MaintenanceAccount) -> maintenance_account::ActiveModel {
     maintenance_account::ActiveModel {
         display_name: Set(account.settings.display_name.clone()),

@@ -1,7 +1,7 @@
 //! Archived messages, their external parties and their links to customers.
 //!
 //! A message's row is its own event: its `position` comes from the tenant's log counter and is renewed whenever a link is added, so one
-//! read in the order of positions gives the history and then what is new.
+//! read in the order of positions returns the history and then what is new.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +24,7 @@ use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Mailbox, Message
 /// A message to be archived.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// What is shown of it. `position` is given by the store.
+    /// Its metadata. `position` is set by the store.
     pub message: Message,
     /// Its identity.
     pub identity: [u8; 32],
@@ -49,7 +49,7 @@ pub struct SearchWords {
     pub names: String,
 }
 
-/// A message that is archived already.
+/// A message that is already archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownMessage {
     /// Key of the full-text index and of the parties.
@@ -117,10 +117,10 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .await
     }
 
-    /// Reads at most `limit` messages behind a position, in the order of positions; `customer` limits to one customer's. The second
+    /// Reads at most `limit` messages after a position, in the order of positions; `customer` limits to one customer's. The second
     /// value is the position up to which everything has been read.
     pub async fn messages_after(&self, after: i64, customer: Option<&str>, limit: u64) -> Result<(Vec<Message>, i64)> {
-        // Read first: whatever commits meanwhile lies behind it and is left to the next page.
+        // Read first: whatever commits in the meantime comes after it and is left to the next page.
         let (last, _) = self.log_bounds().await?;
         let between = |column: message::Column| column.gt(after).and(column.lte(last));
         let mut query = self.all_messages().filter(between(message::Column::Position));
@@ -153,7 +153,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         Ok((messages, read_to))
     }
 
-    /// Says how much is archived.
+    /// Returns how much is archived.
     pub async fn archive_statistics(&self) -> Result<ArchiveStatistics> {
         let integer = || Alias::new(if self.store.is_postgres() { "bigint" } else { "integer" });
         let sum = |column: message::Column| Expr::expr(column.sum()).cast_as(integer());
@@ -291,7 +291,7 @@ impl Writer {
         rows.iter().map(|row| row.try_get_many_by_index().map_err(store_error)).collect()
     }
 
-    /// Notes that a message was found in a further agent's mailbox.
+    /// Records that a message was found in another agent's mailbox.
     pub async fn add_agent_to_message(&mut self, known: &KnownMessage) -> Result<()> {
         message::Entity::update_many()
             .col_expr(message::Column::Agents, to_json(&known.agents).into())
@@ -364,7 +364,7 @@ impl Writer {
     }
 }
 
-/// Stands behind `after` in a list, newest first.
+/// Comes after `after` in a list, newest first.
 fn older_than(after: MessageAfter) -> Condition {
     use message::Column;
     Condition::any().add(Column::Sent.lt(after.sent)).add(
@@ -383,7 +383,7 @@ fn to_listed(row: message::Model) -> Result<(MessageAfter, Message)> {
 }
 
 fn parse_list<T: serde::de::DeserializeOwned>(text: &str, column: &'static str, id: &str) -> Result<Vec<T>> {
-    // The usual case is worth a shortcut on the way of every streamed message.
+    // The usual case is worth a shortcut for every streamed message.
     if text == "[]" {
         return Ok(Vec::new());
     }

@@ -1,8 +1,8 @@
 //! The database: SQLite as the embedded default, PostgreSQL beyond one machine, both through SeaORM.
 //!
 //! All data of a tenant goes through a [`TenantStore`], so a query without a tenant cannot be written; the few reads over all tenants
-//! are in `system.rs`. No entity and no SeaORM type is handed out. SQLite has one writing connection, so writers queue rather than
-//! collide; PostgreSQL's collisions are retried in [`retrying`] alone.
+//! are in `system.rs`. No entity and no SeaORM type leaves it. SQLite has one writing connection, so writers queue rather than
+//! collide; PostgreSQL's collisions are retried only in [`retrying`].
 
 mod addresses;
 mod agents;
@@ -76,7 +76,7 @@ pub struct Store {
 struct Inner {
     read: Pool,
     write: Pool,
-    /// For what must not wait behind the work of callers: leases and readiness.
+    /// For what must not wait for the work of callers: leases and readiness.
     control: Pool,
     suspect: Arc<AtomicBool>,
     turns: Turns,
@@ -92,7 +92,7 @@ pub struct TenantStore<C> {
     conn: C,
     tenant: Arc<str>,
     store: Store,
-    /// The last position given out in this transaction, 0 for none.
+    /// The last position allocated in this transaction, 0 for none.
     position: i64,
 }
 
@@ -107,19 +107,19 @@ impl<C: Clone> Clone for TenantStore<C> {
     }
 }
 
-/// What a tenant's data is read over: a connection or a transaction.
+/// Something to read a tenant's data with: a connection or a transaction.
 pub trait Connection: ConnectionTrait {}
 
 impl<C: ConnectionTrait> Connection for C {}
 
-/// Reads a tenant's data. Each call sees what is committed by then.
+/// Reads a tenant's data. Each call sees what has been committed by then.
 pub type Reader = TenantStore<Pool>;
 
 /// Reads and writes a tenant's data in one transaction; dropping it rolls back. Errors are those of [`TenantStore`].
 pub type Writer = TenantStore<Transaction>;
 
 impl Store {
-    /// Connects, and brings the schema up to date under a lock. `metrics` measures all transactions.
+    /// Connects, and migrates the schema under a lock. `metrics` measures all transactions.
     ///
     /// # Errors
     /// [`OpenError`] says why not.
@@ -168,7 +168,7 @@ impl Store {
     }
 }
 
-/// What the database's faults mean for a caller.
+/// Maps the database's errors to those for a caller.
 fn store_error(error: DbErr) -> Error {
     match error {
         error if faults::is_read_only(&error) => Error::store_read_only(error),

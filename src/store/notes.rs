@@ -45,7 +45,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(to_outcome).collect()
     }
 
-    /// Tells which identities were swept before: in any mailbox with a result that settles it, or in the mailbox of `agent` with whatever
+    /// Returns which identities were swept before: in any mailbox with a result that settles it, or in the mailbox of `agent` with whatever
     /// result.
     pub async fn swept_identities(&self, identities: &[Vec<u8>], agent: Option<&str>) -> Result<HashSet<Vec<u8>>> {
         let settling = OutcomeResult::ALL.iter().filter(|result| result.settles());
@@ -93,7 +93,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter().map(to_note).collect()
     }
 
-    /// Counts the notes from a sender's messages that were received within a stretch of time, on one case or on all.
+    /// Counts the notes from a sender's messages that were received within a period, on one case or on all.
     pub async fn count_notes(&self, sender_key: &str, case: Option<&str>, from: Timestamp, to: Timestamp) -> Result<u64> {
         use note::Column;
         let mut query = note::Entity::find()

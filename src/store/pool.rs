@@ -15,7 +15,7 @@ use tokio::{
 #[derive(Clone)]
 pub struct Pool {
     connection: DatabaseConnection,
-    /// How long a statement is waited for. `None` in this process, where answers do not get lost.
+    /// How long to wait for a statement. `None` within this process, where responses do not get lost.
     patience: Option<Duration>,
     reach: Option<Arc<Reach>>,
 }
@@ -44,12 +44,12 @@ impl Pool {
         &self.connection
     }
 
-    /// How long a statement is waited for.
+    /// How long to wait for a statement.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.patience
     }
 
-    /// Says why there is no connection, where it can be found out.
+    /// Says why there is no connection, if that can be found out.
     pub(super) async fn explain(&self, error: DbErr) -> DbErr {
         match (&error, &self.reach) {
             (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), Some(reach)) => match reach.problem().await {
@@ -68,7 +68,7 @@ impl Pool {
     }
 }
 
-/// Waits for an answer of the database, but not for ever. What is given up gives its connection back, where it is looked after.
+/// Waits for a response of the database, but not for ever. A dropped statement returns its connection to the pool, where it is checked.
 pub(super) async fn bounded<T>(patience: Option<Duration>, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
     let Some(patience) = patience else { return work.await };
     let silent = |_| DbErr::Conn(RuntimeErr::Internal(format!("the database did not answer within {patience:?}")));
@@ -98,15 +98,15 @@ impl ConnectionTrait for Pool {
     }
 }
 
-/// Finds out why connections cannot be made: a pool that tries again and again says in the end that it ran out of time.
+/// Finds out why connections cannot be made: a pool that keeps retrying only reports in the end that it timed out.
 pub(super) struct Reach {
     address: Option<(String, u16)>,
-    /// What was found the last time. Held while somebody looks, so that one looks for all.
+    /// The last finding. Held during a check, so that one checks for all.
     last: Mutex<Option<(Instant, Option<String>)>>,
 }
 
 impl Reach {
-    /// For what a findings stays good, and the longest that a look takes.
+    /// How long a finding is valid, and the longest that a check takes.
     const FRESH: Duration = Duration::from_secs(2);
 
     pub(super) fn new(url: &str) -> Self {
@@ -119,7 +119,7 @@ impl Reach {
         }
     }
 
-    /// What keeps connections from being made. `None` where nothing does.
+    /// What prevents connections. `None` if nothing does.
     async fn problem(&self) -> Option<String> {
         let (host, port) = self.address.as_ref()?;
         let mut last = self.last.lock().await;

@@ -1,7 +1,7 @@
-//! What is dropped after its time: tenant by tenant old events, old entries of who read what and what deleted agents leave behind; of all
-//! tenants at once, attempts to log in.
+//! Deletes expired data: tenant by tenant, old events, old audit entries of reads and leftovers of deleted agents; for all
+//! tenants at once, login attempts.
 //!
-//! In stretches, each in a short transaction of its own, with a pause as long as it took: others write meanwhile. Whatever a crash leaves is
+//! In steps, each in its own short transaction, followed by a pause of the same length, in which others write. Whatever a crash leaves is
 //! found again by the next round.
 
 use std::time::Instant;
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::domain::{Result, Timestamp};
 
-/// Rows that one transaction looks at.
+/// Rows that one transaction processes.
 const STRETCH: u64 = 500;
-/// Tenants that are listed at once.
+/// Tenants per query.
 const TENANTS: u64 = 500;
 
 impl Store {
-    /// Drops events that were written before `limit`, from the oldest one on, and remembers up to where. Returns how many.
+    /// Deletes events that were written before `limit`, oldest first, and records up to where. Returns how many.
     pub async fn prune_events(&self, limit: Timestamp) -> Result<u64> {
         let mut dropped = 0;
         let mut after = String::new();
@@ -45,7 +45,7 @@ impl Store {
         }
     }
 
-    /// Drops entries of who read what that are older than their tenant keeps them. Returns how many.
+    /// Deletes entries about reads that are older than their tenant's retention. Returns how many.
     pub async fn prune_reads(&self, now: Timestamp) -> Result<u64> {
         let mut dropped = 0;
         let mut after = String::new();
@@ -67,7 +67,7 @@ impl Store {
         }
     }
 
-    /// Drops what is still known of messages in the mailboxes of deleted agents, but for where archived ones were. Returns how many rows.
+    /// Deletes what is still stored about messages in the mailboxes of deleted agents, except where archived ones were. Returns how many rows.
     pub async fn drop_leftovers(&self) -> Result<u64> {
         let mut dropped = 0;
         loop {
@@ -88,7 +88,7 @@ impl Store {
         }
     }
 
-    /// Forgets attempts to log in whose time is over. Returns how many.
+    /// Deletes login attempts that have expired. Returns how many.
     pub async fn drop_attempts(&self, now: Timestamp) -> Result<u64> {
         use login_attempt::Column;
         let oldest = Query::select()
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Tenants with a log, in order: all that have anything to drop.
+    /// Tenants with a log, in order: all that have anything to delete.
     async fn tenants_behind(&self, after: &str) -> Result<Vec<String>> {
         tenant_position::Entity::find()
             .select_only()
@@ -131,7 +131,7 @@ impl Store {
 }
 
 impl super::Reader {
-    /// The position up to which the oldest stretch of events was written before `limit`. No transaction is begun for a tenant without any.
+    /// The position up to which the oldest events were written before `limit`. No transaction is begun for a tenant without any.
     async fn oldest_events(&self, limit: Timestamp) -> Result<Option<i64>> {
         let rows: Vec<(i64, i64)> = event::Entity::find()
             .select_only()
@@ -146,7 +146,7 @@ impl super::Reader {
         Ok(end_of_old(rows, limit))
     }
 
-    /// The id up to which the oldest stretch of entries of who read what is older than `limit`.
+    /// The id up to which the oldest entries about reads are older than `limit`.
     async fn oldest_reads(&self, limit: Timestamp) -> Result<Option<String>> {
         let rows: Vec<(String, i64)> = audit_read::Entity::find()
             .select_only()
@@ -179,7 +179,7 @@ impl Writer {
         tenant_position::Entity::update_many()
             .col_expr(tenant_position::Column::Oldest, to.into())
             .filter(tenant_position::Column::TenantId.eq(&*self.tenant))
-            // Another replica may have pruned further meanwhile; its mark must not go back.
+            // Another replica may have pruned further in the meantime; its mark must not move back.
             .filter(tenant_position::Column::Oldest.lt(to))
             .exec(&self.conn)
             .await
@@ -197,7 +197,7 @@ impl Writer {
         Ok(result.rows_affected)
     }
 
-    /// Drops a stretch behind a folder and key, and returns where the next one begins; at the end the agent is forgotten.
+    /// Deletes a batch after a folder and key, and returns where the next one begins; at the end the agent is forgotten.
     async fn drop_items(&mut self, agent: &str, after: (String, Vec<u8>)) -> Result<(u64, Option<(String, Vec<u8>)>)> {
         const END: &str = "SELECT folder, source_key FROM mailbox_item WHERE tenant_id = $1 AND agent_id = $2 \
              AND (folder, source_key) > ($3, $4) ORDER BY folder, source_key LIMIT 1 OFFSET $5";

@@ -1,4 +1,4 @@
-//! Whether the database takes writes: a full disk still reads.
+//! Whether the database accepts writes: a full disk can still be read.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 use super::{Store, store_error};
 use crate::domain::{Error, Reason, Result};
 
-/// For how long one durable write proves that the next one will do.
+/// How long one durable write proves that the next one will succeed.
 const PROOF: Duration = Duration::from_secs(5);
-/// For how long a fault is believed, so that many who ask do not make many writes.
+/// How long a fault is cached, so that many checks do not cause many writes.
 const DOUBT: Duration = Duration::from_secs(1);
 /// How long the write may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,11 +48,11 @@ impl Fault {
     }
 }
 
-/// What is known about it.
+/// The cached knowledge about it.
 #[derive(Default)]
 pub(super) struct Readiness {
     written: Mutex<Option<Instant>>,
-    /// The last fault. Held while somebody writes, so that one writes for all.
+    /// The last fault. Held during a write, so that one writes for all.
     fault: tokio::sync::Mutex<Option<Fault>>,
 }
 
@@ -69,7 +69,7 @@ impl Readiness {
 }
 
 impl Store {
-    /// Whether the database takes writes. Writes a small row for that, at most every 5 s, and not while other writes prove it.
+    /// Whether the database accepts writes. Writes a small row for that, at most every 5 s, and not while other writes prove it.
     ///
     /// # Errors
     /// [`crate::domain::Kind::Unavailable`] when it does not, [`Reason::StoreReadOnly`] when the service may not write it.

@@ -8,7 +8,7 @@ use crate::domain::Result;
 /// Rows of the largest statement: far below the databases' limits of bound values for every table there is.
 const LARGEST: usize = 128;
 
-/// Inserts rows, however many.
+/// Inserts any number of rows.
 pub(super) async fn insert_all<A: ActiveModelTrait>(
     conn: &impl ConnectionTrait,
     rows: impl IntoIterator<Item = A>,

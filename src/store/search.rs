@@ -6,15 +6,15 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use super::{SearchWords, TenantStore, Writer, rows::groups, store_error};
 use crate::domain::{Message, MessageAfter, MessageFilter, Result};
 
-/// PostgreSQL refuses a tsvector over 1 MiB; this much text stays below it.
+/// PostgreSQL rejects a tsvector over 1 MiB; this much text stays below it.
 const POSTGRES_TEXT_LIMIT: usize = 200 * 1024;
 
-/// One thing that must occur: words in a row, the last of them possibly a beginning.
+/// A search term: consecutive words, the last of them possibly a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchTerm {
     /// The words, at least one, letters and digits only.
     pub words: Vec<String>,
-    /// Whether the last word may go on.
+    /// Whether the last word is a prefix.
     pub prefix: bool,
 }
 
@@ -99,7 +99,7 @@ fn postgres_insert(rows: &[(i64, SearchWords)]) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-/// Takes accents away, as FTS5's tokenizer does by itself, and turns everything but letters and digits into spaces, so that PostgreSQL's
+/// Removes accents, as FTS5's tokenizer does on its own, and turns everything but letters and digits into spaces, so that PostgreSQL's
 /// parser sees words only and no host names or paths.
 fn fold(text: &str) -> String {
     if text.is_ascii() {

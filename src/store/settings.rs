@@ -1,4 +1,4 @@
-//! What holds for a whole tenant.
+//! Tenant-wide settings.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
 
@@ -25,7 +25,7 @@ impl Writer {
     /// Writes the tenant's settings, if their version is still `settings.version - 1`.
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Stale`] when the version is another.
+    /// [`crate::domain::Kind::Stale`] when the version is different.
     pub async fn put_settings(&mut self, settings: &TenantSettings) -> Result<()> {
         let (by, time) = settings
             .acknowledged

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{TenantStore, Writer, entity::suspect, store_error};
 use crate::domain::{Result, Timestamp};
 
-/// More suspects of an agent are never looked at: a process prepares a few messages at a time.
+/// More suspects of an agent are never read: a process prepares a few messages at a time.
 const MOST: u64 = 10_000;
 
 impl<C: ConnectionTrait> TenantStore<C> {
@@ -54,7 +54,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets suspects of an agent that turned out harmless.
+    /// Removes suspects of an agent that turned out to be harmless.
     pub async fn forget_suspects(&mut self, agent: &str, source_keys: &[Vec<u8>]) -> Result<()> {
         use suspect::Column;
         suspect::Entity::delete_many()
@@ -67,7 +67,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets all suspects of an agent.
+    /// Removes all suspects of an agent.
     pub(super) async fn forget_suspects_of(&mut self, agent: &str) -> Result<()> {
         use suspect::Column;
         suspect::Entity::delete_many()

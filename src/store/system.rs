@@ -1,4 +1,4 @@
-//! Reads over all tenants, for schedulers alone.
+//! Reads across all tenants, only for schedulers.
 
 use std::collections::HashMap;
 
@@ -19,21 +19,21 @@ pub struct SystemAgent {
     pub tenant: String,
     /// The agent.
     pub agent: Agent,
-    /// Changes when anything does that its connection depends on: the agent, its maintenance account, the tenant's settings.
+    /// Changes when anything that its connection depends on changes: the agent, its maintenance account, the tenant's settings.
     pub generation: [i64; 3],
 }
 
 /// A page of agents of all tenants.
 #[derive(Clone, Debug, Default)]
 pub struct SystemPage {
-    /// The agents, by tenant and id. One whose row cannot be read is logged and left out.
+    /// The agents, by tenant and id. One whose row cannot be read is logged and omitted.
     pub agents: Vec<SystemAgent>,
-    /// Tenant and id behind which the next page begins. `None` at the end.
+    /// Tenant and id after which the next page begins. `None` at the end.
     pub next: Option<(String, String)>,
 }
 
 impl Store {
-    /// Lists the agents of all tenants that have a mailbox to read and are not paused, behind `after`.
+    /// Lists the agents of all tenants that have a mailbox to read and are not paused, after `after`.
     pub async fn system_agents(&self, after: (&str, &str), limit: u64) -> Result<SystemPage> {
         use agent::Column;
         let (tenant, id) = after;

@@ -1,4 +1,4 @@
-//! What SQLite does by itself, as seen from another connection.
+//! What SQLite does on its own, as seen from another connection.
 
 use std::{
     path::{Path, PathBuf},
@@ -84,11 +84,11 @@ async fn nothing_follows_a_statement_that_failed() {
     let writer = store.begin("acme").await.unwrap();
     insert(&writer, "before", 1).await.unwrap();
     insert(&writer, "before", 1).await.unwrap_err();
-    // Whoever overlooks the fault is told again.
+    // A caller that ignores the error gets it again.
     insert(&writer, "behind", 1).await.unwrap_err();
     assert_unavailable(writer.commit().await.unwrap_err());
 
-    // Of a statement that is given up nobody knows whether it worked.
+    // Of a statement that is dropped, nobody knows whether it succeeded.
     let writer = store.begin("acme").await.unwrap();
     insert(&writer, "given up", 1).await.unwrap();
     // It counts for so long that its answer cannot be there at once.

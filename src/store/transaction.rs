@@ -1,7 +1,7 @@
 //! A transaction that is over when one of its statements has failed, on every engine, and whose commit is then never reported as one.
 //!
-//! PostgreSQL answers COMMIT of a failed transaction with a rollback and no error, and SQLite, having ended a transaction by itself,
-//! runs what follows outside of any. So nothing may follow.
+//! PostgreSQL answers COMMIT of a failed transaction with a rollback and no error, and SQLite, having ended a transaction on its own,
+//! runs what follows outside of any transaction. So nothing may follow.
 
 use std::{
     future::Future,
@@ -23,12 +23,12 @@ use crate::telemetry::Metrics;
 pub struct Transaction {
     inner: DatabaseTransaction,
     patience: Option<Duration>,
-    /// Set while a statement is under way, and for good when one has failed or was given up.
+    /// Set while a statement is in progress, and permanently when one has failed or was dropped.
     unsettled: AtomicBool,
-    /// Told when the connection should not be used again.
+    /// Set when the connection should not be used again.
     suspect: Arc<AtomicBool>,
     measure: Measure,
-    /// The tenant's turn, given back with the connection.
+    /// The tenant's turn, released with the connection.
     _turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    /// Of a transaction that begins now. `operation` is what it is for.
+    /// For a transaction that begins now. `operation` says what it is for.
     pub(super) fn begin(operation: &'static str, metrics: Metrics) -> Self {
         Self {
             operation,
@@ -84,7 +84,7 @@ impl Transaction {
         if self.unsettled.load(Ordering::Acquire) {
             return Err(over());
         }
-        // Where it fails and the engine has ended the transaction, the driver's rollback fails too, and its connection is given up.
+        // Where it fails and the engine has ended the transaction, the driver's rollback fails too, and its connection is closed.
         let committed = bounded(self.patience, self.inner.commit()).await;
         self.measure.failed.store(committed.is_err(), Ordering::Release);
         committed

@@ -17,12 +17,12 @@ use crate::domain::{Error, Result};
 pub(super) struct Turns {
     /// Writers of one tenant at a time. `None` for any number.
     each: Option<usize>,
-    /// Those with writers. Held for a look-up only.
+    /// Those with writers. Held only for a lookup.
     tenants: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
 impl Turns {
-    /// A quarter of the connections for each tenant: its writers wait for one another at the end in any case.
+    /// A quarter of the connections for each tenant: its writers wait for one another in the end in any case.
     pub(super) fn of(connections: u32) -> Self {
         Self {
             each: Some((connections as usize / 4).max(2)),

@@ -1,4 +1,4 @@
-//! Transactions: how they begin, what happens when they collide, and how they tell waiting streams of their commit.
+//! Transactions: how they begin, what happens when they collide, and how they notify waiting streams of their commit.
 
 use std::{future::Future, panic::Location, time::Duration};
 
@@ -13,26 +13,26 @@ use super::{
 };
 use crate::domain::{Error, Result};
 
-/// How often a transaction is tried in all.
+/// How often a transaction is tried in total.
 const ATTEMPTS: u32 = 8;
-/// After this time no further attempt is made, so that callers are told before they give up.
+/// After this time no further attempt is made, so that callers get an error before they give up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Begins a transaction on a tenant's data. No network call may happen inside. It is measured under the name of the file that calls this.
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
+    /// [`crate::domain::Kind::Unavailable`] when no connection is available.
     #[track_caller]
     pub fn begin<'a>(&'a self, tenant: &'a str) -> impl Future<Output = Result<Writer>> + Send + 'a {
         self.begin_for(operation(Location::caller()), tenant)
     }
 
-    /// As [`Store::begin`], for what must not run beside other changes of the tenant's settings, agents and mail: see
+    /// As [`Store::begin`], for what must not run concurrently with other changes of the tenant's settings, agents and mail: see
     /// [`Writer::lock_tenant`].
     ///
     /// # Errors
-    /// [`crate::domain::Kind::Unavailable`] when no connection can be had.
+    /// [`crate::domain::Kind::Unavailable`] when no connection is available.
     #[track_caller]
     pub fn begin_alone<'a>(&'a self, tenant: &'a str) -> impl Future<Output = Result<Writer>> + Send + 'a {
         let begun = self.begin_for(operation(Location::caller()), tenant);
@@ -53,8 +53,8 @@ impl Store {
         let metrics = self.inner.metrics.clone();
         let turn = self.inner.turns.take(tenant).await?;
         let patience = pool.patience();
-        // A task of its own brings it to its end: given up while BEGIN is under way, a connection to PostgreSQL would go back to the pool with
-        // the transaction open (sqlx 0.9), and hold the locks of whatever is done over it next.
+        // A separate task completes it: if dropped during BEGIN, a connection to PostgreSQL would return to the pool with
+        // the transaction open (sqlx 0.9), and hold the locks of whatever is done with it next.
         let beginning = tokio::spawn(async move {
             match pool.connection().begin_with_options(options).await {
                 Ok(begun) => {
@@ -96,7 +96,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives out `count` positions in a row and returns the first. The tenant's counter stays locked until the end of the
+    /// Allocates `count` consecutive positions and returns the first. The tenant's counter stays locked until the end of the
     /// transaction, so positions become visible in their order. Call it as late as possible.
     pub async fn allocate_positions(&mut self, count: usize) -> Result<i64> {
         let count = i64::try_from(count).expect("a transaction never needs that many positions");
@@ -122,7 +122,7 @@ impl Writer {
     }
 }
 
-/// Runs a whole transaction again when it collided with another one: serialization faults, deadlocks, a busy database, and rows
+/// Retries a whole transaction when it collided with another one: serialization failures, deadlocks, a busy database, and rows
 /// that another writer inserted first. At most 8 times and not after 10 s, with a short random pause between.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! How the agents' work goes. Apart from `agent`, so that work does not change an etag.
+//! The agents' health. Separate from `agent`, so that work does not change an etag.
 
 use sea_orm::entity::prelude::*;
 

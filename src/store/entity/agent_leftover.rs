@@ -1,4 +1,4 @@
-//! Deleted agents whose rows in `mailbox_item` are still to be dropped.
+//! Deleted agents whose rows in `mailbox_item` are still to be deleted.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Bytes of messages, packed. `data` is NULL for one that lies in the blob store.
+//! Bytes of messages, packed. `data` is NULL for one that is in the blob store.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The event log. Order of position is order of commit within a tenant.
+//! The event log. Positions are in commit order within a tenant.
 
 use sea_orm::entity::prelude::*;
 

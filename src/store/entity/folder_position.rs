@@ -1,4 +1,4 @@
-//! How far a folder of a mailbox has been read. `version` is the fence: who finds another one has lost the race.
+//! How far a folder of a mailbox has been read. `version` is the fence: a replica that finds a different one has lost the race.
 
 use sea_orm::entity::prelude::*;
 

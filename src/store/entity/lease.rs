@@ -11,11 +11,11 @@ pub struct Model {
     pub tenant_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Empty when it was given up.
+    /// Empty when it was released.
     pub holder: String,
     /// Microseconds since 1970.
     pub until: i64,
-    /// Counts the changes of hands.
+    /// Counts the changes of holder.
     pub fence: i64,
     /// What another replica left for the holder, see `LeaseKind`. 0: nothing.
     pub signal: i32,

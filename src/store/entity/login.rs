@@ -1,4 +1,4 @@
-//! Logins by OAuth, with their tokens sealed by the tenant's data key.
+//! OAuth logins, with their tokens sealed by the tenant's data key.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Logins and consents that were begun, with what they are completed by sealed.
+//! Logins and consents that were begun, with the data that completes them, sealed.
 
 use sea_orm::entity::prelude::*;
 

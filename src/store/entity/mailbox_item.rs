@@ -14,7 +14,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub source_key: Vec<u8>,
     pub message_number: Option<i64>,
-    /// 1: the server did not give it out.
+    /// 1: the server did not return it.
     pub withheld: i32,
 }
 

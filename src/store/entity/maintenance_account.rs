@@ -1,4 +1,4 @@
-//! Logins that may act for many mailboxes, with their passwords sealed by the tenant's data key.
+//! Logins that can access many mailboxes, with their passwords sealed by the tenant's data key.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What became of each swept message.
+//! The outcome of each swept message.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Creates that carried a request id, and what they made.
+//! Creates that carried a request id, and what they created.
 
 use sea_orm::entity::prelude::*;
 

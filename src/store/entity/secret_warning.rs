@@ -1,4 +1,4 @@
-//! What was told of the operator's secrets, for each tenant that has logins with the provider.
+//! What was reported about the operator's secrets, for each tenant that has logins with the provider.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A tenant's data key, wrapped by a master key. Also that of the installation, in the row of the tenant `*`, which nobody can be.
+//! A tenant's data key, wrapped by a master key. Also that of the installation, in the row of the tenant `*`, which no tenant can be.
 
 use sea_orm::entity::prelude::*;
 

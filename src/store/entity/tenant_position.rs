@@ -1,4 +1,4 @@
-//! Where a tenant's log stands: the last position given out, and the oldest that is still kept.
+//! The state of a tenant's log: the last position allocated, and the oldest that is still kept.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What holds for a whole tenant.
+//! Tenant-wide settings.
 
 use sea_orm::entity::prelude::*;
 

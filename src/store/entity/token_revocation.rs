@@ -1,4 +1,4 @@
-//! Refresh tokens that the provider is still to be told of.
+//! Refresh tokens that are still to be revoked at the provider.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Logins by OAuth, how they are begun and ended, and what is told of them.
+//! OAuth logins, how they are begun and ended, and the events about them.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,8 +1,8 @@
-//! That something happened in a mailbox which another replica reads.
+//! Signals that something happened in a mailbox that another replica reads.
 
 use sea_orm_migration::prelude::*;
 
-/// 0: nothing; 1: look at the mailbox; 2: look after its subscriptions too.
+/// 0: nothing; 1: check the mailbox; 2: check its subscriptions too.
 const COLUMN: &str = "ALTER TABLE mailbox_lease ADD COLUMN woken INTEGER NOT NULL DEFAULT 0";
 
 #[derive(DeriveMigrationName)]

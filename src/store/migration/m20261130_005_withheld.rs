@@ -1,8 +1,8 @@
-//! Which messages their servers did not give out, so that they are gaps for every agent and are tried again.
+//! Which messages their servers did not return, so that they are gaps for every agent and are retried.
 
 use sea_orm_migration::prelude::*;
 
-/// 1: the server did not give it out.
+/// 1: the server did not return it.
 const COLUMN: &str = "ALTER TABLE mailbox_item ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0";
 
 #[derive(DeriveMigrationName)]

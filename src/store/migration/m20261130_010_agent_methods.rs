@@ -1,4 +1,4 @@
-//! Agents that log in by a method of their own.
+//! Agents that log in with a method of their own.
 
 use sea_orm_migration::prelude::*;
 
