@@ -1,4 +1,4 @@
-//! The keys of an OpenID issuer, found by its discovery document (OpenID Connect Discovery 1.0 §4) or at a known place.
+//! The keys of an OpenID issuer, found through its discovery document (OpenID Connect Discovery 1.0 §4) or at a known URL.
 //!
 //! What is fetched is small, comes over TLS unless it comes from this machine, and follows no redirects: it decides who may call.
 
@@ -38,7 +38,7 @@ struct Discovery {
 }
 
 impl OpenIdKeys {
-    /// The keys of the issuer with this name, which is compared letter by letter, and this URL, which is the same; at `key_set`, or else
+    /// The keys of the issuer with this name, which is compared exactly, and this URL, which is the same; at `key_set`, or else
     /// where its discovery document says. `network` must allow what the operator does, who named the issuer.
     pub fn new(network: Network, issuer: &str, url: &Url, key_set: Option<Url>) -> Self {
         let discovery = || {
@@ -91,7 +91,7 @@ impl OpenIdKeys {
 #[async_trait]
 impl PublishedKeys for OpenIdKeys {
     async fn fetch(&self) -> Result<KeySet, PublishedKeysError> {
-        // Asked for each time, since an issuer may move its keys.
+        // Fetched each time, since an issuer may move its keys.
         let url = match &self.place {
             Place::Discovery(page) => self.discover(page).await?,
             Place::KeySet(url) => url.clone(),

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is not called.
+/// Why an address must not be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It is this machine.
@@ -12,7 +12,7 @@ pub enum Refusal {
     Private,
     /// It is on the link, or serves the metadata of a cloud's machines.
     LinkOrMetadata,
-    /// It is no address of a single server on the internet.
+    /// It is not the address of a single server on the internet.
     Reserved,
 }
 
@@ -39,7 +39,7 @@ pub struct Allowed {
     pub private: bool,
 }
 
-/// Judges an address, in whatever form it hides an IPv4 address.
+/// Checks an address, in whatever form it contains an IPv4 address.
 ///
 /// # Errors
 /// Why it may not be called.
@@ -66,7 +66,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(192, 0, 0, 192),
 ];
 
-/// The same for IPv6, where private addresses are used: Google, Oracle, Scaleway. Amazon's are told by their prefix.
+/// The same for IPv6, where private addresses are used: Google, Oracle, Scaleway. Amazon's are recognised by their prefix.
 const METADATA_V6: [Ipv6Addr; 3] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
@@ -106,7 +106,7 @@ fn v6_kind(address: Ipv6Addr) -> Option<Refusal> {
         // Protocol assignments with Teredo and ORCHID, documentation.
         0x2001 if second < 0x200 || second == 0xdb8 => Some(Refusal::Reserved),
         0x3fff if second < 0x1000 => Some(Refusal::Reserved),
-        // All that is given out for single servers (RFC 4291 §2.4).
+        // The range allocated for single servers (RFC 4291 §2.4).
         0x2000..=0x3fff => None,
         _ => Some(Refusal::Reserved),
     }
@@ -125,7 +125,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The address that a text stands for, in all the forms that resolvers take, such as `127.1`, `0x7f000001` or `[::1]`. `None` for a name.
+/// The address that a text stands for, in all the forms that resolvers accept, such as `127.1`, `0x7f000001` or `[::1]`. `None` for a name.
 pub fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     // A zone does not change what the address is.
@@ -140,7 +140,7 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// The address that a host has without asking anybody: an address itself, as [`literal`] takes it, or a name of this machine (RFC 6761
+/// The address that a host has without a DNS query: an address itself, as [`literal`] takes it, or a name of this machine (RFC 6761
 /// §6.3, and what systems list beside it). `None` for any other name.
 pub fn known(host: &str) -> Option<IpAddr> {
     literal(host).or_else(|| {

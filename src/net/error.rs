@@ -1,27 +1,27 @@
-//! Why a server did not do what it was asked, and what to do about it.
+//! Why a server did not execute a request, and what to do about it.
 
 use std::{fmt, time::Duration};
 
 use super::CertificateFacts;
 
-/// Why a server did not do what it was asked.
+/// Why a server did not execute a request.
 #[derive(Debug, thiserror::Error)]
 pub struct ProviderError {
     /// What to do about it.
     pub class: ErrorClass,
-    /// What is wrong and what to do, in plain words for an administrator. Holds no secret.
+    /// What is wrong and what to do, in plain language for an administrator. Contains no secret.
     pub problem: String,
-    /// The server's own words, at most 1,024 characters, without control characters. Possibly empty.
+    /// The server's reply, at most 1,024 characters, without control characters. Possibly empty.
     pub server_reply: String,
-    /// The certificate that was not believed, if it came to that.
+    /// The certificate that was not trusted, if there was one.
     pub certificate: Option<Box<CertificateFacts>>,
-    /// What lies beneath.
+    /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ProviderError {
-    /// A fault in plain words that no server spoke of.
+    /// A fault in plain language without a server's reply.
     pub fn new(class: ErrorClass, problem: impl Into<String>) -> Self {
         Self {
             class,
@@ -32,14 +32,14 @@ impl ProviderError {
         }
     }
 
-    /// Adds what lies beneath.
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self
     }
 
-    /// The same without what lies beneath, to be kept when the fault itself is handed on.
+    /// The same without the cause, to be kept when the fault itself is passed on.
     #[must_use]
     pub fn to_be_kept(&self) -> Self {
         Self {
@@ -58,22 +58,22 @@ impl fmt::Display for ProviderError {
 /// What to do about a server's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Wait, then try again; `after` is the server's own wish. The server was reached and asked for patience or had a passing fault.
+    /// Wait, then retry; `after` is the server's own request. The server was reached, and asked to wait or had a temporary fault.
     Retry {
-        /// How long the server wants to be left alone.
+        /// The pause that the server requests.
         after: Option<Duration>,
     },
-    /// The server cannot be reached or talked to (name, connection, TLS, time-out, not an Exchange server). Try again later.
+    /// No connection to the server is possible (name, connection, TLS, time-out, not an Exchange server). Retry later.
     Unreachable,
-    /// The login is refused: a person must act. Nothing is tried until then.
+    /// The login is rejected: a person must act. Nothing is tried until then.
     LoginRequired,
-    /// The login is good but may not do this, or the mailbox does not exist: a person must act.
+    /// The login is valid but has no permission, or the mailbox does not exist: a person must act.
     Refused,
-    /// The server takes no message of this size.
+    /// The server accepts no message of this size.
     TooLarge,
-    /// The sync state is no longer accepted: list anew.
+    /// The sync state is no longer accepted: list again.
     StateLost,
-    /// The server's answer makes no sense, or breaks a limit.
+    /// The server's response is invalid, or exceeds a limit.
     Malformed,
 }
 

@@ -1,4 +1,4 @@
-//! Why a server cannot be reached or talked to, in words by which a person can mend it.
+//! Why no connection to a server is possible, in words that help a person to fix it.
 
 use std::{error::Error, io, iter};
 
@@ -83,7 +83,7 @@ impl Cause {
     }
 }
 
-/// What a fault of the HTTP client means. The address is left out, as it may hold more than the host.
+/// What a fault of the HTTP client means. The address is omitted, as it may contain more than the host.
 pub(super) fn http(host: &str, error: reqwest::Error) -> ProviderError {
     let error = error.without_url();
     if let Some(refused) = chain(&error).find_map(|inner| inner.downcast_ref::<ResolveError>())
@@ -95,12 +95,12 @@ pub(super) fn http(host: &str, error: reqwest::Error) -> ProviderError {
     fault(host, cause, &error).because(error)
 }
 
-/// What a name that leads nowhere means.
+/// The fault of a name that cannot be resolved.
 pub(super) fn unresolved(host: &str, error: ResolveError) -> ProviderError {
     refused_address(host, &error).unwrap_or_else(|| fault(host, Cause::UnknownName, &error).because(error))
 }
 
-/// What a TCP connection that failed means.
+/// The fault of a failed TCP connection.
 pub(super) fn unconnected(host: &str, error: io::Error) -> ProviderError {
     let cause = match io_cause(error.kind()) {
         Some(Cause::RequestTimeout) => Cause::ConnectTimeout,
@@ -109,7 +109,7 @@ pub(super) fn unconnected(host: &str, error: io::Error) -> ProviderError {
     fault(host, cause, &error).because(error)
 }
 
-/// What it means that a connection broke that was there.
+/// The fault of an established connection that broke.
 pub(super) fn broken(host: &str, error: impl Error + Send + Sync + 'static) -> ProviderError {
     let io = chain(&error).filter_map(|inner| inner.downcast_ref::<io::Error>());
     let cause = io.filter_map(|io| io_cause(io.kind())).next();
@@ -117,7 +117,7 @@ pub(super) fn broken(host: &str, error: impl Error + Send + Sync + 'static) -> P
     fault(host, cause, &error).because(error)
 }
 
-/// What a TLS handshake that failed means.
+/// The fault of a failed TLS handshake.
 pub(super) fn no_handshake(host: &str, error: io::Error) -> ProviderError {
     let tls = chain(&error).find_map(|inner| inner.downcast_ref::<rustls::Error>());
     let cause = match (tls, error.kind()) {
@@ -159,7 +159,7 @@ fn fault(host: &str, cause: Cause, error: &(dyn Error + 'static)) -> ProviderErr
     }
 }
 
-/// What the certificate says, as far as it helps with this fault.
+/// The content of the certificate, as far as it helps with this fault.
 fn certificate_words(cause: Cause, authority: bool, facts: &CertificateFacts) -> String {
     let trust = format!(
         "or, if it is the right one, an administrator may trust its fingerprint {} in the tenant settings (trusted_certificates).",
@@ -217,7 +217,7 @@ fn http_cause(error: &reqwest::Error) -> Cause {
     }
 }
 
-/// A connection that ended where an answer was to come: any server does that at times, whatever it speaks.
+/// A connection that ended instead of a response: any server does that at times.
 fn closed(error: &(dyn Error + 'static)) -> Option<Cause> {
     let mut http = chain(error).filter_map(|inner| inner.downcast_ref::<hyper::Error>());
     let ended = http.any(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled());
@@ -231,7 +231,7 @@ fn io_cause(kind: io::ErrorKind) -> Option<Cause> {
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::NetworkDown
         | io::ErrorKind::AddrNotAvailable
-        // A firewall of this machine says it so.
+        // This is how a firewall of this machine reports it.
         | io::ErrorKind::PermissionDenied => Some(Cause::NoRoute),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
             Some(Cause::Broken)
@@ -274,7 +274,7 @@ fn tls_cause(error: &rustls::Error) -> Cause {
     }
 }
 
-/// An error and all that lie beneath it. What an [`io::Error`] wraps is not its source, so it is looked up apart.
+/// An error and all its sources. What an [`io::Error`] wraps is not its source, so it is looked up separately.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

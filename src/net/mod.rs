@@ -1,11 +1,11 @@
-//! Connections to servers that people name: which addresses may be called, which certificates are believed, and what went wrong.
+//! Connections to servers that people name: which addresses may be called, which certificates are trusted, and what went wrong.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `addresses` | which addresses may be called |
 //! | `hosts` | lists of servers that an operator names |
-//! | `resolve` | from names to such addresses, safe from names that change their meaning |
-//! | `trust` | which certificates are believed, and what they say |
+//! | `resolve` | from names to such addresses, safe from DNS rebinding |
+//! | `trust` | which certificates are trusted, and what they contain |
 //! | `faults` | what faults of connections mean, in words for an administrator |
 //! | `error` | why a server did not do what it was asked, and what to do about it |
 //! | `stage` | the stages of a connection check |
@@ -15,13 +15,13 @@
 //!
 //! Every connection goes through here, so the rules hold for all of them:
 //!
-//! - A name is looked up for each new connection, all its addresses are judged, and one of those is dialled. A name that means something
-//!   else between check and use (DNS rebinding) gains nothing, as nobody asks again.
-//! - Links, metadata of clouds and whatever is no address of a single server are never called, also not within IPv6 addresses; this machine
+//! - A name is resolved for each new connection, all its addresses are checked, and one of those is used. A name that resolves to something
+//!   else between check and use (DNS rebinding) gains nothing, as it is not resolved again.
+//! - Link-local and cloud metadata addresses and whatever is not the address of a single server are never called, not even within IPv6 addresses; this machine
 //!   and private networks only when allowed.
 //! - Nothing is sent on to another server: redirects are not followed, proxies not used.
-//! - TLS 1.2 or 1.3, each time by a whole handshake, so that every connection's certificate is judged. One that an administrator named is
-//!   believed for its host alone, if the server has its key, and told to be so.
+//! - TLS 1.2 or 1.3, always with a full handshake, so that every connection's certificate is verified. One that an administrator named is
+//!   trusted only for its host, if the server has its key, and reported as such.
 //!
 //! What is not covered: what else can be reached within networks that may be called, such as other services of a private network, or this
 //! machine by an address other than loopback; a network's own NAT64 prefix, which looks like any public address; what a server that may
@@ -73,15 +73,15 @@ pub use self::{
     trust::channel_binding,
 };
 
-/// What servers are told about this program.
+/// The user agent that servers see.
 pub const USER_AGENT: &str = concat!("mailagent/", env!("CARGO_PKG_VERSION"));
 
-/// What a tenant allows beyond what everybody may: public addresses with certificates that stand up to the checks.
+/// What a tenant allows in addition to public addresses with valid certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointRules {
     /// Whether addresses of private networks may be called: on-premises servers.
     pub allow_private: bool,
-    /// Certificates that are believed although they do not stand up to the checks.
+    /// Certificates that are trusted although they fail validation.
     pub trusted_certificates: Vec<TrustedCertificate>,
 }
 
@@ -92,7 +92,7 @@ pub struct NetworkConfig {
     pub allow_loopback: bool,
     /// For a connection, and for its TLS handshake.
     pub connect_timeout: Duration,
-    /// Authorities to trust beside the system's.
+    /// Authorities to trust in addition to the system's.
     pub root_certificates: Vec<CertificateDer<'static>>,
     /// Counts requests over HTTP.
     pub metrics: Metrics,
@@ -108,7 +108,7 @@ struct Inner {
     names: Arc<dyn Names>,
     metrics: Metrics,
     provider: Arc<CryptoProvider>,
-    /// One for all connections: the authorities take a lot of memory. An error where the system has none.
+    /// One for all connections: the authorities take a lot of memory. An error if the system has none.
     verifier: Result<Arc<dyn ServerCertVerifier>, rustls::Error>,
 }
 
@@ -118,7 +118,7 @@ impl Network {
         Self::with_names(config, Arc::new(SystemNames))
     }
 
-    /// The same with another name service.
+    /// The same with another resolver.
     pub fn with_names(config: NetworkConfig, names: Arc<dyn Names>) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(config.root_certificates, provider.clone());
@@ -139,20 +139,20 @@ impl Network {
         }
     }
 
-    /// The addresses of a server that may be called, in the order in which they are to be tried; at least one. Only these may be dialled:
-    /// asked again, the name may mean others.
+    /// The addresses of a server that may be called, in the order in which they are to be tried; at least one. Only these may be used:
+    /// resolved again, the name may have others.
     ///
     /// # Errors
-    /// [`ErrorClass::Unreachable`] for an unknown name, [`ErrorClass::Refused`] when the rules refuse all its addresses.
+    /// [`ErrorClass::Unreachable`] for an unknown name, [`ErrorClass::Refused`] when the rules reject all its addresses.
     pub async fn resolve(&self, host: &str, port: u16, rules: &EndpointRules) -> Result<Vec<SocketAddr>, ProviderError> {
         let found = resolve::resolve(&*self.0.names, self.allowed(rules), host, port).await;
         found.map_err(|error| faults::unresolved(host, error))
     }
 
-    /// Where a service of a domain is, as [`Names::services`]. Its servers are judged when they are resolved.
+    /// Where a service of a domain is, as [`Names::services`]. Its servers are checked when they are resolved.
     ///
     /// # Errors
-    /// [`ErrorClass::Unreachable`] when the name service does not answer.
+    /// [`ErrorClass::Unreachable`] when DNS does not answer.
     pub async fn services(&self, name: &str) -> Result<Vec<Service>, ProviderError> {
         self.0.names.services(name).await.map_err(|error| {
             let text = format!("DNS does not answer for {name}. Check the DNS settings of this machine.");
@@ -160,10 +160,10 @@ impl Network {
         })
     }
 
-    /// Judges a host that is an address itself, which an HTTP client does not resolve. Names pass: they are judged when they are resolved.
+    /// Checks a host that is an address itself, which an HTTP client does not resolve. Names pass: they are checked when they are resolved.
     ///
     /// # Errors
-    /// [`ErrorClass::Refused`] when the rules refuse it.
+    /// [`ErrorClass::Refused`] when the rules reject it.
     pub fn judge_host(&self, host: &str, rules: &EndpointRules) -> Result<(), ProviderError> {
         let Some(address) = addresses::literal(host) else { return Ok(()) };
         let judged = addresses::judge(address, self.allowed(rules));
@@ -178,12 +178,12 @@ impl Network {
         let deadline = Instant::now() + self.0.connect_timeout;
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for (tried, address) in addresses.iter().enumerate() {
-            // A silent address leaves time for the ones behind it.
+            // A silent address leaves time for the next ones.
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
-                    // Small requests shall not wait for more. An error only means that they do.
+                    // Small requests should not wait for more data. An error only means that they do.
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
@@ -197,7 +197,7 @@ impl Network {
     /// Makes a TLS handshake (TLS 1.2 or 1.3) with the server of this name.
     ///
     /// # Errors
-    /// [`ErrorClass::Unreachable`], with what the certificate says where it is not believed.
+    /// [`ErrorClass::Unreachable`], with the content of the certificate if it is not trusted.
     pub async fn tls<S>(&self, host: &str, stream: S, rules: &EndpointRules) -> Result<(TlsStream<S>, CertificateFacts), ProviderError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -241,7 +241,7 @@ impl Network {
     /// Sends a request and waits for the head of its answer; the metric of requests counts it.
     ///
     /// # Errors
-    /// The client's. An answer with any status is none.
+    /// The client's. A response with any status is not an error.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
         let (client, request) = request.build_split();
         let request = request?;
@@ -270,7 +270,7 @@ impl Network {
     }
 
     /// A builder for clients of an HTTP server under the same rules: HTTP/1.1, no redirects, no proxies. Such a client may call `host` only:
-    /// an address in place of another name would not be judged.
+    /// an address in place of another name would not be checked.
     ///
     /// # Errors
     /// [`ErrorClass::Refused`] when `host` is an address that the rules refuse; when TLS is wanted and the system has no certificates of
@@ -287,7 +287,7 @@ impl Network {
             .connect_timeout(self.0.connect_timeout)
             .redirect(redirect::Policy::none())
             .referer(false)
-            // The address is used as it stands: proxies out of the environment are for other programs.
+            // The address is used as it is: proxies from the environment are for other programs.
             .no_proxy()
             .http1_only()
             .dns_resolver(names);
@@ -301,7 +301,7 @@ impl Network {
         }
     }
 
-    /// What it means that a connection of one's own broke.
+    /// The fault when a connection of our own broke.
     pub fn broken(&self, host: &str, error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {
         faults::broken(host, error)
     }
@@ -311,7 +311,7 @@ impl Network {
         faults::http(host, error)
     }
 
-    /// Goes through the stages of a connection that is given up again: name, TCP and, with `tls`, the handshake. Returns whether all went
+    /// Goes through the stages of a connection that is then closed: name, TCP and, with `tls`, the handshake. Returns whether all went
     /// well.
     pub async fn probe(&self, host: &str, port: u16, tls: bool, rules: &EndpointRules, report: StageReport<'_>) -> bool {
         let Some(addresses) = stage(StageKind::Resolve, report, self.resolve(host, port, rules), |found| {
@@ -351,7 +351,7 @@ impl Network {
             .dangerous()
             .with_custom_certificate_verifier(trust)
             .with_no_client_auth();
-        // A resumed session would not be judged: its certificate may have expired meanwhile. Nor does every mailbox need room for sessions.
+        // A resumed session would not be verified: its certificate may have expired in the meantime. Nor does every mailbox need memory for sessions.
         config.resumption = Resumption::disabled();
         config
     }

@@ -1,4 +1,4 @@
-//! What servers say, made fit to be kept and shown; and what headers of HTTP answers mean.
+//! Servers' replies, sanitised for storage and display; and the meaning of HTTP response headers.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use http::{HeaderMap, header};
 use reqwest::Response;
 use time::{PrimitiveDateTime, macros::format_description};
 
-/// Longest pause that a server may ask for.
+/// Longest pause that a server may request.
 pub const MAX_PAUSE: Duration = Duration::from_hours(1);
-/// Most characters kept of a server's own words.
+/// Limit of characters kept of a server's reply.
 const MAX_REPLY: usize = 1024;
 
-/// Why an answer was not read to its end.
+/// Why a response was not read to its end.
 pub enum Unread {
     /// It is over the limit.
     TooLong,
@@ -20,13 +20,13 @@ pub enum Unread {
     Broken(reqwest::Error),
 }
 
-/// Reads an answer of at most `limit` bytes.
+/// Reads a response of at most `limit` bytes.
 pub async fn body(mut response: Response, limit: u64) -> Result<Bytes, Unread> {
     let told = response.content_length().unwrap_or(0);
     if told > limit {
         return Err(Unread::TooLong);
     }
-    // The length is only what the server says: little is reserved on its word.
+    // The length is only the server's claim: little memory is reserved on its basis.
     let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
     while let Some(piece) = response.chunk().await.map_err(Unread::Broken)? {
         if body.len() as u64 + piece.len() as u64 > limit {
@@ -37,7 +37,7 @@ pub async fn body(mut response: Response, limit: u64) -> Result<Bytes, Unread> {
     Ok(body.into())
 }
 
-/// The pause that Retry-After asks for (RFC 9110, section 10.2.3). A point in time counts from the server's own Date.
+/// The pause that Retry-After requests (RFC 9110, section 10.2.3). A date is relative to the server's own Date.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, header::RETRY_AFTER)?.trim();
     let pause = match value.parse::<u64>() {
@@ -57,7 +57,7 @@ pub fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether an answer is a web page, by what it says it is and by how it begins.
+/// Whether a response is a web page, by its type and its beginning.
 pub fn is_web_page(headers: &HeaderMap, body: &[u8]) -> bool {
     let said = text(headers, header::CONTENT_TYPE).is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
     let start: String = String::from_utf8_lossy(&body[..body.len().min(64)])
@@ -66,7 +66,7 @@ pub fn is_web_page(headers: &HeaderMap, body: &[u8]) -> bool {
     said || start.starts_with("<!doctype html") || start.starts_with("<html")
 }
 
-/// What a page says in short: its title, else its beginning.
+/// A page in short: its title, or else its beginning.
 pub fn page_words(body: &[u8]) -> String {
     let page = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
     let lower = page.to_ascii_lowercase();
@@ -78,7 +78,7 @@ pub fn page_words(body: &[u8]) -> String {
     clean(title.unwrap_or(&page))
 }
 
-/// A server's words in one line, without control characters, at most 1,024 characters.
+/// A server's reply in one line, without control characters, at most 1,024 characters.
 pub fn clean(words: &str) -> String {
     let mut out = String::new();
     let mut length = 0;

@@ -1,4 +1,4 @@
-//! From names to addresses that may be called. The addresses that were judged are the ones that are dialled: a name that means something
+//! From names to addresses that may be called. The service connects to the addresses that were checked: a name that resolves to something
 //! else a moment later (DNS rebinding) gains nothing.
 
 use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -9,23 +9,23 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::addresses::{self, Allowed, Refusal};
 
-/// Longest wait for the name service.
+/// Longest wait for DNS.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Tells what a name means.
+/// Resolves names.
 #[async_trait]
 pub trait Names: Send + Sync {
     /// The addresses of a name, in the order in which they are to be tried, with the given port.
     ///
     /// # Errors
-    /// When the name is not known or the name service does not answer.
+    /// When the name is unknown or DNS does not answer.
     async fn look_up(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 
     /// Where a service of a domain is, such as `_autodiscover._tcp.example.com` (SRV records, RFC 2782), the first to be tried first. Empty
-    /// when nothing is known of it.
+    /// when there is none.
     ///
     /// # Errors
-    /// When the name service does not answer.
+    /// When DNS does not answer.
     async fn services(&self, name: &str) -> io::Result<Vec<Service>>;
 }
 
@@ -38,7 +38,7 @@ pub struct Service {
     pub port: u16,
 }
 
-/// The name service of this machine.
+/// The resolver of this machine.
 pub struct SystemNames;
 
 #[async_trait]
@@ -57,7 +57,7 @@ impl Names for SystemNames {
 }
 
 async fn services(resolver: &TokioResolver, name: &str) -> Result<Vec<Service>, NetError> {
-    // The dot keeps the domains that this machine looks through out of it.
+    // The dot excludes this machine's search domains.
     let found = match resolver.srv_lookup(format!("{name}.")).await {
         Ok(found) => found,
         Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
@@ -68,7 +68,7 @@ async fn services(resolver: &TokioResolver, name: &str) -> Result<Vec<Service>, 
         _ => None,
     });
     let mut records: Vec<_> = records.collect();
-    // Weights are for sharing load at random, which one who asks once need not take part in.
+    // Weights are for random load balancing, which a single query can ignore.
     records.sort_by_key(|service| (service.priority, std::cmp::Reverse(service.weight)));
     let services = records.into_iter().map(|service| Service {
         host: service.target.to_ascii().trim_end_matches('.').to_ascii_lowercase(),
@@ -78,12 +78,12 @@ async fn services(resolver: &TokioResolver, name: &str) -> Result<Vec<Service>, 
     Ok(services.filter(|service| !service.host.is_empty()).collect())
 }
 
-/// Why a name leads nowhere.
+/// Why a name cannot be resolved.
 #[derive(Debug)]
 pub(super) enum ResolveError {
-    /// The name service does not know it, or does not answer.
+    /// DNS does not know it, or does not answer.
     Unknown(io::Error),
-    /// All its addresses are refused; the first, and why.
+    /// All its addresses are rejected; the first, and why.
     Refused(std::net::IpAddr, Refusal),
 }
 
@@ -130,7 +130,7 @@ pub(super) async fn resolve(names: &dyn Names, allowed: Allowed, host: &str, por
 pub(super) struct HttpNames {
     pub(super) names: Arc<dyn Names>,
     pub(super) allowed: Allowed,
-    /// The usual port of the scheme. One that a URL names goes before it.
+    /// The usual port of the scheme. One in a URL takes precedence.
     pub(super) port: u16,
 }
 

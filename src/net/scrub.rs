@@ -1,16 +1,16 @@
-//! Takes secrets out of what servers say.
+//! Scrubs secrets from servers' replies.
 //!
-//! Careless servers repeat what they did not understand, the login among it, and their words are kept, shown and logged. A server knows
-//! the login anyway, but those who read its words need not.
+//! Careless servers repeat what they did not understand, including credentials, and their replies are stored, shown and logged. A server knows
+//! the credentials anyway, but those who read its replies must not.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{ProviderError, Stage, StageFacts};
 use crate::crypto::Secret;
 
-/// Stands where something was taken out.
+/// Replaces what was scrubbed.
 const HIDDEN: &str = "[secret]";
-/// Shorter secrets, and shorter beginnings of one at the end of a text that was cut, are taken for chance.
+/// Shorter secrets, and shorter beginnings of one at the end of a truncated text, are treated as coincidence.
 const SHORTEST: usize = 4;
 /// The same for the beginning of one in base64.
 const SHORTEST_BASE64: usize = 8;

@@ -1,4 +1,4 @@
-//! Stages of a connection check: what was tried, how long it took, what the server said, so that a person can mend the fault.
+//! Stages of a connection check: what was tried, how long it took, what the server said, so that a person can fix the fault.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use crate::domain::Timestamp;
 
 use super::ProviderError;
 
-/// A step of a check, in the order in which they come.
+/// A step of a check, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StageKind {
-    /// The server's name becomes addresses, of which some may be called.
+    /// The server's name is resolved to addresses that may be called.
     Resolve,
     /// A TCP connection.
     Connect,
-    /// The TLS handshake, at once or after STARTTLS. Left out where no TLS is wanted.
+    /// The TLS handshake, at once or after STARTTLS. Omitted if TLS is not used.
     Tls,
     /// The login.
     Authenticate,
     /// The inbox is opened. Exchange only.
     OpenInbox,
-    /// A message is handed over.
+    /// A message is submitted.
     Send,
 }
 
-/// A step that is over. A check ends with the first that fails.
+/// A completed step. A check ends with the first that fails.
 #[derive(Debug)]
 pub struct Stage {
     /// Which step.
@@ -37,9 +37,9 @@ pub struct Stage {
 /// What a step found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StageFacts {
-    /// What happened, in one plain sentence, such as `mail.example.com has the addresses 192.0.2.7 and 192.0.2.8.`
+    /// What happened, in one sentence, such as `mail.example.com has the addresses 192.0.2.7 and 192.0.2.8.`
     pub summary: String,
-    /// The server's own words, at most 1,024 characters, without control characters. Possibly empty.
+    /// The server's reply, at most 1,024 characters, without control characters. Possibly empty.
     pub server_reply: String,
     /// The server's certificate. Only with [`StageKind::Tls`].
     pub certificate: Option<CertificateFacts>,
@@ -59,26 +59,26 @@ impl StageFacts {
     }
 }
 
-/// What a server's certificate says. In a failed stage too: [`ProviderError::certificate`].
+/// A server's certificate. In a failed stage too: [`ProviderError::certificate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
-    /// Whom it is for, as a distinguished name (RFC 4514).
+    /// Its subject, as a distinguished name (RFC 4514).
     pub subject: String,
-    /// Who vouches for it, in the same form.
+    /// Its issuer, in the same form.
     pub issuer: String,
-    /// Names and addresses that it is good for (subjectAltName), at most 100.
+    /// Names and addresses that it is valid for (subjectAltName), at most 100.
     pub names: Vec<String>,
-    /// From when it is good.
+    /// Start of its validity.
     pub not_before: Timestamp,
-    /// Until when it is good.
+    /// End of its validity.
     pub not_after: Timestamp,
     /// SHA-256 of the certificate: 64 hexadecimal digits in lower case.
     pub sha256_fingerprint: String,
-    /// `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before that was settled.
+    /// `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before it was negotiated.
     pub tls_version: String,
-    /// Whether it is believed only because an administrator named its fingerprint for this host.
+    /// Whether it is trusted only because an administrator named its fingerprint for this host.
     pub trusted_by_fingerprint: bool,
 }
 
-/// Takes each stage as it ends.
+/// Receives each stage as it ends.
 pub type StageReport<'a> = &'a mut (dyn FnMut(Stage) + Send);

@@ -190,7 +190,7 @@ async fn certificates_that_are_not_believed_are_told_with_their_facts() {
     let fingerprint = error.certificate.as_ref().unwrap().sha256_fingerprint.clone();
     check(&error, ErrorClass::Unreachable, &fingerprint);
 
-    // Named for this host, it is believed, and told to be so; for another host it is not.
+    // Named for this host, it is trusted, and reported as such; for another host it is not.
     let named = |host: &str| EndpointRules {
         trusted_certificates: vec![TrustedCertificate {
             host: host.to_owned(),

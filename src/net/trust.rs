@@ -1,4 +1,4 @@
-//! Which certificates are believed, and what they say.
+//! Which certificates are trusted, and what they contain.
 
 use std::{
     error::Error,
@@ -23,15 +23,15 @@ use crate::{
     net::CertificateFacts,
 };
 
-/// Most names of a certificate that are told.
+/// Limit of names of a certificate in reports.
 const NAMES: usize = 100;
 
-/// Believes what the platform's verifier believes, and beyond that the certificates that an administrator named for a host. The signature
-/// of the handshake is verified in any case, so whoever shows such a certificate must have its key.
+/// Trusts what the platform's verifier trusts, and also the certificates that an administrator named for a host. The signature
+/// of the handshake is verified in any case, so whoever presents such a certificate must have its key.
 pub(super) struct Trust {
     platform: Arc<dyn ServerCertVerifier>,
     named: Vec<TrustedCertificate>,
-    /// Whether a certificate was believed only because it was named.
+    /// Whether a certificate was trusted only because it was named.
     pub(super) by_fingerprint: AtomicBool,
 }
 
@@ -79,13 +79,13 @@ impl ServerCertVerifier for Trust {
             .platform
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Err(cause) = verified else { return verified };
-        // What its issuer took back is not trusted by anybody's word.
+        // A revoked certificate is not trusted, whoever named it.
         let revoked = matches!(cause, rustls::Error::InvalidCertificate(CertificateError::Revoked));
         if !revoked && self.is_named(server_name, end_entity) {
             self.by_fingerprint.store(true, Ordering::Relaxed);
             return Ok(ServerCertVerified::assertion());
         }
-        // What the certificate says goes along with why it is refused.
+        // The content of the certificate is reported with the reason for its rejection.
         let refused = Refused {
             cause,
             facts: facts(end_entity),
@@ -117,12 +117,12 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// A certificate that is not believed.
+/// A certificate that is not trusted.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) cause: rustls::Error,
     pub(super) facts: Option<CertificateFacts>,
-    /// Whether it is one of those that vouch for others (RFC 5280, 4.2.1.9), which verifiers take from no server.
+    /// Whether it is a CA certificate (RFC 5280, 4.2.1.9), which verifiers accept from no server.
     pub(super) authority: bool,
 }
 
@@ -153,7 +153,7 @@ fn is_authority(certificate: &CertificateDer<'_>) -> bool {
     parsed.is_ok_and(|(_, parsed)| parsed.is_ca())
 }
 
-/// What a certificate says. `None` for one that cannot be read.
+/// The content of a certificate. `None` for one that cannot be parsed.
 pub(super) fn facts(certificate: &CertificateDer<'_>) -> Option<CertificateFacts> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let validity = parsed.validity();
@@ -181,7 +181,7 @@ pub(super) fn facts(certificate: &CertificateDer<'_>) -> Option<CertificateFacts
     })
 }
 
-/// A distinguished name in the form of RFC 4514: the last part first, special characters behind a backslash.
+/// A distinguished name in the form of RFC 4514: the last part first, special characters after a backslash.
 fn distinguished_name(name: &X509Name<'_>) -> String {
     let part = |part: &AttributeTypeAndValue<'_>| {
         let oid = part.attr_type();

@@ -1,4 +1,4 @@
-//! Small answers over HTTP from servers that the operator named: issuers of tokens, login providers.
+//! Small HTTP responses from servers that the operator named: token issuers, login providers.
 //!
 //! No redirects and no proxies, as for all connections; private networks are the operator's to name.
 
@@ -25,11 +25,11 @@ pub const MAX_ANSWER_BYTES: u64 = 1 << 20;
 pub struct Web {
     network: Network,
     timeout: Duration,
-    /// One for each server, with its connections. Held for a look-up only.
+    /// One for each server, with its connections. Held only for a lookup.
     clients: Mutex<HashMap<(String, bool), Client>>,
 }
 
-/// What a server answered.
+/// A server's response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -50,7 +50,7 @@ impl Web {
         }
     }
 
-    /// Asks for a document in JSON. Whatever its status, the answer is returned.
+    /// Requests a document in JSON. The response is returned whatever its status.
     ///
     /// # Errors
     /// As [`Web::call`].
@@ -66,11 +66,11 @@ impl Web {
         self.call(request).await
     }
 
-    /// Sends a request to an `http` or `https` URL and reads the whole answer, whatever its status. Not cancel safe: when it is dropped, the
-    /// server may have done what it was asked.
+    /// Sends a request to an `http` or `https` URL and reads the whole response, whatever its status. Not cancel safe: when it is dropped, the
+    /// server may have executed the request.
     ///
     /// # Errors
-    /// [`ErrorClass::Unreachable`] when there is no whole answer in time, [`ErrorClass::Malformed`] when it is too long.
+    /// [`ErrorClass::Unreachable`] when there is no complete response in time, [`ErrorClass::Malformed`] when it is too long.
     pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, ProviderError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let client = self.client(&host, request.uri().scheme_str() == Some("https"))?;

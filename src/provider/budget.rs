@@ -1,7 +1,7 @@
-//! What a mailbox's server allows, kept as one by all who work with the mailbox: reading, sending, checks.
+//! The limits of a mailbox's server, shared by everything that works with the mailbox: reading, sending, checks.
 //!
-//! Requests at once, requests and bytes in a stretch of time, and pauses that the server asks for. So throttling is avoided rather than met,
-//! and a pause that one of them is asked for is kept by all.
+//! Concurrent requests, requests and bytes per time window, and pauses that the server requests. So throttling is avoided rather than triggered,
+//! and a pause requested from one of them is observed by all.
 
 use std::{
     collections::HashMap,
@@ -18,9 +18,9 @@ use tokio::{
 use super::{ChangePage, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, Sent};
 use crate::net::{ErrorClass, ProviderError, StageReport};
 
-/// The stretch of time for which requests are counted.
+/// The time window for which requests are counted.
 const REQUESTS_WINDOW: Duration = Duration::from_mins(10);
-/// Bytes that a mailbox takes in over Graph, and the stretch of time for which they are counted.
+/// Bytes that a mailbox accepts over Graph, and the time window for which they are counted.
 /// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
 const UPLOADED: u64 = 150_000_000;
 const UPLOADED_WINDOW: Duration = Duration::from_mins(5);
@@ -28,22 +28,22 @@ const UPLOADED_WINDOW: Duration = Duration::from_mins(5);
 /// What the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetLimits {
-    /// Requests under way at once for a mailbox.
+    /// Limit of concurrent requests for a mailbox.
     pub per_mailbox: usize,
-    /// Requests over Graph under way at once for all mailboxes.
+    /// Limit of concurrent requests over Graph for all mailboxes.
     pub per_application: usize,
     /// Requests over Graph for a mailbox in ten minutes.
     /// <https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits>
     pub graph_in_ten_minutes: u32,
-    /// Longest pause that is kept.
+    /// Longest pause that is observed.
     pub longest_pause: Duration,
 }
 
-/// The budgets of all mailboxes that are worked with.
+/// The budgets of all mailboxes in use.
 pub struct Budgets {
     limits: BudgetLimits,
     application: Arc<Semaphore>,
-    // Held for a look-up only.
+    // Held only for a lookup.
     known: Mutex<HashMap<(String, String), Weak<Budget>>>,
 }
 
@@ -57,7 +57,7 @@ impl Budgets {
         }
     }
 
-    /// The budget of a mailbox at a server, by what Microsoft Graph allows or other servers do.
+    /// The budget of a mailbox at a server, by the limits of Microsoft Graph or of other servers.
     pub fn of(&self, host: &str, mailbox: &str, graph: bool) -> Arc<Budget> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, budget| budget.strong_count() > 0);
@@ -79,26 +79,26 @@ impl Budgets {
     }
 }
 
-/// What a mailbox's server allows.
+/// The limits of a mailbox's server.
 pub struct Budget {
     places: Arc<Semaphore>,
-    /// How many places there are.
+    /// The number of slots.
     most: u32,
     /// What all mailboxes share.
     beyond: Option<Arc<Semaphore>>,
     requests: Option<Window>,
     /// In bytes.
     uploaded: Option<Window>,
-    /// Until when the server wants to be left alone. Locked only briefly.
+    /// Until when the server requested a pause. Locked only briefly.
     paused: Mutex<Option<Instant>>,
     longest_pause: Duration,
 }
 
-/// What may be spent in a stretch of time.
+/// What may be spent in a time window.
 struct Window {
     most: u64,
     length: Duration,
-    /// When the stretch of time began, and what was spent in it. Locked only briefly.
+    /// When the time window began, and what was spent in it. Locked only briefly.
     spent: Mutex<(Instant, u64)>,
 }
 
@@ -114,7 +114,7 @@ impl Window {
     /// Spends some of it.
     ///
     /// # Errors
-    /// The rest of the stretch of time when there is not so much left.
+    /// The rest of the time window if there is not enough left.
     fn spend(&self, some: u64) -> Result<(), Duration> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         if spent.0.elapsed() >= self.length {
@@ -128,14 +128,14 @@ impl Window {
     }
 }
 
-/// The right to make a request, given back when this is dropped.
+/// The permit for a request, released when this is dropped.
 pub struct Place {
     _own: OwnedSemaphorePermit,
     _shared: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
-    /// A budget that nobody shares: so many requests at once, and no pauses.
+    /// An unshared budget: this many concurrent requests, and no pauses.
     pub fn alone(places: usize) -> Arc<Self> {
         Budgets::new(BudgetLimits {
             per_mailbox: places,
@@ -146,16 +146,16 @@ impl Budget {
         .of("", "", false)
     }
 
-    /// Requests that may be under way at once.
+    /// Limit of concurrent requests.
     pub(super) fn at_once(&self) -> usize {
         self.most as usize
     }
 
-    /// Waits for the right to make a request with so many bytes, or one that counts for several: it takes as many places, as far as there
+    /// Waits for the permit for a request with this many bytes, or one that counts as several: it takes as many slots, as far as there
     /// are.
     ///
     /// # Errors
-    /// [`ErrorClass::Retry`] when the requests or bytes of this stretch of time are spent.
+    /// [`ErrorClass::Retry`] when the requests or bytes of this time window are spent.
     pub(super) async fn enter(&self, parts: u32, bytes: usize) -> Result<Place, ProviderError> {
         let never_closed = "it is never closed";
         let own = self
@@ -195,7 +195,7 @@ impl Budget {
         })
     }
 
-    /// The rest of a pause that the server asked for.
+    /// The rest of a pause that the server requested.
     fn pause(&self) -> Option<Duration> {
         let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused
@@ -214,7 +214,7 @@ impl Budget {
         Err(ProviderError::new(ErrorClass::Retry { after: Some(left) }, text))
     }
 
-    /// Lets time go by.
+    /// Lets time pass.
     #[cfg(test)]
     fn age(&self, by: Duration) {
         for window in self.requests.iter().chain(&self.uploaded) {
@@ -225,7 +225,7 @@ impl Budget {
         }
     }
 
-    /// Keeps the pause that a fault asks for.
+    /// Observes the pause that a fault requests.
     fn heed<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
         if let Err(ProviderError {
             class: ErrorClass::Retry { after: Some(after) },
@@ -240,14 +240,14 @@ impl Budget {
     }
 }
 
-/// A mailbox whose budget is kept.
+/// A mailbox whose budget is observed.
 pub struct Budgeted<T> {
     inner: T,
     budget: Arc<Budget>,
 }
 
 impl<T> Budgeted<T> {
-    /// With this budget, by which the mailbox itself makes its requests too.
+    /// With this budget, which the mailbox's own requests use too.
     pub fn new(inner: T, budget: Arc<Budget>) -> Self {
         Self { inner, budget }
     }
@@ -293,7 +293,7 @@ impl<T: MailSink> MailSink for Budgeted<T> {
         self.budget.heed(self.inner.send(message).await)
     }
 
-    /// A person asks, so a pause is no reason to say nothing.
+    /// A person is asking, so a pause is no reason to report nothing.
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
         self.inner.check(test, report).await;
     }
@@ -347,7 +347,7 @@ mod tests {
         budgets.of("host", "bert@x", false).check().unwrap();
         budget.age(Duration::from_secs(12));
         budget.check().unwrap();
-        // Nobody is left alone for ever.
+        // No pause lasts for ever.
         let _ = budget.heed::<()>(Err(fault(Some(Duration::from_hours(1)))));
         budget.age(Duration::from_mins(1));
         budget.check().unwrap();

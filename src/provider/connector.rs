@@ -1,4 +1,4 @@
-//! Makes sources and sinks over the real network.
+//! Creates sources and sinks over the real network.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ pub struct NetworkConnector {
     pub network: Network,
     /// For a whole request.
     pub request_timeout: Duration,
-    /// For what becomes of a message whose answer was lost.
+    /// For finding out what happened to a message whose response was lost.
     pub looks: Looks,
     /// Messages up to this size are loaded.
     pub max_message_bytes: u64,
@@ -117,7 +117,7 @@ impl NetworkConnector {
     }
 }
 
-/// What it takes to open a mailbox over EWS, but for the address of the service.
+/// What is needed to open a mailbox over EWS, except the address of the service.
 struct Ews {
     budgets: Arc<Budgets>,
     streams: Arc<EwsStreams>,

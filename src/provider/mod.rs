@@ -1,5 +1,5 @@
-//! Mailbox servers, seen through one trait. What a server's answers mean is decided here, in one table per protocol; callers never
-//! read texts.
+//! Mailbox servers, behind one trait. The meaning of a server's responses is decided here, in one table per protocol; callers never
+//! parse texts.
 
 mod budget;
 mod connector;
@@ -33,64 +33,64 @@ pub use smtp::SmtpConfig;
 
 /// A mailbox that messages are read from.
 ///
-/// Every call has a timeout and a size limit of its own, retries nothing but a dead idle connection, and may be dropped at any time.
+/// Every call has its own timeout and size limit, retries only after a dead idle connection, and may be dropped at any time.
 #[async_trait]
 pub trait MailSource: Send + Sync {
-    /// Logs in and finds the folders that hold mail which came or went: the inbox, Sent Items, and where people and rules file mail, the
-    /// bin too. Drafts, junk and the like are left out. Where the login may not list folders, the first two.
+    /// Logs in and finds the folders with received or sent mail: the inbox, Sent Items, and where people and rules file mail, including
+    /// Deleted Items. Drafts, junk and similar folders are omitted. If the login may not list folders, only the first two.
     ///
     /// # Errors
     /// See [`ErrorClass`](crate::net::ErrorClass).
     async fn folders(&self) -> Result<Vec<Folder>, ProviderError>;
 
-    /// Returns the next page of changes of a folder. `state` is the one that the last page brought, `None` for a full listing.
+    /// Returns the next page of changes of a folder. `state` is the one from the last page, `None` for a full listing.
     ///
     /// # Errors
-    /// [`ErrorClass::StateLost`](crate::net::ErrorClass::StateLost) when the server refuses the state: list anew, everything already handled comes again.
+    /// `ErrorClass::StateLost` when the server rejects the state: list again; everything already handled is returned again.
     async fn changes(&self, folder: &Folder, state: Option<&str>) -> Result<ChangePage, ProviderError>;
 
-    /// The messages that a folder received last, `most` of them at most, newest first: what is urgent while there is much to read.
+    /// The messages that a folder received last, at most `most`, newest first: what is urgent while there is much to read.
     ///
     /// # Errors
     /// See [`ErrorClass`](crate::net::ErrorClass).
     async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError>;
 
-    /// Fetches whole messages. The answer has one entry per id, in the order of `ids`; an entry's own fault does not fail the others.
-    /// Messages over `max_bytes` are not loaded when the server tells the size beforehand.
+    /// Fetches whole messages. The result has one entry per id, in the order of `ids`; an entry's own fault does not fail the others.
+    /// Messages over `max_bytes` are not loaded if the server reports the size beforehand.
     ///
     /// # Errors
     /// Only for faults of the whole call.
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError>;
 
-    /// What other ids the same messages have over the protocol that was used before. One entry per id, in the order of `ids`; `None` for
-    /// messages without such an id, and always where there was no protocol before.
+    /// The ids of the same messages over the protocol that was used before. One entry per id, in the order of `ids`; `None` for
+    /// messages without such an id, and always if there was no protocol before.
     ///
     /// # Errors
     /// As for the other calls.
     async fn former_ids(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, ProviderError>;
 
-    /// Waits until the server says that one of `folders` changed, or that it may have, or until `limit` is over. Only wakes: the caller
+    /// Waits until the server says that one of `folders` changed, or that it may have, or until `limit` has passed. Only wakes: the caller
     /// reads changes in any case.
     ///
     /// # Errors
-    /// As for the other calls; the caller then goes on by polling.
+    /// As for the other calls; the caller then continues by polling.
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError>;
 }
 
 /// A way to send mail, whose connection can be checked.
 ///
-/// Every call has a timeout and a size limit of its own and may be dropped at any time; a message that was handed over by then is sent.
+/// Every call has its own timeout and size limit and may be dropped at any time; a message that was submitted by then is sent.
 #[async_trait]
 pub trait MailSink: Send + Sync {
-    /// Hands a message over. A success means that the server has taken responsibility for it.
+    /// Submits a message. A success means that the server has taken responsibility for it.
     ///
     /// # Errors
-    /// [`ErrorClass::Refused`](crate::net::ErrorClass::Refused) and [`ErrorClass::TooLarge`](crate::net::ErrorClass::TooLarge) are for good, the others may pass. Nothing was sent, but for
-    /// [`ErrorClass::Unreachable`](crate::net::ErrorClass::Unreachable), after which that is not known.
+    /// `ErrorClass::Refused` and `ErrorClass::TooLarge` are permanent, the others may be temporary. Nothing was sent, except for
+    /// `ErrorClass::Unreachable`, after which that is unknown.
     async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError>;
 
-    /// Goes through the stages of a connection, reports each as it ends, and stops behind the first that fails. With `test`, that message
-    /// is sent in the last stage; without, nothing is. Uses a connection of its own.
+    /// Goes through the stages of a connection, reports each as it ends, and stops after the first that fails. With `test`, that message
+    /// is sent in the last stage; without, nothing is. Uses a separate connection.
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>);
 }
 
@@ -99,62 +99,62 @@ pub trait ExchangeMailbox: MailSource + MailSink {}
 
 impl<T: MailSource + MailSink> ExchangeMailbox for T {}
 
-/// Makes access to mailboxes. Nothing is sent by this alone.
+/// Prepares access to mailboxes. This alone sends nothing.
 pub trait MailConnector: Send + Sync {
     /// Prepares access to an Exchange mailbox.
     ///
     /// # Errors
-    /// When the address of the service or the login makes no sense.
+    /// When the address of the service or the login is invalid.
     fn exchange(&self, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError>;
 
-    /// Prepares sending over SMTP. What is returned keeps connections for a while; share it between messages.
+    /// Prepares sending over SMTP. The result keeps connections open for a while; share it between messages.
     ///
     /// # Errors
-    /// When the server's name or the login makes no sense.
+    /// When the server's name or the login is invalid.
     fn smtp(&self, login: SmtpLogin) -> Result<Arc<dyn MailSink>, ProviderError>;
 }
 
-/// How a login proves who it is.
+/// How a login authenticates.
 #[derive(Debug)]
 pub enum Credentials {
-    /// Not at all: the server takes mail without a login. SMTP only.
+    /// Not at all: the server accepts mail without a login. SMTP only.
     None,
-    /// By user name and password.
+    /// With user name and password.
     Password {
         /// Login name, such as `CORP\anna` or `anna@example.com`.
         username: String,
         /// Its password.
         password: Secret,
     },
-    /// By an OAuth 2.0 access token: a bearer token (RFC 6750) over HTTP, XOAUTH2 over SMTP.
+    /// With an OAuth 2.0 access token: a bearer token (RFC 6750) over HTTP, XOAUTH2 over SMTP.
     Token {
-        /// Login name; the address of the mailbox as a rule.
+        /// Login name; usually the address of the mailbox.
         username: String,
         /// Where access tokens come from.
         tokens: Arc<dyn AccessTokens>,
     },
 }
 
-/// The access tokens of a login, one after the other, as each is good for a short time.
+/// The access tokens of a login, one after the other, as each is short-lived.
 #[async_trait]
 pub trait AccessTokens: fmt::Debug + Send + Sync {
     /// The token to use now.
     ///
     /// # Errors
-    /// [`ErrorClass::LoginRequired`](crate::net::ErrorClass::LoginRequired) when somebody has to log in; other classes when the login provider cannot give one now.
+    /// `ErrorClass::LoginRequired` when somebody has to log in; other classes when the login provider currently cannot issue one.
     async fn current(&self) -> Result<Secret, ProviderError>;
 
-    /// The token to use after a server refused one that seemed to be good: another one, if need be from the login provider.
+    /// The token to use after a server rejected one that seemed valid: another one, if necessary from the login provider.
     ///
     /// # Errors
     /// As [`AccessTokens::current`].
     async fn instead_of(&self, refused: &Secret) -> Result<Secret, ProviderError>;
 
-    /// Tokens that were given out lately, to be taken out of what servers say.
+    /// Tokens that were issued recently, to be scrubbed from servers' replies.
     fn given(&self) -> Vec<Secret>;
 }
 
-/// How Exchange is spoken to.
+/// The protocol for Exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExchangeProtocol {
     /// Exchange Web Services.
@@ -163,24 +163,24 @@ pub enum ExchangeProtocol {
     Graph,
 }
 
-/// What it takes to open an Exchange mailbox.
+/// What is needed to open an Exchange mailbox.
 #[derive(Debug)]
 pub struct ExchangeLogin {
-    /// How it is spoken to.
+    /// The protocol.
     pub protocol: ExchangeProtocol,
     /// Where the service is.
     pub endpoint: Endpoint,
     /// The login. Never [`Credentials::None`]; for Graph always [`Credentials::Token`].
     pub credentials: Credentials,
-    /// Whose login it is. Mailboxes of the same login may share notification streams; those of other owners share nothing.
+    /// Whose login it is. Mailboxes of the same login may share notification streams; those of different owners share nothing.
     pub owner: String,
     /// The mailbox, when it is not the login's own.
     pub mailbox: Option<String>,
-    /// Over EWS, whether a maintenance account acts for the mailbox (ExchangeImpersonation) rather than opens it by its own rights.
+    /// Over EWS, whether a maintenance account impersonates the mailbox (ExchangeImpersonation) rather than opening it with its own permissions.
     pub impersonate: bool,
     /// What may be called.
     pub rules: EndpointRules,
-    /// Over Graph, how the mailbox is told of changes.
+    /// Over Graph, how the mailbox is notified of changes.
     pub push: Option<exchange::graph::GraphPush>,
 }
 
@@ -189,20 +189,20 @@ pub struct ExchangeLogin {
 pub enum Endpoint {
     /// URL of the EWS service, or of Graph with its version.
     Url(String),
-    /// It is found when it is needed, by Autodiscover. EWS only.
+    /// It is discovered when it is needed, by Autodiscover. EWS only.
     Discovered(EwsDiscovery),
 }
 
-/// What is asked for to find an EWS service.
+/// What is needed to discover an EWS service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EwsDiscovery {
-    /// An address of the mailbox, whose domain is asked.
+    /// An address of the mailbox, whose domain is queried.
     pub address: String,
-    /// For a login by tokens, the servers that may have them, as in the login provider's settings. `None` for one by password.
+    /// For a login with tokens, the servers that may receive them, as in the login provider's settings. `None` for one with a password.
     pub tokens_to: Option<Vec<String>>,
 }
 
-/// What it takes to send over SMTP.
+/// What is needed to send over SMTP.
 #[derive(Debug)]
 pub struct SmtpLogin {
     /// Name or address of the server.
@@ -222,16 +222,16 @@ pub struct SmtpLogin {
 pub struct OutgoingMessage {
     /// Who sends it (RFC 5321 reverse-path): one address.
     pub sender: String,
-    /// Who gets it: one to 500 addresses, those in Bcc too.
+    /// The recipients: one to 500 addresses, including those in Bcc.
     pub recipients: Vec<String>,
     /// The message (RFC 5322) with CRLF line ends, without a Bcc field.
     pub raw: Bytes,
 }
 
-/// A message that was handed over.
+/// A message that was submitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// The server's own words, such as `250 2.0.0 Ok: queued as 4D2F`. Possibly empty.
+    /// The server's reply, such as `250 2.0.0 Ok: queued as 4D2F`. Possibly empty.
     pub server_reply: String,
 }
 
@@ -242,7 +242,7 @@ pub struct Folder {
     pub role: FolderRole,
     /// Opaque id at the server.
     pub id: String,
-    /// Its name behind those of the folders that it lies in, such as `Inbox/Customers`. Possibly empty.
+    /// Its name after those of the folders that contain it, such as `Inbox/Customers`. Possibly empty.
     pub path: String,
     /// Messages in it, when the server said so.
     pub total: Option<u64>,
@@ -261,7 +261,7 @@ impl Folder {
         }
     }
 
-    /// Stands for its id at the server: 32 hexadecimal digits, the same over every protocol.
+    /// A digest of its id at the server: 32 hexadecimal digits, the same over every protocol.
     pub fn digest(&self) -> String {
         // Graph writes the ids of EWS in the alphabet for URLs.
         let id = self.id.replace('/', "_").replace('+', "-");
@@ -270,7 +270,7 @@ impl Folder {
         halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
     }
 
-    /// What it is called towards people.
+    /// Its name for people.
     pub fn label(&self) -> String {
         match self.role {
             FolderRole::Inbox | FolderRole::Sent => self.key(),
@@ -286,7 +286,7 @@ pub enum FolderRole {
     Inbox,
     /// Copies of what was sent.
     Sent,
-    /// Where people or rules file mail that came or went.
+    /// Where people or rules file received or sent mail.
     Other,
 }
 
@@ -299,7 +299,7 @@ pub struct ItemId(pub String);
 pub struct Newest {
     /// Newest first.
     pub ids: Vec<ItemId>,
-    /// Sizes in bytes, as far as the server tells.
+    /// Sizes in bytes, as far as the server reports them.
     pub sizes: HashMap<ItemId, u64>,
 }
 
@@ -308,9 +308,9 @@ pub struct Newest {
 pub struct ChangePage {
     /// Messages that are new or changed, in the server's order.
     pub upserts: Vec<ItemId>,
-    /// Sizes of messages in bytes, as far as the server tells them here.
+    /// Sizes of messages in bytes, as far as the server reports them here.
     pub sizes: HashMap<ItemId, u64>,
-    /// When the mailbox received messages, as far as the server tells it here. It does in folders of the role [`FolderRole::Other`].
+    /// When the mailbox received messages, as far as the server reports it here. It does in folders of the role [`FolderRole::Other`].
     pub received: HashMap<ItemId, Timestamp>,
     /// Messages that left the folder.
     pub removals: Vec<ItemId>,
@@ -318,16 +318,16 @@ pub struct ChangePage {
     pub state: String,
     /// Whether the folder has been read to its end.
     pub last: bool,
-    /// Whether this is part of a listing, as far as can be told: messages that were there before may be among it.
+    /// Whether this is part of a listing, as far as is known: messages that were there before may be among it.
     pub listing: bool,
 }
 
-/// What came of one message.
+/// The outcome of fetching one message.
 #[derive(Clone, Debug)]
 pub enum Fetched {
     /// The whole message.
     Message {
-        /// Its bytes, as the server gives them out.
+        /// Its bytes, as the server returns them.
         raw: Bytes,
         /// When the mailbox received it.
         received: Option<Timestamp>,
@@ -336,20 +336,20 @@ pub enum Fetched {
     TooLarge {
         /// Its size in bytes.
         size: u64,
-        /// Its subject as the server tells it.
+        /// Its subject as the server reports it.
         subject: String,
-        /// From as the server tells it: display name and address. Possibly empty.
+        /// From as the server reports it: display name and address. Possibly empty.
         from: (String, String),
-        /// Message-ID as the server tells it.
+        /// Message-ID as the server reports it.
         message_id: String,
         /// When the mailbox received it.
         received: Option<Timestamp>,
     },
     /// No longer there.
     Gone,
-    /// The server cannot give it out, and will not when asked again.
+    /// The server cannot return it, and a retry would not help.
     Broken {
-        /// The server's own words.
+        /// The server's reply.
         server_reply: String,
     },
 }

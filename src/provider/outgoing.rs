@@ -1,4 +1,4 @@
-//! Messages that are sent: what their headers say, and what is done when the answer to their sending is lost.
+//! Outgoing messages: what their headers say, and what is done when the response is lost.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::{OutgoingMessage, Sent};
 use crate::net::{ErrorClass, ProviderError, StageFacts};
 
-/// Longest time that the looks themselves may take together.
+/// Longest time that the checks themselves may take together.
 const LOOKING: Duration = Duration::from_mins(1);
 
 /// Recipients that neither To nor Cc names. Exchange takes the others from the message itself.
@@ -41,17 +41,17 @@ pub(super) fn message_id(message: &OutgoingMessage) -> Option<String> {
     headers.message_id().map(|id| format!("<{id}>"))
 }
 
-/// How often a mailbox is looked at for what became of a message whose answer was lost.
+/// How often a mailbox is checked for a message whose response was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Looks {
-    /// Most looks.
+    /// Limit of checks.
     pub times: u32,
-    /// Time between two of them.
+    /// Time between two checks.
     pub pause: Duration,
 }
 
 impl Default for Looks {
-    /// Five within twelve seconds: Exchange's transport takes a message within a few as a rule, and a person may be waiting.
+    /// Five within twelve seconds: Exchange's transport usually accepts a message within a few, and a person may be waiting.
     fn default() -> Self {
         Self {
             times: 5,
@@ -60,20 +60,20 @@ impl Default for Looks {
     }
 }
 
-/// What a look at the mailbox shows of a message that may have been sent.
+/// What a check of the mailbox shows about a message that may have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// The server took it over; by what that is known.
+    /// The server accepted it; with the evidence.
     Sent(&'static str),
     /// It is a draft that nobody submitted, at this moment.
     Draft,
-    /// Nothing, or the look itself failed.
+    /// Nothing, or the check itself failed.
     Unknown,
 }
 
 impl Looks {
-    /// Looks until it is known that a message was sent. `None`: that did not show, which proves nothing: the request may still be under way
-    /// in the server, and mail that is sent may lie among the drafts until the transport takes it.
+    /// Checks until it is known that a message was sent. `None`: there was no evidence, which proves nothing: the request may still be in progress
+    /// in the server, and mail that is sent may be among the drafts until the transport accepts it.
     pub(super) async fn until_sent<F: Future<Output = Fate>>(self, mut look: impl FnMut() -> F) -> Option<Sent> {
         let looking = async {
             for number in 0..self.times {
@@ -91,14 +91,14 @@ impl Looks {
     }
 }
 
-/// A message that was sent, in the server's words or for want of them in ours.
+/// A message that was sent, with the server's reply or, without one, our own text.
 pub(super) fn sent_as(reply: &str) -> Sent {
     Sent {
         server_reply: reply.to_owned(),
     }
 }
 
-/// What is said when a message was handed over and the answer got lost.
+/// The text when a message was submitted and the response was lost.
 pub(super) fn in_doubt(fault: ProviderError) -> ProviderError {
     ProviderError {
         class: ErrorClass::Unreachable,

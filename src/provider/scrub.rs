@@ -1,4 +1,4 @@
-//! Takes a mailbox's login out of what its server says.
+//! Scrubs a mailbox's credentials from its server's replies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use super::{AccessTokens, ChangePage, Credentials, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, Sent};
 use crate::net::{ProviderError, Scrub, Stage, StageReport};
 
-/// Knows a login.
+/// The credentials of a login.
 pub struct LoginScrub {
     password: Scrub,
     tokens: Option<Arc<dyn AccessTokens>>,
 }
 
 impl LoginScrub {
-    /// For this login. Of one by tokens, those that were given out by the time something is scrubbed.
+    /// For this login. For one with tokens, those that were issued by the time a text is scrubbed.
     pub fn new(credentials: &Credentials) -> Self {
         let (password, tokens) = match credentials {
             Credentials::None => (Scrub::of(&[]), None),

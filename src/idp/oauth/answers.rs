@@ -1,7 +1,7 @@
-//! What the answers of token endpoints mean: the table (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, Microsoft's error codes).
+//! The meaning of token endpoints' responses: the table (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, Microsoft's error codes).
 //!
-//! The `error` decides. Microsoft says not to build on its numbers, so they only choose the words for people, and decide about errors that no
-//! standard knows. Whatever is not an answer of this form is an outage: it says nothing about the login.
+//! The `error` decides. Microsoft advises against relying on its numbers, so they only select the text for people, and decide about errors that no
+//! standard defines. Any other response is an outage: it says nothing about the login.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ pub(super) enum Grant {
 enum Meaning {
     /// Somebody has to log in, or to consent, again.
     Login,
-    /// This service is set up wrongly: the operator has to act, the login may be good.
+    /// This service is misconfigured: the operator has to act, the login may be valid.
     Settings,
-    /// It may pass.
+    /// It may be temporary.
     Passing,
 }
 
@@ -52,7 +52,7 @@ const ERRORS: &[(&str, Meaning)] = &[
     ("slow_down", Meaning::Passing),
 ];
 
-/// Microsoft's numbers: what they mean where the error itself is of no standard, and what people are told.
+/// Microsoft's numbers: their meaning if the error itself is not a standard one, and the text for people.
 /// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
 const NUMBERS: &[(u32, Meaning, &str)] = &[
     (50_034, Meaning::Login, "The account does not exist in this directory."),
@@ -108,7 +108,7 @@ const NUMBERS: &[(u32, Meaning, &str)] = &[
     (90_002, Meaning::Settings, "The directory does not exist."),
 ];
 
-/// What to do about it, by what it means.
+/// What to do about it, by its meaning.
 fn remedy(meaning: Meaning, grant: Grant) -> &'static str {
     match (meaning, grant) {
         (Meaning::Login, Grant::Application) => "Have an administrator of the domain consent again.",
@@ -118,7 +118,7 @@ fn remedy(meaning: Meaning, grant: Grant) -> &'static str {
     }
 }
 
-/// The fault that an error answer tells of.
+/// The fault in an error response.
 pub(super) fn judge(provider: &str, grant: Grant, error: &str, description: &str) -> ProviderError {
     let number = number(description);
     let known = number.and_then(|number| NUMBERS.iter().find(|(known, ..)| *known == number));
@@ -127,7 +127,7 @@ pub(super) fn judge(provider: &str, grant: Grant, error: &str, description: &str
         // An application that is not known in the directory lacks its consent.
         Some(Meaning::Settings) if grant == Grant::Application && error == "unauthorized_client" => Meaning::Login,
         Some(meaning) => meaning,
-        // Something of the provider's own: whether it passes, time will tell.
+        // An error of the provider's own, which may or may not be temporary.
         None => Meaning::Passing,
     };
     let what = match (known, meaning) {
@@ -149,7 +149,7 @@ pub(super) fn judge(provider: &str, grant: Grant, error: &str, description: &str
     fault
 }
 
-/// The fault of an endpoint that is busy or broken. `None` for a status that comes with an answer.
+/// The fault of an endpoint that is busy or broken. `None` for a status that comes with a response.
 pub(super) fn outage(provider: &str, status: StatusCode, headers: &HeaderMap) -> Option<ProviderError> {
     if status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::REQUEST_TIMEOUT && !status.is_server_error() {
         return None;
@@ -166,7 +166,7 @@ pub(super) fn outage(provider: &str, status: StatusCode, headers: &HeaderMap) ->
     Some(fault)
 }
 
-/// The fault of an endpoint whose answer makes no sense, which is an outage as well.
+/// The fault of an endpoint whose response is invalid, which is an outage as well.
 pub(super) fn nonsense(provider: &str) -> ProviderError {
     let text =
         format!("{provider} returned an invalid response. The request is retried automatically; have the operator check its address.");
@@ -180,7 +180,7 @@ fn number(description: &str) -> Option<u32> {
     digits[..end].parse().ok()
 }
 
-/// The provider's own words in one line. What stands behind the first line are ids for its support, which stay.
+/// The provider's reply in one line. After its first line come ids for its support, which are kept.
 pub fn words(error: &str, description: &str) -> String {
     let text = if description.is_empty() {
         error.to_owned()

@@ -1,5 +1,5 @@
-//! How this service proves to a provider that it is the application that was registered there: by a secret, or by a certificate
-//! (`private_key_jwt`, RFC 7523 §2.2; Microsoft wants the certificate's thumbprint in the header).
+//! How this service proves to a provider that it is the registered application: with a secret, or with a certificate
+//! (`private_key_jwt`, RFC 7523 §2.2; Microsoft requires the certificate's thumbprint in the header).
 
 use std::{fmt, path::Path, time::Duration};
 
@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::{crypto::Secret, domain::Timestamp};
 
-/// How long an assertion is good.
+/// How long an assertion is valid.
 const ASSERTION_LIFE: Duration = Duration::from_mins(5);
 
-/// What shows that this service is the registered application.
+/// The proof that this service is the registered application.
 pub enum ClientProof {
     /// Nothing: a public client, which PKCE alone protects.
     Nothing,

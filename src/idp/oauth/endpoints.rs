@@ -1,4 +1,4 @@
-//! Where a provider's pages are: laid out by Microsoft's rules, or told by the provider itself (OpenID Connect Discovery 1.0 §4).
+//! The URLs of a provider: by Microsoft's layout, or from the provider's own discovery document (OpenID Connect Discovery 1.0 §4).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::ProviderSettings;
 use crate::net::{ErrorClass, ProviderError, web::Web};
 
-/// How long what a provider said of itself is taken to be so.
+/// How long a discovery document is cached.
 const FRESH: Duration = Duration::from_hours(1);
 
 /// What kind of provider it is.
@@ -25,23 +25,23 @@ pub enum Preset {
     },
     /// Any provider of OpenID Connect.
     OpenId {
-        /// Its issuer, compared letter by letter.
+        /// Its issuer, compared exactly.
         issuer: String,
         /// The same as a URL.
         url: Url,
-        /// Whether it is Google, which gives refresh tokens on other terms.
+        /// Whether it is Google, which issues refresh tokens under different conditions.
         google: bool,
     },
 }
 
 impl Preset {
-    /// What the login page is called with: so that there is a refresh token, and so that nobody who is logged in there already is passed
+    /// Parameters of the login page: so that there is a refresh token, and so that nobody who is already logged in there is passed
     /// through without having seen as whom.
     pub(super) fn login_parameters(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             // <https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow>
             Self::Microsoft { .. } => &[("prompt", "select_account")],
-            // OpenID Connect Core §11. Not every provider knows `select_account`; all ask for the consent.
+            // OpenID Connect Core §11. Not every provider supports `select_account`; all ask for consent.
             Self::OpenId { google: false, .. } => &[("prompt", "consent")],
             // <https://developers.google.com/identity/protocols/oauth2/web-server>
             Self::OpenId { google: true, .. } => &[("access_type", "offline"), ("prompt", "consent select_account")],
@@ -66,11 +66,11 @@ pub(super) struct Endpoints {
     pub token: Url,
     pub userinfo: Option<Url>,
     pub revocation: Option<Url>,
-    /// Whether the client secret goes with the form rather than in a header.
+    /// Whether the client secret is sent in the form rather than in a header.
     pub secret_in_body: bool,
 }
 
-/// What a provider says of itself.
+/// A provider's discovery document.
 #[derive(Debug, Deserialize)]
 struct Discovery {
     issuer: String,
@@ -96,7 +96,7 @@ impl Places {
             } => return Ok(microsoft(authority, directory.unwrap_or(usual))),
             Preset::OpenId { issuer, url, .. } => (issuer, url),
         };
-        // Held while asking, so that many ask once.
+        // Held during a request, so that concurrent callers share one.
         let mut known = self.0.lock().await;
         if let Some((asked, endpoints)) = &*known
             && asked.elapsed() < FRESH
@@ -108,7 +108,7 @@ impl Places {
                 *known = Some((Instant::now(), endpoints.clone()));
                 Ok(endpoints)
             }
-            // What it said before is better than nothing.
+            // Its earlier document is better than nothing.
             Err(fault) => known.as_ref().map(|(_, endpoints)| endpoints.clone()).ok_or(fault),
         }
     }
@@ -155,7 +155,7 @@ async fn discover(name: &str, issuer: &str, url: &Url, web: &Web) -> Result<Endp
         token: place(&found.token_endpoint)?,
         userinfo: found.userinfo_endpoint.as_deref().map(place).transpose()?,
         revocation: found.revocation_endpoint.as_deref().map(place).transpose()?,
-        // Without a word of it, the header is the rule (§3).
+        // By default, the header is used (§3).
         secret_in_body: !methods.is_empty() && !methods.iter().any(|method| method == "client_secret_basic"),
         issuer: found.issuer,
     })
@@ -208,7 +208,7 @@ fn may_be_called(url: &Url, provider: &Url) -> bool {
     url.scheme() == "https" || url.scheme() == "http" && loopback && provider.scheme() == "http"
 }
 
-/// The address with these parts behind its path.
+/// The URL with these parts appended to its path.
 fn below(url: &Url, parts: &[&str]) -> Url {
     let mut page = url.clone();
     if let Ok(mut path) = page.path_segments_mut() {

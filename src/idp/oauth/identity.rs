@@ -1,4 +1,4 @@
-//! Who logged in: what an ID token says (OpenID Connect Core 1.0 §2), and what profile pages say.
+//! Who logged in: the content of an ID token (OpenID Connect Core 1.0 §2), and of profile pages.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::{crypto::from_strict_json, domain::Timestamp};
 /// By how much the provider's clock may differ.
 const SKEW: Duration = Duration::from_mins(5);
 
-/// What an ID token must say. It came straight from the token endpoint over TLS, so its signature need not be looked at (§3.1.3.7, rule 6).
+/// What an ID token must say. It came directly from the token endpoint over TLS, so its signature need not be checked (§3.1.3.7, rule 6).
 pub(super) struct Expected<'a> {
-    /// The issuer; `{tenantid}` in it stands for what the token itself names.
+    /// The issuer; `{tenantid}` in it stands for the token's own tenant.
     pub issuer: &'a str,
     /// This service at the provider.
     pub client_id: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Expected<'a> {
     pub now: Timestamp,
 }
 
-/// What a provider says of the account that logged in.
+/// What a provider says about the account that logged in.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Claims {
@@ -39,7 +39,7 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Reads an ID token and judges it.
+    /// Reads and validates an ID token.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -70,8 +70,8 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Names of the account that the provider vouches for. Of Microsoft the user principal name: the claim `email` is whatever the account's
-    /// administrator wrote there. Of others the e-mail address, unless they say that they did not verify it.
+    /// Names of the account that the provider has verified. For Microsoft, the user principal name: the claim `email` is whatever the account's
+    /// administrator wrote there. For others, the e-mail address, unless they say that it is unverified.
     pub(super) fn names(&self, microsoft: bool) -> Vec<String> {
         let mut names = if microsoft {
             vec![self.preferred_username.clone(), self.upn.clone()]

@@ -1,4 +1,4 @@
-//! Login providers: where people log in by OAuth 2.0 (RFC 6749, PKCE by RFC 7636, OpenID Connect Core 1.0), and where tokens come from.
+//! Login providers: where people log in with OAuth 2.0 (RFC 6749, PKCE by RFC 7636, OpenID Connect Core 1.0), and where tokens come from.
 //!
 //! | module | holds |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `answers` | what error answers mean: the table |
 //! | `identity` | who logged in |
 //!
-//! Nothing is stored here and nothing is tried twice: see `ops::tokens`.
+//! Nothing is stored here and nothing is retried: see `ops::tokens`.
 
 mod answers;
 mod client;
@@ -45,13 +45,13 @@ pub use answers::words;
 pub use client::{CertificateError, ClientCertificate, ClientProof};
 pub use endpoints::Preset;
 
-/// Scopes that say who logged in and for how long, rather than what may be done; providers do not always repeat them.
+/// Scopes about who logged in and for how long, rather than about permissions; providers do not always repeat them.
 const IDENTITY_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// How a provider is used.
 #[derive(Debug)]
 pub struct ProviderSettings {
-    /// What the operator calls it.
+    /// Its name, chosen by the operator.
     pub name: String,
     /// What kind of provider it is, and where.
     pub preset: Preset,
@@ -59,26 +59,26 @@ pub struct ProviderSettings {
     pub client_id: String,
     /// Proves that it is this service.
     pub proof: ClientProof,
-    /// When that proof ends. `None` when it is not known.
+    /// When that proof expires. `None` when unknown.
     pub proof_expires: Option<Timestamp>,
-    /// What is asked for, by what the login is for. A use that is not there is not served.
+    /// Requested scopes, by the use of the login. Other uses are not supported.
     pub scopes: HashMap<LoginUse, Vec<String>>,
     /// Servers that tokens may be sent to: host names; one that begins with a dot means all names below it.
     pub hosts: Vec<String>,
-    /// How long a login lives, where the provider does not say.
+    /// Lifetime of a login if the provider does not report it.
     pub lifetime: Duration,
-    /// Whether each renewal begins its life anew.
+    /// Whether each renewal restarts its lifetime.
     pub sliding: bool,
     /// Microsoft Graph, for who logged in.
     pub graph: Url,
 }
 
-/// The login providers that the operator set up.
+/// The login providers that the operator configured.
 #[derive(Default)]
 pub struct LoginProviders(Vec<Arc<LoginProvider>>);
 
 impl LoginProviders {
-    /// These providers. `network` must allow what the operator does, who named them; `timeout` is for a whole request.
+    /// These providers. `network` must allow what the operator allows, who named them; `timeout` is for a whole request.
     pub fn new(network: &Network, timeout: Duration, providers: Vec<ProviderSettings>) -> Self {
         let provider = |settings| Arc::new(LoginProvider::new(network.clone(), timeout, settings));
         Self(providers.into_iter().map(provider).collect())
@@ -109,7 +109,7 @@ pub struct LoginProvider {
 
 /// A login that is about to begin.
 pub struct Begin<'a> {
-    /// Where the browser comes back to.
+    /// Where the browser returns to.
     pub redirect_url: &'a str,
     /// What the login is for.
     pub usage: LoginUse,
@@ -133,23 +133,23 @@ pub struct Redeem<'a> {
     pub usage: LoginUse,
 }
 
-/// Tokens as the provider gave them.
+/// Tokens as issued by the provider.
 #[derive(Debug)]
 pub struct Tokens {
     /// The access token.
     pub access: Secret,
-    /// How long it is good.
+    /// How long it is valid.
     pub expires_in: Duration,
-    /// A refresh token, where there is a new one.
+    /// A refresh token, if there is a new one.
     pub refresh: Option<Secret>,
-    /// How long that is good, where the provider says so.
+    /// How long that is valid, if the provider says so.
     pub refresh_expires_in: Option<Duration>,
-    /// What was granted. `None`: all that was asked for.
+    /// What was granted. `None`: all that was requested.
     scopes: Option<Vec<String>>,
     id_token: Option<Secret>,
 }
 
-/// Fields of a token answer that the standard does not have, or has elsewhere.
+/// Fields of a token response that are non-standard, or elsewhere in the standard.
 #[derive(Debug, Deserialize, Serialize)]
 struct Extra {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,7 +179,7 @@ type Client = oauth2::Client<
     EndpointSet,
 >;
 
-/// How long an access token is taken to be good where the provider does not say.
+/// How long an access token is assumed to be valid if the provider does not say.
 const USUAL_LIFE: Duration = Duration::from_hours(1);
 
 impl LoginProvider {
@@ -191,7 +191,7 @@ impl LoginProvider {
         }
     }
 
-    /// What the operator calls it.
+    /// Its name, chosen by the operator.
     pub fn name(&self) -> &str {
         &self.settings.name
     }
@@ -214,7 +214,7 @@ impl LoginProvider {
     /// The page to log in at, and the secret that completes the login (RFC 7636 §4.1).
     ///
     /// # Errors
-    /// When the provider's description of itself cannot be had.
+    /// When the provider's discovery document is unavailable.
     pub async fn begin(&self, begin: Begin<'_>) -> Result<(Url, Secret), ProviderError> {
         let endpoints = self.endpoints(None).await?;
         let client = self.client(&endpoints, begin.redirect_url)?;
@@ -236,7 +236,7 @@ impl LoginProvider {
     /// Gets the tokens of a login.
     ///
     /// # Errors
-    /// [`ErrorClass::LoginRequired`] when the provider refuses it; other classes say nothing about the login.
+    /// [`ErrorClass::LoginRequired`] when the provider rejects it; other classes say nothing about the login.
     pub async fn redeem(&self, redeem: Redeem<'_>, now: Timestamp) -> Result<Tokens, ProviderError> {
         let endpoints = self.endpoints(None).await?;
         let client = self.client(&endpoints, redeem.redirect_url)?;
@@ -251,7 +251,7 @@ impl LoginProvider {
         self.tokens(Grant::Code, answer, &[redeem.code, redeem.verifier])
     }
 
-    /// Gets new tokens for a refresh token. The provider may have made the old one worthless by then, also when this ends with an error.
+    /// Gets new tokens for a refresh token. The provider may have invalidated the old one by then, even when this ends with an error.
     ///
     /// # Errors
     /// [`ErrorClass::LoginRequired`] when somebody has to log in again; other classes say nothing about the login.
@@ -298,12 +298,12 @@ impl LoginProvider {
     /// The directory that an e-mail domain belongs to, as the provider itself says.
     ///
     /// # Errors
-    /// [`ErrorClass::Refused`] when it knows no such domain.
+    /// [`ErrorClass::Refused`] when it does not know the domain.
     pub async fn directory_of(&self, domain: &str) -> Result<String, ProviderError> {
         endpoints::directory_of(&self.settings, &self.web, domain).await
     }
 
-    /// Scopes that were asked for and not granted. Without a refresh token, `offline_access` is among them.
+    /// Scopes that were requested and not granted. Without a refresh token, `offline_access` is among them.
     pub fn missing_scopes(&self, usage: LoginUse, tokens: &Tokens) -> Vec<String> {
         let wanted = self.settings.scopes.get(&usage).map_or(&[][..], Vec::as_slice);
         let mut missing = Vec::new();
@@ -326,7 +326,7 @@ impl LoginProvider {
     /// Names of the account that logged in, the likeliest first. Asks its profile only if the ID token has no name of `wanted`.
     ///
     /// # Errors
-    /// [`ErrorClass::Malformed`] for an ID token that is none of this login; when the profile cannot be had.
+    /// [`ErrorClass::Malformed`] for an ID token that does not belong to this login; when the profile is unavailable.
     pub async fn account(
         &self,
         tokens: &Tokens,
@@ -392,10 +392,10 @@ impl LoginProvider {
         (claims.sub == subject).then(|| claims.names(false))
     }
 
-    /// Tells the provider that a refresh token is no longer wanted (RFC 7009). Returns false where it takes no such call.
+    /// Revokes a refresh token at the provider (RFC 7009). Returns false if it offers no such call.
     ///
     /// # Errors
-    /// When it could not be told.
+    /// When it could not be revoked.
     pub async fn revoke(&self, token: &Secret, now: Timestamp) -> Result<bool, ProviderError> {
         let endpoints = self.endpoints(None).await?;
         let Some(page) = &endpoints.revocation else { return Ok(false) };
@@ -408,7 +408,7 @@ impl LoginProvider {
         if answer.status.is_success() {
             return Ok(true);
         }
-        // A token that the provider does not know is as good as revoked, for which it says 200 (§2.2): all else is its fault or ours.
+        // For a token that the provider does not know, which is as good as revoked, it returns 200 (§2.2): everything else is a fault.
         let fault = answers::outage(self.name(), answer.status, &answer.headers).unwrap_or_else(|| answers::nonsense(self.name()));
         Err(fault)
     }
@@ -427,7 +427,7 @@ impl LoginProvider {
         form.finish()
     }
 
-    /// Whether it may take such calls. Microsoft takes none.
+    /// Whether it may support such calls. Microsoft does not.
     pub fn may_know_revocation(&self) -> bool {
         matches!(self.settings.preset, Preset::OpenId { .. })
     }
@@ -508,7 +508,7 @@ impl LoginProvider {
             access: answer.access_token().secret().clone().into(),
             expires_in: answer.expires_in().unwrap_or(USUAL_LIFE),
             refresh: answer.refresh_token().map(|token| token.secret().clone().into()),
-            // Keycloak says 0 of one that does not end.
+            // Keycloak reports 0 for one that does not expire.
             refresh_expires_in: expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs),
             scopes: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
             id_token: extra.id_token.clone().map(Secret::new),
@@ -520,7 +520,7 @@ impl<'c> AsyncHttpClient<'c> for LoginProvider {
     type Error = ProviderError;
     type Future = BoxFuture<'c, Result<oauth2::HttpResponse, ProviderError>>;
 
-    /// Sends a request of the OAuth library. What is no answer by its status becomes an error here, as the library does not look at it.
+    /// Sends a request of the OAuth library. A response with another status becomes an error here, as the library does not check it.
     fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
         let work = async {
             let answer = self.web.call(request).await?;

@@ -22,7 +22,7 @@ const TRIES: usize = 12;
 enum Leaves {
     /// Nothing: everything comes whole.
     Nothing,
-    /// Messages that the server does not give out; the others come whole.
+    /// Messages that the server does not return; the others are complete.
     Broken,
 }
 
@@ -86,7 +86,7 @@ fn operations(protocol: ExchangeProtocol) -> &'static [&'static str] {
     }
 }
 
-/// Faults that make no sense at an operation.
+/// Faults that do not apply to an operation.
 fn applies(operation: &str, kind: &FaultKind) -> bool {
     let listing = matches!(operation, "SyncFolderItems" | "graph/delta");
     let fetching = matches!(operation, "GetItem" | "graph/value");

@@ -1,4 +1,4 @@
-//! What every protocol owes its callers, run on the simulated server over EWS and over Graph, with bytes that are kept and with MIME made anew.
+//! The contract of every protocol, run on the simulated server over EWS and over Graph, with original bytes and with regenerated MIME.
 //! What concerns reading holds with and without somebody who waits for changes beside it.
 //!
 //! | module | holds |

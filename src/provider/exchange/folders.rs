@@ -1,4 +1,4 @@
-//! Which folders of a mailbox hold mail that came or went, told from the server's list.
+//! Which folders of a mailbox contain received or sent mail, by the server's list.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ pub(super) const MOST: usize = 10_000;
 pub(super) const INBOX: &str = "inbox";
 pub(super) const SENT: &str = "sentitems";
 pub(super) const DRAFTS: &str = "drafts";
-/// Those of folders without mail that came or went.
+/// Those of folders without received or sent mail.
 pub(super) const LEFT_OUT: [&str; 5] = [DRAFTS, "outbox", "junkemail", "syncissues", "conversationhistory"];
 /// Deepest nesting that is followed: Exchange's limit.
 const DEPTH: usize = 300;
@@ -37,14 +37,14 @@ pub(super) struct Listed {
 pub(super) struct Known {
     pub inbox: String,
     pub sent: Option<String>,
-    /// Those that hold no mail that came or went, nor do the folders in them: drafts, mail on its way, junk, what synchronising left behind.
+    /// Those that, with their subfolders, contain no received or sent mail: drafts, outgoing mail, junk, leftovers of synchronising.
     pub left_out: HashSet<String>,
 }
 
 /// Remembers which folders are what: they stay what they are.
 #[derive(Default)]
 pub(super) struct Places {
-    // Held to take it or to put it only.
+    // Held only to take it or to put it.
     known: Mutex<Option<Known>>,
 }
 

@@ -1,4 +1,4 @@
-//! How often a message may bring a fault that passes as a rule.
+//! How often a message may cause a fault that is usually temporary.
 
 use std::{
     collections::HashMap,
@@ -7,12 +7,12 @@ use std::{
 
 use crate::provider::ItemId;
 
-/// How often an item may bring a passing fault before it counts as broken.
+/// How often an item may cause a temporary fault before it counts as broken.
 const FAULTS: u8 = 5;
-/// Most messages whose faults are remembered.
+/// Limit of messages whose faults are remembered.
 const REMEMBERED: usize = 4096;
 
-/// How often each message brought a fault that passes as a rule.
+/// How often each message caused a fault that is usually temporary.
 #[derive(Default)]
 pub(super) struct ItemFaults(Mutex<HashMap<ItemId, u8>>);
 
@@ -28,7 +28,7 @@ impl ItemFaults {
         *count >= FAULTS
     }
 
-    /// What these brought does not count any more.
+    /// The faults of these messages are forgotten.
     pub(super) fn forget(&self, ids: &[ItemId]) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for id in ids {

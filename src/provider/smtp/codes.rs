@@ -1,4 +1,4 @@
-//! What a server's replies mean: one table, of which the first row that fits counts.
+//! The meaning of a server's replies: one table, of which the first matching row applies.
 
 use super::wire::Reply;
 use crate::net::ErrorClass;
@@ -12,9 +12,9 @@ pub(super) enum Step {
     Hello,
     /// STARTTLS.
     StartTls,
-    /// AUTH by a password.
+    /// AUTH with a password.
     Password,
-    /// AUTH by an access token.
+    /// AUTH with an access token.
     Token,
     /// MAIL FROM.
     Sender,
@@ -24,7 +24,7 @@ pub(super) enum Step {
     Message,
 }
 
-/// What is to be done about a reply.
+/// What to do about a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Refused,
@@ -47,7 +47,7 @@ impl Verdict {
     }
 }
 
-/// A row of the table. Empty columns fit everything.
+/// A row of the table. Empty columns match everything.
 struct Row {
     steps: &'static [Step],
     /// First and last code.
@@ -283,7 +283,7 @@ const TABLE: &[Row] = &[
         Verdict::TooLarge,
         "The message is larger than {host} accepts. Send less, such as fewer attachments, or have the server's limit raised.",
     ),
-    // What passes.
+    // Temporary errors.
     row(
         ANY,
         (400, 499),
@@ -309,7 +309,7 @@ const TABLE: &[Row] = &[
         Verdict::Retry,
         "{host} has a temporary error. It is retried later.",
     ),
-    // Who sends and who gets it.
+    // Sender and recipients.
     row(
         ANY,
         (500, 599),
@@ -360,7 +360,7 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-/// What a reply that is no success means. `None` for one that makes no sense in this place.
+/// The meaning of an unsuccessful reply. `None` for one that is invalid here.
 pub(super) fn meaning(step: Step, reply: &Reply) -> Option<(Verdict, &'static str)> {
     let found = &TABLE[find(step, reply)?];
     Some((found.verdict, found.problem))

@@ -1,4 +1,4 @@
-//! Addresses as they go over the wire, and what a message asks of the server.
+//! Addresses as they are sent, and what a message requires of the server.
 
 use crate::{
     net::{ErrorClass, ProviderError},
@@ -27,7 +27,7 @@ impl Envelope {
     /// Checks a message.
     ///
     /// # Errors
-    /// [`ErrorClass::Refused`] for addresses that are none, and for line ends that a server could take for the end of the message.
+    /// [`ErrorClass::Refused`] for invalid addresses, and for line ends that a server could interpret as the end of the message.
     pub(super) fn of(message: &OutgoingMessage) -> Result<Self, ProviderError> {
         let sender = path("sender", &message.sender)?;
         let recipients: Vec<_> = message
@@ -56,7 +56,7 @@ fn refused(problem: String) -> ProviderError {
     ProviderError::new(ErrorClass::Refused, problem)
 }
 
-/// An address as it stands in a command; a domain beyond ASCII in its ASCII form.
+/// An address as it appears in a command; a domain beyond ASCII in its ASCII form.
 fn path(role: &str, address: &str) -> Result<String, ProviderError> {
     let shown = super::wire::clean(address);
     let wrong = || refused(format!("The {role} {shown} is not an e-mail address. Correct it."));
@@ -78,7 +78,7 @@ fn path(role: &str, address: &str) -> Result<String, ProviderError> {
     Ok(format!("{local}@{domain}"))
 }
 
-/// Refuses lone CR and LF, and NUL: servers differ in what they take for the end of a line, by which a second message could be smuggled
+/// Rejects lone CR and LF, and NUL: servers differ in what they treat as the end of a line, so that a second message could be smuggled
 /// into the first.
 fn check_lines(raw: &[u8]) -> Result<(), ProviderError> {
     for at in memchr::memchr3_iter(b'\r', b'\n', 0, raw) {

@@ -1,4 +1,4 @@
-//! Turns what a server does, or does not do, into faults in words that name it.
+//! Turns a server's behaviour into faults whose texts name it.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Judge {
         ProviderError::new(class, problem)
     }
 
-    /// A reply that is not the one hoped for. `who` is the address or the login that it is about.
+    /// An unexpected reply. `who` is the address or the login that it is about.
     pub(super) fn reply(&self, step: Step, who: &str, reply: &Reply) -> ProviderError {
         let Some((verdict, problem)) = codes::meaning(step, reply) else {
             return ProviderError {
@@ -48,7 +48,7 @@ impl Judge {
         }
     }
 
-    /// A reply that did not come.
+    /// A missing reply.
     pub(super) fn trouble(&self, step: Step, trouble: Trouble) -> ProviderError {
         let greeting = step == Step::Greeting;
         match trouble {
@@ -95,7 +95,7 @@ impl Judge {
         }
     }
 
-    /// A server that wants TLS from the first byte where it was spoken plain to.
+    /// A server that requires TLS from the first byte but received plain text.
     pub(super) fn wants_tls(&self) -> ProviderError {
         self.fault(
             ErrorClass::Unreachable,
@@ -104,7 +104,7 @@ impl Judge {
         )
     }
 
-    /// A server that greets in plain text where TLS was spoken to it.
+    /// A server that greets in plain text although it was addressed in TLS.
     pub(super) fn speaks_plain(&self, greeting: &str) -> ProviderError {
         ProviderError {
             server_reply: clean(greeting),
@@ -116,7 +116,7 @@ impl Judge {
         }
     }
 
-    /// After the message was handed over whole, and before the server answered.
+    /// After the whole message was submitted, and before the server answered.
     pub(super) fn unknown_end(&self, trouble: Trouble) -> ProviderError {
         let how = match trouble {
             Trouble::Silent => "did not answer in time",

@@ -1,4 +1,4 @@
-//! Logins (RFC 4954): PLAIN (RFC 4616), LOGIN, and XOAUTH2, which the big providers take.
+//! Logins (RFC 4954): PLAIN (RFC 4616), LOGIN, and XOAUTH2, which the big providers accept.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -38,7 +38,7 @@ impl Session {
     /// [`Scrub`](crate::provider::Scrub).
     ///
     /// # Errors
-    /// [`ErrorClass::LoginRequired`] when the login is refused; see there for the rest.
+    /// [`ErrorClass::LoginRequired`] when the login is rejected; see there for the rest.
     pub(super) async fn log_in(&mut self, credentials: &Credentials) -> Result<Option<Reply>, ProviderError> {
         match credentials {
             Credentials::None => Ok(None),
@@ -48,7 +48,7 @@ impl Session {
                 check_one(&self.judge, username, &token)?;
                 match self.log_in_with(Step::Token, username, &token).await {
                     Err(error) if error.class == ErrorClass::LoginRequired => {
-                        // It may have been withdrawn before its time: another one tells whether the login itself is refused.
+                        // It may have been revoked early: another one shows whether the login itself is rejected.
                         let other = tokens.instead_of(&token).await?;
                         if other.expose() == token.expose() {
                             return Err(error);
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    /// Goes through the exchange. Returns the last reply, and the words of a challenge that told of an error before it.
+    /// Goes through the exchange. Returns the last reply, and the text of a challenge that reported an error before it.
     async fn exchange(&mut self, mechanism: Mechanism, username: &str, secret: &str) -> Result<(Reply, String), Trouble> {
         let name = mechanism.name();
         if mechanism == Mechanism::Login {
@@ -130,7 +130,7 @@ impl Session {
         let line = Zeroizing::new(format!("AUTH {name} {}", *response));
         let reply = self.command(&line).await?;
         if mechanism == Mechanism::Xoauth2 && reply.code == 334 {
-            // An error comes as a challenge; the empty answer to it brings the reply proper.
+            // An error comes as a challenge; the empty response to it yields the actual reply.
             let challenge = challenge_words(&reply);
             let reply = self.command("").await?;
             return Ok((reply, challenge));
@@ -138,7 +138,7 @@ impl Session {
         self.give_up_on_challenge(reply).await
     }
 
-    /// Ends an exchange in which the server asks for more than there is.
+    /// Ends an exchange in which the server requests more than there is.
     async fn give_up_on_challenge(&mut self, reply: Reply) -> Result<(Reply, String), Trouble> {
         if reply.code != 334 {
             return Ok((reply, String::new()));
@@ -157,7 +157,7 @@ fn initial_response(mechanism: Mechanism, username: &str, secret: &str) -> Strin
     STANDARD.encode(text.as_bytes())
 }
 
-/// What a challenge says, out of its Base64.
+/// The text of a challenge, decoded from Base64.
 fn challenge_words(reply: &Reply) -> String {
     let text = reply.lines.join("");
     match STANDARD.decode(text.trim()) {
@@ -166,12 +166,12 @@ fn challenge_words(reply: &Reply) -> String {
     }
 }
 
-/// Refuses logins that cannot go over the wire as they are.
+/// Rejects logins that cannot be sent as they are.
 pub(super) fn check(judge: &Judge, credentials: &Credentials) -> Result<(), ProviderError> {
     match credentials {
         Credentials::None => Ok(()),
         Credentials::Password { username, password } => check_one(judge, username, password),
-        // The token is judged when there is one.
+        // The token is checked when there is one.
         Credentials::Token { username, .. } => check_one(judge, username, &"token".into()),
     }
 }

@@ -1,13 +1,13 @@
-//! Sends mail over SMTP (RFC 5321), by lettre, over connections of our own making.
+//! Sends mail over SMTP (RFC 5321), by lettre, over our own connections.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `wire` | replies and streams |
-//! | `session` | a connection: greeting, STARTTLS, EHLO, handing a message over |
+//! | `session` | a connection: greeting, STARTTLS, EHLO, submitting a message |
 //! | `login` | PLAIN, LOGIN, XOAUTH2 |
-//! | `envelope` | addresses, and what a message asks of the server |
-//! | `codes` | what replies mean: the table |
-//! | `faults` | what happens beside replies, in words for an administrator |
+//! | `envelope` | addresses, and what a message requires of the server |
+//! | `codes` | the meaning of replies: the table |
+//! | `faults` | other faults, in words for an administrator |
 //! | `pool` | idle connections |
 
 mod codes;
@@ -38,11 +38,11 @@ use crate::{
 /// What the operator decides about sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmtpConfig {
-    /// For each answer of a server, and for each piece of a message.
+    /// For each response of a server, and for each chunk of a message.
     pub request_timeout: Duration,
-    /// For the answer to a whole message, for which servers take their time (RFC 5321 section 4.5.3.2.6).
+    /// For the response to a whole message, for which servers may take long (RFC 5321 section 4.5.3.2.6).
     pub delivery_timeout: Duration,
-    /// Messages that a sink hands over at the same time, each over its own connection; as many connections are kept.
+    /// Limit of messages that a sink submits at the same time, each over its own connection; as many connections are kept.
     pub max_connections: usize,
 }
 
@@ -57,7 +57,7 @@ pub struct SmtpSink {
 }
 
 impl SmtpSink {
-    /// Prepares for sending. Nothing is called yet.
+    /// Prepares for sending. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ErrorClass::Refused`] for a server without a name or a port, [`ErrorClass::LoginRequired`] for a login that cannot be one.
@@ -112,7 +112,7 @@ impl SmtpSink {
     }
 }
 
-/// Says goodbye without being waited for.
+/// Quits without anybody waiting for it.
 fn dismiss(session: Session) {
     tokio::spawn(session.quit());
 }
@@ -134,7 +134,7 @@ impl MailSink for SmtpSink {
                     self.pool.put(pooled, self.config.max_connections);
                     return Ok(sent);
                 }
-                // It died while it lay idle; nothing was said of the message yet.
+                // It died while it was idle; the message was not mentioned yet.
                 Err(unsent) if reused && unsent.dead => {}
                 Err(unsent) => {
                     dismiss(pooled.session);

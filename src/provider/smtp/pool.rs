@@ -1,4 +1,4 @@
-//! Idle connections. Each lies in a task of its own, which says goodbye when its time is over or the pool is gone.
+//! Idle connections. Each is held by its own task, which quits when its time is over or the pool is gone.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::session::Session;
 
-/// How long a connection may lie idle: below what servers allow, and before firewalls forget it.
+/// How long a connection may be idle: less than servers allow, and before firewalls drop it.
 const IDLE: Duration = Duration::from_secs(30);
 /// How old a connection may become.
 const AGE: Duration = Duration::from_mins(10);
@@ -25,7 +25,7 @@ pub(super) struct Pooled {
     pub since: Instant,
 }
 
-/// Asks a task for the connection that lies in it.
+/// Requests the connection from its task.
 type Parked = oneshot::Sender<oneshot::Sender<Pooled>>;
 
 /// Idle connections to a server. Dropped, they all end.

@@ -22,17 +22,17 @@ use crate::{
     provider::Sent,
 };
 
-/// A server that says nothing for this long may want TLS from the first byte.
+/// A server that is silent for this long may require TLS from the first byte.
 const SILENCE: Duration = Duration::from_secs(3);
-/// For goodbyes, and for the words of a server that broke off.
+/// For quitting, and for the last words of a server that disconnected.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// A message is handed over in pieces of this size.
+/// A message is submitted in chunks of this size.
 const PIECE: usize = 64 << 10;
 
-/// A connection, secured as far as wanted, before the greeting was passed on.
+/// A connection, secured as configured, before the greeting was processed.
 pub(super) struct Secured {
     stream: Box<dyn Stream>,
-    /// What is to be taken for the greeting. `None` when it is yet to come.
+    /// The greeting. `None` when it has not arrived yet.
     greeting: Option<Vec<u8>>,
     peer: SocketAddr,
     own_address: IpAddr,
@@ -43,7 +43,7 @@ pub(super) struct Secured {
 /// Secures a connection: at once, after STARTTLS, or not at all. Never less than chosen.
 ///
 /// # Errors
-/// [`ErrorClass::Unreachable`] as a rule; what the server says against it otherwise.
+/// [`ErrorClass::Unreachable`] usually; otherwise the class of the server's reply.
 pub(super) async fn secure(
     network: &Network,
     judge: &Judge,
@@ -92,7 +92,7 @@ fn accepted_greeting(judge: &Judge, reply: Result<(Reply, Vec<u8>), Trouble>) ->
     }
 }
 
-/// Waits for the greeting of a server that should speak plain. One that says nothing is tried by TLS over a second connection meanwhile.
+/// Waits for the greeting of a server that should speak plain. If it is silent, TLS is tried over a second connection in the meantime.
 async fn greet(
     network: &Network,
     judge: &Judge,
@@ -132,7 +132,7 @@ async fn wants_tls(network: &Network, judge: &Judge, rules: &EndpointRules, peer
     };
     match network.tls(&judge.host, stream, rules).await {
         Ok(_) => true,
-        // It shows one, believed or not.
+        // It presents one, trusted or not.
         Err(error) => error.certificate.is_some(),
     }
 }
@@ -210,7 +210,7 @@ fn client_id(own_address: IpAddr) -> ClientId {
     }
 }
 
-/// What a server offers in its answer to EHLO.
+/// What a server offers in its reply to EHLO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offers {
     /// STARTTLS (RFC 3207).
@@ -221,7 +221,7 @@ pub(super) struct Offers {
     pub utf8: bool,
     /// SIZE (RFC 1870).
     pub size: bool,
-    /// The greatest message in bytes, when it says so.
+    /// The maximum message size in bytes, if it says so.
     pub max_bytes: Option<u64>,
     /// Mechanisms of AUTH (RFC 4954) in upper case, in the server's order.
     pub mechanisms: Vec<String>,
@@ -260,9 +260,9 @@ impl Offers {
 /// Why a message was not sent.
 #[derive(Debug)]
 pub(super) struct Unsent {
-    /// What everybody else is told.
+    /// What everybody else sees.
     pub error: Box<ProviderError>,
-    /// The connection was dead before the server heard of the message: another one may do.
+    /// The connection was dead before the server knew of the message: another one may work.
     pub dead: bool,
 }
 
@@ -370,7 +370,7 @@ impl Session {
         let _ = timeout(GOODBYE, self.command("QUIT")).await;
     }
 
-    /// Hands a message over.
+    /// Submits a message.
     pub(super) async fn deliver(&mut self, envelope: &Envelope, raw: &[u8]) -> Result<Sent, Unsent> {
         let mail = self.mail_command(envelope, raw.len())?;
         let reply = self.command(&mail).await.map_err(|trouble| Unsent {
@@ -453,7 +453,7 @@ impl Session {
         Ok(command)
     }
 
-    /// Hands over the bytes of a message, and waits for the answer. There is no time limit for the whole, but one for each piece.
+    /// Submits the bytes of a message, and waits for the response. There is no time limit for the whole, but one for each chunk.
     async fn hand_over(&mut self, raw: &[u8]) -> Result<Reply, ProviderError> {
         // lettre ends the message with a line end of its own.
         let body = raw.strip_suffix(b"\r\n").unwrap_or(raw);
@@ -479,7 +479,7 @@ impl Session {
         if whole {
             return Err(self.judge.unknown_end(trouble));
         }
-        // A server that breaks off in the middle may have said why.
+        // A server that disconnects in the middle may have said why.
         if let Trouble::Closed(_) = trouble {
             let _ = timeout(GOODBYE, self.connection.read_response()).await;
             if let Some(reply) = Reply::parse(&self.tap.heard()).filter(|reply| reply.code >= 400) {
@@ -490,7 +490,7 @@ impl Session {
     }
 }
 
-/// How much of a message the server has got.
+/// How much of a message the server has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handed {
     /// Some of it.
@@ -535,12 +535,12 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// What a fault of lettre means when no whole reply was heard.
+/// The meaning of a fault of lettre when no complete reply was received.
 fn broken(error: lettre::transport::smtp::Error, heard: &[u8]) -> Trouble {
     if !heard.is_empty() {
         return garbled(heard);
     }
-    // It tells the end of a connection only in words.
+    // It reports the end of a connection only as text.
     Trouble::Closed(Some(io::Error::other(error)))
 }
 

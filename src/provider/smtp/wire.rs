@@ -1,4 +1,4 @@
-//! Bytes of a connection: replies as the server wrote them, and streams that remember what they heard.
+//! Bytes of a connection: replies as the server wrote them, and streams that record what they received.
 
 use std::{
     fmt, io,
@@ -11,7 +11,7 @@ use std::{
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Most characters kept of a server's own words.
+/// Limit of characters kept of a server's reply.
 pub(super) const MAX_WORDS: usize = 1024;
 /// Longest reply that is read, in bytes.
 const MAX_REPLY: usize = 64 << 10;
@@ -82,13 +82,13 @@ impl Reply {
     }
 }
 
-/// Server's words in one line, without control characters, at most 1,024 characters.
+/// A server's reply in one line, without control characters, at most 1,024 characters.
 pub(super) fn clean(words: &str) -> String {
     let spaced: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     spaced.trim().chars().take(MAX_WORDS).collect()
 }
 
-/// Text in UTF-8, or else in what old servers write.
+/// Text in UTF-8, or else in the encodings of old servers.
 fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -96,18 +96,18 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// Why a reply did not come.
+/// Why there is no reply.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// The connection ended or broke.
     Closed(Option<io::Error>),
     /// Nothing came in time.
     Silent,
-    /// What came is no reply; its beginning.
+    /// The data is not a reply; its beginning.
     Garbled(String),
 }
 
-/// Reads one reply and not a byte more, so that what an attacker puts behind it is never taken for an answer.
+/// Reads one reply and not a byte more, so that what an attacker appends is never interpreted as a response.
 pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Reply, Vec<u8>), Trouble> {
     let mut bytes = Vec::with_capacity(256);
     let mut line = 0;
@@ -136,7 +136,7 @@ pub(super) fn garbled(bytes: &[u8]) -> Trouble {
     Trouble::Garbled(clean(&decode(bytes)).chars().take(200).collect())
 }
 
-/// What a stream heard. Clones share it.
+/// What a stream received. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Tap(Arc<Mutex<Vec<u8>>>);
 
@@ -172,8 +172,8 @@ impl fmt::Debug for Tap {
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug> Stream for S {}
 
-/// A stream that remembers what it heard. It may first give out what was heard before, and gives out ASCII only if asked to: lettre
-/// takes replies in other alphabets for broken connections.
+/// A stream that records what it receives. It can first replay earlier data, and return only ASCII if requested: lettre
+/// treats replies in other alphabets as broken connections.
 #[derive(Debug)]
 pub(super) struct Tapped<S> {
     inner: S,
@@ -185,7 +185,7 @@ pub(super) struct Tapped<S> {
 }
 
 impl<S> Tapped<S> {
-    /// Remembers what `inner` says.
+    /// Records what `inner` receives.
     pub(super) fn new(inner: S, peer: SocketAddr) -> Self {
         Self {
             inner,
@@ -196,7 +196,7 @@ impl<S> Tapped<S> {
         }
     }
 
-    /// Gives out `replay` first, and ASCII only.
+    /// Returns `replay` first, and only ASCII.
     pub(super) fn replaying(mut self, mut replay: Vec<u8>) -> Self {
         replay.reverse();
         self.replay = replay;
@@ -204,7 +204,7 @@ impl<S> Tapped<S> {
         self
     }
 
-    /// What it hears.
+    /// What it receives.
     pub(super) fn tap(&self) -> Tap {
         self.tap.clone()
     }

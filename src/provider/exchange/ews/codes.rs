@@ -12,7 +12,7 @@ pub(super) struct ServerError {
     pub code: String,
     /// The server's words about it.
     pub message: String,
-    /// How long the server wants to be left alone.
+    /// The pause that the server requests.
     pub pause: Option<Duration>,
 }
 
@@ -22,7 +22,7 @@ impl ServerError {
         clean(&format!("{}: {}", self.code, self.message))
     }
 
-    /// What is wrong and what to do, in plain words; `{host}` stands for the server's name.
+    /// What is wrong and what to do, in plain language; `{host}` stands for the server's name.
     pub(super) fn words(&self) -> &'static str {
         self.row().map_or("{host} reports an error. The request is retried.", |row| row.2)
     }
@@ -37,7 +37,7 @@ impl ServerError {
     }
 }
 
-/// Some codes, what they mean, and what is wrong and what to do in plain words.
+/// Some codes, what they mean, and what is wrong and what to do, in plain language.
 type Row = (&'static [&'static str], Meaning, &'static str);
 
 /// What a response code means.
@@ -47,7 +47,7 @@ pub(super) enum Meaning {
     Wait,
     /// The same, and ask for less the next time.
     WaitAndAskForLess,
-    /// Passing as a rule; an item that always brings it is broken.
+    /// Usually temporary; an item that always causes it is broken.
     WaitAFewTimes,
     /// The login is refused.
     LoginRequired,
@@ -63,7 +63,7 @@ pub(super) enum Meaning {
     TooManyStreams,
     /// The item is gone.
     Gone,
-    /// The item cannot be given out.
+    /// The item cannot be returned.
     Broken,
     /// The item is over a size limit.
     TooLarge,

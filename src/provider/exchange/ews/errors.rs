@@ -1,5 +1,5 @@
-//! What a server's answers mean: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
-//! connection itself are told apart in [`crate::net`].
+//! The meaning of a server's responses: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
+//! connection itself are classified in [`crate::net`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ const CLOUD_DOMAINS: &[&str] = &[
     "onmicrosoft.com",
 ];
 
-/// The way out of all that Exchange Online refuses over EWS. What it keeps is in the rules of the service.
+/// What to do about everything that Exchange Online rejects over EWS. What the agent keeps is in the rules of the service.
 macro_rules! to_graph {
     ($what:literal) => {
         concat!(
@@ -56,9 +56,9 @@ pub(super) struct Fault {
     pub hint: Hint,
     /// Whether EWS itself answered, so that the login was good enough for that.
     pub answered: bool,
-    /// Whether the server may have done what it was asked all the same.
+    /// Whether the server may have executed the request all the same.
     pub unclear: bool,
-    /// What everybody else is told.
+    /// What everybody else sees.
     pub error: Box<ProviderError>,
 }
 
@@ -67,11 +67,11 @@ pub(super) struct Fault {
 pub(super) enum Hint {
     /// Nothing.
     None,
-    /// The answer was over the size limit: ask for less at once.
+    /// The response was over the size limit: request less at once.
     AnswerTooLarge,
-    /// The server could not do so much at once: ask for less the next time.
+    /// The server could not do that much at once: request less the next time.
     AskForLess,
-    /// The subscription is gone: make another.
+    /// The subscription is gone: create another.
     SubscriptionLost,
     /// There are too many notification streams: let more mailboxes share one.
     TooManyStreams,
@@ -94,7 +94,7 @@ impl From<Fault> for ProviderError {
     }
 }
 
-/// Turns what a server does into faults, in words that name it.
+/// Turns a server's behaviour into faults whose texts name it.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     /// The server's name, with the port when it is unusual.
@@ -115,7 +115,7 @@ impl Judge {
         }
     }
 
-    /// An answer that makes no sense.
+    /// An invalid response.
     pub(super) fn malformed(&self, what: &str) -> Fault {
         let words = format!(
             "The response of {{host}} {what}. Check that nothing between this service and the server modifies what it sends; otherwise \
@@ -126,7 +126,7 @@ impl Judge {
         fault
     }
 
-    /// An answer over a size limit, in bytes.
+    /// A response over a size limit, in bytes.
     pub(super) fn too_large(&self, limit: u64) -> Fault {
         let mut fault = self.fault(
             ErrorClass::Malformed,
@@ -154,7 +154,7 @@ impl Judge {
         fault
     }
 
-    /// An access token that the server does not take, though the login is good as far as its provider says.
+    /// An access token that the server rejects, although the login is valid according to its provider.
     pub(super) fn token_refused(&self, headers: &HeaderMap) -> Fault {
         let offers = text(headers, header::WWW_AUTHENTICATE).unwrap_or_default();
         let words = if offers.to_ascii_lowercase().contains("bearer") {
@@ -180,7 +180,7 @@ impl Judge {
         )
     }
 
-    /// A web page where an EWS answer should be. Who wrote it may have had the answer.
+    /// A web page instead of an EWS response. Its author may have received the response.
     pub(super) fn web_page(&self, body: &[u8]) -> Fault {
         let fault = self.fault(
             ErrorClass::Unreachable,
@@ -194,8 +194,8 @@ impl Judge {
     /// An answer with any HTTP status but 200, with the beginning of its body.
     pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
         let code = status.as_u16();
-        // Faults come with 500, and now and then with another one; they say more than the status. But where EWS is shut off, what a
-        // fault says about rights leads astray.
+        // Faults come with 500, and now and then with another one; they say more than the status. But if EWS is disabled, what a
+        // fault says about permissions is misleading.
         let shut_off = code == 403 && self.in_the_cloud();
         if code >= 400
             && !shut_off
@@ -319,7 +319,7 @@ pub(super) fn is_cloud(host: &str) -> bool {
     CLOUD_DOMAINS.iter().any(within)
 }
 
-/// The pause that an answer asks for in milliseconds.
+/// The pause that a response requests, in milliseconds.
 pub(super) fn pause(milliseconds: &str) -> Option<Duration> {
     let milliseconds = milliseconds.trim().parse().ok()?;
     Some(Duration::from_millis(milliseconds).min(MAX_PAUSE))

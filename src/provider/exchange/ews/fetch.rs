@@ -196,8 +196,8 @@ impl Fetch<'_> {
         }
     }
 
-    /// Longest answer with these messages that is read: twice what the server told of them, as base64 takes a third more and what it stores
-    /// is not quite what it gives out; for a message alone, twice the largest that is wanted.
+    /// Longest answer with these messages that is read: twice what the server reported, as base64 takes a third more and what it stores
+    /// is not quite what it returns; for a message alone, twice the largest that is wanted.
     fn most_for(&self, batch: &[Wanted]) -> u64 {
         let told = match batch {
             [_] => self.max_bytes,

@@ -1,4 +1,4 @@
-//! The folders of a mailbox that hold mail which came or went.
+//! The folders of a mailbox that contain mail that was received or sent.
 
 use super::{
     errors::Fault,

@@ -1,7 +1,7 @@
 //! Mailboxes that share a notification stream. Each makes its own subscription, all at the same server behind the address (its cookie sees to
 //! that); then one of those who wait holds the seat, listens for all, and rings the bell of those whom a notification concerns.
 //!
-//! Who joins or leaves makes the stream be opened anew, once things have settled. Nothing here is tried again by itself: a fault is told to
+//! When a mailbox joins or leaves, the stream is reopened, once things have settled. Nothing here is retried automatically: a fault is reported to
 //! each of those whom it concerns once, and the first who waits again afterwards opens the stream again.
 
 use std::{
@@ -182,7 +182,7 @@ impl Group {
         }
     }
 
-    /// When the stream is to be opened anew: `None` not as far as is known.
+    /// When the stream is to be reopened: `None` not as far as is known.
     fn due(&self, stream: Option<&NotificationStream>) -> Option<Instant> {
         match stream {
             Some(_) => self.members().unsettled.map(|(_, until)| until),
@@ -227,7 +227,7 @@ impl Group {
                 match transport.call_in(requests::unsubscribe(&id), &self.affinity).await {
                     // Every further try could lock the account.
                     Err(fault) if fault.error.class == ErrorClass::LoginRequired => Err(()),
-                    // The server ends them by itself after a while.
+                    // The server ends them on its own after a while.
                     _ => Ok(()),
                 }
             });
@@ -516,7 +516,7 @@ impl Drop for Place {
             members.left.push((transport, subscription.id));
             members.unsettle(self.group.limits);
             self.group.changed.notify_one();
-            // Nobody is left who would see to it. Elsewhere the server ends them by itself after a while.
+            // Nobody is left who would see to it. Elsewhere the server ends them on its own after a while.
             if members.all.is_empty()
                 && let Ok(runtime) = Handle::try_current()
             {

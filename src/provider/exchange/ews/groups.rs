@@ -28,7 +28,7 @@ pub struct StreamLimits {
     /// Most mailboxes that share a stream; servers take 200.
     /// <https://learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-maintain-affinity-between-group-of-subscriptions-and-mailbox-server>
     pub mailboxes: usize,
-    /// How long a stream waits for further mailboxes to come or go before it is opened anew with those that are there; five times as long
+    /// How long a stream waits for further mailboxes to come or go before it is reopened with those that are there; five times as long
     /// when they keep coming.
     pub settle: Duration,
 }
@@ -46,7 +46,7 @@ impl Default for StreamLimits {
 #[derive(Default)]
 pub struct EwsStreams {
     limits: StreamLimits,
-    // Held for a look-up only.
+    // Held only for a lookup.
     known: Mutex<HashMap<PlaceKey, Vec<Known>>>,
 }
 

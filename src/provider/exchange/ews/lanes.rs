@@ -1,5 +1,5 @@
-//! Connections that stay logged in. NTLM logs in a TCP connection, not a request, so these are our own rather than those of an HTTP client,
-//! which takes whatever connection it has. Each serves one request at a time; there are as many as requests were ever under way at once.
+//! Connections that stay logged in. NTLM authenticates a TCP connection, not a request, so these are our own rather than those of an HTTP client,
+//! which uses whatever connection it has. Each serves one request at a time; there are as many as there were ever concurrent requests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::net::{self, EndpointRules, ErrorClass, Network, ProviderError};
 
-/// The connections that nobody uses at this moment.
+/// The connections that are currently unused.
 #[derive(Clone, Default)]
 pub(super) struct Lanes(Arc<Mutex<Vec<Connection>>>);
 
@@ -60,7 +60,7 @@ impl Lane {
     /// The connection; a new one when there is none that is open.
     ///
     /// # Errors
-    /// As of [`Network`].
+    /// See [`Network`].
     pub(super) async fn open(&mut self, server: &Server<'_>) -> Result<&mut Connection, ProviderError> {
         let open = match self.connection.take().filter(|kept| !kept.sender.is_closed()) {
             Some(kept) => kept,
@@ -117,7 +117,7 @@ impl Server<'_> {
         self.network.broken(self.endpoint.host_str().unwrap_or_default(), error)
     }
 
-    /// A request as it goes over a connection of our own: with the headers that an HTTP client adds by itself.
+    /// A request as it goes over a connection of our own: with the headers that an HTTP client adds on its own.
     ///
     /// # Errors
     /// When it is no request that HTTP/1.1 has a form for.

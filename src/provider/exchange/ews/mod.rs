@@ -9,7 +9,7 @@
 //! | `xml` | answers as a tree |
 //! | `folders` | which folders are read |
 //! | `fetch` | messages in batches |
-//! | `send` | messages the other way, and checks of a connection |
+//! | `send` | sending, and connection checks |
 //! | `groups`, `group` | which mailboxes share a notification stream, and how they do |
 //! | `watch`, `stream`, `splitter` | notifications of one mailbox; a stream, and where its envelopes end |
 //! | `discovery` | where the service is, by what the servers of a domain say (Autodiscover) |
@@ -67,7 +67,7 @@ pub struct EwsConfig {
     pub timeouts: EwsTimeouts,
     /// Longest answer that is read, in bytes once decompressed. Messages travel as base64, which takes a third more.
     pub max_response_bytes: u64,
-    /// What the server allows, shared by all who work with the mailbox. By default 4 requests at once, and not shared.
+    /// The server's limits, shared by everything that works with the mailbox. By default 4 requests at once, and not shared.
     pub budget: Arc<Budget>,
     /// The notification streams that mailboxes of this login share. By default this mailbox has its own.
     pub streams: Arc<LoginStreams>,
@@ -91,11 +91,11 @@ pub enum EwsProof {
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EwsTimeouts {
-    /// For a whole request, up to the last byte of its answer. 5 min by default.
+    /// For a whole request, up to the last byte of its response. 5 min by default.
     pub request: Duration,
     /// For a sign of life in a notification stream; servers give one about every 45 s. 100 s by default.
     pub stream: Duration,
-    /// For what becomes of a message whose answer was lost.
+    /// For finding out what happened to a message whose response was lost.
     pub looks: Looks,
 }
 

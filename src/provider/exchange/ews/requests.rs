@@ -15,7 +15,7 @@ use crate::provider::{
 const PAGE: usize = 512;
 /// Folders in a page; the server gives no more.
 const FOLDERS: usize = 1000;
-/// Minutes after which the server ends a notification stream by itself; the most it takes.
+/// Minutes after which the server ends a notification stream; the maximum that it accepts.
 const STREAM_MINUTES: u32 = 30;
 
 const HEAD: &str = concat!(

@@ -282,7 +282,7 @@ pub(super) fn listed_folders(judge: &Judge, body: &[u8]) -> Result<(Vec<Listed>,
     }
 }
 
-/// Why a folder that every mailbox has is not given out. Exchange denies that it exists where the login has no right to see it.
+/// Why a folder that every mailbox has is not returned. Exchange denies that it exists if the login has no permission to see it.
 fn no_folder(judge: &Judge, error: &ServerError) -> Fault {
     if !matches!(error.code.as_str(), "ErrorFolderNotFound" | "ErrorItemNotFound") {
         return judge.code(error);

@@ -42,7 +42,7 @@ impl MailSink for EwsSource {
             self.discard(&draft).await;
             return Err(fault.into());
         }
-        // The draft stays whatever comes of it: to delete one that was submitted takes a message back that was told to be sent.
+        // The draft stays whatever happens: deleting a submitted one recalls a message that was reported as sent.
         let sent = self.transport.timeouts.looks.until_sent(look).await;
         sent.ok_or_else(|| in_doubt(*fault.error))
     }
@@ -89,7 +89,7 @@ impl EwsSource {
         }
     }
 
-    /// Takes a draft away that is not to be sent. It does no harm where that fails.
+    /// Deletes a draft that is not to be sent. Failure does no harm.
     async fn discard(&self, draft: &Draft) {
         if let Err(fault) = self.transport.call(requests::delete_item(&draft.id)).await {
             tracing::debug!(error = %fault.error, "a draft that was not sent is left behind");

@@ -1,5 +1,5 @@
-//! Cuts a notification stream into its envelopes. The stream is one long answer that holds several complete XML documents, one after
-//! another, and its pieces end anywhere.
+//! Splits a notification stream into its envelopes. The stream is one long response that contains several complete XML documents, one after
+//! another, and its chunks end anywhere.
 
 /// Finds where each document ends, by counting tags. It reads no names, so that any prefix will do, and checks nothing: that is the
 /// XML reader's business.
@@ -43,7 +43,7 @@ impl Splitter {
         }
     }
 
-    /// Takes the next piece of the stream.
+    /// Accepts the next chunk of the stream.
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }

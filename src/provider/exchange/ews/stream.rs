@@ -1,4 +1,4 @@
-//! One notification stream: a long answer of several complete envelopes.
+//! One notification stream: a long response of several complete envelopes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ pub(super) struct NotificationStream {
     pub(super) transport: Arc<Transport>,
     /// Ids of the subscriptions that it serves.
     pub(super) ids: Vec<String>,
-    /// When it counts as dead unless it says something.
+    /// When it counts as dead unless something arrives.
     deadline: Instant,
 }
 

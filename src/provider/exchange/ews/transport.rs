@@ -31,7 +31,7 @@ use crate::{
     provider::{AccessTokens, budget::Budget},
 };
 
-/// Most that is read of an answer that reports a fault, in bytes.
+/// Limit of bytes that are read of an error response.
 const FAULT_BYTES: u64 = 256 * 1024;
 /// Most cookies kept, and the longest, in bytes.
 const COOKIES: (usize, usize) = (32, 4096);
@@ -132,7 +132,7 @@ impl Affinity {
     }
 }
 
-/// What proves the login.
+/// The credentials.
 enum Login {
     Password {
         username: String,
@@ -356,7 +356,7 @@ impl Transport {
         }
         let headers = answer.response.headers();
         let changed = answer.response.status() == StatusCode::UNAUTHORIZED && !answer.judged && !way.is_offered(headers);
-        // The server was set up anew since it was asked.
+        // The server was reconfigured since it was queried.
         let Some(way) = Way::offered(headers).filter(|_| changed) else {
             return Ok((answer.response, answer.lane));
         };
@@ -366,7 +366,7 @@ impl Transport {
         Ok((answer.response, answer.lane))
     }
 
-    /// Sends a request with the access token of the moment; when that is refused before its time, once more with another one.
+    /// Sends a request with the current access token; if that is rejected before it expires, once more with another one.
     async fn send_with_token(
         &self,
         tokens: &dyn AccessTokens,
@@ -397,8 +397,8 @@ impl Transport {
         *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
     }
 
-    /// Asks how to log in, by a request without a login, so that no password goes to a server that takes something better. The error is an
-    /// answer that says what is wrong without one.
+    /// Finds out how to log in with a request without a login, so that no password is sent to a server that accepts something better. The error is a
+    /// response that says what is wrong without one.
     async fn ask(&self) -> Result<Result<Way, Response>, Fault> {
         let asked = self.http.post(self.endpoint.clone()).timeout(self.timeouts.request);
         let asked = self.network.send(asked).await;
@@ -474,7 +474,7 @@ impl Transport {
             if connection.logged_in {
                 match connection.send(request(make(&self.http))?).await {
                     Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
-                        // The server has forgotten who is there.
+                        // The server has forgotten the login.
                         connection.logged_in = false;
                         self.body(response, FAULT_BYTES).await?;
                     }
@@ -527,7 +527,7 @@ impl Transport {
         Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
     }
 
-    /// Goes through the stages up to the TLS handshake, on a connection of its own.
+    /// Goes through the stages up to the TLS handshake, on a separate connection.
     pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
         let host = self.endpoint.host_str().unwrap_or_default();
         let tls = self.endpoint.scheme() == "https";
@@ -549,7 +549,7 @@ impl Transport {
         }
     }
 
-    /// Whether the mailbox could be asked something at once: no pause that the server wants, no slow requests.
+    /// Whether the mailbox could be asked something at once: no pause requested by the server, no slow requests.
     pub(super) fn is_free(&self) -> bool {
         self.budget.is_free()
     }
@@ -589,7 +589,7 @@ impl Transport {
             return Ok(response);
         }
         let headers = response.headers().clone();
-        // The status says enough when the rest does not arrive.
+        // The status is enough if the rest does not arrive.
         let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();
         if status == StatusCode::UNAUTHORIZED && matches!(self.login, Login::Tokens(_)) {
             return Err(self.login_refused(&headers));

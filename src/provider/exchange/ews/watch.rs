@@ -1,4 +1,4 @@
-//! Notifications, as one mailbox sees them: it takes a place in a group, subscribes, and waits for news.
+//! Notifications for one mailbox: it takes a slot in a group, subscribes, and waits for events.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -62,7 +62,7 @@ impl Watch {
 
 /// Waits for something to happen; see [`crate::provider::MailSource::wait`].
 ///
-/// Comes back at once after a new subscription, as things may have happened before it.
+/// Returns at once after a new subscription, as something may have happened before it.
 pub(super) async fn wait(transport: &Arc<Transport>, watch: &Watch, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
     timeout(limit, listen(transport, watch, folders)).await.unwrap_or(Ok(()))
 }
@@ -89,7 +89,7 @@ async fn listen(transport: &Arc<Transport>, watch: &Watch, folders: &[Folder]) -
                     return Err(fault.into());
                 }
             }
-            // One of all who wait listens for all.
+            // One of those waiting listens for all.
             Standing::Waiting => tokio::select! {
                 () = place.bell.notified() => {}
                 seat = place.group.seat() => place.listen_for_all(seat).await,

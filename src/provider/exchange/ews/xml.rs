@@ -1,4 +1,4 @@
-//! XML answers as a small tree: namespaces resolved, text borrowed from the answer, no document types, bounded depth and number of
+//! XML responses as a small tree: namespaces resolved, text borrowed from the response, no document types, bounded depth and number of
 //! elements.
 
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use quick_xml::{
 
 /// Deepest nesting that is read. EWS stays below 20.
 const MAX_DEPTH: usize = 64;
-/// Most elements in one answer. A full page of changes has about 3,000.
+/// Limit of elements in one response. A full page of changes has about 3,000.
 const MAX_ELEMENTS: usize = 100_000;
 
 /// The namespaces that matter here.
@@ -70,7 +70,7 @@ pub(super) struct Element<'a> {
     pub text: Cow<'a, str>,
 }
 
-/// Why an answer is not usable XML.
+/// Why a response is not usable XML.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum XmlError {
     #[error("not well-formed at byte {position}")]

@@ -19,9 +19,9 @@ use crate::{
     provider::{ChangePage, Folder, FolderRole, ItemId, Newest},
 };
 
-/// Messages on a page; the server may give fewer. Rows are short, as only ids, times and sizes are asked for.
+/// Messages per page; the server may return fewer. Rows are short, as only ids, times and sizes are requested.
 const PAGE: &str = "odata.maxpagesize=500";
-/// What is asked for; the size is a property of MAPI (PR_MESSAGE_SIZE).
+/// The requested fields; the size is a MAPI property (PR_MESSAGE_SIZE).
 pub(super) const SIZE: &str = "singleValueExtendedProperties($filter=id eq 'Integer 0xe08')";
 
 #[derive(Deserialize)]
@@ -33,13 +33,13 @@ struct Page {
     delta: Option<String>,
 }
 
-/// A page of messages that no change is told of.
+/// A page of messages without change information.
 #[derive(Deserialize)]
 struct Rows {
     value: Vec<Row>,
 }
 
-/// A message of which something is said.
+/// An entry about a message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Row {
@@ -82,14 +82,14 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
         None => {
             let all: Result<Page, Fault> = transport.get(beginning(transport, folder, true), &wishes).await;
             match all {
-                // Without sizes it goes as well: messages over the limit are found out while they are read.
+                // It also works without sizes: messages over the limit are detected while they are read.
                 Err(fault) if fault.meaning == Some(Meaning::BadRequest) => {
                     transport.get(beginning(transport, folder, false), &wishes).await?
                 }
                 all => all?,
             }
         }
-        // A link of another protocol or server is none.
+        // A link of another protocol or server is not accepted.
         Some(state) => match transport.link(state) {
             Ok(link) => transport.get(link, &wishes).await?,
             Err(_) => {
@@ -104,7 +104,7 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
         (None, Some(delta)) => (delta, true),
         (None, None) => return Err(transport.judge.malformed("has no link to continue with")),
     };
-    // Before it is kept: nothing is worse than a position that is refused for ever.
+    // Checked before it is stored: a position that is rejected for ever would be worse.
     transport.link(&state)?;
     let continues = |link: &str| link.contains("skiptoken");
     let mut changes = ChangePage {

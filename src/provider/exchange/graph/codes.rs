@@ -11,25 +11,25 @@ use crate::net::ErrorClass;
 /// What an error means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// A passing state of the whole mailbox: wait.
+    /// A temporary state of the whole mailbox: wait.
     Wait,
-    /// Passing as a rule; an item that always brings it is broken.
+    /// Usually temporary; an item that always causes it is broken.
     WaitAFewTimes,
-    /// The token is refused.
+    /// The token is rejected.
     TokenRefused,
-    /// The account may not do this, or there is no such mailbox.
+    /// The account has no permission, or there is no such mailbox.
     Refused,
-    /// The position is refused.
+    /// The position is rejected.
     StateLost,
     /// The item is gone.
     Gone,
-    /// The item cannot be given out.
+    /// The item cannot be returned.
     Broken,
     /// The message is over a size limit.
     TooLarge,
-    /// The range is not the one that is to come next.
+    /// The range is not the expected next one.
     WrongRange,
-    /// The request is refused as such.
+    /// The request is rejected as such.
     BadRequest,
 }
 
@@ -70,7 +70,7 @@ const TOKEN: &str = "{host} rejects the access token. Check that the login provi
                      operator's settings, and the cloud); then log in again.";
 const BAD_REQUEST: &str = "{host} rejects the request. Check the address (exchange.endpoint); if it is right, report this as a bug.";
 
-/// Codes that say what is wrong whatever the status, in small letters.
+/// Codes that are decisive whatever the status, in lower case.
 const CODES: &[(&str, Meaning, &str)] = &[
     ("invalidauthenticationtoken", Meaning::TokenRefused, TOKEN),
     ("compacttoken", Meaning::TokenRefused, TOKEN),

@@ -1,4 +1,4 @@
-//! What Graph's answers mean: the codes that [`super::codes`] lists, and answers that are none of Graph's.
+//! The meaning of Graph's responses: the codes that [`super::codes`] lists, and responses that are not from Graph.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ pub(super) struct Fault {
     pub meaning: Option<Meaning>,
     /// Whether the answer was over the size limit.
     pub too_long: bool,
-    /// Whether the server may have done what it was asked all the same.
+    /// Whether the server may have executed the request all the same.
     pub unclear: bool,
-    /// What everybody else is told.
+    /// What everybody else sees.
     pub error: Box<ProviderError>,
 }
 
@@ -64,7 +64,7 @@ struct InnerError {
     request_id: String,
 }
 
-/// Turns what a server does into faults, in words that name it.
+/// Turns a server's behaviour into faults whose texts name it.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     /// The server's name, with the port when it is unusual.
@@ -85,7 +85,7 @@ impl Judge {
         }
     }
 
-    /// An answer that makes no sense.
+    /// An invalid response.
     pub(super) fn malformed(&self, what: &str) -> Fault {
         let words = format!(
             "The response of {{host}} {what}. Check the address, and that nothing between this service and the server modifies what it \
@@ -97,7 +97,7 @@ impl Judge {
         }
     }
 
-    /// An answer over a size limit, in bytes.
+    /// A response over a size limit, in bytes.
     pub(super) fn too_long(&self, limit: u64) -> Fault {
         let words = format!("The response of {{host}} is over the limit of {limit} bytes.");
         Fault {
@@ -107,7 +107,7 @@ impl Judge {
         }
     }
 
-    /// An answer with any other status than was hoped for, with the beginning of its body.
+    /// A response with an unexpected status, with the beginning of its body.
     pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
         if (300..400).contains(&status.as_u16()) {
             let target = text(headers, header::LOCATION).unwrap_or_default();
@@ -119,7 +119,7 @@ impl Judge {
             let words = "{host} answered with a web page, not with Microsoft Graph. Check the address (exchange.endpoint), and what is \
                          between this service and the server.";
             return Fault {
-                // Who wrote it may have had the answer.
+                // Its author may have received the response.
                 unclear: status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE,
                 ..self.fault(ErrorClass::Unreachable, words, &page_words(body))
             };

@@ -1,4 +1,4 @@
-//! Whole messages: small ones many in a request (`$batch`), which spares both sides most of the work.
+//! Whole messages: many small ones per request (`$batch`), which saves both sides most of the work.
 
 use std::{
     collections::HashMap,
@@ -23,20 +23,20 @@ use crate::{
     provider::{Fetched, ItemId, exchange::patience::ItemFaults},
 };
 
-/// Most messages of which something is remembered.
+/// Limit of messages that are remembered.
 const REMEMBERED: usize = 4096;
-/// Most messages in one request, and most bytes in them; larger ones are asked for by themselves.
+/// Limits of messages and bytes in one request; larger ones are requested individually.
 /// <https://learn.microsoft.com/graph/json-batching>
 const BATCH: usize = 20;
 const BATCH_BYTES: u64 = 2 << 20;
 const SMALL: u64 = 256 << 10;
-/// Longest answer to such a request that is read: twice that, as base64 takes a third more, and some envelope.
+/// Longest response to such a request that is read: twice that, as base64 takes a third more, and some envelope.
 const BATCH_ANSWER: u64 = 2 * BATCH_BYTES + (1 << 20);
 
 /// What is remembered between calls.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// What changes told. Locked only briefly.
+    /// From changes. Locked only briefly.
     known: Mutex<HashMap<ItemId, Remembered>>,
     faults: ItemFaults,
 }
@@ -73,7 +73,7 @@ impl Memory {
     }
 }
 
-/// A message in words.
+/// A message in text form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Described {
@@ -96,7 +96,7 @@ struct EmailAddress {
     address: Option<String>,
 }
 
-/// The answer to a batch.
+/// The response to a batch.
 #[derive(Deserialize)]
 struct Parts {
     responses: Vec<Part>,
@@ -148,7 +148,7 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Which messages are asked for together, by their places: small ones, as far as sizes are known.
+    /// Which messages are requested together, by their indexes: small ones, as far as sizes are known.
     fn plan(&self, ids: &[ItemId]) -> Vec<Vec<usize>> {
         let (mut plan, mut batch, mut bytes): (Vec<Vec<usize>>, Vec<usize>, u64) = Default::default();
         for (place, id) in ids.iter().enumerate() {
@@ -178,8 +178,8 @@ impl Fetch<'_> {
         Ok(places.into_iter().zip(fetched).collect())
     }
 
-    /// Messages in one request. Those that were refused for now or with the token, or whose part makes no sense, are asked for again by
-    /// themselves.
+    /// Messages in one request. Those that were rejected temporarily or with the token, or whose part is invalid, are requested again
+    /// individually.
     async fn together(&self, ids: &[&ItemId]) -> Result<Vec<Fetched>, Fault> {
         let user = self.transport.user_path();
         let requests = ids.iter().enumerate().map(|(number, id)| {
@@ -193,7 +193,7 @@ impl Fetch<'_> {
             ..Request::json(Method::POST, self.transport.absolute(["$batch"]), &body)
         };
         let answer = match self.transport.call(request).await {
-            // Something in between that knows no batches, or sizes that were not true: one by one it goes as well.
+            // A proxy that does not support batches, or wrong sizes: it also works one by one.
             Err(fault) if fault.too_long || matches!(fault.meaning, Some(Meaning::BadRequest | Meaning::Gone)) => {
                 let mut fetched = Vec::with_capacity(ids.len());
                 for id in ids {
@@ -219,7 +219,7 @@ impl Fetch<'_> {
         Ok(fetched)
     }
 
-    /// What came of a message in a batch, where MIME comes in base64.
+    /// The outcome of a message in a batch, where MIME is in base64.
     fn part(&self, id: &ItemId, part: Part) -> Result<Fetched, Fault> {
         let status = StatusCode::from_u16(part.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let message = part.may_be_message();
@@ -248,19 +248,19 @@ impl Fetch<'_> {
         }
     }
 
-    /// A fault of the message alone becomes what came of it; any other one is of the whole call.
+    /// A fault of the message alone becomes its outcome; any other concerns the whole call.
     async fn settle(&self, id: &ItemId, fault: Fault) -> Result<Fetched, Fault> {
         match fault.meaning {
             Some(Meaning::Gone) => Ok(Fetched::Gone),
             Some(Meaning::WaitAFewTimes) if !self.memory.faults.worn_out(id) => Err(fault),
-            // Most likely an error that is not in the table, which may pass as well.
+            // Most likely an error that is not in the table, which may be temporary too.
             Some(Meaning::BadRequest) if !self.memory.faults.worn_out(id) => {
                 let passing = ErrorClass::Retry { after: None };
                 let reply = fault.error.server_reply;
                 Err(self.transport.judge.fault(passing, UNLISTED, &reply))
             }
             Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(broken(&fault)),
-            // A single message may be denied; but the right to the mailbox may be gone, and then nothing is broken.
+            // A single message may be denied; but permission for the mailbox may be gone, and then nothing is broken.
             Some(Meaning::Refused) => {
                 let inbox = self.transport.url(&["mailFolders", "inbox"]);
                 self.transport.get::<Value>(inbox, &[]).await.map(|_| broken(&fault))
@@ -306,7 +306,7 @@ impl Fetch<'_> {
         let from = described.from.map(|from| from.email_address);
         let from = from.map(|from| (from.name.unwrap_or_default(), from.address.unwrap_or_default()));
         Ok(Fetched::TooLarge {
-            // Exchange counts what it stores; what it gives out may be larger.
+            // Exchange counts what it stores; what it returns may be larger.
             size: known.size.unwrap_or_default().max(self.max_bytes.saturating_add(1)),
             subject: described.subject.unwrap_or_default(),
             from: from.unwrap_or_default(),

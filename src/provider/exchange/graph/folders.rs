@@ -1,6 +1,6 @@
-//! The folders of a mailbox that hold mail which came or went.
+//! The folders of a mailbox that contain mail that was received or sent.
 //!
-//! All folders come in one list as the beginning of a delta query, at whatever depth they lie.
+//! All folders come in one list as the beginning of a delta query, at whatever depth they are.
 //! <https://learn.microsoft.com/graph/api/mailfolder-delta>
 
 use futures::future::{try_join_all, try_join3};
@@ -92,7 +92,7 @@ fn usual(role: FolderRole, folder: &MailFolder) -> Folder {
     }
 }
 
-/// All folders that are read. `None`: the login is not shown them.
+/// All folders that are read. `None`: the login may not list them.
 pub(super) async fn list(transport: &Transport, known: Known) -> Result<Option<Vec<Folder>>, ProviderError> {
     let mut url = transport.url(&["mailFolders", "delta"]);
     let mut listed = Vec::new();
@@ -107,7 +107,7 @@ pub(super) async fn list(transport: &Transport, known: Known) -> Result<Option<V
                 .into_iter()
                 .filter(|folder| folder.removed.is_none())
                 .map(|folder| Listed {
-                    // Search folders only show what lies in others.
+                    // Search folders only show what is in others.
                     mail: folder.is_hidden != Some(true) && folder.kind.as_deref() != Some("#microsoft.graph.mailSearchFolder"),
                     id: folder.id,
                     parent: folder.parent_folder_id.unwrap_or_default(),

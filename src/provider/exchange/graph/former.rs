@@ -1,4 +1,4 @@
-//! The ids that messages have over EWS: an agent that was moved to Graph knows by them what it has handled.
+//! The ids that messages have over EWS: by them, an agent that was moved to Graph recognises what it has handled.
 //!
 //! <https://learn.microsoft.com/graph/api/user-translateexchangeids>
 
@@ -30,7 +30,7 @@ struct Pair {
     target_id: Option<String>,
 }
 
-/// See [`crate::provider::MailSource::former_ids`]. A server that does not translate leaves it at that: messages are known by their identity
+/// See [`crate::provider::MailSource::former_ids`]. A server that does not translate them is no problem: messages are recognised by their identity
 /// too, once they are read.
 pub(super) async fn former_ids(transport: &Transport, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, Fault> {
     let mut known: HashMap<String, String> = HashMap::new();

@@ -6,9 +6,9 @@
 //! | `changes` | delta queries |
 //! | `folders` | which folders are read |
 //! | `fetch` | whole messages |
-//! | `former` | what the messages were called over EWS |
-//! | `push` | calls from the server that something arrived |
-//! | `send` | messages the other way, and checks of a connection |
+//! | `former` | the ids of the messages over EWS |
+//! | `push` | notifications from the server |
+//! | `send` | sending, and connection checks |
 //! | `parts`, `upload` | those that are too long for MIME, and their large attachments |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 //!
@@ -49,17 +49,17 @@ pub struct GraphConfig {
     pub tokens: Arc<dyn AccessTokens>,
     /// Address of the mailbox. `None`: that of the account that logged in.
     pub mailbox: Option<String>,
-    /// For a whole request, up to the last byte of its answer.
+    /// For a whole request, up to the last byte of its response.
     pub timeout: Duration,
-    /// For what becomes of a message whose answer was lost.
+    /// For finding out what happened to a message whose response was lost.
     pub looks: Looks,
-    /// What the server allows, shared by all who work with the mailbox.
+    /// The server's limits, shared by everything that works with the mailbox.
     pub budget: Arc<Budget>,
     /// Makes the connections.
     pub network: Network,
     /// What may be called.
     pub rules: EndpointRules,
-    /// How it is told of changes. `None`: not at all.
+    /// How it is notified of changes. `None`: not at all.
     pub push: Option<GraphPush>,
 }
 
@@ -130,8 +130,8 @@ impl MailSource for GraphSource {
         Ok(former::former_ids(&self.transport, ids).await?)
     }
 
-    /// Subscribes first if need be and then comes back at once, as things may have happened before. Without a public address there is no
-    /// push: this waits for the time to be over.
+    /// Subscribes first if necessary, and then returns at once, as something may have happened before. Without a public address there is no
+    /// push: this waits until the time limit.
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
         match &self.push {
             Some(push) => push::wait(&self.transport, &self.subscriptions, push, folders, limit).await,

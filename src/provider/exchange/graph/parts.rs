@@ -1,6 +1,6 @@
-//! Drafts of messages that are too long to be handed over in MIME: text and fields in JSON, files one by one.
+//! Drafts of messages that are too long to be submitted in MIME: text and fields in JSON, files one by one.
 //!
-//! The server makes the MIME then. What would not come out as it was is refused: messages that cannot be taken apart
+//! The server then generates the MIME. What would not come out unchanged is rejected: messages that cannot be split into parts
 //! ([`crate::mime::take_apart`]), and those whose fields the draft, once read again, does not have.
 //! <https://learn.microsoft.com/graph/outlook-large-attachments>
 
@@ -29,7 +29,7 @@ use crate::{
 const UPLOADED: usize = 3_000_000;
 /// Longest request, in bytes.
 const MAX_REQUEST: usize = 4 << 20;
-/// Most header fields that a draft takes as such. Their names begin with `x-`.
+/// Limit of header fields that a draft accepts as such. Their names begin with `x-`.
 const MAX_HEADERS: usize = 5;
 /// What to do about a message that cannot be sent this way.
 const REMEDY: &str = "Send links instead of large attachments, or send over SMTP.";
@@ -85,8 +85,8 @@ impl GraphSource {
     }
 }
 
-/// The fields that no property of Graph's stands for, as properties of MAPI: ids and values. The first five whose names begin with `x-` are
-/// left out, as they go as what they are.
+/// The fields without a property in Graph, as MAPI properties: ids and values. The first five whose names begin with `x-` are
+/// omitted, as they are sent as header fields.
 fn properties(apart: &Apart) -> Vec<(String, String)> {
     let headers: Vec<&str> = headers(apart).map(|(name, _)| name.as_str()).collect();
     let others = apart.fields.iter().filter(|(name, _)| !headers.contains(&name.as_str()));

@@ -1,4 +1,4 @@
-//! Change notifications: Graph calls a public address of the service when something arrives. They only wake; what changed is asked for.
+//! Change notifications: Graph calls a public address of the service when something arrives. They only wake; changes are then requested.
 //!
 //! <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
 
@@ -32,25 +32,25 @@ use crate::{
     provider::Folder,
 };
 
-/// How long a subscription is asked for. What a service that died leaves behind goes on for no longer than that.
+/// Requested lifetime of a subscription. What a crashed service leaves behind lasts no longer than that.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// After a subscription was refused, the mailbox is polled for so long before it is tried again; and after a fault that passes.
+/// How long the mailbox is polled after a subscription was rejected before it is retried; and after a temporary fault.
 const REST: Duration = Duration::from_mins(15);
 const SHORT_REST: Duration = Duration::from_mins(1);
 
-/// Longest time that the server is given to end the subscriptions of a mailbox.
+/// How long the server may take to end the subscriptions of a mailbox.
 const GOODBYE: Duration = Duration::from_secs(10);
 
-/// How a mailbox is told of changes.
+/// How a mailbox is notified of changes.
 #[derive(Clone)]
 pub struct GraphPush {
     /// The public address that is called.
     pub url: String,
-    /// What calls prove themselves by; at most 128 characters.
+    /// The secret that authenticates calls; at most 128 characters.
     pub client_state: String,
-    /// Wakes who waits for the mailbox.
+    /// Wakes whoever waits for the mailbox.
     pub waker: Arc<Waker>,
-    /// What the time is by which subscriptions end.
+    /// The clock by which subscriptions expire.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -82,7 +82,7 @@ impl Waker {
 pub(super) struct Subscriptions(Mutex<Kept>);
 
 impl Subscriptions {
-    /// Ends them, as far as the server lets it be done soon, once nobody waits for them any more.
+    /// Ends them, as far as the server responds soon, once nobody waits for them any more.
     pub(super) fn end(&mut self, transport: &Arc<Transport>) {
         let ids: Vec<String> = self.0.get_mut().by_folder.drain().map(|(_, live)| live.id).collect();
         let Some(runtime) = Handle::try_current().ok().filter(|_| !ids.is_empty()) else {
@@ -114,7 +114,7 @@ struct Live {
     renew: Instant,
 }
 
-/// A subscription as the server tells it.
+/// A subscription as the server reports it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Subscription {
@@ -143,7 +143,7 @@ pub(super) async fn wait(
         kept: &mut kept,
     };
     match timeout(limit, wanted.keep(folders)).await {
-        // Things may have happened before it was there.
+        // Something may have happened before it existed.
         Ok(Ok(true)) => return Ok(()),
         Ok(Ok(false)) | Err(_) => kept.rest = None,
         Ok(Err(fault)) => {
@@ -171,7 +171,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Subscribes to what is not subscribed to yet, and prolongs what needs it. Whether there is a new subscription.
+    /// Creates missing subscriptions, and renews those that need it. Returns whether there is a new one.
     async fn keep(mut self, folders: &[Folder]) -> Result<bool, Fault> {
         let doubtful = self.push.waker.renew.swap(false, Ordering::Relaxed);
         let kept = self.keep_each(folders, doubtful).await;
@@ -199,7 +199,7 @@ impl Wanted<'_> {
             let left = instant(&subscription.expiration_date_time).map_or(LIFETIME, |end| end.since(self.push.clock.now()));
             let live = Live {
                 id: subscription.id,
-                // Half of what came back.
+                // Half of the granted lifetime.
                 renew: Instant::now() + (left / 2).max(SHORT_REST),
             };
             self.kept.by_folder.insert(folder.id.clone(), live);

@@ -1,7 +1,7 @@
 //! Sending over Graph, and checks of a connection.
 //!
 //! A message is stored as a draft first and then sent: an immutable id stays the same from draft to sent copy, so whatever happens in between,
-//! it can be asked what became of it. <https://learn.microsoft.com/graph/outlook-send-mime-message>
+//! its state can be queried. <https://learn.microsoft.com/graph/outlook-send-mime-message>
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -15,8 +15,8 @@ use crate::{
     provider::{Fate, MailSink, OutgoingMessage, Sent, handed_over, hidden_recipients, in_doubt, sent_as},
 };
 
-/// Longest message that is handed over in MIME, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that somewhat
-/// shorter ones are answered as if they had been taken, with the status 200, and are not.
+/// Longest message that is submitted in MIME, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that slightly
+/// shorter ones are answered as if they had been accepted, with status 200, and are not.
 const MAX_MIME: usize = 3_000_000;
 
 /// Flags of a message, the extended property PidTagMessageFlags, and the one of what was submitted ([MS-OXCMSG] 2.2.1.6).
@@ -57,7 +57,7 @@ impl MailSink for GraphSource {
             self.discard(&draft).await;
             return Err(fault.into());
         }
-        // The draft stays whatever comes of it: to delete one that was submitted takes a message back that was told to be sent.
+        // The draft stays whatever happens: deleting a submitted one recalls a message that was reported as sent.
         let sent = self.looks.until_sent(|| self.fate(&draft)).await;
         sent.ok_or_else(|| in_doubt(*fault.error))
     }
@@ -88,7 +88,7 @@ impl Standing {
 }
 
 impl GraphSource {
-    /// Stores a message as a draft: as it is, or in parts where it is too long for that. Returns its id.
+    /// Stores a message as a draft: as it is, or in parts if it is too long for that. Returns its id.
     async fn store_draft(&self, message: &OutgoingMessage) -> Result<String, Fault> {
         if message.raw.len() <= MAX_MIME {
             match self.store_mime(message).await {
@@ -132,8 +132,8 @@ impl GraphSource {
         Ok(draft.id)
     }
 
-    /// What a look shows of a draft that may have been sent. Exchange keeps what was submitted among the drafts, as a draft, until the
-    /// transport has taken it.
+    /// The state of a draft that may have been sent. Exchange keeps what was submitted among the drafts, as a draft, until the
+    /// transport has accepted it.
     async fn fate(&self, draft: &str) -> Fate {
         let mut url = self.transport.url(&["messages", draft]);
         url.query_pairs_mut()
@@ -149,7 +149,7 @@ impl GraphSource {
         }
     }
 
-    /// Takes a draft away that is not to be sent. It does no harm where that fails.
+    /// Deletes a draft that is not to be sent. Failure does no harm.
     pub(super) async fn discard(&self, draft: &str) {
         let url = self.transport.url(&["messages", draft]);
         if let Err(fault) = self.transport.call(Request::new(Method::DELETE, url)).await {
@@ -157,7 +157,7 @@ impl GraphSource {
         }
     }
 
-    /// Gets an access token; the mailbox is another question.
+    /// Obtains an access token; the mailbox is checked separately.
     async fn log_in(&self) -> Result<StageFacts, ProviderError> {
         self.transport.tokens.current().await?;
         Ok(StageFacts {

@@ -1,4 +1,4 @@
-//! Requests over HTTP: access tokens, limits of time, size and number, and links that the server gave.
+//! Requests over HTTP: access tokens, limits of time, size and number, and links from the server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,11 +22,11 @@ use crate::{
     provider::{AccessTokens, budget::Budget},
 };
 
-/// Longest answer in JSON that is read, in bytes.
+/// Longest response in JSON that is read, in bytes.
 const MAX_JSON: u64 = 16 << 20;
-/// Most that is read of an answer that reports a fault, in bytes.
+/// Limit of bytes that are read of an error response.
 const FAULT_BYTES: u64 = 256 * 1024;
-/// Where the services of Graph let large attachments be uploaded to. The addresses come with permission in them, and no token goes there.
+/// Where Graph accepts uploads of large attachments. The URLs contain their permission, and no token is sent there.
 /// <https://learn.microsoft.com/microsoft-365/enterprise/urls-and-ip-address-ranges> has the names.
 const UPLOAD_HOSTS: [(&str, &[&str]); 4] = [
     ("graph.microsoft.com", &["outlook.office.com", "outlook.office365.com"]),
@@ -35,20 +35,20 @@ const UPLOAD_HOSTS: [(&str, &[&str]); 4] = [
     ("microsoftgraph.chinacloudapi.cn", &["partner.outlook.cn"]),
 ];
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// Ids that survive moves. Graph does not remember the wish, so it goes along with each request.
+/// Ids that survive moves. Graph does not remember this preference, so it is sent with each request.
 pub(super) const IMMUTABLE: &str = "IdType=\"ImmutableId\"";
 
 /// A request.
 pub(super) struct Request {
     pub method: Method,
     pub url: Url,
-    /// Further wishes, beside that for immutable ids.
+    /// Further preferences, besides that for immutable ids.
     pub prefer: Vec<String>,
     /// Content type and body.
     pub body: Option<(&'static str, Bytes)>,
     /// Longest answer that is read, in bytes.
     pub max_bytes: u64,
-    /// For how many requests it counts: more than one for a batch, of which the server makes several at once.
+    /// How many requests it counts as: more than one for a batch, which the server executes in parallel.
     pub parts: u32,
 }
 
@@ -73,7 +73,7 @@ impl Request {
     }
 }
 
-/// An answer of a status that means success.
+/// A response with a success status.
 pub(super) struct Answer {
     pub status: StatusCode,
     /// Whether its type allows that it is a message.
@@ -122,7 +122,7 @@ impl Transport {
         })
     }
 
-    /// Requests that may be under way at once.
+    /// Limit of concurrent requests.
     pub(super) fn at_once(&self) -> usize {
         self.budget.at_once()
     }
@@ -144,7 +144,7 @@ impl Transport {
         }
     }
 
-    /// The address of something behind the version.
+    /// The URL of something below the version.
     pub(super) fn absolute<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.endpoint.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -153,7 +153,7 @@ impl Transport {
         url
     }
 
-    /// A link that the server gave: to be called as it is, but at this server only, as the access token goes along.
+    /// A link from the server: called as it is, but only at this server, as the access token is sent along.
     pub(super) fn link(&self, link: &str) -> Result<Url, Fault> {
         let url = Url::parse(link).ok().filter(|url| {
             let same = |of: fn(&Url) -> String| of(url) == of(&self.endpoint);
@@ -166,7 +166,7 @@ impl Transport {
         url.ok_or_else(|| self.judge.malformed("points to another server"))
     }
 
-    /// Asks for something in JSON.
+    /// Requests something in JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, url: Url, prefer: &[String]) -> Result<T, Fault> {
         let request = Request {
             prefer: prefer.to_vec(),
@@ -176,7 +176,7 @@ impl Transport {
         self.read(&answer.body)
     }
 
-    /// Reads an answer in JSON.
+    /// Reads a response in JSON.
     pub(super) fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Fault> {
         serde_json::from_slice(body).map_err(|error| {
             let mut fault = self.judge.malformed("is not as expected");
@@ -188,7 +188,7 @@ impl Transport {
     /// A client for the server of a link that needs no access token: this one, or one that is known to belong to it.
     ///
     /// # Errors
-    /// When the link leads anywhere else.
+    /// When the link points anywhere else.
     pub(super) fn client_for(&self, link: &str) -> Result<(Client, Url), Fault> {
         if let Ok(url) = self.link(link) {
             return Ok((self.http.clone(), url));
@@ -206,14 +206,14 @@ impl Transport {
         Ok((client.map_err(|error| self.network.fault(host, error))?, url))
     }
 
-    /// Sends a request with an access token and reads its answer. Not cancel safe: when it is dropped, the server may have done what it was
-    /// asked.
+    /// Sends a request with an access token and reads the response. Not cancel safe: when it is dropped, the server may have
+    /// executed it.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Fault> {
         let bytes = request.body.as_ref().map_or(0, |(_, body)| body.len());
         self.answer(request.parts, bytes, request.max_bytes, self.send(&request)).await
     }
 
-    /// The same for a request to an address that says by itself what it opens: no token goes along. `bytes` is the length of its body.
+    /// The same for a request to a URL that contains its permission: no token is sent. `bytes` is the length of its body.
     pub(super) async fn call_openly(&self, request: RequestBuilder, bytes: usize) -> Result<Answer, Fault> {
         let sent = async { self.network.send(request).await.map_err(|error| self.connection_fault(error)) };
         self.answer(1, bytes, MAX_JSON, sent).await
@@ -238,7 +238,7 @@ impl Transport {
                 let message = text(&headers, header::CONTENT_TYPE).is_none_or(may_be_message);
                 return Ok(Answer { status, message, body });
             }
-            // The status says enough when the rest does not arrive.
+            // The status is enough if the rest does not arrive.
             let body = self.body(response, FAULT_BYTES).await.unwrap_or_default();
             Err(self.judge.status(status, &headers, &body))
         };
@@ -251,7 +251,7 @@ impl Transport {
         })
     }
 
-    /// Sends a request with the access token of the moment; when that is refused before its time, once more with another one.
+    /// Sends a request with the current access token; if that is rejected before it expires, once more with another one.
     async fn send(&self, request: &Request) -> Result<Response, Fault> {
         let token = self.tokens.current().await?;
         let response = self.send_with(request, &token).await?;
@@ -296,7 +296,7 @@ impl Transport {
         })
     }
 
-    /// What a fault of the connection means. Whatever was asked may have been done.
+    /// The meaning of a connection fault. The request may have been executed.
     fn connection_fault(&self, error: reqwest::Error) -> Fault {
         let unclear = !error.is_connect() && !error.is_builder();
         Fault {
@@ -305,7 +305,7 @@ impl Transport {
         }
     }
 
-    /// Goes through the stages up to the TLS handshake, on a connection of its own.
+    /// Goes through the stages up to the TLS handshake, on a separate connection.
     pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
         let host = self.endpoint.host_str().unwrap_or_default();
         let tls = self.endpoint.scheme() == "https";

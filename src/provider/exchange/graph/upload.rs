@@ -1,4 +1,4 @@
-//! Large attachments: uploaded range by range into a session, which can be asked how far it is.
+//! Large attachments: uploaded range by range into a session, whose progress can be queried.
 //!
 //! <https://learn.microsoft.com/graph/api/attachment-createuploadsession>
 
@@ -15,16 +15,16 @@ use super::{
 };
 use crate::mime::FilePart;
 
-/// Bytes in a request: a multiple of 320 KiB, as is wanted for files elsewhere, and less than the 4 MB that are taken.
+/// Bytes in a request: a multiple of 320 KiB, as other upload APIs require, and less than the limit of 4 MB.
 const RANGE: usize = 12 * 320 * 1024;
-/// How often an upload goes on after a fault.
+/// How often an upload resumes after a fault.
 const RESUMPTIONS: usize = 5;
 
 /// A session. Outlook's own services, which answer for Graph here, begin the names with capital letters.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Session {
-    /// It holds permission to upload, and is never shown.
+    /// It grants permission to upload, and is never shown.
     #[serde(default)]
     upload_url: String,
     #[serde(default, alias = "NextExpectedRanges")]
@@ -76,7 +76,7 @@ pub(super) async fn upload(transport: &Transport, draft: &str, file: FilePart) -
                 resumptions += 1;
                 match transport.call_openly(client.get(url.clone()), 0).await {
                     Ok(answer) => transport.read::<Session>(&answer.body)?.next(),
-                    // What went wrong first says more.
+                    // The first error is more informative.
                     Err(_) => return Err(fault),
                 }
             }

@@ -1,4 +1,4 @@
-//! What servers answer to Autodiscover, read apart from where it came from.
+//! Servers' responses to Autodiscover, parsed independently of their source.
 
 use quick_xml::escape::escape;
 use serde::Deserialize;
@@ -12,15 +12,15 @@ use crate::net::replies::clean;
 pub(super) enum Answer {
     /// Where the service is.
     Service(String),
-    /// Somebody else is to be asked.
+    /// Another server is to be queried.
     Elsewhere(String),
-    /// It is to be asked about another address.
+    /// Another address is to be queried.
     Address(String),
-    /// Nothing of use.
+    /// Nothing useful.
     Nothing {
         /// What it is instead, as it follows the server's name.
         what: String,
-        /// The server's own words. Possibly empty.
+        /// The server's reply. Possibly empty.
         reply: String,
     },
 }
@@ -137,7 +137,7 @@ fn service(account: &Element<'_>) -> Option<String> {
     address("EXPR").or_else(|| address("EXCH")).map(str::to_owned)
 }
 
-/// A code of a server as it may stand in a sentence of ours: what else it holds is not repeated.
+/// A server's code, fit to be quoted in our texts: anything else in it is not repeated.
 fn short(code: &str) -> String {
     let code: String = clean(code).chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     if code.is_empty() { "without a code".to_owned() } else { code }

@@ -1,4 +1,4 @@
-//! A mailbox whose service is found when it is first needed.
+//! A mailbox whose service is discovered when it is first needed.
 
 use std::{
     sync::{
@@ -21,8 +21,8 @@ use crate::{
 /// Opens the mailbox at an address.
 type Open = Box<dyn Fn(Url) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> + Send + Sync>;
 
-/// A mailbox whose service is found by Autodiscover. What was found is kept for as long as this; when the service cannot be talked to any
-/// more, it is looked for again before the next request.
+/// A mailbox whose service is found by Autodiscover. The result is kept for as long as this; when the service can no longer be
+/// reached, it is looked for again before the next request.
 pub struct Discovered {
     finder: Finder,
     open: Open,
@@ -67,7 +67,7 @@ impl Discovered {
         }
         match (self.finder.find().await, kept.as_ref()) {
             (Ok(found), Some(known)) if found.endpoint == known.found.endpoint => {
-                // It stays: it knows what the server failed to give out, and how much it can be asked for.
+                // It stays: it knows what the server failed to return, and how much can be requested.
                 known.doubted.store(false, Ordering::Relaxed);
                 Ok(known.clone())
             }
@@ -124,7 +124,7 @@ impl MailSource for Discovered {
 impl MailSink for Discovered {
     async fn send(&self, message: &OutgoingMessage) -> Result<Sent, ProviderError> {
         let kept = self.mailbox().await.map_err(|error| match error.class {
-            // Of this one a sender would think that the message may have gone.
+            // This one would make a sender believe that the message may have been sent.
             ErrorClass::Unreachable => ProviderError {
                 class: ErrorClass::Retry { after: None },
                 ..error

@@ -1,9 +1,9 @@
-//! Where a mailbox's EWS is, by what the servers of its domain say: Autodiscover.
+//! Discovery of a mailbox's EWS through the servers of its domain: Autodiscover.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `answers` | what servers answer |
-//! | `rules` | which servers are asked, and which of them are given the login |
+//! | `rules` | which servers are queried, and which of them are sent credentials |
 //! | `mailbox` | a mailbox whose service is found when it is first needed |
 //!
 //! Asked are, until one of them answers:
@@ -93,7 +93,7 @@ struct Miss {
     place: String,
     /// What the answer was.
     what: String,
-    /// The server's own words. Possibly empty.
+    /// The server's reply. Possibly empty.
     reply: String,
     class: ErrorClass,
     /// Whether the server could be talked to.
@@ -146,7 +146,7 @@ impl Miss {
     }
 }
 
-/// What a server answered.
+/// A server's response.
 struct Page {
     status: StatusCode,
     headers: HeaderMap,

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 const SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 /// Unicode, the server's name, signatures, NTLM, always sign, NTLMv2 session security, target information, version, 128 and 56 bits.
 const FLAGS: u32 = 0x1 | 0x4 | 0x10 | 0x200 | 0x8000 | 0x8_0000 | 0x80_0000 | 0x200_0000 | 0x2000_0000 | 0x8000_0000;
-/// Windows 10, revision 15 ([MS-NLMP] 2.2.2.10). Servers log it and do nothing else with it.
+/// Windows 10, revision 15 ([MS-NLMP] 2.2.2.10). Servers only log it.
 const VERSION: [u8; 8] = [10, 0, 0x61, 0x4a, 0, 0, 0, 15];
 
 /// Ids of attributes ([MS-NLMP] 2.2.2.1).
@@ -21,7 +21,7 @@ const CHANNEL_BINDINGS: u16 = 10;
 /// In [`FLAGS_ATTRIBUTE`]: a message integrity code is there.
 const MIC_PROVIDED: u32 = 2;
 
-/// Where the message integrity code stands in the third message, and where the payload begins.
+/// Where the message integrity code is in the third message, and where the payload begins.
 const MIC_AT: usize = 72;
 const PAYLOAD_AT: usize = 88;
 
@@ -72,7 +72,7 @@ impl Challenge {
     }
 }
 
-/// What the third message is made of beside the challenge.
+/// What the third message is made of besides the challenge.
 pub(super) struct Login<'a> {
     /// `DOMAIN\user`, `user@domain` or `user`.
     pub(super) username: &'a str,

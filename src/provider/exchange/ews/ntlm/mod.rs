@@ -1,4 +1,4 @@
-//! Logging in by NTLM, alone or carried by Negotiate, with channel bindings (Extended Protection). It logs in a TCP connection rather than
+//! NTLM logins, alone or carried by Negotiate, with channel bindings (Extended Protection). It logs in a TCP connection rather than
 //! a request, so the messages must travel on one connection, see `super::lanes`.
 //!
 //! Sources: [MS-NLMP], [MS-NTHT] (HTTP), RFC 4559 (Negotiate), RFC 5929 (`tls-server-end-point`). Kerberos is not spoken: it needs tickets
@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 /// A way to log in that the server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
-    /// NTLM by itself.
+    /// Plain NTLM.
     Ntlm,
     /// NTLM carried by Negotiate.
     Negotiate,
 }
 
 impl Scheme {
-    /// The one to take of what an answer with the status 401 offers. `None` when it offers neither.
+    /// The best one that a response with the status 401 offers. `None` when it offers neither.
     pub(super) fn offered(headers: &HeaderMap) -> Option<Self> {
         [Self::Ntlm, Self::Negotiate].into_iter().find(|scheme| scheme.is_offered(headers))
     }
@@ -56,7 +56,7 @@ fn schemes(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// A login under way.
+/// A login in progress.
 pub(super) struct Handshake {
     scheme: Scheme,
     negotiate: Vec<u8>,
@@ -81,7 +81,7 @@ impl Handshake {
     }
 
     /// The header of the second request, which proves the login. `certificate` is the channel binding of the server's certificate, `None`
-    /// without TLS. `None` when the answer holds no challenge.
+    /// without TLS. `None` when the response contains no challenge.
     pub(super) fn second(
         &self,
         answer: &HeaderMap,

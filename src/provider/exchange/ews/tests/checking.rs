@@ -1,4 +1,4 @@
-//! Checks of a connection, against the simulated server: each fault is told at its stage, so that a person can mend it.
+//! Checks of a connection, against the simulated server: each fault is reported at its stage, so that a person can fix it.
 
 use std::{sync::Arc, time::Duration};
 

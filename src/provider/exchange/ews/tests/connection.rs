@@ -88,7 +88,7 @@ pub(super) fn certificate_with(
     (certificate.der().clone(), Arc::new(server))
 }
 
-/// A server behind TLS that gives out its folders.
+/// A server behind TLS that returns its folders.
 pub(super) async fn tls_server(config: Arc<rustls::ServerConfig>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = endpoint("https", listener.local_addr().unwrap().port());

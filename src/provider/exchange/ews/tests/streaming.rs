@@ -100,7 +100,7 @@ async fn a_stream_that_ends_at_once_makes_the_caller_poll() {
         drop(feed);
         let error = source.wait(&[inbox()], LONG).await.unwrap_err();
         assert!(error.problem.contains(words), "{error:?}");
-        // The next time there is no stream to be had.
+        // The next time no stream is available.
         let error = source.wait(&[inbox()], LONG).await;
         if words == "A new one is created" {
             assert_eq!(server.operations()[2..], ["Subscribe", "GetStreamingEvents"]);

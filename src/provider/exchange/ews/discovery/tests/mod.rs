@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `answers` | single answers, in both forms |
 //! | `search` | who is asked, in which order, and what is told when nobody knows |
-//! | `trust` | who is not asked, not believed, and not given the login |
+//! | `trust` | who is not queried, not trusted, and not sent credentials |
 //! | `mailbox` | mailboxes that are opened where they were found |
 
 mod answers;

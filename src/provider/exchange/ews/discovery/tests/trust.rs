@@ -1,4 +1,4 @@
-//! Who is not asked, not believed, and not given the login.
+//! Who is not queried, not trusted, and not sent credentials.
 
 use mailagent_sim::exchange::Autodiscover::{Off, Redirect, RedirectAddress, RedirectUrl};
 
