@@ -52,7 +52,7 @@ pub use files::check_files;
 /// Name of the file with the key of the local issuer in the data folder.
 const ISSUER_KEY: &str = "issuer.pem";
 
-/// How long a stop waits for the last entries of who read what.
+/// How long a shutdown waits for the last audit entries about reads.
 const LAST_READS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Why the service does not start.
@@ -85,7 +85,7 @@ pub enum StartError {
         #[source]
         source: OpenError,
     },
-    /// What the database or the blob store holds of the installation.
+    /// The identity of the installation in the database or the blob store.
     #[error("cannot use the blob store {folder} (blobs.url)")]
     Blobs {
         /// Where it is.
@@ -127,15 +127,15 @@ pub enum StartError {
     },
 }
 
-/// What a test may put in the place of the machine's.
+/// What a test may substitute for the machine's.
 pub struct Surroundings {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Counts what happens.
     pub metrics: Metrics,
-    /// Tells what names of mailbox servers mean.
+    /// Resolves the names of mailbox servers.
     pub names: Arc<dyn Names>,
-    /// The program, in which messages that killed a process are tried apart.
+    /// The program in which messages that crashed a process are tried separately.
     pub program: Option<PathBuf>,
 }
 
@@ -150,29 +150,29 @@ impl Default for Surroundings {
     }
 }
 
-/// A service that runs.
+/// A running service.
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     /// What it does, for callers in the same process.
     pub ops: Ops,
-    /// How its background jobs stand.
+    /// The status of its background jobs.
     pub jobs: Jobs,
     lifecycle: Lifecycle,
     grace: std::time::Duration,
-    /// Keeps the replica's name its own.
+    /// Keeps the replica's name exclusive.
     _name: Option<std::fs::File>,
 }
 
 impl Running {
-    /// Runs until a signal comes or a task dies, then stops within the grace time.
+    /// Runs until a signal arrives or a task dies, then stops within the grace period.
     pub async fn run(self, signals: &mut ShutdownSignals) -> Stopped {
         let stopped = self.lifecycle.run(signals, self.grace).await;
         self.close().await;
         stopped
     }
 
-    /// Stops within the grace time.
+    /// Stops within the grace period.
     pub async fn stop(self) -> Stopped {
         let stopped = self.lifecycle.stop(self.grace).await;
         self.close().await;
@@ -189,7 +189,7 @@ impl Running {
     }
 }
 
-/// Starts the service on a port that is open already.
+/// Starts the service on a port that is already open.
 ///
 /// # Errors
 /// [`StartError`] says what is missing; nothing runs then.
@@ -197,7 +197,7 @@ pub async fn start(config: Config, listener: TcpListener) -> Result<Running, Sta
     start_in(config, listener, Surroundings::default()).await
 }
 
-/// Starts the service in the given surroundings.
+/// Starts the service in the given environment.
 ///
 /// # Errors
 /// As [`start`].

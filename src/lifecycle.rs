@@ -1,7 +1,7 @@
 //! Supervised tasks and the deadline of a stop.
 //!
 //! Every task of the service is spawned here, with a name and with what its death means. A stop has two steps: the soft token says
-//! that no new work begins, the hard token ends what has not ended by itself when the grace time is over. Nothing here is global:
+//! that no new work begins, the hard token ends what has not ended on its own when the grace period is over. Nothing here is global:
 //! two services in one process have a [`Lifecycle`] each.
 
 use std::{
@@ -46,9 +46,9 @@ struct State {
 /// What the death of a task means. A panic is a death like an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// The service goes on without the task; the log tells.
+    /// The service continues without the task; the log reports it.
     Log,
-    /// The service cannot go on and stops.
+    /// The service cannot continue and stops.
     Stop,
 }
 
@@ -74,7 +74,7 @@ impl Lifecycle {
         Self::default()
     }
 
-    /// Cancelled when the service begins to stop, for whatever reason: begin no new work, end what goes on for ever.
+    /// Cancelled when the service begins to stop, for whatever reason: begin no new work, end what runs for ever.
     pub fn soft(&self) -> &CancellationToken {
         &self.0.soft
     }

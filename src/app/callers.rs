@@ -12,7 +12,7 @@ use crate::{
     net::{Network, NetworkConfig},
 };
 
-/// Those who may call. The keys of an OpenID issuer are followed by a task of their own.
+/// Those who may call. A separate task follows the keys of an OpenID issuer.
 ///
 /// # Errors
 /// When a file cannot be used.
@@ -24,7 +24,7 @@ pub(super) fn build(config: &Config, lifecycle: &Lifecycle) -> Result<Callers, S
     }
     if let Some(issuer) = &auth.issuer {
         let roots = config.network.root_certificates_file.as_deref();
-        // A network of its own: what tenants may call is another matter than the issuer that the operator names.
+        // A separate network: what tenants may call is independent of the issuer that the operator names.
         let network = Network::new(NetworkConfig {
             allow_loopback: true,
             connect_timeout: config.network.connect_timeout,

@@ -1,4 +1,4 @@
-//! Looks at the files that settings name, before anything is begun with them.
+//! Checks the files that settings name, before they are used.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,10 +11,10 @@ use rustls::{
 use super::logins;
 use crate::config::{Config, ConfigErrors, Fault, Place};
 
-/// Looks at the certificates and keys that the settings name. Changes nothing.
+/// Checks the certificates and keys that the settings name. Changes nothing.
 ///
 /// # Errors
-/// All files that cannot be read or make no sense.
+/// All files that cannot be read or are invalid.
 pub fn check_files(config: &Config) -> Result<(), ConfigErrors> {
     let mut faults = Vec::new();
     if let Some(tls) = &config.server.tls {
@@ -71,7 +71,7 @@ fn fit(path: &Path, certificates: Vec<CertificateDer<'static>>, key: PrivateKeyD
     Some(fault("server.tls.key_file", path, problem, advice))
 }
 
-/// Whether callers' certificates can be held against these.
+/// Whether callers' certificates can be verified against these.
 fn authority(key: &str, path: &Path, authorities: Vec<CertificateDer<'static>>) -> Option<Fault> {
     let mut roots = RootCertStore::empty();
     let (_, ignored) = roots.add_parsable_certificates(authorities);

@@ -1,4 +1,4 @@
-//! Where people log in, built from the settings: what the presets know is filled in here.
+//! Where people log in, built from the settings: values from the presets are filled in here.
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 
 const MICROSOFT: &str = "https://login.microsoftonline.com";
 const GOOGLE: &str = "https://accounts.google.com";
-/// Where Microsoft's tokens may go.
+/// Where Microsoft's tokens may be sent.
 const MICROSOFT_HOSTS: [&str; 5] = [
     "graph.microsoft.com",
     "outlook.office365.com",
@@ -24,14 +24,14 @@ const MICROSOFT_HOSTS: [&str; 5] = [
     "smtp-mail.outlook.com",
 ];
 const GOOGLE_HOSTS: [&str; 2] = ["smtp.gmail.com", "smtp-relay.gmail.com"];
-/// What is asked for: <https://learn.microsoft.com/graph/permissions-reference>, and the scopes of Exchange Online.
+/// Requested scopes: <https://learn.microsoft.com/graph/permissions-reference>, and the scopes of Exchange Online.
 const GRAPH_SCOPES: &str = "openid profile offline_access Mail.ReadWrite Mail.ReadWrite.Shared Mail.Send \
      Mail.Send.Shared Calendars.ReadWrite User.Read";
 const EWS_SCOPES: &str = "openid profile offline_access https://outlook.office365.com/EWS.AccessAsUser.All";
 const SMTP_SCOPES: &str = "openid profile offline_access https://outlook.office.com/SMTP.Send";
 const GOOGLE_SCOPES: &str = "openid email https://mail.google.com/";
-/// Microsoft's refresh tokens end when they were not used for so long; others are taken to do the same unless the operator knows better.
-const LIFETIME: Duration = Duration::from_hours(2160);
+/// Microsoft's refresh tokens expire when unused for this long; others are assumed to do the same unless the operator configures otherwise.
+const LIFETIME: Duration = Duration::from_hours(90 * 24);
 
 /// The login providers. `address` is where the service listens.
 ///
@@ -69,7 +69,7 @@ pub(super) fn build(config: &Config, address: SocketAddr) -> Result<Logins, Star
     })
 }
 
-/// Looks at the files of the login providers. Changes nothing.
+/// Checks the files of the login providers. Changes nothing.
 pub(super) fn check_files(config: &Config) -> Vec<Fault> {
     let providers = config.oauth.providers.iter().enumerate();
     providers.filter_map(|(index, provider)| proof(index, provider).err()).collect()

@@ -1,4 +1,4 @@
-//! What keeps a message that killed the process from killing it again.
+//! Prevents a message that crashed the process from crashing it again.
 
 use std::{io, path::Path};
 
@@ -22,10 +22,10 @@ pub(super) fn open(data: &Path, name: &str, program: Option<std::path::PathBuf>)
     Ok(Preparation { journal, program })
 }
 
-/// Writes down what processes were preparing that died, before anything is prepared again.
+/// Records what crashed processes were preparing, before anything is prepared again.
 ///
 /// # Errors
-/// [`StartError::Folder`] when a journal cannot be read, [`StartError::Database`] when the database is away.
+/// [`StartError::Folder`] when a journal cannot be read, [`StartError::Database`] when the database is unavailable.
 pub(super) async fn accuse_leftovers(ops: &Ops, config: &Config) -> Result<(), StartError> {
     let folder = config.data_dir.join(FOLDER);
     for leftover in Journal::leftovers(&folder).map_err(|source| cannot_use(&folder, source))? {

@@ -1,4 +1,4 @@
-//! Which replica this is, so that one that died and is back at once does not wait for its own leases.
+//! Identifies this replica, so that one that crashes and restarts at once does not wait for its own leases.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -10,7 +10,7 @@ use crate::crypto::Ids;
 
 /// Name of the file in the data folder.
 const FILE: &str = "replica.id";
-/// Longest id that is believed, in bytes.
+/// Longest id that is accepted, in bytes.
 const LONGEST: usize = 64;
 
 /// The name of the replica whose data folder this is, and what keeps it: the name is this process's alone until that is dropped, however the

@@ -1,7 +1,7 @@
 //! Blobs as files.
 //!
-//! The blob `acme/3f2a` lies in `<folder>/acme/~9c/3f2a`, where `9c` begins the hash of the last part, so that no folder gets too many
-//! entries. `~` is in no key, so these folders clash with no part of one. Files appear by renaming a complete and synced one from
+//! The blob `acme/3f2a` is in `<folder>/acme/~9c/3f2a`, where `9c` begins the hash of the last part, so that no folder gets too many
+//! entries. `~` is in no key, so these folders do not collide with a part of one. Files are created by renaming a complete and synced one from
 //! `<folder>/.new`, which is on the same file system.
 
 use std::{
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use super::store::{BlobError, BlobStore, check_key};
 use crate::private;
 
-/// Where files are written before they get their name.
+/// Where files are written before they are renamed.
 const NEW: &str = ".new";
 
 /// The file that names the store.
@@ -28,22 +28,22 @@ pub const IDENTITY: &str = ".identity";
 /// Files in [`NEW`] that are older were left by a crash.
 const LEFT_OVER: Duration = Duration::from_hours(24);
 
-/// Keeps each blob in a file of its own, mode 0600. Several processes may share the folder.
+/// Stores each blob in its own file, mode 0600. Several processes may share the folder.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     folder: PathBuf,
 }
 
 impl FileStore {
-    /// Opens the store in this folder, which is made when there is none. What a crash left unfinished a day ago is removed. Blocks.
+    /// Opens the store in this folder, which is created if missing. What a crash left unfinished a day ago is removed. Blocks.
     ///
     /// # Errors
-    /// When the folder cannot be made or written to.
+    /// When the folder cannot be created or written to.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
         let new = folder.join(NEW);
         private::make_folder(&new)?;
-        // Compared with a file made just now: the file system's own clock is the one that dated the others.
+        // Compared with a newly created file: the file system's own clock is the one that dated the others.
         let now = tempfile::NamedTempFile::new_in(&new)?.as_file().metadata()?.modified()?;
         for entry in fs::read_dir(&new)? {
             let entry = entry?;
@@ -98,7 +98,7 @@ impl FileStore {
         sync_folder(folder)
     }
 
-    /// The store's name, which is `first` where it has none. Of several that begin at once, one names it.
+    /// The store's name, which is `first` if it has none. Of several that start at once, one names it.
     fn name(&self, first: &str) -> io::Result<String> {
         let path = self.folder.join(IDENTITY);
         if let Some(name) = if_there(fs::read_to_string(&path))? {
@@ -116,7 +116,7 @@ impl FileStore {
         Ok(fs::read_to_string(&path)?.trim().to_owned())
     }
 
-    /// Makes a folder below the store's and those above it, durably.
+    /// Creates a folder below the store's and its parents, durably.
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
         if folder == self.folder {
             return Ok(());
@@ -127,7 +127,7 @@ impl FileStore {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         match builder.create(folder) {
-            // Synced also when it is there: whoever made it may not have come so far.
+            // Synced even if it exists: whoever created it may not have got that far.
             Ok(()) => sync_folder(above),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sync_folder(above),
             Err(error) => Err(error),

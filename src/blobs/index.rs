@@ -1,4 +1,4 @@
-//! The container format, and the footer that says where its chunks are.
+//! The container format, and the footer with the positions of its chunks.
 //!
 //! ```text
 //! container = chunk* entry* trailer
@@ -6,8 +6,8 @@
 //! trailer   = size: u40  check: u16  version: u8      always the last 8 bytes
 //! ```
 //!
-//! All numbers are little-endian. The raw bytes are cut into chunks of [`CHUNK_BYTES`], the last one possibly shorter, none when there are
-//! none. A chunk is one zstd frame (RFC 8878), or the raw bytes where that is not shorter. `stored` is its length in the container, with
+//! All numbers are little-endian. The raw bytes are split into chunks of [`CHUNK_BYTES`], the last one possibly shorter, none when there are
+//! none. A chunk is one zstd frame (RFC 8878), or the raw bytes if that is not shorter. `stored` is its length in the container, with
 //! the highest bit set for raw bytes. `check` of an entry is the first four bytes of the SHA-256 of the raw chunk. `size` is the length of all
 //! raw bytes. `check` of the trailer is the first two bytes of the SHA-256 of all entries, `size` and `version`. The version is 1.
 //!
@@ -20,7 +20,7 @@ use aws_lc_rs::digest;
 /// Raw bytes in a chunk.
 pub const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Most raw bytes that a container can hold: 1 TiB less one.
+/// Limit of raw bytes of a container: 1 TiB less one.
 pub const MAX_BYTES: u64 = (1 << 40) - 1;
 
 /// Length of the trailer.
@@ -30,7 +30,7 @@ const VERSION: u8 = 1;
 const ENTRY_LEN: usize = 8;
 const RAW: u32 = 1 << 31;
 
-/// A container is not as it was written, or is none.
+/// A container is damaged, or is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stored bytes are damaged: {0}")]
 pub struct Corrupt(pub(super) &'static str);
@@ -59,7 +59,7 @@ pub(super) struct Index {
     pub chunks: Vec<Chunk>,
 }
 
-/// What the last bytes of a container say.
+/// The content of the last bytes of a container.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trailer {
     size: u64,

@@ -14,7 +14,7 @@ use super::store::{BlobError, BlobStore, check_key};
 /// Keeps blobs in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    // Held for a look-up, never across an await.
+    // Held only for a lookup, never across an await.
     blobs: Mutex<HashMap<String, Bytes>>,
     identity: OnceLock<String>,
 }

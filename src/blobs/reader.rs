@@ -1,4 +1,4 @@
-//! Reading a container where it lies.
+//! Reading a container in place.
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ pub enum BlobError {
         /// The key.
         key: String,
     },
-    /// The store cannot be used just now, or is broken.
+    /// The store is currently unavailable, or is broken.
     #[error("the blob {key} cannot be {action}")]
     Io {
         /// The key.
@@ -55,7 +55,7 @@ impl From<BlobError> for Error {
 /// A key is 1 to 200 bytes: parts with `/` between them, each of `A-Za-z0-9._-` and not beginning with a dot, such as
 /// `acme/3f2a…`. Every method fails with [`BlobError::BadKey`] for another and with [`BlobError::Io`] when the store cannot be used.
 ///
-/// All methods are cancel safe: when dropped, a blob is there with all its bytes or is not there, be it that the work goes on unseen.
+/// All methods are cancel safe: when dropped, a blob is there with all its bytes or is not there, even if the work continues in the background.
 #[async_trait]
 pub trait BlobStore: Send + Sync + 'static {
     /// Stores a blob durably, in place of the one that is there.

@@ -30,13 +30,13 @@ const BATCH_MESSAGES: usize = 200;
 const BATCH_BYTES: usize = 8 << 20;
 /// Batches that are read and packed while another one is stored.
 const BATCHES_AHEAD: usize = 2;
-/// Most bytes of messages that are on their way at once. A single larger message goes alone.
+/// Limit of bytes of messages in progress at the same time. A single larger message is handled alone.
 const BYTES_AHEAD: usize = 32 << 20;
 
-/// Works on the archive.
+/// Manages the archive.
 #[derive(Subcommand, Debug)]
 pub enum ArchiveCommand {
-    /// Archives messages from .eml files, mbox files and Maildirs. A repeat adds nothing
+    /// Archives messages from .eml files, mbox files and Maildirs. Importing them again adds nothing
     Import(ImportArgs),
 }
 
@@ -45,7 +45,7 @@ pub enum ArchiveCommand {
 pub struct ImportArgs {
     #[command(flatten)]
     settings: Settings,
-    /// The tenant whose archive it is
+    /// The tenant whose archive receives them
     #[arg(long, value_name = "TENANT", value_parser = super::parse_id)]
     tenant: String,
     /// Shows no progress bar
@@ -115,7 +115,7 @@ enum Read {
     Batch {
         messages: Vec<(String, Vec<u8>)>,
         bytes_read: u64,
-        /// A share of what may be on its way, given back when the batch is stored.
+        /// A share of the bytes in progress, released when the batch is stored.
         share: OwnedSemaphorePermit,
     },
     Unreadable(String),

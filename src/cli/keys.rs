@@ -20,10 +20,10 @@ use crate::{
 /// Most names of tenants that are shown.
 const MAX_NAMES: usize = 20;
 
-/// Works on the master keys, under which every stored secret lies.
+/// Manages the master keys, which protect all stored secrets.
 #[derive(Subcommand, Debug)]
 pub enum KeysCommand {
-    /// Changes to a new master key, while services run, and proves that every data key has moved
+    /// Switches to a new master key while services run, and verifies that every data key has moved
     #[command(long_about = ROTATE)]
     Rotate(KeysArgs),
     /// Shows the master keys and how many data keys are under each
@@ -53,7 +53,7 @@ pub struct KeysArgs {
 pub struct PruneArgs {
     #[command(flatten)]
     settings: Settings,
-    /// Removes them; without it, it only says what would be removed
+    /// Removes them; without it, only shows what would be removed
     #[arg(long)]
     yes: bool,
 }

@@ -1,4 +1,4 @@
-//! The command line: one file for each subcommand. Exit codes: 0 fine, 1 failure, 2 usage or configuration.
+//! The command line: one file for each subcommand. Exit codes: 0 success, 1 failure, 2 usage or configuration.
 
 mod archive;
 #[cfg(feature = "demo")]
@@ -22,7 +22,7 @@ use crate::{
     ops::REHEARSE,
 };
 
-/// Joins a CRM to real mailboxes: mail about a case becomes a note on it, all mail is kept with its customer, and both are streamed.
+/// Connects a CRM to real mailboxes: turns mail about a case into notes, archives all mail by customer, and streams both.
 #[derive(Parser, Debug)]
 #[command(name = "mailagent", version, max_term_width = 100, disable_help_subcommand = true)]
 struct Cli {
@@ -32,26 +32,26 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Runs the service. Needs no configuration: it then keeps everything in ./data and listens on 127.0.0.1:50051
+    /// Runs the service. Without configuration, it stores everything in ./data and listens on 127.0.0.1:50051
     Serve(serve::ServeArgs),
-    /// Shows the main job: runs the service in a temporary folder with simulated mailboxes and sample mail, or with your own
+    /// Runs a demo: the service in a temporary folder, with simulated mailboxes and sample mail or your own
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
-    /// Prints a token of the local issuer, with which callers show who they are
+    /// Prints a token of the local issuer, with which callers authenticate
     Token(token::TokenArgs),
-    /// Brings the database up to date and ends (serve does so too)
+    /// Migrates the database to this version and exits (serve does this too)
     Migrate(migrate::MigrateArgs),
-    /// Works on the master keys, under which every stored secret lies
+    /// Manages the master keys, which protect all stored secrets
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Works on the archive
+    /// Manages the archive
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
     /// Serves mail files as a simulated Exchange mailbox, for trials and benchmarks
     #[cfg(feature = "demo")]
     #[command(hide = true)]
     Simulate(simulate::SimulateArgs),
-    /// Reads a message from standard input as the service does, for nothing but to see whether that goes well
+    /// Reads a message from standard input as the service does, only to see whether that succeeds
     #[command(hide = true, name = REHEARSE)]
     Rehearse,
 }
@@ -62,13 +62,13 @@ struct Settings {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "MAILAGENT_CONFIG")]
     config: Option<PathBuf>,
-    /// Folder for everything that the service keeps itself [default: ./data]
+    /// Folder for everything that the service stores itself [default: ./data]
     #[arg(long, value_name = "FOLDER")]
     data: Option<String>,
     /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: a file in the data folder]
     #[arg(long, value_name = "URL")]
     database: Option<Secret>,
-    /// What is logged: error, warn, info, debug or trace, or a filter such as info,mailagent=debug [default: info]
+    /// What to log: error, warn, info, debug or trace, or a filter such as info,mailagent=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }

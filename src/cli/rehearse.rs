@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::CommandResult;
 use crate::ops::import::try_message;
 
-/// Reads a message from standard input as the service does, and ends. Whoever dies of it is this process.
+/// Reads a message from standard input as the service does, and exits. A message that crashes its reader crashes only this process.
 pub(super) fn run() -> CommandResult {
     // When memory gets short, the system is to end this process rather than the service. Where it takes no such wish, nothing is lost.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");

@@ -23,7 +23,7 @@ pub struct ServeArgs {
     /// Address and port for callers [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Only checks the settings, and ends
+    /// Only validates the configuration
     #[arg(long)]
     check: bool,
 }

@@ -33,10 +33,10 @@ pub struct SimulateArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Makes the MIME of every message anew, as a real Exchange does
+    /// Regenerates the MIME of every message, as a real Exchange server does
     #[arg(long)]
     rebuild: bool,
-    /// Runs an identity platform too, at which the service with this callback address logs in to the mailbox
+    /// Also runs an identity platform, at which the service with this callback URL logs in to the mailbox
     #[arg(long, value_name = "URL")]
     callback: Option<String>,
 }

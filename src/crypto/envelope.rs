@@ -1,8 +1,8 @@
 //! Envelope encryption: a data key per tenant, wrapped by the master key, seals single values of single rows.
 //!
 //! A sealed value is `version (1 byte) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM (NIST SP 800-38D) with a random nonce. A
-//! wrapped key is `version (1) | id of the master key (8) | nonce (12) | ciphertext (32) | tag (16)`. What a value belongs to is
-//! associated data, so a value copied to another row, column or tenant does not open.
+//! wrapped key is `version (1) | id of the master key (8) | nonce (12) | ciphertext (32) | tag (16)`. The owner of a value is
+//! associated data, so a value copied to another row, column or tenant cannot be decrypted.
 
 use aws_lc_rs::{
     aead::{self, AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -19,7 +19,7 @@ const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
 const KEY_ID_LEN: usize = 8;
 
-/// Where a tenant's sealed value belongs: it opens nowhere else.
+/// The place of a tenant's sealed value: it can be opened nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The table.
@@ -33,13 +33,13 @@ pub struct Place<'a> {
 /// Why sealed bytes do not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// They are of a version that this release does not know.
+    /// They have a version that is unknown to this release.
     #[error("the sealed value has the unknown version {0}; a newer release may have written it")]
     Version(u8),
     /// They were wrapped by a master key that is not available.
     #[error("the data key was wrapped by the master key {0}, which is not available")]
     UnknownMasterKey(KeyId),
-    /// They were changed, cut, sealed with another data key, or belong to another row, column or tenant.
+    /// They were modified, truncated, sealed with another data key, or belong to another row, column or tenant.
     #[error("the sealed value is damaged or belongs elsewhere")]
     Damaged,
 }
@@ -73,20 +73,20 @@ impl DataKey {
         open(&self.key, &[VERSION], sealed, &place.bytes(tenant))
     }
 
-    /// Tells contents apart without giving anything of them away: 32 bytes, the same for the same parts, HMAC-SHA256 under a key that
-    /// only this data key gives. Nobody who reads the database can try guesses on it.
+    /// Identifies contents without revealing anything about them: 32 bytes, the same for the same parts, HMAC-SHA256 under a key that
+    /// only this data key yields. Whoever reads the database cannot test guesses against it.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(&self.bytes, "fingerprint"));
         let mut context = hmac::Context::with_key(&key);
         for part in parts {
-            // The length first, so that no two lists of parts read alike.
+            // The length first, so that no two lists of parts are encoded alike.
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
         context.sign().as_ref().to_vec()
     }
 
-    /// Whether both are the same key. Takes as long when they are not.
+    /// Whether both are the same key, in constant time.
     pub fn same_as(&self, other: &Self) -> bool {
         constant_time::verify_slices_are_equal(self.bytes.expose(), other.bytes.expose()).is_ok()
     }
@@ -148,7 +148,7 @@ pub fn wrapped_by(wrapped: &[u8]) -> Result<KeyId, OpenError> {
 }
 
 impl Place<'_> {
-    /// Every part after its length, so that no two places give the same bytes.
+    /// Every part after its length, so that no two places yield the same bytes.
     fn bytes(self, tenant: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
         for part in [tenant, self.table, self.row, self.column] {

@@ -7,9 +7,9 @@ use ulid::Ulid;
 use super::master;
 use crate::domain::Clock;
 
-/// Makes ULIDs: 26 characters that sort by the time they were made.
+/// Creates ULIDs: 26 characters that sort by creation time.
 ///
-/// Those of one generator always rise, also within a millisecond and when the clock goes back. Those of different generators differ
+/// Those of one generator always increase, also within a millisecond and when the clock goes back. Those of different generators differ
 /// by 80 random bits per millisecond. They can be guessed from one another, so they must not be used as secrets.
 pub struct Ids {
     clock: Arc<dyn Clock>,
@@ -33,7 +33,7 @@ impl Ids {
         Self::of(clock, Random::System)
     }
 
-    /// A generator that gives the same ids for the same seed and times, for tests.
+    /// A generator that yields the same ids for the same seed and times, for tests.
     pub fn seeded(clock: Arc<dyn Clock>, seed: u64) -> Self {
         Self::of(clock, Random::Seeded(fastrand::Rng::with_seed(seed)))
     }
@@ -45,7 +45,7 @@ impl Ids {
         state.last = if millis > state.last.timestamp_ms() {
             Ulid::from_parts(millis, state.random.next())
         } else {
-            // Where the random part is used up, this carries into the time: the order holds.
+            // If the random part overflows, this carries into the time: the order is kept.
             Ulid(state.last.0.wrapping_add(1))
         };
         state.last.to_string()

@@ -1,4 +1,4 @@
-//! Files that hold a key: made once, whichever process comes first, and readable by nobody else.
+//! Files that contain a key: created once, whichever process comes first, and readable by nobody else.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 * 1024;
 /// Why the key in a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The file cannot be made or read.
+    /// The file cannot be created or read.
     #[error("the key file {} cannot be {action}", path.display())]
     Io {
         /// Where the file is.
@@ -67,7 +67,7 @@ pub(super) fn load_or_create(path: &Path, make: impl FnOnce() -> Secret<Vec<u8>>
     load(path)
 }
 
-/// Puts `content` in the place of what the file at `path` holds. Whoever reads it meanwhile finds the one or the other whole, also
+/// Replaces the content of the file at `path`. A concurrent reader sees either the old or the new content, also
 /// after a crash. Owner and mode stay. Where `path` is a symbolic link, its target is replaced.
 ///
 /// The content is first written beside the file under a name with `.new`, and `staged` is called then.
@@ -99,7 +99,7 @@ pub(super) fn replace(path: &Path, content: &[u8], staged: impl FnOnce()) -> Res
     })
 }
 
-/// Gives a file the owner and mode of another: a service must still be able to read what an administrator has replaced.
+/// Sets the owner and mode of a file to those of another: a service must still be able to read what an administrator has replaced.
 fn keep_owner(file: &fs::File, before: &fs::Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -112,8 +112,8 @@ fn keep_owner(file: &fs::File, before: &fs::Metadata) -> io::Result<()> {
     file.set_permissions(before.permissions())
 }
 
-/// Keeps other processes from changing the file at `path`, until what is returned is dropped or the process ends. The lock is a file of
-/// its own with `.lock` behind its name, which stays.
+/// Keeps other processes from changing the file at `path`, until what is returned is dropped or the process ends. The lock is a separate file
+/// with `.lock` appended to its name, which stays.
 pub(super) fn lock(path: &Path) -> Result<fs::File, KeyFileError> {
     let failed = |source| KeyFileError::Io {
         path: path.to_owned(),
@@ -146,7 +146,7 @@ pub(super) fn load(path: &Path) -> Result<Secret<Vec<u8>>, KeyFileError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // Reading by the group is left to the operator: container platforms hand out secrets that way.
+        // Reading by the group is left to the operator: container platforms provide secrets that way.
         let mode = metadata.permissions().mode() & 0o7777;
         if metadata.is_file() && mode & 0o027 != 0 {
             return Err(KeyFileError::Open {

@@ -16,7 +16,7 @@ pub struct MasterKey {
     id: KeyId,
 }
 
-/// Tells master keys apart without giving anything away: 8 bytes derived from the key, shown as 16 hexadecimal digits.
+/// Identifies a master key without revealing anything: 8 bytes derived from the key, shown as 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -43,7 +43,7 @@ impl MasterKey {
         bytes.map(Self::of)
     }
 
-    /// Tells this key apart from others.
+    /// Identifies this key.
     pub fn id(&self) -> KeyId {
         self.id
     }
@@ -56,12 +56,12 @@ impl MasterKey {
         debug_assert_eq!(written, Ok(TEXT_LEN), "32 bytes take 44 characters");
     }
 
-    /// The key that sealed positions before they had one of their own: an installation that begins with it goes on accepting them.
+    /// The key that sealed positions before they had one of their own: an installation that began with it continues to accept them.
     pub fn first_sealing_key(&self) -> DataKey {
         DataKey::of(self.derive("sealed positions"))
     }
 
-    /// A key for one use. Different labels give independent keys.
+    /// A key for one use. Different labels yield independent keys.
     pub(super) fn derive(&self, label: &str) -> Secret<[u8; 32]> {
         Secret::new(derive(&self.bytes, label))
     }

@@ -1,12 +1,12 @@
 //! Secrets, keys, sealed positions, tokens and ids.
 //!
 //! The master key comes from outside ([`KeySource`]) and does one thing: it wraps data keys ([`DataKey`]), one for each tenant and one for
-//! sealed positions ([`Sealer`]), which lie in the database. So it can be replaced while everything that was sealed stays good, and
+//! sealed positions ([`Sealer`]), which are stored in the database. So it can be replaced while everything that was sealed stays valid, and
 //! replicas that share it accept each other's cursors and page tokens and read each other's secrets. The local issuer of tokens has a
-//! key of its own ([`LocalIssuer`]); those of an OpenID issuer are fetched and followed ([`IssuerKeys`]).
+//! key of its own ([`LocalIssuer`]); those of an OpenID issuer are fetched and kept up to date ([`IssuerKeys`]).
 //!
-//! Invariants: no secret is printed ([`Secret`] shows `[secret]`), no key lies in a file that others can read, every stored or
-//! handed out text begins with a version, and nothing here asks what time it is or panics on any input.
+//! Invariants: no secret is printed ([`Secret`] shows `[secret]`), no key is in a file that others can read, every stored or
+//! issued text begins with a version, and nothing here reads a clock or panics on any input.
 
 mod envelope;
 mod etag;

@@ -2,23 +2,23 @@
 
 use super::{DataKey, KeyId, MasterKey, OpenError, Secret, envelope::wrapped_by, master::TEXT_LEN};
 
-/// Most keys of a ring.
+/// Limit of keys of a ring.
 const MAX_KEYS: usize = 100;
 
-/// Master keys in the order in which their source has them: the current one, then former ones, which open what they wrapped but are
-/// to wrap nothing more. Never empty, and none is in it twice.
+/// Master keys in the order in which their source has them: the current one, then former ones, which unwrap what they wrapped but
+/// wrap nothing new. Never empty, without duplicates.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     keys: Vec<MasterKey>,
 }
 
-/// Why a text is no key ring.
+/// Why a text is not a key ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
-    /// It has nothing but white space.
+    /// It contains only white space.
     #[error("there is no key in it")]
     Empty,
-    /// One of its words is no key, counted from 1.
+    /// One of its words is not a key, counted from 1.
     #[error("the key number {0} is not 32 random bytes in base64")]
     NoKey(usize),
     /// It has more than 100 keys.
@@ -32,11 +32,11 @@ impl KeyRing {
         Self { keys: vec![key] }
     }
 
-    /// The keys of a text, one a line, as `openssl rand -base64 32` prints them. Any white space parts them, and empty lines do not
+    /// The keys of a text, one a line, as `openssl rand -base64 32` prints them. They are separated by any white space, and empty lines do not
     /// matter.
     ///
     /// # Errors
-    /// [`RingError`], which has nothing of the text.
+    /// [`RingError`], which contains no part of the text.
     pub fn parse(text: &[u8]) -> Result<Self, RingError> {
         let mut keys: Vec<MasterKey> = Vec::new();
         let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -72,7 +72,7 @@ impl KeyRing {
         self.keys.first().expect("a ring is never empty")
     }
 
-    /// The keys behind the current one, newest first.
+    /// The former keys, newest first.
     pub fn former(&self) -> &[MasterKey] {
         &self.keys[1..]
     }
@@ -92,7 +92,7 @@ impl KeyRing {
         self.keys.iter().find(|key| key.id() == id)
     }
 
-    /// The same ring behind a new current key.
+    /// The same ring with a new current key in front.
     #[must_use]
     pub fn behind(&self, current: MasterKey) -> Self {
         let keys = std::iter::once(current).chain(self.keys.iter().cloned()).collect();

@@ -1,9 +1,9 @@
-//! Positions handed to callers: cursors and page tokens.
+//! Positions for callers: cursors and page tokens.
 //!
 //! A sealed position is base64url without padding of `version (1 byte) | tag (16) | payload`. The tag is HMAC-SHA256 (RFC 2104), cut to
 //! 16 bytes, with a key of its own for each purpose and tenant. The payload can be read by the caller but not made or changed.
 //!
-//! What must not be read either (whatever passes through browsers and other people's servers) is concealed: AES-256-GCM with a random
+//! What must also be unreadable (whatever passes through browsers and third-party servers) is concealed: AES-256-GCM with a random
 //! nonce, in base64url, under a key that is derived from the same root.
 
 use aws_lc_rs::{constant_time, hmac};
@@ -21,22 +21,22 @@ const SMALL: usize = 128 - HEAD_LEN;
 /// What the concealing key is derived for. No sealer is bound like this: their contexts begin with [`VERSION`].
 const CONCEALING: &[u8] = b"concealing";
 
-/// Longest sealed text that is looked at, in bytes.
+/// Longest sealed text that is accepted, in bytes.
 pub const MAX_SEALED_BYTES: usize = 4 * 1024;
 
-/// Longest concealed text that is looked at, in bytes.
+/// Longest concealed text that is accepted, in bytes.
 pub const MAX_CONCEALED_BYTES: usize = 32 * 1024;
 
 /// Why a position is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// It is not such a text at all, or longer than [`MAX_SEALED_BYTES`].
+    /// It is not such a text, or longer than [`MAX_SEALED_BYTES`].
     #[error("malformed")]
     Malformed,
-    /// It is of a version that this release does not know.
+    /// It has a version that is unknown to this release.
     #[error("of the unknown version {0}")]
     Version(u8),
-    /// It was made for another purpose or tenant, by another installation, or changed.
+    /// It was created for another purpose or tenant, by another installation, or modified.
     #[error("not made by this service for this purpose")]
     Foreign,
 }
@@ -54,7 +54,7 @@ pub struct BoundSealer {
 }
 
 impl Sealer {
-    /// A sealer with this key, which must be used for nothing else. Positions live as long as it, so it must outlive master keys.
+    /// A sealer with this key, which must be used for nothing else. Positions are valid as long as it, so it must outlive master keys.
     pub fn new(key: &DataKey) -> Self {
         Self {
             root: hmac::Key::new(hmac::HMAC_SHA256, key.bytes()),
@@ -65,7 +65,7 @@ impl Sealer {
     pub fn bind(&self, purpose: &str, tenant: &str) -> BoundSealer {
         let mut context = hmac::Context::with_key(&self.root);
         context.update(&[VERSION]);
-        // The length first, so that no two pairs of purpose and tenant read alike.
+        // The length first, so that no two pairs of purpose and tenant are encoded alike.
         context.update(&(purpose.len() as u64).to_be_bytes());
         context.update(purpose.as_bytes());
         context.update(tenant.as_bytes());
@@ -87,7 +87,7 @@ impl Sealer {
         self.bind(purpose, tenant).open(text)
     }
 
-    /// A text for a payload that nobody else can make, change or read; another one each time. Only its length can be seen. Payloads beyond
+    /// A text for a payload that nobody else can create, modify or read; a different one each time. Only its length is visible. Payloads beyond
     /// some 24,000 bytes give texts that are longer than the most that is opened and cannot be revealed.
     pub fn conceal(&self, purpose: &str, payload: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(self.concealing_key().seal(payload, "", concealed(purpose)))

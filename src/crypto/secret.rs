@@ -1,4 +1,4 @@
-//! Values that must not be seen.
+//! Secret values.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use zeroize::Zeroize;
 /// A value that is overwritten when dropped and never printed. It cannot be serialised and can only be reached by
 /// [`expose`](Self::expose), so every use is easy to find.
 ///
-/// What this cannot reach, and stays in memory until it is used for something else: buffers of the network, of TLS and of gRPC that a
-/// secret came or went through; headers of requests to mailbox servers; what the database's and the mail libraries keep to connect
-/// again; the environment and the arguments of the process; places that a value was moved from. So a dump of the process's memory is to
-/// be kept like a key.
+/// What this cannot reach, and what stays in memory until that is reused: buffers of the network, of TLS and of gRPC that a
+/// secret passed through; headers of requests to mailbox servers; what the database's and the mail libraries keep to connect
+/// again; the environment and the arguments of the process; places that a value was moved from. So a memory dump of the process must
+/// be protected like a key.
 pub struct Secret<T: Zeroize = String>(T);
 
 impl<T: Zeroize> Secret<T> {
@@ -27,7 +27,7 @@ impl<T: Zeroize> Secret<T> {
 }
 
 impl Secret<Vec<u8>> {
-    /// The bytes, to be written to. What grows beyond its capacity leaves a copy behind.
+    /// The bytes, to be written to. Growing beyond its capacity leaves a copy behind.
     pub(super) fn expose_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
     }

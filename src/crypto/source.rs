@@ -15,22 +15,22 @@ use tokio::{
 
 use super::{KeyFileError, KeyId, KeyRing, MasterKey, RingError, Secret, keyfile};
 
-/// The longest that a program may take, among other things to ask a key service far away.
+/// Time limit for a program, which may query a remote key service.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(30);
 
-/// Most bytes of a program's output, and of what it says on standard error.
+/// Limit of bytes of a program's output, and of its standard error.
 const MAX_OUTPUT: usize = 16 * 1024;
-/// Most characters of it that are shown.
+/// Limit of characters of it that are shown.
 const MAX_SHOWN: usize = 500;
 
-/// Words at least that long that could be a key are not shown: 32 bytes take 43 characters in base64 and 64 in hexadecimal.
+/// Words of at least this length that could be a key are not shown: 32 bytes take 43 characters in base64 and 64 in hexadecimal.
 const MIN_HIDDEN: usize = 40;
-/// Shorter arguments are no secrets.
+/// Shorter arguments are not secrets.
 const MIN_ARGUMENT: usize = 8;
 
 /// Where the [`KeyRing`] comes from: its keys, one a line, the current one first.
 ///
-/// Shown without the arguments of a program, which may hold what lets it in.
+/// Displayed without the arguments of a program, which may contain credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// This file, which must be private.
@@ -41,7 +41,7 @@ pub enum KeySource {
     Command(Vec<String>),
 }
 
-/// Why a source gives no keys. The texts have nothing of a key.
+/// Why a source provides no keys. The texts contain no part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySourceError {
     /// The file cannot be used.
@@ -50,7 +50,7 @@ pub enum KeySourceError {
     /// There is no file, and it must not be created.
     #[error("the key file {} is missing, and only its keys can decrypt the secrets in the database. Restore it from a backup", .0.display())]
     Missing(PathBuf),
-    /// It holds something else than keys.
+    /// It contains something other than keys.
     #[error("{place} does not hold master keys: {problem}. {remedy}")]
     Content {
         /// The source.
@@ -101,7 +101,7 @@ pub enum KeySourceError {
 }
 
 impl KeySource {
-    /// The keys as they are now. Cancel safe; a program is then killed.
+    /// The current keys. Cancel safe; a program is then killed.
     ///
     /// # Errors
     /// [`KeySourceError`] says what is wrong with which source, and what to do.
@@ -124,9 +124,9 @@ impl KeySource {
         self.parse(&text)
     }
 
-    /// The keys as they are now; where the source is a file that is not there, it is made with a new key.
+    /// The keys as they are now; if the source is a missing file, it is created with a new key.
     ///
-    /// The file is made atomically with mode 0600, and processes that race for it end with the same key.
+    /// The file is created atomically with mode 0600, and processes that race for it end with the same key.
     ///
     /// # Errors
     /// As [`KeySource::load`].
@@ -138,7 +138,7 @@ impl KeySource {
     }
 
     /// Keeps other processes from changing the keys until what is returned is dropped. `None` when the keys cannot be changed from here:
-    /// they are no file, or one in a folder that must not be written to, as container platforms provide them.
+    /// they are not a file, or one in a read-only folder, as container platforms provide them.
     ///
     /// # Errors
     /// [`KeyFileError::Busy`] when another process has it.
@@ -157,7 +157,7 @@ impl KeySource {
     }
 
     /// Replaces the keys in the file. The file then holds `ring` or what it held before, whatever happens. `staged` is called when the new
-    /// content is written beside it. What is not a file is left as it is.
+    /// content is written beside it. A source that is not a file is left unchanged.
     ///
     /// # Errors
     /// When the file cannot be written or replaced.
@@ -168,7 +168,7 @@ impl KeySource {
         Ok(())
     }
 
-    /// How a further key is given to it, as the end of a sentence that begins with the key.
+    /// How another key is added to it, as the end of a sentence that begins with the key.
     pub fn how_to_add(&self) -> String {
         match self {
             Self::File(path) => format!("add it to {} as another line", path.display()),
@@ -219,7 +219,7 @@ pub struct MissingMasterKey {
     pub id: KeyId,
     /// The source that lacks it.
     pub place: String,
-    /// How it is given to it.
+    /// How it is added to it.
     pub remedy: String,
 }
 
@@ -238,7 +238,7 @@ fn program(words: &[String]) -> &str {
     words.first().map_or("", String::as_str)
 }
 
-/// Files may lie on a disk far away.
+/// Files may be on a remote disk.
 async fn in_background<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
@@ -259,7 +259,7 @@ async fn run(words: &[String], limit: Duration) -> Result<Secret<Vec<u8>>, KeySo
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // What the service is told is none of the program's business: the database's password, for one.
+    // The program must not see the service's environment: the database's password, for example.
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAILAGENT_")) {
         command.env_remove(name);
     }
@@ -292,7 +292,7 @@ async fn run(words: &[String], limit: Duration) -> Result<Secret<Vec<u8>>, KeySo
     Ok(printed)
 }
 
-/// Reads to the end and keeps one byte more than may be.
+/// Reads to the end and keeps one byte more than allowed.
 async fn read(mut from: impl AsyncRead + Unpin) -> std::io::Result<Secret<Vec<u8>>> {
     // Room for all at once: a buffer that grows would leave copies of the key behind.
     let mut kept = Secret::new(vec![0; MAX_OUTPUT + 1]);
@@ -310,8 +310,8 @@ async fn read(mut from: impl AsyncRead + Unpin) -> std::io::Result<Secret<Vec<u8
     Ok(kept)
 }
 
-/// What a program said, in one line, without whatever could be a key, is part of what it printed, or was given to it as an argument other
-/// than a path: that may let it in.
+/// The error output of a program, in one line, without anything that could be a key, is part of its output, or was an argument other
+/// than a path, which may be a credential.
 fn shown(said: &[u8], printed: &[u8], arguments: &[String]) -> String {
     let given = arguments
         .iter()

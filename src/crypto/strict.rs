@@ -1,5 +1,5 @@
-//! JSON in which no object has a name twice, for whatever decides who somebody is: readers differ in which of the two they take (RFC 8259 §4,
-//! RFC 7515 §4, RFC 7519 §4), so such a document says one thing to one and another to the next.
+//! JSON in which no object has a duplicate name, for whatever decides identity: parsers differ in which of the two they use (RFC 8259 §4,
+//! RFC 7515 §4, RFC 7519 §4), so such a document means different things to different readers.
 
 use std::{collections::HashSet, fmt};
 
@@ -17,7 +17,7 @@ pub fn from_strict_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_jso
     serde_json::from_slice(json)
 }
 
-/// Any value without doubled names.
+/// Any value without duplicate names.
 struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {

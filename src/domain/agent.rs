@@ -1,4 +1,4 @@
-//! Mail agents: settings of an outside mailbox, and how its work goes.
+//! Mail agents: settings of an external mailbox, and its health.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::{AuthenticationMethod, Timestamp, fields::settings_fields};
 /// Microsoft Graph, unless another address is set.
 pub const GRAPH_ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
 
-/// An outside mailbox, used on behalf of one CRM user. Its password is kept apart, see `ops::agents`.
+/// An external mailbox, used on behalf of one CRM user. Its password is stored separately, see `ops::agents`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// Chosen by the service: a ULID.
@@ -26,7 +26,7 @@ pub struct Agent {
     pub updated: Timestamp,
 }
 
-/// What callers choose of an agent. Names and nesting are those of the proto file, as the audit log tells of changes by them.
+/// What callers choose of an agent. Names and nesting are those of the proto file, as the audit log reports changes by them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentSettings {
     /// What kind of server it is.
@@ -37,7 +37,7 @@ pub struct AgentSettings {
     pub from_address: String,
     /// Whether campaign editors offer it.
     pub campaign_compatible: bool,
-    /// Whether a person has paused it.
+    /// Whether it is paused.
     pub disabled: bool,
     /// Of an SMTP server; the default for other kinds.
     pub smtp: SmtpSettings,
@@ -63,11 +63,11 @@ pub enum AgentKind {
 pub struct SmtpSettings {
     /// Name or address of the server.
     pub host: String,
-    /// Port; 0 for that of the security.
+    /// Port; 0 for the default of the security setting.
     pub port: u16,
     /// How the connection is secured.
     pub security: SmtpSecurity,
-    /// How the login is proved. `None`: by password where there is a user name, else not at all.
+    /// How the login authenticates. `None`: with a password if there is a user name, otherwise not at all.
     pub authentication: Option<SmtpAuthentication>,
     /// Login name. Possibly empty.
     pub username: String,
@@ -84,7 +84,7 @@ impl SmtpSettings {
         }
     }
 
-    /// How the login is proved.
+    /// How the login authenticates.
     pub fn effective_authentication(&self) -> SmtpAuthentication {
         self.authentication.unwrap_or(if self.username.is_empty() {
             SmtpAuthentication::None
@@ -113,17 +113,17 @@ pub struct ExchangeSettings {
     pub case_sweep: bool,
     /// Whether mail is archived.
     pub archive: bool,
-    /// Whether the calendar is kept in step.
+    /// Whether the calendar is kept in sync.
     pub calendar: bool,
-    /// What the sweep does beside making notes.
+    /// What the sweep does besides creating notes.
     pub sweep_options: SweepOptions,
-    /// What triage does by itself.
+    /// What triage does automatically.
     pub triage_options: TriageOptions,
     /// How it logs in. `None`: by the tenant's method.
     pub authentication_method: Option<AuthenticationMethod>,
 }
 
-/// What the sweep does beside making notes.
+/// What the sweep does besides creating notes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepOptions {
     /// Whether unknown senders become contacts.
@@ -132,7 +132,7 @@ pub struct SweepOptions {
     pub keep_full_message: bool,
 }
 
-/// What triage does by itself.
+/// What triage does automatically.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriageOptions {
     /// Whether replies to existing cases are hidden from the queue.
@@ -150,15 +150,15 @@ pub enum ConnectionType {
     MaintenanceAccount,
 }
 
-/// How a login at an SMTP server is proved.
+/// How a login at an SMTP server authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SmtpAuthentication {
     /// There is none.
     None,
-    /// By user name and password.
+    /// With user name and password.
     Password,
-    /// By an OAuth 2.0 access token.
+    /// With an OAuth 2.0 access token.
     Oauth,
 }
 
@@ -220,14 +220,14 @@ impl Agent {
         }
     }
 
-    /// Whether its mailbox is read for the same, and is the same one, as when its settings were `before`.
+    /// Whether it is the same mailbox, read for the same purpose, as with the settings `before`.
     pub fn is_read_as(&self, before: &Self) -> bool {
         self.settings.kind == before.settings.kind
             && self.settings.exchange == before.settings.exchange
             && self.mailbox_address() == before.mailbox_address()
     }
 
-    /// Whether there is anything to read its mailbox for.
+    /// Whether there is any reason to read its mailbox.
     pub fn is_active(&self) -> bool {
         !self.settings.disabled && (self.settings.exchange.case_sweep || self.settings.exchange.archive)
     }
@@ -250,10 +250,10 @@ pub enum SmtpSecurity {
 /// State of an agent's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HealthState {
-    /// All is well, or nothing was tried yet.
+    /// No problem, or nothing was tried yet.
     #[default]
     Ok,
-    /// The server answers, but asks for patience.
+    /// The server answers, but asks to wait.
     Degraded,
     /// The login is refused.
     AuthenticationRequired,
@@ -280,22 +280,22 @@ impl HealthState {
     }
 }
 
-/// How an agent's work goes.
+/// An agent's health.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentHealth {
-    /// The state in one word.
+    /// The state.
     pub state: HealthState,
     /// What is wrong and what to do about it. Empty when nothing is.
     pub problem: String,
-    /// The server's own words.
+    /// The server's reply.
     pub server_reply: String,
     /// When the mailbox was last read to its end.
     pub last_success: Option<Timestamp>,
-    /// When the present trouble began.
+    /// When the current problem began.
     pub problem_since: Option<Timestamp>,
-    /// When it is tried again. `None` when all is well or a person must act.
+    /// When it is next retried. `None` when there is no problem or a person must act.
     pub retry_at: Option<Timestamp>,
-    /// Faults in a row, for the back-off.
+    /// Consecutive faults, for the back-off.
     pub failures: i32,
     /// Messages read.
     pub handled: i64,
@@ -306,7 +306,7 @@ pub struct AgentHealth {
 }
 
 impl AgentHealth {
-    /// The counts and the last success alone, as if nothing were wrong.
+    /// Only the counts and the last success, as if there were no problem.
     #[must_use]
     pub fn without_trouble(&self) -> Self {
         Self {

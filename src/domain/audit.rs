@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// A change of a resource's settings, or that somebody read a message.
+/// A change of a resource's settings, or a read of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     /// A ULID: in the order of time.
@@ -15,11 +15,11 @@ pub struct AuditEntry {
     pub user: String,
     /// The resource's name, such as `agents/01J…`.
     pub resource: String,
-    /// What happened to it.
+    /// What was done to it.
     pub action: AuditAction,
     /// Fields that changed, in the order of their paths. Empty when it was read.
     pub changes: Vec<FieldChange>,
-    /// The method that gave out the message, such as `GetMessage`. Empty for changes.
+    /// The method that returned the message, such as `GetMessage`. Empty for changes.
     pub method: String,
 }
 
@@ -32,7 +32,7 @@ pub enum AuditAction {
     Updated,
     /// It was deleted.
     Deleted,
-    /// The text or the bytes of a message were given out.
+    /// The text or the bytes of a message were returned.
     Read,
 }
 

@@ -1,24 +1,24 @@
-//! How long to rest after failures.
+//! Back-off after failures.
 
 use std::time::Duration;
 
-/// Rests that grow with each failure in a row.
+/// Delays that grow with each consecutive failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The rest after the first failure.
+    /// The delay after the first failure.
     pub first: Duration,
     /// The longest one.
     pub longest: Duration,
 }
 
 impl Backoff {
-    /// The rest after so many failures: doubled each time up to the longest, with up to a quarter more, so that those who failed together
-    /// do not come back together.
+    /// The delay after this many failures: doubled each time up to the longest, with up to a quarter more, so that those that failed together
+    /// do not retry together.
     pub fn after(self, failures: u32) -> Duration {
         Self::spread(self.bare(failures))
     }
 
-    /// A rest that somebody else asked for, as far as it is not too long, with the same addition.
+    /// A delay requested by somebody else, limited to the longest, with the same addition.
     pub fn asked(self, rest: Duration) -> Duration {
         Self::spread(rest.min(self.longest))
     }

@@ -2,12 +2,12 @@
 
 use super::{Error, Kind, Reason, Result, Scope};
 
-/// Whether the text may be an id of the CRM: the name of a tenant, a user or another thing of it.
+/// Whether the text can be an id of the CRM: of a tenant, a user or another record.
 pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Somebody who calls, as their credentials say.
+/// A caller, as identified by their credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The tenant that everything they see belongs to.

@@ -1,20 +1,20 @@
-//! Case references: what they look like, and how they are found in a subject.
+//! Case references: their format, and how they are found in a subject.
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Longest pattern that is accepted, in characters.
 const PATTERN_LIMIT: usize = 256;
-/// Most candidates that are looked at in one subject; a subject holds at most 998 characters.
+/// Limit of candidates in one subject; a subject has at most 998 characters.
 const CANDIDATE_LIMIT: usize = 32;
 
 /// What a tenant's case references look like.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseReferenceFormat {
-    /// A literal beginning followed by a number of digits, neither preceded nor followed by a letter or digit.
+    /// A literal prefix followed by a number of digits, neither preceded nor followed by a letter or digit.
     Prefix {
-        /// The beginning, such as `CS-`.
+        /// The prefix, such as `CS-`.
         prefix: String,
         /// Number of digits.
         digits: u8,
@@ -35,7 +35,7 @@ impl Default for CaseReferenceFormat {
 /// Why a format cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// The prefix has other characters than it may, or none, or too many.
+    /// The prefix has invalid characters, or none, or too many.
     #[error("the prefix must have 1 to 32 characters of A-Z a-z 0-9 - _ # / : .")]
     Prefix,
     /// The number of digits is out of range.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct User {
     /// The CRM's id.
     pub id: String,
-    /// Name as shown to people.
+    /// Display name.
     pub display_name: String,
     /// Addresses that the person sends from.
     pub addresses: Vec<String>,
@@ -20,7 +20,7 @@ pub struct User {
 pub struct Customer {
     /// The CRM's id.
     pub id: String,
-    /// Name as shown to people.
+    /// Display name.
     pub display_name: String,
     /// The CRM's revision.
     pub revision: i64,
@@ -33,13 +33,13 @@ pub struct Contact {
     pub id: String,
     /// The customer's id.
     pub customer: String,
-    /// Name as shown to people. Possibly empty.
+    /// Display name. Possibly empty.
     pub display_name: String,
     /// Addresses.
     pub addresses: Vec<String>,
-    /// The CRM's revision, [`Contact::UNREVISED`] for one that the service made and the CRM has not written since.
+    /// The CRM's revision, [`Contact::UNREVISED`] for one that the service created and the CRM has not written since.
     pub revision: i64,
-    /// Whether the service made it from a message.
+    /// Whether the service created it from a message.
     pub created_by_service: bool,
 }
 

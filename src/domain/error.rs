@@ -1,4 +1,4 @@
-//! What can go wrong, in terms of the product.
+//! Errors, in terms of the product.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
@@ -7,56 +7,56 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// What went wrong. `public` may be shown to any caller; the source is for the log only.
+/// An error. `public` may be shown to any caller; the source is only for the log.
 #[derive(Debug)]
 pub struct Error {
-    /// What kind of fault it is, which decides the status code.
+    /// The kind of error, which determines the status code.
     pub kind: Kind,
     /// The stable reason that programs may act on.
     pub reason: Reason,
     /// What happened and what to do, in one or two sentences.
     pub public: Cow<'static, str>,
-    /// Whatever `public` says, for programs. Keys in lowerCamelCase.
+    /// Everything that `public` says, for programs. Keys in lowerCamelCase.
     pub metadata: Vec<(&'static str, String)>,
-    /// Every wrong field at once. Only with [`Kind::Invalid`].
+    /// All invalid fields. Only with [`Kind::Invalid`].
     pub violations: Vec<Violation>,
     source: Option<Source>,
 }
 
-/// A wrong field of a request.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path of the field as in the proto file, such as `agent.exchange.endpoint`.
     pub field: String,
-    /// What is wrong with it and what would be right.
+    /// What is wrong with it, and a correct value.
     pub description: String,
 }
 
-/// Kinds of fault.
+/// Kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The request is wrong whatever the state.
+    /// The request is invalid, whatever the state.
     Invalid,
-    /// There is no such thing, or none that the caller may see.
+    /// There is no such resource, or none that the caller may see.
     NotFound,
-    /// There is one already.
+    /// It already exists.
     Exists,
-    /// Something else must be put right first.
+    /// Something else must be fixed first.
     Precondition,
-    /// It was changed meanwhile: read again, then retry.
+    /// It has changed in the meantime: read again, then retry.
     Stale,
-    /// The caller is not known.
+    /// The caller is not authenticated.
     Unauthenticated,
-    /// The caller may not.
+    /// The caller has no permission.
     Denied,
     /// A limit is reached.
     Exhausted,
-    /// A limit of what one caller may have under way is reached: retry this call.
+    /// A concurrency limit of one caller is reached: retry this call.
     Busy {
         /// How long to wait first.
         retry_after: Duration,
     },
-    /// A position is outside what there is.
+    /// A position is out of range.
     OutOfRange,
     /// Retry this call.
     Unavailable {
@@ -71,7 +71,7 @@ pub enum Kind {
 
 macro_rules! reasons {
     ($($variant:ident = $name:literal),* $(,)?) => {
-        /// Stable reasons, the same as `ErrorReason` in the proto file.
+        /// Stable reasons, identical to `ErrorReason` in the proto file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $(#[doc = $name] $variant,)*
@@ -157,14 +157,14 @@ impl Error {
         self
     }
 
-    /// Adds what lies beneath, for the log.
+    /// Adds the cause, for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Fields are wrong. The text names the first; the details have all.
+    /// Fields are invalid. The text names the first; the details list all.
     pub fn invalid(violations: Vec<Violation>) -> Self {
         let public = match violations.as_slice() {
             [] => "The request is invalid.".into(),
@@ -179,7 +179,7 @@ impl Error {
         }
     }
 
-    /// One field is wrong.
+    /// One field is invalid.
     pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::invalid(vec![Violation {
             field: field.into(),
@@ -204,7 +204,7 @@ impl Error {
         .with("resource", resource)
     }
 
-    /// The database cannot be used just now.
+    /// The database is currently unavailable.
     pub fn store_unavailable(source: impl Into<Source>) -> Self {
         Self::new(
             Kind::Unavailable {
@@ -216,7 +216,7 @@ impl Error {
         .because(source)
     }
 
-    /// The database can be read and not written, which no retry mends.
+    /// The database can be read and not written, which no retry fixes.
     pub fn store_read_only(source: impl Into<Source>) -> Self {
         Self::new(
             Kind::Precondition,
@@ -227,7 +227,7 @@ impl Error {
         .because(source)
     }
 
-    /// The folder of large messages cannot be used at the moment, as when its disk is full.
+    /// The folder for large messages is currently unavailable, as when its disk is full.
     pub fn blobs_unavailable(source: impl Into<Source>) -> Self {
         Self::new(
             Kind::Unavailable {
@@ -239,7 +239,7 @@ impl Error {
         .because(source)
     }
 
-    /// The service has no right to the folder of large messages, which no retry mends.
+    /// The service has no permission for the folder for large messages, which no retry fixes.
     pub fn blobs_forbidden(source: impl Into<Source>) -> Self {
         Self::new(
             Kind::Precondition,
@@ -251,7 +251,7 @@ impl Error {
         .because(source)
     }
 
-    /// A caller has as many calls under way, or waiting for their turn, as one may have.
+    /// A caller has reached the limit of calls in progress or waiting for their turn.
     pub fn too_many_calls(limit: usize, subject: impl Into<String>) -> Self {
         let kind = Kind::Busy {
             retry_after: Duration::from_secs(1),
@@ -273,7 +273,7 @@ impl Error {
         )
     }
 
-    /// A fault of ours. The caller learns nothing of the cause.
+    /// An internal error. The caller learns nothing about the cause.
     pub fn internal(source: impl Into<Source>) -> Self {
         Self::new(
             Kind::Internal,

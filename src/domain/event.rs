@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Contact, Note, Timestamp, TokenEvent};
 
-/// Something that subscribers are told.
+/// An event for subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its place in the tenant's log: order of position is order of commit.
+    /// Its position in the tenant's log: positions are in commit order.
     pub position: i64,
-    /// A ULID, the same at every delivery.
+    /// A ULID, the same in every delivery.
     pub id: String,
     /// When it was written.
     pub time: Timestamp,
@@ -23,7 +23,7 @@ pub struct Event {
 pub enum EventKind {
     /// A message became a note; its excerpt.
     Matched(Box<Note>),
-    /// A contact was made for an unknown sender.
+    /// A contact was created for an unknown sender.
     ContactCreated(Contact),
     /// Something happened to a login.
     Token(Box<TokenEvent>),

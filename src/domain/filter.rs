@@ -1,4 +1,4 @@
-//! What lists and streams choose by. Everything that is set must hold.
+//! Filters of lists and streams. Every field that is set must match.
 
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ impl AgentFilter {
     }
 }
 
-/// Chooses agents by how their work goes.
+/// Chooses agents by their health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthFilter {
     /// Paused by a person.
@@ -68,13 +68,13 @@ pub enum AuditKind {
 /// Chooses messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct MessageFilter {
-    /// Only kept with this customer.
+    /// Only linked to this customer.
     pub customer: Option<String>,
-    /// Only kept because of this contact.
+    /// Only linked because of this contact.
     pub contact: Option<String>,
     /// Only found in the mailbox of this agent.
     pub agent: Option<String>,
-    /// Only going this way.
+    /// Only in this direction.
     pub direction: Option<Direction>,
     /// Only with, or without, attachments.
     pub has_attachments: Option<bool>,
@@ -82,12 +82,12 @@ pub struct MessageFilter {
     pub sent_after: Option<Timestamp>,
     /// Only sent before this time.
     pub sent_before: Option<Timestamp>,
-    /// Only those that no customer is known for.
+    /// Only those for which no customer is known.
     pub unlinked: bool,
 }
 
 impl MessageFilter {
-    /// Whether the message passes.
+    /// Whether the message matches.
     pub fn passes(&self, message: &Message) -> bool {
         let wanted = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
         wanted(&self.customer, &|id| message.links.iter().any(|link| link.customer == id))
@@ -133,7 +133,7 @@ pub struct MatchFilter {
 }
 
 impl MatchFilter {
-    /// Whether the match with this note passes.
+    /// Whether the match with this note is selected.
     pub fn passes(&self, note: &Note) -> bool {
         let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         fits(&self.agent, &note.agent) && fits(&self.customer, &note.customer) && fits(&self.case, &note.case)
@@ -145,6 +145,6 @@ impl MatchFilter {
 pub struct TokenFilter {
     /// Only of this login or provider, by its resource name.
     pub source: Option<String>,
-    /// Only of these kinds. Empty: of all.
+    /// Only of these kinds. Empty: all.
     pub kinds: Vec<TokenEventKind>,
 }

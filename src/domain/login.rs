@@ -1,4 +1,4 @@
-//! Logins by OAuth 2.0: whose they are, how long they live, and when people are warned.
+//! OAuth 2.0 logins: whose they are, how long they last, and when people are warned.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Agent, AgentKind, AuthenticationMethod, SmtpAuthentication, Timestamp};
 
-/// How long before a login or a secret ends people are told, each once for each life; the longest first.
+/// How long before a login or a secret expires people are warned, each threshold once per lifetime; the longest first.
 pub const THRESHOLDS: [Duration; 5] = [days(14), days(7), days(3), days(1), Duration::from_hours(1)];
 
 const fn days(days: u64) -> Duration {
@@ -25,7 +25,7 @@ pub enum LoginSource {
 }
 
 impl LoginSource {
-    /// Which login opens an agent's mailbox where this is the tenant's authentication method. `None` where no login by OAuth is used.
+    /// Which login opens an agent's mailbox if this is the tenant's authentication method. `None` if no OAuth login is used.
     pub fn of(agent: &Agent, tenants: AuthenticationMethod) -> Option<Self> {
         let settings = &agent.settings;
         let method = settings.method(tenants);
@@ -124,20 +124,20 @@ impl From<AgentKind> for LoginUse {
     }
 }
 
-/// Whether a login is good.
+/// Whether a login is valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginState {
     /// As far as is known.
     #[default]
     Active,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// The provider refused it.
+    /// The provider rejected it.
     Required,
 }
 
-/// A login, without its tokens, which are kept apart: see `ops::tokens`.
+/// A login, without its tokens, which are stored separately: see `ops::tokens`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// A ULID. Another with each login.
@@ -152,39 +152,39 @@ pub struct Login {
     pub account: String,
     /// CRM's id of the user who began it.
     pub user: String,
-    /// Whether it is good.
+    /// Whether it is valid.
     pub state: LoginState,
-    /// Why somebody has to log in again. Empty when it is good.
+    /// Why somebody has to log in again. Empty when it is valid.
     pub problem: String,
-    /// The provider's own words.
+    /// The provider's reply.
     pub provider_reply: String,
-    /// When it was made.
+    /// When it was completed.
     pub made: Timestamp,
-    /// Since when its present life counts.
+    /// When its current lifetime began.
     pub renewed: Timestamp,
-    /// When its present life ends. `None` for one without an end.
+    /// When its current lifetime ends. `None` for one that does not expire.
     pub expires: Option<Timestamp>,
-    /// The lowest threshold that was told in this life.
+    /// The lowest threshold that was reported in this lifetime.
     pub warned: Option<Duration>,
-    /// When the access token ends. `None` without one.
+    /// When the access token expires. `None` without one.
     pub access_expires: Option<Timestamp>,
-    /// When the access token is to be renewed, or renewing it is to be tried again.
+    /// When the access token is to be renewed, or renewing it is to be retried.
     pub renew_at: Timestamp,
-    /// Renewals that failed in a row.
+    /// Consecutive failed renewals.
     pub failures: i32,
-    /// Since when renewing fails, and why. `None` when it works.
+    /// Since when renewal has been failing, and why. `None` when it works.
     pub failing: Option<(Timestamp, String)>,
     /// Counts the writes of its tokens, from 1.
     pub version: i64,
 }
 
 impl Login {
-    /// Whole length of its present life.
+    /// Length of its current lifetime.
     pub fn life(&self) -> Option<Duration> {
         Some(self.expires?.since(self.renewed))
     }
 
-    /// What is left of its life, as a span and as a fraction of the whole.
+    /// What is left of its lifetime, as a duration and as a fraction of the whole.
     pub fn left(&self, now: Timestamp) -> Option<(Duration, f64)> {
         let left = self.expires?.since(now);
         let life = self.life()?;
@@ -196,25 +196,25 @@ impl Login {
         Some((left, fraction.min(1.0)))
     }
 
-    /// When the next threshold is passed, or, behind the last, its life ends. `None` when that was told, and for one without an end.
+    /// When the next threshold is passed or, after the last one, its lifetime ends. `None` when that was reported, and for one that does not expire.
     pub fn next_warning(&self) -> Option<Timestamp> {
         let expires = self.expires.filter(|_| self.state == LoginState::Active)?;
         Some(next_threshold(self.life()?, self.warned).map_or(expires, |threshold| expires.before(threshold)))
     }
 
-    /// The lowest threshold that was passed by now and not told.
+    /// The lowest threshold that has been passed but not reported.
     pub fn passed(&self, now: Timestamp) -> Option<Duration> {
         passed(self.life()?, self.expires?.since(now), self.warned)
     }
 }
 
-/// The lowest threshold below `life` that `left` has passed, if it is lower than what was told. Those above the whole life were never ahead.
+/// The lowest threshold below `life` that `left` has passed, if it is lower than what was reported. Those above the whole lifetime never applied.
 pub fn passed(life: Duration, left: Duration, told: Option<Duration>) -> Option<Duration> {
     let lowest = THRESHOLDS.into_iter().rfind(|threshold| *threshold < life && left <= *threshold)?;
     told.is_none_or(|told| lowest < told).then_some(lowest)
 }
 
-/// The highest threshold below `life` that is lower than what was told.
+/// The highest threshold below `life` that is lower than what was reported.
 fn next_threshold(life: Duration, told: Option<Duration>) -> Option<Duration> {
     THRESHOLDS
         .into_iter()
@@ -228,7 +228,7 @@ pub struct TokenEvent {
     pub kind: TokenEventKind,
     /// Whose login it is, as a resource's name; with [`TokenEventKind::SecretExpiring`] the provider.
     pub source: String,
-    /// CRM's id of the agent's owner. Empty when it is no agent's.
+    /// CRM's id of the agent's owner. Empty when the login is not an agent's.
     pub owner_user: String,
     /// The account at the provider.
     pub account: String,
@@ -240,7 +240,7 @@ pub struct TokenEvent {
     pub threshold: Option<Duration>,
     /// What to do about it. Empty when nothing.
     pub problem: String,
-    /// The provider's own words.
+    /// The provider's reply.
     pub provider_reply: String,
 }
 
@@ -248,21 +248,21 @@ pub struct TokenEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenEventKind {
-    /// It ends soon.
+    /// It expires soon.
     Expiring,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Somebody logged in, or one that was ending was renewed.
+    /// Somebody logged in, or one that was expiring was renewed.
     Renewed,
-    /// The provider refused it.
+    /// The provider rejected it.
     LoginRequired,
-    /// Somebody gave it up.
+    /// Somebody revoked it.
     LoginRevoked,
     /// An administrator consented.
     ConsentGiven,
-    /// A consent was given up or withdrawn.
+    /// A consent was revoked, here or at the provider.
     ConsentRevoked,
-    /// The operator's secret for a provider ends soon.
+    /// The operator's secret for a provider expires soon.
     SecretExpiring,
 }
 
@@ -299,7 +299,7 @@ mod tests {
         check(days(90), days(2), Some(days(14)), Some(days(3)));
         check(days(90), Duration::ZERO, Some(days(1)), Some(HOUR));
         check(days(90), Duration::ZERO, Some(HOUR), None);
-        // Of a short life, what was never ahead is not told.
+        // For a short lifetime, thresholds that never applied are not reported.
         check(days(2), days(2), None, None);
         check(days(2), days(1), None, Some(days(1)));
         check(HOUR, HOUR / 2, None, None);

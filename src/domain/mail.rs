@@ -53,15 +53,15 @@ impl AutomaticKind {
     }
 }
 
-/// Which way a message went, as seen from the tenant.
+/// Direction of a message, as seen from the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// From outside to us.
+    /// From an external party.
     Incoming,
-    /// From us to the outside.
+    /// To an external party.
     Outgoing,
-    /// Among ourselves.
+    /// Internal.
     Internal,
 }
 

@@ -1,10 +1,10 @@
-//! Maintenance accounts: logins that may act for many mailboxes.
+//! Maintenance accounts: logins that can access many mailboxes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{AgentKind, Timestamp, fields::settings_fields};
 
-/// A login at a mailbox server that may act for many mailboxes. Its password is kept apart, see `ops::maintenance`.
+/// A login at a mailbox server that can access many mailboxes. Its password is stored separately, see `ops::maintenance`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaintenanceAccount {
     /// Chosen by the service: a ULID.
@@ -13,7 +13,7 @@ pub struct MaintenanceAccount {
     pub settings: MaintenanceSettings,
     /// Whether a password is stored.
     pub password_set: bool,
-    /// Why the login is not tried any more: the server refused it. Empty when it may be tried.
+    /// Why the login is no longer used: the server rejected it. Empty when it may be used.
     pub problem: String,
     /// Counts the writes, from 1.
     pub version: i64,
@@ -26,7 +26,7 @@ pub struct MaintenanceAccount {
 /// What callers choose of a maintenance account. Names are those of the proto file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaintenanceSettings {
-    /// What people call it.
+    /// Display name.
     pub display_name: String,
     /// What kind of server it is for; never [`AgentKind::Smtp`].
     pub kind: AgentKind,
@@ -34,12 +34,12 @@ pub struct MaintenanceSettings {
     pub endpoint: String,
     /// Login name. Possibly empty.
     pub username: String,
-    /// Address of the account that logs in by OAuth. Possibly empty.
+    /// Address of the account that logs in with OAuth. Possibly empty.
     pub login_address: String,
 }
 
 impl MaintenanceSettings {
-    /// The account's own address, as far as it has one: that of its login by OAuth, or else its login name. Possibly no address at all.
+    /// The account's own address, as far as it has one: that of its OAuth login, or else its login name. Possibly not an address at all.
     pub fn address(&self) -> &str {
         if self.login_address.is_empty() {
             &self.username

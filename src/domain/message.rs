@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AutomaticKind, Direction, Mailbox, Timestamp};
 
-/// A message that is kept.
+/// An archived message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// A ULID.
@@ -13,7 +13,7 @@ pub struct Message {
     pub position: i64,
     /// Message-ID without angle brackets. Possibly empty.
     pub message_id: String,
-    /// Which way it went.
+    /// Its direction.
     pub direction: Direction,
     /// Decoded subject.
     pub subject: String,
@@ -25,11 +25,11 @@ pub struct Message {
     pub cc: Vec<Mailbox>,
     /// Beginning of the text.
     pub preview: String,
-    /// Customers it is kept with.
+    /// Customers it is linked to.
     pub links: Vec<CustomerLink>,
     /// Agents in whose mailboxes it was found.
     pub agents: Vec<String>,
-    /// Time of the Date header, else when it was received.
+    /// Time in the Date header, or else when it was received.
     pub sent: Timestamp,
     /// When the mailbox received it.
     pub received: Timestamp,
@@ -47,7 +47,7 @@ pub struct Message {
     pub automatic: Option<AutomaticKind>,
 }
 
-/// Why a message is kept with a customer.
+/// Why a message is linked to a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CustomerLink {
     /// The customer.
@@ -61,7 +61,7 @@ pub struct CustomerLink {
     pub address: String,
 }
 
-/// Where a page of a list of messages ends, newest first.
+/// The end of a page of messages, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageAfter {
     /// `sent` of the last message.
@@ -75,10 +75,10 @@ pub struct MessageAfter {
 pub struct ArchiveStatistics {
     /// Messages, each counted once.
     pub messages: i64,
-    /// Of these, kept with no customer yet.
+    /// Of these, not linked to any customer yet.
     pub unlinked: i64,
     /// Sum of the sizes in bytes.
     pub size: i64,
-    /// Space that they take, in bytes.
+    /// Space that they use, in bytes.
     pub stored_size: i64,
 }

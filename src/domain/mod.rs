@@ -1,4 +1,4 @@
-//! Types and rules of the product, without any input or output. Nothing here reads a clock.
+//! Types and rules of the product, without I/O. Nothing here reads a clock.
 
 mod agent;
 mod audit;

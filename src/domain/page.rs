@@ -3,14 +3,14 @@
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T, Key = String> {
-    /// What is on it, in the order of the list.
+    /// Its items, in the order of the list.
     pub items: Vec<T>,
-    /// The last item's key, behind which the next page begins. `None` when there is nothing behind it.
+    /// The last item's key, after which the next page begins. `None` on the last page.
     pub next: Option<Key>,
 }
 
 impl<T, Key> Page<T, Key> {
-    /// What was found of a list when at most `limit` were asked for. When so many were, there may be more.
+    /// The items of a list when at most `limit` were requested. If there are as many, there may be more.
     pub fn new(items: Vec<T>, limit: u64, key: impl FnOnce(&T) -> Key) -> Self {
         let next = items.last().filter(|_| items.len() as u64 == limit).map(key);
         Self { items, next }

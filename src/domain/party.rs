@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::mail::{Direction, Mailbox};
 
-/// Addresses and domains that are ours.
+/// Internal addresses and domains.
 #[derive(Clone, Debug, Default)]
 pub struct OurAddresses {
     domains: HashSet<String>,
@@ -20,17 +20,17 @@ impl OurAddresses {
         }
     }
 
-    /// Whether the address is ours: one of the addresses, or in one of the domains. Sub-domains are not meant.
+    /// Whether the address is internal: one of the addresses, or in one of the domains. Subdomains are not included.
     pub fn contains(&self, mailbox: &Mailbox) -> bool {
         let key = mailbox.key();
         self.addresses.contains(&key) || key.rsplit_once('@').is_some_and(|(_, domain)| self.domains.contains(domain))
     }
 }
 
-/// The external parties of a message, and which way it went.
+/// The external parties of a message, and its direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalParties {
-    /// Which way it went.
+    /// Its direction.
     pub direction: Direction,
     /// The external addresses in lower case, each once: of an incoming message the From (Reply-To does not count), of an outgoing
     /// one every To, Cc and Bcc.
@@ -38,7 +38,7 @@ pub struct ExternalParties {
 }
 
 impl ExternalParties {
-    /// Decides by the From: ours means outgoing. A message without a valid From is incoming from nobody.
+    /// Decides by the From: an internal one means outgoing. A message without a valid From is incoming from nobody.
     pub fn of<'a>(from: Option<&Mailbox>, recipients: impl IntoIterator<Item = &'a Mailbox>, ours: &OurAddresses) -> Self {
         match from {
             Some(from) if ours.contains(from) => {

@@ -49,7 +49,7 @@ impl Scope {
         Self::ALL.iter().copied().find(|scope| scope.as_str() == name)
     }
 
-    /// The scope whose name is most like a misspelt one; `None` when none is near.
+    /// The scope whose name is most similar to a misspelt one; `None` when none is similar.
     pub fn nearest(name: &str) -> Option<Self> {
         let distance = |scope: &Self| strsim::damerau_levenshtein(scope.as_str(), name);
         let nearest = Self::ALL.iter().copied().min_by_key(distance)?;

@@ -1,4 +1,4 @@
-//! What holds for a whole tenant.
+//! Tenant-wide settings.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct TenantSettings {
     pub version: i64,
 }
 
-/// What a tenant's administrator chooses. Names are those of the proto file, as the audit log tells of changes by them.
+/// What a tenant's administrator chooses. Names are those of the proto file, as the audit log reports changes by them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TenantChoices {
@@ -26,27 +26,27 @@ pub struct TenantChoices {
     pub case_reference_format: CaseReferenceFormat,
     /// Domains whose addresses are never external, in lower case.
     pub internal_domains: Vec<String>,
-    /// Servers whose Authentication-Results are believed, in lower case.
+    /// Servers whose Authentication-Results are trusted, in lower case.
     pub trusted_authserv_ids: Vec<String>,
     /// What happens when a sender fails these checks.
     pub sender_check: SenderCheck,
     /// Whether automatic mail is skipped.
     #[serde(alias = "skip_automatic")]
     pub skip_automatic_mail: bool,
-    /// Messages of one sender about one case within an hour; 0 is no limit.
+    /// Messages from one sender about one case within an hour; 0 means no limit.
     #[serde(alias = "loop_limit_per_case")]
     pub loop_limit_per_sender_and_case: u32,
-    /// Messages of one sender within an hour; 0 is no limit.
+    /// Messages from one sender within an hour; 0 means no limit.
     pub loop_limit_per_sender: u32,
-    /// How Exchange mailboxes are logged in to.
+    /// How the service logs in to Exchange mailboxes.
     pub authentication_method: AuthenticationMethod,
     /// Number of agents that may be triage agents.
     pub triage_licence_count: u32,
-    /// Whether SMTP may go without TLS.
+    /// Whether SMTP without TLS is allowed.
     pub allow_unencrypted_smtp: bool,
-    /// Whether servers may have addresses of private networks.
+    /// Whether servers may be in private networks.
     pub allow_private_networks: bool,
-    /// Certificates that are believed although they do not stand up to the checks.
+    /// Certificates that are trusted although they fail validation.
     pub trusted_certificates: Vec<TrustedCertificate>,
     /// Days for which the audit log keeps who read which message.
     pub read_audit_retention_days: u32,
@@ -101,14 +101,14 @@ impl Default for TenantChoices {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SenderCheck {
-    /// It is not noted.
+    /// It does not become a note.
     #[default]
     Refuse,
-    /// It is noted with a warning, and never makes a contact.
+    /// It becomes a note with a warning, and never creates a contact.
     Warn,
 }
 
-/// A certificate that is believed for a host although it does not stand up to the checks: self-signed, expired, of another name.
+/// A certificate that is trusted for a host although it fails validation: self-signed, expired, or for another name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustedCertificate {
     /// Name or address of the server, in lower case.
@@ -117,13 +117,13 @@ pub struct TrustedCertificate {
     pub sha256_fingerprint: String,
 }
 
-/// How Exchange mailboxes are logged in to.
+/// How the service logs in to Exchange mailboxes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationMethod {
-    /// By user name and password.
+    /// With user name and password.
     #[default]
     Basic,
-    /// By OAuth 2.0.
+    /// With OAuth 2.0.
     Modern,
 }

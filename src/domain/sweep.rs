@@ -1,4 +1,4 @@
-//! What the sweep says and makes.
+//! The results of the sweep.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +46,8 @@ results! {
 }
 
 impl OutcomeResult {
-    /// Whether the decision holds for the message in every mailbox. The others depend on whose mailbox it is or on the way it came
-    /// there, so that the same message in a further mailbox is decided anew.
+    /// Whether the decision holds for the message in every mailbox. The others depend on whose mailbox it is or on how it got
+    /// there, so that the same message in another mailbox is decided again.
     pub fn settles(self) -> bool {
         !matches!(self, Self::OwnMessage | Self::NonMatchingContact | Self::SenderNotAuthentic)
     }
@@ -58,7 +58,7 @@ impl OutcomeResult {
     }
 }
 
-/// What became of one message of one mailbox.
+/// The outcome of one message in one mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// A ULID.
@@ -71,7 +71,7 @@ pub struct Outcome {
     pub source_id: String,
     /// What was decided.
     pub result: OutcomeResult,
-    /// Why, in plain words.
+    /// Why, in plain language.
     pub detail: String,
     /// Decoded subject.
     pub subject: String,
@@ -83,13 +83,13 @@ pub struct Outcome {
     pub automatic: Option<AutomaticKind>,
     /// The case it names.
     pub case: Option<String>,
-    /// The note made from it.
+    /// The note created from it.
     pub note: Option<String>,
     /// The contact it is from.
     pub contact: Option<String>,
     /// The archived message.
     pub message: Option<String>,
-    /// Who may have written a forwarded message, and why that is thought.
+    /// Possible authors of a forwarded message, each with the reason.
     pub candidates: Vec<(Mailbox, String)>,
     /// Size in bytes.
     pub size: i64,
@@ -103,7 +103,7 @@ pub struct Outcome {
     pub blob: Option<Vec<u8>>,
 }
 
-/// A text entry against a case, made from one message.
+/// A text entry on a case, created from one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// A ULID.
@@ -116,7 +116,7 @@ pub struct Note {
     pub customer: String,
     /// The contact it is from.
     pub contact: Option<String>,
-    /// Whether the contact was made for this message.
+    /// Whether the contact was created for this message.
     pub contact_created: bool,
     /// The agent that received it.
     pub agent: String,
@@ -138,7 +138,7 @@ pub struct Note {
     pub sender_not_authentic: bool,
     /// When the mailbox received the message.
     pub received: Timestamp,
-    /// When the note was made.
+    /// When the note was created.
     pub created: Timestamp,
     /// SHA-256 of the message's bytes when they are kept with the note.
     pub blob: Option<Vec<u8>>,
@@ -146,11 +146,11 @@ pub struct Note {
     pub size: i64,
 }
 
-/// Most characters of a note's text in lists and events.
+/// Limit of characters of a note's text in lists and events.
 pub const NOTE_EXCERPT: usize = 1024;
 
 impl Note {
-    /// The note as it stands in lists and events: its text cut, without quoted history.
+    /// The note as it appears in lists and events: its text truncated, without quoted history.
     #[must_use]
     pub fn excerpt(mut self) -> Self {
         if let Some((end, _)) = self.text.char_indices().nth(NOTE_EXCERPT) {

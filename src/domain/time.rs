@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The time `seconds` after 1970; beyond what fits, the nearest that does.
+    /// The time `seconds` after 1970; saturating.
     pub fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
@@ -67,14 +67,14 @@ impl fmt::Display for Timestamp {
 }
 
 impl From<Timestamp> for OffsetDateTime {
-    /// Beyond the years that it has, the nearest that it has.
+    /// Beyond its range of years, the nearest value.
     fn from(time: Timestamp) -> Self {
         let ends = if time.0 < 0 { time::Date::MIN } else { time::Date::MAX };
         Self::from_unix_timestamp_nanos(i128::from(time.0) * 1_000).unwrap_or(ends.midnight().assume_utc())
     }
 }
 
-/// Where the time comes from, so that tests can move it by hand.
+/// The source of time, so that tests can move it by hand.
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;

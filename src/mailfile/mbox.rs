@@ -17,7 +17,7 @@ const SEPARATOR_LIMIT: usize = 512;
 /// Why there is no message.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It was passed over because of its size; there may be more behind it.
+    /// It was skipped because of its size; there may be more after it.
     TooLarge,
     /// The file cannot be read; there is nothing behind it.
     Io(io::Error),

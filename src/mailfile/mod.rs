@@ -49,7 +49,7 @@ struct OpenMbox {
 
 /// Finds the files below `paths` that hold messages, in the order of their names.
 ///
-/// Symbolic links inside a folder are not followed. Files that hold no messages are counted and passed over.
+/// Symbolic links inside a folder are not followed. Files that contain no messages are counted and skipped.
 ///
 /// # Errors
 /// One of `paths` does not exist, or a folder or file cannot be read.
@@ -75,7 +75,7 @@ impl MailFiles {
         self.bytes_read
     }
 
-    /// Number of files and links that were passed over.
+    /// Number of files and links that were skipped.
     pub fn skipped(&self) -> usize {
         self.skipped
     }

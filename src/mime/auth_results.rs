@@ -12,7 +12,7 @@ const VALUE_LIMIT: usize = 16 * 1024;
 /// Reads every Authentication-Results field, topmost first.
 pub(super) fn all(fields: &Fields<'_>) -> Vec<AuthenticationResults> {
     let read = fields.all("Authentication-Results").take(FIELD_LIMIT);
-    // Encoded words have no place here; decoding them would let a sender write what the server did not.
+    // Encoded words are not allowed here; decoding them would let a sender write what the server did not.
     read.map(|field| results(&decode::clean(&decode::text(field.raw, None), VALUE_LIMIT)))
         .collect()
 }

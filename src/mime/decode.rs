@@ -89,7 +89,7 @@ fn guessed(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     }
 }
 
-/// Decodes base64 (RFC 2045 §6.8). Other characters are passed over; padding in the middle begins a new group.
+/// Decodes base64 (RFC 2045 §6.8). Other characters are skipped; padding in the middle begins a new group.
 pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
     let mut state = Base64::default();

@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use super::{decode, fields::Fields, transfer::Transfer};
 
-/// Most parts of a message; further ones are passed over.
+/// Most parts of a message; further ones are skipped.
 const PART_LIMIT: usize = 2_000;
 /// Most fields of the header of a part within a message.
 const FIELD_LIMIT: usize = 100;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::decode;
 
-/// Most fields of one header; the rest is passed over.
+/// Most fields of one header; the rest is skipped.
 const FIELD_LIMIT: usize = 2_000;
 /// Longest value that is read, in bytes.
 pub(super) const VALUE_LIMIT: usize = 256 * 1024;
@@ -49,7 +49,7 @@ pub(super) struct Fields<'a>(pub Vec<Field<'a>>);
 impl<'a> Fields<'a> {
     /// Splits `raw` into the fields of its header and the position where the body begins.
     ///
-    /// A leading mbox "From " line and lines that are no fields are passed over, unless they look like the beginning of a text
+    /// A leading mbox "From " line and lines that are no fields are skipped, unless they look like the beginning of a text
     /// whose empty line is missing.
     pub fn split(raw: &'a [u8]) -> (Self, usize) {
         Self::split_within(raw, FIELD_LIMIT)

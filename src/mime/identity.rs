@@ -71,7 +71,7 @@ fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
     Identity(bytes(context.finish().as_ref()))
 }
 
-/// The digest of an attachment. Servers rebuild embedded messages too, write texts anew in another charset and drop empty ones.
+/// The digest of an attachment. Servers rebuild embedded messages too, re-encode texts in another charset and drop empty ones.
 fn content(opened: &Opened<'_>, part: &Part<'_>, depth: usize) -> Option<[u8; 32]> {
     if part.is_message() && depth < DEPTH_LIMIT {
         let embedded = opened.open_within(part, |outer, opened| {

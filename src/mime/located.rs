@@ -1,4 +1,4 @@
-//! An attachment where it lies: which bytes of its message it is made of, and how, so that it can be read without the rest.
+//! An attachment in place: which bytes of its message it is made of, and how, so that it can be read without the rest.
 
 use std::{ops::Range, sync::Arc};
 

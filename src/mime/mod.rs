@@ -157,13 +157,13 @@ pub enum Unparsable {
     ParserFailed,
 }
 
-/// Reads a message. Accepts whatever has at least one header field; a leading mbox "From " line is passed over.
+/// Reads a message. Accepts whatever has at least one header field; a leading mbox "From " line is skipped.
 ///
 /// Opaque S/MIME signatures and messages that are nothing but another message are read as what they carry; header values are those
 /// outside.
 ///
 /// # Errors
-/// [`Unparsable`] says why nothing sensible can be had from it.
+/// [`Unparsable`] says why it cannot be parsed.
 pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
     if raw.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
         return Err(Unparsable::Empty);

@@ -70,7 +70,7 @@ impl Drop for Guard {
         let Some(exporters) = &self.exporters else {
             return;
         };
-        // Side by side, so that a collector that is away costs its time once. The log is still there to tell of it.
+        // Side by side, so that an unreachable collector costs its timeout only once. The log is still available to report it.
         let shut_down = |what, result: OTelSdkResult| {
             if let Err(error) = result {
                 tracing::warn!(%error, what, "last data not sent to the collector");

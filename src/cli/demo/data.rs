@@ -2,7 +2,7 @@
 //!
 //! Everything is embedded. Next to this file are
 //! - `directory.json`: the tenant, its users, customers, contacts and cases, and the mailboxes with what the service does for each;
-//! - `mail/<mailbox>/<inbox|sent>/NN-name.eml`: the mail, byte for byte as a server would give it out. `<mailbox>` is the local part of
+//! - `mail/<mailbox>/<inbox|sent>/NN-name.eml`: the mail, byte for byte as a server would return it. `<mailbox>` is the local part of
 //!   the mailbox's address; the names sort in order of arrival;
 //! - `expected.tsv`: what should become of each message. See [`Expectation`].
 //!
@@ -57,7 +57,7 @@ pub struct Tenant {
     pub case_reference_prefix: String,
     /// Number of digits after it.
     pub case_reference_digits: u8,
-    /// Servers whose Authentication-Results (RFC 8601) are believed.
+    /// Servers whose Authentication-Results (RFC 8601) are trusted.
     pub trusted_authserv_ids: Vec<String>,
 }
 

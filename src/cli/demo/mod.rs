@@ -33,22 +33,22 @@ use crate::{
 const PORT: u16 = 50051;
 /// Time between two sample messages, so that a person can follow.
 const PACE: Duration = Duration::from_millis(120);
-/// With `--once`, how long nothing may happen before it is given up.
+/// With `--once`, how long nothing may happen before the demo fails.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Shows the main job.
+/// Runs a demo.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
-    /// Ends by itself when all mail is handled, with a summary; fails if anything was lost
+    /// Exits with a summary when all mail has been handled; fails if anything was lost
     #[arg(long)]
     once: bool,
-    /// Your own mail instead of the sample: .eml files, mbox files, Maildirs, or folders of them. It is only read
+    /// Your own mail instead of the sample: .eml files, mbox files, Maildirs, or folders of them. Opened read-only
     #[arg(long, value_name = "PATH")]
     mail: Vec<PathBuf>,
-    /// Weaves a case reference into every tenth subject of your own mail, so that there is something to match
+    /// Adds a case reference to every tenth subject of your own mail, so that there is something to match
     #[arg(long, requires = "mail")]
     weave: bool,
-    /// What is logged, as with serve
+    /// What to log, as with serve
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
 }

@@ -30,16 +30,16 @@ use crate::{
     },
 };
 
-/// Own mail up to this size is kept in memory; more of it goes to the temporary folder.
+/// The user's own mail up to this size is kept in memory; any more goes to the temporary folder.
 const IN_MEMORY: u64 = 256 << 20;
-/// Every how many own messages a reference is woven in.
+/// Every how many messages of the user's own a reference is added.
 const WEAVE_EVERY: usize = 10;
 
 /// Mailboxes and the mail that is sent to them.
 pub(super) struct Plan {
     pub mailboxes: Vec<MailboxSettings>,
     pub mail: Vec<PlannedMail>,
-    /// Files that hold no mail, or cannot be read.
+    /// Files that contain no mail, or cannot be read.
     pub passed_over: usize,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn sample_plan(set: &DemoSet) -> Plan {
     }
 }
 
-/// One's own mail, all of it in the inbox of one mailbox.
+/// The user's own mail, all of it in the inbox of one mailbox.
 pub(super) async fn own_plan(set: &DemoSet, paths: &[PathBuf], weave: bool, folder: &Path) -> anyhow::Result<Plan> {
     let owner = set.directory.users.first().context("the sample directory has no user")?;
     let mailbox = MailboxSettings {

@@ -191,7 +191,7 @@ fn person(mailbox: Option<&Mailbox>) -> String {
     }
 }
 
-/// Cuts or fills a text to a width; characters of double width count as one, so such lines end a little later.
+/// Cuts or fills a text to a width; characters of double width count as one, so such lines are longer.
 fn fit(text: &str, width: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().count() <= width {

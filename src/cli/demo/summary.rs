@@ -19,7 +19,7 @@ use crate::{
     ops::{Ops, agents, archive, sweep},
 };
 
-/// Longest message that the simulated server gives out, and the service takes.
+/// Longest message that the simulated server returns, and the service accepts.
 const READ_LIMIT: u64 = 1 << 30;
 
 /// Waits until every agent has handled as many messages as its mailbox was sent. Returns false when nothing happened for `patience`.

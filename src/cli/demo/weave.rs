@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Puts `[reference] ` in front of the subject; a message without one gets one. All other bytes stay as they are.
+/// Puts `[reference] ` before the subject; a message without one gets one. All other bytes stay as they are.
 pub(super) fn weave<'a>(raw: &'a [u8], reference: &str) -> Cow<'a, [u8]> {
     let insert = |at: usize, text: String| {
         let mut woven = Vec::with_capacity(raw.len() + text.len());

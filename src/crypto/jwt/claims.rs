@@ -1,4 +1,4 @@
-//! What a token says, and where.
+//! The content of a token.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::TokenError;
 use crate::domain::{Caller, Scope, Timestamp, is_id};
 
-/// What a token of the local issuer says.
+/// The content of a token of the local issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// Who made it; [`super::LOCAL_ISSUER`] for the local issuer.
+    /// Its issuer; [`super::LOCAL_ISSUER`] for the local one.
     pub iss: String,
     /// The user: 1 to 64 characters of `A-Za-z0-9._-`.
     pub sub: String,
@@ -19,13 +19,13 @@ pub struct Claims {
     pub tenant: String,
     /// What the user may do.
     pub scope: Vec<Scope>,
-    /// For whom it was made; at least one.
+    /// Its audiences; at least one.
     pub aud: Vec<String>,
     /// Until when it is valid, in whole seconds.
     pub exp: Timestamp,
     /// From when it is valid, in whole seconds, if it says so.
     pub nbf: Option<Timestamp>,
-    /// When it was made, in whole seconds.
+    /// When it was issued, in whole seconds.
     pub iat: Timestamp,
     /// Its own id.
     pub jti: String,
@@ -60,7 +60,7 @@ impl Claims {
     }
 }
 
-/// The claims as they are written.
+/// The claims as they are encoded.
 #[derive(Serialize)]
 pub(super) struct Wire<'a> {
     iss: &'a str,
@@ -91,7 +91,7 @@ pub struct ClaimNames {
     pub tenant: Cow<'static, str>,
     /// Names the user.
     pub user: Cow<'static, str>,
-    /// Has the scopes: a text with spaces between them, or a list of texts. When it is `scope` and a token has none, `scp` is looked at.
+    /// Has the scopes: a text with spaces between them, or a list of texts. When it is `scope` and a token has none, `scp` is used.
     pub scope: Cow<'static, str>,
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Fails unless `now` lies within, give or take `skew`.
+    /// Fails unless `now` is within, give or take `skew`.
     pub(super) fn check(self, now: Timestamp, skew: Duration) -> Result<(), TokenError> {
         if self.until.after(skew) <= now {
             return Err(TokenError::Expired);
@@ -138,7 +138,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Fails unless the token may be an access token that is wholly understood.
+    /// Fails unless the token may be an access token that is fully understood.
     pub(super) fn check(&self) -> Result<(), TokenError> {
         // Extensions that must be understood are not (RFC 7515 §4.1.11).
         if self.crit.is_some() {
@@ -172,7 +172,7 @@ pub(super) fn read(payload: &Value, names: &ClaimNames, audience: &str) -> Resul
         return Err(TokenError::Bound);
     }
     let until = time(payload, "exp")?.ok_or(TokenError::Missing("exp".into()))?;
-    // A token from the future is no better than one for the future.
+    // A token issued in the future is as invalid as one that is not valid yet.
     let from = time(payload, "nbf")?.max(time(payload, "iat")?);
     let id = |claim: &Cow<'static, str>| {
         let value = text(payload, claim)?;

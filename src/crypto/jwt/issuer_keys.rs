@@ -1,7 +1,7 @@
-//! The keys of an OpenID issuer: fetched in the background before they age, and at once when a token names one that is not known.
+//! The keys of an OpenID issuer: fetched in the background before they age, and at once when a token names an unknown one.
 //!
-//! One task fetches, so there is one fetch at a time whatever the callers do; they only ask for it, and wait briefly. How often they can
-//! cause one is bounded, so that forged tokens cannot be used against the issuer.
+//! One task fetches, so there is one fetch at a time whatever the callers do; they only request it, and wait briefly. How often they can
+//! cause one is limited, so that forged tokens cannot be used to attack the issuer.
 
 use std::{
     error::Error,
@@ -37,23 +37,23 @@ pub trait PublishedKeys: Send + Sync {
     /// Fetches the keys that the issuer publishes now. Called once at a time, and dropped when it takes more than ten seconds.
     ///
     /// # Errors
-    /// When they cannot be had, or make no sense.
+    /// When they are unavailable or invalid.
     async fn fetch(&self) -> Result<KeySet, PublishedKeysError>;
 }
 
-/// Why keys cannot be had.
+/// Why keys are unavailable.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct PublishedKeysError {
     /// What is wrong and what to do, for the log.
     pub problem: String,
-    /// What lies beneath.
+    /// The cause.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl PublishedKeysError {
-    /// A fault in plain words.
+    /// A fault in plain language.
     pub fn new(problem: impl Into<String>) -> Self {
         Self {
             problem: problem.into(),
@@ -61,7 +61,7 @@ impl PublishedKeysError {
         }
     }
 
-    /// Adds what lies beneath.
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -74,9 +74,9 @@ impl PublishedKeysError {
 pub struct KeyTimes {
     /// How often they are fetched.
     pub refresh_interval: Duration,
-    /// How long they serve on after they were last fetched.
+    /// How long they remain in use after they were last fetched.
     pub lifetime: Duration,
-    /// The least time between two fetches.
+    /// The minimum interval between two fetches.
     pub pause: Duration,
 }
 
@@ -84,9 +84,9 @@ pub struct KeyTimes {
 pub struct IssuerKeys {
     source: Box<dyn PublishedKeys>,
     times: KeyTimes,
-    // Held for a look-up, never across an await.
+    // Held only for a lookup, never across an await.
     state: RwLock<State>,
-    /// Somebody needs a key that is not known.
+    /// Somebody needs an unknown key.
     wanted: Notify,
     /// Counts the fetches that ended.
     ended: watch::Sender<u64>,
@@ -100,7 +100,7 @@ struct State {
     last: Last,
 }
 
-/// What became of the last fetch.
+/// The result of the last fetch.
 #[derive(Clone, Copy, Default)]
 enum Last {
     /// It has not ended.
@@ -127,7 +127,7 @@ impl IssuerKeys {
     /// Fetches the keys now, then whenever they are about to age or somebody needs one that is not known, until `stop`.
     ///
     /// # Errors
-    /// None: a fetch that failed is logged and made up for by the next.
+    /// None: a failed fetch is logged, and the next one makes up for it.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) -> domain::Result<()> {
         let mut failures = 0_u32;
         loop {
@@ -142,7 +142,7 @@ impl IssuerKeys {
             let at = Instant::now();
             self.take(fetched, at);
             let rest = if failures == 0 {
-                // Replicas that began together do not ask together for ever.
+                // Replicas that started together do not keep fetching together.
                 self.times.refresh_interval.mul_f64(1.0 - fastrand::f64() / 10.0)
             } else {
                 let backoff = Backoff {
@@ -155,7 +155,7 @@ impl IssuerKeys {
             let asked = async {
                 loop {
                     self.wanted.notified().await;
-                    // What was asked for before the last fetch ended has been answered by it.
+                    // Requests before the end of the last fetch have been answered by it.
                     if at.elapsed() >= self.times.pause {
                         break;
                     }
@@ -172,7 +172,7 @@ impl IssuerKeys {
         Ok(())
     }
 
-    /// Whether the keys are young enough to be believed.
+    /// Whether the keys are young enough to be trusted.
     pub(super) fn are_fresh(&self) -> bool {
         self.read().are_fresh(self.times.lifetime)
     }
@@ -182,7 +182,7 @@ impl IssuerKeys {
     /// Cancel safe.
     ///
     /// # Errors
-    /// As [`KeySet::signer`], and [`TokenError::KeysAway`] when it cannot be told.
+    /// As [`KeySet::signer`], and [`TokenError::KeysAway`] when that is unknown.
     pub(super) async fn signer(&self, kid: Option<&str>, signed: &Signed<'_>) -> Result<Arc<Key>, TokenError> {
         let mut ended = self.ended.subscribe();
         let mut waited = false;

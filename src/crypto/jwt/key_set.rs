@@ -1,7 +1,7 @@
 //! JSON Web Key Sets (RFC 7517): the public keys of an issuer, and what each of them is for.
 //!
-//! Of a set only keys count that check signatures: RSA from 2,048 to 8,192 bits, P-256, P-384 and Ed25519. All others are passed over, as
-//! RFC 7517 §5 wants it.
+//! Only keys of a set that verify signatures are used: RSA from 2,048 to 8,192 bits, P-256, P-384 and Ed25519. All others are skipped, as
+//! RFC 7517 §5 requires.
 
 use std::sync::{
     Arc,
@@ -22,13 +22,13 @@ use crate::crypto::from_strict_json;
 /// Largest key set that is read, in bytes.
 pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
-/// Most keys of a set.
+/// Limit of keys of a set.
 const MAX_KEYS: usize = 100;
 
 /// Longest name of a key, in bytes.
 const MAX_KID_BYTES: usize = 512;
 
-/// Why a key set makes no sense.
+/// Why a key set is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// It is longer than [`MAX_KEY_SET_BYTES`].
@@ -37,7 +37,7 @@ pub enum KeySetError {
     /// It is not JSON, or has no list of keys.
     #[error("it is not a JSON Web Key Set")]
     Malformed,
-    /// It has more keys than are looked at.
+    /// It has too many keys.
     #[error("the key set has more than {MAX_KEYS} keys")]
     TooMany,
 }
@@ -82,7 +82,7 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a set. Keys that are not of use are passed over, so the set may be empty.
+    /// Reads a set. Unusable keys are skipped, so the set may be empty.
     ///
     /// # Errors
     /// [`KeySetError`].
@@ -125,7 +125,7 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    /// How many keys were passed over.
+    /// How many keys were skipped.
     pub fn passed_over(&self) -> usize {
         self.passed_over
     }
@@ -151,7 +151,7 @@ impl KeySet {
         Err(error)
     }
 
-    /// Takes the place of the set before it: keys that are in both stay the same, the others are withdrawn.
+    /// Replaces the previous set: keys that are in both stay the same, the others are withdrawn.
     pub(super) fn succeed(&mut self, before: &Self) {
         for old in &before.keys {
             match self.keys.iter_mut().find(|key| key.fingerprint == old.fingerprint) {
@@ -230,7 +230,7 @@ fn key(json: Value) -> Option<Key> {
     let jwk: Jwk = serde_json::from_value(json).ok()?;
     let for_signatures = jwk.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
         && jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
-    // A key whose private part is public is anybody's.
+    // A key whose private part is public belongs to anybody.
     if !for_signatures || jwk.d.is_some() || jwk.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
         return None;
     }
@@ -253,14 +253,14 @@ fn key(json: Value) -> Option<Key> {
         _ => return None,
     };
     let algorithms = match &jwk.alg {
-        // Its issuer says how it signs.
+        // Its issuer declares its algorithm.
         Some(name) => vec![algorithm(name).filter(|algorithm| fitting.contains(algorithm))?],
         None => fitting.to_vec(),
     };
     Some(Key::new(jwk.kid, algorithms, decoding, &public))
 }
 
-/// A number without zeros in front, which some issuers write.
+/// A number without leading zeros, which some issuers write.
 fn without_zeros(number: &[u8]) -> &[u8] {
     let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
     &number[start..]

@@ -15,7 +15,7 @@ use crate::crypto::{KeyFileError, Secret, keyfile};
 /// The issuer in tokens of the local issuer.
 pub const LOCAL_ISSUER: &str = "mailagent-local";
 
-/// Makes tokens with a key of its own.
+/// Issues tokens with its own key.
 pub struct LocalIssuer {
     pub(super) private: EncodingKey,
     pub(super) public: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct LocalIssuer {
 
 impl LocalIssuer {
     /// The issuer with the key in the file at `path` (PKCS#8 in PEM, as `openssl genpkey -algorithm ed25519` makes it); with a new key when
-    /// there is no file. The file is made atomically with mode 0600, and processes that race for it end with the same key.
+    /// there is no file. The file is created atomically with mode 0600, and processes that race for it end with the same key.
     ///
     /// # Errors
     /// [`KeyFileError`] when the file cannot be read or made, is open to other users, or holds no such key.

@@ -1,15 +1,15 @@
 //! Access tokens: JSON Web Tokens (RFC 7519) of the installation's own issuer and of an OpenID issuer.
 //!
-//! The time always comes from the caller, but for the age of an issuer's keys, which needs no clock. How a token is checked is pinned by
+//! The time always comes from the caller, except for the age of an issuer's keys, which needs no clock. How a token is checked is pinned by
 //! its issuer's key (RFC 8725 §3.1): a token cannot choose it.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `claims` | what a token says, and where |
-//! | `issuer_keys` | the keys of an OpenID issuer: fetched, kept, followed when they change |
+//! | `claims` | the content of a token |
+//! | `issuer_keys` | the keys of an OpenID issuer: fetched, cached, rotated |
 //! | `key_set` | JSON Web Key Sets (RFC 7517) |
 //! | `local` | the installation's own issuer |
-//! | `verifier` | which tokens are believed |
+//! | `verifier` | which tokens are trusted |
 
 mod claims;
 mod issuer_keys;
@@ -27,19 +27,19 @@ pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 pub use local::{LOCAL_ISSUER, LocalIssuer};
 pub use verifier::{VerifiedToken, Verifier};
 
-/// Longest token that is looked at, in bytes.
+/// Longest token that is accepted, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Why a token is not accepted, or not made. The texts never have any part of the token.
+/// Why a token is not accepted, or not issued. The texts never contain any part of the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It is longer than [`MAX_TOKEN_BYTES`].
     #[error("the token is too long")]
     TooLong,
-    /// It is no JSON Web Token, or has what this service does not know but would have to.
+    /// It is not a JSON Web Token, or has a critical extension that this service does not know.
     #[error("the token is malformed")]
     Malformed,
-    /// It lacks a claim, or the claim is of another kind.
+    /// It lacks a claim, or the claim has the wrong type.
     #[error("the claim `{0}` of the token is missing or malformed")]
     Missing(Cow<'static, str>),
     /// It is not meant for calling services: `typ` says something else (RFC 8725 §3.11).
@@ -51,13 +51,13 @@ pub enum TokenError {
     /// Its `alg` is not one that its key is for.
     #[error("the token is signed with an algorithm that its issuer's keys are not for")]
     Algorithm,
-    /// Its key is none of its issuer's.
+    /// Its key does not belong to its issuer.
     #[error("the token is signed with a key that its issuer does not publish")]
     UnknownKey,
     /// The keys of its issuer are not known, so it cannot be verified.
     #[error("the token issuer's keys are currently unavailable")]
     KeysAway {
-        /// When it may be worth trying again.
+        /// When a retry may succeed.
         retry_after: Duration,
     },
     /// The signature is invalid: made with another key, or modified.
@@ -72,7 +72,7 @@ pub enum TokenError {
     /// It is over.
     #[error("the token has expired")]
     Expired,
-    /// Its time has not come.
+    /// It is not valid yet.
     #[error("the token is not valid yet")]
     NotYetValid,
     /// A claim has a value that it must not have.

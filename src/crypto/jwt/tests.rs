@@ -96,7 +96,7 @@ fn doubled_claims_are_refused() {
     let (header, claims) = (plain(0), plain(1));
     assert!(verify(&verifier, &signed(&header, &claims), NOW).is_ok());
     let doubled = |json: &str, name: &str, value: &str| json.replacen('{', &format!("{{\"{name}\":{value},\"{name}\":{value},"), 1);
-    // Also of claims that nobody here looks at.
+    // Also with claims that are ignored here.
     for claims in [doubled(&claims, "tenant", "\"acme\""), doubled(&claims, "unheard_of", "1")] {
         assert_eq!(
             verify(&verifier, &signed(&header, &claims), NOW),

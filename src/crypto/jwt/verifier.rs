@@ -1,4 +1,4 @@
-//! Which tokens are believed.
+//! Which tokens are trusted.
 
 use std::{
     collections::HashMap,
@@ -21,19 +21,19 @@ use crate::{
     domain::{Caller, Timestamp},
 };
 
-/// Verified tokens that are remembered, in each of two generations.
+/// Limit of cached verified tokens, in each of two generations.
 const GENERATION: usize = 5_000;
 
-/// Verifies tokens of some issuers for one audience. Those found good are remembered, so a caller that comes again costs a hash.
+/// Verifies tokens of some issuers for one audience. Valid ones are cached, so a returning caller costs a hash.
 pub struct Verifier {
     audience: String,
     skew: Duration,
     issuers: Vec<Issuer>,
-    // Held for a look-up, never across an await.
+    // Held only for a lookup, never across an await.
     known: Mutex<Known>,
 }
 
-/// Somebody whose tokens are believed.
+/// An issuer whose tokens are trusted.
 struct Issuer {
     name: String,
     names: ClaimNames,
@@ -46,7 +46,7 @@ enum Keys {
 }
 
 impl Verifier {
-    /// Believes nobody yet. Tokens must be made for `audience`; the clocks of their issuers may differ from ours by `skew`.
+    /// Trusts nobody yet. Tokens must be issued for `audience`; the clocks of their issuers may differ from ours by `skew`.
     pub fn new(audience: impl Into<String>, skew: Duration) -> Self {
         Self {
             audience: audience.into(),
@@ -56,7 +56,7 @@ impl Verifier {
         }
     }
 
-    /// Believes the local issuer too.
+    /// Also trusts the local issuer.
     #[must_use]
     pub fn with_local(mut self, issuer: &LocalIssuer) -> Self {
         self.issuers.push(Issuer {
@@ -67,7 +67,7 @@ impl Verifier {
         self
     }
 
-    /// Believes another issuer too, whose tokens have `name` for their `iss`.
+    /// Also trusts another issuer, whose tokens have `name` as their `iss`.
     #[must_use]
     pub fn with_issuer(mut self, name: impl Into<String>, keys: Arc<IssuerKeys>, names: ClaimNames) -> Self {
         self.issuers.push(Issuer {
@@ -78,7 +78,7 @@ impl Verifier {
         self
     }
 
-    /// Who calls with this token, if it is to be believed at `now`. Waits briefly for the keys of an issuer when the token's is not known.
+    /// Who calls with this token, if it is valid at `now`. Waits briefly for the keys of an issuer when the token's is not known.
     ///
     /// Cancel safe.
     ///
@@ -110,7 +110,7 @@ impl Verifier {
         !verified.key.is_withdrawn() && self.issuers.get(verified.issuer).is_some_and(served)
     }
 
-    /// All that does not depend on the time.
+    /// Everything that does not depend on the time.
     async fn check(&self, token: &str) -> Result<VerifiedToken, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
@@ -151,13 +151,13 @@ impl std::fmt::Debug for Verifier {
     }
 }
 
-/// A part of a token: JSON in base64url (RFC 7515 §3), without doubled claims.
+/// A part of a token: JSON in base64url (RFC 7515 §3), without duplicate claims.
 fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)?;
     from_strict_json(&json).map_err(|_| TokenError::Malformed)
 }
 
-/// A token that was found good. Cheap to clone.
+/// A valid token. Cheap to clone.
 #[derive(Clone)]
 pub struct VerifiedToken {
     /// Who calls with it.
@@ -169,7 +169,7 @@ pub struct VerifiedToken {
 }
 
 impl VerifiedToken {
-    /// Fails once it is no longer good at `now`, for what goes on after it was verified.
+    /// Fails once it is no longer valid at `now`, for what continues after it was verified.
     ///
     /// # Errors
     /// [`TokenError::Expired`], and [`TokenError::UnknownKey`] when its issuer has withdrawn the key that signed it.

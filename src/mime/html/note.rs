@@ -11,7 +11,7 @@ const LAYOUT_LIMIT: usize = 512 * 1024;
 const WORK_LIMIT: usize = 16 * 1024 * 1024;
 /// Distance of tab stops, in characters.
 const TAB: usize = 8;
-/// Elements that are passed over with what they hold.
+/// Elements that are skipped with what they hold.
 const HIDDEN: [&str; 7] = ["head", "title", "script", "style", "template", "link", "meta"];
 const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
@@ -164,7 +164,7 @@ impl<'t> Page<'t> {
         }
     }
 
-    /// The text. `None` when it is too much work.
+    /// The text. `None` when it would take too much work.
     fn lay_out(mut self) -> Option<String> {
         let mut walk = self.tree.walk();
         while let Some(step) = walk.next() {

@@ -1,6 +1,6 @@
-//! HTML made safe to show: no scripts, no forms, nothing that loads from elsewhere or lies over the page around it.
+//! HTML made safe to show: no scripts, no forms, nothing that loads from elsewhere or covers the page around it.
 //!
-//! What comes out is written anew from the tree: elements, attributes and properties of these lists and no others, every text escaped. None of
+//! The output is written from the tree: elements, attributes and properties of these lists and no others, every text escaped. None of
 //! the elements changes how a browser reads what is in it (RCDATA, RAWTEXT, foreign content), so that however it builds its tree it meets no
 //! other tags than these.
 
@@ -272,7 +272,7 @@ impl Page<'_> {
 enum Entered {
     /// Its children follow.
     Goes,
-    /// It is passed over with its children, or has none.
+    /// It is skipped with its children, or has none.
     Passed,
     /// There is no room for it.
     Full,

@@ -1,4 +1,4 @@
-//! Style declarations that may stay: how text and tables look, nothing that loads, computes or lies over other parts of the page.
+//! Style declarations that may stay: how text and tables look, nothing that loads, computes or covers other parts of the page.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -39,7 +39,7 @@ static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| PROPERTIES.split_whites
 pub(super) enum Placed {
     /// It grows.
     Grows,
-    /// The content lies over what follows.
+    /// The content covers what follows.
     Overflows,
 }
 

@@ -1,6 +1,6 @@
 //! The tree that a browser would build from HTML, within a budget.
 //!
-//! The rules for broken HTML let a few bytes become a tree of any size: elements for bold text that were never closed are made anew in every
+//! The rules for broken HTML let a few bytes become a tree of any size: elements for bold text that were never closed are recreated in every
 //! paragraph, with their attributes. So what is built and what building it costs is counted here, and where the budget ends there is no tree.
 
 use std::{
@@ -34,7 +34,7 @@ const ATTRIBUTE_SIZE: usize = 64;
 /// How much of the HTML is read between two looks at the budget, in bytes.
 const PIECE: usize = 1024;
 
-/// Elements that are made anew where they were not closed.
+/// Elements that are recreated if they were not closed.
 const FORMATTING: [&str; 14] = [
     "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
 ];

@@ -52,7 +52,7 @@ enum Token<'a> {
     End(&'a str),
 }
 
-/// Takes HTML apart in linear time, without building anything. Comments, declarations and content that is no text are passed over.
+/// Takes HTML apart in linear time, without building anything. Comments, declarations and content that is no text are skipped.
 struct Tokens<'a> {
     rest: &'a str,
     /// Ends that were searched for and are nowhere in the rest.
