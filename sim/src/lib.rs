@@ -17,13 +17,13 @@ use time::OffsetDateTime;
 
 pub use rebuild::rebuild;
 
-/// How a server gives out the MIME of a message.
+/// How a server returns the MIME of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MimeMode {
     /// The bytes that came in.
     #[default]
     KeepBytes,
-    /// Made anew, as Exchange does: see [`rebuild()`].
+    /// Regenerated, as Exchange does: see [`rebuild()`].
     Rebuild,
 }
 

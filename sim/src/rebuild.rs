@@ -1,4 +1,4 @@
-//! MIME made anew, as Exchange does on the way out.
+//! MIME regenerated, as Exchange does on delivery.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ const KEPT: [HeaderName<'static>; 5] = [
     HeaderName::Subject,
 ];
 
-/// Makes a message anew: other boundaries, another order of headers, no `X-` headers, the subject and texts encoded again, and an HTML
+/// Regenerates a message: other boundaries, another order of headers, no `X-` headers, the subject and texts encoded again, and an HTML
 /// alternative beside a text that has none. Message-ID, Date, From, To, Cc, and the decoded bytes of attachments stay.
 ///
 /// Signed and encrypted bodies are not touched. What cannot be parsed, has no headers, or would lose its Message-ID, its text or an
@@ -158,7 +158,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Whether a text is part of what is read, rather than an attachment, and may be encoded anew.
+    /// Whether a text is part of what is read, rather than an attachment, and may be encoded again.
     fn is_body(&self, id: u32, part: &MessagePart<'_>, kind: Option<&(String, String)>) -> bool {
         let is_text = kind.is_none_or(|(main, sub)| main == "text" && matches!(sub.as_str(), "plain" | "html"));
         is_text && !part.is_encoding_problem && !self.message.attachments.contains(&id)
@@ -205,7 +205,7 @@ impl<'a> Maker<'a> {
         )
     }
 
-    /// The part with its own headers, encoded anew.
+    /// The part with its own headers, encoded again.
     fn base64(&self, id: u32, part: &MessagePart<'_>, bytes: &[u8]) -> Option<MimePart<'a>> {
         let mut made = self.part_headers(id, part, Some(&HeaderName::ContentTransferEncoding))?;
         made.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n\r\n");

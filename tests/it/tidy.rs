@@ -13,7 +13,7 @@ const LINES: usize = 700;
 const ARROWS: &[(&str, &[&str])] = &[
     ("sea_orm", &["store/"]),
     ("sea_orm_migration", &["store/"]),
-    // The exporter of traces speaks gRPC by itself.
+    // The trace exporter speaks gRPC itself.
     ("tonic", &["api/", "telemetry/"]),
     ("axum", &["api/"]),
     ("reqwest", &["idp/", "net/", "provider/"]),

@@ -1,4 +1,4 @@
-//! Creates an SMTP agent for a user of the directory, tests it, and shows each stage; a person sees from it what to mend.
+//! Creates an SMTP agent for a user of the directory, tests it, and shows each stage, so that a person sees what to fix.
 //!
 //! ```text
 //! MAILAGENT_TOKEN=$(mailagent token --tenant acme --user anna --scope all) SMTP_PASSWORD=... \

@@ -68,7 +68,7 @@ pub enum TokenError {
 /// Connects to the service at `url` (`http://` or, with the system's root certificates, `https://`) and shows `token` with every
 /// call. An empty token sends none.
 ///
-/// The connection is made before this returns, is kept alive by pings, and is made anew by the next call after it broke.
+/// The connection is made before this returns, is kept alive by pings, and is re-established by the next call after it broke.
 ///
 /// # Errors
 /// A URL that is wrong or does not answer within ten seconds, or a token that no header can carry.
@@ -93,7 +93,7 @@ pub async fn connect_with(url: &str, auth: Auth) -> Result<Clients, ConnectError
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true)
-        // A watch that is read slowly holds back what it was sent; the others on the connection go on within the rest.
+        // A watch that is read slowly holds back what it was sent; the others on the connection continue within the rest.
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     if endpoint.uri().scheme_str() == Some("https") {
@@ -136,7 +136,7 @@ impl Auth {
     }
 
     /// Shows the token that `source` gives. It is asked now, and again when the service refuses the last token, which it does when a
-    /// token expires: watches then go on with the fresh one. For other calls, see [`Auth::renew`].
+    /// token expires: watches then continue with the fresh one. For other calls, see [`Auth::renew`].
     ///
     /// # Errors
     /// The source fails, or its token has characters that a header cannot carry.

@@ -1,7 +1,7 @@
 //! The Rust client of mailagent.
 //!
 //! [`v1`] is generated from `proto/` (by `make clients`) and holds every message and service. [`connect`] opens a connection
-//! that shows a bearer token, and [`Clients`] has the services on it, with watches that resume by themselves.
+//! that shows a bearer token, and [`Clients`] has the services on it, with watches that resume automatically.
 //!
 //! ```no_run
 //! use mailagent_client::{EARLIEST, connect, v1::WatchMatchesRequest};

@@ -1,4 +1,4 @@
-//! Streams that go on after a broken connection, from the last cursor.
+//! Streams that resume after a broken connection, from the last cursor.
 
 use std::{error::Error, future::Future, pin::Pin, time::Duration};
 
@@ -18,9 +18,9 @@ pub const LATEST: &str = "LATEST";
 /// A bookmark comes at least every 15 seconds; after four missing ones the far end is taken for dead.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// A stream that never ends by itself: when the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the
-/// last cursor and goes on. When its token has expired (UNAUTHENTICATED), it goes on with a fresh one, if there is one, see
-/// [`Auth::from_source`]. Any other error is yielded, and ends it, also when the fresh token is refused too.
+/// A stream that never ends on its own: when the service stops (UNAVAILABLE) or the connection breaks, it waits, calls again with the
+/// last cursor and continues. When its token has expired (UNAUTHENTICATED), it continues with a fresh one, if there is one, see
+/// [`Auth::from_source`]. Any other error is yielded, and ends it, also when the fresh token is rejected too.
 ///
 /// Every event comes at least once, in order, none is skipped. An event may come again after a break, so drop repeats by its id, or
 /// store the cursor together with what was done about the event. Dropping the stream ends the call.

@@ -290,7 +290,7 @@ impl Entra {
         self.0.shared.world().requests.clone()
     }
 
-    /// All tokens that were given out so far, good or not.
+    /// All tokens that were issued so far, valid or not.
     pub fn tokens(&self) -> Vec<String> {
         let world = self.0.shared.world();
         world.refresh.keys().chain(world.access.keys()).cloned().collect()

@@ -133,7 +133,7 @@ pub enum TokenFault {
     CutBefore,
     /// All is done, then the connection is closed.
     CutAfter,
-    /// All is done, and the answer makes no sense.
+    /// All is done, and the response is invalid.
     Garbage,
 }
 

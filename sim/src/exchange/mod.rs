@@ -149,7 +149,7 @@ impl fmt::Debug for Builder {
 }
 
 impl Builder {
-    /// How MIME is given out. Default: as it came in.
+    /// How MIME is returned. Default: as it came in.
     #[must_use]
     pub fn mode(mut self, mode: MimeMode) -> Self {
         self.mode = mode;
@@ -377,7 +377,7 @@ pub struct Listed {
 }
 
 impl Exchange {
-    /// A server with Exchange's limits that gives out the bytes that came in.
+    /// A server with Exchange's limits that returns the bytes that came in.
     pub fn builder() -> Builder {
         Builder {
             mode: MimeMode::default(),
@@ -483,7 +483,7 @@ impl Exchange {
     }
 
     /// Puts a message back into a folder without telling those who read on from where they were, as restores of a mailbox do: only who lists
-    /// the folder anew sees it. Returns its item id.
+    /// the folder again sees it. Returns its item id.
     pub fn restore(&self, address: &str, folder: FolderKind, raw: impl Into<Raw>, received: impl Into<OffsetDateTime>) -> String {
         let mut world = self.0.shared.world();
         let mailbox = world.add_mailbox(address);
@@ -570,7 +570,7 @@ impl Exchange {
         raw.map(|raw| raw.read(u64::MAX)).transpose()
     }
 
-    /// Makes a mailbox anew under the same address: it is empty, its folders and items have other ids, and sync states of the mailbox before
+    /// Recreates a mailbox under the same address: it is empty, its folders and items have other ids, and sync states of the mailbox before
     /// are taken as if they were its own.
     pub fn replace_mailbox(&self, address: &str) {
         self.0.shared.world().replace_mailbox(address);
@@ -609,7 +609,7 @@ impl Exchange {
         world.hooks.values().filter(|hook| Some(hook.mailbox) == mailbox).count()
     }
 
-    /// Cuts all streams, as a server does that is started anew. The subscriptions stay.
+    /// Cuts all streams, as a server does that is restarted. The subscriptions stay.
     pub fn cut_streams(&self) {
         self.0.shared.cut.notify_waiters();
     }

@@ -344,7 +344,7 @@ impl Mailbox {
         }
     }
 
-    /// Writes a draft anew.
+    /// Writes a draft again.
     pub(super) fn set_raw(&mut self, serial: u64, raw: Raw) {
         if let Some(item) = self.items.get_mut(&serial) {
             item.raw = raw;
@@ -647,7 +647,7 @@ impl World {
         index
     }
 
-    /// Makes the mailbox of that address anew: an empty one, with ids of its own.
+    /// Recreates the mailbox of that address: an empty one, with ids of its own.
     pub(super) fn replace_mailbox(&mut self, address: &str) {
         let before = self.by_address.remove(&address.to_lowercase());
         let now = self.add_mailbox(address);
