@@ -21,6 +21,7 @@ mod demo_set;
 mod directory;
 mod discovery;
 mod edge;
+mod english;
 mod errors;
 mod folders;
 mod graph;
