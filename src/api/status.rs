@@ -214,7 +214,7 @@ mod tests {
             Reason::StorageTermsNotAcknowledged => {
                 error(Kind::Precondition, "An administrator must first accept the storage terms.").with("field", "agent.exchange.x")
             }
-            Reason::OptionNeedsAnother => error(Kind::Precondition, "x needs y.")
+            Reason::OptionNeedsAnother => error(Kind::Precondition, "x requires y.")
                 .with("field", "agent.exchange.x")
                 .with("needs", "agent.exchange.y"),
             Reason::AgentNotActive => error(Kind::Precondition, "agents/01J is disabled.").with("resource", "agents/01J"),

@@ -107,7 +107,7 @@ pub(super) fn exchange_rows() -> Vec<Row> {
             needs(
                 "OPTION_NEEDS_ANOTHER",
                 "agent.exchange.sweep_options.create_non_matching_contacts",
-                "needs agent.exchange.case_sweep. Turn that on, or this off",
+                "requires agent.exchange.case_sweep. Turn that on, or this off",
             ),
             |settings| {
                 settings.sweep_options = Some(SweepOptions {
@@ -121,7 +121,7 @@ pub(super) fn exchange_rows() -> Vec<Row> {
             needs(
                 "OPTION_NEEDS_ANOTHER",
                 "agent.exchange.sweep_options.keep_full_message",
-                "needs agent.exchange.case_sweep. Turn that on, or this off",
+                "requires agent.exchange.case_sweep. Turn that on, or this off",
             ),
             |settings| {
                 settings.sweep_options = Some(SweepOptions {
@@ -135,7 +135,7 @@ pub(super) fn exchange_rows() -> Vec<Row> {
             needs(
                 "OPTION_NEEDS_ANOTHER",
                 "agent.exchange.triage_options.case_reference_purge",
-                "needs agent.exchange.triage. Turn that on, or this off",
+                "requires agent.exchange.triage. Turn that on, or this off",
             ),
             |settings| {
                 settings.triage_options = Some(TriageOptions {
