@@ -29,6 +29,7 @@ mod health;
 mod keys;
 mod linking;
 mod login;
+mod old_databases;
 mod reads;
 mod secrets;
 mod settings;

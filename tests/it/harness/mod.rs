@@ -183,6 +183,11 @@ impl Harness {
         self.start().await;
     }
 
+    /// Whether the service runs.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Begins a stop without waiting for it.
     pub fn begin_stop(&self) {
         self.ops().stopping.cancel();

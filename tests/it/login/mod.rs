@@ -91,7 +91,7 @@ impl Place {
     }
 
     /// With a platform of the test's choice, and further settings of its provider.
-    async fn with(engine: Engine, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
+    pub async fn with(engine: Engine, choose: impl FnOnce(Builder) -> Builder, settings: &str) -> Self {
         let p = Self::unfilled(engine, MimeMode::KeepBytes, choose, settings).await;
         p.fill().await
     }
