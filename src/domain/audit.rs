@@ -1,7 +1,5 @@
 //! Who changed which setting, and who read which message.
 
-use serde::{Deserialize, Serialize};
-
 use super::Timestamp;
 
 /// A change of a resource's settings, or a read of a message.
@@ -56,7 +54,7 @@ impl AuditAction {
 }
 
 /// How a field changed. Secrets show `changed` as their new value and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldChange {
     /// Path relative to the resource, as in the proto file.
     pub field: String,

@@ -1,7 +1,7 @@
 //! Case references: their format, and how they are found in a subject.
 
 use regex::{Regex, RegexBuilder};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Longest pattern that is accepted, in characters.
 const PATTERN_LIMIT: usize = 256;
@@ -9,7 +9,7 @@ const PATTERN_LIMIT: usize = 256;
 const CANDIDATE_LIMIT: usize = 32;
 
 /// What a tenant's case references look like.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseReferenceFormat {
     /// A literal prefix followed by a number of digits, neither preceded nor followed by a letter or digit.

@@ -1,7 +1,5 @@
 //! The CRM's records, as mirrored into the service.
 
-use serde::{Deserialize, Serialize};
-
 /// A person with a CRM login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -27,7 +25,7 @@ pub struct Customer {
 }
 
 /// A person at a customer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// The CRM's id, or one that the service chose.
     pub id: String,

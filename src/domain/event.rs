@@ -1,7 +1,5 @@
 //! Entries of a tenant's event log.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Contact, Note, Timestamp, TokenEvent};
 
 /// An event for subscribers.
@@ -18,8 +16,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A message became a note; its excerpt.
     Matched(Box<Note>),

@@ -1,7 +1,5 @@
 //! Filters of lists and streams. Every field that is set must match.
 
-use serde::Serialize;
-
 use super::{AgentKind, Direction, HealthState, Message, Note, OutcomeResult, Timestamp, TokenEventKind};
 
 /// Chooses agents.
@@ -66,7 +64,7 @@ pub enum AuditKind {
 }
 
 /// Chooses messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MessageFilter {
     /// Only linked to this customer.
     pub customer: Option<String>,

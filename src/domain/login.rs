@@ -222,7 +222,7 @@ fn next_threshold(life: Duration, told: Option<Duration>) -> Option<Duration> {
 }
 
 /// Something that happened to a login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenEvent {
     /// What happened.
     pub kind: TokenEventKind,
@@ -245,8 +245,7 @@ pub struct TokenEvent {
 }
 
 /// What happened to a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenEventKind {
     /// It expires soon.
     Expiring,
@@ -264,6 +263,39 @@ pub enum TokenEventKind {
     ConsentRevoked,
     /// The operator's secret for a provider expires soon.
     SecretExpiring,
+}
+
+impl TokenEventKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Expiring,
+        Self::Expired,
+        Self::Renewed,
+        Self::LoginRequired,
+        Self::LoginRevoked,
+        Self::ConsentGiven,
+        Self::ConsentRevoked,
+        Self::SecretExpiring,
+    ];
+
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expiring => "expiring",
+            Self::Expired => "expired",
+            Self::Renewed => "renewed",
+            Self::LoginRequired => "login_required",
+            Self::LoginRevoked => "login_revoked",
+            Self::ConsentGiven => "consent_given",
+            Self::ConsentRevoked => "consent_revoked",
+            Self::SecretExpiring => "secret_expiring",
+        }
+    }
+
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 impl TokenEvent {

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// One mailbox of a header: a display name and an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mailbox {
     /// Decoded display name, possibly empty.
     pub display_name: String,
@@ -21,8 +19,7 @@ impl Mailbox {
 }
 
 /// What kind of automatic mail a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AutomaticKind {
     /// An automatic reply (RFC 3834).
     AutoReply,
@@ -54,8 +51,7 @@ impl AutomaticKind {
 }
 
 /// Direction of a message, as seen from the tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From an external party.
     Incoming,

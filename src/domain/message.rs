@@ -1,7 +1,5 @@
 //! Archived messages.
 
-use serde::{Deserialize, Serialize};
-
 use super::{AutomaticKind, Direction, Mailbox, Timestamp};
 
 /// An archived message.
@@ -48,21 +46,18 @@ pub struct Message {
 }
 
 /// Why a message is linked to a customer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CustomerLink {
     /// The customer.
-    #[serde(rename = "u")]
     pub customer: String,
     /// The contact whose address it is.
-    #[serde(rename = "c")]
     pub contact: String,
     /// The external party's address in lower case.
-    #[serde(rename = "a")]
     pub address: String,
 }
 
 /// The end of a page of messages, newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageAfter {
     /// `sent` of the last message.
     pub sent: i64,

@@ -18,11 +18,9 @@ pub struct TenantSettings {
 }
 
 /// What a tenant's administrator chooses. Names are those of the proto file, as the audit log reports changes by them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TenantChoices {
     /// What a case reference looks like.
-    #[serde(alias = "case_reference")]
     pub case_reference_format: CaseReferenceFormat,
     /// Domains whose addresses are never external, in lower case.
     pub internal_domains: Vec<String>,
@@ -31,10 +29,8 @@ pub struct TenantChoices {
     /// What happens when a sender fails these checks.
     pub sender_check: SenderCheck,
     /// Whether automatic mail is skipped.
-    #[serde(alias = "skip_automatic")]
     pub skip_automatic_mail: bool,
     /// Messages from one sender about one case within an hour; 0 means no limit.
-    #[serde(alias = "loop_limit_per_case")]
     pub loop_limit_per_sender_and_case: u32,
     /// Messages from one sender within an hour; 0 means no limit.
     pub loop_limit_per_sender: u32,
@@ -98,7 +94,7 @@ impl Default for TenantChoices {
 }
 
 /// What happens to a message whose sender fails the authenticity checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SenderCheck {
     /// It does not become a note.
@@ -109,7 +105,7 @@ pub enum SenderCheck {
 }
 
 /// A certificate that is trusted for a host although it fails validation: self-signed, expired, or for another name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TrustedCertificate {
     /// Name or address of the server, in lower case.
     pub host: String,

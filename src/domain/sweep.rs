@@ -1,7 +1,5 @@
 //! The results of the sweep.
 
-use serde::{Deserialize, Serialize};
-
 use super::{AutomaticKind, Mailbox, Timestamp};
 
 macro_rules! results {
@@ -104,7 +102,7 @@ pub struct Outcome {
 }
 
 /// A text entry on a case, created from one message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// A ULID.
     pub id: String,

@@ -6,7 +6,7 @@ use super::{
     Store, TenantStore, Writer, corrupt,
     entity::{audit_entry, audit_read},
     rows::insert_all,
-    store_error, to_json,
+    store_error, stored,
 };
 use crate::domain::{AuditAction, AuditEntry, AuditFilter, AuditKind, Result, Timestamp};
 
@@ -104,7 +104,7 @@ impl Writer {
             user_id: Set(entry.user.clone()),
             resource: Set(entry.resource.clone()),
             action: Set(entry.action.as_str().to_owned()),
-            changes: Set(to_json(&entry.changes)),
+            changes: Set(stored::write_changes(entry.changes.clone())),
         };
         audit_entry::Entity::insert(row)
             .exec_without_returning(&self.conn)
@@ -127,7 +127,7 @@ fn chosen<C: ColumnTrait>(filter: &AuditFilter, before: &str, [id, resource, use
 fn to_entry(row: audit_entry::Model) -> Result<AuditEntry> {
     Ok(AuditEntry {
         action: AuditAction::parse(&row.action).ok_or_else(|| corrupt("audit_entry", "action", &row.id))?,
-        changes: serde_json::from_str(&row.changes).map_err(|_| corrupt("audit_entry", "changes", &row.id))?,
+        changes: stored::read_changes(&row.changes, &row.id)?,
         id: row.id,
         time: Timestamp(row.time),
         user: row.user_id,

@@ -12,10 +12,9 @@ use sea_orm::{
 use super::{
     TenantStore, Writer,
     addresses::{AddressOwner, CONTACT, USER},
-    corrupt,
     entity::{contact, crm_case, crm_user, customer},
     rows::insert_all,
-    store_error, to_json,
+    store_error, stored,
 };
 use crate::domain::{Case, Contact, Customer, Result, User, Written, reference_key};
 
@@ -307,7 +306,7 @@ fn user_row(tenant: &str, user: &User) -> crm_user::ActiveModel {
         tenant_id: tenant.to_owned(),
         id: user.id.clone(),
         display_name: user.display_name.clone(),
-        addresses: to_json(&user.addresses),
+        addresses: stored::write_addresses(&user.addresses),
         revision: user.revision,
         deleted: false,
     }
@@ -328,7 +327,7 @@ fn user_tombstone(tenant: &str, id: &str, revision: i64) -> crm_user::ActiveMode
 
 fn to_user(row: crm_user::Model) -> Result<User> {
     Ok(User {
-        addresses: serde_json::from_str(&row.addresses).map_err(|_| corrupt("crm_user", "addresses", &row.id))?,
+        addresses: stored::read_addresses(&row.addresses, ("crm_user", "addresses", &row.id))?,
         id: row.id,
         display_name: row.display_name,
         revision: row.revision,
@@ -371,7 +370,7 @@ fn contact_row(tenant: &str, contact: &Contact) -> contact::ActiveModel {
         id: contact.id.clone(),
         customer_id: contact.customer.clone(),
         display_name: contact.display_name.clone(),
-        addresses: to_json(&contact.addresses),
+        addresses: stored::write_addresses(&contact.addresses),
         revision: contact.revision,
         created_by_service: contact.created_by_service,
         deleted: false,
@@ -395,7 +394,7 @@ fn contact_tombstone(tenant: &str, id: &str, revision: i64) -> contact::ActiveMo
 
 fn to_contact(row: contact::Model) -> Result<Contact> {
     Ok(Contact {
-        addresses: serde_json::from_str(&row.addresses).map_err(|_| corrupt("contact", "addresses", &row.id))?,
+        addresses: stored::read_addresses(&row.addresses, ("contact", "addresses", &row.id))?,
         id: row.id,
         customer: row.customer_id,
         display_name: row.display_name,

@@ -12,7 +12,7 @@ use std::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use tokio::sync::watch;
 
-use super::{Reader, TenantStore, Writer, corrupt, entity::event, entity::tenant_position, rows::insert_all, store_error, to_json};
+use super::{Reader, TenantStore, Writer, entity::event, entity::tenant_position, rows::insert_all, store_error, stored};
 use crate::domain::{Event, EventKind, Result, Timestamp};
 
 /// With several replicas, commits of the others are seen at this pace.
@@ -41,7 +41,7 @@ impl Writer {
             position: Set(position),
             id: Set(id),
             kind: Set(kind.name().to_owned()),
-            payload: Set(to_json(&kind)),
+            payload: Set(stored::write_event(kind)),
             time: Set(now.0),
         });
         insert_all(&self.conn, rows, None).await
@@ -87,7 +87,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
 fn to_event(row: event::Model) -> Result<Event> {
     Ok(Event {
-        what: serde_json::from_str(&row.payload).map_err(|_| corrupt("event", "payload", &row.id))?,
+        what: stored::read_event(&row.payload, &row.id)?,
         position: row.position,
         id: row.id,
         time: Timestamp(row.time),

@@ -16,7 +16,7 @@ use super::{
     addresses::{CONTACT, NewAddress},
     entity::{address, mail_linking, message_party},
     rows::insert_all,
-    store_error, to_json,
+    store_error, stored,
 };
 use crate::domain::{CustomerLink, Result};
 
@@ -217,7 +217,7 @@ impl Writer {
     async fn link(&mut self, link: &CustomerLink, (after, to): (i64, i64), numbers: &[i64]) -> Result<()> {
         const POSITION: &str = "UPDATE message_party SET \"position\" = (SELECT m.\"position\" FROM message m WHERE m.number = $2) \
              WHERE tenant_id = $1 AND message_number = $2";
-        // The list of links is compact JSON, as `to_json` writes it; the new one becomes its last.
+        // The list of links is compact JSON of version 1, as `stored` writes it; the new one becomes its last.
         let messages = format!(
             "UPDATE message SET \"position\" = $5 + found.place, unlinked = FALSE, \
              links = CASE WHEN links = '[]' THEN '[' || CAST($6 AS TEXT) || ']' \
@@ -230,7 +230,7 @@ impl Writer {
         let (tenant, key) = (self.tenant.to_string(), link.address.clone());
         let range = || [tenant.clone().into(), key.clone().into(), after.into(), to.into()];
         let [a, b, c, d] = range();
-        let messages = self.statement(messages, [a, b, c, d, first.into(), to_json(link).into()]);
+        let messages = self.statement(messages, [a, b, c, d, first.into(), stored::write_link(link.clone()).into()]);
         let [a, b, c, d] = range();
         let parties = self.statement(parties, [a, b, c, d, link.customer.clone().into(), link.contact.clone().into()]);
         for statement in [messages, parties] {

@@ -10,16 +10,15 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
     sea_query::{Alias, Expr, ExprTrait, Query},
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
     NewBlob, TenantStore, Writer, corrupt,
     entity::{mailbox_item, message, message_party},
     notes::{automatic, join, split},
     rows::{groups, insert_all},
-    store_error, to_json,
+    store_error, stored,
 };
-use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Mailbox, Message, MessageAfter, MessageFilter, Result, Timestamp};
+use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Message, MessageAfter, MessageFilter, Result, Timestamp};
 
 /// A message to be archived.
 #[derive(Clone, Debug)]
@@ -63,15 +62,6 @@ pub struct KnownMessage {
 /// Number of messages, of unlinked ones, and sums of the sizes and stored sizes; a sum of nothing is NULL.
 type StatisticsRow = (i64, Option<i64>, Option<i64>, Option<i64>);
 
-/// Recipients, as a column has them.
-#[derive(Serialize, Deserialize, Default)]
-struct Recipients {
-    #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
-    to: Vec<Mailbox>,
-    #[serde(rename = "c", default, skip_serializing_if = "Vec::is_empty")]
-    cc: Vec<Mailbox>,
-}
-
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a message.
     pub async fn message(&self, id: &str) -> Result<Option<Message>> {
@@ -105,7 +95,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .map_err(store_error)?;
         rows.into_iter()
             .map(|(identity, number, id, agents)| {
-                let agents = parse_list(&agents, "agents", &id)?;
+                let agents = stored::read_agents(&agents, &id)?;
                 Ok((identity, KnownMessage { number, id, agents }))
             })
             .collect()
@@ -294,7 +284,7 @@ impl Writer {
     /// Records that a message was found in another agent's mailbox.
     pub async fn add_agent_to_message(&mut self, known: &KnownMessage) -> Result<()> {
         message::Entity::update_many()
-            .col_expr(message::Column::Agents, to_json(&known.agents).into())
+            .col_expr(message::Column::Agents, stored::write_agents(&known.agents).into())
             .filter(message::Column::TenantId.eq(&*self.tenant))
             .filter(message::Column::Number.eq(known.number))
             .exec(&self.conn)
@@ -305,10 +295,6 @@ impl Writer {
 
     fn message_row(&self, message: Message, identity: [u8; 32], position: i64) -> message::ActiveModel {
         let (from_name, from_address) = split(message.from);
-        let recipients = Recipients {
-            to: message.to,
-            cc: message.cc,
-        };
         message::ActiveModel {
             number: NotSet,
             tenant_id: Set(self.tenant.to_string()),
@@ -320,11 +306,11 @@ impl Writer {
             subject: Set(message.subject),
             from_name: Set(from_name),
             from_address: Set(from_address),
-            recipients: Set(to_json(&recipients)),
+            recipients: Set(stored::write_recipients(message.to, message.cc)),
             preview: Set(message.preview),
             unlinked: Set(message.links.is_empty()),
-            links: Set(to_json(&message.links)),
-            agents: Set(to_json(&message.agents)),
+            links: Set(stored::write_links(message.links)),
+            agents: Set(stored::write_agents(&message.agents)),
             sent: Set(message.sent.0),
             received: Set(message.received.0),
             archived: Set(message.archived.0),
@@ -382,24 +368,16 @@ fn to_listed(row: message::Model) -> Result<(MessageAfter, Message)> {
     Ok((after, to_message(row)?))
 }
 
-fn parse_list<T: serde::de::DeserializeOwned>(text: &str, column: &'static str, id: &str) -> Result<Vec<T>> {
-    // The usual case is worth a shortcut for every streamed message.
-    if text == "[]" {
-        return Ok(Vec::new());
-    }
-    serde_json::from_str(text).map_err(|_| corrupt("message", column, id))
-}
-
 fn to_message(row: message::Model) -> Result<Message> {
-    let recipients: Recipients = serde_json::from_str(&row.recipients).map_err(|_| corrupt("message", "recipients", &row.id))?;
+    let (to, cc) = stored::read_recipients(&row.recipients, &row.id)?;
     Ok(Message {
         direction: Direction::parse(&row.direction).ok_or_else(|| corrupt("message", "direction", &row.id))?,
         automatic: automatic(row.automatic, "message", &row.id)?,
-        links: parse_list(&row.links, "links", &row.id)?,
-        agents: parse_list(&row.agents, "agents", &row.id)?,
+        links: stored::read_links(&row.links, &row.id)?,
+        agents: stored::read_agents(&row.agents, &row.id)?,
         from: join(row.from_name, row.from_address),
-        to: recipients.to,
-        cc: recipients.cc,
+        to,
+        cc,
         id: row.id,
         position: row.position,
         message_id: row.message_id,

@@ -31,6 +31,7 @@ mod reviews;
 mod rows;
 mod search;
 mod settings;
+mod stored;
 mod suspects;
 mod system;
 #[cfg(test)]
@@ -194,11 +195,6 @@ fn to_name<T: serde::Serialize>(value: &T) -> String {
 /// The value of a plain enum with this name. `place` is table, column and row.
 fn from_name<T: serde::de::DeserializeOwned>(name: &str, (table, column, row): (&'static str, &'static str, &str)) -> Result<T> {
     serde_json::from_value(name.into()).map_err(|_| corrupt(table, column, row))
-}
-
-/// Turns values into JSON for a column.
-fn to_json<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("plain data always has a JSON form")
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {

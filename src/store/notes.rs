@@ -8,7 +8,7 @@ use super::{
     TenantStore, Writer, corrupt,
     entity::{note, outcome},
     rows::insert_all,
-    store_error, to_json,
+    store_error, stored,
 };
 use crate::domain::{AutomaticKind, Mailbox, Note, NoteFilter, Outcome, OutcomeFilter, OutcomeResult, Result, Timestamp};
 
@@ -129,11 +129,7 @@ impl Writer {
                 note_id: Set(outcome.note),
                 contact_id: Set(outcome.contact),
                 archived_id: Set(outcome.message),
-                candidates: Set(if outcome.candidates.is_empty() {
-                    String::new()
-                } else {
-                    to_json(&outcome.candidates)
-                }),
+                candidates: Set(stored::write_candidates(outcome.candidates)),
                 size: Set(outcome.size),
                 received: Set(outcome.received.0),
                 handled: Set(outcome.handled.0),
@@ -196,11 +192,7 @@ fn to_outcome(row: outcome::Model) -> Result<Outcome> {
     Ok(Outcome {
         result: OutcomeResult::parse(&row.result).ok_or_else(|| corrupt("outcome", "result", &row.id))?,
         automatic: automatic(row.automatic, "outcome", &row.id)?,
-        candidates: if row.candidates.is_empty() {
-            Vec::new()
-        } else {
-            serde_json::from_str(&row.candidates).map_err(|_| corrupt("outcome", "candidates", &row.id))?
-        },
+        candidates: stored::read_candidates(&row.candidates, &row.id)?,
         sender: join(row.sender_name, row.sender_address),
         id: row.id,
         agent: row.agent_id,

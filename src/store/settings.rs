@@ -2,7 +2,7 @@
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
 
-use super::{TenantStore, Writer, corrupt, entity::tenant_settings, store_error, to_json};
+use super::{TenantStore, Writer, entity::tenant_settings, store_error, stored};
 use crate::domain::{Error, Result, TenantSettings, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
@@ -14,7 +14,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             .map_err(store_error)?;
         let Some(row) = row else { return Ok(TenantSettings::default()) };
         Ok(TenantSettings {
-            choices: serde_json::from_str(&row.choices).map_err(|_| corrupt("tenant_settings", "choices", &row.tenant_id))?,
+            choices: stored::read_choices(&row.choices, &row.tenant_id)?,
             acknowledged: row.acknowledged_by.zip(row.acknowledged_time.map(Timestamp)),
             version: row.version,
         })
@@ -33,7 +33,7 @@ impl Writer {
             .map_or((None, None), |(by, time)| (Some(by), Some(time.0)));
         let row = tenant_settings::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            choices: Set(to_json(&settings.choices)),
+            choices: Set(stored::write_choices(settings.choices.clone())),
             acknowledged_by: Set(by),
             acknowledged_time: Set(time),
             version: Set(settings.version),
