@@ -16,7 +16,7 @@ use super::{
     v1::{self, agent_service_server::AgentService},
 };
 use crate::{
-    domain::Error,
+    domain::{Error, topic},
     ops::{
         Ops, agents,
         check::{self, Check},
@@ -152,9 +152,9 @@ impl AgentService for Agents {
         let (call, request) = Call::of(request)?;
         let opened = async {
             let filter = convert::login::token_filter(request.filter.unwrap_or_default())?;
-            let cursors = Cursors::new(&self.0, "WatchTokens", &call.caller().tenant);
+            let cursors = Cursors::new(&self.0, &topic::TOKENS, &call.caller().tenant);
             let events = login::tell::watch(&self.0, call.caller(), cursors.clone(), &request.cursor, filter).await?;
-            let active = self.0.metrics.stream_opened("mailagent.v1.AgentService/WatchTokens");
+            let active = self.0.metrics.stream_opened(topic::TOKENS.method);
             Ok(follow::watch(call.clone(), active, cursors, events, |cursor, entry| {
                 v1::WatchTokensResponse {
                     cursor,

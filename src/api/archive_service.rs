@@ -13,7 +13,10 @@ use super::{
     page::Pages,
     v1::{self, archive_service_server::ArchiveService},
 };
-use crate::ops::{Ops, archive, watch::Cursors};
+use crate::{
+    domain::topic,
+    ops::{Ops, archive, watch::Cursors},
+};
 
 pub(super) struct Archive(pub(super) Ops);
 
@@ -79,9 +82,9 @@ impl ArchiveService for Archive {
         let (call, request) = Call::of(request)?;
         let opened = async {
             let filter = convert::archive::filter(&request.filter.unwrap_or_default())?;
-            let cursors = Cursors::new(&self.0, "StreamMessages", &call.caller().tenant);
+            let cursors = Cursors::new(&self.0, &topic::MESSAGES, &call.caller().tenant);
             let messages = archive::stream(&self.0, call.caller(), &cursors, &request.cursor, filter).await?;
-            let active = self.0.metrics.stream_opened("mailagent.v1.ArchiveService/StreamMessages");
+            let active = self.0.metrics.stream_opened(topic::MESSAGES.method);
             Ok(watch(call.clone(), active, cursors, messages, |cursor, entry| {
                 v1::StreamMessagesResponse {
                     cursor,

@@ -5,8 +5,9 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use crate::domain::Scope::{
-    self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin,
+use crate::domain::{
+    Scope::{self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin},
+    topic,
 };
 
 /// A method of the port.
@@ -32,10 +33,12 @@ pub(super) enum Access {
 macro_rules! methods {
     (
         public { $($open:literal $open_kind:ident;)* }
+        topics { $($topic:ident)* }
         $($service:literal { $($method:literal $kind:ident [$($scope:ident)+];)* })*
     ) => {
         const METHODS: &[Method] = &[
             $(Method { name: $open, streams: methods!(@$open_kind), access: Access::Public },)*
+            $(Method { name: topic::$topic.method, streams: true, access: Access::AnyOf(topic::$topic.scopes) },)*
             $($(Method {
                 name: concat!("mailagent.v1.", $service, "/", $method),
                 streams: methods!(@$kind),
@@ -56,6 +59,8 @@ methods! {
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo" stream;
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" stream;
     }
+    // What follows a log from a cursor: `domain/topic.rs` has their rows.
+    topics { MATCHES CHANGES TOKENS MESSAGES }
     "AgentService" {
         "CreateAgent" unary [AgentWrite AgentUse];
         // Owners who may change an agent may also see it.
@@ -68,7 +73,6 @@ methods! {
         "BeginLogin" unary [AgentUse AgentWrite];
         "CompleteLogin" unary [AgentUse AgentWrite];
         "RevokeLogin" unary [AgentUse AgentWrite];
-        "WatchTokens" stream [AgentRead AgentUse AgentWrite];
         "BeginAdminConsent" unary [TenantAdmin];
         "ListAdminConsents" unary [TenantAdmin AgentWrite];
         "RevokeAdminConsent" unary [TenantAdmin];
@@ -87,7 +91,6 @@ methods! {
         "ListNotes" unary [SweepRead];
         "GetNote" unary [SweepRead];
         "DownloadNoteMessage" stream [SweepRead];
-        "WatchMatches" stream [SweepRead];
         "SweepAgent" stream [SweepRun];
         "CheckCompleteness" stream [SweepRun];
         "BackfillAgent" stream [SweepRun];
@@ -96,7 +99,6 @@ methods! {
         "ListMessages" unary [ArchiveRead];
         "SearchMessages" unary [ArchiveRead];
         "GetMessage" unary [ArchiveRead];
-        "StreamMessages" stream [ArchiveRead];
         "DownloadMessage" stream [ArchiveRead];
         "DownloadAttachment" stream [ArchiveRead];
         "GetArchiveStatistics" unary [ArchiveRead];
@@ -118,7 +120,6 @@ methods! {
         "BatchDeleteCases" unary [DirectoryWrite];
         "GetCase" unary [DirectoryRead];
         "ListCases" unary [DirectoryRead];
-        "WatchChanges" stream [DirectoryRead];
     }
     "SettingsService" {
         "GetTenantSettings" unary [TenantAdmin];
@@ -167,6 +168,33 @@ mod tests {
         assert_eq!(rows.len(), METHODS.len() - 4, "only health and reflection are public");
         for service in services() {
             assert!(rows.keys().any(|name| name.starts_with(&format!("{service}/"))), "{service}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_cursor_is_a_topic_with_its_row() {
+        let file = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+        let ours: Vec<_> = file.iter().filter(|file| file.package() == "mailagent.v1").collect();
+        let has_cursor = |message: &str| {
+            let name = message.trim_start_matches(".mailagent.v1.");
+            let mut messages = ours.iter().flat_map(|file| &file.message_type);
+            let found = messages.find(|found| found.name() == name).expect("it is described");
+            found.field.iter().any(|field| field.name() == "cursor")
+        };
+        let mut described = Vec::new();
+        for service in ours.iter().flat_map(|file| &file.service) {
+            for method in service.method.iter().filter(|method| has_cursor(method.input_type())) {
+                assert!(has_cursor(method.output_type()) && method.server_streaming(), "{}", method.name());
+                described.push(format!("mailagent.v1.{}/{}", service.name(), method.name()));
+            }
+        }
+        described.sort_unstable();
+        let mut topics = topic::TOPICS.map(|topic| topic.method);
+        topics.sort_unstable();
+        assert_eq!(described, topics);
+        for topic in topic::TOPICS {
+            let row = method(&format!("/{}", topic.method)).expect("it has a row");
+            assert_eq!((row.streams, row.access), (true, Access::AnyOf(topic.scopes)), "{}", topic.method);
         }
     }
 

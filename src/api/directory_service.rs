@@ -13,7 +13,7 @@ use super::{
     v1::{self, directory_service_server::DirectoryService},
 };
 use crate::{
-    domain::{Caller, Result as DomainResult, reference_key},
+    domain::{Caller, Result as DomainResult, reference_key, topic},
     ops::{
         Ops,
         directory::{self, RecordKind},
@@ -235,9 +235,9 @@ impl DirectoryService for Directory {
     async fn watch_changes(&self, request: Request<v1::WatchChangesRequest>) -> Result<Response<Self::WatchChangesStream>, Status> {
         let (call, request) = Call::of(request)?;
         let opened = async {
-            let cursors = Cursors::new(&self.0, "WatchChanges", &call.caller().tenant);
+            let cursors = Cursors::new(&self.0, &topic::CHANGES, &call.caller().tenant);
             let changes = sweep::watch_changes(&self.0, call.caller(), cursors.clone(), &request.cursor).await?;
-            let active = self.0.metrics.stream_opened("mailagent.v1.DirectoryService/WatchChanges");
+            let active = self.0.metrics.stream_opened(topic::CHANGES.method);
             Ok(watch(call.clone(), active, cursors, changes, |cursor, entry| {
                 v1::WatchChangesResponse {
                     cursor,

@@ -16,7 +16,7 @@ use super::{
     v1::{self, sweep_service_server::SweepService},
 };
 use crate::{
-    domain::{Error, NoteFilter},
+    domain::{Error, NoteFilter, topic},
     lifecycle::Lifecycle,
     ops::{
         Ops,
@@ -119,9 +119,9 @@ impl SweepService for Sweeps {
         let (call, request) = Call::of(request)?;
         let opened = async {
             let filter = convert::sweep::match_filter(&request.filter.unwrap_or_default())?;
-            let cursors = Cursors::new(&self.ops, "WatchMatches", &call.caller().tenant);
+            let cursors = Cursors::new(&self.ops, &topic::MATCHES, &call.caller().tenant);
             let matches = sweep::watch_matches(&self.ops, call.caller(), cursors.clone(), &request.cursor, filter).await?;
-            let active = self.ops.metrics.stream_opened("mailagent.v1.SweepService/WatchMatches");
+            let active = self.ops.metrics.stream_opened(topic::MATCHES.method);
             Ok(super::follow::watch(call.clone(), active, cursors, matches, |cursor, entry| {
                 v1::WatchMatchesResponse {
                     cursor,

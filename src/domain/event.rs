@@ -26,13 +26,38 @@ pub enum EventKind {
     Token(Box<TokenEvent>),
 }
 
+/// Which kind of event it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventName {
+    /// See [`EventKind::Matched`].
+    Matched,
+    /// See [`EventKind::ContactCreated`].
+    ContactCreated,
+    /// See [`EventKind::Token`].
+    Token,
+}
+
 impl EventKind {
-    /// The name in the database.
-    pub fn name(&self) -> &'static str {
+    /// Which kind it is.
+    pub fn name(&self) -> EventName {
         match self {
-            Self::Matched(_) => "matched",
-            Self::ContactCreated(_) => "contact_created",
-            Self::Token(_) => "token",
+            Self::Matched(_) => EventName::Matched,
+            Self::ContactCreated(_) => EventName::ContactCreated,
+            Self::Token(_) => EventName::Token,
+        }
+    }
+}
+
+impl EventName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Matched, Self::ContactCreated, Self::Token];
+
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Matched => "matched",
+            Self::ContactCreated => "contact_created",
+            Self::Token => "token",
         }
     }
 }

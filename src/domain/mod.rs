@@ -21,6 +21,7 @@ mod settings;
 mod sweep;
 mod text;
 mod time;
+pub mod topic;
 
 pub use agent::{
     Agent, AgentHealth, AgentKind, AgentSettings, ConnectionType, ExchangeSettings, GRAPH_ENDPOINT, HealthState, SmtpAuthentication,
@@ -32,7 +33,7 @@ pub use caller::{Caller, is_id};
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Error, Kind, Reason, Result, Violation, error_chain};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, EventName};
 pub use filter::{AgentFilter, AuditFilter, AuditKind, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter};
 pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};
 pub use mail::{AutomaticKind, Direction, Mailbox};
@@ -45,3 +46,4 @@ pub use settings::{AuthenticationMethod, SenderCheck, TenantChoices, TenantSetti
 pub use sweep::{NOTE_EXCERPT, Note, Outcome, OutcomeResult};
 pub use text::misleads;
 pub use time::{Clock, SystemClock, Timestamp};
+pub use topic::Topic;

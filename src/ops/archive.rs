@@ -12,7 +12,7 @@ use super::{
     watch::{Cursors, Followed, follow_messages},
 };
 use crate::{
-    domain::{ArchiveStatistics, Caller, Error, Message, MessageAfter, MessageFilter, Page, Result, Scope},
+    domain::{ArchiveStatistics, Caller, Error, Message, MessageAfter, MessageFilter, Page, Result, Scope, topic},
     mime::{self, Content},
     store::SearchTerm,
 };
@@ -127,7 +127,7 @@ pub async fn stream(
     cursor: &str,
     filter: MessageFilter,
 ) -> Result<impl Stream<Item = Result<Followed<Message>>> + Send + 'static> {
-    caller.need(Scope::ArchiveRead)?;
+    caller.need_any(topic::MESSAGES.scopes)?;
     follow_messages(ops, &caller.tenant, cursors, cursor, filter).await
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     Agent, Caller, Contact, Error, EventKind, Kind, MatchFilter, Note, NoteFilter, Outcome, OutcomeFilter, Page, Reason, Result, Scope,
-    Timestamp,
+    Timestamp, topic,
 };
 
 /// A match, as subscribers get it.
@@ -128,7 +128,7 @@ pub async fn watch_matches(
     cursor: &str,
     filter: MatchFilter,
 ) -> Result<impl futures::Stream<Item = Result<Followed<Match>>> + Send + 'static> {
-    caller.need(Scope::SweepRead)?;
+    caller.need_any(topic::MATCHES.scopes)?;
     let filter = Arc::new(filter);
     let pick = move |event_id, time, what| match what {
         EventKind::Matched(note) if filter.passes(&note) => Some(Match {
@@ -138,7 +138,7 @@ pub async fn watch_matches(
         }),
         _ => None,
     };
-    follow_events(ops, &caller.tenant, cursors, cursor, &["matched"], pick).await
+    follow_events(ops, &topic::MATCHES, &caller.tenant, (cursors, cursor), pick).await
 }
 
 /// Follows the contacts and notes that the service makes.
@@ -151,7 +151,7 @@ pub async fn watch_changes(
     cursors: Cursors,
     cursor: &str,
 ) -> Result<impl futures::Stream<Item = Result<Followed<Change>>> + Send + 'static> {
-    caller.need(Scope::DirectoryRead)?;
+    caller.need_any(topic::CHANGES.scopes)?;
     let pick = |event_id, time, what| {
         let made = match what {
             EventKind::Matched(note) => Made::Note(note.id),
@@ -160,7 +160,7 @@ pub async fn watch_changes(
         };
         Some(Change { event_id, time, made })
     };
-    follow_events(ops, &caller.tenant, cursors, cursor, &["matched", "contact_created"], pick).await
+    follow_events(ops, &topic::CHANGES, &caller.tenant, (cursors, cursor), pick).await
 }
 
 /// Finds the agent that is to be swept now, and opens its mailbox.

@@ -7,7 +7,7 @@ use futures::Stream;
 use super::Ops;
 use crate::{
     crypto::BoundSealer,
-    domain::{Error, EventKind, Kind, Message, MessageFilter, Reason, Result},
+    domain::{Error, EventKind, Kind, Message, MessageFilter, Reason, Result, Topic},
     store::Reader,
 };
 
@@ -43,9 +43,9 @@ pub struct Page<T> {
 pub struct Cursors(BoundSealer);
 
 impl Cursors {
-    /// `stream` is the method's name: a cursor of another stream is refused.
-    pub fn new(ops: &Ops, stream: &str, tenant: &str) -> Self {
-        Self(ops.sealer.bind(stream, tenant))
+    /// A cursor of another stream is refused.
+    pub fn new(ops: &Ops, topic: &Topic, tenant: &str) -> Self {
+        Self(ops.sealer.bind(topic.cursor_purpose(), tenant))
     }
 
     /// Makes a cursor.
@@ -102,17 +102,16 @@ async fn start(reader: &Reader, cursors: &Cursors, cursor: &str, empty: EmptyCur
     }
 }
 
-/// Follows the events for which `pick` gives something.
+/// Follows the events of a stream for which `pick` gives something.
 ///
 /// # Errors
 /// Of the cursor: INVALID_ARGUMENT or OUT_OF_RANGE. The stream itself ends with an error when the service stops, when the log was
 /// pruned ahead of a slow reader, or when the database stays away.
 pub async fn follow_events<T: Send + 'static>(
     ops: &Ops,
+    topic: &'static Topic,
     tenant: &str,
-    cursors: Cursors,
-    cursor: &str,
-    kinds: &'static [&'static str],
+    (cursors, cursor): (Cursors, &str),
     pick: impl Fn(String, crate::domain::Timestamp, EventKind) -> Option<T> + Send + Sync + Clone + 'static,
 ) -> Result<impl Stream<Item = Result<Followed<T>>> + Send + 'static> {
     let reader = ops.store.tenant(tenant);
@@ -122,7 +121,7 @@ pub async fn follow_events<T: Send + 'static>(
         move |after: i64| {
             let (reader, cursors, pick) = (reader.clone(), cursors.clone(), pick.clone());
             async move {
-                let page = reader.events_after(after, kinds, PAGE).await?;
+                let page = reader.events_after(after, topic.events, PAGE).await?;
                 if after < page.oldest {
                     return Err(cursors.expired(page.oldest));
                 }

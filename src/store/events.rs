@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use tokio::sync::watch;
 
 use super::{Reader, TenantStore, Writer, entity::event, entity::tenant_position, rows::insert_all, store_error, stored};
-use crate::domain::{Event, EventKind, Result, Timestamp};
+use crate::domain::{Event, EventKind, EventName, Result, Timestamp};
 
 /// With several replicas, commits of the others are seen at this pace.
 const POLL: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ impl Writer {
             tenant_id: Set(self.tenant.to_string()),
             position: Set(position),
             id: Set(id),
-            kind: Set(kind.name().to_owned()),
+            kind: Set(kind.name().as_str().to_owned()),
             payload: Set(stored::write_event(kind)),
             time: Set(now.0),
         });
@@ -59,14 +59,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Reads at most `limit` events of some kinds behind `after`.
-    pub async fn events_after(&self, after: i64, kinds: &[&str], limit: u64) -> Result<EventPage> {
+    pub async fn events_after(&self, after: i64, kinds: &[EventName], limit: u64) -> Result<EventPage> {
         // Read first: whatever commits in the meantime comes after it and is left to the next page.
         let (last, _) = self.log_bounds().await?;
         let rows = event::Entity::find()
             .filter(event::Column::TenantId.eq(&*self.tenant))
             .filter(event::Column::Position.gt(after))
             .filter(event::Column::Position.lte(last))
-            .filter(event::Column::Kind.is_in(kinds.iter().copied()))
+            .filter(event::Column::Kind.is_in(kinds.iter().map(|kind| kind.as_str())))
             .order_by_asc(event::Column::Position)
             .limit(limit)
             .all(&self.conn)

@@ -16,7 +16,9 @@ use futures::{Stream, StreamExt};
 use super::{DemoArgs, data::Directory, setup::Plan};
 use crate::{
     cli::archive::human_bytes,
-    domain::{Caller, Direction, Mailbox, MatchFilter, Message, MessageFilter, Note, Result, TokenEvent, TokenEventKind, TokenFilter},
+    domain::{
+        Caller, Direction, Mailbox, MatchFilter, Message, MessageFilter, Note, Result, TokenEvent, TokenEventKind, TokenFilter, topic,
+    },
     ops::{
         Ops, archive, login, sweep,
         watch::{Cursors, EARLIEST, Followed},
@@ -69,9 +71,9 @@ impl Shown {
 /// Begins to print notes and archived messages as they come.
 pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Shown> {
     let names = Arc::new(names);
-    let cursors = |stream| Cursors::new(ops, stream, &admin.tenant);
-    let matches = sweep::watch_matches(ops, admin, cursors("WatchMatches"), EARLIEST, MatchFilter::default()).await?;
-    let messages = archive::stream(ops, admin, &cursors("StreamMessages"), EARLIEST, MessageFilter::default()).await?;
+    let cursors = |topic| Cursors::new(ops, topic, &admin.tenant);
+    let matches = sweep::watch_matches(ops, admin, cursors(&topic::MATCHES), EARLIEST, MatchFilter::default()).await?;
+    let messages = archive::stream(ops, admin, &cursors(&topic::MESSAGES), EARLIEST, MessageFilter::default()).await?;
     let mut shown = Shown {
         notes: Arc::default(),
         messages: Arc::default(),
@@ -88,7 +90,7 @@ pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Sh
         .spawn(print_all(messages, shown.messages.clone(), move |message: &Message| {
             message_line(&names, message)
         }));
-    let tokens = login::tell::watch(ops, admin, cursors("WatchTokens"), EARLIEST, TokenFilter::default()).await?;
+    let tokens = login::tell::watch(ops, admin, cursors(&topic::TOKENS), EARLIEST, TokenFilter::default()).await?;
     shown.tasks.spawn(print_all(tokens, Arc::default(), |told: &login::tell::Told| {
         login_line(&told.event)
     }));

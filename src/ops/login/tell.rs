@@ -9,6 +9,7 @@ use super::{Ops, append, person::REVOCATION_LIFE, reassess, tokens};
 use crate::{
     domain::{
         Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, TokenFilter, error_chain, passed,
+        topic,
     },
     idp::oauth::LoginProvider,
     ops::watch::{Cursors, Followed, follow_events},
@@ -40,7 +41,7 @@ pub async fn watch(
     cursor: &str,
     filter: TokenFilter,
 ) -> Result<impl Stream<Item = Result<Followed<Told>>> + Send + 'static> {
-    caller.need_any(&[Scope::AgentRead, Scope::AgentUse, Scope::AgentWrite])?;
+    caller.need_any(topic::TOKENS.scopes)?;
     let owner = (!caller.may(Scope::AgentWrite)).then(|| caller.user.clone());
     let pick = move |id, time, what| {
         let EventKind::Token(event) = what else { return None };
@@ -49,7 +50,7 @@ pub async fn watch(
             && (filter.kinds.is_empty() || filter.kinds.contains(&event.kind));
         passes.then_some(Told { id, time, event: *event })
     };
-    follow_events(ops, &caller.tenant, cursors, cursor, &["token"], pick).await
+    follow_events(ops, &topic::TOKENS, &caller.tenant, (cursors, cursor), pick).await
 }
 
 /// Tells what is to be told of a login by now: that a threshold was passed, or that its time is over.

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use mailagent::{
     app::{self, Surroundings},
     blobs,
-    domain::{Contact, Direction, EventKind, Kind, Message, MessageFilter, Result},
+    domain::{Contact, Direction, EventKind, Kind, Message, MessageFilter, Result, topic},
     lifecycle::Lifecycle,
     ops::{
         Ops, archive, directory, sweep,
@@ -140,11 +140,7 @@ async fn whole_log(ops: &Ops) -> Vec<(i64, String)> {
     let mut log: Vec<(i64, String)> = Vec::new();
     let mut after = 0;
     loop {
-        let page = ops
-            .store
-            .tenant(TENANT)
-            .events_after(after, &["contact_created", "matched"], 100)
-            .await;
+        let page = ops.store.tenant(TENANT).events_after(after, topic::CHANGES.events, 100).await;
         let page = page.expect("the log is read");
         log.extend(page.events.into_iter().map(|event| (event.position, event.id)));
         if page.read_to == after {
@@ -311,7 +307,7 @@ async fn at_end(ops: &Ops, done: &AtomicBool, position: i64) -> bool {
 
 async fn read_events(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> Read {
     let mut chance = fastrand::Rng::with_seed(seed);
-    let cursors = Cursors::new(&ops, "test", TENANT);
+    let cursors = Cursors::new(&ops, &topic::CHANGES, TENANT);
     let mut cursor = EARLIEST.to_owned();
     let mut read = Read::default();
     let mut position = 0;
@@ -349,7 +345,7 @@ async fn read_events(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> Read {
 /// Reads messages, and returns position and number of links of each as it was seen last.
 async fn read_messages(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> BTreeMap<String, (i64, usize)> {
     let mut chance = fastrand::Rng::with_seed(seed);
-    let cursors = Cursors::new(&ops, "test", TENANT);
+    let cursors = Cursors::new(&ops, &topic::MESSAGES, TENANT);
     let mut cursor = EARLIEST.to_owned();
     let mut seen = BTreeMap::new();
     let mut position = 0;
@@ -395,7 +391,7 @@ async fn check_pruning(h: &Harness) {
         writer.commit().await.expect("it commits");
     };
     append(600).await;
-    let cursors = Cursors::new(ops, "test", TENANT);
+    let cursors = Cursors::new(ops, &topic::CHANGES, TENANT);
     let admin = admin();
 
     let slow = sweep::watch_changes(ops, &admin, cursors.clone(), EARLIEST).await;
