@@ -190,7 +190,7 @@ async fn all_agents(ops: &Ops) -> Result<Vec<SystemAgent>> {
     }
 }
 
-/// Starts tasks for new agents, starts those anew whose agent, account or tenant's settings changed, and ends those of agents that are
+/// Starts tasks for new agents, restarts those whose agent, account or tenant's settings changed, and ends those of agents that are
 /// gone or paused.
 fn reconcile(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks, agents: Vec<SystemAgent>) {
     let mut before = std::mem::take(tasks);

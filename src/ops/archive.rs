@@ -119,7 +119,7 @@ pub async fn statistics(ops: &Ops, caller: &Caller) -> Result<ArchiveStatistics>
 /// Follows messages: history, then what is new.
 ///
 /// # Errors
-/// As of `ArchiveService.StreamMessages`.
+/// See `ArchiveService.StreamMessages`.
 pub async fn stream(
     ops: &Ops,
     caller: &Caller,

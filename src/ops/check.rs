@@ -29,7 +29,7 @@ pub struct Check {
 /// Prepares a check; with `send`, one that sends a message to the caller's own address. Nothing is tried yet.
 ///
 /// # Errors
-/// As of `AgentService.CheckAgent` and `TestAgent`.
+/// See `AgentService.CheckAgent` and `TestAgent`.
 pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result<Check> {
     caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
     let reader = ops.store.tenant(&caller.tenant);

@@ -51,7 +51,7 @@ pub struct MaintenanceView {
 /// Creates a maintenance account.
 ///
 /// # Errors
-/// As of `AgentService.CreateMaintenanceAccount`.
+/// See `AgentService.CreateMaintenanceAccount`.
 pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request_id: &str) -> Result<MaintenanceView> {
     caller.need(Scope::AgentWrite)?;
     let now = ops.now();
@@ -130,7 +130,7 @@ async fn views<C: Connection>(ops: &Ops, store: &TenantStore<C>, accounts: Vec<M
 /// Lists maintenance accounts behind the id `after`, oldest first.
 ///
 /// # Errors
-/// As of `AgentService.ListMaintenanceAccounts`.
+/// See `AgentService.ListMaintenanceAccounts`.
 pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<Page<MaintenanceView>> {
     caller.need(Scope::AgentWrite)?;
     let limit = page_limit(page_size)?;
@@ -145,7 +145,7 @@ pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Re
 /// fixed at the server is tried at once even so.
 ///
 /// # Errors
-/// As of `AgentService.UpdateMaintenanceAccount`.
+/// See `AgentService.UpdateMaintenanceAccount`.
 pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, patch: MaintenancePatch) -> Result<MaintenanceView> {
     caller.need(Scope::AgentWrite)?;
     let now = ops.now();
@@ -190,7 +190,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
 /// Removes a maintenance account with its credentials.
 ///
 /// # Errors
-/// As of `AgentService.DeleteMaintenanceAccount`.
+/// See `AgentService.DeleteMaintenanceAccount`.
 pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
     caller.need(Scope::AgentWrite)?;
     retrying(|| async {

@@ -38,11 +38,11 @@ pub async fn get(ops: &Ops, caller: &Caller) -> Result<TenantSettings> {
     ops.store.tenant(&caller.tenant).settings().await
 }
 
-/// Changes the tenant's settings. Agents whose login that touches are tried anew, or wait for one. Where nothing changes, neither the
+/// Changes the tenant's settings. Agents whose login that affects are retried, or wait for one. Where nothing changes, neither the
 /// settings' version does.
 ///
 /// # Errors
-/// As of `SettingsService.UpdateTenantSettings`.
+/// See `SettingsService.UpdateTenantSettings`.
 pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: SettingsPatch) -> Result<TenantSettings> {
     caller.need(Scope::TenantAdmin)?;
     let now = ops.now();

@@ -31,7 +31,7 @@ pub struct Match {
 pub struct Swept {
     /// What became of the messages.
     pub progress: Progress,
-    /// Folders that could not be read while the others were, each with what is wrong, in plain words. Empty until the sweep is done.
+    /// Folders that could not be read while the others were, each with what is wrong, in plain language. Empty until the sweep is done.
     pub folder_problems: BTreeMap<String, String>,
 }
 
@@ -120,7 +120,7 @@ pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &str, offset:
 /// Follows matches.
 ///
 /// # Errors
-/// As of `SweepService.WatchMatches`.
+/// See `SweepService.WatchMatches`.
 pub async fn watch_matches(
     ops: &Ops,
     caller: &Caller,
@@ -144,7 +144,7 @@ pub async fn watch_matches(
 /// Follows the contacts and notes that the service makes.
 ///
 /// # Errors
-/// As of `DirectoryService.WatchChanges`.
+/// See `DirectoryService.WatchChanges`.
 pub async fn watch_changes(
     ops: &Ops,
     caller: &Caller,

@@ -141,7 +141,7 @@ impl Reader {
         }
     }
 
-    /// Waits for the time that the health names. Returns false when that wait ends and things must be looked at anew.
+    /// Waits for the time that the health names. Returns false when that wait ends and things must be checked again.
     async fn may_try_now(&self, tenant: &str, agent: &Agent) -> bool {
         let health = self.ops.store.tenant(tenant).agent_health(std::slice::from_ref(&agent.id)).await;
         let health = match health {

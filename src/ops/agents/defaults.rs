@@ -10,7 +10,7 @@ use crate::{
 /// Returns the id of a user's default agent; `None` when there is none.
 ///
 /// # Errors
-/// As of `AgentService.GetDefaultAgent`.
+/// See `AgentService.GetDefaultAgent`.
 pub async fn default_of(ops: &Ops, caller: &Caller, user: &str) -> Result<Option<String>> {
     may(caller, user, &[Scope::AgentRead, Scope::AgentUse, Scope::AgentWrite])?;
     let reader = ops.store.tenant(&caller.tenant);
@@ -23,7 +23,7 @@ pub async fn default_of(ops: &Ops, caller: &Caller, user: &str) -> Result<Option
 /// Makes an agent the default of a user; `None` leaves the user without one.
 ///
 /// # Errors
-/// As of `AgentService.SetDefaultAgent`.
+/// See `AgentService.SetDefaultAgent`.
 pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&str>) -> Result<()> {
     may(caller, user, &[Scope::AgentUse, Scope::AgentWrite])?;
     retrying(|| async {

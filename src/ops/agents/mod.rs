@@ -110,7 +110,7 @@ pub struct AgentView {
 /// Creates an agent and starts its work.
 ///
 /// # Errors
-/// As of `AgentService.CreateAgent`.
+/// See `AgentService.CreateAgent`.
 pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &str) -> Result<AgentView> {
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     let now = ops.now();
@@ -225,7 +225,7 @@ fn authentication(ops: &Ops, agent: &Agent, method: AuthenticationMethod, login:
 /// Lists agents behind the id `after`, oldest first.
 ///
 /// # Errors
-/// As of `AgentService.ListAgents`.
+/// See `AgentService.ListAgents`.
 pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &str, page_size: i32) -> Result<Page<AgentView>> {
     caller.need_any(READERS)?;
     let limit = page_limit(page_size)?;
@@ -243,7 +243,7 @@ pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &s
 /// Changes an agent's settings. Where nothing changes, neither its version does; what a person fixed elsewhere is tried at once even so.
 ///
 /// # Errors
-/// As of `AgentService.UpdateAgent`.
+/// See `AgentService.UpdateAgent`.
 pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, patch: AgentPatch) -> Result<AgentView> {
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     let now = ops.now();
@@ -313,7 +313,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
 /// Removes an agent with its credentials.
 ///
 /// # Errors
-/// As of `AgentService.DeleteAgent`.
+/// See `AgentService.DeleteAgent`.
 pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     retrying(|| async {
@@ -337,7 +337,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
 /// How many of the tenant's agents may be triage agents, and how many are.
 ///
 /// # Errors
-/// As of `AgentService.GetTriageAllowance`.
+/// See `AgentService.GetTriageAllowance`.
 pub async fn triage_allowance(ops: &Ops, caller: &Caller) -> Result<(u64, u64)> {
     caller.need_any(&[Scope::AgentRead, Scope::AgentWrite, Scope::AgentUse, Scope::TenantAdmin])?;
     let reader = ops.store.tenant(&caller.tenant);

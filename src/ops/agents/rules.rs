@@ -42,7 +42,7 @@ impl Context<'_> {
 /// still holds at its end.
 ///
 /// # Errors
-/// As of `AgentService.CreateAgent` and `UpdateAgent`.
+/// See `AgentService.CreateAgent` and `UpdateAgent`.
 pub(super) async fn check(
     context: &Context<'_>,
     writer: &Writer,

@@ -76,7 +76,7 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
         }
         let (folder, next) = (batch.folder.key(), batch.next_state.clone());
         let position = writer.move_position(&batch.agent.id, &folder, batch.position, next, now).await?;
-        // Whoever reads for what was wanted before must not move a position that begins anew for what is wanted now.
+        // A reader with the previous settings must not move a position that starts again for the current ones.
         let wanted = |now: &Agent| now.is_active() && now.is_read_as(batch.agent);
         let agent = writer.agent(&batch.agent.id).await?.filter(wanted);
         let agent = agent.ok_or_else(|| Error::stale(format!("agents/{}", batch.agent.id)))?;

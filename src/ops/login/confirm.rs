@@ -92,7 +92,7 @@ struct Ticket {
 /// What the person must be asked whose browser came back to the service's own page. Nothing is stored or redeemed by it.
 ///
 /// # Errors
-/// As of `AgentService.CompleteLogin`. What the provider refused ends the attempt.
+/// See `AgentService.CompleteLogin`. What the provider refused ends the attempt.
 pub async fn ask(ops: &Ops, state: &str, answered: Answered) -> Result<Question> {
     let key = attempt::Key::of_state(ops, state)?;
     let attempted = attempt::look_at(ops, &key).await?;
@@ -122,7 +122,7 @@ pub async fn ask(ops: &Ops, state: &str, answered: Answered) -> Result<Question>
 /// The person agreed: completes what they were shown. It runs to its end also when the browser goes away.
 ///
 /// # Errors
-/// As of `AgentService.CompleteLogin`.
+/// See `AgentService.CompleteLogin`.
 pub async fn confirm(ops: &Ops, ticket: &Secret) -> Result<AuthenticationView> {
     let Ticket { key, code, about } = open(ops, ticket)?;
     let attempted = attempt::take(ops, Completer::Browser, &key).await?;

@@ -47,7 +47,7 @@ pub struct ConsentView {
 /// Begins a consent. Returns the page to open in a browser, and until when.
 ///
 /// # Errors
-/// As of `AgentService.BeginAdminConsent`.
+/// See `AgentService.BeginAdminConsent`.
 pub async fn begin_consent(ops: &Ops, caller: &Caller, domain: &str, provider: &str) -> Result<(String, Timestamp)> {
     caller.need(Scope::TenantAdmin)?;
     let domain = domain.to_lowercase();
@@ -123,7 +123,7 @@ async fn look_for(ops: &Ops, provider: &LoginProvider, directory: &str) -> Resul
 /// Lists consents behind this domain, by domain.
 ///
 /// # Errors
-/// As of `AgentService.ListAdminConsents`.
+/// See `AgentService.ListAdminConsents`.
 pub async fn list_consents(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Result<Page<ConsentView>> {
     caller.need_any(&[Scope::TenantAdmin, Scope::AgentWrite])?;
     let limit = page_limit(page_size)?;
@@ -145,7 +145,7 @@ pub async fn list_consents(ops: &Ops, caller: &Caller, after: &str, page_size: i
 /// Gives a consent up.
 ///
 /// # Errors
-/// As of `AgentService.RevokeAdminConsent`.
+/// See `AgentService.RevokeAdminConsent`.
 pub async fn revoke_consent(ops: &Ops, caller: &Caller, domain: &str) -> Result<()> {
     caller.need(Scope::TenantAdmin)?;
     let source = LoginSource::AdminConsent(domain.to_lowercase());

@@ -33,7 +33,7 @@ pub struct Begun {
 /// Begins a login.
 ///
 /// # Errors
-/// As of `AgentService.BeginLogin`.
+/// See `AgentService.BeginLogin`.
 pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &str, redirect_url: &str) -> Result<Begun> {
     let subject = Subject::find(&ops.store.tenant(&caller.tenant), Behalf::Caller(caller), source).await?;
     let account = subject.suggested()?.to_owned();
@@ -78,7 +78,7 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
 /// Completes a login that came back to the front end, for the user who began it. It runs to its end also when the caller goes away.
 ///
 /// # Errors
-/// As of `AgentService.CompleteLogin`.
+/// See `AgentService.CompleteLogin`.
 pub async fn complete(ops: &Ops, caller: &Caller, state: &str, answered: Answered) -> Result<AuthenticationView> {
     let key = attempt::Key::of_state(ops, state)?;
     let attempted = attempt::take(ops, Completer::Caller(caller), &key).await?;
@@ -278,7 +278,7 @@ impl<'a> Change<'a> {
 /// Gives a login up: its tokens are wiped, and the provider is told, where it takes that. Returns whether it is.
 ///
 /// # Errors
-/// As of `AgentService.RevokeLogin`.
+/// See `AgentService.RevokeLogin`.
 pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<bool> {
     let told = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;

@@ -33,7 +33,7 @@ pub struct Told {
 /// Follows what happens to logins. Without `agent.write`, to those of the caller's own agents.
 ///
 /// # Errors
-/// As of `AgentService.WatchTokens`.
+/// See `AgentService.WatchTokens`.
 pub async fn watch(
     ops: &Ops,
     caller: &Caller,

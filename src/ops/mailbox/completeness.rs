@@ -28,7 +28,7 @@ use crate::{
 const DESCRIBED: usize = 500;
 /// Gaps that are described at once.
 const AT_ONCE: usize = 50;
-/// Most gaps that are kept in mind while they are closed; what is beyond is found by comparing anew.
+/// Most gaps that are remembered while they are closed; any others are found by comparing again.
 const KEPT: usize = 50_000;
 /// How often a piece is tried when another reader of the mailbox was faster.
 const TRIES: usize = 20;
@@ -92,7 +92,7 @@ pub struct FolderReport {
     pub archived: u64,
     /// Messages that are missing.
     pub gaps: u64,
-    /// Why it could not be compared to its end, in plain words. Empty when it was.
+    /// Why it could not be compared to its end, in plain language. Empty when it was.
     pub problem: String,
 }
 
@@ -231,7 +231,7 @@ pub struct Filling {
     pub progress: Progress,
     /// How long the rest is going to take, at the pace so far. `None`: not known yet.
     pub remaining: Option<Duration>,
-    /// Folders that could not be compared or filled, each with what is wrong, in plain words.
+    /// Folders that could not be compared or filled, each with what is wrong, in plain language.
     pub folder_problems: BTreeMap<String, String>,
 }
 
@@ -465,7 +465,7 @@ impl Comparison<'_> {
         }
         let coming = match self.coming.take() {
             Some(coming) => coming,
-            // A server that has lost the state is listed anew, and then all is told.
+            // When the server has lost the state, the folder is listed again, and everything is reported.
             None => self.reader.to_come().await.unwrap_or_default(),
         };
         let before = gaps.len();

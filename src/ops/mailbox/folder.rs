@@ -70,7 +70,7 @@ pub(super) enum Standing {
     Handled,
     /// It was set aside, by an agent that does not archive, as the server did not give it out.
     Withheld,
-    /// It was handled, but an agent that archives has it not in the archive: it began to archive later, or the message cannot be had.
+    /// It was handled, but an agent that archives has it not in the archive: it began to archive later, or the message is unavailable.
     NotArchived,
     /// It is in the archive.
     Archived,
@@ -129,7 +129,7 @@ impl<'a> FolderReader<'a> {
         lock
     }
 
-    /// Finds out how far the folder was read. A position that is about another folder, as the mailbox was made anew, is none.
+    /// Finds out how far the folder was read. A position of another folder, because the mailbox was created again, does not count.
     pub(super) async fn find_position(&mut self, progress: &mut Progress) -> Result<(), ReadError> {
         let MailboxWork { ops, tenant, agent, .. } = self.work;
         let digest = self.folder.digest();
@@ -160,7 +160,7 @@ impl<'a> FolderReader<'a> {
         let page = match self.source().changes(self.folder, self.position.state.as_deref()).await {
             Ok(page) => page,
             Err(error) if error.class == ErrorClass::StateLost && self.position.state.is_some() && !self.listed_anew => {
-                // The server no longer knows where we stood: list anew. What was handled is known by its ids and identities.
+                // The server no longer knows the position: list again. What was handled is recognised by its ids and identities.
                 tracing::warn!(agent = %self.work.agent.id, folder = ?self.folder.role, "the server lost the sync state, listing the \
                                                                                          folder again");
                 self.commit(Vec::new(), None, progress).await?;

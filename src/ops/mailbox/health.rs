@@ -68,7 +68,7 @@ pub enum Went<'a> {
 }
 
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
-/// with an agent or an account that was changed meanwhile: that is tried anew. A refused login of a maintenance account stops all agents
+/// with an agent or an account that was changed meanwhile: that is retried. A refused login of a maintenance account stops all agents
 /// that connect through it.
 pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, went: Went<'_>) -> Result<()> {
     let Subject { agent, account, since } = subject;

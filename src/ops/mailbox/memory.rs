@@ -45,7 +45,7 @@ struct Kept {
 pub struct FolderFault {
     /// The folder, as people call it.
     pub folder: String,
-    /// What is wrong, in plain words.
+    /// What is wrong, in plain language.
     pub problem: String,
     /// The server's own words. Possibly empty.
     pub server_reply: String,
