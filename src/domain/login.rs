@@ -65,7 +65,7 @@ impl fmt::Display for LoginSource {
 }
 
 /// What changed for the logins of many agents at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LoginChange {
     /// The tenant's authentication method: all agents that connect to Exchange.
     Method,

@@ -4,7 +4,7 @@
 //! All replicas do it at the same time. Renewing takes a login's lease, telling is written down with what is told: each happens once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -95,17 +95,25 @@ async fn renew(ops: &Ops) -> Result<u64> {
     Ok(count)
 }
 
-/// Gives agents the health that follows from changes of their logins, in stretches, so that others write meanwhile.
+/// Gives agents the health that follows from changes of their logins, in stretches, so that others write meanwhile. A change that fails is
+/// left to the next round, and keeps no other back.
 async fn review_agents(ops: &Ops) -> Result<u64> {
-    let mut all = 0;
+    let (mut all, mut failed) = (0, HashSet::new());
     loop {
-        let due = ops.store.agent_reviews(ROUND).await?;
+        let mut due = ops.store.agent_reviews(ROUND).await?;
+        due.retain(|review| !failed.contains(review));
         if due.is_empty() {
             return Ok(all);
         }
         for (tenant, change) in due {
             let began = Instant::now();
-            all += agents::review_change(ops, &tenant, &change).await?;
+            match agents::review_change(ops, &tenant, &change).await {
+                Ok(looked_at) => all += looked_at,
+                Err(error) => {
+                    tracing::warn!(tenant, %change, error = error.chain(), "reviewing the agents of a login failed");
+                    failed.insert((tenant, change));
+                }
+            }
             tokio::time::sleep(began.elapsed()).await;
         }
     }

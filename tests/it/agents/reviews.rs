@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
+use mailagent::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{AgentHealthState, ListAgentsRequest, MaintenanceAccount},
 };
+use sea_orm::ConnectionTrait;
 
-use super::{add_users, agent_through, create, exchange, maintenance::ENDPOINT, update_account};
-use crate::harness::{PATIENCE, account, create_account, eventually, on_both_engines};
+use super::{add_users, agent_through, create, exchange, maintenance::ENDPOINT, smtp_agent, update_account};
+use crate::harness::{Harness, PATIENCE, account, create_account, eventually, on_both_engines};
 
 /// More than two stretches.
 const AGENTS: usize = 430;
@@ -36,9 +38,25 @@ async fn states(client: &Clients) -> BTreeMap<AgentHealthState, usize> {
     }
 }
 
+/// Leaves a review that cannot be done, of the tenant that comes first.
+async fn leave_one_that_fails(h: &Harness) {
+    let client = h.client_as("aaa", "anna", Scope::ALL).await;
+    add_users(&client, &["anna"]).await;
+    create(&client, smtp_agent(), "").await.unwrap();
+    let database = h.database().await;
+    for statement in [
+        "UPDATE agent SET kind = 'telex' WHERE tenant_id = 'aaa'",
+        "INSERT INTO agent_review (tenant_id, change, done_to) VALUES ('aaa', 'method', '')",
+    ] {
+        database.execute_unprepared(statement).await.unwrap();
+    }
+    database.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_follow_their_account_across_a_restart() {
     on_both_engines(async |h| {
+        leave_one_that_fails(h).await;
         let client = h.client().await;
         add_users(&client, &["anna"]).await;
         let made = create_account(&client, account(ENDPOINT), "").await.unwrap();
