@@ -41,8 +41,9 @@ fn read_first<T: DeserializeOwned>(text: &str, place: Place<'_>) -> Result<T> {
 }
 
 fn version(text: &str, place: Place<'_>) -> Result<u32> {
-    // Lists have no room for a version: theirs is the first.
-    if text.starts_with('[') {
+    // Lists have no room for a version: theirs is the first. So is that of what has no such key, as nearly all has none: nothing is parsed
+    // twice for it.
+    if text.starts_with('[') || !text.contains("\"v\"") {
         return Ok(1);
     }
     Ok(read::<Head>(text, place)?.v.unwrap_or(1))
