@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::harness::files_below;
+
 /// A phrase in lower case, and what to write instead.
 const PHRASES: &[(&str, &str)] = &[
     ("a little later", "later"),
@@ -56,17 +58,17 @@ const READ: &[(&str, &[&str])] = &[
     ("src", &["rs", "toml"]),
 ];
 
-fn files(path: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).expect("the folder is there") {
-            files(&entry.expect("it can be listed").path(), endings, found);
-        }
-    } else if path
-        .extension()
-        .is_some_and(|extension| endings.iter().any(|ending| extension == *ending))
-    {
-        found.push(path.to_owned());
+/// A file itself, or those of a folder with one of these endings.
+fn files(path: PathBuf, endings: &[&str]) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path];
     }
+    let mut found = files_below(&path);
+    found.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| endings.iter().any(|ending| extension == *ending))
+    });
+    found
 }
 
 /// A line without what only holds it together with the next one: comment signs, and the backslash of a text.
@@ -89,10 +91,7 @@ fn begins_within(text: &str, phrase: &str, limit: usize) -> bool {
 #[test]
 fn texts_are_plain_english() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    for (path, endings) in READ {
-        files(&root.join(path), endings, &mut found);
-    }
+    let found: Vec<PathBuf> = READ.iter().flat_map(|(path, endings)| files(root.join(path), endings)).collect();
     assert!(found.len() > 200, "only {} files were found", found.len());
     let mut wrong = Vec::new();
     for path in found {

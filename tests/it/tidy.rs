@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::harness::files_below;
+
 /// Longest file in lines. Split before it becomes a list.
 const LINES: usize = 700;
 
@@ -52,27 +54,18 @@ struct Source {
 
 fn sources(folder: &Path) -> Vec<Source> {
     let root = root().join(folder);
-    let mut open: Vec<PathBuf> = vec![root.clone()];
     let mut found = Vec::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).expect("the folder is there") {
-            let path = entry.expect("it can be listed").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("it is text");
-                let path = path
-                    .strip_prefix(&root)
-                    .expect("it lies below")
-                    .to_string_lossy()
-                    .replace('\\', "/");
-                found.push(Source {
-                    path,
-                    code: code_of(&text),
-                    lines: text.lines().count(),
-                });
-            }
+    for path in files_below(&root) {
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
         }
+        let text = fs::read_to_string(&path).expect("it is text");
+        let path = path.strip_prefix(&root).expect("it lies below");
+        found.push(Source {
+            path: path.to_string_lossy().replace('\\', "/"),
+            code: code_of(&text),
+            lines: text.lines().count(),
+        });
     }
     assert!(found.len() > 2, "{} files in {}", found.len(), root.display());
     found

@@ -332,4 +332,4 @@ pub(in crate::ops) async fn end(ops: &Ops, writer: &mut Writer, caller: &Caller,
 }
 
 /// The longest that what is told to a provider is tried.
-pub(super) const REVOCATION_LIFE: Duration = Duration::from_hours(168);
+pub(super) const REVOCATION_LIFE: Duration = Duration::from_hours(7 * 24);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Thresholds of a secret count for one that lives so long.
-const SECRET_LIFE: Duration = Duration::from_hours(8760);
+const SECRET_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// An event, as subscribers get it.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::{
 use mailagent_client::v1::AgentHealthState;
 
 use super::{create, exchange, get};
-use crate::harness::Harness;
+use crate::harness::{Harness, files_below};
 
 /// What the service logs.
 #[derive(Clone, Default)]
@@ -64,17 +64,12 @@ async fn passwords_are_nowhere_in_clear() {
         ("the answers".to_owned(), said.into_bytes()),
         ("the log".to_owned(), log.0.lock().unwrap().clone()),
     ];
-    let mut folders = vec![h.folder().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                places.push((path.display().to_string(), std::fs::read(&path).unwrap()));
-            }
-        }
-    }
+    let files = files_below(h.folder());
+    places.extend(
+        files
+            .into_iter()
+            .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())),
+    );
     assert!(places.iter().any(|(name, _)| name.ends_with(".db")), "the database was looked at");
     assert!(places[1].1.len() > 100, "something was logged");
     for (place, bytes) in places {

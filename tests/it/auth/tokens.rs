@@ -55,7 +55,7 @@ async fn only_good_tokens_are_taken() {
         assert_eq!(status.code(), Code::Unauthenticated, "{value}");
     }
     h.call(settings, &good, &[], HeaderMap::new()).await.unwrap();
-    h.clock.advance(Duration::from_hours(8784));
+    h.clock.advance(Duration::from_hours(366 * 24));
     assert_eq!(
         h.call(settings, &good, &[], HeaderMap::new()).await.unwrap_err().code(),
         Code::Unauthenticated,

@@ -6,6 +6,7 @@
 //! | `clock` | the clock |
 //! | `config` | settings with short waits |
 //! | `database` | a fresh PostgreSQL database |
+//! | `files` | files on the disk |
 //! | `fill` | a sample directory, agents, waiting for mail to be handled |
 //! | `mail` | messages |
 //! | `old_mail` | very many archived messages at once |
@@ -18,6 +19,7 @@
 mod clock;
 mod config;
 mod database;
+mod files;
 mod fill;
 mod mail;
 mod old_mail;
@@ -51,6 +53,7 @@ use tokio::net::TcpListener;
 pub use self::{
     clock::{NOW, TestClock},
     database::PostgresDatabase,
+    files::files_below,
     fill::{account, case, contact, create_account, customer, password_of, user},
     mail::{Mail, raw},
     old_mail::old_mail,
@@ -246,7 +249,7 @@ impl Harness {
             tenant: tenant.to_owned(),
             scope: scopes.to_vec(),
             aud: vec![self.config.auth.audience.clone()],
-            exp: now.after(Duration::from_hours(8760)),
+            exp: now.after(Duration::from_hours(365 * 24)),
             nbf: None,
             iat: now,
             jti: "test".to_owned(),

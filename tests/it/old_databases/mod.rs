@@ -27,7 +27,10 @@ use mailagent::{
 };
 
 use self::dump::Dump;
-use crate::{harness::Engine, login::Place};
+use crate::{
+    harness::{Engine, files_below},
+    login::Place,
+};
 
 /// With it, the database that is made is kept under its value.
 const KEEP: &str = "MAILAGENT_KEEP_DATABASE";
@@ -58,26 +61,20 @@ fn engine_name(engine: Engine) -> &'static str {
     }
 }
 
-/// Files in a folder and below it, by their paths from `root`.
-fn files_in(root: &Path, folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("it can be listed").path();
-        if path.is_dir() {
-            found.extend(files_in(root, &path));
-        } else {
-            let bytes = fs::read(&path).expect("it can be read");
-            found.insert(path.strip_prefix(root).expect("it is in there").to_owned(), bytes);
-        }
-    }
-    found
+/// Files in a folder and below it, by their paths from there.
+fn files_in(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let read = |path: PathBuf| {
+        let bytes = fs::read(&path).expect("it can be read");
+        (path.strip_prefix(folder).expect("it is in there").to_owned(), bytes)
+    };
+    files_below(folder).into_iter().map(read).collect()
 }
 
 impl Kept {
     /// What a service that was stopped leaves behind.
     fn of(p: &Place, dump: &Dump, cursor: String) -> Self {
         let data = &p.h.config.data_dir;
-        let mut files = files_in(data, data);
+        let mut files = files_in(data);
         files.retain(|path, _| FILES.iter().any(|kept| path.starts_with(kept)));
         let mut sql = dump.sql.clone();
         for (name, address) in addresses(p) {
@@ -87,7 +84,7 @@ impl Kept {
     }
 
     fn read(folder: &Path) -> Self {
-        let mut files = files_in(folder, folder);
+        let mut files = files_in(folder);
         let mut text = |name: &str| {
             let bytes = files
                 .remove(Path::new(name))

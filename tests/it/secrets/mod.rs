@@ -31,7 +31,7 @@ use self::{
     plant::Planted,
     service::{Collector, Platform, Service, Settings, program},
 };
-use crate::harness::{Engine, PostgresDatabase, free_address, local_token};
+use crate::harness::{Engine, PostgresDatabase, files_below, free_address, local_token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_comes_out_on_sqlite_with_logs_as_text() {
@@ -201,11 +201,8 @@ async fn keep_faults(folder: &Path, settings: &Settings, planted: &Planted, evid
 
 /// Every file of the data folder but those that hold the keys.
 fn keep_files(folder: &Path, label: &str, evidence: &Evidence) {
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("it is listed").path();
-        if path.is_dir() {
-            keep_files(&path, label, evidence);
-        } else if !path.ends_with("master.key") && !path.ends_with("issuer.pem") {
+    for path in files_below(folder) {
+        if !path.ends_with("master.key") && !path.ends_with("issuer.pem") {
             let shown = format!("{} {label}", path.display());
             evidence.add("data folder", &shown, path.to_string_lossy().into_owned());
             evidence.add("data folder", &shown, fs::read(&path).expect("it can be read"));
