@@ -179,6 +179,12 @@ pub struct Login {
 }
 
 impl Login {
+    /// Whether this is the login that was `seen` before, and no renewal of it has succeeded, failed or ended it since.
+    pub fn is_unchanged_since(&self, seen: &Self) -> bool {
+        let renewals = |login: &Self| (login.version, login.failures, login.state);
+        self.id == seen.id && renewals(self) == renewals(seen)
+    }
+
     /// Length of its current lifetime.
     pub fn life(&self) -> Option<Duration> {
         Some(self.expires?.since(self.renewed))

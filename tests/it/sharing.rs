@@ -8,7 +8,7 @@ use mailagent_client::{
 };
 use mailagent_sim::exchange::{Fault, FaultKind};
 
-use crate::harness::{Choices, Engine, Harness, Mail, PATIENCE, account, create_account, eventually};
+use crate::harness::{Choices, Engine, Harness, Mail, PATIENCE, account, at_rest, create_account, eventually};
 
 fn address(number: usize) -> String {
     format!("user{number}@example.com")
@@ -63,13 +63,7 @@ async fn thirty_mailboxes_of_a_maintenance_account_are_told_of_mail_by_one_strea
     let (h, client, agents) = crowd(30, Duration::from_hours(1)).await;
     one_stream(&h, 30).await;
     // All have looked once more since they are subscribed; from here on nobody looks unless told to.
-    eventually(PATIENCE, "all rest", async || {
-        let before = h.exchange.count("SyncFolderItems");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let syncs = h.exchange.count("SyncFolderItems");
-        (before == syncs).then_some(()).ok_or(syncs)
-    })
-    .await;
+    at_rest("all mailboxes are waited for", || h.exchange.count("SyncFolderItems")).await;
     h.exchange.clear_requests();
     h.deliver(&address(7), &about_oak());
     h.handled(&client, &agents[7].name, 1).await;

@@ -247,8 +247,8 @@ fn lease_of<'a>(tenant: &'a str, login: &'a Login) -> LeaseKey<'a> {
 /// Renews a login under its lease.
 async fn renew_under(ops: &Ops, tenant: &str, login: &Login, fence: i64) -> Result<Renewal> {
     let now = ops.store.tenant(tenant).login(&login.source).await?;
-    if now.is_none_or(|now| now.id != login.id || now.version != login.version) {
-        // Somebody was faster.
+    if !now.is_some_and(|now| now.is_unchanged_since(login)) {
+        // Somebody was faster, whether the provider gave tokens, refused them or did not answer.
         return Ok(Renewal::Busy);
     }
     let now = ops.now();
@@ -395,7 +395,7 @@ async fn note_fault(ops: &Ops, tenant: &str, login: &Login, fault: &ProviderErro
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let now = writer.login(&login.source).await?;
-        let Some(mut login) = now.filter(|now| now.id == login.id && now.version == login.version) else {
+        let Some(mut login) = now.filter(|now| now.is_unchanged_since(login)) else {
             return Ok(());
         };
         login.provider_reply.clone_from(&fault.server_reply);

@@ -60,7 +60,7 @@ pub use self::{
     peer::NodePeer,
     status::{metadata, reason, violations},
     streams::{download, events, take},
-    wait::{PATIENCE, eventually},
+    wait::{PATIENCE, at_rest, eventually},
     wire::{frame, free_address, http1},
 };
 

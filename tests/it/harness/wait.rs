@@ -24,3 +24,20 @@ pub async fn eventually<T, S: Debug>(deadline: Duration, what: &str, mut look: i
         }
     }
 }
+
+/// How long a count stays the same before it counts as at rest.
+const REST: Duration = Duration::from_millis(500);
+
+/// Waits until what is counted stays the same for a while, and returns how much it is: whatever was under way is over.
+///
+/// # Panics
+/// When it goes on for longer than [`PATIENCE`].
+pub async fn at_rest<N: Debug + PartialEq>(what: &str, count: impl Fn() -> N) -> N {
+    eventually(PATIENCE, what, async || {
+        let before = count();
+        sleep(REST).await;
+        let after = count();
+        if before == after { Ok(after) } else { Err(after) }
+    })
+    .await
+}

@@ -338,6 +338,6 @@ async fn told(client: &Clients, count: usize) -> Vec<TokenEvent> {
         .await
         .expect("a watch does not end")
         .expect("it goes on");
-    assert_eq!(next.event, None, "no more was told");
+    assert_eq!(next.event, None, "no more was told than {events:#?}");
     events
 }

@@ -9,7 +9,7 @@ use mailagent::{
     lifecycle::Lifecycle,
     ops::{Ops, login::tokens},
 };
-use mailagent_client::v1::AuthenticationState;
+use mailagent_client::v1::{AuthenticationState, TokenEvent, TokenEventKind};
 use mailagent_sim::entra::{Rotation, TokenFault};
 use sea_orm::ConnectionTrait;
 
@@ -53,6 +53,45 @@ async fn replicas_that_race_for_a_renewal_make_one_fifty_times() {
         assert_eq!(p.entra.identify(&tokens[0]).unwrap().account.as_deref(), Some(ANNA));
     }
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_race_for_a_renewal_report_its_end_once() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let p = Place::on(engine).await;
+        let agent = p.sender(ANNA).await;
+        let source = LoginSource::parse(&agent.name).unwrap();
+        let other = match engine {
+            Engine::Sqlite => p.h.ops().clone(),
+            Engine::Postgres => replica(&p, &p.h.config).await,
+        };
+        let race = async || {
+            let replicas = [&other, p.h.ops(), &other, p.h.ops(), &other, p.h.ops()];
+            let asked = replicas.map(|ops| tokens::access(ops, TENANT, &source, None));
+            for result in futures::future::join_all(asked).await {
+                result.expect_err("no token is given");
+            }
+        };
+        for round in 1..=20 {
+            p.log_in(&agent.name).await;
+            // A failure is one failure, and the provider is not asked again before its time.
+            p.entra.fail(TokenFault::status(503), 1);
+            p.h.clock.advance(HOUR);
+            race().await;
+            assert_eq!(p.renewals(), 2 * round - 1, "{engine:?}");
+            // The end is one end.
+            p.entra.revoke(ANNA);
+            p.h.clock.advance(HOUR);
+            race().await;
+            assert_eq!(p.renewals(), 2 * round, "{engine:?}");
+        }
+        let kinds: Vec<TokenEventKind> = p.told(40).await.iter().map(TokenEvent::kind).collect();
+        assert_eq!(
+            kinds,
+            [TokenEventKind::Renewed, TokenEventKind::LoginRequired].repeat(20),
+            "{engine:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
