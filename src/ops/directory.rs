@@ -13,6 +13,8 @@ use crate::{
 
 /// Most records of one batch.
 const BATCH_LIMIT: usize = 1000;
+/// Most addresses of one batch. They are rows of their own, and a batch is one transaction, which all other writers wait for on SQLite.
+const BATCH_ADDRESSES: usize = 5000;
 
 pub use crate::domain::is_id;
 
@@ -22,6 +24,7 @@ pub use crate::domain::is_id;
 /// All violations at once; nothing is written then.
 pub async fn upsert_users(ops: &Ops, caller: &Caller, users: Vec<User>) -> Result<Vec<Written>> {
     let mut violations = batch_violations(caller, "users", users.iter().map(|user| user.id.as_str()))?;
+    check_address_count(&mut violations, "users", users.iter().map(|user| user.addresses.len()).sum());
     for (index, user) in users.iter().enumerate() {
         check_name(&mut violations, &format!("users[{index}]"), &user.display_name, true);
         check_addresses(&mut violations, &format!("users[{index}]"), &user.addresses);
@@ -63,6 +66,11 @@ pub async fn upsert_customers(ops: &Ops, caller: &Caller, customers: Vec<Custome
 /// All violations at once; [`Kind::NotFound`] for a customer that does not exist. Nothing is written then.
 pub async fn upsert_contacts(ops: &Ops, caller: &Caller, contacts: Vec<Contact>) -> Result<Vec<Written>> {
     let mut violations = batch_violations(caller, "contacts", contacts.iter().map(|contact| contact.id.as_str()))?;
+    check_address_count(
+        &mut violations,
+        "contacts",
+        contacts.iter().map(|contact| contact.addresses.len()).sum(),
+    );
     for (index, contact) in contacts.iter().enumerate() {
         check_name(&mut violations, &format!("contacts[{index}]"), &contact.display_name, false);
         check_addresses(&mut violations, &format!("contacts[{index}]"), &contact.addresses);
@@ -271,6 +279,14 @@ fn check_name(violations: &mut Violations, path: &str, name: &str, required: boo
         (least..=256).contains(&name.chars().count()) && is_plain(name),
         format!("{path}.display_name"),
         format!("must have {least} to 256 characters and no control characters."),
+    );
+}
+
+fn check_address_count(violations: &mut Violations, collection: &str, count: usize) {
+    violations.check(
+        count <= BATCH_ADDRESSES,
+        collection,
+        format!("must have at most {BATCH_ADDRESSES} addresses in total, and have {count}. Split the batch."),
     );
 }
 

@@ -3,6 +3,7 @@
 use mailagent::domain::Scope;
 use mailagent_client::{
     EARLIEST,
+    tonic_types::StatusExt,
     v1::{
         BatchDeleteCasesRequest, BatchDeleteContactsRequest, BatchDeleteCustomersRequest, BatchDeleteUsersRequest, BatchUpsertCasesRequest,
         BatchUpsertContactsRequest, BatchUpsertCustomersRequest, BatchUpsertUsersRequest, Case, Contact, Customer, Deletion,
@@ -267,6 +268,46 @@ async fn records_refer_to_customers_that_exist() {
             .unwrap_err();
         let all = ["contacts[0].customer", "contacts[0].display_name", "contacts[0].email_addresses[1]"];
         assert_eq!(violations(&refused), all);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_has_a_limit_of_addresses() {
+    on_both_engines(async |h| {
+        let client = h.seed().await;
+        let addresses = |record: usize| {
+            let all = (0..20).map(|n| format!("p{n}@r{record}.example"));
+            all.collect::<Vec<_>>()
+        };
+        let upsert = async |addressed: usize| {
+            let contacts = (0..=addressed).map(|record| Contact {
+                email_addresses: if record < addressed { addresses(record) } else { Vec::new() },
+                ..contact(&format!("many-{record}"), "oak", &[])
+            });
+            let contacts = BatchUpsertContactsRequest {
+                contacts: contacts.collect(),
+            };
+            let users = (0..=addressed).map(|record| User {
+                email_addresses: if record < addressed { addresses(record) } else { Vec::new() },
+                ..user(&format!("many-{record}"), &[])
+            });
+            let users = BatchUpsertUsersRequest { users: users.collect() };
+            let mut directory = client.directory.clone();
+            [
+                directory.batch_upsert_contacts(contacts).await.map(|_| ()),
+                directory.batch_upsert_users(users).await.map(|_| ()),
+            ]
+        };
+        for (refused, field) in upsert(251).await.into_iter().zip(["contacts", "users"]) {
+            let refused = refused.unwrap_err();
+            assert_eq!(violations(&refused), [field]);
+            let text = &refused.get_details_bad_request().unwrap().field_violations[0].description;
+            assert_eq!(text, "must have at most 5000 addresses in total, and have 5020. Split the batch.");
+        }
+        for taken in upsert(250).await {
+            taken.unwrap();
+        }
     })
     .await;
 }

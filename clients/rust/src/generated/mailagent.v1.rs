@@ -2715,7 +2715,7 @@ pub struct Deletion {
 /// Request to write users.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchUpsertUsersRequest {
-    /// The users, 1 to 1,000, each name once.
+    /// The users, 1 to 1,000 with at most 5,000 addresses in total, each name once.
     #[prost(message, repeated, tag = "1")]
     pub users: ::prost::alloc::vec::Vec<User>,
 }
@@ -2825,7 +2825,7 @@ pub struct ListCustomersResponse {
 /// Request to write contacts.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchUpsertContactsRequest {
-    /// The contacts, 1 to 1,000, each name once.
+    /// The contacts, 1 to 1,000 with at most 5,000 addresses in total, each name once.
     #[prost(message, repeated, tag = "1")]
     pub contacts: ::prost::alloc::vec::Vec<Contact>,
 }

@@ -275,7 +275,7 @@ export const DeletionSchema: GenMessage<Deletion> = /*@__PURE__*/
  */
 export type BatchUpsertUsersRequest = Message<"mailagent.v1.BatchUpsertUsersRequest"> & {
   /**
-   * The users, 1 to 1,000, each name once.
+   * The users, 1 to 1,000 with at most 5,000 addresses in total, each name once.
    *
    * @generated from field: repeated mailagent.v1.User users = 1;
    */
@@ -597,7 +597,7 @@ export const ListCustomersResponseSchema: GenMessage<ListCustomersResponse> = /*
  */
 export type BatchUpsertContactsRequest = Message<"mailagent.v1.BatchUpsertContactsRequest"> & {
   /**
-   * The contacts, 1 to 1,000, each name once.
+   * The contacts, 1 to 1,000 with at most 5,000 addresses in total, each name once.
    *
    * @generated from field: repeated mailagent.v1.Contact contacts = 1;
    */
