@@ -8,7 +8,7 @@ use super::certificate::{Certificate, Services};
 use crate::{
     config,
     crypto::{TokenError, VerifiedToken, Verifier},
-    domain::{Caller, Error, Kind, Reason, Result, Timestamp},
+    domain::{Caller, Detail, Error, Kind, Reason, Result, Timestamp},
 };
 
 /// Identifies callers by their tokens and certificates.
@@ -94,7 +94,7 @@ fn bearer(value: &str) -> Option<&str> {
 
 fn token_invalid(problem: &str) -> Error {
     let text = format!("Authentication failed: {problem}.");
-    Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with("problem", problem)
+    Error::new(Kind::Unauthenticated, Reason::TokenInvalid, text).with(Detail::Problem, problem)
 }
 
 /// A token cannot be verified at the moment.

@@ -14,7 +14,7 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 
 use crate::{
     config::{self, Identity},
-    domain::{Caller, Error, Kind, Reason, Result, Timestamp},
+    domain::{Caller, Detail, Error, Kind, Reason, Result, Timestamp},
 };
 
 /// Limit of cached certificates.
@@ -139,6 +139,6 @@ pub(super) fn refused(problem: &str, shown: &str) -> Error {
     };
     let text = format!("Authentication failed: there is no token, and {certificate} is not accepted: {problem}.");
     Error::new(Kind::Unauthenticated, Reason::CertificateInvalid, text)
-        .with("problem", problem)
-        .with("identity", shown)
+        .with(Detail::Problem, problem)
+        .with(Detail::Identity, shown)
 }

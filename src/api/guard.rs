@@ -29,7 +29,7 @@ use super::{
     streams::{Calls, Ending, Measure, Permit, StreamBody, code_of},
 };
 use crate::{
-    domain::{Error, Kind, Reason, Result},
+    domain::{Detail, Error, Kind, Reason, Result},
     ops::Ops,
 };
 
@@ -171,7 +171,7 @@ fn continue_trace(span: &Span, headers: &HeaderMap) {
 /// A unary call took too long.
 pub(super) fn timed_out(limit: Duration) -> Error {
     let text = format!("The call took longer than the limit of {limit:?}. Request less at a time, or retry it.");
-    Error::new(Kind::TimedOut, Reason::CallTimedOut, text).with("limit", format!("{limit:?}"))
+    Error::new(Kind::TimedOut, Reason::CallTimedOut, text).with(Detail::Limit, format!("{limit:?}"))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

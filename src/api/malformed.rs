@@ -4,7 +4,7 @@ use axum::response::Response;
 use tonic::{Code, Status};
 
 use super::{call::fail, streams::code_of};
-use crate::domain::{Error, Kind, Reason};
+use crate::domain::{Detail, Error, Kind, Reason};
 
 /// Answers INVALID_ARGUMENT instead of INTERNAL to a request that cannot be decoded. The service's errors have details, those of the decoder have none.
 ///
@@ -24,5 +24,5 @@ pub(super) fn mend(response: Response, request_id: &str) -> Response {
 /// The request cannot be decoded.
 pub(super) fn malformed(problem: &str) -> Error {
     let text = "The request cannot be decoded. Use a client generated from the proto files of this version of the service.";
-    Error::new(Kind::Invalid, Reason::RequestMalformed, text).with("problem", problem)
+    Error::new(Kind::Invalid, Reason::RequestMalformed, text).with(Detail::Problem, problem)
 }

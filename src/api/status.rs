@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use self::bounds::{Bounds, MAX_METADATA, cut};
-use crate::domain::{Error, Kind, Reason};
+use crate::domain::{Detail, Error, Kind, Reason};
 
 /// The domain in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "mailagent";
@@ -22,19 +22,16 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
 fn build(error: &Error, request_id: &str, bounds: Bounds) -> Status {
     let mut details = ErrorDetails::new();
     let public = || cut(&error.public, bounds.text);
-    let value = |key| value(error, key).map(|value| cut(value, bounds.value));
+    let value = |detail| error.detail(detail).map(|value| cut(value, bounds.value));
     let mut metadata: HashMap<String, String> = error
-        .metadata
+        .details
         .iter()
         .take(MAX_METADATA)
-        .map(|(key, value)| ((*key).to_owned(), cut(value, bounds.value).into_owned()))
+        .map(|(detail, value)| (detail.as_str().to_owned(), cut(value, bounds.value).into_owned()))
         .collect();
     let mut text = public();
     let code = match error.kind {
         Kind::Invalid => {
-            if !error.violations.is_empty() {
-                metadata.insert("violationCount".to_owned(), error.violations.len().to_string());
-            }
             details.set_bad_request(field_violations(error, bounds));
             Code::InvalidArgument
         }
@@ -47,7 +44,7 @@ fn build(error: &Error, request_id: &str, bounds: Bounds) -> Status {
             Code::AlreadyExists
         }
         Kind::Precondition => {
-            let subject = value("field").or_else(|| value("resource")).unwrap_or_default();
+            let subject = value(Detail::Field).or_else(|| value(Detail::Resource)).unwrap_or_default();
             details.add_precondition_failure_violation(error.reason.as_str(), subject, public());
             Code::FailedPrecondition
         }
@@ -55,11 +52,11 @@ fn build(error: &Error, request_id: &str, bounds: Bounds) -> Status {
         Kind::Unauthenticated => Code::Unauthenticated,
         Kind::Denied => Code::PermissionDenied,
         Kind::Exhausted => {
-            details.add_quota_failure_violation(value("subject").unwrap_or_default(), public());
+            details.add_quota_failure_violation(value(Detail::Subject).unwrap_or_default(), public());
             Code::ResourceExhausted
         }
         Kind::Busy { retry_after } => {
-            details.add_quota_failure_violation(value("subject").unwrap_or_default(), public());
+            details.add_quota_failure_violation(value(Detail::Subject).unwrap_or_default(), public());
             details.set_retry_info(Some(retry_after));
             Code::ResourceExhausted
         }
@@ -71,7 +68,7 @@ fn build(error: &Error, request_id: &str, bounds: Bounds) -> Status {
         Kind::TimedOut => Code::DeadlineExceeded,
         Kind::Internal => {
             details.set_request_info(request_id, "");
-            metadata = HashMap::from([("requestId".to_owned(), request_id.to_owned())]);
+            metadata = HashMap::from([(Detail::RequestId.as_str().to_owned(), request_id.to_owned())]);
             text = format!("Internal error. The service's log has the details under the request id {request_id}.").into();
             Code::Internal
         }
@@ -103,46 +100,35 @@ pub(super) fn code_name(code: Code) -> &'static str {
     }
 }
 
-fn value<'a>(error: &'a Error, wanted: &str) -> Option<&'a str> {
-    let found = error.metadata.iter().find(|(key, _)| *key == wanted);
-    found.map(|(_, value)| value.as_str())
-}
-
-/// The wrong fields, of which the last one says how many there are beyond those that are named. Errors about a position name the field
-/// that it came in by their reason.
+/// The invalid fields, of which the last one says how many there are beyond those that are named.
 fn field_violations(error: &Error, bounds: Bounds) -> Vec<FieldViolation> {
-    let violation = |field: &str, description: &str| FieldViolation::new(cut(field, bounds.value), cut(description, bounds.description));
-    let field = match error.reason {
-        Reason::CursorInvalid => "cursor",
-        Reason::PageTokenInvalid => "page_token",
-        _ => {
-            let all = &error.violations;
-            let named = if all.len() > bounds.violations {
-                bounds.violations - 1
-            } else {
-                all.len()
-            };
-            let mut listed: Vec<_> = all[..named]
-                .iter()
-                .map(|wrong| violation(&wrong.field, &wrong.description))
-                .collect();
-            if named < all.len() {
-                let rest = all.len() - named;
-                listed.push(FieldViolation::new(
-                    "",
-                    format!("{rest} more violations are not listed. Fix these first."),
-                ));
-            }
-            return listed;
-        }
+    if error.reason == Reason::LoginStateInvalid {
+        // Its field is always the state, so the protocol lists none.
+        return Vec::new();
+    }
+    let all = &error.violations;
+    let named = if all.len() > bounds.violations {
+        bounds.violations - 1
+    } else {
+        all.len()
     };
-    let description = error.public.strip_prefix(field).and_then(|rest| rest.strip_prefix(": "));
-    vec![violation(field, description.unwrap_or(&error.public))]
+    let mut listed: Vec<_> = all[..named]
+        .iter()
+        .map(|wrong| FieldViolation::new(cut(&wrong.field, bounds.value), cut(&wrong.description, bounds.description)))
+        .collect();
+    if named < all.len() {
+        let rest = all.len() - named;
+        listed.push(FieldViolation::new(
+            "",
+            format!("{rest} more violations are not listed. Fix these first."),
+        ));
+    }
+    listed
 }
 
 /// Names the resource that is missing or in the way.
 fn set_resource(details: &mut ErrorDetails, error: &Error, bounds: Bounds) {
-    let (kind, name) = match (value(error, "resource"), value(error, "requestId")) {
+    let (kind, name) = match (error.detail(Detail::Resource), error.detail(Detail::RequestId)) {
         (Some(name), _) => (resource_type(name), name),
         (None, Some(id)) => ("request", id),
         (None, None) => return,
@@ -183,9 +169,18 @@ mod tests {
         assert_eq!(ours, described);
     }
 
+    #[test]
+    fn details_are_those_of_the_proto_file() {
+        let described = include_str!("../../proto/mailagent/v1/error_reason.proto");
+        for detail in Detail::ALL {
+            assert!(described.contains(&format!("`{}`", detail.as_str())), "{detail:?}");
+        }
+    }
+
     /// An error as operations make it.
     fn example(reason: Reason) -> Error {
         let error = |kind, text: &'static str| Error::new(kind, reason, text);
+        let precondition = |text| error(Kind::Precondition, text);
         match reason {
             Reason::FieldsInvalid => {
                 let violation = |field: &str, description: &str| Violation {
@@ -200,86 +195,85 @@ mod tests {
             Reason::CasePatternInvalid => {
                 let mut error = Error::invalid_field("tenant_settings.case_reference_format", "the pattern does not compile.");
                 error.reason = reason;
-                error.with("pattern", "(")
+                error.with(Detail::Pattern, "(")
             }
             Reason::PageTokenInvalid => ops::page_token_invalid(),
-            Reason::CursorInvalid => error(Kind::Invalid, "cursor: it is malformed."),
-            Reason::CursorExpired => error(Kind::OutOfRange, "Events after the cursor are no longer kept.").with("oldestCursor", "AZqY"),
-            Reason::OffsetOutOfRange => error(Kind::OutOfRange, "The content has 7 bytes.").with("sizeBytes", "7"),
-            Reason::ResourceNotFound => Error::not_found("agents/01J"),
-            Reason::RequestIdReused => error(Kind::Exists, "The request id was used before.").with("requestId", "r-1"),
-            Reason::CaseReferenceTaken => error(Kind::Exists, "cases/7 has the reference CS-0012345 already.")
-                .with("reference", "CS-0012345")
-                .with("resource", "cases/7"),
-            Reason::StorageTermsNotAcknowledged => {
-                error(Kind::Precondition, "An administrator must first accept the storage terms.").with("field", "agent.exchange.x")
+            Reason::CursorInvalid => Error::invalid_handle(reason, "cursor", "it is malformed."),
+            Reason::CursorExpired => {
+                error(Kind::OutOfRange, "Events after the cursor are no longer kept.").with(Detail::OldestCursor, "AZqY")
             }
-            Reason::OptionNeedsAnother => error(Kind::Precondition, "x requires y.")
-                .with("field", "agent.exchange.x")
-                .with("needs", "agent.exchange.y"),
-            Reason::AgentNotActive => error(Kind::Precondition, "agents/01J is disabled.").with("resource", "agents/01J"),
-            Reason::FullMessageNotKept => error(Kind::Precondition, "notes/01J keeps no message.").with("resource", "notes/01J"),
+            Reason::OffsetOutOfRange => error(Kind::OutOfRange, "The content has 7 bytes.").with(Detail::SizeBytes, "7"),
+            Reason::ResourceNotFound => Error::not_found("agents/01J"),
+            Reason::RequestIdReused => error(Kind::Exists, "The request id was used before.").with(Detail::RequestId, "r-1"),
+            Reason::CaseReferenceTaken => error(Kind::Exists, "cases/7 has the reference CS-0012345 already.")
+                .with(Detail::Reference, "CS-0012345")
+                .with(Detail::Resource, "cases/7"),
+            Reason::StorageTermsNotAcknowledged => {
+                precondition("An administrator must first accept the storage terms.").with(Detail::Field, "agent.exchange.x")
+            }
+            Reason::OptionNeedsAnother => precondition("x requires y.")
+                .with(Detail::Field, "agent.exchange.x")
+                .with(Detail::Needs, "agent.exchange.y"),
+            Reason::AgentNotActive => precondition("agents/01J is disabled.").with(Detail::Resource, "agents/01J"),
+            Reason::FullMessageNotKept => precondition("notes/01J keeps no message.").with(Detail::Resource, "notes/01J"),
             Reason::EtagMismatch => Error::stale("agents/01J"),
             Reason::TokenInvalid => {
-                error(Kind::Unauthenticated, "Authentication failed: the token has expired.").with("problem", "the token has expired")
+                error(Kind::Unauthenticated, "Authentication failed: the token has expired.").with(Detail::Problem, "the token has expired")
             }
-            Reason::ScopeMissing => error(Kind::Denied, "This requires the scope agent.write.").with("scope", "agent.write"),
+            Reason::ScopeMissing => error(Kind::Denied, "This requires the scope agent.write.").with(Detail::Scope, "agent.write"),
             Reason::TooManyStreams => crate::api::streams::too_many(100, "acme", "anna"),
             Reason::ShuttingDown => Error::shutting_down(),
             Reason::StoreUnavailable => Error::store_unavailable("secret cause"),
             Reason::CallTimedOut => crate::api::guard::timed_out(Duration::from_secs(30)),
-            Reason::InternalFault => Error::internal("secret cause").with("secret", "cause"),
-            Reason::NotAllowedByTenant => error(Kind::Precondition, "The tenant does not allow SMTP without TLS.")
-                .with("field", "agent.smtp.security")
-                .with("setting", "tenant_settings.allow_unencrypted_smtp"),
+            Reason::InternalFault => Error::internal("secret cause").with(Detail::Problem, "secret cause"),
+            Reason::NotAllowedByTenant => precondition("The tenant does not allow SMTP without TLS.")
+                .with(Detail::Field, "agent.smtp.security")
+                .with(Detail::Setting, "tenant_settings.allow_unencrypted_smtp"),
             Reason::TriageLicencesInUse => error(Kind::Exhausted, "All 5 triage licences are in use.")
-                .with("subject", "triageAllowance")
-                .with("total", "5")
-                .with("used", "5"),
-            Reason::MaintenanceAccountInUse => error(Kind::Precondition, "maintenanceAccounts/01J is used by 3 agents.")
-                .with("resource", "maintenanceAccounts/01J")
-                .with("agents", "3"),
-            Reason::AgentOfAnotherUser => error(Kind::Precondition, "agents/01J belongs to another user.")
-                .with("resource", "agents/01J")
-                .with("user", "users/anna"),
+                .with(Detail::Subject, "triageAllowance")
+                .with(Detail::Total, "5")
+                .with(Detail::Used, "5"),
+            Reason::MaintenanceAccountInUse => precondition("maintenanceAccounts/01J is used by 3 agents.")
+                .with(Detail::Resource, "maintenanceAccounts/01J")
+                .with(Detail::Agents, "3"),
+            Reason::AgentOfAnotherUser => precondition("agents/01J belongs to another user.")
+                .with(Detail::Resource, "agents/01J")
+                .with(Detail::User, "users/anna"),
             Reason::UserWithoutAddress => {
-                error(Kind::Precondition, "The directory has no e-mail address for users/anna.").with("resource", "users/anna")
+                precondition("The directory has no e-mail address for users/anna.").with(Detail::Resource, "users/anna")
             }
-            Reason::CheckInProgress => error(Kind::Exhausted, "A check of agents/01J is already running.").with("resource", "agents/01J"),
+            Reason::CheckInProgress => {
+                error(Kind::Exhausted, "A check of agents/01J is already running.").with(Detail::Resource, "agents/01J")
+            }
             Reason::CertificateInvalid => {
                 crate::api::certificate::refused("no service in `auth.services` has its identity", "spiffe://example.com/crm")
             }
-            Reason::LoginNotUsed => error(Kind::Precondition, "agents/01J does not use a person's login.").with("resource", "agents/01J"),
-            Reason::LoginProviderMissing => error(Kind::Precondition, "There is no login provider \"contoso\" for this.")
-                .with("provider", "contoso")
-                .with("available", "microsoft"),
-            Reason::LoginProviderForeign => error(Kind::Precondition, "Tokens of microsoft may not be sent to mail.example.com.")
-                .with("provider", "microsoft")
-                .with("host", "mail.example.com")
-                .with("allowed", "outlook.office365.com"),
-            Reason::LoginStateInvalid => error(Kind::Invalid, "state: the login was already completed."),
-            Reason::LoginAccountMismatch => error(Kind::Precondition, "The account ben@example.com logged in.")
-                .with("wanted", "anna@example.com")
-                .with("account", "ben@example.com"),
-            Reason::LoginScopesMissing => error(Kind::Precondition, "microsoft did not grant all.").with("missing", "Mail.Send"),
-            Reason::LoginRefused => error(Kind::Precondition, "microsoft rejected the login.").with("providerReply", "access_denied"),
-            Reason::LoginProviderUnavailable => error(
-                Kind::Unavailable {
-                    retry_after: Duration::from_secs(5),
-                },
-                "microsoft is busy.",
-            )
-            .with("provider", "microsoft"),
-            Reason::DirectoryTaken => {
-                error(Kind::Precondition, "The directory consented for another tenant.").with("domain", "example.com")
+            Reason::LoginNotUsed => precondition("agents/01J does not use a person's login.").with(Detail::Resource, "agents/01J"),
+            Reason::LoginProviderMissing => precondition("There is no login provider \"contoso\" for this.")
+                .with(Detail::Provider, "contoso")
+                .with(Detail::Available, "microsoft"),
+            Reason::LoginProviderForeign => precondition("Tokens of microsoft may not be sent to mail.example.com.")
+                .with(Detail::Provider, "microsoft")
+                .with(Detail::Host, "mail.example.com")
+                .with(Detail::Allowed, "outlook.office365.com"),
+            Reason::LoginStateInvalid => Error::invalid_handle(reason, "state", "the login was already completed."),
+            Reason::LoginAccountMismatch => precondition("The account ben@example.com logged in.")
+                .with(Detail::Wanted, "anna@example.com")
+                .with(Detail::Account, "ben@example.com"),
+            Reason::LoginScopesMissing => precondition("microsoft did not grant all.").with(Detail::Missing, "Mail.Send"),
+            Reason::LoginRefused => precondition("microsoft rejected the login.").with(Detail::ProviderReply, "access_denied"),
+            Reason::LoginProviderUnavailable => {
+                let retry_after = Duration::from_secs(5);
+                error(Kind::Unavailable { retry_after }, "microsoft is busy.").with(Detail::Provider, "microsoft")
             }
+            Reason::DirectoryTaken => precondition("The directory consented for another tenant.").with(Detail::Domain, "example.com"),
             Reason::AnonymousLimitReached => crate::api::strangers::crowded("192.0.2.1"),
             Reason::RequestMalformed => crate::api::malformed::malformed("buffer underflow"),
             Reason::TooManyCalls => Error::too_many_calls(100, "tenant:acme user:anna"),
-            Reason::LoginAccountNotOwned => error(Kind::Precondition, "support@example.com is not an address of users/anna.")
-                .with("resource", "agents/1")
-                .with("account", "support@example.com")
-                .with("owner", "users/anna"),
+            Reason::LoginAccountNotOwned => precondition("support@example.com is not an address of users/anna.")
+                .with(Detail::Resource, "agents/1")
+                .with(Detail::Account, "support@example.com")
+                .with(Detail::Owner, "users/anna"),
             Reason::StoreReadOnly => Error::store_read_only("attempt to write a readonly database"),
             Reason::IssuerUnavailable => crate::api::callers::issuer_unavailable(Duration::from_secs(7)),
         }

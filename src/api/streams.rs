@@ -20,7 +20,7 @@ use tracing::Span;
 
 use super::status::code_name;
 use crate::{
-    domain::{Caller, Error, Kind, Reason, Result},
+    domain::{Caller, Detail, Error, Kind, Reason, Result},
     telemetry::Metrics,
 };
 
@@ -84,8 +84,8 @@ impl Calls {
 pub(super) fn too_many(limit: usize, tenant: &str, user: &str) -> Error {
     let text = format!("This caller already has {limit} streams open, which is the limit. Close some first.");
     Error::new(Kind::Exhausted, Reason::TooManyStreams, text)
-        .with("limit", limit.to_string())
-        .with("subject", subject(tenant, user))
+        .with(Detail::Limit, limit.to_string())
+        .with(Detail::Subject, subject(tenant, user))
 }
 
 fn subject(tenant: &str, user: &str) -> String {

@@ -1,6 +1,6 @@
 //! Who calls.
 
-use super::{Error, Kind, Reason, Result, Scope};
+use super::{Detail, Error, Kind, Reason, Result, Scope};
 
 /// Whether the text can be an id of the CRM: of a tenant, a user or another record.
 pub fn is_id(id: &str) -> bool {
@@ -42,6 +42,6 @@ impl Caller {
         }
         let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
         let text = format!("This requires the scope {}, which the caller does not have.", names.join(" or "));
-        Err(Error::new(Kind::Denied, Reason::ScopeMissing, text).with("scope", names.join(" ")))
+        Err(Error::new(Kind::Denied, Reason::ScopeMissing, text).with(Detail::Scope, names.join(" ")))
     }
 }

@@ -16,8 +16,8 @@ pub struct Error {
     pub reason: Reason,
     /// What happened and what to do, in one or two sentences.
     pub public: Cow<'static, str>,
-    /// Everything that `public` says, for programs. Keys in lowerCamelCase.
-    pub metadata: Vec<(&'static str, String)>,
+    /// Everything that `public` says, for programs.
+    pub details: Vec<(Detail, String)>,
     /// All invalid fields. Only with [`Kind::Invalid`].
     pub violations: Vec<Violation>,
     source: Option<Source>,
@@ -69,29 +69,32 @@ pub enum Kind {
     Internal,
 }
 
-macro_rules! reasons {
-    ($($variant:ident = $name:literal),* $(,)?) => {
-        /// Stable reasons, identical to `ErrorReason` in the proto file.
+macro_rules! named {
+    ($(#[$doc:meta])* enum $type:ident; $($variant:ident = $name:literal),* $(,)?) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Reason {
+        pub enum $type {
             $(#[doc = $name] $variant,)*
         }
 
-        impl Reason {
+        impl $type {
             /// All of them.
-            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
+            pub const ALL: &'static [$type] = &[$($type::$variant,)*];
 
             /// The name on the wire.
             pub fn as_str(self) -> &'static str {
                 match self {
-                    $(Reason::$variant => $name,)*
+                    $($type::$variant => $name,)*
                 }
             }
         }
     };
 }
 
-reasons! {
+named! {
+    /// Stable reasons, identical to `ErrorReason` in the proto file.
+    enum Reason;
+
     FieldsInvalid = "FIELDS_INVALID",
     CasePatternInvalid = "CASE_PATTERN_INVALID",
     PageTokenInvalid = "PAGE_TOKEN_INVALID",
@@ -137,6 +140,41 @@ reasons! {
     StoreReadOnly = "STORE_READ_ONLY",
 }
 
+named! {
+    /// Keys of the metadata that `ErrorReason` in the proto file describes.
+    enum Detail;
+
+    Account = "account",
+    Agents = "agents",
+    Allowed = "allowed",
+    Available = "available",
+    Domain = "domain",
+    Field = "field",
+    Host = "host",
+    Identity = "identity",
+    Limit = "limit",
+    Missing = "missing",
+    Needs = "needs",
+    OldestCursor = "oldestCursor",
+    Owner = "owner",
+    Pattern = "pattern",
+    Problem = "problem",
+    Provider = "provider",
+    ProviderReply = "providerReply",
+    Reference = "reference",
+    RequestId = "requestId",
+    Resource = "resource",
+    Scope = "scope",
+    Setting = "setting",
+    SizeBytes = "sizeBytes",
+    Subject = "subject",
+    Total = "total",
+    Used = "used",
+    User = "user",
+    ViolationCount = "violationCount",
+    Wanted = "wanted",
+}
+
 impl Error {
     /// An error with a reason and a text for the caller.
     pub fn new(kind: Kind, reason: Reason, public: impl Into<Cow<'static, str>>) -> Self {
@@ -144,7 +182,7 @@ impl Error {
             kind,
             reason,
             public: public.into(),
-            metadata: Vec::new(),
+            details: Vec::new(),
             violations: Vec::new(),
             source: None,
         }
@@ -152,9 +190,15 @@ impl Error {
 
     /// Adds something for programs to read.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
-        self.metadata.push((key, value.into()));
+    pub fn with(mut self, detail: Detail, value: impl Into<String>) -> Self {
+        self.details.push((detail, value.into()));
         self
+    }
+
+    /// The value of a detail, if the error has it.
+    pub fn detail(&self, wanted: Detail) -> Option<&str> {
+        let found = self.details.iter().find(|(detail, _)| *detail == wanted);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// Adds the cause, for the log.
@@ -173,10 +217,12 @@ impl Error {
                 format!("{}: {} (And {} more, see the details.)", first.field, first.description, rest.len())
             }
         };
+        let count = violations.len().to_string();
         Self {
             violations,
             ..Self::new(Kind::Invalid, Reason::FieldsInvalid, public)
         }
+        .with(Detail::ViolationCount, count)
     }
 
     /// One field is invalid.
@@ -187,10 +233,22 @@ impl Error {
         }])
     }
 
+    /// A value that the service issued, such as a cursor, is invalid in this field.
+    pub fn invalid_handle(reason: Reason, field: &str, description: &str) -> Self {
+        let violation = Violation {
+            field: field.to_owned(),
+            description: description.to_owned(),
+        };
+        Self {
+            violations: vec![violation],
+            ..Self::new(Kind::Invalid, reason, format!("{field}: {description}"))
+        }
+    }
+
     /// There is no such resource in this tenant, or none that the caller may see.
     pub fn not_found(resource: impl Into<String>) -> Self {
         let resource = resource.into();
-        Self::new(Kind::NotFound, Reason::ResourceNotFound, format!("{resource} does not exist.")).with("resource", resource)
+        Self::new(Kind::NotFound, Reason::ResourceNotFound, format!("{resource} does not exist.")).with(Detail::Resource, resource)
     }
 
     /// Somebody else changed the resource.
@@ -201,7 +259,7 @@ impl Error {
             Reason::EtagMismatch,
             format!("{resource} was changed by somebody else. Read it again, then retry."),
         )
-        .with("resource", resource)
+        .with(Detail::Resource, resource)
     }
 
     /// The database is currently unavailable.
@@ -258,8 +316,8 @@ impl Error {
         };
         let text = format!("This caller already has {limit} calls in progress, which is the limit. Retry when some have finished.");
         Self::new(kind, Reason::TooManyCalls, text)
-            .with("limit", limit.to_string())
-            .with("subject", subject)
+            .with(Detail::Limit, limit.to_string())
+            .with(Detail::Subject, subject)
     }
 
     /// The service is stopping.
@@ -310,5 +368,41 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_details_are_unique_and_lower_camel_case() {
+        let keys: HashSet<&str> = Detail::ALL.iter().map(|detail| detail.as_str()).collect();
+        assert_eq!(keys.len(), Detail::ALL.len());
+        for key in keys {
+            assert!(key.starts_with(|first: char| first.is_ascii_lowercase()), "{key}");
+            assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_detail_is_found_by_its_name() {
+        let error = Error::not_found("agents/01J").with(Detail::Field, "agent.name");
+        assert_eq!(error.detail(Detail::Resource), Some("agents/01J"));
+        assert_eq!(error.detail(Detail::Field), Some("agent.name"));
+        assert_eq!(error.detail(Detail::User), None);
+    }
+
+    #[test]
+    fn only_invalid_fields_are_counted() {
+        let field = Error::invalid_field("agent.name", "is required.");
+        assert_eq!(field.detail(Detail::ViolationCount), Some("1"));
+        let handle = Error::invalid_handle(Reason::CursorInvalid, "cursor", "it is malformed.");
+        assert_eq!(handle.public, "cursor: it is malformed.");
+        assert_eq!(handle.detail(Detail::ViolationCount), None);
+        assert_eq!(handle.violations[0].field, "cursor");
+        assert_eq!(handle.violations[0].description, "it is malformed.");
     }
 }

@@ -32,7 +32,7 @@ pub use backoff::Backoff;
 pub use caller::{Caller, is_id};
 pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError, reference_key};
 pub use directory::{Case, Contact, Customer, User, Written};
-pub use error::{Error, Kind, Reason, Result, Violation, error_chain};
+pub use error::{Detail, Error, Kind, Reason, Result, Violation, error_chain};
 pub use event::{Event, EventKind, EventName};
 pub use filter::{AgentFilter, AuditFilter, AuditKind, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter};
 pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};

@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Agent, Caller, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
+    domain::{Agent, Caller, Detail, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
     mime::{self, Draft},
     net::{ProviderError, Stage, StageKind, StageReport},
     provider::{MailSink, OutgoingMessage},
@@ -105,7 +105,7 @@ impl Check {
 fn under_way(id: &str) -> Error {
     let resource = format!("agents/{id}");
     let text = format!("A check of {resource} is already running. Wait until it has finished.");
-    Error::new(Kind::Exhausted, Reason::CheckInProgress, text).with("resource", resource)
+    Error::new(Kind::Exhausted, Reason::CheckInProgress, text).with(Detail::Resource, resource)
 }
 
 /// The message that a person gets who tests an agent.
@@ -113,7 +113,7 @@ fn test_message(ops: &Ops, caller: &Caller, agent: &Agent, user: Option<User>) -
     let recipient = user.and_then(|user| user.addresses.into_iter().next()).ok_or_else(|| {
         let resource = format!("users/{}", caller.user);
         let text = format!("The directory has no e-mail address for {resource}, so there is nobody to send to. Add one to the user.");
-        Error::new(Kind::Precondition, Reason::UserWithoutAddress, text).with("resource", resource)
+        Error::new(Kind::Precondition, Reason::UserWithoutAddress, text).with(Detail::Resource, resource)
     })?;
     let settings = &agent.settings;
     let id = ops.ids.next();

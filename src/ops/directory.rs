@@ -7,7 +7,7 @@ use std::{
 
 use super::{Ops, Violations, is_address, is_plain, page_limit};
 use crate::{
-    domain::{Caller, Case, Contact, Customer, Error, Kind, Page, Reason, Result, Scope, User, Written, reference_key},
+    domain::{Caller, Case, Contact, Customer, Detail, Error, Kind, Page, Reason, Result, Scope, User, Written, reference_key},
     store::{Writer, retrying},
 };
 
@@ -322,7 +322,7 @@ async fn check_customers_exist(writer: &Writer, collection: &str, customers: imp
     for (index, customer) in customers.enumerate() {
         if !existing.contains(customer) {
             let error = Error::not_found(format!("customers/{customer}"));
-            return Err(error.with("field", format!("{collection}[{index}].customer")));
+            return Err(error.with(Detail::Field, format!("{collection}[{index}].customer")));
         }
     }
     Ok(())
@@ -340,8 +340,8 @@ async fn check_references_free(writer: &Writer, cases: &[Case], references: &Has
         {
             let text = format!("cases/{} already has the reference {}.", other.id, other.reference);
             return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
-                .with("reference", case.reference.clone())
-                .with("resource", format!("cases/{}", other.id)));
+                .with(Detail::Reference, case.reference.clone())
+                .with(Detail::Resource, format!("cases/{}", other.id)));
         }
     }
     Ok(())

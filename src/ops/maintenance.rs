@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentKind, AuditAction, AuthenticationMethod, Caller, Error, Kind, LoginChange, LoginSource, MaintenanceAccount,
+        AgentKind, AuditAction, AuthenticationMethod, Caller, Detail, Error, Kind, LoginChange, LoginSource, MaintenanceAccount,
         MaintenanceSettings, Page, Reason, Result, Scope, TenantChoices, Violation,
     },
     store::{Connection, TenantStore, retrying},
@@ -205,8 +205,8 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
                 name(id)
             );
             return Err(Error::new(Kind::Precondition, Reason::MaintenanceAccountInUse, text)
-                .with("resource", name(id))
-                .with("agents", agents.to_string()));
+                .with(Detail::Resource, name(id))
+                .with(Detail::Agents, agents.to_string()));
         }
         login::end(ops, &mut writer, caller, &LoginSource::MaintenanceAccount(id.to_owned())).await?;
         writer.delete_maintenance_account(id).await?;

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     blobs::BlobStore,
     crypto::{Ids, Sealer},
-    domain::{Clock, Error, Kind, Reason, Result, Timestamp, Violation, misleads},
+    domain::{Clock, Error, Reason, Result, Timestamp, Violation, misleads},
     lifecycle::Lifecycle,
     provider::MailConnector,
     store::Store,
@@ -168,11 +168,11 @@ pub(crate) fn page_limit(page_size: i32) -> Result<u64> {
     }
 }
 
-/// The request says of a page token or cursor that it is not ours.
+/// The page token of a request is invalid.
 pub fn page_token_invalid() -> Error {
-    Error::new(
-        Kind::Invalid,
+    Error::invalid_handle(
         Reason::PageTokenInvalid,
-        "page_token: it is malformed, of another tenant or method, or from a call with a different filter. Start again without it.",
+        "page_token",
+        "it is malformed, of another tenant or method, or from a call with a different filter. Start again without it.",
     )
 }

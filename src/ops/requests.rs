@@ -2,7 +2,7 @@
 
 use super::{Ops, Violations};
 use crate::{
-    domain::{Caller, Error, Kind, Reason, Result},
+    domain::{Caller, Detail, Error, Kind, Reason, Result},
     store::{NewRequest, Writer},
 };
 
@@ -59,7 +59,7 @@ impl RequestId {
             None => Ok(None),
             Some(_) => {
                 let text = "The request id was used before with different content. Use a new one.";
-                Err(Error::new(Kind::Exists, Reason::RequestIdReused, text).with("requestId", &self.id))
+                Err(Error::new(Kind::Exists, Reason::RequestIdReused, text).with(Detail::RequestId, &self.id))
             }
         }
     }

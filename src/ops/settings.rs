@@ -9,7 +9,7 @@ use super::{
 use crate::{
     crypto::etag,
     domain::{
-        AuditAction, Caller, CaseReferenceFormat, Error, FormatError, Kind, LoginChange, Reason, Result, Scope, TenantChoices,
+        AuditAction, Caller, CaseReferenceFormat, Detail, Error, FormatError, Kind, LoginChange, Reason, Result, Scope, TenantChoices,
         TenantSettings, TrustedCertificate, Violation,
     },
     store::retrying,
@@ -89,9 +89,9 @@ fn check_licences(total: u32, used: u64) -> Result<()> {
         used - u64::from(total)
     );
     Err(Error::new(Kind::Precondition, Reason::TriageLicencesInUse, text)
-        .with("field", FIELD)
-        .with("total", total.to_string())
-        .with("used", used.to_string()))
+        .with(Detail::Field, FIELD)
+        .with(Detail::Total, total.to_string())
+        .with(Detail::Used, used.to_string()))
 }
 
 /// Records that the caller accepts the storage terms for the tenant. A repeat keeps the first record.
@@ -185,7 +185,7 @@ fn format_refused(format: &CaseReferenceFormat, error: FormatError) -> Error {
     };
     let mut refused = Error::invalid_field(FIELD, format!("{error}."));
     refused.reason = Reason::CasePatternInvalid;
-    refused.with("pattern", pattern).because(error)
+    refused.with(Detail::Pattern, pattern).because(error)
 }
 
 /// Writes names and fingerprints in the one form in which they are compared.

@@ -11,8 +11,8 @@ use super::{
     watch::{Cursors, Followed, follow_events},
 };
 use crate::domain::{
-    Agent, Caller, Contact, Error, EventKind, Kind, MatchFilter, Note, NoteFilter, Outcome, OutcomeFilter, Page, Reason, Result, Scope,
-    Timestamp, topic,
+    Agent, Caller, Contact, Detail, Error, EventKind, Kind, MatchFilter, Note, NoteFilter, Outcome, OutcomeFilter, Page, Reason, Result,
+    Scope, Timestamp, topic,
 };
 
 /// A match, as subscribers get it.
@@ -111,7 +111,7 @@ pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &str, offset:
     let note = find_note(ops, caller, id).await?;
     let Some(hash) = note.blob else {
         let text = format!("No full message is kept with notes/{id}: its agent did not keep them when it was created.");
-        return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with("resource", format!("notes/{id}")));
+        return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with(Detail::Resource, format!("notes/{id}")));
     };
     record(ops, caller, "DownloadNoteMessage", format!("notes/{id}")).await?;
     Download::of_message(ops, &caller.tenant, &hash, &note.id, offset).await
@@ -173,7 +173,7 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
     let agent = agent.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
     if !agent.is_active() {
         let text = format!("agents/{id} is disabled, or neither sweeps nor archives.");
-        return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with("resource", format!("agents/{id}")));
+        return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with(Detail::Resource, format!("agents/{id}")));
     }
     let opened = mailbox::open(ops, &caller.tenant, &agent, Arc::default()).await;
     Ok((agent, opened))

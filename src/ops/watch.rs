@@ -7,7 +7,7 @@ use futures::Stream;
 use super::Ops;
 use crate::{
     crypto::BoundSealer,
-    domain::{Error, EventKind, Kind, Message, MessageFilter, Reason, Result, Topic},
+    domain::{Detail, Error, EventKind, Kind, Message, MessageFilter, Reason, Result, Topic},
     store::Reader,
 };
 
@@ -61,10 +61,10 @@ impl Cursors {
             .and_then(|payload| payload.try_into().ok())
             .map(i64::from_be_bytes);
         opened.ok_or_else(|| {
-            Error::new(
-                Kind::Invalid,
+            Error::invalid_handle(
                 Reason::CursorInvalid,
-                "cursor: it is malformed, of another stream or of another tenant. Use the cursor of the last response handled.",
+                "cursor",
+                "it is malformed, of another stream or of another tenant. Use the cursor of the last response handled.",
             )
         })
     }
@@ -75,7 +75,7 @@ impl Cursors {
             Reason::CursorExpired,
             "Events after the cursor are no longer kept. Resume from oldestCursor, and list what was missed.",
         )
-        .with("oldestCursor", self.seal(oldest))
+        .with(Detail::OldestCursor, self.seal(oldest))
     }
 }
 

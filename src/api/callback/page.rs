@@ -179,7 +179,7 @@ pub(super) fn failed(error: &Error) -> Page {
         (Kind::Internal, _) => "Internal error in the service. Its operator can find the details in the log.",
         // Fields mean nothing to people in a browser.
         (Kind::Invalid, [only]) => only.description.as_str(),
-        _ => error.public.strip_prefix("state: ").unwrap_or(&error.public),
+        _ => &error.public,
     };
     result("bad", "Login failed", text)
 }

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::{
         api::status::to_status,
-        domain::{Error, Kind, Reason, Violation},
+        domain::{Detail, Error, Kind, Reason, Violation},
     };
 
     #[test]
@@ -102,19 +102,8 @@ mod tests {
     fn worst(kind: Kind, reason: Reason, piece: &str) -> Error {
         let long = piece.repeat(3_000);
         let mut error = Error::new(kind, reason, long.clone());
-        for key in [
-            "resource",
-            "field",
-            "subject",
-            "requestId",
-            "providerReply",
-            "pattern",
-            "oldestCursor",
-        ] {
-            error = error.with(key, long.clone());
-        }
-        for _ in 0..20 {
-            error = error.with("more", long.clone());
+        for detail in Detail::ALL {
+            error = error.with(*detail, long.clone());
         }
         let violation = |index| Violation {
             field: format!("users[{index}].{long}"),

@@ -17,7 +17,7 @@ use tonic::Status;
 use super::Hold;
 use crate::{
     api::call::fail,
-    domain::{Error, Kind, Reason, Result},
+    domain::{Detail, Error, Kind, Reason, Result},
 };
 
 /// How the body of a request may arrive.
@@ -134,8 +134,8 @@ fn too_slow() -> Error {
 fn too_long(limit: usize) -> Error {
     let text = format!("Requests to this method are limited to {limit} bytes.");
     Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text)
-        .with("subject", "request")
-        .with("limit", limit.to_string())
+        .with(Detail::Subject, "request")
+        .with(Detail::Limit, limit.to_string())
 }
 
 #[cfg(test)]

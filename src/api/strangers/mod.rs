@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config,
-    domain::{Error, Kind, Reason, Result},
+    domain::{Detail, Error, Kind, Reason, Result},
 };
 
 /// Longest message that a public method accepts, in bytes.
@@ -234,7 +234,7 @@ pub(super) async fn identified<T>(request: &Extensions, identify: impl Future<Ou
 /// Anonymous callers use too much memory.
 pub(super) fn crowded(address: &str) -> Error {
     let text = "Too many calls without a token are in progress. Retry later, or send fewer at a time.";
-    Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text).with("subject", format!("address:{address}"))
+    Error::new(Kind::Exhausted, Reason::AnonymousLimitReached, text).with(Detail::Subject, format!("address:{address}"))
 }
 
 fn address(request: &Extensions) -> IpAddr {

@@ -2,7 +2,7 @@
 
 use super::{Agent, rules::absent, visible};
 use crate::{
-    domain::{AuditAction, Caller, Error, Kind, Reason, Result, Scope},
+    domain::{AuditAction, Caller, Detail, Error, Kind, Reason, Result, Scope},
     ops::{Ops, audit::Changes},
     store::{Writer, retrying},
 };
@@ -75,6 +75,6 @@ fn of_another_user(agent: &Agent, user: &str) -> Error {
     let resource = format!("agents/{}", agent.id);
     let text = format!("{resource} belongs to another user, so users/{user} cannot send through it. Choose one of their own agents.");
     Error::new(Kind::Precondition, Reason::AgentOfAnotherUser, text)
-        .with("resource", resource)
-        .with("user", format!("users/{user}"))
+        .with(Detail::Resource, resource)
+        .with(Detail::User, format!("users/{user}"))
 }

@@ -3,8 +3,8 @@
 use super::{AgentPatch, password_path, values};
 use crate::{
     domain::{
-        Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, ExchangeSettings, Kind, MaintenanceAccount,
-        Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
+        Agent, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Detail, Error, ExchangeSettings, Kind,
+        MaintenanceAccount, Reason, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
     },
     net::addresses::Allowed,
     ops::{Ops, Violations, directory::is_id, is_address},
@@ -317,22 +317,22 @@ fn tenant_allows(context: &Context<'_>, agent: &Agent) -> Result<()> {
 pub(super) fn absent(field: &'static str, resource: String, remedy: &str) -> Error {
     let text = format!("{field}: {resource} does not exist. {remedy}");
     Error::new(Kind::NotFound, Reason::ResourceNotFound, text)
-        .with("resource", resource)
-        .with("field", field)
+        .with(Detail::Resource, resource)
+        .with(Detail::Field, field)
 }
 
 /// Fails unless the caller may set a field to what it is to be.
 fn need(caller: &Caller, scope: Scope, field: &'static str) -> Result<()> {
     caller.need(scope).map_err(|mut error| {
         error.public = format!("{field}: {}", error.public).into();
-        error.with("field", field)
+        error.with(Detail::Field, field)
     })
 }
 
 fn not_allowed(text: &'static str, field: &str, setting: &str) -> Error {
     Error::new(Kind::Precondition, Reason::NotAllowedByTenant, text)
-        .with("field", field)
-        .with("setting", format!("tenant_settings.{setting}"))
+        .with(Detail::Field, field)
+        .with(Detail::Setting, format!("tenant_settings.{setting}"))
 }
 
 fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
@@ -344,8 +344,8 @@ fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
         let (field, other) = (format!("agent.exchange.{field}"), format!("agent.exchange.{other}"));
         let text = format!("{field} requires {other}. Turn that on, or this off.");
         Err(Error::new(Kind::Precondition, Reason::OptionNeedsAnother, text)
-            .with("field", field)
-            .with("needs", other))
+            .with(Detail::Field, field)
+            .with(Detail::Needs, other))
     };
     let sweep = [
         (
@@ -361,7 +361,7 @@ fn options(context: &Context<'_>, agent: &Agent) -> Result<()> {
             let text = format!(
                 "{field} stores personal data, so an administrator must first accept the storage terms: SettingsService.AcknowledgeStorageTerms."
             );
-            return Err(Error::new(Kind::Precondition, Reason::StorageTermsNotAcknowledged, text).with("field", field));
+            return Err(Error::new(Kind::Precondition, Reason::StorageTermsNotAcknowledged, text).with(Detail::Field, field));
         }
     }
     let purge = exchange.triage_options.case_reference_purge;
@@ -382,7 +382,7 @@ async fn triage(context: &Context<'_>, writer: &Writer, agent: &Agent) -> Result
          the number."
     );
     Err(Error::new(Kind::Exhausted, Reason::TriageLicencesInUse, text)
-        .with("subject", "triageAllowance")
-        .with("total", total.to_string())
-        .with("used", used.to_string()))
+        .with(Detail::Subject, "triageAllowance")
+        .with(Detail::Total, total.to_string())
+        .with(Detail::Used, used.to_string()))
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     blobs::{BlobReader, Container, Corrupt, unpack},
-    domain::{Error, Kind, Reason, Result},
+    domain::{Detail, Error, Kind, Reason, Result},
     mime::{Located, PartReader},
     ops::{
         Ops,
@@ -144,7 +144,7 @@ fn check_offset(offset: i64, size: u64) -> Result<u64> {
             Reason::OffsetOutOfRange,
             format!("offset_bytes is beyond the end: the content has {size} bytes."),
         )
-        .with("sizeBytes", size.to_string())),
+        .with(Detail::SizeBytes, size.to_string())),
         Err(_) => Err(Error::invalid_field("offset_bytes", "must not be negative.")),
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ATTEMPT_LIFE, Ops, subject::Reach};
 use crate::{
     crypto::{Place, Secret},
-    domain::{Caller, Error, Kind, LoginSource, Reason, Result},
+    domain::{Caller, Error, LoginSource, Reason, Result},
     store::{LoginAttempt, retrying},
 };
 
@@ -229,8 +229,8 @@ fn judge(ops: &Ops, completer: Completer<'_>, key: &Key, attempt: &LoginAttempt)
 
 /// The state is none that the completer may use.
 pub(super) fn invalid() -> Error {
-    let text = "state: the login was not begun by this user, was already completed, or was begun more than 10 minutes ago. Begin it again.";
-    Error::new(Kind::Invalid, Reason::LoginStateInvalid, text)
+    let text = "the login was not begun by this user, was already completed, or was begun more than 10 minutes ago. Begin it again.";
+    Error::invalid_handle(Reason::LoginStateInvalid, "state", text)
 }
 
 fn place(attempt: &str) -> Place<'_> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{Error, Kind, LoginSource, LoginUse, Reason, Result},
+    domain::{Error, LoginSource, LoginUse, Reason, Result},
     store::{Connection, TenantStore},
 };
 
@@ -163,8 +163,8 @@ pub(super) async fn unchanged<C: Connection>(store: &TenantStore<C>, attempted: 
     if about(store, attempted).await? == *shown {
         return Ok(());
     }
-    let text = "state: what was shown on the page has changed in the meantime, so nothing was stored. Begin the login again.";
-    Err(Error::new(Kind::Invalid, Reason::LoginStateInvalid, text))
+    let text = "what was shown on the page has changed in the meantime, so nothing was stored. Begin the login again.";
+    Err(Error::invalid_handle(Reason::LoginStateInvalid, "state", text))
 }
 
 async fn about<C: Connection>(store: &TenantStore<C>, attempted: &Attempted) -> Result<About> {

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AgentFilter, AgentKind, Caller, Error, Kind, Login, LoginSource, LoginUse, Page, Reason, Result, Scope, Timestamp, TokenEventKind,
-        domain_of,
+        AgentFilter, AgentKind, Caller, Detail, Error, Kind, Login, LoginSource, LoginUse, Page, Reason, Result, Scope, Timestamp,
+        TokenEventKind, domain_of,
     },
     idp::oauth::{LoginProvider, Tokens},
     net::{ErrorClass, ProviderError},
@@ -92,7 +92,7 @@ pub(super) async fn complete(ops: &Ops, attempted: &Attempted, domain: &str) -> 
             let text = format!(
                 "The directory of {domain} has already consented for another tenant of this service. Have the operator check this."
             );
-            return Err(Error::new(Kind::Precondition, Reason::DirectoryTaken, text).with("domain", domain));
+            return Err(Error::new(Kind::Precondition, Reason::DirectoryTaken, text).with(Detail::Domain, domain));
         }
         let before = writer.login(&login.source).await?;
         writer.put_login(&login, sealed.clone()).await?;

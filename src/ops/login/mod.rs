@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::{Ops, agents::logins};
 use crate::{
-    domain::{Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
+    domain::{Detail, Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
     idp::oauth::LoginProviders,
     net::{ErrorClass, ProviderError},
     store::Writer,
@@ -71,8 +71,8 @@ fn told(provider: &str, fault: ProviderError) -> Error {
         ErrorClass::Unreachable | ErrorClass::Malformed => (unavailable(None), Reason::LoginProviderUnavailable),
     };
     let error = Error::new(kind, reason, fault.problem)
-        .with("provider", provider)
-        .with("providerReply", fault.server_reply);
+        .with(Detail::Provider, provider)
+        .with(Detail::ProviderReply, fault.server_reply);
     match fault.source {
         Some(source) => error.because(source),
         None => error,

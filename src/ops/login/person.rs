@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{AuditAction, Caller, Error, Kind, Login, LoginSource, LoginState, LoginUse, Reason, Result, Timestamp, TokenEventKind},
+    domain::{
+        AuditAction, Caller, Detail, Error, Kind, Login, LoginSource, LoginState, LoginUse, Reason, Result, Timestamp, TokenEventKind,
+    },
     idp::oauth::{Begin, LoginProvider, Redeem, Tokens},
     ops::audit::Changes,
     store::{SealedTokens, Writer, retrying},
@@ -114,8 +116,8 @@ fn refused(attempted: &Attempted, error: &str, words: &str) -> Error {
     let reply = crate::idp::oauth::words(error, words);
     let text = format!("{what} Nothing was stored; begin again to retry. Its reply: {reply}");
     Error::new(Kind::Precondition, Reason::LoginRefused, text)
-        .with("provider", provider)
-        .with("providerReply", reply)
+        .with(Detail::Provider, provider)
+        .with(Detail::ProviderReply, reply)
 }
 
 async fn redeem(ops: &Ops, attempted: &Attempted, code: &Secret, shown: Option<&About>) -> Result<AuthenticationView> {
@@ -163,7 +165,7 @@ fn scopes_missing(provider: &str, missing: &[String]) -> Error {
         "{provider} did not grant all required permissions, so nothing was stored. Missing: {missing}. Begin again and accept all of them, \
          or have an administrator allow them."
     );
-    Error::new(Kind::Precondition, Reason::LoginScopesMissing, text).with("missing", missing)
+    Error::new(Kind::Precondition, Reason::LoginScopesMissing, text).with(Detail::Missing, missing)
 }
 
 /// A login with these tokens, as of now.

@@ -8,8 +8,8 @@ use url::Url;
 use super::Ops;
 use crate::{
     domain::{
-        Agent, AgentKind, AuthenticationMethod, Caller, Error, GRAPH_ENDPOINT, Kind, LoginSource, LoginUse, MaintenanceAccount, Reason,
-        Result, Scope,
+        Agent, AgentKind, AuthenticationMethod, Caller, Detail, Error, GRAPH_ENDPOINT, Kind, LoginSource, LoginUse, MaintenanceAccount,
+        Reason, Result, Scope,
     },
     idp::oauth::LoginProvider,
     ops::agents,
@@ -202,9 +202,9 @@ impl Subject {
             host
         );
         Err(Error::new(Kind::Precondition, Reason::LoginProviderForeign, text)
-            .with("provider", provider.name())
-            .with("host", host)
-            .with("allowed", allowed))
+            .with(Detail::Provider, provider.name())
+            .with(Detail::Host, host)
+            .with(Detail::Allowed, allowed))
     }
 
     /// The account to suggest to the provider.
@@ -235,9 +235,9 @@ impl Subject {
              in as {wanted}; or correct the address in the CRM."
         );
         Err(Error::new(Kind::Precondition, Reason::LoginAccountMismatch, text)
-            .with("resource", self.source.to_string())
-            .with("wanted", wanted)
-            .with("account", account))
+            .with(Detail::Resource, self.source.to_string())
+            .with(Detail::Wanted, wanted)
+            .with(Detail::Account, account))
     }
 
     fn not_owned(&self) -> Error {
@@ -248,9 +248,9 @@ impl Subject {
              somebody with agent.write begin the login, or have the CRM add the address to the user (DirectoryService.BatchUpsertUsers)."
         );
         Error::new(Kind::Precondition, Reason::LoginAccountNotOwned, text)
-            .with("resource", source.to_string())
-            .with("account", wanted)
-            .with("owner", format!("users/{owner}"))
+            .with(Detail::Resource, source.to_string())
+            .with(Detail::Account, wanted)
+            .with(Detail::Owner, format!("users/{owner}"))
     }
 }
 
@@ -264,8 +264,8 @@ pub(super) fn choose(providers: &[&Arc<LoginProvider>], named: &str) -> Result<A
         ("", []) => {
             let text = "The operator has configured no login provider for this. Have them add one (oauth.providers).";
             Err(Error::new(Kind::Precondition, Reason::LoginProviderMissing, text)
-                .with("provider", "")
-                .with("available", ""))
+                .with(Detail::Provider, "")
+                .with(Detail::Available, ""))
         }
         ("", [only]) => Ok(Arc::clone(only)),
         ("", _) => Err(Error::invalid_field(
@@ -281,8 +281,8 @@ pub(super) fn choose(providers: &[&Arc<LoginProvider>], named: &str) -> Result<A
                     available => format!("provider: there is no login provider {named:?} for this. Available: {available}."),
                 };
                 Error::new(Kind::Precondition, Reason::LoginProviderMissing, text)
-                    .with("provider", named)
-                    .with("available", available)
+                    .with(Detail::Provider, named)
+                    .with(Detail::Available, available)
             })
         }
     }
@@ -310,5 +310,5 @@ fn host_of_url(url: &str) -> Option<String> {
 
 fn not_used(resource: &str, remedy: &str) -> Error {
     let text = format!("{resource} does not use a person's login: {remedy}");
-    Error::new(Kind::Precondition, Reason::LoginNotUsed, text).with("resource", resource)
+    Error::new(Kind::Precondition, Reason::LoginNotUsed, text).with(Detail::Resource, resource)
 }

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use mailagent::{
     app::{self, Surroundings},
     blobs,
-    domain::{Contact, Direction, EventKind, Kind, Message, MessageFilter, Result, topic},
+    domain::{Contact, Detail, Direction, EventKind, Kind, Message, MessageFilter, Result, topic},
     lifecycle::Lifecycle,
     ops::{
         Ops, archive, directory, sweep,
@@ -432,12 +432,8 @@ async fn check_pruning(h: &Harness) {
     let refused = sweep::watch_changes(ops, &admin, cursors.clone(), &before).await;
     let refused = refused.err().expect("599 is before what is kept");
     assert_eq!(refused.kind, Kind::OutOfRange, "{refused:?}");
-    let (_, oldest) = refused
-        .metadata
-        .iter()
-        .find(|(key, _)| *key == "oldestCursor")
-        .expect("it says where to go on");
-    for cursor in [oldest.as_str(), EARLIEST, &cursors.seal(600)] {
+    let oldest = refused.detail(Detail::OldestCursor).expect("it says where to go on");
+    for cursor in [oldest, EARLIEST, &cursors.seal(600)] {
         let stream = sweep::watch_changes(ops, &admin, cursors.clone(), cursor).await;
         let positions = stream.expect("this is kept").filter_map(async |followed| {
             let followed = followed.expect("it goes on");
