@@ -103,14 +103,6 @@ fn deliver(exchange: &Exchange, samples: &[Sample], h: &Harness) {
     }
 }
 
-async fn all_handled(h: &Harness) {
-    let done = async || match sample::missing(h.ops(), &h.exchange, MAILBOX).await {
-        0 => Ok(()),
-        missing => Err(missing),
-    };
-    eventually(PATIENCE, "everything is handled", done).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_sweep_one_mailbox_into_one_note_each() {
     let h = Harness::with(Choices {
@@ -130,14 +122,14 @@ async fn two_replicas_sweep_one_mailbox_into_one_note_each() {
     deliver(&h.exchange, &samples[200..240], &h);
     let collisions = there.await.expect("it does not panic") + here.await.expect("it does not panic");
     assert_eq!(collisions, 0, "that another reader was faster is nobody's business");
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples[..240], &[], true).await;
     // Both go on, and the one that is left too.
     deliver(&h.exchange, &samples[240..270], &h);
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     other.stop().await;
     deliver(&h.exchange, &samples[270..], &h);
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
 }
 
@@ -163,7 +155,7 @@ async fn a_dead_replicas_mailbox_is_taken_over_in_time() {
     };
     eventually(PATIENCE, "the first replica reads", fetched(5)).await;
     h.start().await;
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     // It dies in the middle of the next stretch.
     let before = h.exchange.count("GetItem");
     deliver(&h.exchange, &samples[50..], &h);
@@ -185,7 +177,7 @@ async fn a_dead_replicas_mailbox_is_taken_over_in_time() {
     }
     let waited = began.elapsed();
     println!("taken over after {waited:?}");
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
 }
 
@@ -220,7 +212,7 @@ async fn a_crashed_replica_is_back_at_once() {
     assert!(began.elapsed() < LEASE, "it waited for its own lease");
     second.stop().await;
     h.start().await;
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
 }
 
@@ -246,7 +238,7 @@ async fn a_replica_whose_database_falls_silent_loses_its_mailboxes() {
     )
     .await;
     h.start().await;
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     proxy.silence();
     deliver(&h.exchange, &samples[20..], &h);
     let began = tokio::time::Instant::now();
@@ -269,7 +261,7 @@ async fn a_mailbox_that_is_not_read_is_not_called_well() {
     let samples = sample::samples(20, "stuck", 26);
     let agent = sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
     deliver(&h.exchange, &samples[..10], &h);
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     let database = h.database().await;
     let held = database.begin().await.expect("a transaction begins");
     held.execute_unprepared("SELECT * FROM folder_position FOR UPDATE")
@@ -288,8 +280,8 @@ async fn a_mailbox_that_is_not_read_is_not_called_well() {
     .await;
     held.rollback().await.expect("the transaction ends");
     // The lease was given up, and is taken again.
-    all_handled(&h).await;
-    eventually(PATIENCE, "all is well", async || {
+    sample::all_handled(&h, MAILBOX).await;
+    eventually(2 * PATIENCE, "all is well", async || {
         let health = health().await;
         if health.state == HealthState::Ok { Ok(()) } else { Err(health) }
     })

@@ -24,7 +24,7 @@ use mailagent::{
 };
 use mailagent_sim::exchange::{Exchange, FolderKind};
 
-use crate::harness::{TENANT, USER};
+use crate::harness::{Harness, PATIENCE, TENANT, USER, eventually};
 
 /// Cases that the directory has: CS-9000000 and those after it.
 pub const CASES: usize = 40;
@@ -321,6 +321,15 @@ pub async fn missing(ops: &Ops, exchange: &Exchange, address: &str) -> usize {
         .iter()
         .filter(|item| !is_handled(&item.id) && !is_handled(&item.immutable_id))
         .count()
+}
+
+/// Waits until all of them have one. A mailbox whose reader was stuck is left to other replicas for half a minute first.
+pub async fn all_handled(h: &Harness, address: &str) {
+    let done = async || match missing(h.ops(), &h.exchange, address).await {
+        0 => Ok(()),
+        missing => Err(missing),
+    };
+    eventually(2 * PATIENCE, "everything is handled", done).await;
 }
 
 /// Checks the end state: one note per message and case, one archived copy per message that can be read back, one outcome per item.

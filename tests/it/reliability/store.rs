@@ -117,14 +117,6 @@ async fn begin(h: &Harness, samples: &[Sample]) {
     sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
 }
 
-async fn all_handled(h: &Harness) {
-    let done = async || match sample::missing(h.ops(), &h.exchange, MAILBOX).await {
-        0 => Ok(()),
-        missing => Err(missing),
-    };
-    eventually(2 * PATIENCE, "everything is handled", done).await;
-}
-
 /// A read and a write fail as what they are, soon enough for the caller to be told.
 async fn check_away(h: &Harness, reads_too: bool) {
     if reads_too {
@@ -167,7 +159,7 @@ async fn work_goes_on_when_postgresql_comes_back() {
         sleep(Duration::from_millis(chance.u64(20..250))).await;
         proxy.cut();
     }
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples[..300], &[], true).await;
 
     for sample in &samples[300..] {
@@ -179,7 +171,7 @@ async fn work_goes_on_when_postgresql_comes_back() {
     proxy.stop().await;
     check_away(&h, true).await;
     proxy.restart().await;
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
     let error = directory::get_customer(h.ops(), &admin(), "never")
         .await
@@ -222,7 +214,7 @@ async fn work_waits_while_another_process_locks_the_sqlite_file() {
         unlock(locked).await;
         sleep(Duration::from_millis(100)).await;
     }
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples[..200], &[], true).await;
 
     let locked = lock(&h).await;
@@ -231,7 +223,7 @@ async fn work_waits_while_another_process_locks_the_sqlite_file() {
     }
     check_away(&h, false).await;
     unlock(locked).await;
-    all_handled(&h).await;
+    sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
 }
 
