@@ -43,7 +43,7 @@ pub use page::Page;
 pub use party::{ExternalParties, OurAddresses};
 pub use scope::Scope;
 pub use settings::{AuthenticationMethod, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate};
-pub use sweep::{NOTE_EXCERPT, Note, Outcome, OutcomeResult};
+pub use sweep::{Note, Outcome, OutcomeResult};
 pub use text::misleads;
 pub use time::{Clock, SystemClock, Timestamp};
 pub use topic::Topic;

@@ -145,7 +145,7 @@ pub struct Note {
 }
 
 /// Limit of characters of a note's text in lists and events.
-pub const NOTE_EXCERPT: usize = 1024;
+const NOTE_EXCERPT: usize = 1024;
 
 impl Note {
     /// The note as it appears in lists and events: its text truncated, without quoted history.

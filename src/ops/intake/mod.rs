@@ -1,12 +1,19 @@
-//! The way of a message into the service: read and packed first ([`prepare`]), then decided and stored with everything that follows
-//! from it in one transaction ([`commit`]).
+//! The way of a message into the service.
+//!
+//! A message is read and packed first ([`prepare`]), away from the database. Then, in one transaction, what is known is read
+//! ([`context`]); the case sweep ([`sweep`], by the rules in [`decide`]) and the archive ([`archive`]) each say what follows
+//! ([`effects`]); and [`commit`] writes that, and decides nothing.
 
+mod archive;
 mod authenticity;
 mod commit;
+mod context;
 mod decide;
+mod effects;
 mod journal;
 mod prepare;
 mod rehearsal;
+mod sweep;
 
 pub use commit::{Batch, BatchResult, commit, commit_import};
 pub use journal::Journal;
