@@ -9,7 +9,7 @@ use rustls::{
 };
 
 use super::logins;
-use crate::config::{Config, ConfigErrors, Fault, Place};
+use crate::config::{Config, ConfigErrors, Fault};
 
 /// Checks the certificates and keys that the settings name. Changes nothing.
 ///
@@ -46,7 +46,7 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let advice = "a certificate begins with -----BEGIN CERTIFICATE-----";
     match read {
-        Ok(certificates) if certificates.is_empty() => Err(fault(key, path, "has no certificate in PEM form".to_owned(), advice)),
+        Ok(certificates) if certificates.is_empty() => Err(Fault::of_file(key, path, "has no certificate in PEM form".to_owned(), advice)),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(unreadable(key, path, &error, "no certificate", advice)),
     }
@@ -68,7 +68,7 @@ fn fit(path: &Path, certificates: Vec<CertificateDer<'static>>, key: PrivateKeyD
             "",
         ),
     };
-    Some(fault("server.tls.key_file", path, problem, advice))
+    Some(Fault::of_file("server.tls.key_file", path, problem, advice))
 }
 
 /// Whether callers' certificates can be verified against these.
@@ -81,7 +81,7 @@ fn authority(key: &str, path: &Path, authorities: Vec<CertificateDer<'static>>) 
             .build()
             .is_err();
     unusable.then(|| {
-        fault(
+        Fault::of_file(
             key,
             path,
             "has an invalid certificate".to_owned(),
@@ -92,22 +92,9 @@ fn authority(key: &str, path: &Path, authorities: Vec<CertificateDer<'static>>) 
 
 fn unreadable(key: &str, path: &Path, error: &pem::Error, nothing: &str, advice: &str) -> Fault {
     match error {
-        pem::Error::Io(error) => fault(key, path, format!("cannot be read: {error}"), ""),
-        pem::Error::NoItemsFound => fault(key, path, format!("has {nothing} in PEM form"), advice),
+        pem::Error::Io(error) => Fault::of_file(key, path, format!("cannot be read: {error}"), ""),
+        pem::Error::NoItemsFound => Fault::of_file(key, path, format!("has {nothing} in PEM form"), advice),
         // The content of a file that may be a key is not repeated.
-        _ => fault(key, path, "is not a PEM file".to_owned(), advice),
-    }
-}
-
-/// What is wrong with a file that a setting names.
-pub(super) fn fault(key: &str, path: &Path, problem: String, advice: &str) -> Fault {
-    Fault {
-        place: Place::File {
-            path: path.to_owned(),
-            line: 0,
-        },
-        key: key.to_owned(),
-        problem,
-        advice: advice.to_owned(),
+        _ => Fault::of_file(key, path, "is not a PEM file".to_owned(), advice),
     }
 }

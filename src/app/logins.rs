@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use url::Url;
 
-use super::{StartError, files, read_roots};
+use super::{StartError, read_roots};
 use crate::{
     config::{self, Config, ConfigErrors, Fault, PresetName},
     domain::{GRAPH_ENDPOINT, LoginUse},
@@ -153,10 +153,10 @@ fn proof(index: usize, provider: &config::LoginProvider) -> Result<ClientProof, 
     }
     if let Some(path) = &provider.client_secret_file {
         let read = std::fs::read_to_string(path);
-        let text = read.map_err(|error| files::fault(&key("client_secret_file"), path, format!("cannot be read: {error}"), ""))?;
+        let text = read.map_err(|error| Fault::of_file(&key("client_secret_file"), path, format!("cannot be read: {error}"), ""))?;
         let secret = zeroize::Zeroizing::new(text);
         if secret.trim().is_empty() {
-            return Err(files::fault(
+            return Err(Fault::of_file(
                 &key("client_secret_file"),
                 path,
                 "is empty".to_owned(),
@@ -174,7 +174,7 @@ fn proof(index: usize, provider: &config::LoginProvider) -> Result<ClientProof, 
         } else {
             ("certificate_file", certificate)
         };
-        files::fault(&key(field), path, error.problem, "")
+        Fault::of_file(&key(field), path, error.problem, "")
     })?;
     Ok(ClientProof::Certificate(Box::new(read)))
 }

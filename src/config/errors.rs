@@ -1,6 +1,9 @@
 //! Configuration errors, as shown on a terminal.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// All configuration errors, in the order file, variables, flags. Never empty, and without any secret.
 ///
@@ -63,6 +66,19 @@ impl Fault {
             key: String::new(),
             problem,
             advice: String::new(),
+        }
+    }
+
+    /// An error in the file that the setting `key` names.
+    pub(crate) fn of_file(key: &str, path: &Path, problem: String, advice: &str) -> Self {
+        Self {
+            place: Place::File {
+                path: path.to_owned(),
+                line: 0,
+            },
+            key: key.to_owned(),
+            problem,
+            advice: advice.to_owned(),
         }
     }
 }
