@@ -130,6 +130,11 @@ impl MasterKey {
         Ok(DataKey::of(Secret::new(bytes)))
     }
 
+    /// The key that sealed positions before they had one of their own: an installation that began with it continues to accept them.
+    pub fn first_sealing_key(&self) -> DataKey {
+        DataKey::of(self.derive("sealed positions"))
+    }
+
     fn wrapping_key(&self) -> LessSafeKey {
         aead_key(&self.derive("data key wrapping"))
     }

@@ -6,7 +6,7 @@ use aws_lc_rs::hkdf;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroize;
 
-use super::{DataKey, Secret};
+use super::Secret;
 
 /// The key of the installation, shared by its replicas. It encrypts nothing itself: keys for each use are derived from it by
 /// HKDF-SHA256 (RFC 5869) with a label, so that none can be turned into another.
@@ -54,11 +54,6 @@ impl MasterKey {
         text.resize(from + TEXT_LEN, 0);
         let written = STANDARD.encode_slice(self.bytes.expose(), &mut text[from..]);
         debug_assert_eq!(written, Ok(TEXT_LEN), "32 bytes take 44 characters");
-    }
-
-    /// The key that sealed positions before they had one of their own: an installation that began with it continues to accept them.
-    pub fn first_sealing_key(&self) -> DataKey {
-        DataKey::of(self.derive("sealed positions"))
     }
 
     /// A key for one use. Different labels yield independent keys.
