@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::CertificateFacts;
+use super::trust::CertificateFacts;
 
 /// Why a server did not execute a request.
 #[derive(Debug, thiserror::Error)]

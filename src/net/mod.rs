@@ -69,8 +69,8 @@ pub use self::{
     hosts::is_named,
     resolve::{Names, Service, SystemNames},
     scrub::Scrub,
-    stage::{CertificateFacts, Stage, StageFacts, StageKind, StageReport},
-    trust::channel_binding,
+    stage::{Stage, StageFacts, StageKind, StageReport},
+    trust::{CertificateFacts, channel_binding},
 };
 
 /// The user agent that servers see.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::Timestamp;
-
-use super::ProviderError;
+use super::{ProviderError, trust::CertificateFacts};
 
 /// A step of a check, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,27 +55,6 @@ impl StageFacts {
             ..Self::default()
         }
     }
-}
-
-/// A server's certificate. In a failed stage too: [`ProviderError::certificate`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFacts {
-    /// Its subject, as a distinguished name (RFC 4514).
-    pub subject: String,
-    /// Its issuer, in the same form.
-    pub issuer: String,
-    /// Names and addresses that it is valid for (subjectAltName), at most 100.
-    pub names: Vec<String>,
-    /// Start of its validity.
-    pub not_before: Timestamp,
-    /// End of its validity.
-    pub not_after: Timestamp,
-    /// SHA-256 of the certificate: 64 hexadecimal digits in lower case.
-    pub sha256_fingerprint: String,
-    /// `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before it was negotiated.
-    pub tls_version: String,
-    /// Whether it is trusted only because an administrator named its fingerprint for this host.
-    pub trusted_by_fingerprint: bool,
 }
 
 /// Receives each stage as it ends.

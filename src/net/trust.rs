@@ -18,13 +18,31 @@ use rustls::{
 use x509_parser::{prelude::*, signature_algorithm::SignatureAlgorithm};
 
 use super::addresses;
-use crate::{
-    domain::{Timestamp, TrustedCertificate},
-    net::CertificateFacts,
-};
+use crate::domain::{Timestamp, TrustedCertificate};
 
 /// Limit of names of a certificate in reports.
 const NAMES: usize = 100;
+
+/// A server's certificate. In a failed stage too: [`super::ProviderError::certificate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Its subject, as a distinguished name (RFC 4514).
+    pub subject: String,
+    /// Its issuer, in the same form.
+    pub issuer: String,
+    /// Names and addresses that it is valid for (subjectAltName), at most 100.
+    pub names: Vec<String>,
+    /// Start of its validity.
+    pub not_before: Timestamp,
+    /// End of its validity.
+    pub not_after: Timestamp,
+    /// SHA-256 of the certificate: 64 hexadecimal digits in lower case.
+    pub sha256_fingerprint: String,
+    /// `TLSv1.2` or `TLSv1.3`; empty when the handshake failed before it was negotiated.
+    pub tls_version: String,
+    /// Whether it is trusted only because an administrator named its fingerprint for this host.
+    pub trusted_by_fingerprint: bool,
+}
 
 /// Trusts what the platform's verifier trusts, and also the certificates that an administrator named for a host. The signature
 /// of the handshake is verified in any case, so whoever presents such a certificate must have its key.
