@@ -8,7 +8,11 @@ use std::borrow::Cow;
 use mail_parser::{ContentType, HeaderValue, parsers::MessageStream};
 use memchr::memmem;
 
-use super::{decode, fields::Fields, transfer::Transfer};
+use super::{
+    decode,
+    fields::Fields,
+    transfer::{self, Transfer},
+};
 
 /// Most parts of a message; further ones are skipped.
 const PART_LIMIT: usize = 2_000;
@@ -159,8 +163,8 @@ impl<'a> Part<'a> {
     pub fn decoded(&self) -> Cow<'a, [u8]> {
         match self.transfer() {
             Transfer::Identity => self.body.into(),
-            Transfer::Base64(_) => decode::base64(self.body).into(),
-            Transfer::QuotedPrintable(_) => decode::quoted_printable(self.body).into(),
+            Transfer::Base64(_) => transfer::base64(self.body).into(),
+            Transfer::QuotedPrintable(_) => transfer::quoted_printable(self.body).into(),
         }
     }
 
