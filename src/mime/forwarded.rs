@@ -1,11 +1,12 @@
 //! Who may have written first what a message forwards.
 
 use super::{
-    address, decode,
+    address,
+    basics::Basics,
+    decode,
     entity::Part,
     fields::Fields,
     layout::{self, Opened},
-    parse::Basics,
     quote,
 };
 use crate::domain::Mailbox;

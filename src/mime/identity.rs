@@ -2,14 +2,10 @@
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-use super::{
-    Identity, ParsedMail,
-    entity::Part,
-    html,
-    layout::Opened,
-    parse::{Basics, TEXT_LIMIT},
-};
+use super::{Identity, ParsedMail, basics::Basics, entity::Part, html, layout::Opened};
 
+/// Most text of one part that is read, in bytes.
+const TEXT_LIMIT: usize = 8 * 1024 * 1024;
 /// Deepest embedded message that is looked into; a deeper one counts as its bytes.
 const DEPTH_LIMIT: usize = 4;
 /// How much of a text is digested at a time, in bytes.

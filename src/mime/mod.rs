@@ -4,6 +4,7 @@ mod address;
 mod apart;
 mod auth_results;
 mod automatic;
+mod basics;
 mod compose;
 mod content;
 mod decode;

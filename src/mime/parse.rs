@@ -1,49 +1,22 @@
 //! Everything the service needs to know of a message, in one pass.
 
-use mail_parser::{HeaderValue, parsers::MessageStream};
-
 use super::{
-    OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic, decode,
+    OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic,
+    basics::{Basics, LINE_LIMIT},
+    decode,
     entity::{Entity, Part},
-    fields::{Field, Fields},
     forwarded, html, identity,
     layout::{self, Joined, Opened, open},
 };
-use crate::domain::{Mailbox, Timestamp};
 
-/// Longest Message-ID and subject, in bytes and characters.
-const LINE_LIMIT: usize = 998;
 /// Most mailboxes of To, Cc and Bcc each.
 const MAILBOX_LIMIT: usize = 1_000;
 /// Longest preview, in characters.
 const PREVIEW_LIMIT: usize = 200;
 /// Most text for the index, in bytes.
 const INDEX_LIMIT: usize = 256 * 1024;
-/// Most text of one part that is read, in bytes.
-pub(super) const TEXT_LIMIT: usize = 8 * 1024 * 1024;
 /// Deepest embedded message whose text is indexed.
 const EMBEDDED_LIMIT: usize = 4;
-/// The years 1971 to 2100, in seconds since 1970.
-const SENT_TIMES: std::ops::Range<i64> = 31_536_000..4_133_980_800;
-
-/// What identifies a message and is in its header.
-pub(super) struct Basics {
-    pub message_id: Option<String>,
-    pub subject: String,
-    pub from: Option<Mailbox>,
-    pub sent_time: Option<Timestamp>,
-}
-
-impl Basics {
-    pub fn of(fields: &Fields<'_>) -> Self {
-        Self {
-            message_id: fields.first("Message-ID").and_then(|field| message_id(&field)),
-            subject: fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default(),
-            from: address::first(fields, "From"),
-            sent_time: fields.first("Date").and_then(|field| sent_time(&field)),
-        }
-    }
-}
 
 /// Reads a message. There is at least one header field or some text.
 pub(super) fn read(raw: &[u8]) -> ParsedMail {
@@ -120,27 +93,6 @@ fn index_embedded(outer: &Entity<'_>, opened: &Opened<'_>, search: &mut SearchTe
     for (part, _) in opened.attachments() {
         index_attachment(opened, part, search, depth);
     }
-}
-
-fn message_id(field: &Field<'_>) -> Option<String> {
-    let text = field.text(4 * LINE_LIMIT);
-    // RFC 5322 §3.6.4; some senders leave the brackets out or write something behind them.
-    let inside = match (text.find('<'), text.find('>')) {
-        (Some(start), Some(end)) if start < end => &text[start + 1..end],
-        _ => text.trim_matches(['<', '>']),
-    };
-    let id: String = inside.split_whitespace().collect();
-    let id = decode::cut(&id, LINE_LIMIT);
-    (!id.is_empty()).then(|| id.to_owned())
-}
-
-fn sent_time(field: &Field<'_>) -> Option<Timestamp> {
-    let value = field.for_parser();
-    let HeaderValue::DateTime(time) = MessageStream::new(&value).parse_date() else {
-        return None;
-    };
-    let seconds = time.is_valid().then(|| time.to_timestamp())?;
-    SENT_TIMES.contains(&seconds).then(|| Timestamp::from_seconds(seconds))
 }
 
 /// The beginning of a text in one line. Characters that newsletters hide behind their first line are left out.
