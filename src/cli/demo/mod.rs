@@ -2,6 +2,7 @@
 
 pub mod data;
 mod login;
+mod plan;
 mod setup;
 mod show;
 mod summary;
@@ -131,9 +132,9 @@ async fn show_main_job(
     let token = super::token::issue(config, &tenant, &admin.user, Scope::ALL.to_vec())?;
     setup::write_directory(&running.ops, &admin, &set.directory).await?;
     let plan = if args.mail.is_empty() {
-        setup::sample_plan(&set)
+        plan::sample(&set)
     } else {
-        setup::own_plan(&set, &args.mail, args.weave, folder).await?
+        plan::own(&set, &args.mail, args.weave, folder).await?
     };
     show::greeting(running.address, &token, &plan, args);
 

@@ -13,7 +13,7 @@ use std::{
 
 use futures::{Stream, StreamExt};
 
-use super::{DemoArgs, data::Directory, setup::Plan};
+use super::{DemoArgs, data::Directory, plan::Plan};
 use crate::{
     cli::archive::human_bytes,
     domain::{

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use mailagent_sim::exchange::FolderKind;
 
 use super::{
-    setup::{Plan, PlannedMail},
+    plan::{Plan, PlannedMail},
     show::print_line,
 };
 use crate::{
