@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthenticationMethod, Timestamp, fields::settings_fields};
+use super::{AuthenticationMethod, Caller, Error, Result, Scope, Timestamp, fields::settings_fields};
 
 /// Microsoft Graph, unless another address is set.
 pub const GRAPH_ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
@@ -211,6 +211,16 @@ impl AgentSettings {
 }
 
 impl Agent {
+    /// The agent that was found, if the caller may see it: everybody's with `agent.write`, their own otherwise.
+    ///
+    /// # Errors
+    /// [`super::Kind::NotFound`].
+    pub fn visible(caller: &Caller, found: Option<Self>, id: &str) -> Result<Self> {
+        found
+            .filter(|agent| caller.may(Scope::AgentWrite) || agent.owner_user == caller.user)
+            .ok_or_else(|| Error::not_found(format!("agents/{id}")))
+    }
+
     /// The address of the mailbox that is opened.
     pub fn mailbox_address(&self) -> &str {
         if self.settings.exchange.mailbox.is_empty() {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    LockKey, Ops, agents,
+    LockKey, Ops,
     mailbox::{
         self, ReadError,
         health::{self, Subject, Tried, Went},
@@ -33,7 +33,7 @@ pub struct Check {
 pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result<Check> {
     caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
     let reader = ops.store.tenant(&caller.tenant);
-    let agent = agents::visible(caller, reader.agent(id).await?, id)?;
+    let agent = Agent::visible(caller, reader.agent(id).await?, id)?;
     // A person who asks again and again must not lock the account.
     let turn = ops.locks.try_lock(&caller.tenant, LockKey::Check(id.to_owned()));
     let turn = turn.ok_or_else(|| under_way(id))?;

@@ -1,6 +1,6 @@
 //! The agent that sends for a user when none is named.
 
-use super::{Agent, rules::absent, visible};
+use super::{Agent, rules::absent};
 use crate::{
     domain::{AuditAction, Caller, Detail, Error, Kind, Reason, Result, Scope},
     ops::{Ops, audit::Changes},
@@ -33,7 +33,7 @@ pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&
             return Err(absent("default_agent.name", format!("users/{user}"), remedy));
         }
         if let Some(id) = agent {
-            let found = visible(caller, writer.agent(id).await?, id);
+            let found = Agent::visible(caller, writer.agent(id).await?, id);
             let found = found.map_err(|_| absent("default_agent.agent", format!("agents/{id}"), "Choose another agent."))?;
             if found.owner_user != user {
                 return Err(of_another_user(&found, user));

@@ -33,7 +33,7 @@ use crate::{
 pub use defaults::{default_of, set_default};
 pub use logins::review_change;
 
-/// Who may read agents, each those that are [`visible`].
+/// Who may read agents, each those that are [`Agent::visible`].
 const READERS: &[Scope] = &[Scope::AgentRead, Scope::AgentWrite, Scope::AgentUse];
 
 /// What a request wants to set.
@@ -185,7 +185,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<AgentView> {
     caller.need_any(READERS)?;
     let reader = ops.store.tenant(&caller.tenant);
-    let agent = visible(caller, reader.agent(id).await?, id)?;
+    let agent = Agent::visible(caller, reader.agent(id).await?, id)?;
     let mut views = views(ops, &reader, vec![agent]).await?;
     views.pop().ok_or_else(|| Error::not_found(name(id)))
 }
@@ -250,7 +250,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     let sealed = seal(ops, &caller.tenant, id, &patch).await?;
     let view = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
-        let before = visible(caller, writer.agent(id).await?, id)?;
+        let before = Agent::visible(caller, writer.agent(id).await?, id)?;
         check_etag(&name(id), &agent_etag(&before), expected_etag)?;
         let mut agent = before.clone();
         if let Some(owner) = &patch.owner_user {
@@ -318,7 +318,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
-        let agent = visible(caller, writer.agent(id).await?, id)?;
+        let agent = Agent::visible(caller, writer.agent(id).await?, id)?;
         check_etag(&name(id), &agent_etag(&agent), expected_etag)?;
         defaults::clear(ops, &mut writer, caller, id).await?;
         end_login(ops, &mut writer, caller, id).await?;
@@ -356,16 +356,6 @@ pub async fn triage_allowance(ops: &Ops, caller: &Caller) -> Result<(u64, u64)> 
 /// The agent's etag.
 pub fn agent_etag(agent: &Agent) -> String {
     etag(&name(&agent.id), agent.version)
-}
-
-/// The agent, if the caller may see it: everybody's with `agent.write`, their own otherwise.
-///
-/// # Errors
-/// [`crate::domain::Kind::NotFound`].
-pub(super) fn visible(caller: &Caller, agent: Option<Agent>, id: &str) -> Result<Agent> {
-    agent
-        .filter(|agent| caller.may(Scope::AgentWrite) || agent.owner_user == caller.user)
-        .ok_or_else(|| Error::not_found(name(id)))
 }
 
 /// Where an agent's password is kept.

@@ -12,7 +12,6 @@ use crate::{
         Reason, Result, Scope,
     },
     idp::oauth::LoginProvider,
-    ops::agents,
     store::{Connection, TenantStore},
 };
 
@@ -91,7 +90,7 @@ impl Subject {
                 let agent = match behalf.caller() {
                     Some(caller) => {
                         caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
-                        agents::visible(caller, agent, id)?
+                        Agent::visible(caller, agent, id)?
                     }
                     None => agent.ok_or_else(|| Error::not_found(&name))?,
                 };
