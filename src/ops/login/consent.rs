@@ -9,10 +9,11 @@ use std::{collections::HashMap, time::Duration};
 use super::{
     Ops, append,
     attempt::{self, Attempted, Beginning, Secrets},
-    person::{Change, new_login},
+    change::Change,
     reassess,
     subject::choose,
-    tokens, told,
+    tokens::{self, new_login},
+    told,
     view::{AuthenticationView, view_of},
 };
 use crate::{

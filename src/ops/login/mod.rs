@@ -6,12 +6,18 @@
 //! | `person` | a person's login: begin, complete, revoke |
 //! | `consent` | an administrator's consent for a domain |
 //! | `attempt` | the secret between beginning and end |
+//! | `about` | what an attempt is about, in words for a person |
 //! | `confirm` | what the person at the service's own page is asked before anything is stored |
+//! | `completion` | the end of an attempt |
+//! | `change` | what the audit log says of a login |
 //! | `tokens` | access tokens: the one of the moment, and its renewal |
 //! | `tell` | what is told of logins as their time goes by |
 //! | `view` | a login as people see it |
 
+mod about;
 mod attempt;
+mod change;
+mod completion;
 mod confirm;
 mod consent;
 mod person;
@@ -31,8 +37,9 @@ use crate::{
 };
 
 pub use self::{
+    about::{About, Person, Wanted},
     attempt::Answered,
-    confirm::{About, Person, Question, Wanted, ask, confirm, decline},
+    confirm::{Question, ask, confirm, decline},
     consent::{ConsentView, begin_consent, list_consents, revoke_consent},
     person::{Begun, begin, complete, revoke},
     view::AuthenticationView,

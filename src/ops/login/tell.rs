@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::Stream;
 
-use super::{Ops, append, person::REVOCATION_LIFE, reassess, tokens};
+use super::{Ops, append, reassess, tokens};
 use crate::{
     domain::{
         Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, TokenFilter, error_chain, passed,
@@ -18,6 +18,8 @@ use crate::{
 
 /// Thresholds of a secret count for one that lives so long.
 const SECRET_LIFE: Duration = Duration::from_hours(365 * 24);
+/// The longest that what is told to a provider is tried.
+const REVOCATION_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// An event, as subscribers get it.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use super::{Ops, append, reassess};
 use crate::{
     crypto::{Place, Secret},
-    domain::{Backoff, Error, Kind, Login, LoginSource, LoginState, Result, Timestamp, TokenEventKind, error_chain},
+    domain::{Backoff, Error, Kind, Login, LoginSource, LoginState, LoginUse, Result, Timestamp, TokenEventKind, error_chain},
     idp::oauth::{LoginProvider, Tokens},
     lifecycle::OnError,
     net::{ErrorClass, ProviderError},
@@ -435,6 +435,40 @@ pub(super) fn pause(failures: i32, class: ErrorClass) -> Duration {
 pub(super) fn renew_at(life: Duration, end: Timestamp) -> Timestamp {
     let early = EARLY.min(life / 5);
     end.before(early.mul_f64(1.0 + fastrand::f64() / 2.0))
+}
+
+/// A login with these tokens, as of now.
+pub(super) fn new_login(
+    ops: &Ops,
+    source: LoginSource,
+    usage: LoginUse,
+    (provider, user): (&LoginProvider, &str),
+    account: String,
+    got: &Tokens,
+) -> Login {
+    let now = ops.now();
+    let life = got.refresh_expires_in.unwrap_or(provider.settings().lifetime);
+    let access_expires = now.after(got.expires_in);
+    Login {
+        id: ops.ids.next(),
+        expires: (!matches!(source, LoginSource::AdminConsent(_))).then(|| now.after(life)),
+        source,
+        usage,
+        provider: provider.name().to_owned(),
+        account,
+        user: user.to_owned(),
+        state: LoginState::Active,
+        problem: String::new(),
+        provider_reply: String::new(),
+        made: now,
+        renewed: now,
+        warned: None,
+        access_expires: Some(access_expires),
+        renew_at: renew_at(got.expires_in, access_expires),
+        failures: 0,
+        failing: None,
+        version: 1,
+    }
 }
 
 /// Seals tokens for a login.
