@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
+    content::Prepared,
     context::Context,
     effects::{Archived, Effects},
-    prepare::Prepared,
 };
 use crate::{
     domain::{CustomerLink, ExternalParties, Mailbox, Message, Result},

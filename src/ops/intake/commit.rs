@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     archive::archive,
+    content::Item,
     context::{AgentFolder, Context, Fresh},
     effects::{Archived, Effects},
-    prepare::Item,
     sweep::sweep,
 };
 use crate::{

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
+    content::{Item, Prepared},
     effects::Effects,
-    prepare::{Item, Prepared},
 };
 use crate::{
     domain::{Agent, Contact, Mailbox, OurAddresses, Outcome, OutcomeResult, Result, TenantChoices, Timestamp},

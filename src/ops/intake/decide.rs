@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     authenticity::{Authenticity, authenticity},
-    prepare::Prepared,
+    content::Prepared,
 };
 use crate::{
     crypto::BoundSealer,

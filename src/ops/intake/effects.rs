@@ -1,6 +1,6 @@
 //! What a batch's messages lead to. [`super::sweep`] and [`super::archive`] say it; [`super::commit`] writes it, all of it or nothing.
 
-use super::prepare::Prepared;
+use super::content::Prepared;
 use crate::{
     domain::{Contact, Note, Outcome},
     store::{KnownMessage, NewBlob, NewMessage},

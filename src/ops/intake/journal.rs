@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::prepare::hex;
+use super::hex;
 use crate::private;
 
 /// Bytes of a slot: a tenant, an agent and a key, with a line break behind each.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{
+    content::rehearse,
     journal::{Journal, Suspect},
-    prepare::rehearse,
 };
 use crate::{domain::Result, ops::Ops, store::retrying};
 
@@ -61,7 +61,7 @@ async fn try_in(program: &PathBuf, raw: &Bytes) -> std::io::Result<Option<String
         .stderr(Stdio::null())
         .kill_on_drop(true);
     #[cfg(debug_assertions)]
-    command.envs(std::env::var_os(super::prepare::ABORT).map(|value| (super::prepare::ABORT, value)));
+    command.envs(std::env::var_os(super::content::ABORT).map(|value| (super::content::ABORT, value)));
     let mut child = command.spawn()?;
     let mut stdin = child.stdin.take();
     let work = async {

@@ -3,10 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::{
+    content::Prepared,
     context::{AgentFolder, Context, Fresh},
     decide::{ContactChoice, Decision, Knowledge, decide, too_large},
     effects::Effects,
-    prepare::Prepared,
 };
 use crate::{
     domain::{Note, Outcome, OutcomeResult, Result},
