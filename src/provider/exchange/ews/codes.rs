@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::errors::Hint;
 use crate::net::{ErrorClass, replies::clean};
 
 /// An error that the server reports in its answer.
@@ -97,6 +96,21 @@ impl Meaning {
             _ => Hint::None,
         }
     }
+}
+
+/// What can be done about a fault within the same call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Nothing.
+    None,
+    /// The response was over the size limit: request less at once.
+    AnswerTooLarge,
+    /// The server could not do that much at once: request less the next time.
+    AskForLess,
+    /// The subscription is gone: create another.
+    SubscriptionLost,
+    /// There are too many notification streams: let more mailboxes share one.
+    TooManyStreams,
 }
 
 /// All codes that are known. `{host}` stands for the server's name.

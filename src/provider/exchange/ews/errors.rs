@@ -1,18 +1,18 @@
 //! The meaning of a server's responses: HTTP statuses, pages that are not EWS, and the codes that [`super::codes`] lists. Faults of the
 //! connection itself are classified in [`crate::net`].
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header};
 
 use super::{
-    codes::{Meaning, ServerError},
+    codes::{Hint, Meaning, ServerError},
     ntlm::{self, Scheme},
-    responses,
+    soap,
 };
 use crate::net::{
     ErrorClass, ProviderError,
-    replies::{MAX_PAUSE, clean, page_words, retry_after, text},
+    replies::{clean, page_words, retry_after, text},
 };
 
 /// Domains of Exchange Online: worldwide, US government and its Department of Defense, China.
@@ -60,21 +60,6 @@ pub(super) struct Fault {
     pub unclear: bool,
     /// What everybody else sees.
     pub error: Box<ProviderError>,
-}
-
-/// What can be done about a fault within the same call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hint {
-    /// Nothing.
-    None,
-    /// The response was over the size limit: request less at once.
-    AnswerTooLarge,
-    /// The server could not do that much at once: request less the next time.
-    AskForLess,
-    /// The subscription is gone: create another.
-    SubscriptionLost,
-    /// There are too many notification streams: let more mailboxes share one.
-    TooManyStreams,
 }
 
 impl From<ProviderError> for Fault {
@@ -199,7 +184,7 @@ impl Judge {
         let shut_off = code == 403 && self.in_the_cloud();
         if code >= 400
             && !shut_off
-            && let Some(error) = responses::soap_fault(body)
+            && let Some(error) = soap::fault_in(body)
         {
             let error = ServerError {
                 pause: error.pause.or_else(|| retry_after(headers)),
@@ -319,14 +304,10 @@ pub(super) fn is_cloud(host: &str) -> bool {
     CLOUD_DOMAINS.iter().any(within)
 }
 
-/// The pause that a response requests, in milliseconds.
-pub(super) fn pause(milliseconds: &str) -> Option<Duration> {
-    let milliseconds = milliseconds.trim().parse().ok()?;
-    Some(Duration::from_millis(milliseconds).min(MAX_PAUSE))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[track_caller]
@@ -502,13 +483,4 @@ mod tests {
                 .any(code)
         );
         assert!(judge.malformed("ends early").unclear && judge.too_large(1).unclear && judge.web_page(b"").unclear);
-    }
-
-    #[test]
-    fn pauses_are_limited() {
-        assert_eq!(pause(" 1500 "), Some(Duration::from_millis(1500)));
-        assert_eq!(pause("18446744073709551615"), Some(MAX_PAUSE));
-        assert_eq!(pause("-5"), None);
-        assert_eq!(pause(""), None);
-    }
-}
+    }}

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 
 use super::{
-    codes::{Meaning, ServerError},
-    errors::{Fault, Hint, Judge},
+    codes::{Hint, Meaning, ServerError},
+    errors::{Fault, Judge},
     folders, requests, responses,
     responses::Item,
     transport::Transport,

@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::{
-    errors::{Fault, Hint},
+    codes::Hint,
+    errors::Fault,
     groups::{LoginStreams, StreamLimits},
     requests, responses,
     responses::Said,

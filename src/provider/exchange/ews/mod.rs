@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `transport` | requests over HTTP: login, cookies, limits |
 //! | `ntlm`, `lanes` | logging in by NTLM, and the connections that stay logged in |
-//! | `requests`, `responses` | SOAP both ways |
+//! | `requests`, `responses`, `soap` | SOAP both ways; the errors in answers |
 //! | `xml` | answers as a tree |
 //! | `folders` | which folders are read |
 //! | `fetch` | messages in batches |
@@ -27,6 +27,7 @@ mod ntlm;
 mod requests;
 mod responses;
 mod send;
+mod soap;
 mod splitter;
 mod stream;
 #[cfg(test)]

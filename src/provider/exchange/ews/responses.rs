@@ -1,14 +1,13 @@
 //! Answers of the server, from XML to values.
 
-use std::time::Duration;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     codes::ServerError,
-    errors::{self, Fault, Judge},
+    errors::{Fault, Judge},
+    soap,
     xml::{Element, Ns},
 };
 use crate::{
@@ -20,47 +19,12 @@ use crate::{
 /// Classes of folders with mail: made by Outlook, by a migration from IMAP, by programs that name none.
 const MAIL_CLASSES: [&str; 3] = ["IPF.Note", "IPF.Imap", ""];
 
-/// A server's fault in an answer that is nothing but one; `None` for anything else.
-pub(super) fn soap_fault(body: &[u8]) -> Option<ServerError> {
-    let envelope = Element::parse(body).ok()?;
-    let fault = envelope.child(Ns::Soap, "Body")?.child(Ns::Soap, "Fault")?;
-    Some(server_error_of_fault(fault))
-}
-
-fn server_error_of_fault(fault: &Element<'_>) -> ServerError {
-    // SOAP 1.1 has its parts in no namespace, which a default namespace around them may spoil.
-    let part = |name: &str| fault.children.iter().find(|child| child.name == name);
-    let detail = part("detail");
-    let code = detail
-        .and_then(|detail| detail.child_text(Ns::Errors, "ResponseCode"))
-        // Without a detail, the code is the local part of a qualified name.
-        .or_else(|| Some(part("faultcode")?.text.trim().rsplit(':').next().unwrap_or_default()));
-    let message = detail
-        .and_then(|detail| detail.child_text(Ns::Errors, "Message"))
-        .or_else(|| Some(part("faultstring")?.text.trim()));
-    ServerError {
-        code: code.unwrap_or_default().to_owned(),
-        message: message.unwrap_or_default().to_owned(),
-        pause: detail.and_then(|detail| back_off(detail, Ns::Types)),
-    }
-}
-
-/// The pause in `MessageXml`, whose own namespace differs between faults and responses.
-fn back_off(around: &Element<'_>, ns: Ns) -> Option<Duration> {
-    let values = around.child(ns, "MessageXml")?;
-    let value = values
-        .children
-        .iter()
-        .find(|value| value.attribute("Name") == Some("BackOffMilliseconds"))?;
-    errors::pause(&value.text)
-}
-
 /// What one of the things asked for brought.
 type Outcome<T> = Result<T, ServerError>;
 
 /// Reads an answer: `read` makes a value of each response message that is no error.
 fn read<T>(judge: &Judge, operation: &str, body: &[u8], read: impl Fn(&Element<'_>) -> Result<T, Fault>) -> Result<Vec<Outcome<T>>, Fault> {
-    read_all(judge, operation, body, |message| match server_error(message) {
+    read_all(judge, operation, body, |message| match soap::of_message(message) {
         Some(error) => Ok(Err(error)),
         None => read(message).map(Ok),
     })
@@ -79,25 +43,13 @@ fn read_all<T>(judge: &Judge, operation: &str, body: &[u8], one: impl Fn(&Elemen
         .and_then(|body| body.children.first())
         .ok_or_else(|| judge.malformed("is not a SOAP envelope"))?;
     if content.is(Ns::Soap, "Fault") {
-        return Err(judge.code(&server_error_of_fault(content)));
+        return Err(judge.code(&soap::of_fault(content)));
     }
     let messages = content
         .child(Ns::Messages, "ResponseMessages")
         .filter(|_| content.ns == Ns::Messages && content.name.strip_suffix("Response") == Some(operation))
         .ok_or_else(|| judge.malformed(&format!("does not belong to the request {operation}")))?;
     messages.children.iter().map(one).collect()
-}
-
-/// The error that a response message reports, if it reports one.
-fn server_error(message: &Element<'_>) -> Option<ServerError> {
-    let code = message.child_text(Ns::Messages, "ResponseCode").unwrap_or_default();
-    // What was not done after a stop is only a warning.
-    let failed = message.attribute("ResponseClass") == Some("Error") || code == "ErrorBatchProcessingStopped";
-    failed.then(|| ServerError {
-        code: code.to_owned(),
-        message: message.child_text(Ns::Messages, "MessageText").unwrap_or_default().to_owned(),
-        pause: back_off(message, Ns::Messages),
-    })
 }
 
 /// Reads the answer to a request for one thing.
@@ -418,7 +370,7 @@ pub(super) enum Said {
 pub(super) fn said(judge: &Judge, envelope: &[u8]) -> Result<Vec<Said>, Fault> {
     let said = read_all(judge, "GetStreamingEvents", envelope, |message| {
         let closed = (message.child_text(Ns::Messages, "ConnectionStatus") == Some("Closed")).then_some(Said::Closed);
-        let said = match server_error(message) {
+        let said = match soap::of_message(message) {
             Some(error) => Said::Failed {
                 ids: subscriptions_in_error(message),
                 fault: judge.code(&error),
@@ -452,6 +404,8 @@ fn subscriptions_in_error(message: &Element<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -560,7 +514,7 @@ mod tests {
 
     #[test]
     fn busy_faults_are_read() {
-        let error = soap_fault(&file("fault-busy")).unwrap();
+        let error = soap::fault_in(&file("fault-busy")).unwrap();
         assert_eq!(
             (error.code.as_str(), error.pause),
             ("ErrorServerBusy", Some(Duration::from_millis(297_749)))
@@ -573,9 +527,9 @@ mod tests {
                 after: Some(Duration::from_millis(297_749))
             }
         );
-        assert_eq!(soap_fault(&file("fault-plain")).unwrap().code, "ErrorSchemaValidation");
-        assert_eq!(soap_fault(&file("items")), None);
-        assert_eq!(soap_fault(b"<html>"), None);
+        assert_eq!(soap::fault_in(&file("fault-plain")).unwrap().code, "ErrorSchemaValidation");
+        assert_eq!(soap::fault_in(&file("items")), None);
+        assert_eq!(soap::fault_in(b"<html>"), None);
     }
 
     #[test]
@@ -657,7 +611,7 @@ mod tests {
                 let _ = items(&judge(), body);
                 let _ = subscription(&judge(), body);
                 let _ = said(&judge(), body);
-                let _ = soap_fault(body);
+                let _ = soap::fault_in(body);
             }
         }
     }

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::{
     EwsSource,
-    codes::Meaning,
-    errors::{Fault, Hint},
+    codes::{Hint, Meaning},
+    errors::Fault,
     folders, requests,
     responses::{self, Draft},
 };

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    errors::Hint,
+    codes::Hint,
     group::{Group, Place, Standing},
     groups::LoginStreams,
     transport::Transport,
