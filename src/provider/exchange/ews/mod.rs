@@ -3,15 +3,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `transport` | requests over HTTP: login, cookies, limits |
-//! | `ntlm`, `lanes` | logging in by NTLM, and the connections that stay logged in |
+//! | `transport` | requests over HTTP: login, connections that stay logged in, cookies, limits |
+//! | `ntlm` | the messages of NTLM and Negotiate |
 //! | `requests`, `responses`, `soap` | SOAP both ways; the errors in answers |
 //! | `xml` | answers as a tree |
 //! | `folders` | which folders are read |
 //! | `fetch` | messages in batches |
 //! | `send` | sending, and connection checks |
-//! | `groups`, `group` | which mailboxes share a notification stream, and how they do |
-//! | `watch`, `stream`, `splitter` | notifications of one mailbox; a stream, and where its envelopes end |
+//! | `notifications` | notifications of changes, over streams that mailboxes of a login share |
 //! | `discovery` | where the service is, by what the servers of a domain say (Autodiscover) |
 //! | `errors`, `codes` | what faults mean, in words for an administrator |
 
@@ -20,20 +19,15 @@ mod discovery;
 mod errors;
 mod fetch;
 mod folders;
-mod group;
-mod groups;
-mod lanes;
+mod notifications;
 mod ntlm;
 mod requests;
 mod responses;
 mod send;
 mod soap;
-mod splitter;
-mod stream;
 #[cfg(test)]
 mod tests;
 mod transport;
-mod watch;
 mod xml;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -44,9 +38,9 @@ use zeroize::Zeroizing;
 
 pub use self::{
     discovery::{Discovered, DiscoveryRules, Finder, domain_of},
-    groups::{EwsStreams, LoginStreams, SharedLogin, StreamLimits},
+    notifications::{EwsStreams, LoginStreams, SharedLogin, StreamLimits},
 };
-use self::{fetch::Memory, transport::Transport, watch::Watch};
+use self::{fetch::Memory, notifications::Subscriber, transport::Transport};
 use super::folders::Places;
 use crate::{
     net::{EndpointRules, Network, ProviderError},
@@ -140,14 +134,14 @@ impl fmt::Debug for EwsConfig {
 
 /// A mailbox on an Exchange server.
 ///
-/// It keeps connections, affinity cookies and a place in a notification stream: keep one per mailbox, and let one task at a time [wait].
+/// It keeps connections, affinity cookies and a share of a notification stream: keep one per mailbox, and let one task at a time [wait].
 ///
 /// [wait]: MailSource::wait
 pub struct EwsSource {
     transport: Arc<Transport>,
     places: Places,
     memory: Memory,
-    watch: Watch,
+    subscriber: Subscriber,
 }
 
 impl EwsSource {
@@ -157,12 +151,12 @@ impl EwsSource {
     /// # Errors
     /// When the address, the user name or the certificates are not usable.
     pub fn new(endpoint: Url, config: EwsConfig) -> Result<Self, ProviderError> {
-        let (batch, watch) = (config.batch, Watch::new(config.streams.clone()));
+        let (batch, subscriber) = (config.batch, Subscriber::new(config.streams.clone()));
         Ok(Self {
             transport: Arc::new(Transport::new(endpoint, config)?),
             places: Places::default(),
             memory: Memory::new(batch),
-            watch,
+            subscriber,
         })
     }
 }
@@ -211,6 +205,6 @@ impl MailSource for EwsSource {
     /// Subscribes first if need be and then comes back at once, as things may have happened before. A subscription and its stream, which
     /// other mailboxes of the login share, are kept for the next call, also when this one is dropped.
     async fn wait(&self, folders: &[Folder], limit: Duration) -> Result<(), ProviderError> {
-        watch::wait(&self.transport, &self.watch, folders, limit).await
+        notifications::wait(&self.transport, &self.subscriber, folders, limit).await
     }
 }

@@ -353,9 +353,9 @@ pub(super) fn subscription(judge: &Judge, body: &[u8]) -> Result<String, Fault> 
     })
 }
 
-/// What a response message in a notification stream says.
+/// What a response message in a notification stream reports.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum StreamEvent {
     /// Only that the stream is alive.
     Alive,
     /// Something happened where these subscriptions look.
@@ -367,19 +367,19 @@ pub(super) enum Said {
 }
 
 /// Reads one envelope of a notification stream.
-pub(super) fn said(judge: &Judge, envelope: &[u8]) -> Result<Vec<Said>, Fault> {
-    let said = read_all(judge, "GetStreamingEvents", envelope, |message| {
-        let closed = (message.child_text(Ns::Messages, "ConnectionStatus") == Some("Closed")).then_some(Said::Closed);
-        let said = match soap::of_message(message) {
-            Some(error) => Said::Failed {
+pub(super) fn stream_events(judge: &Judge, envelope: &[u8]) -> Result<Vec<StreamEvent>, Fault> {
+    let events = read_all(judge, "GetStreamingEvents", envelope, |message| {
+        let closed = (message.child_text(Ns::Messages, "ConnectionStatus") == Some("Closed")).then_some(StreamEvent::Closed);
+        let event = match soap::of_message(message) {
+            Some(error) => StreamEvent::Failed {
                 ids: subscriptions_in_error(message),
                 fault: judge.code(&error),
             },
-            None => changed(message).map_or(Said::Alive, Said::Changed),
+            None => changed(message).map_or(StreamEvent::Alive, StreamEvent::Changed),
         };
-        Ok([Some(said), closed])
+        Ok([Some(event), closed])
     })?;
-    Ok(said.into_iter().flatten().flatten().collect())
+    Ok(events.into_iter().flatten().flatten().collect())
 }
 
 /// The subscriptions that something happened to.
@@ -569,13 +569,13 @@ mod tests {
     #[test]
     fn signals_are_told_apart() {
         let stream = file("stream");
-        let mut splitter = crate::provider::exchange::ews::splitter::Splitter::new(100_000);
+        let mut splitter = crate::provider::exchange::ews::notifications::splitter::Splitter::new(100_000);
         splitter.push(&stream);
         let mut signals = Vec::new();
         while let Some(envelope) = splitter.next().unwrap() {
-            let said = said(&judge(), &envelope).unwrap();
-            signals.extend(said.into_iter().map(|one| match one {
-                Said::Failed { ids, fault } => format!("{ids:?} {}", fault.error.server_reply),
+            let events = stream_events(&judge(), &envelope).unwrap();
+            signals.extend(events.into_iter().map(|one| match one {
+                StreamEvent::Failed { ids, fault } => format!("{ids:?} {}", fault.error.server_reply),
                 other => format!("{other:?}"),
             }));
         }
@@ -610,7 +610,7 @@ mod tests {
                 let _ = changes(&judge(), None, body);
                 let _ = items(&judge(), body);
                 let _ = subscription(&judge(), body);
-                let _ = said(&judge(), body);
+                let _ = stream_events(&judge(), body);
                 let _ = soap::fault_in(body);
             }
         }

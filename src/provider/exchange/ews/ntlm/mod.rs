@@ -1,5 +1,5 @@
 //! NTLM logins, alone or carried by Negotiate, with channel bindings (Extended Protection). It logs in a TCP connection rather than
-//! a request, so the messages must travel on one connection, see `super::lanes`.
+//! a request, so the messages must travel on one connection, see `super::transport`.
 //!
 //! Sources: [MS-NLMP], [MS-NTHT] (HTTP), RFC 4559 (Negotiate), RFC 5929 (`tls-server-end-point`). Kerberos is not spoken: it needs tickets
 //! that a service outside of the domain does not have.

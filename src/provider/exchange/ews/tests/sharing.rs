@@ -229,7 +229,7 @@ async fn groups_have_a_size_and_those_who_come_and_go_are_heeded() {
 async fn a_subscription_that_dies_is_no_business_of_the_others() {
     let crowd = Crowd::new(6, 200, Limits::default()).await;
     crowd.settled(1).await;
-    crowd.watchers[3].source.watch.age(Duration::from_secs(61));
+    crowd.watchers[3].source.subscriber.age(Duration::from_secs(61));
     let (before, opened) = (crowd.looks(), crowd.exchange.count("Subscribe"));
     crowd.exchange.forget_subscriptions(&address(3));
     eventually(|| (crowd.watchers[3].looks() == before[3] + 1).then_some(()).ok_or(())).await;
@@ -258,7 +258,7 @@ async fn a_subscription_that_dies_is_no_business_of_the_others() {
 async fn a_stream_that_is_cut_wakes_all_once() {
     let crowd = Crowd::new(6, 200, Limits::default()).await;
     crowd.settled(1).await;
-    crowd.watchers[0].source.watch.age(Duration::from_secs(11));
+    crowd.watchers[0].source.subscriber.age(Duration::from_secs(11));
     let before = crowd.looks();
     crowd.exchange.cut_streams();
     crowd.have_looked(&before, 1).await;
@@ -304,7 +304,7 @@ async fn limits_of_the_server_end_in_polling() {
 async fn what_the_server_has_against_one_mailbox_leaves_the_others_their_stream() {
     let crowd = Crowd::new(4, 200, Limits::default()).await;
     crowd.settled(1).await;
-    crowd.watchers[0].source.watch.age(Duration::from_secs(11));
+    crowd.watchers[0].source.subscriber.age(Duration::from_secs(11));
     let anchor = crowd.exchange.requests().iter().rev().find_map(|one| {
         let stream = one.operation == "GetStreamingEvents";
         stream.then(|| one.mailbox.clone()).flatten()

@@ -123,7 +123,7 @@ async fn the_end_of_an_old_stream_only_wakes() {
     let server = stream_server(vec![first, second]).await;
     let source = server.source();
     source.wait(&[inbox()], LONG).await.unwrap();
-    source.watch.age(Duration::from_secs(11));
+    source.subscriber.age(Duration::from_secs(11));
     drop(feed_1);
     source.wait(&[inbox()], LONG).await.unwrap();
     feed_2.send(Ok(Bytes::from(envelopes()[1].clone()))).await.unwrap();
@@ -138,7 +138,7 @@ async fn an_old_subscription_that_is_lost_is_made_anew() {
     let server = stream_server(vec![first, second]).await;
     let source = server.source();
     source.wait(&[inbox()], LONG).await.unwrap();
-    source.watch.age(Duration::from_secs(61));
+    source.subscriber.age(Duration::from_secs(61));
     feed_1.send(Ok(Bytes::from(envelopes()[4].clone()))).await.unwrap();
     source.wait(&[inbox()], LONG).await.unwrap();
     assert_eq!(

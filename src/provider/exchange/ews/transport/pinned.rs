@@ -14,12 +14,12 @@ use crate::net::{self, EndpointRules, ErrorClass, Network, ProviderError};
 
 /// The connections that are currently unused.
 #[derive(Clone, Default)]
-pub(super) struct Lanes(Arc<Mutex<Vec<Connection>>>);
+pub(super) struct PinnedConnections(Arc<Mutex<Vec<Connection>>>);
 
 /// A connection in use. Dropped, it is free for others; keep it until the answer is read.
-pub(super) struct Lane {
+pub(super) struct PinnedConnection {
     pub(super) connection: Option<Connection>,
-    home: Lanes,
+    pool: PinnedConnections,
 }
 
 /// A connection to the server.
@@ -46,17 +46,17 @@ pub(super) enum SendError {
     Broken(hyper::Error),
 }
 
-impl Lanes {
+impl PinnedConnections {
     /// The connection that was used last, which is the likeliest to be open still; or room for a new one.
-    pub(super) fn take(&self) -> Lane {
-        Lane {
+    pub(super) fn take(&self) -> PinnedConnection {
+        PinnedConnection {
             connection: self.0.lock().unwrap_or_else(PoisonError::into_inner).pop(),
-            home: self.clone(),
+            pool: self.clone(),
         }
     }
 }
 
-impl Lane {
+impl PinnedConnection {
     /// The connection; a new one when there is none that is open.
     ///
     /// # Errors
@@ -70,12 +70,12 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for PinnedConnection {
     fn drop(&mut self) {
         // One whose answer was not read to the end is closed by its task, soon rather than now: who takes it finds out by
         // [`SendError::NotSent`].
         if let Some(connection) = self.connection.take().filter(|connection| !connection.sender.is_closed()) {
-            self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }
 }

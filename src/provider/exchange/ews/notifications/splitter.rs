@@ -4,7 +4,7 @@
 /// Finds where each document ends, by counting tags. It reads no names, so that any prefix will do, and checks nothing: that is the
 /// XML reader's business.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(in crate::provider::exchange::ews) struct Splitter {
     /// What has arrived of the current document.
     buffer: Vec<u8>,
     /// How much of `buffer` has been looked at.
@@ -29,11 +29,11 @@ enum State {
 /// A document is over the limit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an envelope in the stream is over {0} bytes")]
-pub(super) struct TooLong(usize);
+pub(in crate::provider::exchange::ews) struct TooLong(usize);
 
 impl Splitter {
     /// A splitter for documents of at most `limit` bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::provider::exchange::ews) fn new(limit: usize) -> Self {
         Self {
             buffer: Vec::new(),
             seen: 0,
@@ -44,12 +44,12 @@ impl Splitter {
     }
 
     /// Accepts the next chunk of the stream.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub(in crate::provider::exchange::ews) fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }
 
     /// Takes out the next whole document, `None` when more of the stream is needed.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
+    pub(in crate::provider::exchange::ews) fn next(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
         while let Some(&byte) = self.buffer.get(self.seen) {
             let start = self.seen;
             self.seen += 1;

@@ -5,56 +5,34 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
 };
 
 use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{
-    EwsProof,
-    group::{Group, Place},
-    transport::Transport,
+use super::group::{Group, Membership, StreamLimits};
+use crate::{
+    net::EndpointRules,
+    provider::exchange::ews::{EwsProof, transport::Transport},
 };
-use crate::net::EndpointRules;
 
 /// Subscriptions of one login that are made at once.
 const SUBSCRIBING: usize = 4;
-
-/// What the operator decides about notification streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLimits {
-    /// Most mailboxes that share a stream; servers take 200.
-    /// <https://learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-maintain-affinity-between-group-of-subscriptions-and-mailbox-server>
-    pub mailboxes: usize,
-    /// How long a stream waits for further mailboxes to come or go before it is reopened with those that are there; five times as long
-    /// when they keep coming.
-    pub settle: Duration,
-}
-
-impl Default for StreamLimits {
-    fn default() -> Self {
-        Self {
-            mailboxes: 200,
-            settle: Duration::from_secs(1),
-        }
-    }
-}
 
 /// The notification streams of all logins.
 #[derive(Default)]
 pub struct EwsStreams {
     limits: StreamLimits,
     // Held only for a lookup.
-    known: Mutex<HashMap<PlaceKey, Vec<Known>>>,
+    known: Mutex<HashMap<LoginKey, Vec<KnownLogin>>>,
 }
 
-/// Where logins of this name are known: owner, address of the service, user name, whether it acts for others.
-type PlaceKey = (String, String, String, bool);
+/// By what logins are found: owner, address of the service, user name, whether it acts for others.
+type LoginKey = (String, String, String, bool);
 
 /// A login whose streams are known.
-struct Known {
+struct KnownLogin {
     /// `None`: by access tokens, which are the owner's in any case.
     password: Option<Zeroizing<String>>,
     rules: EndpointRules,
@@ -110,7 +88,7 @@ impl EwsStreams {
             .and_then(|known| known.streams.upgrade());
         there.unwrap_or_else(|| {
             let streams = LoginStreams::new(self.limits);
-            logins.push(Known {
+            logins.push(KnownLogin {
                 password: password.cloned(),
                 rules: login.rules.clone(),
                 streams: Arc::downgrade(&streams),
@@ -131,12 +109,12 @@ pub struct LoginStreams {
     limits: StreamLimits,
     /// Who may subscribe at this moment.
     pub(super) subscribing: Semaphore,
-    // Held for a look only; the groups' own locks come after it.
+    // Locked only briefly; the groups' own locks come after it.
     groups: Mutex<Vec<Weak<Group>>>,
 }
 
 impl LoginStreams {
-    pub(super) fn new(limits: StreamLimits) -> Arc<Self> {
+    pub(in crate::provider::exchange::ews) fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
             subscribing: Semaphore::new(SUBSCRIBING),
@@ -144,16 +122,16 @@ impl LoginStreams {
         })
     }
 
-    /// A place in the first group that has room, but in none of those that are to be avoided.
-    pub(super) fn join(self: &Arc<Self>, transport: &Arc<Transport>, avoided: &[Weak<Group>]) -> Place {
+    /// Joins the first group that has room, but none of those that are to be avoided.
+    pub(super) fn join(&self, transport: &Arc<Transport>, avoided: &[Weak<Group>]) -> Membership {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         groups.retain(|group| group.strong_count() > 0);
         let allowed = groups.iter().filter(|group| !avoided.iter().any(|one| one.ptr_eq(group)));
-        let found = allowed.filter_map(Weak::upgrade).find_map(|group| group.enter(transport));
+        let found = allowed.filter_map(Weak::upgrade).find_map(|group| group.join(transport));
         found.unwrap_or_else(|| {
-            let group = Group::new(self.limits, Arc::downgrade(self));
+            let group = Group::new(self.limits);
             groups.push(Arc::downgrade(&group));
-            group.enter(transport).expect("a new group has room")
+            group.join(transport).expect("a new group has room")
         })
     }
 

@@ -4,17 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{
+use super::splitter::Splitter;
+use crate::provider::exchange::ews::{
     errors::Fault,
-    responses,
-    responses::Said,
-    splitter::Splitter,
+    responses::{self, StreamEvent},
     transport::{LongAnswer, Transport},
 };
 
 /// Longest envelope, in bytes: for one subscription, and for each further one.
 const MAX_ENVELOPE: (usize, usize) = (1 << 20, 64 << 10);
-/// Who takes a stream over that nobody has listened to for long gives it this time to say what it has.
+/// How long a stream that nobody has listened to for a while may take to deliver what it has, once somebody listens again.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A notification stream.
@@ -53,14 +52,14 @@ impl NotificationStream {
         self.deadline = self.deadline.max(grace);
     }
 
-    /// What the next envelope says; the stream's end and a long silence are [`Said::Closed`].
+    /// The events of the next envelope; the stream's end and a long silence are [`StreamEvent::Closed`].
     ///
     /// May be dropped at any time: what has arrived stays.
-    pub(super) async fn next(&mut self) -> Result<Vec<Said>, Fault> {
+    pub(super) async fn next(&mut self) -> Result<Vec<StreamEvent>, Fault> {
         loop {
             let judge = &self.transport.judge;
             match self.splitter.next() {
-                Ok(Some(envelope)) => return responses::said(judge, &envelope),
+                Ok(Some(envelope)) => return responses::stream_events(judge, &envelope),
                 Ok(None) => {}
                 Err(error) => {
                     let mut fault = judge.too_large(self.limit as u64);
@@ -73,7 +72,7 @@ impl NotificationStream {
                     self.splitter.push(&piece);
                     self.deadline = Instant::now() + self.transport.timeouts.stream;
                 }
-                Ok(Ok(None)) | Err(_) => return Ok(vec![Said::Closed]),
+                Ok(Ok(None)) | Err(_) => return Ok(vec![StreamEvent::Closed]),
                 Ok(Err(error)) => return Err(self.transport.connection_fault(error)),
             }
         }

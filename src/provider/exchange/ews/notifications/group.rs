@@ -1,12 +1,12 @@
 //! Mailboxes that share a notification stream. Each makes its own subscription, all at the same server behind the address (its cookie sees to
-//! that); then one of those who wait holds the seat, listens for all, and rings the bell of those whom a notification concerns.
+//! that); then one of those that wait locks the stream, listens for all, and wakes those that a notification concerns.
 //!
 //! When a mailbox joins or leaves, the stream is reopened, once things have settled. Nothing here is retried automatically: a fault is reported to
-//! each of those whom it concerns once, and the first who waits again afterwards opens the stream again.
+//! each mailbox that it concerns once, and the first that waits again afterwards opens the stream again.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,21 +17,22 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{
-    codes::Hint,
-    errors::Fault,
-    groups::{LoginStreams, StreamLimits},
-    requests, responses,
-    responses::Said,
-    stream::NotificationStream,
-    transport::{Affinity, Transport},
-};
+use super::stream::NotificationStream;
 use crate::{
     net::{ErrorClass, ProviderError},
-    provider::Folder,
+    provider::{
+        Folder,
+        exchange::ews::{
+            codes::Hint,
+            errors::Fault,
+            requests,
+            responses::{self, StreamEvent},
+            transport::{Affinity, Transport},
+        },
+    },
 };
 
-/// A stream that ends sooner than this was never any good: the caller polls, lest both sides spin.
+/// A stream that ends sooner than this was never usable: the caller polls, so that neither side spins.
 const SHORT_STREAM: Duration = Duration::from_secs(10);
 /// The same for subscriptions. Servers keep them for half an hour.
 const SHORT_SUBSCRIPTION: Duration = Duration::from_mins(1);
@@ -39,22 +40,43 @@ const SHORT_SUBSCRIPTION: Duration = Duration::from_mins(1);
 const AT_MOST: u32 = 5;
 /// Mailboxes in whose name a stream is asked for, one after the other, when the server refuses the first.
 const ANCHORS: u32 = 2;
-/// How long those who stay wait until those who left are unsubscribed.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long the remaining mailboxes wait until those that left are unsubscribed.
+const UNSUBSCRIBING: Duration = Duration::from_secs(5);
 
-/// Whoever holds it listens for all.
-pub(super) type Seat<'a> = tokio::sync::MutexGuard<'a, Option<NotificationStream>>;
+/// What the operator decides about notification streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Most mailboxes that share a stream; servers take 200.
+    /// <https://learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-maintain-affinity-between-group-of-subscriptions-and-mailbox-server>
+    pub mailboxes: usize,
+    /// How long a stream waits for further mailboxes to come or go before it is reopened with those that are there; five times as long
+    /// when they keep coming.
+    pub settle: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            mailboxes: 200,
+            settle: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How many mailboxes the login's other groups have room for.
+pub(super) type RoomElsewhere<'a> = &'a (dyn Fn() -> usize + Sync);
+
+/// The locked stream of a group: whoever has it listens for all.
+pub(super) type StreamGuard<'a> = tokio::sync::MutexGuard<'a, Option<NotificationStream>>;
 
 /// Mailboxes that share a stream.
 pub(super) struct Group {
     limits: StreamLimits,
-    /// All groups of the login.
-    streams: Weak<LoginStreams>,
     affinity: Affinity,
     /// Held by the first to subscribe, until it is known which server has the subscriptions.
     first: tokio::sync::Mutex<()>,
     stream: tokio::sync::Mutex<Option<NotificationStream>>,
-    /// Tells who listens that mailboxes came or went.
+    /// Wakes whoever listens when mailboxes join or leave.
     changed: Notify,
     // Locked only briefly.
     members: Mutex<Members>,
@@ -73,7 +95,7 @@ struct Members {
     opened: Option<Instant>,
     /// Since when, and until when, mailboxes came and went that the stream does not know of.
     unsettled: Option<(Instant, Instant)>,
-    /// Subscriptions of those who left.
+    /// Subscriptions of the mailboxes that left.
     left: Vec<(Arc<Transport>, String)>,
 }
 
@@ -81,7 +103,7 @@ struct Member {
     transport: Arc<Transport>,
     subscription: Option<Subscription>,
     news: Option<News>,
-    bell: Arc<Notify>,
+    wake: Arc<Notify>,
 }
 
 struct Subscription {
@@ -92,17 +114,18 @@ struct Subscription {
     served: bool,
 }
 
+/// What a mailbox is told when it asks the next time.
 enum News {
-    Look,
-    Trouble { error: ProviderError, elsewhere: bool },
+    Changed,
+    Fault { error: ProviderError, elsewhere: bool },
 }
 
-/// How it stands with a mailbox.
-pub(super) enum Standing {
+/// The state of a mailbox's notifications.
+pub(super) enum MailboxState {
     /// Something may have happened in it.
-    Look,
+    Changed,
     /// It gets no notifications for now.
-    Trouble {
+    Fault {
         error: ProviderError,
         /// Whether another group may do better.
         elsewhere: bool,
@@ -113,18 +136,17 @@ pub(super) enum Standing {
     Waiting,
 }
 
-/// A mailbox's place in a group. Dropped, the mailbox leaves.
-pub(super) struct Place {
+/// A mailbox's membership in a group. Dropped, the mailbox leaves.
+pub(super) struct Membership {
     pub(super) group: Arc<Group>,
-    pub(super) bell: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
     id: u64,
 }
 
 impl Group {
-    pub(super) fn new(limits: StreamLimits, streams: Weak<LoginStreams>) -> Arc<Self> {
+    pub(super) fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
-            streams,
             affinity: Affinity::default(),
             first: tokio::sync::Mutex::default(),
             stream: tokio::sync::Mutex::default(),
@@ -137,36 +159,36 @@ impl Group {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, `None` when there is no room.
-    pub(super) fn enter(self: &Arc<Self>, transport: &Arc<Transport>) -> Option<Place> {
+    /// Adds a mailbox. `None`: there is no room.
+    pub(super) fn join(self: &Arc<Self>, transport: &Arc<Transport>) -> Option<Membership> {
         let mut members = self.members();
         if members.all.len() >= self.limits.mailboxes.max(1) {
             return None;
         }
         members.last += 1;
-        let (id, bell) = (members.last, Arc::new(Notify::new()));
+        let (id, wake) = (members.last, Arc::new(Notify::new()));
         let member = Member {
             transport: transport.clone(),
             subscription: None,
             news: None,
-            bell: bell.clone(),
+            wake: wake.clone(),
         };
         members.all.insert(id, member);
         drop(members);
-        Some(Place {
+        Some(Membership {
             group: self.clone(),
-            bell,
+            wake,
             id,
         })
     }
 
-    /// Further mailboxes that would find a place.
+    /// How many further mailboxes can join.
     pub(super) fn room(&self) -> usize {
         self.limits.mailboxes.saturating_sub(self.members().all.len())
     }
 
-    /// The seat of who listens, once it is free.
-    pub(super) async fn seat(&self) -> Seat<'_> {
+    /// Locks the stream, once nobody else listens to it.
+    pub(super) async fn lock_stream(&self) -> StreamGuard<'_> {
         self.stream.lock().await
     }
 
@@ -191,38 +213,39 @@ impl Group {
         }
     }
 
-    /// Closes the stream when there is nobody left whom it serves.
+    /// Closes the stream when it serves nobody any more.
     fn close_if_idle(&self, stream: &mut Option<NotificationStream>) {
         let members = self.members();
         let _ = stream.take_if(|open| !members.subscribed().any(|(_, id)| open.serves(id)));
     }
 
-    /// Opens the stream with all subscriptions that there are, and tells those to look whose subscription is new.
-    async fn open(&self, stream: &mut Option<NotificationStream>) {
+    /// Opens the stream with all subscriptions that there are, and notifies the mailboxes whose subscription is new. `room_elsewhere` counts
+    /// the mailboxes that other groups of the login have room for.
+    async fn open(&self, stream: &mut Option<NotificationStream>, room_elsewhere: RoomElsewhere<'_>) {
         // What has arrived meanwhile is not lost.
-        while let Some(said) = stream.as_mut().and_then(|open| open.next().now_or_never()) {
-            self.heed(said, stream);
+        while let Some(events) = stream.as_mut().and_then(|open| open.next().now_or_never()) {
+            self.handle(events, stream);
         }
         *stream = None;
-        self.say_goodbye().await;
-        let Some((anchor, transport, ids)) = self.members().whom_to_serve() else {
+        self.unsubscribe_those_who_left().await;
+        let Some((anchor, transport, ids)) = self.members().plan_stream() else {
             return;
         };
         self.affinity.set_anchor(transport.anchor());
         let answer = transport.stream(requests::get_streaming_events(&ids), &self.affinity).await;
         match answer {
             Ok(answer) => {
-                self.members().welcome(&ids);
+                self.members().mark_served(&ids);
                 *stream = Some(NotificationStream::new(answer, transport, ids));
             }
-            Err(fault) => self.refused(&fault, anchor, &ids),
+            Err(fault) => self.refused(&fault, anchor, &ids, room_elsewhere),
         }
     }
 
-    /// Unsubscribes those who left, as far as the server lets it be done soon.
-    async fn say_goodbye(&self) {
+    /// Unsubscribes the mailboxes that left, as far as the server lets it be done soon.
+    async fn unsubscribe_those_who_left(&self) {
         let left = std::mem::take(&mut self.members().left);
-        let goodbyes = stream::iter(left)
+        let unsubscribed = stream::iter(left)
             .map(Ok)
             .try_for_each_concurrent(4, async |(transport, id): (Arc<Transport>, String)| {
                 match transport.call_in(requests::unsubscribe(&id), &self.affinity).await {
@@ -232,27 +255,27 @@ impl Group {
                     _ => Ok(()),
                 }
             });
-        let _ = timeout(GOODBYE, goodbyes).await;
+        let _ = timeout(UNSUBSCRIBING, unsubscribed).await;
     }
 
-    /// Does what the stream says.
-    fn heed(&self, said: Result<Vec<Said>, Fault>, stream: &mut Option<NotificationStream>) {
-        let said = said.unwrap_or_else(|fault| vec![Said::Failed { ids: Vec::new(), fault }]);
-        for said in said {
-            match said {
-                Said::Alive => {}
-                Said::Changed(ids) => self.members().tell_to_look(|id| ids.iter().any(|changed| changed == id)),
-                Said::Failed { ids, fault } if !ids.is_empty() => {
+    /// Handles what the stream reported.
+    fn handle(&self, events: Result<Vec<StreamEvent>, Fault>, stream: &mut Option<NotificationStream>) {
+        let events = events.unwrap_or_else(|fault| vec![StreamEvent::Failed { ids: Vec::new(), fault }]);
+        for event in events {
+            match event {
+                StreamEvent::Alive => {}
+                StreamEvent::Changed(ids) => self.members().notify_changed(|id| ids.iter().any(|changed| changed == id)),
+                StreamEvent::Failed { ids, fault } if !ids.is_empty() => {
                     self.lost(&ids, &fault);
                     self.close_if_idle(stream);
                 }
-                Said::Failed { fault, .. } => return self.ended(stream, Some(fault)),
-                Said::Closed => return self.ended(stream, None),
+                StreamEvent::Failed { fault, .. } => return self.ended(stream, Some(fault)),
+                StreamEvent::Closed => return self.ended(stream, None),
             }
         }
     }
 
-    /// The stream is over: those whom it served look once, or poll if it was no good.
+    /// The stream is over: the mailboxes that it served count as changed once, or poll if it was too short.
     fn ended(&self, stream: &mut Option<NotificationStream>, fault: Option<Fault>) {
         let Some(over) = stream.take() else { return };
         let fault = fault.unwrap_or_else(|| {
@@ -269,13 +292,13 @@ impl Group {
         let mut members = self.members();
         if members.opened.is_none_or(|opened| opened.elapsed() < SHORT_STREAM) {
             let anchor = members.anchor.map(|anchor| (anchor, 0));
-            members.tell_trouble(&fault, |id| over.serves(id), anchor);
+            members.notify_fault(&fault, |id| over.serves(id), anchor);
         } else {
-            members.tell_to_look(|id| over.serves(id));
+            members.notify_changed(|id| over.serves(id));
         }
     }
 
-    /// These subscriptions are gone: those who had them for long make others, the rest polls.
+    /// These subscriptions are gone: mailboxes that had them for long make others, the rest polls.
     fn lost(&self, ids: &[String], fault: &Fault) {
         let mut members = self.members();
         let elsewhere = members.all.len() > 1;
@@ -285,9 +308,9 @@ impl Group {
             };
             if fault.hint != Hint::SubscriptionLost || lost.since.elapsed() < SHORT_SUBSCRIPTION {
                 let error = fault.error.to_be_kept();
-                member.news = Some(News::Trouble { error, elsewhere });
+                member.news = Some(News::Fault { error, elsewhere });
             }
-            member.bell.notify_one();
+            member.wake.notify_one();
         }
         if members.subscribed().next().is_none() {
             // Whoever subscribes first finds out where they go now.
@@ -295,14 +318,14 @@ impl Group {
         }
     }
 
-    /// The server gives no stream. What it has against the anchor is none of the others' business.
-    fn refused(&self, fault: &Fault, anchor: u64, ids: &[String]) {
+    /// The server gives no stream. A fault of the anchor's own mailbox does not concern the others.
+    fn refused(&self, fault: &Fault, anchor: u64, ids: &[String], room_elsewhere: RoomElsewhere<'_>) {
         if fault.hint == Hint::SubscriptionLost {
             return self.lost(ids, fault);
         }
         // Whoever finds room in another group goes there: fewer streams, with more in each.
         let room = match fault.hint {
-            Hint::TooManyStreams => self.streams.upgrade().map_or(0, |streams| streams.room_beside(self)),
+            Hint::TooManyStreams => room_elsewhere(),
             _ => 0,
         };
         let mut members = self.members();
@@ -311,7 +334,7 @@ impl Group {
         if others && fault.error.class == ErrorClass::Refused && members.refused < ANCHORS {
             if let Some(member) = members.all.get_mut(&anchor) {
                 member.subscription = None;
-                member.trouble(fault.error.to_be_kept(), false);
+                member.notify_fault(fault.error.to_be_kept(), false);
             }
             return;
         }
@@ -319,7 +342,7 @@ impl Group {
         if fault.hint == Hint::TooManyStreams {
             members.next_anchor();
         }
-        members.tell_trouble(fault, |id| ids.iter().any(|one| one == id), Some((anchor, room)));
+        members.notify_fault(fault, |id| ids.iter().any(|one| one == id), Some((anchor, room)));
     }
 }
 
@@ -332,7 +355,7 @@ impl Members {
     }
 
     /// The anchor with its transport, and all subscriptions; `None` when there are none. From here on nothing is unsettled.
-    fn whom_to_serve(&mut self) -> Option<(u64, Arc<Transport>, Vec<String>)> {
+    fn plan_stream(&mut self) -> Option<(u64, Arc<Transport>, Vec<String>)> {
         let ids = self.subscribed().map(|(_, id)| id.to_owned()).collect();
         let good = |members: &Self, id: u64| members.all.get(&id).is_some_and(|one| one.transport.is_free());
         let subscribed: Vec<u64> = self.subscribed().map(|(id, _)| id).collect();
@@ -351,8 +374,8 @@ impl Members {
         self.anchor = next;
     }
 
-    /// A stream serves these subscriptions. As things may have happened before, those that are new look once.
-    fn welcome(&mut self, ids: &[String]) {
+    /// A stream serves these subscriptions. As things may have happened before, those that are new count as changed once.
+    fn mark_served(&mut self, ids: &[String]) {
         (self.refused, self.opened) = (0, Some(Instant::now()));
         for member in self.all.values_mut() {
             if let Some(subscription) = &mut member.subscription
@@ -360,22 +383,22 @@ impl Members {
                 && ids.contains(&subscription.id)
             {
                 subscription.served = true;
-                member.look();
+                member.notify_changed();
             }
         }
     }
 
-    fn tell_to_look(&mut self, concerned: impl Fn(&str) -> bool) {
+    fn notify_changed(&mut self, concerned: impl Fn(&str) -> bool) {
         for member in self.all.values_mut() {
             if member.subscription.as_ref().is_some_and(|one| concerned(&one.id)) {
-                member.look();
+                member.notify_changed();
             }
         }
     }
 
-    /// Tells those whom it concerns of a fault. One that an anchor ran into may ask for a pause, which is that mailbox's own; then so many
-    /// may go elsewhere.
-    fn tell_trouble(&mut self, fault: &Fault, concerned: impl Fn(&str) -> bool, anchor: Option<(u64, usize)>) {
+    /// Reports a fault to the mailboxes that it concerns. One that an anchor ran into may ask for a pause, which is that mailbox's own; then so
+    /// many may go elsewhere.
+    fn notify_fault(&mut self, fault: &Fault, concerned: impl Fn(&str) -> bool, anchor: Option<(u64, usize)>) {
         let mut room = anchor.map_or(0, |(_, room)| room);
         for (id, member) in &mut self.all {
             if !member.subscription.as_ref().is_some_and(|one| concerned(&one.id)) {
@@ -387,12 +410,12 @@ impl Members {
             {
                 *after = None;
             }
-            member.trouble(error, room > 0);
+            member.notify_fault(error, room > 0);
             room = room.saturating_sub(1);
         }
     }
 
-    /// Somebody came or went.
+    /// A mailbox joined or left.
     fn unsettle(&mut self, limits: StreamLimits) {
         let now = Instant::now();
         let since = self.unsettled.map_or(now, |(since, _)| since);
@@ -402,34 +425,34 @@ impl Members {
 }
 
 impl Member {
-    fn look(&mut self) {
-        // A fault that was not yet told is told first; then there is polling anyway.
-        self.news.get_or_insert(News::Look);
-        self.bell.notify_one();
+    fn notify_changed(&mut self) {
+        // A fault that was not yet reported is reported first; then the mailbox is polled anyway.
+        self.news.get_or_insert(News::Changed);
+        self.wake.notify_one();
     }
 
-    fn trouble(&mut self, error: ProviderError, elsewhere: bool) {
-        self.news = Some(News::Trouble { error, elsewhere });
-        self.bell.notify_one();
+    fn notify_fault(&mut self, error: ProviderError, elsewhere: bool) {
+        self.news = Some(News::Fault { error, elsewhere });
+        self.wake.notify_one();
     }
 }
 
-impl Place {
-    /// How it stands. News are told once.
-    pub(super) fn standing(&self, folders: &[Folder]) -> Standing {
+impl Membership {
+    /// The current state. News is told once.
+    pub(super) fn state(&self, folders: &[Folder]) -> MailboxState {
         let mut members = self.group.members();
         let Some(member) = members.all.get_mut(&self.id) else {
-            return Standing::Unsubscribed;
+            return MailboxState::Unsubscribed;
         };
         match member.news.take() {
-            Some(News::Look) => return Standing::Look,
-            Some(News::Trouble { error, elsewhere }) => return Standing::Trouble { error, elsewhere },
+            Some(News::Changed) => return MailboxState::Changed,
+            Some(News::Fault { error, elsewhere }) => return MailboxState::Fault { error, elsewhere },
             None => {}
         }
         let wanted = folders.iter().map(|folder| &folder.id);
         match &member.subscription {
-            Some(subscription) if wanted.eq(&subscription.folders) => Standing::Waiting,
-            _ => Standing::Unsubscribed,
+            Some(subscription) if wanted.eq(&subscription.folders) => MailboxState::Waiting,
+            _ => MailboxState::Unsubscribed,
         }
     }
 
@@ -469,19 +492,19 @@ impl Place {
 
     /// Listens for all until there is news for this mailbox, opening the stream where need be.
     ///
-    /// May be dropped at any time: what has arrived stays in the stream, which stays for whoever takes the seat next.
-    pub(super) async fn listen_for_all(&self, mut seat: Seat<'_>) {
-        self.group.close_if_idle(&mut seat);
-        if let Some(stream) = &mut *seat {
+    /// May be dropped at any time: what has arrived stays in the stream, which stays for whoever locks it next.
+    pub(super) async fn listen_for_all(&self, mut stream_guard: StreamGuard<'_>, room_elsewhere: RoomElsewhere<'_>) {
+        self.group.close_if_idle(&mut stream_guard);
+        if let Some(stream) = &mut *stream_guard {
             stream.taken_over();
         }
         while self.is_waiting() {
-            let due = self.group.due(seat.as_ref());
+            let due = self.group.due(stream_guard.as_ref());
             if due.is_some_and(|due| due <= Instant::now()) {
-                self.group.open(&mut seat).await;
+                self.group.open(&mut stream_guard, room_elsewhere).await;
                 continue;
             }
-            let Some(stream) = &mut *seat else { continue };
+            let Some(stream) = &mut *stream_guard else { continue };
             let settled = async {
                 match due {
                     Some(due) => sleep_until(due).await,
@@ -489,7 +512,7 @@ impl Place {
                 }
             };
             tokio::select! {
-                said = stream.next() => self.group.heed(said, &mut seat),
+                events = stream.next() => self.group.handle(events, &mut stream_guard),
                 () = settled => {}
                 () = self.group.changed.notified() => {}
             }
@@ -504,7 +527,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Membership {
     fn drop(&mut self) {
         let mut members = self.group.members();
         let gone = members.all.remove(&self.id);
@@ -517,13 +540,13 @@ impl Drop for Place {
             members.left.push((transport, subscription.id));
             members.unsettle(self.group.limits);
             self.group.changed.notify_one();
-            // Nobody is left who would see to it. Elsewhere the server ends them on its own after a while.
+            // Nobody else is left to do it. Otherwise the server ends them on its own after a while.
             if members.all.is_empty()
                 && let Ok(runtime) = Handle::try_current()
             {
                 members.left.retain(|(transport, _)| transport.may_be_tried());
                 let group = self.group.clone();
-                runtime.spawn(async move { group.say_goodbye().await });
+                runtime.spawn(async move { group.unsubscribe_those_who_left().await });
             }
         }
     }

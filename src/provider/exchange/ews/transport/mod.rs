@@ -1,5 +1,7 @@
 //! Requests over HTTP: login, affinity cookies, limits of time, size and number.
 
+mod pinned;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -15,10 +17,10 @@ use reqwest::{Client, RequestBuilder, Response};
 use url::Url;
 use zeroize::Zeroizing;
 
+use self::pinned::{PinnedConnection, PinnedConnections, SendError, Server};
 use super::{
     EwsConfig, EwsProof, EwsTimeouts,
     errors::{Fault, Judge},
-    lanes::{Lane, Lanes, SendError, Server},
     ntlm::{self, Handshake, Scheme},
     requests::{MAX_ANSWER_BYTES, Request},
 };
@@ -69,15 +71,15 @@ impl Way {
 struct Answer {
     response: Response,
     /// What it keeps busy until it is read.
-    lane: Option<Lane>,
+    pinned: Option<PinnedConnection>,
     /// Whether the server has judged the password.
     judged: bool,
 }
 
-/// An answer without an end, with the lane that it keeps busy.
+/// An answer without an end, with the connection that it keeps busy.
 pub(super) struct LongAnswer {
     pub(super) response: Response,
-    _lane: Option<Lane>,
+    _pinned: Option<PinnedConnection>,
 }
 
 /// Which server behind the address keeps subscriptions that share a stream. What is about these goes there, whichever mailbox it is about.
@@ -155,7 +157,7 @@ pub(super) struct Transport {
     login: Login,
     /// How to log in, once the server has told. Locked only briefly.
     way: Mutex<Option<Way>>,
-    lanes: Lanes,
+    pinned: PinnedConnections,
     anchor: Option<HeaderValue>,
     /// A shared mailbox, which the login opens by its own rights.
     mailbox: Option<String>,
@@ -222,7 +224,7 @@ impl Transport {
                 EwsProof::Tokens(tokens) => Login::Tokens(tokens),
             },
             way: Mutex::default(),
-            lanes: Lanes::default(),
+            pinned: PinnedConnections::default(),
             anchor,
             mailbox: config.mailbox.clone().filter(|_| !config.impersonate),
             impersonated: config.mailbox.filter(|_| config.impersonate),
@@ -258,7 +260,7 @@ impl Transport {
             self.build(client, envelope, affinity).timeout(self.timeouts.request)
         };
         let answer = self.in_time(async {
-            let (response, _lane) = self.send(&make).await?;
+            let (response, _pinned) = self.send(&make).await?;
             let response = self.check(response, affinity).await?;
             let headers = response.headers().clone();
             Ok((headers, self.body(response, limit).await?))
@@ -286,7 +288,7 @@ impl Transport {
         let _place = self.budget.enter(1, 0).await?;
         let make = |client: &Client| self.build(client, document.to_owned(), None).timeout(self.timeouts.request);
         let answer = self.in_time(async {
-            let (response, _lane) = self.send(&make).await?;
+            let (response, _pinned) = self.send(&make).await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok((
                 status,
@@ -325,7 +327,7 @@ impl Transport {
             request.header(header::ACCEPT_ENCODING, "identity")
         };
         let sent = tokio::time::timeout(self.timeouts.stream, self.send(&make)).await;
-        let (response, lane) = sent.unwrap_or_else(|_| {
+        let (response, pinned) = sent.unwrap_or_else(|_| {
             let words = "{host} did not begin its response in time.";
             Err(self.judge.fault(ErrorClass::Unreachable, words, ""))
         })?;
@@ -333,12 +335,12 @@ impl Transport {
         if is_web_page(response.headers(), b"") {
             return Err(self.judge.web_page(b""));
         }
-        Ok(LongAnswer { response, _lane: lane })
+        Ok(LongAnswer { response, _pinned: pinned })
     }
 
     /// Sends a request with the login that the server takes. A password that is refused is not tried in another way, which could lock the
-    /// account. The lane is to be kept until the answer is read.
-    async fn send(&self, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<(Response, Option<Lane>), Fault> {
+    /// account. The connection is to be kept until the answer is read.
+    async fn send(&self, make: &(dyn Fn(&Client) -> RequestBuilder + Sync)) -> Result<(Response, Option<PinnedConnection>), Fault> {
         if let Login::Tokens(tokens) = &self.login {
             return Ok((self.send_with_token(&**tokens, make).await?, None));
         }
@@ -358,12 +360,12 @@ impl Transport {
         let changed = answer.response.status() == StatusCode::UNAUTHORIZED && !answer.judged && !way.is_offered(headers);
         // The server was reconfigured since it was queried.
         let Some(way) = Way::offered(headers).filter(|_| changed) else {
-            return Ok((answer.response, answer.lane));
+            return Ok((answer.response, answer.pinned));
         };
         drop(answer);
         self.remember(way);
         let answer = self.send_by(way, make).await?;
-        Ok((answer.response, answer.lane))
+        Ok((answer.response, answer.pinned))
     }
 
     /// Sends a request with the current access token; if that is rejected before it expires, once more with another one.
@@ -437,7 +439,7 @@ impl Transport {
                 let judged = response.status() != StatusCode::UNAUTHORIZED || Way::Basic.is_offered(response.headers());
                 return Ok(Answer {
                     response,
-                    lane: None,
+                    pinned: None,
                     judged,
                 });
             }
@@ -463,14 +465,14 @@ impl Transport {
             unclear: true,
             ..server.fault(error).into()
         };
-        let answer = |response, lane, judged| Answer {
+        let answer = |response, pinned, judged| Answer {
             response,
-            lane: Some(lane),
+            pinned: Some(pinned),
             judged,
         };
-        let mut lane = self.lanes.take();
+        let mut pinned = self.pinned.take();
         for _ in 0..HANDSHAKES {
-            let connection = lane.open(&server).await?;
+            let connection = pinned.open(&server).await?;
             if connection.logged_in {
                 match connection.send(request(make(&self.http))?).await {
                     Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
@@ -478,15 +480,15 @@ impl Transport {
                         connection.logged_in = false;
                         self.body(response, FAULT_BYTES).await?;
                     }
-                    Ok(response) => return Ok(answer(response, lane, true)),
+                    Ok(response) => return Ok(answer(response, pinned, true)),
                     Err(SendError::NotSent) => {
-                        lane.connection = None;
+                        pinned.connection = None;
                         continue;
                     }
                     Err(SendError::Broken(error)) => return Err(broken(error)),
                 }
             }
-            let connection = lane.open(&server).await?;
+            let connection = pinned.open(&server).await?;
             let handshake = Handshake::begin(scheme);
             let first = self.http.post(self.endpoint.clone()).header(header::CONTENT_LENGTH, 0);
             let first = request(first.header(header::AUTHORIZATION, handshake.first()))?;
@@ -498,16 +500,16 @@ impl Transport {
                                  that anonymous access is off for the EWS address, and what is between this service and the server.";
                     return Err(self.judge.fault(ErrorClass::Malformed, words, &format!("HTTP {}", other.status())));
                 }
-                Ok(other) => return Ok(answer(other, lane, false)),
+                Ok(other) => return Ok(answer(other, pinned, false)),
                 Err(_) => {
-                    lane.connection = None;
+                    pinned.connection = None;
                     continue;
                 }
             };
             let (host, binding) = (self.endpoint.host_str().unwrap_or_default(), connection.binding.as_deref());
             let proof = handshake.second(challenged.headers(), username, password, host, binding);
             let Some(proof) = proof else {
-                return Ok(answer(challenged, lane, false));
+                return Ok(answer(challenged, pinned, false));
             };
             // Read to its end, as the next request has to wait for that.
             self.body(challenged, FAULT_BYTES).await?;
@@ -515,10 +517,10 @@ impl Transport {
             match connection.send(second).await {
                 Ok(response) => {
                     connection.logged_in = response.status() != StatusCode::UNAUTHORIZED;
-                    return Ok(answer(response, lane, true));
+                    return Ok(answer(response, pinned, true));
                 }
                 // Closed in between: the challenge is gone with it.
-                Err(SendError::NotSent) => lane.connection = None,
+                Err(SendError::NotSent) => pinned.connection = None,
                 Err(SendError::Broken(error)) => return Err(broken(error)),
             }
         }
