@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `folders` | which folders are read |
 //! | `patience` | messages that a server does not give out, and how often they are asked for |
+//! | `server` | the server of a mailbox, called over HTTP |
 //! | `ews` | Exchange Web Services |
 //! | `graph` | Microsoft Graph |
 
@@ -11,3 +12,4 @@ pub mod ews;
 mod folders;
 pub mod graph;
 mod patience;
+mod server;

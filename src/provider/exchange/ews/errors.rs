@@ -10,9 +10,12 @@ use super::{
     ntlm::{self, Scheme},
     soap,
 };
-use crate::net::{
-    ErrorClass, ProviderError,
-    replies::{clean, page_words, retry_after, text},
+use crate::{
+    net::{
+        ErrorClass, ProviderError,
+        replies::{page_words, retry_after, text},
+    },
+    provider::exchange::server::{Unanswered, in_words},
 };
 
 /// Domains of Exchange Online: worldwide, US government and its Department of Defense, China.
@@ -73,6 +76,12 @@ impl From<ProviderError> for Fault {
     }
 }
 
+impl From<Unanswered> for Fault {
+    fn from(Unanswered { unclear, error }: Unanswered) -> Self {
+        Self { unclear, ..error.into() }
+    }
+}
+
 impl From<Fault> for ProviderError {
     fn from(fault: Fault) -> Self {
         *fault.error
@@ -89,15 +98,7 @@ pub(super) struct Judge {
 impl Judge {
     /// A fault in the given words; `{host}` stands for the server's name.
     pub(super) fn fault(&self, class: ErrorClass, problem: &str, reply: &str) -> Fault {
-        Fault {
-            hint: Hint::None,
-            answered: false,
-            unclear: false,
-            error: Box::new(ProviderError {
-                server_reply: clean(reply),
-                ..ProviderError::new(class, problem.replace("{host}", &self.host))
-            }),
-        }
+        in_words(&self.host, class, problem, reply).into()
     }
 
     /// An invalid response.
@@ -153,15 +154,6 @@ impl Judge {
             ErrorClass::LoginRequired,
             words,
             &format!("HTTP 401 Unauthorized, WWW-Authenticate: {offers}"),
-        )
-    }
-
-    /// An access token that cannot be sent.
-    pub(super) fn malformed_token(&self) -> Fault {
-        self.fault(
-            ErrorClass::Malformed,
-            "The login provider issued an access token for {host} that cannot be sent in a header. Have the operator check the provider.",
-            "",
         )
     }
 
@@ -483,4 +475,5 @@ mod tests {
                 .any(code)
         );
         assert!(judge.malformed("ends early").unclear && judge.too_large(1).unclear && judge.web_page(b"").unclear);
-    }}
+    }
+}

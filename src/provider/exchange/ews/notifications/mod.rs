@@ -13,8 +13,8 @@ pub(super) mod splitter;
 mod stream;
 mod subscriber;
 
+pub(super) use self::subscriber::{Subscriber, wait};
 pub use self::{
     group::StreamLimits,
     logins::{EwsStreams, LoginStreams, SharedLogin},
 };
-pub(super) use self::subscriber::{Subscriber, wait};

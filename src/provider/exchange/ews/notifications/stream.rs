@@ -73,7 +73,7 @@ impl NotificationStream {
                     self.deadline = Instant::now() + self.transport.timeouts.stream;
                 }
                 Ok(Ok(None)) | Err(_) => return Ok(vec![StreamEvent::Closed]),
-                Ok(Err(error)) => return Err(self.transport.connection_fault(error)),
+                Ok(Err(error)) => return Err(self.transport.server.unanswered(error).into()),
             }
         }
     }

@@ -8,9 +8,11 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use reqwest::{Body, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use url::Url;
 
-use crate::net::{self, EndpointRules, ErrorClass, Network, ProviderError};
+use crate::{
+    net::{self, ErrorClass, ProviderError},
+    provider::exchange::server::Server,
+};
 
 /// The connections that are currently unused.
 #[derive(Clone, Default)]
@@ -18,7 +20,7 @@ pub(super) struct PinnedConnections(Arc<Mutex<Vec<Connection>>>);
 
 /// A connection in use. Dropped, it is free for others; keep it until the answer is read.
 pub(super) struct PinnedConnection {
-    pub(super) connection: Option<Connection>,
+    connection: Option<Connection>,
     pool: PinnedConnections,
 }
 
@@ -29,13 +31,6 @@ pub(super) struct Connection {
     pub(super) logged_in: bool,
     /// The channel binding of the server's certificate; `None` without TLS.
     pub(super) binding: Option<Vec<u8>>,
-}
-
-/// Where connections lead.
-pub(super) struct Server<'a> {
-    pub(super) network: &'a Network,
-    pub(super) endpoint: &'a Url,
-    pub(super) rules: &'a EndpointRules,
 }
 
 /// Why there is no answer.
@@ -60,13 +55,18 @@ impl PinnedConnection {
     /// The connection; a new one when there is none that is open.
     ///
     /// # Errors
-    /// See [`Network`].
-    pub(super) async fn open(&mut self, server: &Server<'_>) -> Result<&mut Connection, ProviderError> {
+    /// See [`net::Network`].
+    pub(super) async fn open(&mut self, server: &Server) -> Result<&mut Connection, ProviderError> {
         let open = match self.connection.take().filter(|kept| !kept.sender.is_closed()) {
             Some(kept) => kept,
-            None => server.connect().await?,
+            None => connect(server).await?,
         };
         Ok(self.connection.insert(open))
+    }
+
+    /// Gives the connection up, so that the next one is a new one.
+    pub(super) fn close(&mut self) {
+        self.connection = None;
     }
 }
 
@@ -80,64 +80,57 @@ impl Drop for PinnedConnection {
     }
 }
 
-impl Server<'_> {
-    async fn connect(&self) -> Result<Connection, ProviderError> {
-        let host = self.endpoint.host_str().unwrap_or_default();
-        let port = self.endpoint.port_or_known_default().unwrap_or(443);
-        let addresses = self.network.resolve(host, port, self.rules).await?;
-        let stream = self.network.connect(host, &addresses).await?;
-        if self.endpoint.scheme() != "https" {
-            return self.speak(stream, None).await;
-        }
-        let (stream, _) = self.network.tls(host, stream, self.rules).await?;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let binding = certificate.map(|certificate| net::channel_binding(certificate));
-        self.speak(stream, binding).await
+async fn connect(server: &Server) -> Result<Connection, ProviderError> {
+    let host = server.host();
+    let port = server.endpoint.port_or_known_default().unwrap_or(443);
+    let addresses = server.network.resolve(host, port, &server.rules).await?;
+    let stream = server.network.connect(host, &addresses).await?;
+    if server.endpoint.scheme() != "https" {
+        return speak(server, stream, None).await;
     }
+    let (stream, _) = server.network.tls(host, stream, &server.rules).await?;
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let binding = certificate.map(|certificate| net::channel_binding(certificate));
+    speak(server, stream, binding).await
+}
 
-    async fn speak(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        binding: Option<Vec<u8>>,
-    ) -> Result<Connection, ProviderError> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.fault(error))?;
-        // It moves bytes for its sender and ends with it; what goes wrong, the sender tells.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        Ok(Connection {
-            sender,
-            logged_in: false,
-            binding,
-        })
-    }
+async fn speak(
+    server: &Server,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    binding: Option<Vec<u8>>,
+) -> Result<Connection, ProviderError> {
+    let spoken = http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = spoken.map_err(|error| server.broken(error))?;
+    // It moves bytes for its sender and ends with it; what goes wrong, the sender tells.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(Connection {
+        sender,
+        logged_in: false,
+        binding,
+    })
+}
 
-    /// What a broken connection means.
-    pub(super) fn fault(&self, error: hyper::Error) -> ProviderError {
-        self.network.broken(self.endpoint.host_str().unwrap_or_default(), error)
-    }
-
-    /// A request as it goes over a connection of our own: with the headers that an HTTP client adds on its own.
-    ///
-    /// # Errors
-    /// When it is no request that HTTP/1.1 has a form for.
-    pub(super) fn prepare(&self, request: reqwest::Request) -> Result<Request<Body>, ProviderError> {
-        let unusable =
-            |error: &dyn std::fmt::Display| ProviderError::new(ErrorClass::Malformed, format!("A request cannot be made: {error}."));
-        let mut request = Request::<Body>::try_from(request).map_err(|error| unusable(&error))?;
-        let target = &self.endpoint[url::Position::BeforePath..url::Position::AfterQuery];
-        *request.uri_mut() = target.parse::<Uri>().map_err(|error| unusable(&error))?;
-        let host = &self.endpoint[url::Position::BeforeHost..url::Position::AfterPort];
-        let host = HeaderValue::from_str(host).map_err(|error| unusable(&error))?;
-        let more = [
-            (header::HOST, host),
-            (header::USER_AGENT, HeaderValue::from_static(net::USER_AGENT)),
-            // Nothing here would unpack it.
-            (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-        ];
-        request.headers_mut().extend(HeaderMap::from_iter(more));
-        Ok(request)
-    }
+/// A request as it goes over a connection of our own: with the headers that an HTTP client adds on its own.
+///
+/// # Errors
+/// When it is no request that HTTP/1.1 has a form for.
+pub(super) fn prepare(server: &Server, request: reqwest::Request) -> Result<Request<Body>, ProviderError> {
+    let unusable = |error: &dyn std::fmt::Display| ProviderError::new(ErrorClass::Malformed, format!("A request cannot be made: {error}."));
+    let mut request = Request::<Body>::try_from(request).map_err(|error| unusable(&error))?;
+    let target = &server.endpoint[url::Position::BeforePath..url::Position::AfterQuery];
+    *request.uri_mut() = target.parse::<Uri>().map_err(|error| unusable(&error))?;
+    let host = &server.endpoint[url::Position::BeforeHost..url::Position::AfterPort];
+    let host = HeaderValue::from_str(host).map_err(|error| unusable(&error))?;
+    let more = [
+        (header::HOST, host),
+        (header::USER_AGENT, HeaderValue::from_static(net::USER_AGENT)),
+        // Nothing here would unpack it.
+        (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ];
+    request.headers_mut().extend(HeaderMap::from_iter(more));
+    Ok(request)
 }
 
 impl Connection {
