@@ -67,6 +67,12 @@ impl Server {
         &self.client
     }
 
+    /// A client for another server, over TLS and under the same rules.
+    pub(super) fn client_of(&self, host: &str) -> Result<Client, ProviderError> {
+        let client = self.network.http(host, true, &self.rules)?.build();
+        client.map_err(|error| self.network.fault(host, error))
+    }
+
     /// Sends a request.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Unanswered> {
         self.network.send(request).await.map_err(|error| self.unanswered(error))

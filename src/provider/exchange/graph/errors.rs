@@ -6,9 +6,12 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use super::codes::{Meaning, judge};
-use crate::net::{
-    ErrorClass, ProviderError,
-    replies::{clean, is_web_page, page_words, retry_after, text},
+use crate::{
+    net::{
+        ErrorClass, ProviderError,
+        replies::{is_web_page, page_words, retry_after, text},
+    },
+    provider::exchange::server::{Unanswered, in_words},
 };
 
 /// A fault, with what only this module's callers need to know about it.
@@ -33,6 +36,12 @@ impl From<ProviderError> for Fault {
             unclear: false,
             error: Box::new(error),
         }
+    }
+}
+
+impl From<Unanswered> for Fault {
+    fn from(Unanswered { unclear, error }: Unanswered) -> Self {
+        Self { unclear, ..error.into() }
     }
 }
 
@@ -74,15 +83,7 @@ pub(super) struct Judge {
 impl Judge {
     /// A fault in the given words; `{host}` stands for the server's name.
     pub(super) fn fault(&self, class: ErrorClass, problem: &str, reply: &str) -> Fault {
-        Fault {
-            meaning: None,
-            too_long: false,
-            unclear: false,
-            error: Box::new(ProviderError {
-                server_reply: clean(reply),
-                ..ProviderError::new(class, problem.replace("{host}", &self.host))
-            }),
-        }
+        in_words(&self.host, class, problem, reply).into()
     }
 
     /// An invalid response.

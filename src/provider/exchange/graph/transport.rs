@@ -7,25 +7,25 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::{
     GraphConfig,
     errors::{Fault, Judge},
 };
 use crate::{
-    crypto::Secret,
     net::{
-        EndpointRules, ErrorClass, Network, ProviderError, StageReport,
+        ErrorClass, ProviderError, StageReport,
         replies::{self, Unread, is_web_page, text},
     },
-    provider::{AccessTokens, budget::Budget},
+    provider::{
+        AccessTokens,
+        budget::Budget,
+        exchange::server::{FAULT_BYTES, Server, name_of},
+    },
 };
 
 /// Longest response in JSON that is read, in bytes.
 const MAX_JSON: u64 = 16 << 20;
-/// Limit of bytes that are read of an error response.
-const FAULT_BYTES: u64 = 256 * 1024;
 /// Where Graph accepts uploads of large attachments. The URLs contain their permission, and no token is sent there.
 /// <https://learn.microsoft.com/microsoft-365/enterprise/urls-and-ip-address-ranges> has the names.
 const UPLOAD_HOSTS: [(&str, &[&str]); 4] = [
@@ -89,36 +89,26 @@ pub(super) fn may_be_message(kind: &str) -> bool {
 
 /// Calls Graph for one mailbox.
 pub(super) struct Transport {
-    http: Client,
-    endpoint: Url,
+    server: Server,
     mailbox: Option<String>,
     pub(super) tokens: Arc<dyn AccessTokens>,
     pub(super) judge: Judge,
     timeout: Duration,
     budget: Arc<Budget>,
-    network: Network,
-    rules: EndpointRules,
 }
 
 impl Transport {
     pub(super) fn new(config: GraphConfig) -> Result<Self, ProviderError> {
-        let host = config.endpoint.host_str().unwrap_or_default();
-        let builder = config.network.http(host, config.endpoint.scheme() == "https", &config.rules)?;
-        let client = builder.gzip(true).pool_max_idle_per_host(config.budget.at_once()).build();
-        let shown = config
-            .endpoint
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let server = Server::new(config.network, config.endpoint, config.rules, config.budget.at_once())?;
         Ok(Self {
-            http: client.map_err(|error| config.network.fault(host, error))?,
-            judge: Judge { host: shown.into() },
-            endpoint: config.endpoint,
+            judge: Judge {
+                host: name_of(&server.endpoint),
+            },
+            server,
             mailbox: config.mailbox,
             tokens: config.tokens,
             timeout: config.timeout,
             budget: config.budget,
-            network: config.network,
-            rules: config.rules,
         })
     }
 
@@ -146,7 +136,7 @@ impl Transport {
 
     /// The URL of something below the version.
     pub(super) fn absolute<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
-        let mut url = self.endpoint.clone();
+        let mut url = self.server.endpoint.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
@@ -156,7 +146,7 @@ impl Transport {
     /// A link from the server: called as it is, but only at this server, as the access token is sent along.
     pub(super) fn link(&self, link: &str) -> Result<Url, Fault> {
         let url = Url::parse(link).ok().filter(|url| {
-            let same = |of: fn(&Url) -> String| of(url) == of(&self.endpoint);
+            let same = |of: fn(&Url) -> String| of(url) == of(&self.server.endpoint);
             same(|url| url.scheme().to_owned())
                 && same(|url| url.host_str().unwrap_or_default().to_owned())
                 && same(|url| url.port_or_known_default().unwrap_or(0).to_string())
@@ -191,9 +181,9 @@ impl Transport {
     /// When the link points anywhere else.
     pub(super) fn client_for(&self, link: &str) -> Result<(Client, Url), Fault> {
         if let Ok(url) = self.link(link) {
-            return Ok((self.http.clone(), url));
+            return Ok((self.server.client().clone(), url));
         }
-        let host = self.endpoint.host_str().unwrap_or_default();
+        let host = self.server.host();
         let belongs = |url: &Url| {
             let usual = url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && url.password().is_none();
             let known = UPLOAD_HOSTS.iter().find(|(graph, _)| *graph == host);
@@ -201,9 +191,7 @@ impl Transport {
         };
         let url = Url::parse(link).ok().filter(belongs);
         let url = url.ok_or_else(|| self.judge.malformed("points to another server"))?;
-        let host = url.host_str().unwrap_or_default();
-        let client = self.network.http(host, true, &self.rules)?.build();
-        Ok((client.map_err(|error| self.network.fault(host, error))?, url))
+        Ok((self.server.client_of(url.host_str().unwrap_or_default())?, url))
     }
 
     /// Sends a request with an access token and reads the response. Not cancel safe: when it is dropped, the server may have
@@ -215,7 +203,7 @@ impl Transport {
 
     /// The same for a request to a URL that contains its permission: no token is sent. `bytes` is the length of its body.
     pub(super) async fn call_openly(&self, request: RequestBuilder, bytes: usize) -> Result<Answer, Fault> {
-        let sent = async { self.network.send(request).await.map_err(|error| self.connection_fault(error)) };
+        let sent = async { Ok(self.server.send(request).await?) };
         self.answer(1, bytes, MAX_JSON, sent).await
     }
 
@@ -251,65 +239,34 @@ impl Transport {
         })
     }
 
-    /// Sends a request with the current access token; if that is rejected before it expires, once more with another one.
+    /// Sends a request with an access token.
     async fn send(&self, request: &Request) -> Result<Response, Fault> {
-        let token = self.tokens.current().await?;
-        let response = self.send_with(request, &token).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        let other = self.tokens.instead_of(&token).await?;
-        if other.expose() == token.expose() {
-            return Ok(response);
-        }
-        // Read to its end, so that the connection can be used again; it does not matter whether it can.
-        let _ = self.body(response, FAULT_BYTES).await;
-        self.send_with(request, &other).await
-    }
-
-    async fn send_with(&self, request: &Request, token: &Secret) -> Result<Response, Fault> {
-        let value = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let mut value = HeaderValue::from_str(&value).map_err(|_| {
-            let words = "The login provider issued an access token for {host} that cannot be sent in a header. Have the operator check the \
-                         provider.";
-            self.judge.fault(ErrorClass::Malformed, words, "")
-        })?;
-        value.set_sensitive(true);
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, value);
         let wishes = std::iter::once(IMMUTABLE.to_owned()).chain(request.prefer.iter().cloned());
         let wishes = wishes.collect::<Vec<_>>().join(", ");
-        headers.extend(HeaderValue::from_str(&wishes).ok().map(|value| (PREFER, value)));
-        let mut builder = self.http.request(request.method.clone(), request.url.clone()).headers(headers);
-        if let Some((kind, body)) = &request.body {
-            builder = builder.header(header::CONTENT_TYPE, *kind).body(body.clone());
-        } else if request.method == Method::POST {
-            builder = builder.header(header::CONTENT_LENGTH, 0);
-        }
-        self.network.send(builder).await.map_err(|error| self.connection_fault(error))
+        let wishes = HeaderValue::from_str(&wishes).ok();
+        let make = |authorization| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, authorization);
+            headers.extend(wishes.clone().map(|value| (PREFER, value)));
+            let builder = self.server.client().request(request.method.clone(), request.url.clone()).headers(headers);
+            match &request.body {
+                Some((kind, body)) => builder.header(header::CONTENT_TYPE, *kind).body(body.clone()),
+                None if request.method == Method::POST => builder.header(header::CONTENT_LENGTH, 0),
+                None => builder,
+            }
+        };
+        Ok(self.server.send_with_token(&*self.tokens, make).await?)
     }
 
     async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {
         replies::body(response, limit).await.map_err(|unread| match unread {
             Unread::TooLong => self.judge.too_long(limit),
-            Unread::Broken(error) => self.connection_fault(error),
+            Unread::Broken(error) => self.server.unanswered(error).into(),
         })
-    }
-
-    /// The meaning of a connection fault. The request may have been executed.
-    fn connection_fault(&self, error: reqwest::Error) -> Fault {
-        let unclear = !error.is_connect() && !error.is_builder();
-        Fault {
-            unclear,
-            ..self.network.fault(&self.judge.host, error).into()
-        }
     }
 
     /// Goes through the stages up to the TLS handshake, on a separate connection.
     pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
-        let host = self.endpoint.host_str().unwrap_or_default();
-        let tls = self.endpoint.scheme() == "https";
-        let port = self.endpoint.port_or_known_default().unwrap_or(443);
-        self.network.probe(host, port, tls, &self.rules, report).await
+        self.server.probe(report).await
     }
 }
