@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `folders` | which folders are read |
+//! | `memory` | what is remembered of messages between listing and fetching them |
 //! | `patience` | messages that a server does not give out, and how often they are asked for |
 //! | `server` | the server of a mailbox, called over HTTP |
 //! | `ews` | Exchange Web Services |
@@ -11,5 +12,6 @@
 pub mod ews;
 mod folders;
 pub mod graph;
+mod memory;
 mod patience;
 mod server;

@@ -1,12 +1,8 @@
 //! Fetching messages in batches that neither the server nor our memory minds.
 
 use std::{
-    collections::HashMap,
     mem,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
@@ -21,13 +17,11 @@ use super::{
 };
 use crate::{
     net::ErrorClass,
-    provider::{Fetched, ItemId, exchange::patience::ItemFaults},
+    provider::{Fetched, ItemId, exchange::memory::MessageMemory},
 };
 
 /// Most bytes in such a request, as far as sizes are known. One message may be larger.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Most messages whose sizes or faults are remembered.
-const REMEMBERED: usize = 4096;
 /// Answers over this many bytes are read on a thread that may block.
 const READ_ASIDE: usize = 1 << 20;
 /// What an answer may hold beside the messages themselves.
@@ -35,9 +29,8 @@ const ENVELOPE_BYTES: u64 = 1 << 20;
 
 /// What is remembered between calls.
 pub(super) struct Memory {
-    /// Sizes of messages that changes told, in bytes. Locked only briefly.
-    sizes: Mutex<HashMap<ItemId, u64>>,
-    faults: ItemFaults,
+    /// Sizes of messages that changes told, in bytes.
+    pub(super) sizes: MessageMemory<u64>,
     /// Messages per request; fewer after a server found it too much, then slowly more again.
     batch: AtomicUsize,
     /// Most messages per request.
@@ -48,33 +41,10 @@ impl Memory {
     /// Nothing yet; `most` is the number of messages that a request may ask for.
     pub(super) fn new(most: usize) -> Self {
         Self {
-            sizes: Mutex::default(),
-            faults: ItemFaults::default(),
+            sizes: MessageMemory::default(),
             batch: AtomicUsize::new(most.max(1)),
             most: most.max(1),
         }
-    }
-
-    /// Remembers sizes for a fetch soon.
-    pub(super) fn remember(&self, told: Vec<(ItemId, u64)>) {
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        if sizes.len() + told.len() > REMEMBERED {
-            sizes.clear();
-        }
-        sizes.extend(told);
-    }
-
-    fn sizes_of(&self, ids: &[ItemId]) -> Vec<Option<u64>> {
-        let sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.iter().map(|id| sizes.get(id).copied()).collect()
-    }
-
-    fn forget(&self, ids: &[ItemId]) {
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ids {
-            sizes.remove(id);
-        }
-        self.faults.forget(ids);
     }
 
     fn batch(&self) -> usize {
@@ -112,7 +82,7 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
     };
     let fetched = fetch.run().await;
     match &fetched {
-        Ok(_) => memory.forget(ids),
+        Ok(_) => memory.sizes.forget(ids),
         Err(fault) if fault.hint == Hint::AskForLess => memory.learn(true),
         Err(_) => {}
     }
@@ -121,7 +91,7 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
 
 impl Fetch<'_> {
     async fn run(&self) -> Result<Vec<Fetched>, Fault> {
-        let known = self.memory.sizes_of(self.ids).into_iter().enumerate();
+        let known = self.ids.iter().map(|id| self.memory.sizes.of(id)).enumerate();
         let (mut load, describe): (Vec<Wanted>, Vec<Wanted>) = known.partition(|(_, size)| size.is_some_and(|size| size <= self.max_bytes));
         let mut answers: Vec<Answer> = Vec::with_capacity(self.ids.len());
 
@@ -261,7 +231,7 @@ impl Fetch<'_> {
                 Err(error) => match error.meaning() {
                     Meaning::Gone => Fetched::Gone,
                     // One that nobody has told us of may be as passing as these.
-                    Meaning::WaitAFewTimes | Meaning::Unknown if !self.memory.faults.worn_out(&self.ids[place]) => {
+                    Meaning::WaitAFewTimes | Meaning::Unknown if !self.memory.sizes.faults.worn_out(&self.ids[place]) => {
                         passing = Some(error);
                         continue;
                     }
@@ -357,16 +327,8 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_learns() {
+    fn batches_follow_what_the_server_takes() {
         let memory = Memory::new(10);
-        let id = |n: usize| ItemId(n.to_string());
-        memory.remember((0..REMEMBERED).map(|n| (id(n), 1)).collect());
-        assert_eq!(memory.sizes_of(&[id(5), id(REMEMBERED)]), [Some(1), None]);
-        memory.remember(vec![(id(REMEMBERED), 2)]);
-        assert_eq!(memory.sizes_of(&[id(5), id(REMEMBERED)]), [None, Some(2)]);
-        memory.forget(&[id(REMEMBERED)]);
-        assert_eq!(memory.sizes_of(&[id(REMEMBERED)]), [None]);
-
         for expected in [5, 2, 1, 1] {
             memory.learn(true);
             assert_eq!(memory.batch(), expected);

@@ -183,14 +183,14 @@ impl MailSource for EwsSource {
         let body = self.transport.call(requests::sync_folder_items(folder, state)).await?;
         let (mut page, sizes) = responses::changes(&self.transport.judge, state, &body)?;
         page.sizes = sizes.iter().cloned().collect();
-        self.memory.remember(sizes);
+        self.memory.sizes.remember(sizes.into_iter());
         Ok(page)
     }
 
     async fn newest(&self, folder: &Folder, most: u32) -> Result<Newest, ProviderError> {
         let body = self.transport.call(requests::find_newest(folder, most)).await?;
         let newest = responses::newest(&self.transport.judge, &body)?;
-        self.memory.remember(newest.sizes.clone().into_iter().collect());
+        self.memory.sizes.remember(newest.sizes.clone().into_iter());
         Ok(newest)
     }
 

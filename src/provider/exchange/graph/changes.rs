@@ -7,22 +7,29 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 
-use super::{
-    codes::Meaning,
-    errors::Fault,
-    fetch::{Memory, Remembered},
-    transport::Transport,
-};
+use super::{codes::Meaning, errors::Fault, transport::Transport};
 use crate::{
     domain::Timestamp,
     net::ErrorClass,
-    provider::{ChangePage, Folder, FolderRole, ItemId, Newest},
+    provider::{ChangePage, Folder, FolderRole, ItemId, Newest, exchange::memory::MessageMemory},
 };
 
 /// Messages per page; the server may return fewer. Rows are short, as only ids, times and sizes are requested.
 const PAGE: &str = "odata.maxpagesize=500";
 /// The requested fields; the size is a MAPI property (PR_MESSAGE_SIZE).
 pub(super) const SIZE: &str = "singleValueExtendedProperties($filter=id eq 'Integer 0xe08')";
+
+/// What is remembered between calls, from changes.
+pub(super) type Memory = MessageMemory<Remembered>;
+
+/// What is known of a message before it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Remembered {
+    /// Its size in bytes, about.
+    pub size: Option<u64>,
+    /// When the mailbox received it.
+    pub received: Option<Timestamp>,
+}
 
 #[derive(Deserialize)]
 struct Page {
@@ -126,7 +133,7 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
         if let Some(received) = known.received.filter(|_| folder.role == FolderRole::Other) {
             changes.received.insert(id.clone(), received);
         }
-        memory.remember(id.clone(), known);
+        memory.remember(std::iter::once((id.clone(), known)));
         changes.upserts.push(id);
     }
     Ok(changes)
@@ -145,7 +152,7 @@ pub(super) async fn newest(transport: &Transport, memory: &Memory, folder: &Fold
     for row in page.value {
         let (id, known) = (ItemId(row.id.clone()), row.remembered());
         newest.sizes.extend(known.size.map(|size| (id.clone(), size)));
-        memory.remember(id.clone(), known);
+        memory.remember(std::iter::once((id.clone(), known)));
         newest.ids.push(id);
     }
     Ok(newest)

@@ -1,9 +1,6 @@
 //! Whole messages: many small ones per request (`$batch`), which saves both sides most of the work.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,19 +9,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    changes::{Row, SIZE},
+    changes::{Memory, Row, SIZE},
     codes::{Meaning, UNLISTED},
     errors::Fault,
     transport::{IMMUTABLE, Request, Transport, may_be_message},
 };
 use crate::{
-    domain::Timestamp,
     net::ErrorClass,
-    provider::{Fetched, ItemId, exchange::patience::ItemFaults},
+    provider::{Fetched, ItemId},
 };
 
-/// Limit of messages that are remembered.
-const REMEMBERED: usize = 4096;
 /// Limits of messages and bytes in one request; larger ones are requested individually.
 /// <https://learn.microsoft.com/graph/json-batching>
 const BATCH: usize = 20;
@@ -32,46 +26,6 @@ const BATCH_BYTES: u64 = 2 << 20;
 const SMALL: u64 = 256 << 10;
 /// Longest response to such a request that is read: twice that, as base64 takes a third more, and some envelope.
 const BATCH_ANSWER: u64 = 2 * BATCH_BYTES + (1 << 20);
-
-/// What is remembered between calls.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// From changes. Locked only briefly.
-    known: Mutex<HashMap<ItemId, Remembered>>,
-    faults: ItemFaults,
-}
-
-/// What is known of a message before it is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Remembered {
-    /// Its size in bytes, about.
-    pub size: Option<u64>,
-    /// When the mailbox received it.
-    pub received: Option<Timestamp>,
-}
-
-impl Memory {
-    /// Remembers for a fetch soon.
-    pub(super) fn remember(&self, id: ItemId, known: Remembered) {
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= REMEMBERED {
-            all.clear();
-        }
-        all.insert(id, known);
-    }
-
-    fn of(&self, id: &ItemId) -> Option<Remembered> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
-    }
-
-    fn forget(&self, ids: &[ItemId]) {
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ids {
-            all.remove(id);
-        }
-        self.faults.forget(ids);
-    }
-}
 
 /// A message in text form.
 #[derive(Deserialize)]

@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use url::Url;
 
 pub use self::push::{GraphPush, Waker};
-use self::{fetch::Memory, push::Subscriptions, transport::Transport};
+use self::{changes::Memory, push::Subscriptions, transport::Transport};
 use super::folders::Places;
 use crate::{
     net::{EndpointRules, Network, ProviderError},
