@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `check` | checks of a connection |
 //! | `folders` | which folders are read |
 //! | `memory` | what is remembered of messages between listing and fetching them |
 //! | `patience` | messages that a server does not give out, and how often they are asked for |
@@ -9,6 +10,7 @@
 //! | `ews` | Exchange Web Services |
 //! | `graph` | Microsoft Graph |
 
+mod check;
 pub mod ews;
 mod folders;
 pub mod graph;

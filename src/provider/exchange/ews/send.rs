@@ -10,8 +10,12 @@ use super::{
     responses::{self, Draft},
 };
 use crate::{
-    net::{self, ErrorClass, ProviderError, StageFacts, StageKind, StageReport},
-    provider::{Fate, MailSink, OutgoingMessage, Sent, handed_over, hidden_recipients, in_doubt, message_id, sent_as},
+    net::{ErrorClass, ProviderError, StageFacts, StageReport},
+    provider::{
+        Fate, Folder, MailSink, OutgoingMessage, Sent,
+        exchange::check::{self, Checked},
+        hidden_recipients, in_doubt, message_id, sent_as,
+    },
 };
 
 #[async_trait]
@@ -48,17 +52,38 @@ impl MailSink for EwsSource {
     }
 
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
-        if !self.transport.probe(report).await
-            || net::stage(StageKind::Authenticate, report, self.log_in(), StageFacts::clone)
-                .await
-                .is_none()
-        {
-            return;
+        check::run(self, test, report).await;
+    }
+}
+
+#[async_trait]
+impl Checked for EwsSource {
+    async fn probe(&self, report: StageReport<'_>) -> bool {
+        self.transport.server.probe(report).await
+    }
+
+    /// Asks for something that only a login gets. Not on behalf of a mailbox: whether the login may act for one is another question.
+    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
+        let answer = self.transport.call_as(requests::get_root(), None).await;
+        let read = answer.map(|body| (responses::root(&self.transport.judge, &body), responses::version(&body)));
+        let (refused, version) = match read {
+            Ok((outcome, version)) => (outcome.err(), version),
+            Err(fault) => (Some(fault), None),
+        };
+        match refused {
+            // An error of EWS about the mailbox comes only after the login.
+            Some(fault) if !fault.answered || !is_about_the_mailbox(&fault) => return Err(fault.into()),
+            _ => {}
         }
-        let opened = net::stage(StageKind::OpenInbox, report, self.open_inbox(), StageFacts::clone).await;
-        let Some(test) = test.filter(|_| opened.is_some()) else { return };
-        let handed = |sent: &Sent| handed_over(test, sent);
-        net::stage(StageKind::Send, report, self.send(test), handed).await;
+        let server = version.map_or_else(String::new, |version| format!("; the server is Exchange {version}"));
+        Ok(StageFacts {
+            summary: format!("Logged in{server}."),
+            ..StageFacts::default()
+        })
+    }
+
+    async fn inbox(&self) -> Result<Folder, ProviderError> {
+        Ok(folders::inbox(&self.transport).await?)
     }
 }
 
@@ -120,30 +145,6 @@ impl EwsSource {
             Ok(true) => Fate::Sent("found in Sent Items"),
             Ok(false) | Err(_) => Fate::Unknown,
         }
-    }
-
-    /// Asks for something that only a login gets. Not on behalf of a mailbox: whether the login may act for one is another question.
-    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
-        let answer = self.transport.call_as(requests::get_root(), None).await;
-        let read = answer.map(|body| (responses::root(&self.transport.judge, &body), responses::version(&body)));
-        let (refused, version) = match read {
-            Ok((outcome, version)) => (outcome.err(), version),
-            Err(fault) => (Some(fault), None),
-        };
-        match refused {
-            // An error of EWS about the mailbox comes only after the login.
-            Some(fault) if !fault.answered || !is_about_the_mailbox(&fault) => return Err(fault.into()),
-            _ => {}
-        }
-        let server = version.map_or_else(String::new, |version| format!("; the server is Exchange {version}"));
-        Ok(StageFacts {
-            summary: format!("Logged in{server}."),
-            ..StageFacts::default()
-        })
-    }
-
-    async fn open_inbox(&self) -> Result<StageFacts, ProviderError> {
-        Ok(StageFacts::opened(folders::inbox(&self.transport).await?.total))
     }
 }
 

@@ -11,8 +11,12 @@ use serde_json::json;
 
 use super::{GraphSource, codes::Meaning, errors::Fault, folders, transport::Request};
 use crate::{
-    net::{self, ErrorClass, ProviderError, StageFacts, StageKind, StageReport},
-    provider::{Fate, MailSink, OutgoingMessage, Sent, handed_over, hidden_recipients, in_doubt, sent_as},
+    net::{ErrorClass, ProviderError, StageFacts, StageReport},
+    provider::{
+        Fate, Folder, MailSink, OutgoingMessage, Sent,
+        exchange::check::{self, Checked},
+        hidden_recipients, in_doubt, sent_as,
+    },
 };
 
 /// Longest message that is submitted in MIME, in bytes. Requests may have 4 MB, of which base64 takes a quarter; users report that slightly
@@ -31,7 +35,7 @@ pub(super) struct Draft {
 /// A message that was a draft, as far as it tells whether it was sent.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Standing {
+struct DraftState {
     is_draft: Option<bool>,
     #[serde(default, rename = "singleValueExtendedProperties")]
     properties: Vec<Property>,
@@ -63,24 +67,31 @@ impl MailSink for GraphSource {
     }
 
     async fn check(&self, test: Option<&OutgoingMessage>, report: StageReport<'_>) {
-        if !self.transport.probe(report).await
-            || net::stage(StageKind::Authenticate, report, self.log_in(), StageFacts::clone)
-                .await
-                .is_none()
-        {
-            return;
-        }
-        let opened = net::stage(StageKind::OpenInbox, report, folders::inbox(&self.transport), |folder| {
-            StageFacts::opened(folder.total)
-        })
-        .await;
-        let Some(test) = test.filter(|_| opened.is_some()) else { return };
-        let handed = |sent: &Sent| handed_over(test, sent);
-        net::stage(StageKind::Send, report, self.send(test), handed).await;
+        check::run(self, test, report).await;
     }
 }
 
-impl Standing {
+#[async_trait]
+impl Checked for GraphSource {
+    async fn probe(&self, report: StageReport<'_>) -> bool {
+        self.transport.server.probe(report).await
+    }
+
+    /// Obtains an access token; the mailbox is checked separately.
+    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
+        self.transport.tokens.current().await?;
+        Ok(StageFacts {
+            summary: format!("Obtained an access token for {}.", self.transport.judge.host),
+            ..StageFacts::default()
+        })
+    }
+
+    async fn inbox(&self) -> Result<Folder, ProviderError> {
+        folders::inbox(&self.transport).await
+    }
+}
+
+impl DraftState {
     fn is_submitted(&self) -> bool {
         let flags = self.properties.first().and_then(|flags| flags.value.parse::<u32>().ok());
         flags.is_some_and(|flags| flags & SUBMITTED != 0)
@@ -139,7 +150,7 @@ impl GraphSource {
         url.query_pairs_mut()
             .append_pair("$select", "id,isDraft")
             .append_pair("$expand", FLAGS);
-        match self.transport.get::<Standing>(url, &[]).await {
+        match self.transport.get::<DraftState>(url, &[]).await {
             Ok(found) if found.is_draft == Some(false) => Fate::Sent("it is no longer a draft"),
             Ok(found) if found.is_submitted() => Fate::Sent("the draft is submitted"),
             Ok(_) => Fate::Draft,
@@ -155,14 +166,5 @@ impl GraphSource {
         if let Err(fault) = self.transport.call(Request::new(Method::DELETE, url)).await {
             tracing::debug!(error = %fault.error, "a draft that was not sent is left behind");
         }
-    }
-
-    /// Obtains an access token; the mailbox is checked separately.
-    async fn log_in(&self) -> Result<StageFacts, ProviderError> {
-        self.transport.tokens.current().await?;
-        Ok(StageFacts {
-            summary: format!("Obtained an access token for {}.", self.transport.judge.host),
-            ..StageFacts::default()
-        })
     }
 }

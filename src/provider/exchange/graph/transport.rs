@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     net::{
-        ErrorClass, ProviderError, StageReport,
+        ErrorClass, ProviderError,
         replies::{self, Unread, is_web_page, text},
     },
     provider::{
@@ -89,7 +89,7 @@ pub(super) fn may_be_message(kind: &str) -> bool {
 
 /// Calls Graph for one mailbox.
 pub(super) struct Transport {
-    server: Server,
+    pub(super) server: Server,
     mailbox: Option<String>,
     pub(super) tokens: Arc<dyn AccessTokens>,
     pub(super) judge: Judge,
@@ -248,7 +248,11 @@ impl Transport {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, authorization);
             headers.extend(wishes.clone().map(|value| (PREFER, value)));
-            let builder = self.server.client().request(request.method.clone(), request.url.clone()).headers(headers);
+            let builder = self
+                .server
+                .client()
+                .request(request.method.clone(), request.url.clone())
+                .headers(headers);
             match &request.body {
                 Some((kind, body)) => builder.header(header::CONTENT_TYPE, *kind).body(body.clone()),
                 None if request.method == Method::POST => builder.header(header::CONTENT_LENGTH, 0),
@@ -263,10 +267,5 @@ impl Transport {
             Unread::TooLong => self.judge.too_long(limit),
             Unread::Broken(error) => self.server.unanswered(error).into(),
         })
-    }
-
-    /// Goes through the stages up to the TLS handshake, on a separate connection.
-    pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
-        self.server.probe(report).await
     }
 }

@@ -35,7 +35,7 @@ use super::{
     requests::{MAX_ANSWER_BYTES, Request},
 };
 use crate::{
-    net::{ErrorClass, StageReport, replies::is_web_page},
+    net::{ErrorClass, replies::is_web_page},
     provider::{
         budget::Budget,
         exchange::server::{Server, name_of},
@@ -209,11 +209,6 @@ impl Transport {
             response,
             _connection: connection,
         })
-    }
-
-    /// Goes through the stages up to the TLS handshake, on a separate connection.
-    pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
-        self.server.probe(report).await
     }
 
     /// The shared mailbox that is read instead of the login's own.
