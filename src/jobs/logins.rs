@@ -14,8 +14,9 @@ use super::driver::Job;
 use crate::{
     domain::{Result, Timestamp},
     ops::{
-        Ops, agents,
+        Ops,
         login::{tell, tokens},
+        login_health,
     },
 };
 
@@ -107,7 +108,7 @@ async fn review_agents(ops: &Ops) -> Result<u64> {
         }
         for (tenant, change) in due {
             let began = Instant::now();
-            match agents::review_change(ops, &tenant, &change).await {
+            match login_health::review_change(ops, &tenant, &change).await {
                 Ok(looked_at) => all += looked_at,
                 Err(error) => {
                     tracing::warn!(tenant, %change, error = error.chain(), "reviewing the agents of a login failed");

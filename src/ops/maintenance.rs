@@ -2,11 +2,11 @@
 
 use super::{
     Ops, Violations,
-    agents::{logins, values},
+    agents::values,
     audit::Changes,
     check_etag, is_address,
     login::{self, AuthenticationView},
-    page_limit,
+    login_health, page_limit,
     requests::RequestId,
 };
 use crate::{
@@ -176,7 +176,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             }
             changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
         }
-        logins::reassess(&mut writer, &LoginChange::Account(id.to_owned()), &choices, now).await?;
+        login_health::reassess(&mut writer, &LoginChange::Account(id.to_owned()), &choices, now).await?;
         let view = views(ops, &writer, vec![account]).await?.pop();
         writer.commit().await?;
         view.ok_or_else(|| Error::not_found(name(id)))

@@ -10,10 +10,12 @@ mod intake;
 pub mod keys;
 mod locks;
 pub mod login;
+pub mod login_health;
 pub mod mailbox;
 pub mod maintenance;
 mod processor;
 pub mod push;
+mod read_error;
 pub mod reads;
 mod requests;
 pub mod settings;
@@ -39,6 +41,7 @@ pub use intake::{Journal, Preparation, REHEARSE, accuse};
 pub(crate) use locks::{LockKey, Locks};
 pub use mailbox::AnswerMemory;
 pub use processor::{Processor, ProcessorLimits};
+pub use read_error::ReadError;
 pub use vault::{Keys, KeysError, Vault};
 
 /// Everything that operations work with. Cheap to clone.

@@ -1,11 +1,6 @@
 //! What holds for a whole tenant.
 
-use super::{
-    Ops, Violations,
-    agents::{logins, values},
-    audit::Changes,
-    check_etag,
-};
+use super::{Ops, Violations, agents::values, audit::Changes, check_etag, login_health};
 use crate::{
     crypto::etag,
     domain::{
@@ -65,7 +60,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
         }
         writer.put_settings(&settings).await?;
         if before.authentication_method != after.authentication_method {
-            logins::reassess(&mut writer, &LoginChange::Method, after, now).await?;
+            login_health::reassess(&mut writer, &LoginChange::Method, after, now).await?;
         }
         changes
             .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())

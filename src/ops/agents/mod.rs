@@ -4,20 +4,19 @@
 //! |---|---|
 //! | `rules` | what an agent's settings may be together |
 //! | `values` | what single values may be |
-//! | `logins` | whether there is a login to try |
 //! | `defaults` | the agent that sends for a user when none is named |
 
 mod defaults;
-pub(super) mod logins;
 mod rules;
 pub(super) mod values;
 
-use self::{logins::Basis, rules::Context};
+use self::rules::Context;
 use super::{
     Ops, Violations,
     audit::Changes,
     check_etag,
     login::{self, AuthenticationView},
+    login_health::{self, Basis},
     page_limit,
     requests::RequestId,
 };
@@ -31,7 +30,6 @@ use crate::{
 };
 
 pub use defaults::{default_of, set_default};
-pub use logins::review_change;
 
 /// Who may read agents, each those that are [`Agent::visible`].
 const READERS: &[Scope] = &[Scope::AgentRead, Scope::AgentWrite, Scope::AgentUse];
@@ -155,7 +153,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
             login: login.as_ref(),
             method,
         };
-        let health = logins::fresh_health(&AgentHealth::default(), logins::missing(&agent, basis), now);
+        let health = login_health::fresh_health(&AgentHealth::default(), login_health::missing(&agent, basis), now);
         writer.insert_agent(&agent, sealed.clone(), &health).await?;
         changes(None, Some(&agent), agent.password_set)
             .record(ops, &mut writer, caller, AuditAction::Created, name(&agent.id))
@@ -295,7 +293,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             login: login.as_ref(),
             method,
         };
-        let health = logins::fresh_health(&health, logins::missing(&agent, basis), now);
+        let health = login_health::fresh_health(&health, login_health::missing(&agent, basis), now);
         writer.set_agent_health(id, &health).await?;
         writer.commit().await?;
         Ok(AgentView {

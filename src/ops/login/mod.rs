@@ -28,7 +28,7 @@ mod view;
 
 use std::time::Duration;
 
-use super::{Ops, agents::logins};
+use super::{Ops, login_health};
 use crate::{
     domain::{Detail, Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
     idp::oauth::LoginProviders,
@@ -111,5 +111,5 @@ async fn owner_of(writer: &Writer, source: &LoginSource) -> Result<String> {
 
 /// Gives the agents that a login opens the health that follows from it.
 async fn reassess(ops: &Ops, writer: &mut Writer, source: &LoginSource, choices: &TenantChoices) -> Result<()> {
-    logins::reassess(writer, &LoginChange::Login(source.clone()), choices, ops.now()).await
+    login_health::reassess(writer, &LoginChange::Login(source.clone()), choices, ops.now()).await
 }

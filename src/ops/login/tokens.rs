@@ -23,7 +23,7 @@ use crate::{
     idp::oauth::{LoginProvider, Tokens},
     lifecycle::OnError,
     net::{ErrorClass, ProviderError},
-    ops::mailbox::ReadError,
+    ops::ReadError,
     provider::AccessTokens,
     store::{LeaseKey, LeaseKind, LeaseTerms, SealedTokens, retrying},
 };

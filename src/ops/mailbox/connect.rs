@@ -12,12 +12,9 @@ use crate::{
     domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
     net::{EndpointRules, ErrorClass, ProviderError},
     ops::{
-        Ops,
-        agents::{
-            self,
-            logins::{self, Basis},
-        },
+        Ops, agents,
         login::{host_of_agent, tokens::LoginTokens},
+        login_health::{self, Basis},
         maintenance, push,
     },
     provider::{
@@ -224,7 +221,7 @@ async fn choices_with_login(
         login: login.as_ref(),
         method,
     };
-    match logins::missing(agent, basis) {
+    match login_health::missing(agent, basis) {
         None => Ok((choices, login)),
         Some(problem) => Err(ProviderError::new(ErrorClass::LoginRequired, problem).into()),
     }

@@ -1,25 +1,13 @@
-//! Why work on a mailbox ended early, and how long it rests then.
+//! How long a mailbox rests after a fault, and the words for it.
 
 use std::time::Duration;
 
-use crate::{
-    domain::{Backoff, Error},
-    net::{ErrorClass, ProviderError},
-};
+use crate::{domain::Backoff, net::ErrorClass};
+
+pub use crate::ops::ReadError;
 
 /// How long a mailbox is left alone after its first fault.
 const FIRST_REST: Duration = Duration::from_secs(5);
-
-/// Why reading a mailbox ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The mailbox's server.
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// Our side: the database, or another replica that was faster.
-    #[error(transparent)]
-    Service(#[from] Error),
-}
 
 /// What is wrong, with the server's own words where there are any.
 pub(super) fn with_reply(problem: &str, server_reply: &str) -> String {

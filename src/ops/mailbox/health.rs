@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{Agent, AgentHealth, AgentKind, HealthState, LoginChange, MaintenanceAccount, Result, Timestamp},
     net::{ErrorClass, ProviderError},
-    ops::{Ops, agents::logins},
+    ops::{Ops, login_health},
     store::retrying,
 };
 
@@ -29,7 +29,7 @@ pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Age
         let mut writer = ops.store.begin_alone(tenant).await?;
         if let Some(agent) = writer.agent(&agent.id).await? {
             let choices = writer.settings().await?.choices;
-            logins::note_missing(&mut writer, &agent, &choices, ops.now()).await?;
+            login_health::note_missing(&mut writer, &agent, &choices, ops.now()).await?;
         }
         writer.commit().await
     })
@@ -99,7 +99,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
             // Somebody logged in meanwhile.
             return Ok(());
         }
-        let mut missing = logins::missing_now(&writer, &agent, &choices).await?;
+        let mut missing = login_health::missing_now(&writer, &agent, &choices).await?;
         // That of Graph is consents, one for each domain.
         let account = account.filter(|account| account.settings.kind == AgentKind::ExchangeEws);
         if let (Some(account), Some(fault), None) = (account, refused, &missing) {
@@ -107,7 +107,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
             let name = &account.settings.display_name;
             let problem = format!("The login of the maintenance account {name} was rejected. {}", fault.problem);
             writer.set_maintenance_problem(&account.id, account.version, &problem).await?;
-            logins::reassess(&mut writer, &LoginChange::Account(account.id.clone()), &choices, ops.now()).await?;
+            login_health::reassess(&mut writer, &LoginChange::Account(account.id.clone()), &choices, ops.now()).await?;
             missing = Some(problem);
         }
         let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::Ops;
 use crate::{
     domain::{
         Agent, AgentFilter, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginChange, LoginSource, LoginState,
         MaintenanceAccount, Result, SmtpAuthentication, TenantChoices, Timestamp, domain_of,
     },
-    ops::Ops,
     store::{Writer, retrying},
 };
 
@@ -89,7 +89,7 @@ fn missing_password(agent: &Agent, account: Option<&MaintenanceAccount>) -> Opti
 
 /// The health of an agent whose login or settings changed: what was wrong may be right now, so the next try tells, unless there is no
 /// login to try.
-pub(super) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: Timestamp) -> AgentHealth {
+pub(in crate::ops) fn fresh_health(before: &AgentHealth, missing: Option<String>, now: Timestamp) -> AgentHealth {
     match missing {
         None => before.without_trouble(),
         Some(problem) => AgentHealth {
