@@ -269,8 +269,13 @@ fn redeem(shared: &Shared, world: &mut World, asked: &Asked<'_>) -> (Option<Stri
         ended: false,
     });
     let login = world.logins.len() - 1;
-    let refresh = code.scopes.iter().any(|scope| scope == "offline_access");
-    let mut answer = tokens(shared, world, login, &code.user, code.scopes.clone(), refresh);
+    let grant = Grant {
+        login,
+        user: &code.user,
+        refreshable: code.scopes.iter().any(|scope| scope == "offline_access"),
+        scopes: code.scopes.clone(),
+    };
+    let mut answer = tokens(shared, world, grant);
     if code.scopes.iter().any(|scope| scope == "openid") {
         answer["id_token"] = id_token(shared, world, &code.client_id, &code.user, &code.nonce).into();
     }
@@ -324,8 +329,13 @@ fn refresh(shared: &Shared, world: &mut World, asked: &Asked<'_>) -> (Option<Str
     if let Err(refusal) = one_resource(&scopes) {
         return (told, Err(refusal));
     }
-    let another = shared.rules.rotation != Rotation::Fixed;
-    (told, Ok(tokens(shared, world, login, &user, scopes, another)))
+    let grant = Grant {
+        login,
+        user: &user,
+        scopes,
+        refreshable: shared.rules.rotation != Rotation::Fixed,
+    };
+    (told, Ok(tokens(shared, world, grant)))
 }
 
 /// Each token is for one resource.
@@ -345,7 +355,23 @@ pub(super) fn one_resource(scopes: &[String]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn tokens(shared: &Shared, world: &mut World, login: usize, user: &User, mut scopes: Vec<String>, refresh: bool) -> Value {
+/// What a person is to get tokens for.
+struct Grant<'a> {
+    /// The login that the tokens belong to.
+    login: usize,
+    user: &'a User,
+    scopes: Vec<String>,
+    /// Whether a refresh token comes with the access token.
+    refreshable: bool,
+}
+
+fn tokens(shared: &Shared, world: &mut World, grant: Grant<'_>) -> Value {
+    let Grant {
+        login,
+        user,
+        mut scopes,
+        refreshable,
+    } = grant;
     if let Some(granted) = &world.granted {
         scopes.retain(|scope| IDENTITY.contains(&scope.as_str()) || granted.contains(scope));
     }
@@ -375,7 +401,7 @@ fn tokens(shared: &Shared, world: &mut World, login: usize, user: &User, mut sco
         "ext_expires_in": rules.token_lifetime.as_secs(),
         "access_token": access,
     });
-    if refresh {
+    if refreshable {
         let token = random("0.Refresh.");
         let ends = rules.refresh_lifetime.map(|lifetime| now + lifetime);
         world.refresh.insert(token.clone(), Refresh { login, used: false, ends });

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
+    ids::Ids,
     operations::{Call, Entry, Failure},
     world::{FolderKind, Mailbox, World},
     xml::{Element, Xml},
@@ -45,7 +46,7 @@ impl Call {
             let mut xml = Xml::new();
             xml.wrap("m:Folders", |xml| {
                 if let Some(mailbox) = world.mailbox(index) {
-                    self.write_folder(xml, &shape, index, mailbox, kind);
+                    self.folder_tree(index, mailbox).write_folder(xml, &shape, kind);
                 }
             });
             Ok(xml)
@@ -70,11 +71,12 @@ impl Call {
                 mailbox.children(kind).collect()
             };
             let page: Vec<_> = found.iter().copied().skip(view.offset).take(view.max).collect();
+            let tree = self.folder_tree(index, mailbox);
             let mut xml = Xml::new();
             view.root(&mut xml, found.len(), page.len(), |xml| {
                 xml.wrap("t:Folders", |xml| {
                     for kind in page {
-                        self.write_folder(xml, &shape, index, mailbox, kind);
+                        tree.write_folder(xml, &shape, kind);
                     }
                 });
             });
@@ -82,20 +84,36 @@ impl Call {
         }))
     }
 
-    fn write_folder(&self, xml: &mut Xml, shape: &Shape, index: u32, mailbox: &Mailbox, kind: FolderKind) {
-        let ids = self.shared.ids;
+    fn folder_tree<'a>(&self, index: u32, mailbox: &'a Mailbox) -> FolderTree<'a> {
+        FolderTree {
+            ids: self.shared.ids,
+            index,
+            mailbox,
+        }
+    }
+}
+
+/// The folders of a mailbox, about to be written.
+struct FolderTree<'a> {
+    ids: Ids,
+    /// The mailbox's number.
+    index: u32,
+    mailbox: &'a Mailbox,
+}
+
+impl FolderTree<'_> {
+    fn write_folder(&self, xml: &mut Xml, shape: &Shape, kind: FolderKind) {
+        let Self { ids, index, mailbox } = *self;
         let (total, unread) = mailbox.counts(kind);
         let (element, class) = match kind {
             FolderKind::Calendar => ("t:CalendarFolder", "IPF.Appointment"),
             _ => ("t:Folder", "IPF.Note"),
         };
-        let id = |kind: FolderKind| (ids.folder(index, kind.index()), ids.change_key(1));
+        let id = |kind: FolderKind| ids.with_key(ids.folder(index, kind.index()), 1);
         xml.wrap(element, |xml| {
-            let (own, key) = id(kind);
-            xml.empty("t:FolderId", &[("Id", &own), ("ChangeKey", &key)]);
+            id(kind).write(xml, "t:FolderId");
             if shape.wants("ParentFolderId", false) {
-                let (parent, key) = id(mailbox.parent(kind).unwrap_or(kind));
-                xml.empty("t:ParentFolderId", &[("Id", &parent), ("ChangeKey", &key)]);
+                id(mailbox.parent(kind).unwrap_or(kind)).write(xml, "t:ParentFolderId");
             }
             if shape.wants("FolderClass", false) && mailbox.parent(kind).is_some_and(|parent| parent != FolderKind::Root) {
                 xml.leaf("t:FolderClass", class);

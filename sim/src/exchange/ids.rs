@@ -5,6 +5,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use super::xml::Xml;
+
 /// What an identifier stands for; its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -53,6 +55,20 @@ pub(super) struct SyncState {
     pub(super) after: Option<Place>,
 }
 
+/// An id with its change key, as EWS gives it out.
+#[derive(Debug)]
+pub(super) struct KeyedId {
+    id: String,
+    change_key: String,
+}
+
+impl KeyedId {
+    /// Writes it as an element without content.
+    pub(super) fn write(&self, xml: &mut Xml, element: &str) {
+        xml.empty(element, &[("Id", &self.id), ("ChangeKey", &self.change_key)]);
+    }
+}
+
 impl Ids {
     pub(super) fn new(seed: u64) -> Self {
         Self { seed }
@@ -94,6 +110,17 @@ impl Ids {
     pub(super) fn read_folder(self, text: &str) -> Option<(u32, u32)> {
         let [mailbox, folder] = self.read(Kind::Folder, text)?;
         Some((u32::try_from(mailbox).ok()?, u32::try_from(folder).ok()?))
+    }
+
+    /// The id of an item with the change key of its version.
+    pub(super) fn keyed_item(self, mailbox: u32, serial: u64, version: u64) -> KeyedId {
+        self.with_key(self.item(mailbox, serial), version)
+    }
+
+    /// An id of any kind with the change key of a version.
+    pub(super) fn with_key(self, id: String, version: u64) -> KeyedId {
+        let change_key = self.change_key(version);
+        KeyedId { id, change_key }
     }
 
     pub(super) fn change_key(self, version: u64) -> String {

@@ -5,8 +5,8 @@ use super::{
     folders::View,
     ids::SyncState,
     operations::{Call, Entry, Failure},
-    properties::{ItemShape, message_id, write_id},
-    world::{ChangeKind, ChangePage, FolderKind, Item, World},
+    properties::{ItemShape, message_id},
+    world::{Change, ChangeKind, ChangePage, FolderKind, Item, World},
     xml::{Element, Xml},
 };
 
@@ -21,12 +21,12 @@ impl Call {
             // Items are copied (their bytes are not), so that files are read without the lock.
             let (mailbox, page, items) = {
                 let world = self.shared.world();
-                let (mailbox, folder) = self.folder_in(&world, request.child("SyncFolderId"))?;
-                let page = self.changes(&world, mailbox, folder, request.text_of("SyncState"), max)?;
+                let (mailbox, page) = self.changes(&world, request, max)?;
                 let find = |serial| world.mailbox(mailbox).and_then(|m| m.item(serial)).cloned();
                 let items: Vec<Option<Item>> = page.changes.iter().map(|change| find(change.serial)).collect();
                 (mailbox, page, items)
             };
+            let id = |change: &Change| self.shared.ids.keyed_item(mailbox, change.serial, change.version);
             let mut xml = Xml::new();
             xml.leaf("m:SyncState", &self.shared.ids.sync_state(page.state));
             xml.leaf("m:IncludesLastItemInRange", &page.last.to_string());
@@ -34,11 +34,9 @@ impl Call {
             xml.wrap("m:Changes", |xml| {
                 for (change, item) in page.changes.iter().zip(&items) {
                     match (change.kind, item) {
-                        (ChangeKind::Delete, _) => xml.wrap("t:Delete", |xml| {
-                            write_id(xml, "t:ItemId", &self.shared, mailbox, change.serial, change.version);
-                        }),
+                        (ChangeKind::Delete, _) => xml.wrap("t:Delete", |xml| id(change).write(xml, "t:ItemId")),
                         (ChangeKind::ReadFlag, _) => xml.wrap("t:ReadFlagChange", |xml| {
-                            write_id(xml, "t:ItemId", &self.shared, mailbox, change.serial, change.version);
+                            id(change).write(xml, "t:ItemId");
                             xml.leaf("t:IsRead", &change.read.to_string());
                         }),
                         (kind, Some(item)) => {
@@ -57,7 +55,10 @@ impl Call {
         }))
     }
 
-    fn changes(&self, world: &World, mailbox: u32, folder: FolderKind, state: Option<&str>, max: usize) -> Result<ChangePage, Failure> {
+    /// The mailbox whose changes are asked for, and the next page of them.
+    fn changes(&self, world: &World, request: &Element, max: usize) -> Result<(u32, ChangePage), Failure> {
+        let (mailbox, folder) = self.folder_in(world, request.child("SyncFolderId"))?;
+        let state = request.text_of("SyncState").filter(|state| !state.is_empty());
         let invalid = || {
             Failure::new(
                 "ErrorInvalidSyncStateData",
@@ -73,7 +74,7 @@ impl Call {
             position: 0,
             after: None,
         };
-        let given = match (state.filter(|state| !state.is_empty()), &self.fault) {
+        let given = match (state, &self.fault) {
             (Some(_), Some(FaultKind::InvalidSyncState)) => return Err(invalid()),
             (None, _) | (_, Some(FaultKind::StaleSyncStateFullListing)) => None,
             (Some(state), _) => Some(self.shared.ids.read_sync_state(state).ok_or_else(invalid)?),
@@ -82,7 +83,8 @@ impl Call {
             return Err(invalid());
         }
         let given = given.map(|given| SyncState { mailbox, ..given });
-        held.changes(given.unwrap_or(begin), given.is_none(), max).ok_or_else(invalid)
+        let page = held.changes(given.unwrap_or(begin), given.is_none(), max).ok_or_else(invalid)?;
+        Ok((mailbox, page))
     }
 
     pub(super) fn find_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
@@ -253,7 +255,8 @@ impl Call {
     pub(super) fn one_item(&self, element: &str, mailbox: u32, serial: u64, version: u64) -> Xml {
         let mut xml = Xml::new();
         xml.wrap("m:Items", |xml| {
-            xml.wrap(element, |xml| write_id(xml, "t:ItemId", &self.shared, mailbox, serial, version));
+            let id = self.shared.ids.keyed_item(mailbox, serial, version);
+            xml.wrap(element, |xml| id.write(xml, "t:ItemId"));
         });
         xml
     }

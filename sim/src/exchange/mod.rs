@@ -67,7 +67,7 @@ use self::{
     autodiscover::Answers,
     faults::{Record, Script},
     ids::Ids,
-    world::{Flags, World},
+    world::{Flags, NewItem, World},
 };
 pub use self::{
     autodiscover::{Autodiscover, AutodiscoverRequest},
@@ -478,7 +478,7 @@ impl Exchange {
         let mailbox = world.add_mailbox(address);
         let serial = world
             .mailbox_mut(mailbox)
-            .map_or(0, |m| m.add(folder, raw.into(), received.into(), flags, now));
+            .map_or(0, |m| m.add(folder, NewItem::new(raw.into(), received.into(), flags), now));
         shared.ids.item(mailbox, serial)
     }
 

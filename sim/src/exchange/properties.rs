@@ -8,6 +8,7 @@ use mail_parser::{Addr, Address, HeaderValue, Message, MessageParser, MessagePar
 use super::{
     Shared,
     folders::field_uris,
+    ids::Ids,
     operations::Failure,
     world::Item,
     xml::{Element, Xml},
@@ -161,9 +162,16 @@ pub(super) fn write_message(xml: &mut Xml, shared: &Shared, shape: &ItemShape, m
                 xml.raw(&STANDARD.encode(mime));
             });
         }
-        write_id(xml, "t:ItemId", shared, mailbox, item.serial, item.version);
+        shared.ids.keyed_item(mailbox, item.serial, item.version).write(xml, "t:ItemId");
+        let properties = MessageProperties {
+            ids: shared.ids,
+            html: shape.html,
+            mailbox,
+            item,
+            message: message.as_ref(),
+        };
         for uri in &shape.wanted {
-            write_property(xml, uri, shape, shared, mailbox, item, message.as_ref());
+            properties.write(xml, uri);
         }
     });
     Ok(())
@@ -178,70 +186,78 @@ pub(super) fn message_id(item: &Item) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Writes an item id with its change key.
-pub(super) fn write_id(xml: &mut Xml, element: &str, shared: &Shared, mailbox: u32, serial: u64, version: u64) {
-    let (id, key) = (shared.ids.item(mailbox, serial), shared.ids.change_key(version));
-    xml.empty(element, &[("Id", &id), ("ChangeKey", &key)]);
+/// A message whose properties are about to be written.
+struct MessageProperties<'a> {
+    ids: Ids,
+    /// Whether its body is to be HTML, whatever it is.
+    html: bool,
+    mailbox: u32,
+    item: &'a Item,
+    /// As much of it as the properties need; `None` when they need nothing.
+    message: Option<&'a Message<'a>>,
 }
 
-fn write_property(xml: &mut Xml, uri: &str, shape: &ItemShape, shared: &Shared, mailbox: u32, item: &Item, message: Option<&Message<'_>>) {
-    let element = match uri.split_once(':') {
-        Some((_, name)) => format!("t:{name}"),
-        None => return,
-    };
-    let element = element.as_str();
-    match uri {
-        "item:ParentFolderId" => {
-            let (id, key) = (shared.ids.folder(mailbox, item.folder.index()), shared.ids.change_key(1));
-            xml.empty(element, &[("Id", &id), ("ChangeKey", &key)]);
+impl MessageProperties<'_> {
+    fn write(&self, xml: &mut Xml, uri: &str) {
+        let Self { item, message, .. } = *self;
+        let element = match uri.split_once(':') {
+            Some((_, name)) => format!("t:{name}"),
+            None => return,
+        };
+        let element = element.as_str();
+        match uri {
+            "item:ParentFolderId" => {
+                let folder = self.ids.folder(self.mailbox, item.folder.index());
+                self.ids.with_key(folder, 1).write(xml, element);
+            }
+            "item:ItemClass" => leaf(xml, element, Some("IPM.Note")),
+            "item:Subject" => leaf(xml, element, message.and_then(|m| m.subject())),
+            "item:Sensitivity" | "item:Importance" => leaf(xml, element, Some("Normal")),
+            "item:Body" => {
+                let has_html = message.is_some_and(|m| m.html_bodies().any(MessagePart::is_text_html));
+                let (kind, text) = if self.html || has_html {
+                    ("HTML", message.and_then(|m| m.body_html(0)))
+                } else {
+                    ("Text", message.and_then(|m| m.body_text(0)))
+                };
+                xml.element(element, &[("BodyType", kind)], |xml| xml.text(&text.unwrap_or_default()));
+            }
+            "item:TextBody" => {
+                let text = message.and_then(|m| m.body_text(0)).unwrap_or_default();
+                xml.element(element, &[("BodyType", "Text")], |xml| xml.text(&text));
+            }
+            "item:DateTimeReceived" | "item:DateTimeCreated" => leaf(xml, element, Some(&write_time(item.received))),
+            "item:DateTimeSent" => {
+                leaf(xml, element, message.and_then(sent_at).map(write_time).as_deref());
+            }
+            "item:Size" => leaf(xml, element, Some(&item.raw.size().to_string())),
+            "item:IsSubmitted" => leaf(xml, element, Some(&item.submitted.to_string())),
+            "item:IsDraft" => leaf(xml, element, Some(&item.draft.to_string())),
+            "item:InReplyTo" => leaf(xml, element, message.and_then(|m| identifiers(m.in_reply_to())).as_deref()),
+            "item:HasAttachments" => leaf(xml, element, Some(&message.is_some_and(|m| m.attachment_count() > 0).to_string())),
+            "item:DisplayTo" => leaf(xml, element, Some(&names(message.and_then(|m| m.to())))),
+            "item:DisplayCc" => leaf(xml, element, Some(&names(message.and_then(|m| m.cc())))),
+            "message:Sender" => people(xml, element, message.and_then(|m| m.sender().or(m.from())), true),
+            "message:From" => people(xml, element, message.and_then(|m| m.from()), true),
+            "message:ToRecipients" => people(xml, element, message.and_then(|m| m.to()), false),
+            "message:CcRecipients" => people(xml, element, message.and_then(|m| m.cc()), false),
+            "message:ReplyTo" => people(xml, element, message.and_then(|m| m.reply_to()), false),
+            "message:BccRecipients" if !item.bcc.is_empty() => {
+                xml.wrap(element, |xml| {
+                    for address in &item.bcc {
+                        person(xml, None, address);
+                    }
+                });
+            }
+            "message:InternetMessageId" => leaf(
+                xml,
+                element,
+                message.and_then(|m| m.message_id()).map(|id| format!("<{id}>")).as_deref(),
+            ),
+            "message:References" => leaf(xml, element, message.and_then(|m| identifiers(m.references())).as_deref()),
+            "message:IsRead" => leaf(xml, element, Some(&item.read.to_string())),
+            _ => {}
         }
-        "item:ItemClass" => leaf(xml, element, Some("IPM.Note")),
-        "item:Subject" => leaf(xml, element, message.and_then(|m| m.subject())),
-        "item:Sensitivity" | "item:Importance" => leaf(xml, element, Some("Normal")),
-        "item:Body" => {
-            let has_html = message.is_some_and(|m| m.html_bodies().any(MessagePart::is_text_html));
-            let (kind, text) = if shape.html || has_html {
-                ("HTML", message.and_then(|m| m.body_html(0)))
-            } else {
-                ("Text", message.and_then(|m| m.body_text(0)))
-            };
-            xml.element(element, &[("BodyType", kind)], |xml| xml.text(&text.unwrap_or_default()));
-        }
-        "item:TextBody" => {
-            let text = message.and_then(|m| m.body_text(0)).unwrap_or_default();
-            xml.element(element, &[("BodyType", "Text")], |xml| xml.text(&text));
-        }
-        "item:DateTimeReceived" | "item:DateTimeCreated" => leaf(xml, element, Some(&write_time(item.received))),
-        "item:DateTimeSent" => {
-            leaf(xml, element, message.and_then(sent_at).map(write_time).as_deref());
-        }
-        "item:Size" => leaf(xml, element, Some(&item.raw.size().to_string())),
-        "item:IsSubmitted" => leaf(xml, element, Some(&item.submitted.to_string())),
-        "item:IsDraft" => leaf(xml, element, Some(&item.draft.to_string())),
-        "item:InReplyTo" => leaf(xml, element, message.and_then(|m| identifiers(m.in_reply_to())).as_deref()),
-        "item:HasAttachments" => leaf(xml, element, Some(&message.is_some_and(|m| m.attachment_count() > 0).to_string())),
-        "item:DisplayTo" => leaf(xml, element, Some(&names(message.and_then(|m| m.to())))),
-        "item:DisplayCc" => leaf(xml, element, Some(&names(message.and_then(|m| m.cc())))),
-        "message:Sender" => people(xml, element, message.and_then(|m| m.sender().or(m.from())), true),
-        "message:From" => people(xml, element, message.and_then(|m| m.from()), true),
-        "message:ToRecipients" => people(xml, element, message.and_then(|m| m.to()), false),
-        "message:CcRecipients" => people(xml, element, message.and_then(|m| m.cc()), false),
-        "message:ReplyTo" => people(xml, element, message.and_then(|m| m.reply_to()), false),
-        "message:BccRecipients" if !item.bcc.is_empty() => {
-            xml.wrap(element, |xml| {
-                for address in &item.bcc {
-                    person(xml, None, address);
-                }
-            });
-        }
-        "message:InternetMessageId" => leaf(
-            xml,
-            element,
-            message.and_then(|m| m.message_id()).map(|id| format!("<{id}>")).as_deref(),
-        ),
-        "message:References" => leaf(xml, element, message.and_then(|m| identifiers(m.references())).as_deref()),
-        "message:IsRead" => leaf(xml, element, Some(&item.read.to_string())),
-        _ => {}
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     items::item_ids,
     operations::{Call, Entry, Failure},
     raw::Raw,
-    world::{Flags, FolderKind, SentMessage, World},
+    world::{Flags, FolderKind, NewItem, SentMessage, World},
     xml::{Element, Xml},
 };
 use crate::parse;
@@ -74,12 +74,17 @@ impl Call {
                 let flags = message_flags(item);
                 let mut world = self.shared.world();
                 let held = world.mailbox_mut(mailbox).ok_or_else(Failure::item_not_found)?;
-                let serial = held.add(folder, Raw::Bytes(raw), now, flags, now);
+                let serial = held.add(folder, NewItem::new(Raw::Bytes(raw), now, flags), now);
                 held.set_bcc(serial, bcc);
                 return Ok(self.one_id(mailbox, serial, 1));
             }
-            let copy = (disposition == "SendAndSaveCopy").then_some(folder);
-            self.send(mailbox, raw, bcc, Keep::Copy(copy), now)?;
+            self.send(Submission {
+                mailbox,
+                raw,
+                bcc,
+                keep: Keep::Copy((disposition == "SendAndSaveCopy").then_some(folder)),
+                time: now,
+            })?;
             let mut xml = Xml::new();
             xml.empty("m:Items", &[]);
             Ok(xml)
@@ -114,11 +119,16 @@ impl Call {
                 .raw
                 .read(u64::MAX)
                 .map_err(|_| Failure::new("ErrorItemCorrupt", "Item is corrupt."))?;
-            let keep = Keep::Instead {
-                draft: serial,
-                copy: save.then_some(folder),
-            };
-            self.send(mailbox, raw, draft.bcc, keep, self.shared.now())?;
+            self.send(Submission {
+                mailbox,
+                raw,
+                bcc: draft.bcc,
+                keep: Keep::Instead {
+                    draft: serial,
+                    copy: save.then_some(folder),
+                },
+                time: self.shared.now(),
+            })?;
             Ok(Xml::new())
         }))
     }
@@ -129,23 +139,21 @@ impl Call {
         world.mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)
     }
 
-    fn send(&self, mailbox: u32, raw: Bytes, bcc: Vec<String>, keep: Keep, now: OffsetDateTime) -> Result<(), Failure> {
-        let may_send_as = |owner| self.check(owner).is_ok();
-        self.shared.send(mailbox, raw, bcc, now, may_send_as, keep)
+    fn send(&self, submission: Submission) -> Result<(), Failure> {
+        self.shared.send(submission, |owner| self.check(owner).is_ok())
     }
 }
 
 impl Shared {
     /// Submits a message: the transport delivers it to all of its recipients that have a mailbox here, at once or later.
-    pub(super) fn send(
-        &self,
-        mailbox: u32,
-        raw: Bytes,
-        mut bcc: Vec<String>,
-        now: OffsetDateTime,
-        may_send_as: impl Fn(u32) -> bool,
-        keep: Keep,
-    ) -> Result<(), Failure> {
+    pub(super) fn send(&self, submission: Submission, may_send_as: impl Fn(u32) -> bool) -> Result<(), Failure> {
+        let Submission {
+            mailbox,
+            raw,
+            bcc,
+            keep,
+            time,
+        } = submission;
         let missing = || Failure::new("ErrorNonExistentMailbox", "No mailbox with such guid.");
         let sender = self.world().mailbox(mailbox).map(|held| held.address.clone()).ok_or_else(missing)?;
         let unreadable = || Failure::new("ErrorMimeContentInvalid", "The MIME content is invalid.");
@@ -167,7 +175,7 @@ impl Shared {
             .flatten()
             .flat_map(|list| list.iter());
         let mut recipients: Vec<String> = named.filter_map(|one| one.address.as_deref()).map(str::to_lowercase).collect();
-        recipients.extend(bcc.drain(..).map(|address| address.to_lowercase()));
+        recipients.extend(bcc.iter().map(|address| address.to_lowercase()));
         recipients.sort_unstable();
         recipients.dedup();
         if recipients.is_empty() {
@@ -178,7 +186,7 @@ impl Shared {
             added.extend_from_slice(format!("From: <{sender}>\r\n").as_bytes());
         }
         if message.date().is_none() {
-            added.extend_from_slice(format!("Date: {}\r\n", rfc822(now)).as_bytes());
+            added.extend_from_slice(format!("Date: {}\r\n", rfc822(time)).as_bytes());
         }
         if message.message_id().is_none() {
             added.extend_from_slice(format!("Message-ID: {}\r\n", self.message_id(&sender)).as_bytes());
@@ -195,10 +203,22 @@ impl Shared {
                 recipients,
                 raw: complete,
             },
-            now,
+            time,
         });
         Ok(())
     }
+}
+
+/// A message that a mailbox submits.
+#[derive(Debug)]
+pub(super) struct Submission {
+    /// The mailbox that sends it.
+    pub(super) mailbox: u32,
+    pub(super) raw: Bytes,
+    /// Recipients that are not in the MIME.
+    pub(super) bcc: Vec<String>,
+    pub(super) keep: Keep,
+    pub(super) time: OffsetDateTime,
 }
 
 /// What a sender keeps of a message that the transport has taken.
@@ -234,7 +254,7 @@ pub(super) struct Outgoing {
     /// As its recipients get it.
     public: Bytes,
     sent: SentMessage,
-    now: OffsetDateTime,
+    time: OffsetDateTime,
 }
 
 /// What takes submitted messages out of mailboxes.
@@ -259,7 +279,7 @@ impl World {
             keep,
             public,
             sent,
-            now,
+            time,
         } = outgoing;
         if let Some(held) = self.mailbox_mut(mailbox) {
             let raw = || Raw::Bytes(sent.raw.clone());
@@ -269,20 +289,21 @@ impl World {
             };
             match keep {
                 Keep::Copy(copy) => {
-                    copy.map(|folder| held.add(folder, raw(), now, read, now));
+                    copy.map(|folder| held.add(folder, NewItem::new(raw(), time, read), time));
                 }
                 Keep::Instead { draft, copy } => {
-                    copy.map(|folder| held.add(folder, raw(), now, read, now));
-                    held.remove(draft, now);
+                    copy.map(|folder| held.add(folder, NewItem::new(raw(), time, read), time));
+                    held.remove(draft, time);
                 }
-                Keep::Draft(draft) => held.keep_sent(draft, raw(), now),
+                Keep::Draft(draft) => held.keep_sent(draft, raw(), time),
             }
         }
         for recipient in &sent.recipients {
             if let Some(index) = self.find(recipient)
                 && let Some(held) = self.mailbox_mut(index)
             {
-                held.add(FolderKind::Inbox, Raw::Bytes(public.clone()), now, Flags::default(), now);
+                let item = NewItem::new(Raw::Bytes(public.clone()), time, Flags::default());
+                held.add(FolderKind::Inbox, item, time);
             }
         }
         self.sent.push(sent);

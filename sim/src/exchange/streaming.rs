@@ -12,7 +12,6 @@ use tokio::{
 use super::{
     FaultKind, Shared,
     operations::{Call, Entry, Failure, response},
-    properties::write_id,
     subscriptions::{EventKind, Notice, Subscription},
     world::FolderKind,
     xml::{Element, Xml, stream_envelope},
@@ -273,8 +272,7 @@ impl Tap {
     fn notification(&self, mailbox: u32, number: u64, notices: &[Notice]) -> Bytes {
         let ids = self.shared.ids;
         let folder = |xml: &mut Xml, element: &str, kind: FolderKind| {
-            let (id, key) = (ids.folder(mailbox, kind.index()), ids.change_key(1));
-            xml.empty(element, &[("Id", &id), ("ChangeKey", &key)]);
+            ids.with_key(ids.folder(mailbox, kind.index()), 1).write(xml, element);
         };
         let mut xml = Xml::new();
         xml.wrap("m:Notifications", |xml| {
@@ -283,10 +281,10 @@ impl Tap {
                 for notice in notices {
                     xml.wrap(&format!("t:{}", notice.event.element()), |xml| {
                         xml.leaf("t:TimeStamp", &write_time(notice.time));
-                        write_id(xml, "t:ItemId", &self.shared, mailbox, notice.serial, 1);
+                        ids.keyed_item(mailbox, notice.serial, 1).write(xml, "t:ItemId");
                         folder(xml, "t:ParentFolderId", notice.folder);
                         if let Some((serial, from)) = notice.old {
-                            write_id(xml, "t:OldItemId", &self.shared, mailbox, serial, 1);
+                            ids.keyed_item(mailbox, serial, 1).write(xml, "t:OldItemId");
                             folder(xml, "t:OldParentFolderId", from);
                         }
                     });

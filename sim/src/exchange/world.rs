@@ -3,6 +3,7 @@
 //!
 //! Every change of a folder is appended to its log; a sync state is a position in it, so a page of changes costs as much as its length.
 
+mod folder_kind;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+pub use self::folder_kind::FolderKind;
 use super::{
     calendar::Appointment,
     graph::{Composing, Hook},
@@ -22,110 +24,6 @@ use super::{
     send::Transport,
     subscriptions::{EventKind, Notice, Subscription},
 };
-
-/// The folders of a mailbox: those that every mailbox has, and those that somebody made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FolderKind {
-    /// Root of everything.
-    Root,
-    /// Root of what the user sees.
-    Top,
-    /// Where new mail arrives.
-    Inbox,
-    /// Copies of what was sent.
-    Sent,
-    /// Not yet sent.
-    Drafts,
-    /// Waiting to be sent; always empty here.
-    Outbox,
-    /// The bin.
-    Deleted,
-    /// Junk mail.
-    Junk,
-    /// Appointments.
-    Calendar,
-    /// One that somebody made; they are counted from 0.
-    Made(u32),
-}
-
-impl FolderKind {
-    pub(super) const ALL: [Self; 9] = [
-        Self::Root,
-        Self::Top,
-        Self::Inbox,
-        Self::Sent,
-        Self::Drafts,
-        Self::Outbox,
-        Self::Deleted,
-        Self::Junk,
-        Self::Calendar,
-    ];
-
-    pub(super) fn index(self) -> u32 {
-        match self {
-            Self::Root => 0,
-            Self::Top => 1,
-            Self::Inbox => 2,
-            Self::Sent => 3,
-            Self::Drafts => 4,
-            Self::Outbox => 5,
-            Self::Deleted => 6,
-            Self::Junk => 7,
-            Self::Calendar => 8,
-            Self::Made(number) => 9 + number,
-        }
-    }
-
-    fn from_index(index: u32) -> Self {
-        let known = Self::ALL.get(index as usize).copied();
-        known.unwrap_or_else(|| Self::Made(index - 9))
-    }
-
-    /// Name of the distinguished folder. `None` for one that somebody made.
-    pub(super) fn distinguished(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Root => "root",
-            Self::Top => "msgfolderroot",
-            Self::Inbox => "inbox",
-            Self::Sent => "sentitems",
-            Self::Drafts => "drafts",
-            Self::Outbox => "outbox",
-            Self::Deleted => "deleteditems",
-            Self::Junk => "junkemail",
-            Self::Calendar => "calendar",
-            Self::Made(_) => return None,
-        })
-    }
-
-    /// The distinguished folder of that name.
-    pub(super) fn by_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.distinguished().is_some_and(|known| known.eq_ignore_ascii_case(name)))
-    }
-
-    fn usual_name(self) -> &'static str {
-        match self {
-            Self::Root | Self::Made(_) => "",
-            Self::Top => "Top of Information Store",
-            Self::Inbox => "Inbox",
-            Self::Sent => "Sent Items",
-            Self::Drafts => "Drafts",
-            Self::Outbox => "Outbox",
-            Self::Deleted => "Deleted Items",
-            Self::Junk => "Junk Email",
-            Self::Calendar => "Calendar",
-        }
-    }
-
-    fn usual_parent(self) -> Option<Self> {
-        match self {
-            Self::Root => None,
-            Self::Top => Some(Self::Root),
-            _ => Some(Self::Top),
-        }
-    }
-}
 
 /// A message in a folder.
 #[derive(Clone, Debug)]
@@ -161,11 +59,36 @@ fn place_of(received: OffsetDateTime, serial: u64) -> Place {
     (i64::try_from(micros).unwrap_or(i64::MAX), serial)
 }
 
-/// What a new item is like.
+/// Marks of an item.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     pub(super) read: bool,
     pub(super) draft: bool,
+}
+
+/// An item that comes into a folder.
+#[derive(Debug)]
+pub(super) struct NewItem {
+    raw: Raw,
+    received: OffsetDateTime,
+    flags: Flags,
+    /// Recipients that are not in the MIME.
+    bcc: Vec<String>,
+    /// The serial that it had first. `None`: it is new in the mailbox.
+    origin: Option<u64>,
+}
+
+impl NewItem {
+    /// One that was never in the mailbox.
+    pub(super) fn new(raw: Raw, received: OffsetDateTime, flags: Flags) -> Self {
+        Self {
+            raw,
+            received,
+            flags,
+            bcc: Vec::new(),
+            origin: None,
+        }
+    }
 }
 
 /// What happened to an item.
@@ -318,18 +241,29 @@ impl Mailbox {
         self.folder(folder).newest_first.iter().map(|Reverse((_, serial))| *serial)
     }
 
-    pub(super) fn add(&mut self, folder: FolderKind, raw: Raw, received: OffsetDateTime, flags: Flags, now: OffsetDateTime) -> u64 {
-        let serial = self.insert(folder, raw, received, flags, Vec::new(), None);
-        self.tell(EventKind::Created, serial, folder, None, now);
-        if folder == FolderKind::Inbox && !flags.draft {
-            self.tell(EventKind::NewMail, serial, folder, None, now);
+    pub(super) fn add(&mut self, folder: FolderKind, item: NewItem, now: OffsetDateTime) -> u64 {
+        let draft = item.flags.draft;
+        let serial = self.insert(folder, item);
+        let created = Notice {
+            event: EventKind::Created,
+            time: now,
+            serial,
+            folder,
+            old: None,
+        };
+        self.tell(created);
+        if folder == FolderKind::Inbox && !draft {
+            self.tell(Notice {
+                event: EventKind::NewMail,
+                ..created
+            });
         }
         serial
     }
 
     /// Puts an item where only a new listing finds it: its folder's log does not tell of it.
     pub(super) fn restore(&mut self, folder: FolderKind, raw: Raw, received: OffsetDateTime) -> u64 {
-        let serial = self.insert(folder, raw, received, Flags::default(), Vec::new(), None);
+        let serial = self.insert(folder, NewItem::new(raw, received, Flags::default()));
         self.folder_mut(folder).log.pop();
         if let Some(item) = self.items.get_mut(&serial) {
             item.untold = true;
@@ -364,8 +298,18 @@ impl Mailbox {
                 read: true,
                 ..Flags::default()
             };
-            let sent = self.insert(FolderKind::Sent, raw, now, flags, Vec::new(), Some(draft.origin));
-            self.tell(EventKind::Moved, sent, FolderKind::Sent, Some((serial, draft.folder)), now);
+            let copy = NewItem {
+                origin: Some(draft.origin),
+                ..NewItem::new(raw, now, flags)
+            };
+            let sent = self.insert(FolderKind::Sent, copy);
+            self.tell(Notice {
+                event: EventKind::Moved,
+                time: now,
+                serial: sent,
+                folder: FolderKind::Sent,
+                old: Some((serial, draft.folder)),
+            });
         }
     }
 
@@ -373,7 +317,13 @@ impl Mailbox {
     pub(super) fn remove(&mut self, serial: u64, now: OffsetDateTime) -> bool {
         match self.take(serial) {
             Some(item) => {
-                self.tell(EventKind::Deleted, serial, item.folder, None, now);
+                self.tell(Notice {
+                    event: EventKind::Deleted,
+                    time: now,
+                    serial,
+                    folder: item.folder,
+                    old: None,
+                });
                 true
             }
             None => false,
@@ -387,8 +337,21 @@ impl Mailbox {
             read: item.read,
             draft: item.draft,
         };
-        let moved = self.insert(to, item.raw, item.received, flags, item.bcc, Some(item.origin));
-        self.tell(EventKind::Moved, moved, to, Some((serial, item.folder)), now);
+        let copy = NewItem {
+            raw: item.raw,
+            received: item.received,
+            flags,
+            bcc: item.bcc,
+            origin: Some(item.origin),
+        };
+        let moved = self.insert(to, copy);
+        self.tell(Notice {
+            event: EventKind::Moved,
+            time: now,
+            serial: moved,
+            folder: to,
+            old: Some((serial, item.folder)),
+        });
         Some(moved)
     }
 
@@ -412,7 +375,13 @@ impl Mailbox {
             created: item.created,
         });
         let (version, folder) = (item.version, item.folder);
-        self.tell(EventKind::Modified, serial, folder, None, now);
+        self.tell(Notice {
+            event: EventKind::Modified,
+            time: now,
+            serial,
+            folder,
+            old: None,
+        });
         Some(version)
     }
 
@@ -520,20 +489,18 @@ impl Mailbox {
             .expect("a folder that was given out stays")
     }
 
-    fn insert(
-        &mut self,
-        folder: FolderKind,
-        raw: Raw,
-        received: OffsetDateTime,
-        flags: Flags,
-        bcc: Vec<String>,
-        origin: Option<u64>,
-    ) -> u64 {
+    fn insert(&mut self, folder: FolderKind, item: NewItem) -> u64 {
+        let NewItem {
+            raw,
+            received,
+            flags: Flags { read, draft },
+            bcc,
+            origin,
+        } = item;
         self.last_serial += 1;
         let serial = self.last_serial;
         let origin = origin.unwrap_or(serial);
         self.by_origin.insert(origin, serial);
-        let Flags { read, draft } = flags;
         let place = self.folder_mut(folder);
         let created = place.log.len() as u64;
         place.unread += usize::from(!read);
@@ -582,14 +549,7 @@ impl Mailbox {
         Some(item)
     }
 
-    fn tell(&mut self, event: EventKind, serial: u64, folder: FolderKind, old: Option<(u64, FolderKind)>, time: OffsetDateTime) {
-        let notice = Notice {
-            event,
-            time,
-            serial,
-            folder,
-            old,
-        };
+    fn tell(&mut self, notice: Notice) {
         for subscription in self.subscriptions.values_mut() {
             subscription.tell(notice);
         }

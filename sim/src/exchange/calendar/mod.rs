@@ -24,13 +24,22 @@ pub(super) use self::{
 use super::{
     mix,
     operations::{Call, Entry, Failure},
-    properties::{ItemShape, write_id, write_message},
+    properties::{ItemShape, write_message},
     raw::Raw,
-    world::{Flags, FolderKind, Item, Mailbox},
+    world::{Flags, FolderKind, Item, Mailbox, NewItem},
     xml::{Element, Xml},
 };
+
 /// Longest window of a calendar view.
 const LONGEST_VIEW: Duration = Duration::days(2 * 366);
+
+/// Something that takes place: an appointment at one of its times.
+#[derive(Debug)]
+pub(super) struct AgendaEntry {
+    pub(super) item: Item,
+    pub(super) appointment: Appointment,
+    pub(super) instance: Instance,
+}
 
 /// What an id leads to.
 #[derive(Clone, Copy, Debug)]
@@ -48,17 +57,21 @@ impl Mailbox {
     }
 
     /// What takes place between two times, in order of the start.
-    pub(super) fn agenda(&self, folder: FolderKind, from: OffsetDateTime, to: OffsetDateTime) -> Vec<(Item, Appointment, Instance)> {
+    pub(super) fn agenda(&self, folder: FolderKind, from: OffsetDateTime, to: OffsetDateTime) -> Vec<AgendaEntry> {
         let items = self
             .newest_first(folder)
             .filter_map(|serial| Some((self.item(serial)?, self.appointment(serial)?)));
         let mut all: Vec<_> = items
             .flat_map(|(item, appointment)| {
                 let instances = appointment.instances(from, to);
-                instances.into_iter().map(|instance| (item.clone(), appointment.clone(), instance))
+                instances.into_iter().map(|instance| AgendaEntry {
+                    item: item.clone(),
+                    appointment: appointment.clone(),
+                    instance,
+                })
             })
             .collect();
-        all.sort_by_key(|(_, _, instance)| instance.start);
+        all.sort_by_key(|entry| entry.instance.start);
         all
     }
 }
@@ -92,7 +105,7 @@ impl Call {
             read: true,
             ..Flags::default()
         };
-        let serial = held.add(folder, Raw::Bytes(Bytes::new()), now, read, now);
+        let serial = held.add(folder, NewItem::new(Raw::Bytes(Bytes::new()), now, read), now);
         held.appointments.insert(serial, appointment);
         Ok(self.one_item("t:CalendarItem", mailbox, serial, 1))
     }
@@ -105,7 +118,8 @@ impl Call {
             let text = "The SendMeetingInvitationsOrCancellations attribute is required for calendar items.";
             let needed = request.attribute("SendMeetingInvitationsOrCancellations");
             needed.ok_or_else(|| Failure::new("ErrorSendMeetingInvitationsOrCancellationsRequired", text))?;
-            let Target { mailbox, serial, index } = target?;
+            let target = target?;
+            let Target { mailbox, serial, index } = target;
             let updates = change.child("Updates").map(|list| list.children.as_slice()).unwrap_or_default();
             let now = self.shared.now();
             let mut world = self.shared.world();
@@ -127,7 +141,7 @@ impl Call {
             let version = held.change(serial, None, now).ok_or_else(Failure::item_not_found)?;
             let mut xml = Xml::new();
             xml.wrap("m:Items", |xml| {
-                xml.wrap("t:CalendarItem", |xml| self.write_instance_id(xml, mailbox, serial, index, version));
+                xml.wrap("t:CalendarItem", |xml| self.write_instance_id(xml, target, version));
             });
             xml.wrap("m:ConflictResults", |xml| {
                 xml.leaf("t:Count", "0");
@@ -207,10 +221,13 @@ impl Call {
                     "Occurrence index is out of the recurrence range.",
                 )
             })?;
+            let entry = AgendaEntry {
+                item,
+                appointment,
+                instance,
+            };
             let mut xml = Xml::new();
-            xml.wrap("m:Items", |xml| {
-                self.write_appointment(xml, shape, mailbox, &item, &appointment, instance);
-            });
+            xml.wrap("m:Items", |xml| self.write_appointment(xml, shape, mailbox, &entry));
             Ok(xml)
         };
         Some(get(self.target(id)?))
@@ -250,8 +267,8 @@ impl Call {
             let attributes = [("TotalItemsInView", total.as_str()), ("IncludesLastItemInRange", last.as_str())];
             xml.element("m:RootFolder", &attributes, |xml| {
                 xml.wrap("t:Items", |xml| {
-                    for (item, appointment, instance) in all.iter().take(given) {
-                        self.write_appointment(xml, &shape, mailbox, item, appointment, *instance);
+                    for entry in all.iter().take(given) {
+                        self.write_appointment(xml, &shape, mailbox, entry);
                     }
                 });
             });
@@ -269,49 +286,42 @@ impl Call {
             }
             _ => None,
         };
-        match appointment
-            .as_ref()
-            .and_then(|appointment| Some((appointment, appointment.instance(None)?)))
-        {
-            Some((appointment, instance)) => {
-                self.write_appointment(xml, shape, mailbox, item, appointment, instance);
+        let entry = appointment.and_then(|appointment| {
+            Some(AgendaEntry {
+                item: item.clone(),
+                instance: appointment.instance(None)?,
+                appointment,
+            })
+        });
+        match entry {
+            Some(entry) => {
+                self.write_appointment(xml, shape, mailbox, &entry);
                 Ok(())
             }
             None => write_message(xml, &self.shared, shape, mailbox, item),
         }
     }
 
-    fn write_appointment(
-        &self,
-        xml: &mut Xml,
-        shape: &ItemShape,
-        mailbox: u32,
-        item: &Item,
-        appointment: &Appointment,
-        instance: Instance,
-    ) {
+    fn write_appointment(&self, xml: &mut Xml, shape: &ItemShape, mailbox: u32, entry: &AgendaEntry) {
         let organizer = self.shared.world().mailbox(mailbox).map(|held| held.address.clone());
         let written = Written {
             call: self,
             mailbox,
-            item,
-            appointment,
-            instance,
+            item: &entry.item,
+            appointment: &entry.appointment,
+            instance: entry.instance,
             organizer: organizer.unwrap_or_default(),
         };
         written.write(xml, shape);
     }
 
-    fn write_instance_id(&self, xml: &mut Xml, mailbox: u32, serial: u64, index: Option<u32>, version: u64) {
-        match index {
-            None => write_id(xml, "t:ItemId", &self.shared, mailbox, serial, version),
-            Some(index) => {
-                let (id, key) = (
-                    self.shared.ids.occurrence(mailbox, serial, index),
-                    self.shared.ids.change_key(version),
-                );
-                xml.empty("t:ItemId", &[("Id", &id), ("ChangeKey", &key)]);
-            }
-        }
+    fn write_instance_id(&self, xml: &mut Xml, target: Target, version: u64) {
+        let Target { mailbox, serial, index } = target;
+        let ids = self.shared.ids;
+        let id = match index {
+            None => ids.item(mailbox, serial),
+            Some(index) => ids.occurrence(mailbox, serial, index),
+        };
+        ids.with_key(id, version).write(xml, "t:ItemId");
     }
 }

@@ -9,6 +9,7 @@ use super::{
         world::Item,
         xml::{Element, Xml},
     },
+    Target,
     appointment::{Appointment, Instance},
 };
 use crate::clock::write_time;
@@ -213,6 +214,16 @@ impl Written<'_> {
         }
     }
 
+    /// The id of the appointment, or of one of its occurrences.
+    fn write_id(&self, xml: &mut Xml, index: Option<u32>) {
+        let target = Target {
+            mailbox: self.mailbox,
+            serial: self.item.serial,
+            index,
+        };
+        self.call.write_instance_id(xml, target, self.item.version);
+    }
+
     fn write_property(&self, xml: &mut Xml, name: &str) {
         let Self {
             item,
@@ -227,11 +238,10 @@ impl Written<'_> {
             .iter()
             .any(|name| appointment.property(name, index).is_some());
         match name {
-            "ItemId" => self.call.write_instance_id(xml, self.mailbox, item.serial, index, item.version),
+            "ItemId" => self.write_id(xml, index),
             "ParentFolderId" => {
                 let ids = self.call.shared.ids;
-                let (id, key) = (ids.folder(self.mailbox, item.folder.index()), ids.change_key(1));
-                xml.empty(element, &[("Id", &id), ("ChangeKey", &key)]);
+                ids.with_key(ids.folder(self.mailbox, item.folder.index()), 1).write(xml, element);
             }
             "DateTimeReceived" | "DateTimeCreated" | "DateTimeSent" | "DateTimeStamp" | "LastModifiedTime" => {
                 xml.leaf(element, &write_time(item.received));
@@ -322,8 +332,7 @@ impl Written<'_> {
         let starts = || (1_u32..).zip(recurrence.starts(self.instance.start));
         let write = |xml: &mut Xml, element: &str, one: Instance| {
             xml.wrap(element, |xml| {
-                let (serial, version) = (self.item.serial, self.item.version);
-                self.call.write_instance_id(xml, self.mailbox, serial, one.index, version);
+                self.write_id(xml, one.index);
                 xml.leaf("t:Start", &write_time(one.start)).leaf("t:End", &write_time(one.end));
                 xml.leaf("t:OriginalStart", &write_time(one.original));
             });

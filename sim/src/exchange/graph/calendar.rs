@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::{
     super::{
-        calendar::{Appointment, Instance, read_time},
-        world::{FolderKind, Item},
+        calendar::{AgendaEntry, read_time},
+        world::FolderKind,
     },
     Ask, Call, Refusal, Reply,
     resources::for_urls,
@@ -23,13 +23,15 @@ impl Call {
             serials
                 .filter_map(|serial| {
                     let appointment = held.appointment(serial)?.clone();
-                    Some((held.item(serial)?.clone(), appointment.whole()?, appointment))
+                    Some(AgendaEntry {
+                        item: held.item(serial)?.clone(),
+                        instance: appointment.whole()?,
+                        appointment,
+                    })
                 })
                 .collect::<Vec<_>>()
         };
-        let events = all
-            .iter()
-            .map(|(item, instance, appointment)| self.event_json(mailbox, item, appointment, *instance, ask.immutable()));
+        let events = all.iter().map(|entry| self.event_json(mailbox, entry, ask.immutable()));
         Ok(Reply::json(200, &json!({ "value": events.collect::<Vec<Value>>() })))
     }
 
@@ -46,13 +48,16 @@ impl Call {
             let held = world.mailbox(mailbox).ok_or_else(not_found)?;
             held.agenda(FolderKind::Calendar, from, to)
         };
-        let events = all
-            .iter()
-            .map(|(item, appointment, instance)| self.event_json(mailbox, item, appointment, *instance, ask.immutable()));
+        let events = all.iter().map(|entry| self.event_json(mailbox, entry, ask.immutable()));
         Ok(Reply::json(200, &json!({ "value": events.collect::<Vec<Value>>() })))
     }
 
-    fn event_json(&self, mailbox: u32, item: &Item, appointment: &Appointment, instance: Instance, immutable: bool) -> Value {
+    fn event_json(&self, mailbox: u32, entry: &AgendaEntry, immutable: bool) -> Value {
+        let AgendaEntry {
+            item,
+            appointment,
+            instance,
+        } = entry;
         let index = instance.index;
         let text = |name: &str| appointment.text(name, index).unwrap_or_default();
         let own = self.item_id(mailbox, item.serial, item.origin, immutable);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{
     super::{
         Raw,
-        send::Keep,
-        world::{Flags, FolderKind},
+        send::{Keep, Submission},
+        world::{Flags, FolderKind, NewItem},
     },
     Ask, Call, Refusal, Reply,
     resources::Wanted,
@@ -33,7 +33,7 @@ impl Call {
         let item = {
             let mut world = self.shared.world();
             let held = world.mailbox_mut(mailbox).ok_or_else(Refusal::not_found)?;
-            let serial = held.add(FolderKind::Drafts, Raw::Bytes(raw), now, flags, now);
+            let serial = held.add(FolderKind::Drafts, NewItem::new(Raw::Bytes(raw), now, flags), now);
             held.set_bcc(serial, bcc);
             held.item(serial).cloned().ok_or_else(Refusal::not_found)?
         };
@@ -107,9 +107,14 @@ impl Call {
         }
         let corrupt = |_| Refusal::new(500, "ErrorItemCorrupt", "The item is corrupt.");
         let raw = draft.raw.read(u64::MAX).map_err(corrupt)?;
-        let (now, may_send_as) = (self.shared.now(), |owner| self.caller.may_send_as(owner));
-        self.shared
-            .send(mailbox, raw, draft.bcc.clone(), now, may_send_as, Keep::Draft(draft.serial))?;
+        let submission = Submission {
+            mailbox,
+            raw,
+            bcc: draft.bcc.clone(),
+            keep: Keep::Draft(draft.serial),
+            time: self.shared.now(),
+        };
+        self.shared.send(submission, |owner| self.caller.may_send_as(owner))?;
         self.shared.world().composing.end(mailbox, &draft);
         Ok(Reply::empty(202))
     }
@@ -120,9 +125,14 @@ impl Call {
         } else {
             self.compose(mailbox, ask.parameters()?.get("message"))?
         };
-        let (now, may_send_as) = (self.shared.now(), |owner| self.caller.may_send_as(owner));
-        self.shared
-            .send(mailbox, raw, bcc, now, may_send_as, Keep::Copy(Some(FolderKind::Sent)))?;
+        let submission = Submission {
+            mailbox,
+            raw,
+            bcc,
+            keep: Keep::Copy(Some(FolderKind::Sent)),
+            time: self.shared.now(),
+        };
+        self.shared.send(submission, |owner| self.caller.may_send_as(owner))?;
         Ok(Reply::empty(202))
     }
 }

@@ -9,7 +9,7 @@ fn at(second: i64) -> OffsetDateTime {
 const INBOX: FolderKind = FolderKind::Inbox;
 
 fn add(mailbox: &mut Mailbox, second: i64) -> u64 {
-    mailbox.add(INBOX, Raw::from(Vec::new()), at(second), Flags::default(), at(0))
+    mailbox.add(INBOX, NewItem::new(Raw::from(Vec::new()), at(second), Flags::default()), at(0))
 }
 
 fn start() -> SyncState {
