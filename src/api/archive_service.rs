@@ -50,7 +50,11 @@ impl ArchiveService for Archive {
             let filter = convert::archive::filter(request.filter.get_or_insert_default())?;
             let pages = Pages::new(&self.0, "SearchMessages", &call.caller().tenant, &request);
             let after = pages.open(&token)?;
-            let page = archive::search(&self.0, call.caller(), &request.query, &filter, after, page_size).await?;
+            let search = archive::Search {
+                query: &request.query,
+                filter: &filter,
+            };
+            let page = archive::search(&self.0, call.caller(), search, after, page_size).await?;
             Ok(v1::SearchMessagesResponse {
                 messages: page.items.into_iter().map(message).collect(),
                 next_page_token: pages.next(page.next),

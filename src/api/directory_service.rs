@@ -13,7 +13,7 @@ use super::{
     v1::{self, directory_service_server::DirectoryService},
 };
 use crate::{
-    domain::{Caller, Result as DomainResult, reference_key, topic},
+    domain::{Caller, CaseFilter, Result as DomainResult, reference_key, topic},
     ops::{
         Ops,
         directory::{self, RecordKind},
@@ -221,9 +221,11 @@ impl DirectoryService for Directory {
             let page_size = std::mem::take(&mut request.page_size);
             let pages = Pages::new(&self.0, "ListCases", &call.caller().tenant, &request);
             let after: String = pages.open(&token)?.unwrap_or_default();
-            let customer = convert::optional_id("customers", "customer", &request.customer)?;
-            let reference = (!request.reference.is_empty()).then(|| reference_key(&request.reference));
-            let page = directory::list_cases(&self.0, call.caller(), &after, customer.as_deref(), reference.as_deref(), page_size).await?;
+            let filter = CaseFilter {
+                customer: convert::optional_id("customers", "customer", &request.customer)?,
+                reference_key: (!request.reference.is_empty()).then(|| reference_key(&request.reference)),
+            };
+            let page = directory::list_cases(&self.0, call.caller(), &after, &filter, page_size).await?;
             Ok(v1::ListCasesResponse {
                 cases: page.items.into_iter().map(case).collect(),
                 next_page_token: pages.next(page.next),

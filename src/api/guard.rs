@@ -46,6 +46,14 @@ struct Inner {
     draining: CancellationToken,
 }
 
+/// A call that has arrived, before it is known who makes it.
+#[derive(Clone, Copy)]
+struct Rpc<'a> {
+    method: &'a Method,
+    id: &'a Arc<str>,
+    span: &'a Span,
+}
+
 impl Guard {
     /// `draining` ends the streams of third-party services, which know of no shutdown.
     pub(super) fn new(edge: &Edge, draining: CancellationToken) -> Self {
@@ -70,14 +78,8 @@ impl Guard {
     }
 
     /// Runs a call as far as its answer begins. The permit counts until the answer has ended.
-    async fn run(
-        &self,
-        method: &Method,
-        mut request: Request,
-        next: Next,
-        id: &Arc<str>,
-        span: &Span,
-    ) -> Result<(Response, Option<(Permit, Credentials)>)> {
+    async fn run(&self, rpc: Rpc<'_>, mut request: Request, next: Next) -> Result<(Response, Option<(Permit, Credentials)>)> {
+        let Rpc { method, id, span } = rpc;
         let credentials = self.caller(method, request.headers(), request.extensions()).await?;
         let mut known = None;
         if let Some(credentials) = credentials {
@@ -120,7 +122,12 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     );
     continue_trace(&span, request.headers());
     let mut measure = Measure::new(guard.0.ops.metrics.clone(), method.name, span.clone());
-    let result = guard.run(method, request, next, &id, &span).instrument(span.clone()).await;
+    let rpc = Rpc {
+        method,
+        id: &id,
+        span: &span,
+    };
+    let result = guard.run(rpc, request, next).instrument(span.clone()).await;
     let (response, known) = match result {
         Ok(answered) => answered,
         Err(error) => {

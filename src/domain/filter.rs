@@ -119,6 +119,15 @@ pub struct NoteFilter {
     pub agent: Option<String>,
 }
 
+/// Chooses cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// Only of this customer.
+    pub customer: Option<String>,
+    /// Only with this reference, in the form of [`super::reference_key`].
+    pub reference_key: Option<String>,
+}
+
 /// Chooses matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MatchFilter {

@@ -34,7 +34,9 @@ pub use case_reference::{CaseReferenceFormat, CaseReferenceMatcher, FormatError,
 pub use directory::{Case, Contact, Customer, User, Written};
 pub use error::{Detail, Error, Kind, Reason, Result, Violation, error_chain};
 pub use event::{Event, EventKind, EventName};
-pub use filter::{AgentFilter, AuditFilter, AuditKind, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter};
+pub use filter::{
+    AgentFilter, AuditFilter, AuditKind, CaseFilter, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter,
+};
 pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};
 pub use mail::{AutomaticKind, Direction, Mailbox};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};

@@ -27,29 +27,57 @@ pub(super) struct Layout {
     pub attachments: Vec<(usize, bool)>,
 }
 
+/// Parts that belong together, and what becomes of them.
+struct Multipart<'a> {
+    /// Their positions in the entity's list.
+    parts: &'a [usize],
+    /// The subtype, such as `alternative`.
+    kind: &'a str,
+    /// Whether it is, or is within, one of the alternatives of a message.
+    in_alternative: bool,
+    /// Whether its parts may be read as text.
+    to_text: bool,
+    /// Whether its parts may be shown as HTML.
+    to_html: bool,
+}
+
 impl Layout {
     /// Finds the parts.
     pub fn of(entity: &Entity<'_>) -> Self {
         let mut layout = Self::default();
-        layout.walk(entity, &[0], "mixed", false, true, true);
+        let root = Multipart {
+            parts: &[0],
+            kind: "mixed",
+            in_alternative: false,
+            to_text: true,
+            to_html: true,
+        };
+        layout.walk(entity, root);
         layout
     }
 
-    fn walk(&mut self, entity: &Entity<'_>, parts: &[usize], kind: &str, in_alternative: bool, mut to_text: bool, mut to_html: bool) {
+    fn walk(&mut self, entity: &Entity<'_>, multipart: Multipart<'_>) {
+        let Multipart {
+            parts,
+            kind,
+            in_alternative,
+            mut to_text,
+            mut to_html,
+        } = multipart;
         let (text_before, html_before) = (self.text.len(), self.html.len());
         let (offered_text, offered_html) = (to_text, to_html);
         for (position, &index) in parts.iter().enumerate() {
             let part = &entity.parts[index];
             if !part.children.is_empty() {
                 let kind = part.media_type.strip_prefix("multipart/").unwrap_or_default();
-                self.walk(
-                    entity,
-                    &part.children,
+                let inner = Multipart {
+                    parts: &part.children,
                     kind,
-                    in_alternative || kind == "alternative",
+                    in_alternative: in_alternative || kind == "alternative",
                     to_text,
                     to_html,
-                );
+                };
+                self.walk(entity, inner);
                 continue;
             }
             let plain = part.media_type == "text/plain";

@@ -47,7 +47,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Method, RequestBuilder, Response, redirect};
+use reqwest::{Method, RequestBuilder, Response, Url, redirect};
 use rustls::{
     ClientConfig,
     client::{Resumption, danger::ServerCertVerifier},
@@ -83,6 +83,28 @@ pub struct EndpointRules {
     pub allow_private: bool,
     /// Certificates that are trusted although they fail validation.
     pub trusted_certificates: Vec<TrustedCertificate>,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// Name or address of the server.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// Whether TLS begins at once.
+    pub tls: bool,
+}
+
+impl<'a> Destination<'a> {
+    /// The server of a URL.
+    pub fn of(url: &'a Url) -> Self {
+        Self {
+            host: url.host_str().unwrap_or_default(),
+            port: url.port_or_known_default().unwrap_or(443),
+            tls: url.scheme() == "https",
+        }
+    }
 }
 
 /// What the operator decides about connections.
@@ -311,9 +333,10 @@ impl Network {
         faults::http(host, error)
     }
 
-    /// Goes through the stages of a connection that is then closed: name, TCP and, with `tls`, the handshake. Returns whether all went
+    /// Goes through the stages of a connection that is then closed: name, TCP and, with TLS, the handshake. Returns whether all went
     /// well.
-    pub async fn probe(&self, host: &str, port: u16, tls: bool, rules: &EndpointRules, report: StageReport<'_>) -> bool {
+    pub async fn probe(&self, destination: Destination<'_>, rules: &EndpointRules, report: StageReport<'_>) -> bool {
+        let Destination { host, port, tls } = destination;
         let Some(addresses) = stage(StageKind::Resolve, report, self.resolve(host, port, rules), |found| {
             resolved(host, found)
         })

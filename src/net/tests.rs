@@ -99,7 +99,8 @@ async fn serve(config: rustls::ServerConfig) -> u16 {
 
 async fn probe(network: &Network, host: &str, port: u16, rules: &EndpointRules) -> Vec<Stage> {
     let mut stages = Vec::new();
-    let good = network.probe(host, port, true, rules, &mut |stage| stages.push(stage)).await;
+    let destination = Destination { host, port, tls: true };
+    let good = network.probe(destination, rules, &mut |stage| stages.push(stage)).await;
     assert_eq!(good, stages.iter().all(|stage| stage.outcome.is_ok()));
     stages
 }

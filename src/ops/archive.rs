@@ -36,6 +36,15 @@ pub async fn list(
     Ok(Page::new(rows, limit, |(after, _)| *after).map(|(_, message)| message))
 }
 
+/// What is searched for.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    /// Words, as callers write them.
+    pub query: &'a str,
+    /// Among which messages.
+    pub filter: &'a MessageFilter,
+}
+
 /// Finds messages by words, newest first.
 ///
 /// # Errors
@@ -43,18 +52,17 @@ pub async fn list(
 pub async fn search(
     ops: &Ops,
     caller: &Caller,
-    query: &str,
-    filter: &MessageFilter,
+    search: Search<'_>,
     after: Option<MessageAfter>,
     page_size: i32,
 ) -> Result<Page<Message, MessageAfter>> {
     caller.need(Scope::ArchiveRead)?;
     let limit = page_limit(page_size)?;
-    let terms = parse_query(query)?;
+    let terms = parse_query(search.query)?;
     let rows = ops
         .store
         .tenant(&caller.tenant)
-        .search_messages(&terms, filter, after, limit)
+        .search_messages(&terms, search.filter, after, limit)
         .await?;
     Ok(Page::new(rows, limit, |(after, _)| *after).map(|(_, message)| message))
 }

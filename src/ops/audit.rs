@@ -35,10 +35,23 @@ pub async fn list(ops: &Ops, caller: &Caller, filter: &AuditFilter, before: &str
 }
 
 /// What changed of a resource, collected before it is written down.
-#[derive(Debug, Default)]
-pub(super) struct Changes(Vec<FieldChange>);
+#[derive(Debug)]
+pub(super) struct Changes {
+    action: AuditAction,
+    resource: String,
+    fields: Vec<FieldChange>,
+}
 
 impl Changes {
+    /// None of this resource yet.
+    pub(super) fn new(action: AuditAction, resource: impl Into<String>) -> Self {
+        Self {
+            action,
+            resource: resource.into(),
+            fields: Vec::new(),
+        }
+    }
+
     /// Adds the fields of settings that differ. Where one side does not have a field, be it that there is no such resource (`None`) or that
     /// its kind has no such field, it differs if the other side has a value.
     pub(super) fn fields<T: Serialize>(mut self, fields: &[&str], before: Option<&T>, after: Option<&T>) -> Self {
@@ -58,7 +71,7 @@ impl Changes {
 
     /// Whether nothing changed.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 
     /// Adds a field if it differs.
@@ -66,7 +79,7 @@ impl Changes {
         let (old, new) = (old.into(), new.into());
         if old != new {
             let field = field.to_owned();
-            self.0.push(FieldChange { field, old, new });
+            self.fields.push(FieldChange { field, old, new });
         }
         self
     }
@@ -77,28 +90,30 @@ impl Changes {
     }
 
     /// Writes them down; nothing when nothing changed.
-    pub(super) async fn record(
-        mut self,
-        ops: &Ops,
-        writer: &mut Writer,
-        caller: &Caller,
-        action: AuditAction,
-        resource: String,
-    ) -> Result<()> {
-        if self.0.is_empty() {
+    pub(super) async fn record(mut self, ops: &Ops, writer: &mut Writer, caller: &Caller) -> Result<()> {
+        if self.is_empty() {
             return Ok(());
         }
-        self.0.sort_by(|one, other| one.field.cmp(&other.field));
+        self.fields.sort_by(|one, other| one.field.cmp(&other.field));
         let entry = AuditEntry {
             id: ops.ids.next(),
             time: ops.now(),
             user: caller.user.clone(),
-            resource,
-            action,
-            changes: self.0,
+            resource: self.resource,
+            action: self.action,
+            changes: self.fields,
             method: String::new(),
         };
         writer.insert_audit_entry(&entry).await
+    }
+}
+
+/// What happened to a resource that was and is like this.
+pub(super) fn action_of<T>(before: Option<&T>, after: Option<&T>) -> AuditAction {
+    match (before, after) {
+        (None, _) => AuditAction::Created,
+        (_, None) => AuditAction::Deleted,
+        (Some(_), Some(_)) => AuditAction::Updated,
     }
 }
 
@@ -121,8 +136,16 @@ mod tests {
     use super::*;
     use crate::domain::{AgentKind, AgentSettings, CaseReferenceFormat, TenantChoices};
 
+    fn none() -> Changes {
+        Changes::new(AuditAction::Updated, "agents/1")
+    }
+
     fn of(changes: Changes) -> Vec<(String, String, String)> {
-        changes.0.into_iter().map(|change| (change.field, change.old, change.new)).collect()
+        changes
+            .fields
+            .into_iter()
+            .map(|change| (change.field, change.old, change.new))
+            .collect()
     }
 
     #[test]
@@ -135,7 +158,7 @@ mod tests {
         after.exchange.archive = false;
         after.smtp.port = 587;
         after.from_name = "Anna".to_owned();
-        let changes = Changes::default().fields(AgentSettings::FIELDS, Some(&before), Some(&after));
+        let changes = none().fields(AgentSettings::FIELDS, Some(&before), Some(&after));
         let row = |field: &str, old: &str, new: &str| (field.to_owned(), old.to_owned(), new.to_owned());
         let expected = [
             row("exchange.archive", "true", "false"),
@@ -153,7 +176,7 @@ mod tests {
             ..AgentSettings::default()
         };
         let fields = |before, after| {
-            let changes = of(Changes::default().fields(AgentSettings::FIELDS, before, after));
+            let changes = of(none().fields(AgentSettings::FIELDS, before, after));
             changes.into_iter().map(|(field, _, _)| field).collect::<Vec<_>>()
         };
         let expected = ["exchange.connection_type", "from_name", "kind", "smtp.security"];
@@ -182,8 +205,8 @@ mod tests {
 
     #[test]
     fn secrets_show_only_that_they_changed() {
-        assert_eq!(of(Changes::default().secret("exchange.password", false)), []);
-        let told = of(Changes::default().secret("exchange.password", true));
+        assert_eq!(of(none().secret("exchange.password", false)), []);
+        let told = of(none().secret("exchange.password", true));
         assert_eq!(told, [("exchange.password".to_owned(), String::new(), "changed".to_owned())]);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Ops, Violations, is_address, is_plain, page_limit};
 use crate::{
-    domain::{Caller, Case, Contact, Customer, Detail, Error, Kind, Page, Reason, Result, Scope, User, Written, reference_key},
+    domain::{Caller, Case, CaseFilter, Contact, Customer, Detail, Error, Kind, Page, Reason, Result, Scope, User, Written, reference_key},
     store::{Writer, retrying},
 };
 
@@ -181,7 +181,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, kind: RecordKind, deletions: Vec
 
 /// Reads of one kind of record: one by its id, and pages behind the id `after` with a flag that tells whether there may be more.
 macro_rules! reads {
-    ($record:ty, $collection:literal, $get:ident, $list:ident, $find:ident, $page:ident $(, $filter:ident)*) => {
+    ($record:ty, $collection:literal, $get:ident, $list:ident, $find:ident, $page:ident $(, $filter:ident: $type:ty => $($value:expr),+)?) => {
         /// Returns one record.
         ///
         /// # Errors
@@ -196,10 +196,10 @@ macro_rules! reads {
         ///
         /// # Errors
         /// [`Kind::Invalid`] for a negative page size.
-        pub async fn $list(ops: &Ops, caller: &Caller, after: &str, $($filter: Option<&str>,)* page_size: i32) -> Result<Page<$record>> {
+        pub async fn $list(ops: &Ops, caller: &Caller, after: &str, $($filter: $type,)? page_size: i32) -> Result<Page<$record>> {
             caller.need(Scope::DirectoryRead)?;
             let limit = page_limit(page_size)?;
-            let records = ops.store.tenant(&caller.tenant).$page(after, $($filter,)* limit).await?;
+            let records = ops.store.tenant(&caller.tenant).$page(after, $($($value,)+)? limit).await?;
             Ok(Page::new(records, limit, |record| record.id.clone()))
         }
     };
@@ -207,8 +207,9 @@ macro_rules! reads {
 
 reads!(User, "users", get_user, list_users, user, users);
 reads!(Customer, "customers", get_customer, list_customers, customer, customers);
-reads!(Contact, "contacts", get_contact, list_contacts, contact, contacts, customer);
-reads!(Case, "cases", get_case, list_cases, case, cases, customer, reference_key);
+reads!(Contact, "contacts", get_contact, list_contacts, contact, contacts, customer: Option<&str> => customer);
+reads!(Case, "cases", get_case, list_cases, case, cases, filter: &CaseFilter =>
+    filter.customer.as_deref(), filter.reference_key.as_deref());
 
 /// How many archived messages with a contact's addresses are still to be linked, counted up to 10,000 for each address.
 ///

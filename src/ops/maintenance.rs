@@ -3,7 +3,7 @@
 use super::{
     Ops, Violations,
     agents::values,
-    audit::Changes,
+    audit::{Changes, action_of},
     check_etag, is_address,
     login::{self, AuthenticationView},
     login_health, page_limit,
@@ -12,8 +12,8 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentKind, AuditAction, AuthenticationMethod, Caller, Detail, Error, Kind, LoginChange, LoginSource, MaintenanceAccount,
-        MaintenanceSettings, Page, Reason, Result, Scope, TenantChoices, Violation,
+        AgentKind, AuthenticationMethod, Caller, Detail, Error, Kind, LoginChange, LoginSource, MaintenanceAccount, MaintenanceSettings,
+        Page, Reason, Result, Scope, TenantChoices, Violation,
     },
     store::{Connection, TenantStore, retrying},
 };
@@ -78,12 +78,17 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
         let choices = writer.settings().await?.choices;
         let mut violations = Violations(patch.violations.clone());
         RequestId::check(&mut violations, request_id);
-        check(ops, &mut violations, None, &account, &patch, &choices);
+        let proposed = Proposed {
+            before: None,
+            account: &account,
+            patch: &patch,
+        };
+        proposed.check(ops, &choices, &mut violations);
         violations.into_result()?;
         request.remember(ops, &mut writer, &account.id).await?;
         writer.insert_maintenance_account(&account, sealed.clone()).await?;
         changes(None, Some(&account), account.password_set)
-            .record(ops, &mut writer, caller, AuditAction::Created, name(&account.id))
+            .record(ops, &mut writer, caller)
             .await?;
         writer.commit().await?;
         Ok(None)
@@ -161,7 +166,12 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         account.password_set = sealed.as_ref().map_or(before.password_set, Option::is_some);
         let choices = writer.settings().await?.choices;
         let mut violations = Violations(patch.violations.clone());
-        check(ops, &mut violations, Some(&before), &account, &patch, &choices);
+        let proposed = Proposed {
+            before: Some(&before),
+            account: &account,
+            patch: &patch,
+        };
+        proposed.check(ops, &choices, &mut violations);
         violations.into_result()?;
         let changed_password = sealed.as_ref().is_some_and(|new| new.is_some() || before.password_set);
         let changes = changes(Some(&before), Some(&account), changed_password);
@@ -174,7 +184,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             if !keeps_login(&before, &account) {
                 login::end(ops, &mut writer, caller, &LoginSource::MaintenanceAccount(id.to_owned())).await?;
             }
-            changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
+            changes.record(ops, &mut writer, caller).await?;
         }
         login_health::reassess(&mut writer, &LoginChange::Account(id.to_owned()), &choices, now).await?;
         let view = views(ops, &writer, vec![account]).await?.pop();
@@ -211,7 +221,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
         login::end(ops, &mut writer, caller, &LoginSource::MaintenanceAccount(id.to_owned())).await?;
         writer.delete_maintenance_account(id).await?;
         changes(Some(&account), None, account.password_set)
-            .record(ops, &mut writer, caller, AuditAction::Deleted, name(id))
+            .record(ops, &mut writer, caller)
             .await?;
         writer.commit().await
     })
@@ -236,79 +246,85 @@ fn name(id: &str) -> String {
     format!("maintenanceAccounts/{id}")
 }
 
-fn check(
-    ops: &Ops,
-    violations: &mut Violations,
-    before: Option<&MaintenanceAccount>,
-    account: &MaintenanceAccount,
-    patch: &MaintenancePatch,
-    choices: &TenantChoices,
-) {
-    let method = choices.authentication_method;
-    let MaintenanceSettings {
-        display_name,
-        kind,
-        endpoint,
-        username,
-        login_address,
-    } = &account.settings;
-    violations.check(
-        values::is_display_name(display_name),
-        "maintenance_account.display_name",
-        values::DISPLAY_NAME,
-    );
-    let refused = match before {
-        Some(before) if before.settings.kind != *kind => Some("cannot be changed. Create another account."),
-        None if *kind == AgentKind::Smtp => Some("must be EXCHANGE_EWS or EXCHANGE_GRAPH: there are no maintenance accounts over SMTP."),
-        _ => None,
-    };
-    if let Some(description) = refused {
-        // What the rest may be depends on the kind.
-        return violations.check(false, "maintenance_account.kind", description);
-    }
-    let allow_http = ops.limits.allow_http;
-    let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
-    let judged = judged.then(|| values::allowed(ops, choices));
-    let judgement = match (*kind, endpoint.as_str()) {
-        (AgentKind::ExchangeGraph, "") => Ok(()),
-        (_, "") if is_address(account.settings.address()) => values::discoverable(account.settings.address()),
-        (_, "") => values::endpoint(*kind, endpoint, allow_http, judged).map_err(|description| {
-            format!("{description} With an address as login_address or username, it is discovered through the domain of that address.")
-        }),
-        _ => values::endpoint(*kind, endpoint, allow_http, judged),
-    };
-    if let Err(description) = judgement {
-        violations.check(false, "maintenance_account.endpoint", description);
-    }
-    let required = before.is_none_or(|before| before.settings.username != *username);
-    let set = patch.fields.contains(&"username") && required;
-    if let Err(description) = values::username(*kind, method, username, set, required) {
-        violations.check(false, "maintenance_account.username", description);
-    }
-    violations.check(
-        login_address.is_empty() || (is_address(login_address) && *kind == AgentKind::ExchangeEws),
-        "maintenance_account.login_address",
-        "must be empty or, for EXCHANGE_EWS, one e-mail address, such as crm-service@example.com.",
-    );
-    const PASSWORD: &str = "maintenance_account.password";
-    if let Some(password) = patch.new_password() {
-        let refused = values::password_refused(*kind, method);
-        violations.check(refused.is_none(), PASSWORD, refused.unwrap_or_default());
+/// An account as it is to be.
+struct Proposed<'a> {
+    /// As it was; `None` for a new one.
+    before: Option<&'a MaintenanceAccount>,
+    account: &'a MaintenanceAccount,
+    patch: &'a MaintenancePatch,
+}
+
+impl Proposed<'_> {
+    fn check(&self, ops: &Ops, choices: &TenantChoices, violations: &mut Violations) {
+        let Self { before, account, patch } = *self;
+        let method = choices.authentication_method;
+        let MaintenanceSettings {
+            display_name,
+            kind,
+            endpoint,
+            username,
+            login_address,
+        } = &account.settings;
         violations.check(
-            values::is_password(password.expose()),
+            values::is_display_name(display_name),
+            "maintenance_account.display_name",
+            values::DISPLAY_NAME,
+        );
+        let refused = match before {
+            Some(before) if before.settings.kind != *kind => Some("cannot be changed. Create another account."),
+            None if *kind == AgentKind::Smtp => {
+                Some("must be EXCHANGE_EWS or EXCHANGE_GRAPH: there are no maintenance accounts over SMTP.")
+            }
+            _ => None,
+        };
+        if let Some(description) = refused {
+            // What the rest may be depends on the kind.
+            return violations.check(false, "maintenance_account.kind", description);
+        }
+        let allow_http = ops.limits.allow_http;
+        let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
+        let judged = judged.then(|| values::allowed(ops, choices));
+        let judgement = match (*kind, endpoint.as_str()) {
+            (AgentKind::ExchangeGraph, "") => Ok(()),
+            (_, "") if is_address(account.settings.address()) => values::discoverable(account.settings.address()),
+            (_, "") => values::endpoint(*kind, endpoint, allow_http, judged).map_err(|description| {
+                format!("{description} With an address as login_address or username, it is discovered through the domain of that address.")
+            }),
+            _ => values::endpoint(*kind, endpoint, allow_http, judged),
+        };
+        if let Err(description) = judgement {
+            violations.check(false, "maintenance_account.endpoint", description);
+        }
+        let required = before.is_none_or(|before| before.settings.username != *username);
+        let set = patch.fields.contains(&"username") && required;
+        if let Err(description) = values::username(*kind, method, username, set, required) {
+            violations.check(false, "maintenance_account.username", description);
+        }
+        violations.check(
+            login_address.is_empty() || (is_address(login_address) && *kind == AgentKind::ExchangeEws),
+            "maintenance_account.login_address",
+            "must be empty or, for EXCHANGE_EWS, one e-mail address, such as crm-service@example.com.",
+        );
+        const PASSWORD: &str = "maintenance_account.password";
+        if let Some(password) = patch.new_password() {
+            let refused = values::password_refused(*kind, method);
+            violations.check(refused.is_none(), PASSWORD, refused.unwrap_or_default());
+            violations.check(
+                values::is_password(password.expose()),
+                PASSWORD,
+                "must have at most 1024 bytes and no control characters.",
+            );
+        }
+        let moved = before.is_some_and(|before| {
+            server_of(&before.settings) != server_of(&account.settings) || values::loses_encryption(&before.settings.endpoint, endpoint)
+        });
+        violations.check(
+            !(moved && account.password_set && patch.password.is_none()),
             PASSWORD,
-            "must have at most 1024 bytes and no control characters.",
+            "must be entered again when the endpoint's server changes or encryption is turned off, so that it is never sent to a server or \
+             over a connection that it was not intended for.",
         );
     }
-    let moved = before.is_some_and(|before| {
-        server_of(&before.settings) != server_of(&account.settings) || values::loses_encryption(&before.settings.endpoint, endpoint)
-    });
-    violations.check(
-        !(moved && account.password_set && patch.password.is_none()),
-        PASSWORD,
-        "must be entered again when the endpoint's server changes or encryption is turned off, so that it is never sent to a server or \
-         over a connection that it was not intended for.",
-    );
 }
 
 /// Whether the account's login is still for the same account, and its tokens for the same server.
@@ -340,7 +356,8 @@ async fn seal(ops: &Ops, tenant: &str, account: &str, patch: &MaintenancePatch) 
 /// What the audit log tells of a change.
 fn changes(before: Option<&MaintenanceAccount>, after: Option<&MaintenanceAccount>, changed_password: bool) -> Changes {
     let settings = |account: Option<&MaintenanceAccount>| account.map(|account| account.settings.clone());
-    Changes::default()
+    let resource = after.or(before).map_or_else(String::new, |account| name(&account.id));
+    Changes::new(action_of(before, after), resource)
         .fields(MaintenanceSettings::FIELDS, settings(before).as_ref(), settings(after).as_ref())
         .secret("password", changed_password)
 }

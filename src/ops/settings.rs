@@ -50,7 +50,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
         let before = settings.choices.clone();
         settings.choices.take(&patch.fields, &patch.wanted);
         let after = &settings.choices;
-        let changes = Changes::default().fields(TenantChoices::FIELDS, Some(&before), Some(after));
+        let changes = Changes::new(AuditAction::Updated, NAME).fields(TenantChoices::FIELDS, Some(&before), Some(after));
         if changes.is_empty() {
             return Ok(settings);
         }
@@ -62,9 +62,7 @@ pub async fn update(ops: &Ops, caller: &Caller, expected_etag: &str, mut patch: 
         if before.authentication_method != after.authentication_method {
             login_health::reassess(&mut writer, &LoginChange::Method, after, now).await?;
         }
-        changes
-            .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
-            .await?;
+        changes.record(ops, &mut writer, caller).await?;
         writer.commit().await?;
         Ok(settings)
     })
@@ -106,9 +104,9 @@ pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<Ten
         settings.version += 1;
         writer.put_settings(&settings).await?;
         let accepted = serde_json::json!({ "user": format!("users/{}", caller.user), "acknowledge_time": now.to_string() });
-        Changes::default()
+        Changes::new(AuditAction::Updated, NAME)
             .value("storage_acknowledgement", "", accepted.to_string())
-            .record(ops, &mut writer, caller, AuditAction::Updated, NAME.to_owned())
+            .record(ops, &mut writer, caller)
             .await?;
         writer.commit().await?;
         Ok(settings)

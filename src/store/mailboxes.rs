@@ -24,6 +24,18 @@ pub struct FolderPosition {
     pub source: Option<String>,
 }
 
+impl FolderPosition {
+    /// The position that follows this one.
+    #[must_use]
+    pub fn moved(&self, state: Option<String>) -> Self {
+        Self {
+            state,
+            version: self.version + 1,
+            source: self.source.clone(),
+        }
+    }
+}
+
 /// When a folder was last read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderLook {
@@ -130,24 +142,13 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 impl Writer {
-    /// Moves a folder's position, if it is still the one that was read, and returns the new one. Call it first in a transaction: on
-    /// PostgreSQL it then also keeps other replicas from doing the same work.
+    /// Moves a folder's position to one that follows the position that was read ([`FolderPosition::moved`]), if it is still there. Call it
+    /// first in a transaction: on PostgreSQL it then also keeps other replicas from doing the same work.
     ///
     /// # Errors
     /// [`crate::domain::Kind::Stale`] when another replica moved it, or when the agent was deleted.
-    pub async fn move_position(
-        &mut self,
-        agent: &str,
-        folder: &str,
-        from: &FolderPosition,
-        state: Option<String>,
-        now: Timestamp,
-    ) -> Result<FolderPosition> {
-        let to = FolderPosition {
-            state,
-            version: from.version + 1,
-            source: from.source.clone(),
-        };
+    pub async fn move_position(&mut self, agent: &str, folder: &str, to: &FolderPosition, now: Timestamp) -> Result<()> {
+        let from = to.version - 1;
         let row = folder_position::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             agent_id: Set(agent.to_owned()),
@@ -161,7 +162,7 @@ impl Writer {
             look_time: NotSet,
         };
         use folder_position::Column;
-        let moved = if from.version == 0 {
+        let moved = if from == 0 {
             let inserted = folder_position::Entity::insert_many([row])
                 .on_conflict(
                     OnConflict::columns([Column::TenantId, Column::AgentId, Column::Folder])
@@ -178,14 +179,14 @@ impl Writer {
                 .filter(Column::TenantId.eq(&*self.tenant))
                 .filter(Column::AgentId.eq(agent))
                 .filter(Column::Folder.eq(folder))
-                .filter(Column::Version.eq(from.version))
+                .filter(Column::Version.eq(from))
                 .exec(&self.conn)
                 .await
                 .map_err(store_error)?;
             result.rows_affected == 1
         };
         if moved {
-            Ok(to)
+            Ok(())
         } else {
             Err(Error::stale(format!("the position of {folder} of agents/{agent}")))
         }

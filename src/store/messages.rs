@@ -227,6 +227,17 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 }
 
+/// What is written about a message once the database has given it its number.
+struct Numberless {
+    id: String,
+    position: i64,
+    sent: Timestamp,
+    /// Addresses of people outside the company.
+    parties: Vec<String>,
+    links: Vec<CustomerLink>,
+    words: SearchWords,
+}
+
 impl Writer {
     /// Archives messages, and returns the number of each, in their order.
     ///
@@ -248,7 +259,14 @@ impl Writer {
                 words,
                 blob,
             } = new;
-            rest.push((message.id.clone(), position, message.sent, parties, message.links.clone(), words));
+            rest.push(Numberless {
+                id: message.id.clone(),
+                position,
+                sent: message.sent,
+                parties,
+                links: message.links.clone(),
+                words,
+            });
             rows.push(self.message_row(message, identity, position));
             blobs.push(blob);
         }
@@ -260,13 +278,14 @@ impl Writer {
         let mut parties_rows = Vec::new();
         let mut words_rows = Vec::with_capacity(rest.len());
         let mut in_order = Vec::with_capacity(rest.len());
-        for (id, position, sent, parties, links, words) in rest {
-            let number = numbers.get(&id).copied().ok_or_else(|| corrupt("message", "id", &id))?;
+        for message in rest {
+            let number = numbers.get(&message.id).copied();
+            let number = number.ok_or_else(|| corrupt("message", "id", &message.id))?;
             in_order.push(number);
-            words_rows.push((number, words));
-            for party in parties {
-                parties_rows.extend(self.party_rows(party, number, position, sent.0, &links));
+            for address in &message.parties {
+                parties_rows.extend(self.party_rows(&message, number, address));
             }
+            words_rows.push((number, message.words));
         }
         insert_all(&self.conn, parties_rows, None).await?;
         self.insert_words(words_rows).await?;
@@ -323,25 +342,19 @@ impl Writer {
     }
 
     /// The rows of one party: one for each customer that knows the address, or one without a customer.
-    fn party_rows(
-        &self,
-        address: String,
-        number: i64,
-        position: i64,
-        sent: i64,
-        links: &[CustomerLink],
-    ) -> Vec<message_party::ActiveModel> {
+    fn party_rows(&self, message: &Numberless, number: i64, address: &str) -> Vec<message_party::ActiveModel> {
         let row = |customer: &str, contact: &str| message_party::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            address_key: Set(address.clone()),
+            address_key: Set(address.to_owned()),
             message_number: Set(number),
             customer_id: Set(customer.to_owned()),
             contact_id: Set(contact.to_owned()),
-            position: Set(position),
-            sent: Set(sent),
+            position: Set(message.position),
+            sent: Set(message.sent.0),
         };
         let mut customers = HashSet::new();
-        let known: Vec<_> = links
+        let known: Vec<_> = message
+            .links
             .iter()
             .filter(|link| link.address == address && customers.insert(link.customer.as_str()))
             .map(|link| row(&link.customer, &link.contact))

@@ -133,6 +133,16 @@ pub struct Redeem<'a> {
     pub usage: LoginUse,
 }
 
+/// Whose login is expected.
+pub struct Identify<'a> {
+    /// As in [`Begin`].
+    pub usage: LoginUse,
+    /// As in [`Begin`].
+    pub nonce: &'a str,
+    /// The accounts that may log in.
+    pub accounts: &'a [&'a str],
+}
+
 /// Tokens as issued by the provider.
 #[derive(Debug)]
 pub struct Tokens {
@@ -323,18 +333,13 @@ impl LoginProvider {
         missing
     }
 
-    /// Names of the account that logged in, the likeliest first. Asks its profile only if the ID token has no name of `wanted`.
+    /// Names of the account that logged in, the likeliest first. Asks its profile only if the ID token names none of those
+    /// that are expected.
     ///
     /// # Errors
     /// [`ErrorClass::Malformed`] for an ID token that does not belong to this login; when the profile is unavailable.
-    pub async fn account(
-        &self,
-        tokens: &Tokens,
-        usage: LoginUse,
-        nonce: &str,
-        wanted: &[&str],
-        now: Timestamp,
-    ) -> Result<Vec<String>, ProviderError> {
+    pub async fn account(&self, tokens: &Tokens, identify: Identify<'_>, now: Timestamp) -> Result<Vec<String>, ProviderError> {
+        let Identify { usage, nonce, accounts } = identify;
         let endpoints = self.endpoints(None).await?;
         let name = self.name();
         let Some(id_token) = &tokens.id_token else {
@@ -356,7 +361,7 @@ impl LoginProvider {
         let found = |names: &[String]| {
             names
                 .iter()
-                .any(|name| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+                .any(|name| accounts.iter().any(|account| account.eq_ignore_ascii_case(name)))
         };
         if found(&names) {
             return Ok(names);

@@ -41,7 +41,7 @@ pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&
         }
         let before = writer.default_agent(user).await?;
         writer.set_default_agent(user, agent).await?;
-        record(ops, &mut writer, caller, user, before.as_deref(), agent).await?;
+        changes(user, before.as_deref(), agent).record(ops, &mut writer, caller).await?;
         writer.commit().await
     })
     .await
@@ -50,7 +50,7 @@ pub async fn set_default(ops: &Ops, caller: &Caller, user: &str, agent: Option<&
 /// Leaves the user whose default this agent is without one.
 pub(super) async fn clear(ops: &Ops, writer: &mut Writer, caller: &Caller, agent: &str) -> Result<()> {
     match writer.clear_default_agent(agent).await? {
-        Some(user) => record(ops, writer, caller, &user, Some(agent), None).await,
+        Some(user) => changes(&user, Some(agent), None).record(ops, writer, caller).await,
         None => Ok(()),
     }
 }
@@ -64,11 +64,10 @@ fn may(caller: &Caller, user: &str, own: &[Scope]) -> Result<()> {
     }
 }
 
-async fn record(ops: &Ops, writer: &mut Writer, caller: &Caller, user: &str, before: Option<&str>, after: Option<&str>) -> Result<()> {
+/// What the audit log says about a change of a user's default agent.
+fn changes(user: &str, before: Option<&str>, after: Option<&str>) -> Changes {
     let name = |agent: Option<&str>| agent.map_or_else(String::new, |id| format!("agents/{id}"));
-    let changes = Changes::default().value("agent", name(before), name(after));
-    let resource = format!("users/{user}/defaultAgent");
-    changes.record(ops, writer, caller, AuditAction::Updated, resource).await
+    Changes::new(AuditAction::Updated, format!("users/{user}/defaultAgent")).value("agent", name(before), name(after))
 }
 
 fn of_another_user(agent: &Agent, user: &str) -> Error {

@@ -13,7 +13,7 @@ pub(super) mod values;
 use self::rules::Context;
 use super::{
     Ops, Violations,
-    audit::Changes,
+    audit::{Changes, action_of},
     check_etag,
     login::{self, AuthenticationView},
     login_health::{self, Basis},
@@ -23,8 +23,8 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, AuditAction, AuthenticationMethod, Caller, ConnectionType, Error, Login,
-        LoginSource, Page, Result, Scope, SmtpAuthentication, Violation,
+        Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, Login, LoginSource,
+        Page, Result, Scope, SmtpAuthentication, Violation,
     },
     store::{Reader, Writer, retrying},
 };
@@ -156,7 +156,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         let health = login_health::fresh_health(&AgentHealth::default(), login_health::missing(&agent, basis), now);
         writer.insert_agent(&agent, sealed.clone(), &health).await?;
         changes(None, Some(&agent), agent.password_set)
-            .record(ops, &mut writer, caller, AuditAction::Created, name(&agent.id))
+            .record(ops, &mut writer, caller)
             .await?;
         writer.commit().await?;
         Ok(Ok((health, authentication(ops, &agent, method, login))))
@@ -283,7 +283,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
             if reads_anew(&before, &agent) {
                 writer.forget_positions(id).await?;
             }
-            changes.record(ops, &mut writer, caller, AuditAction::Updated, name(id)).await?;
+            changes.record(ops, &mut writer, caller).await?;
         }
         let health = writer.agent_health(&[id.to_owned()]).await?.pop().unwrap_or_default();
         let method = choices.choices.authentication_method;
@@ -322,7 +322,7 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
         end_login(ops, &mut writer, caller, id).await?;
         writer.delete_agent(id).await?;
         changes(Some(&agent), None, agent.password_set)
-            .record(ops, &mut writer, caller, AuditAction::Deleted, name(id))
+            .record(ops, &mut writer, caller)
             .await?;
         writer.commit().await
     })
@@ -445,8 +445,10 @@ async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Resul
 fn changes(before: Option<&Agent>, after: Option<&Agent>, changed_password: bool) -> Changes {
     let owner = |agent: Option<&Agent>| agent.map_or_else(String::new, |agent| format!("users/{}", agent.owner_user));
     let (settings_before, settings_after) = (before.map(own_settings), after.map(own_settings));
-    let kind = after.or(before).map_or_else(AgentKind::default, |agent| agent.settings.kind);
-    Changes::default()
+    let agent = after.or(before);
+    let kind = agent.map_or_else(AgentKind::default, |agent| agent.settings.kind);
+    let resource = agent.map_or_else(String::new, |agent| name(&agent.id));
+    Changes::new(action_of(before, after), resource)
         .fields(AgentSettings::FIELDS, settings_before.as_ref(), settings_after.as_ref())
         .value("owner_user", owner(before), owner(after))
         .secret(password_path(kind), changed_password)

@@ -65,8 +65,8 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
         if let Some(fence) = batch.fence {
             writer.check_lease(LeaseKey::mailbox(tenant, &batch.agent.id), fence).await?;
         }
-        let (folder, next) = (batch.folder.key(), batch.next_state.clone());
-        let position = writer.move_position(&batch.agent.id, &folder, batch.position, next, now).await?;
+        let position = batch.position.moved(batch.next_state.clone());
+        writer.move_position(&batch.agent.id, &batch.folder.key(), &position, now).await?;
         // A reader with the previous settings must not move a position that starts again for the current ones.
         let wanted = |now: &Agent| now.is_active() && now.is_read_as(batch.agent);
         let agent = writer.agent(&batch.agent.id).await?.filter(wanted);

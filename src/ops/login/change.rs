@@ -46,9 +46,9 @@ impl<'a> Change<'a> {
             let text = login.map(|login| format!("{} at {} since {}", login.account, login.provider, login.made));
             text.unwrap_or_default()
         };
-        let changes = Changes::default()
+        let changes = Changes::new(AuditAction::Updated, source)
             .value("authentication", text(self.before), text(self.after))
             .value("authentication.confirmed_by", "", self.confirmed.as_str());
-        changes.record(ops, writer, by, AuditAction::Updated, source).await
+        changes.record(ops, writer, by).await
     }
 }

@@ -8,14 +8,14 @@ use super::{
     change::Change,
     consent, reassess,
     subject::{Behalf, Subject},
-    tokens::{self, new_login},
+    tokens::{self, Granted},
     told,
     view::{AuthenticationView, view_of},
 };
 use crate::{
     crypto::Secret,
     domain::{Detail, Error, Kind, Login, LoginSource, Reason, Result, TokenEventKind},
-    idp::oauth::Redeem,
+    idp::oauth::{Identify, Redeem},
     store::{SealedTokens, retrying},
 };
 
@@ -72,19 +72,21 @@ async fn redeem(ops: &Ops, attempted: &Attempted, code: &Secret, shown: Option<&
         return Err(scopes_missing(provider.name(), &missing));
     }
     let wanted: Vec<&str> = subject.accounts.iter().map(String::as_str).collect();
-    let names = provider
-        .account(&got, subject.usage, &attempted.secrets.nonce, &wanted, ops.now())
-        .await
-        .map_err(fault)?;
-    let account = subject.accepted(&names)?.to_owned();
-    let login = new_login(
-        ops,
-        attempt.source.clone(),
-        subject.usage,
-        (&provider, &attempt.user),
-        account,
-        &got,
-    );
+    let identify = Identify {
+        usage: subject.usage,
+        nonce: &attempted.secrets.nonce,
+        accounts: &wanted,
+    };
+    let names = provider.account(&got, identify, ops.now()).await.map_err(fault)?;
+    let granted = Granted {
+        source: attempt.source.clone(),
+        usage: subject.usage,
+        provider: &provider,
+        user: &attempt.user,
+        account: subject.accepted(&names)?.to_owned(),
+        tokens: &got,
+    };
+    let login = granted.into_login(ops);
     let sealed = tokens::seal(ops, &attempted.tenant, &login.id, &got).await?;
     store(ops, attempted, shown, (&login, &sealed)).await?;
     ops.agents_changed.notify_one();

@@ -12,7 +12,7 @@ use super::{
     change::Change,
     reassess,
     subject::choose,
-    tokens::{self, new_login},
+    tokens::{self, Granted},
     told,
     view::{AuthenticationView, view_of},
 };
@@ -84,7 +84,15 @@ pub(super) async fn complete(ops: &Ops, attempted: &Attempted, domain: &str) -> 
     let directory = provider.directory_of(domain).await.map_err(fault)?;
     let got = look_for(ops, provider, &directory).await.map_err(fault)?;
     let source = LoginSource::AdminConsent(domain.to_owned());
-    let login = new_login(ops, source, LoginUse::Graph, (provider, &attempted.attempt.user), directory, &got);
+    let granted = Granted {
+        source,
+        usage: LoginUse::Graph,
+        provider,
+        user: &attempted.attempt.user,
+        account: directory,
+        tokens: &got,
+    };
+    let login = granted.into_login(ops);
     let sealed = tokens::seal(ops, &attempted.tenant, &login.id, &got).await?;
     let by = attempted.beginner();
     retrying(|| async {

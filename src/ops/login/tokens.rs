@@ -227,7 +227,8 @@ async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Rene
     let Some(fence) = ops.store.take_lease(key, terms).await? else {
         return Ok(Renewal::Busy);
     };
-    let renewed = renew_under(ops, tenant, login, fence).await;
+    let renewal = LeasedRenewal { ops, tenant, login, fence };
+    let renewed = renewal.run().await;
     // What fails here ends by itself.
     if let Err(error) = ops.store.release_lease(key, &holder).await {
         tracing::warn!(source = %login.source, error = error.chain(), "releasing the lease of a login failed");
@@ -244,39 +245,103 @@ fn lease_of<'a>(tenant: &'a str, login: &'a Login) -> LeaseKey<'a> {
     }
 }
 
-/// Renews a login under its lease.
-async fn renew_under(ops: &Ops, tenant: &str, login: &Login, fence: i64) -> Result<Renewal> {
-    let now = ops.store.tenant(tenant).login(&login.source).await?;
-    if !now.is_some_and(|now| now.is_unchanged_since(login)) {
-        // Somebody was faster, whether the provider gave tokens, refused them or did not answer.
-        return Ok(Renewal::Busy);
-    }
-    let now = ops.now();
-    let began = tokio::time::Instant::now();
-    let result = ask(ops, tenant, login).await;
-    let fault = match &result {
-        Ok(_) => None,
-        Err(ReadError::Provider(fault)) => Some(fault.class.name()),
-        Err(ReadError::Service(_)) => Some("service"),
-    };
-    ops.metrics.token_refreshed(fault, began.elapsed());
-    match result {
-        Ok((provider, got)) => {
-            let gained = Gained { tokens: &got, asked: now };
-            store(ops, tenant, login, &provider, gained, fence).await?;
+/// A renewal of a login under its lease.
+#[derive(Clone, Copy)]
+struct LeasedRenewal<'a> {
+    ops: &'a Ops,
+    tenant: &'a str,
+    login: &'a Login,
+    fence: i64,
+}
+
+impl LeasedRenewal<'_> {
+    async fn run(&self) -> Result<Renewal> {
+        let Self { ops, tenant, login, .. } = *self;
+        let now = ops.store.tenant(tenant).login(&login.source).await?;
+        if !now.is_some_and(|now| now.is_unchanged_since(login)) {
+            // Somebody was faster, whether the provider gave tokens, refused them or did not answer.
+            return Ok(Renewal::Busy);
         }
-        Err(ReadError::Provider(fault)) => {
-            tracing::warn!(
-                source = %login.source,
-                error = %error_chain(&fault),
-                reply = fault.server_reply,
-                "renewing an access token failed"
-            );
-            note_fault(ops, tenant, login, &fault).await?;
+        let now = ops.now();
+        let began = tokio::time::Instant::now();
+        let result = ask(ops, tenant, login).await;
+        let fault = match &result {
+            Ok(_) => None,
+            Err(ReadError::Provider(fault)) => Some(fault.class.name()),
+            Err(ReadError::Service(_)) => Some("service"),
+        };
+        ops.metrics.token_refreshed(fault, began.elapsed());
+        match result {
+            Ok((provider, got)) => {
+                let gained = Gained { tokens: &got, asked: now };
+                self.store(&provider, gained).await?;
+            }
+            Err(ReadError::Provider(fault)) => {
+                tracing::warn!(
+                    source = %login.source,
+                    error = %error_chain(&fault),
+                    reply = fault.server_reply,
+                    "renewing an access token failed"
+                );
+                note_fault(ops, tenant, login, &fault).await?;
+            }
+            Err(ReadError::Service(error)) => return Err(error),
         }
-        Err(ReadError::Service(error)) => return Err(error),
+        Ok(Renewal::Done)
     }
-    Ok(Renewal::Done)
+
+    /// Stores what a renewal brought. What the provider gave may be the only refresh token that is still good, so a database that is away is
+    /// waited for as long as the lease lasts.
+    async fn store(&self, provider: &LoginProvider, gained: Gained<'_>) -> Result<()> {
+        let Self { ops, tenant, login, .. } = *self;
+        let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
+        let sealed = loop {
+            let stored = async {
+                let sealed = seal(ops, tenant, &login.id, gained.tokens).await?;
+                retrying(|| async { self.write(provider, gained, &sealed).await }).await
+            };
+            match stored.await {
+                Ok(stored) => break stored,
+                Err(error) if tokio::time::Instant::now() < deadline => {
+                    tracing::error!(source = %login.source, error = error.chain(), "storing a renewed login failed, trying again");
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        if !sealed {
+            tracing::info!(source = %login.source, "a renewed login was replaced or revoked in the meantime");
+        }
+        Ok(())
+    }
+
+    /// Returns whether the login is still there as it was.
+    async fn write(&self, provider: &LoginProvider, gained: Gained<'_>, sealed: &SealedTokens) -> Result<bool> {
+        let Self { ops, tenant, login, fence } = *self;
+        let mut writer = ops.store.begin_alone(tenant).await?;
+        match writer.check_lease(lease_of(tenant, login), fence).await {
+            Ok(()) => {}
+            // It took longer than the lease, and somebody else is at it.
+            Err(error) if error.kind == Kind::Stale => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        // What was told of it meanwhile must stay told.
+        let now = writer.login(&login.source).await?;
+        let Some(mut login) = now.filter(|now| now.id == login.id && now.version == login.version) else {
+            return Ok(false);
+        };
+        let warned = login.warned.is_some();
+        let recovered = renewed(&mut login, provider, gained) && warned;
+        login.version += 1;
+        if !writer.renew_login(&login, sealed.clone()).await? {
+            return Ok(false);
+        }
+        if recovered {
+            append(ops, &mut writer, TokenEventKind::Renewed, &login).await?;
+        }
+        writer.commit().await?;
+        Ok(true)
+    }
 }
 
 /// Asks the provider for new tokens.
@@ -305,63 +370,6 @@ async fn ask(ops: &Ops, tenant: &str, login: &Login) -> Result<(Arc<LoginProvide
 struct Gained<'a> {
     tokens: &'a Tokens,
     asked: Timestamp,
-}
-
-/// Stores what a renewal brought. What the provider gave may be the only refresh token that is still good, so a database that is away is
-/// waited for as long as the lease lasts.
-async fn store(ops: &Ops, tenant: &str, login: &Login, provider: &LoginProvider, gained: Gained<'_>, fence: i64) -> Result<()> {
-    let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
-    let sealed = loop {
-        let stored = async {
-            let sealed = seal(ops, tenant, &login.id, gained.tokens).await?;
-            retrying(|| async { write(ops, tenant, login, provider, (gained, &sealed), fence).await }).await
-        };
-        match stored.await {
-            Ok(stored) => break stored,
-            Err(error) if tokio::time::Instant::now() < deadline => {
-                tracing::error!(source = %login.source, error = error.chain(), "storing a renewed login failed, trying again");
-                tokio::time::sleep(Duration::from_millis(250)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    };
-    if !sealed {
-        tracing::info!(source = %login.source, "a renewed login was replaced or revoked in the meantime");
-    }
-    Ok(())
-}
-
-async fn write(
-    ops: &Ops,
-    tenant: &str,
-    login: &Login,
-    provider: &LoginProvider,
-    (gained, sealed): (Gained<'_>, &SealedTokens),
-    fence: i64,
-) -> Result<bool> {
-    let mut writer = ops.store.begin_alone(tenant).await?;
-    match writer.check_lease(lease_of(tenant, login), fence).await {
-        Ok(()) => {}
-        // It took longer than the lease, and somebody else is at it.
-        Err(error) if error.kind == Kind::Stale => return Ok(false),
-        Err(error) => return Err(error),
-    }
-    // What was told of it meanwhile must stay told.
-    let now = writer.login(&login.source).await?;
-    let Some(mut login) = now.filter(|now| now.id == login.id && now.version == login.version) else {
-        return Ok(false);
-    };
-    let warned = login.warned.is_some();
-    let recovered = renewed(&mut login, provider, gained) && warned;
-    login.version += 1;
-    if !writer.renew_login(&login, sealed.clone()).await? {
-        return Ok(false);
-    }
-    if recovered {
-        append(ops, &mut writer, TokenEventKind::Renewed, &login).await?;
-    }
-    writer.commit().await?;
-    Ok(true)
 }
 
 /// Changes a login as new tokens say. Returns whether a new life began.
@@ -437,37 +445,44 @@ pub(super) fn renew_at(life: Duration, end: Timestamp) -> Timestamp {
     end.before(early.mul_f64(1.0 + fastrand::f64() / 2.0))
 }
 
-/// A login with these tokens, as of now.
-pub(super) fn new_login(
-    ops: &Ops,
-    source: LoginSource,
-    usage: LoginUse,
-    (provider, user): (&LoginProvider, &str),
-    account: String,
-    got: &Tokens,
-) -> Login {
-    let now = ops.now();
-    let life = got.refresh_expires_in.unwrap_or(provider.settings().lifetime);
-    let access_expires = now.after(got.expires_in);
-    Login {
-        id: ops.ids.next(),
-        expires: (!matches!(source, LoginSource::AdminConsent(_))).then(|| now.after(life)),
-        source,
-        usage,
-        provider: provider.name().to_owned(),
-        account,
-        user: user.to_owned(),
-        state: LoginState::Active,
-        problem: String::new(),
-        provider_reply: String::new(),
-        made: now,
-        renewed: now,
-        warned: None,
-        access_expires: Some(access_expires),
-        renew_at: renew_at(got.expires_in, access_expires),
-        failures: 0,
-        failing: None,
-        version: 1,
+/// What a provider granted.
+pub(super) struct Granted<'a> {
+    pub(super) source: LoginSource,
+    pub(super) usage: LoginUse,
+    pub(super) provider: &'a LoginProvider,
+    /// The user who began the login.
+    pub(super) user: &'a str,
+    /// The account that logged in, or the directory that consented.
+    pub(super) account: String,
+    pub(super) tokens: &'a Tokens,
+}
+
+impl Granted<'_> {
+    /// A login with its tokens, as of now.
+    pub(super) fn into_login(self, ops: &Ops) -> Login {
+        let (now, tokens) = (ops.now(), self.tokens);
+        let life = tokens.refresh_expires_in.unwrap_or(self.provider.settings().lifetime);
+        let access_expires = now.after(tokens.expires_in);
+        Login {
+            id: ops.ids.next(),
+            expires: (!matches!(self.source, LoginSource::AdminConsent(_))).then(|| now.after(life)),
+            source: self.source,
+            usage: self.usage,
+            provider: self.provider.name().to_owned(),
+            account: self.account,
+            user: self.user.to_owned(),
+            state: LoginState::Active,
+            problem: String::new(),
+            provider_reply: String::new(),
+            made: now,
+            renewed: now,
+            warned: None,
+            access_expires: Some(access_expires),
+            renew_at: renew_at(tokens.expires_in, access_expires),
+            failures: 0,
+            failing: None,
+            version: 1,
+        }
     }
 }
 

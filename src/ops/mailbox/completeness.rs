@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     connect::Opened,
     error::{ReadError, with_reply},
-    folder::{FolderReader, Standing},
+    folder::{FolderReader, Standing, ToFetch},
     health::{self, Subject, Tried, Went},
     turn,
     work::{MailboxWork, Progress, Purposes},
@@ -397,7 +397,12 @@ impl<'a> Compared<'a> {
             let done = async {
                 reader.find_position(&mut progress).await?;
                 let open = reader.not_handled(ids.to_vec()).await?;
-                reader.handle(open, &HashMap::new(), None, &mut progress, &mut |_| {}).await?;
+                let open = ToFetch {
+                    ids: open,
+                    sizes: &HashMap::new(),
+                    state: None,
+                };
+                reader.handle(open, &mut progress, &mut |_| {}).await?;
                 let left = reader.not_handled(ids.to_vec()).await?.len() as u64;
                 Ok::<u64, ReadError>(left.saturating_sub(progress.gone))
             };

@@ -76,6 +76,15 @@ pub(super) enum Standing {
     Archived,
 }
 
+/// Messages that are to be fetched.
+pub(super) struct ToFetch<'a> {
+    pub(super) ids: Vec<ItemId>,
+    /// Their sizes in bytes, as far as the server told them.
+    pub(super) sizes: &'a HashMap<ItemId, u64>,
+    /// Where the folder's position moves with the last of them. `None`: it stays.
+    pub(super) state: Option<String>,
+}
+
 impl<'a> FolderReader<'a> {
     /// A reader that does not know the folder's position yet.
     pub(super) fn new(work: MailboxWork<'a>, folder: &'a Folder, purpose: Arc<Purpose>) -> Self {
@@ -194,14 +203,24 @@ impl<'a> FolderReader<'a> {
         let looks_ahead = self.folder.role == FolderRole::Inbox;
         while looks_ahead && fresh.len() > BETWEEN_LOOKS {
             let some = fresh.drain(..BETWEEN_LOOKS).collect();
-            self.handle(some, &page.sizes, None, progress, report).await?;
+            let some = ToFetch {
+                ids: some,
+                sizes: &page.sizes,
+                state: None,
+            };
+            self.handle(some, progress, report).await?;
             let ahead = self.look_ahead(progress, report).await?;
             fresh.retain(|id| !ahead.contains(id));
         }
         if fresh.is_empty() {
             self.commit(Vec::new(), Some(page.state), progress).await?;
         } else {
-            self.handle(fresh, &page.sizes, Some(page.state), progress, report).await?;
+            let rest = ToFetch {
+                ids: fresh,
+                sizes: &page.sizes,
+                state: Some(page.state),
+            };
+            self.handle(rest, progress, report).await?;
         }
         if looks_ahead && !page.last {
             self.look_ahead(progress, report).await?;
@@ -226,24 +245,28 @@ impl<'a> FolderReader<'a> {
         let mut fresh = self.not_handled(newest.ids).await?;
         if !fresh.is_empty() {
             fresh = self.not_handled_before(fresh).await?;
-            self.handle(fresh.clone(), &newest.sizes, None, progress, report).await?;
+            let newest = ToFetch {
+                ids: fresh.clone(),
+                sizes: &newest.sizes,
+                state: None,
+            };
+            self.handle(newest, progress, report).await?;
         }
         self.looked_ahead = Some(Instant::now());
         Ok(fresh)
     }
 
-    /// Fetches messages and handles them. The folder's position moves to `state` with the last of them; `None`: it stays.
+    /// Fetches messages and handles them.
     ///
     /// # Errors
     /// What ended it early.
     pub(super) async fn handle(
         &mut self,
-        ids: Vec<ItemId>,
-        sizes: &HashMap<ItemId, u64>,
-        state: Option<String>,
+        messages: ToFetch<'_>,
         progress: &mut Progress,
         report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), ReadError> {
+        let ToFetch { ids, sizes, state } = messages;
         let end = state.or_else(|| self.position.state.clone());
         let MailboxWork { ops, tenant, agent, .. } = self.work;
         let chunks = chunks(ids, sizes, ops.limits.max_message_bytes);

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     crypto::Secret,
     net::{
-        EndpointRules, ErrorClass, Network, ProviderError, StageReport,
+        Destination, EndpointRules, ErrorClass, Network, ProviderError, StageReport,
         replies::{self, clean},
     },
     provider::AccessTokens,
@@ -130,9 +130,7 @@ impl Server {
 
     /// Goes through the stages up to the TLS handshake, on a separate connection.
     pub(super) async fn probe(&self, report: StageReport<'_>) -> bool {
-        let tls = self.endpoint.scheme() == "https";
-        let port = self.endpoint.port_or_known_default().unwrap_or(443);
-        self.network.probe(self.host(), port, tls, &self.rules, report).await
+        self.network.probe(Destination::of(&self.endpoint), &self.rules, report).await
     }
 }
 

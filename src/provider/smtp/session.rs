@@ -56,7 +56,7 @@ pub(super) async fn secure(
     let mut lower = Tapped::new(tcp, peer);
     let (stream, certificate, greeting): (Box<dyn Stream>, _, _) = match judge.security {
         SmtpSecurity::None => {
-            let greeting = greet(network, judge, config, rules, &mut lower, peer).await?;
+            let greeting = greet(network, judge, config, rules, &mut lower).await?;
             (Box::new(lower), None, Some(greeting))
         }
         SmtpSecurity::Tls => {
@@ -64,7 +64,7 @@ pub(super) async fn secure(
             (Box::new(stream), Some(facts), None)
         }
         SmtpSecurity::StartTls => {
-            greet(network, judge, config, rules, &mut lower, peer).await?;
+            greet(network, judge, config, rules, &mut lower).await?;
             start_tls(judge, config, &mut lower, own_address).await?;
             let (stream, facts) = handshake(network, judge, rules, lower).await?;
             // The greeting does not come again after STARTTLS (RFC 3207 section 4.2), but lettre waits for one.
@@ -99,8 +99,8 @@ async fn greet(
     config: &SmtpConfig,
     rules: &EndpointRules,
     stream: &mut Tapped<TcpStream>,
-    peer: SocketAddr,
 ) -> Result<Vec<u8>, ProviderError> {
+    let peer = stream.peer();
     let reading = limited(config.request_timeout, read_reply(stream));
     tokio::pin!(reading);
     let reply = match timeout(SILENCE.min(config.request_timeout / 2), &mut reading).await {

@@ -196,6 +196,11 @@ impl<S> Tapped<S> {
         }
     }
 
+    /// The server's address.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// Returns `replay` first, and only ASCII.
     pub(super) fn replaying(mut self, mut replay: Vec<u8>) -> Self {
         replay.reverse();

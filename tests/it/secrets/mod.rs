@@ -76,7 +76,12 @@ async fn whole_tour(engine: Engine, log_format: &str) {
 
     let service = Service::start(folder, &settings, address).await;
     watch_keys(&data, &planted);
-    let tour = tour::Tour::new(address, platform, &data, &beacon, &planted, &evidence).await;
+    let visited = tour::Visited {
+        address,
+        data: &data,
+        beacon: &beacon,
+    };
+    let tour = tour::Tour::new(visited, platform, &planted, &evidence).await;
     tour.walk().await;
     let running = program_says(folder, &settings, &["keys", "rotate"], &evidence);
     assert!(running.contains("None is left under another key"), "{running}");

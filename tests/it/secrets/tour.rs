@@ -55,15 +55,17 @@ pub struct Tour {
     password: String,
 }
 
+/// The service that is toured.
+pub struct Visited<'a> {
+    pub address: SocketAddr,
+    pub data: &'a Path,
+    /// A word that must be found wherever secrets are searched for.
+    pub beacon: &'a str,
+}
+
 impl Tour {
-    pub async fn new(
-        address: SocketAddr,
-        platform: Platform,
-        data: &Path,
-        beacon: &str,
-        planted: &Arc<Planted>,
-        evidence: &Arc<Evidence>,
-    ) -> Self {
+    pub async fn new(visited: Visited<'_>, platform: Platform, planted: &Arc<Planted>, evidence: &Arc<Evidence>) -> Self {
+        let Visited { address, data, beacon } = visited;
         let url = format!("http://{address}");
         platform.serve(address, SENDER);
         let bearer = format!("Bearer {}", token(data, beacon, Scope::ALL, planted));

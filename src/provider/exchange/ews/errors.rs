@@ -303,27 +303,29 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_status(host: &str, status: u16, headers: &[(&str, &str)], body: &str, class: ErrorClass, words: &str) {
-        let judge = Judge { host: host.into() };
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
-            .collect();
-        let fault = judge.status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes());
+    fn check_status(status: u16, headers: &[(&str, &str)], body: &str, class: ErrorClass, words: &str) {
+        let fault = status_of("mail.corp.test", status, headers, body);
         assert_eq!(fault.error.class, class, "{status}");
         assert!(fault.error.problem.contains(words), "{status}: {}", fault.error.problem);
         assert!(!fault.error.problem.contains('{'), "{status}: {}", fault.error.problem);
     }
 
+    fn status_of(host: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+        let judge = Judge { host: host.into() };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        judge.status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+    }
+
     #[test]
     fn every_status_has_its_class() {
-        let h = "mail.corp.test";
         let later = |after: Option<u64>| ErrorClass::Retry {
             after: after.map(Duration::from_secs),
         };
-        check_status(h, 401, &[], "", ErrorClass::LoginRequired, "rejects the user name or the password");
+        check_status(401, &[], "", ErrorClass::LoginRequired, "rejects the user name or the password");
         check_status(
-            h,
             401,
             &[("www-authenticate", "Basic realm=\"x\"")],
             "",
@@ -331,7 +333,6 @@ mod tests {
             "rejects the user name",
         );
         check_status(
-            h,
             401,
             &[("www-authenticate", "Negotiate, NTLM")],
             "",
@@ -339,29 +340,22 @@ mod tests {
             "Extended Protection",
         );
         check_status(
-            h,
             401,
             &[("www-authenticate", "NTLM"), ("www-authenticate", "Basic")],
             "",
             ErrorClass::LoginRequired,
             "rejects",
         );
-        check_status(h, 456, &[], "", ErrorClass::LoginRequired, "locked");
-        check_status(h, 457, &[], "", ErrorClass::LoginRequired, "disabled");
-        check_status(h, 403, &[], "", ErrorClass::Refused, "EwsEnabled");
+        check_status(456, &[], "", ErrorClass::LoginRequired, "locked");
+        check_status(457, &[], "", ErrorClass::LoginRequired, "disabled");
+        check_status(403, &[], "", ErrorClass::Refused, "EwsEnabled");
+        let cloud = status_of("outlook.office365.com", 403, &[], "").error;
+        assert_eq!(cloud.class, ErrorClass::Refused);
+        assert!(cloud.problem.contains("disabled it in October 2026"), "{}", cloud.problem);
+        check_status(404, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(405, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
+        check_status(410, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
         check_status(
-            "outlook.office365.com",
-            403,
-            &[],
-            "",
-            ErrorClass::Refused,
-            "disabled it in October 2026",
-        );
-        check_status(h, 404, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
-        check_status(h, 405, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
-        check_status(h, 410, &[], "", ErrorClass::Unreachable, "/EWS/Exchange.asmx");
-        check_status(
-            h,
             301,
             &[("location", "https://other.corp.test/EWS/Exchange.asmx")],
             "",
@@ -369,7 +363,6 @@ mod tests {
             "other.corp.test",
         );
         check_status(
-            h,
             302,
             &[("location", "/owa/auth/logon.aspx?url=x")],
             "",
@@ -377,26 +370,25 @@ mod tests {
             "login page",
         );
         check_status(
-            h,
             307,
             &[("location", "/ews/Exchange.asmx")],
             "",
             ErrorClass::Unreachable,
             "another address of its own",
         );
-        check_status(h, 308, &[], "", ErrorClass::Unreachable, "redirects");
-        check_status(h, 400, &[], "", ErrorClass::Malformed, "rejects the request");
-        check_status(h, 407, &[], "", ErrorClass::Unreachable, "proxy");
-        check_status(h, 408, &[], "", later(None), "timed out waiting");
-        check_status(h, 413, &[], "", ErrorClass::TooLarge, "too large");
-        check_status(h, 429, &[("retry-after", "30")], "", later(Some(30)), "pause");
-        check_status(h, 440, &[], "", ErrorClass::Unreachable, "forms-based login");
-        check_status(h, 500, &[], "<html>oops</html>", later(None), "event log");
-        check_status(h, 502, &[], "", later(None), "load balancer");
-        check_status(h, 503, &[], "", later(None), "maintenance");
-        check_status(h, 504, &[], "", later(None), "load balancer");
-        check_status(h, 507, &[], "", later(None), "event log");
-        check_status(h, 204, &[], "", ErrorClass::Malformed, "rejects the request");
+        check_status(308, &[], "", ErrorClass::Unreachable, "redirects");
+        check_status(400, &[], "", ErrorClass::Malformed, "rejects the request");
+        check_status(407, &[], "", ErrorClass::Unreachable, "proxy");
+        check_status(408, &[], "", later(None), "timed out waiting");
+        check_status(413, &[], "", ErrorClass::TooLarge, "too large");
+        check_status(429, &[("retry-after", "30")], "", later(Some(30)), "pause");
+        check_status(440, &[], "", ErrorClass::Unreachable, "forms-based login");
+        check_status(500, &[], "<html>oops</html>", later(None), "event log");
+        check_status(502, &[], "", later(None), "load balancer");
+        check_status(503, &[], "", later(None), "maintenance");
+        check_status(504, &[], "", later(None), "load balancer");
+        check_status(507, &[], "", later(None), "event log");
+        check_status(204, &[], "", ErrorClass::Malformed, "rejects the request");
     }
 
     #[test]

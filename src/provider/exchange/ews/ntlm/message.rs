@@ -6,6 +6,8 @@ use md4::{Digest, Md4};
 use md5::Md5;
 use zeroize::Zeroizing;
 
+use super::Login;
+
 const SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 /// Unicode, the server's name, signatures, NTLM, always sign, NTLMv2 session security, target information, version, 128 and 56 bits.
 const FLAGS: u32 = 0x1 | 0x4 | 0x10 | 0x200 | 0x8000 | 0x8_0000 | 0x80_0000 | 0x200_0000 | 0x2000_0000 | 0x8000_0000;
@@ -72,19 +74,6 @@ impl Challenge {
     }
 }
 
-/// What the third message is made of besides the challenge.
-pub(super) struct Login<'a> {
-    /// `DOMAIN\user`, `user@domain` or `user`.
-    pub(super) username: &'a str,
-    pub(super) password: &'a str,
-    /// What is logged in to, such as `HTTP/mail.example.com`.
-    pub(super) service: &'a str,
-    /// The hash of the server's certificate (RFC 5929 §4); `None` without TLS.
-    pub(super) certificate: Option<&'a [u8]>,
-    /// Random.
-    pub(super) nonce: [u8; 8],
-}
-
 /// The third message, and what follows from it.
 pub(super) struct Proof {
     /// The message.
@@ -107,8 +96,8 @@ impl Proof {
     }
 }
 
-/// The third message: proves the login to the server that sent this challenge over this very TLS connection.
-pub(super) fn authenticate(negotiate: &[u8], challenge: &Challenge, login: &Login<'_>) -> Proof {
+/// The third message: proves the login to the server that sent this challenge over this very TLS connection. The nonce is random.
+pub(super) fn authenticate(negotiate: &[u8], challenge: &Challenge, login: &Login<'_>, nonce: [u8; 8]) -> Proof {
     let (domain, user) = login.username.split_once('\\').unwrap_or(("", login.username));
     let key = response_key(user, domain, login.password);
     let timestamp = challenge
@@ -121,7 +110,7 @@ pub(super) fn authenticate(negotiate: &[u8], challenge: &Challenge, login: &Logi
     let mut proven = vec![1, 1, 0, 0, 0, 0, 0, 0];
     // Servers since Windows Vista tell the time; those before do not look at it.
     proven.extend(timestamp.filter(|value| value.len() == 8).unwrap_or(&[0; 8]));
-    proven.extend(login.nonce);
+    proven.extend(nonce);
     proven.extend([0; 4]);
     proven.extend(&info);
     proven.extend([0; 4]);
@@ -131,8 +120,8 @@ pub(super) fn authenticate(negotiate: &[u8], challenge: &Challenge, login: &Logi
     let lm_response = if with_mic {
         vec![0; 24]
     } else {
-        let proof = hmac_md5(&*key, &[&challenge.nonce, &login.nonce]);
-        [&proof[..], &login.nonce].concat()
+        let proof = hmac_md5(&*key, &[&challenge.nonce, &nonce]);
+        [&proof[..], &nonce].concat()
     };
     let fields = [lm_response, nt_response, utf16(domain), utf16(user), Vec::new(), Vec::new()];
     let mut message = SIGNATURE.to_vec();
@@ -170,7 +159,7 @@ fn target_info(challenge: &Challenge, login: &Login<'_>, with_mic: bool) -> Vec<
     attributes.push((FLAGS_ATTRIBUTE, flags.to_le_bytes().to_vec()));
     let bindings = login.certificate.map_or([0; 16], channel_bindings);
     attributes.push((CHANNEL_BINDINGS, bindings.to_vec()));
-    attributes.push((TARGET_NAME, utf16(login.service)));
+    attributes.push((TARGET_NAME, utf16(&format!("HTTP/{}", login.host))));
     attributes.push((END, Vec::new()));
     let mut info = Vec::new();
     for (id, value) in attributes {
@@ -281,11 +270,10 @@ mod tests {
         let login = Login {
             username,
             password: "Password",
-            service: "HTTP/mail.example.com",
+            host: "mail.example.com",
             certificate,
-            nonce: [0xaa; 8],
         };
-        authenticate(&negotiate(), challenge, &login).message.to_vec()
+        authenticate(&negotiate(), challenge, &login, [0xaa; 8]).message.to_vec()
     }
 
     fn field(message: &[u8], number: usize) -> &[u8] {

@@ -56,6 +56,17 @@ fn schemes(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// Who logs in to which server.
+pub(super) struct Login<'a> {
+    /// `DOMAIN\user`, `user@domain` or `user`.
+    pub(super) username: &'a str,
+    pub(super) password: &'a str,
+    /// The server's name, such as `mail.example.com`.
+    pub(super) host: &'a str,
+    /// The hash of the server's certificate (RFC 5929 §4); `None` without TLS.
+    pub(super) certificate: Option<&'a [u8]>,
+}
+
 /// A login in progress.
 pub(super) struct Handshake {
     scheme: Scheme,
@@ -80,30 +91,15 @@ impl Handshake {
         self.header(&token)
     }
 
-    /// The header of the second request, which proves the login. `certificate` is the channel binding of the server's certificate, `None`
-    /// without TLS. `None` when the response contains no challenge.
-    pub(super) fn second(
-        &self,
-        answer: &HeaderMap,
-        username: &str,
-        password: &str,
-        host: &str,
-        certificate: Option<&[u8]>,
-    ) -> Option<HeaderValue> {
+    /// The header of the second request, which proves the login. `None` when the response contains no challenge.
+    pub(super) fn second(&self, answer: &HeaderMap, login: &Login<'_>) -> Option<HeaderValue> {
         let name = self.scheme.name();
         let (_, token) = schemes(answer).find(|(scheme, token)| scheme.eq_ignore_ascii_case(name) && !token.is_empty())?;
         let token = STANDARD.decode(token.trim()).ok()?;
         let challenge = message::Challenge::parse(spnego::unwrap(&token)?)?;
         let mut nonce = [0; 8];
         aws_lc_rs::rand::fill(&mut nonce).ok()?;
-        let login = message::Login {
-            username,
-            password,
-            service: &format!("HTTP/{host}"),
-            certificate,
-            nonce,
-        };
-        let proof = message::authenticate(&self.negotiate, &challenge, &login);
+        let proof = message::authenticate(&self.negotiate, &challenge, login, nonce);
         Some(match self.scheme {
             Scheme::Ntlm => self.header(&proof.message),
             Scheme::Negotiate => {
@@ -151,6 +147,12 @@ mod tests {
     fn an_answer_without_a_challenge_ends_it() {
         let handshake = Handshake::begin(Scheme::Ntlm);
         assert!(handshake.first().is_sensitive());
+        let login = Login {
+            username: "a",
+            password: "b",
+            host: "c",
+            certificate: None,
+        };
         for lines in [
             &[][..],
             &["NTLM"],
@@ -158,7 +160,7 @@ mod tests {
             &["NTLM TlRMTVNTUAAB"],
             &["Negotiate TlRMTVNTUAAC"],
         ] {
-            assert!(handshake.second(&offer(lines), "a", "b", "c", None).is_none(), "{lines:?}");
+            assert!(handshake.second(&offer(lines), &login).is_none(), "{lines:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     provider::exchange::{
         ews::{
             errors::Fault,
-            ntlm::{Handshake, Scheme},
+            ntlm::{self, Handshake, Scheme},
         },
         server::FAULT_BYTES,
     },
@@ -128,9 +128,13 @@ impl BoundRequest<'_> {
     /// The second step: the request itself, with the proof that answers the challenge.
     async fn prove(&self, connection: &mut Connection, handshake: &Handshake, challenge: Response) -> Result<Attempt, Fault> {
         let server = &self.transport.server;
-        let (username, password) = (&self.login.username, &self.login.password);
-        let (host, binding) = (server.host(), connection.binding.as_deref());
-        let Some(proof) = handshake.second(challenge.headers(), username, password, host, binding) else {
+        let login = ntlm::Login {
+            username: &self.login.username,
+            password: &self.login.password,
+            host: server.host(),
+            certificate: connection.binding.as_deref(),
+        };
+        let Some(proof) = handshake.second(challenge.headers(), &login) else {
             return Ok(Attempt::Answered {
                 response: challenge,
                 judged: false,

@@ -92,18 +92,19 @@ impl Net {
     async fn server(&self, names: &[&str], json: Autodiscover, pox: Autodiscover) -> Exchange {
         let acceptor = tokio_rustls::TlsAcceptor::from(self.tls.clone());
         let exchange = Exchange::builder().tls(move |tcp| acceptor.accept(tcp)).start().await.unwrap();
-        self.named(exchange, names, 443, json, pox)
+        exchange.autodiscover(json, pox);
+        self.named(exchange, names, 443)
     }
 
     /// The same without TLS.
     async fn plain(&self, names: &[&str], answer: Autodiscover) -> Exchange {
         let exchange = Exchange::builder().start().await.unwrap();
-        self.named(exchange, names, 80, Autodiscover::Off, answer)
+        exchange.autodiscover(Autodiscover::Off, answer);
+        self.named(exchange, names, 80)
     }
 
-    fn named(&self, exchange: Exchange, names: &[&str], port: u16, json: Autodiscover, pox: Autodiscover) -> Exchange {
+    fn named(&self, exchange: Exchange, names: &[&str], port: u16) -> Exchange {
         exchange.add_mailbox(ANNA, ANNA, PASSWORD);
-        exchange.autodiscover(json, pox);
         for name in names {
             self.server_at_port(name, port, &exchange);
         }
