@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroize;
 
+use crate::domain::PasswordChange;
+
 /// A value that is overwritten when dropped and never printed. It cannot be serialised and can only be reached by
 /// [`expose`](Self::expose), so every use is easy to find.
 ///
@@ -74,6 +76,17 @@ impl<T: Zeroize> From<T> for Secret<T> {
 impl From<&str> for Secret<String> {
     fn from(value: &str) -> Self {
         Self(value.to_owned())
+    }
+}
+
+/// A password that a caller gives: an empty one erases what is stored.
+impl From<Secret> for PasswordChange<Secret> {
+    fn from(password: Secret) -> Self {
+        if password.expose().is_empty() {
+            Self::Erase
+        } else {
+            Self::Set(password)
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     crypto::{Place, Secret, etag},
     domain::{
         AgentKind, AuthenticationMethod, Caller, Detail, Error, Kind, LoginChange, LoginSource, MaintenanceAccount, MaintenanceSettings,
-        Page, Reason, Result, Scope, TenantChoices, Violation,
+        Page, PasswordChange, Reason, Result, Scope, TenantChoices, Violation,
     },
     store::{Connection, TenantStore, retrying},
 };
@@ -25,16 +25,10 @@ pub struct MaintenancePatch {
     pub wanted: MaintenanceSettings,
     /// Paths of the settings to take over, of [`MaintenanceSettings::FIELDS`].
     pub fields: Vec<&'static str>,
-    /// Password; an empty one erases what is stored. `None` leaves it.
-    pub password: Option<Secret>,
+    /// What becomes of the password.
+    pub password: PasswordChange<Secret>,
     /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
     pub violations: Vec<Violation>,
-}
-
-impl MaintenancePatch {
-    fn new_password(&self) -> Option<&Secret> {
-        self.password.as_ref().filter(|password| !password.expose().is_empty())
-    }
 }
 
 /// A maintenance account with what is known of it.
@@ -60,16 +54,20 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
     let account = MaintenanceAccount {
         id: ops.ids.next(),
         settings,
-        password_set: patch.new_password().is_some(),
+        password_set: patch.password.is_set_after(false),
         problem: String::new(),
         version: 1,
         created: now,
         updated: now,
     };
     let settings = serde_json::to_vec(&account.settings).expect("plain data always has a JSON form");
-    let password = patch.new_password().map_or(&[][..], |password| password.expose().as_bytes());
+    let new_password = patch.password.new_password();
+    let password = new_password.map_or(&[][..], |password| password.expose().as_bytes());
     let request = RequestId::new(ops, caller, "CreateMaintenanceAccount", request_id, &[&settings, password]).await?;
-    let sealed = seal(ops, &caller.tenant, &account.id, &patch).await?.flatten();
+    let sealed = match new_password {
+        Some(password) => Some(seal(ops, &caller.tenant, &account.id, password).await?),
+        None => None,
+    };
     let earlier = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         if let Some(earlier) = request.earlier(&writer).await? {
@@ -154,7 +152,11 @@ pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Re
 pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, patch: MaintenancePatch) -> Result<MaintenanceView> {
     caller.need(Scope::AgentWrite)?;
     let now = ops.now();
-    let sealed = seal(ops, &caller.tenant, id, &patch).await?;
+    let sealed = match &patch.password {
+        PasswordChange::Keep => PasswordChange::Keep,
+        PasswordChange::Erase => PasswordChange::Erase,
+        PasswordChange::Set(password) => PasswordChange::Set(seal(ops, &caller.tenant, id, password).await?),
+    };
     let view = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let before = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
@@ -163,7 +165,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         account.settings.take(&patch.fields, &patch.wanted);
         // What the server refused may be right now: the next try tells.
         account.problem.clear();
-        account.password_set = sealed.as_ref().map_or(before.password_set, Option::is_some);
+        account.password_set = sealed.is_set_after(before.password_set);
         let choices = writer.settings().await?.choices;
         let mut violations = Violations(patch.violations.clone());
         let proposed = Proposed {
@@ -173,8 +175,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         };
         proposed.check(ops, &choices, &mut violations);
         violations.into_result()?;
-        let changed_password = sealed.as_ref().is_some_and(|new| new.is_some() || before.password_set);
-        let changes = changes(Some(&before), Some(&account), changed_password);
+        let changes = changes(Some(&before), Some(&account), sealed.is_change(before.password_set));
         if changes.is_empty() {
             writer.set_maintenance_problem(id, account.version, "").await?;
         } else {
@@ -306,7 +307,7 @@ impl Proposed<'_> {
             "must be empty or, for EXCHANGE_EWS, one e-mail address, such as crm-service@example.com.",
         );
         const PASSWORD: &str = "maintenance_account.password";
-        if let Some(password) = patch.new_password() {
+        if let Some(password) = patch.password.new_password() {
             let refused = values::password_refused(*kind, method);
             violations.check(refused.is_none(), PASSWORD, refused.unwrap_or_default());
             violations.check(
@@ -319,7 +320,7 @@ impl Proposed<'_> {
             server_of(&before.settings) != server_of(&account.settings) || values::loses_encryption(&before.settings.endpoint, endpoint)
         });
         violations.check(
-            !(moved && account.password_set && patch.password.is_none()),
+            !(moved && account.password_set && matches!(patch.password, PasswordChange::Keep)),
             PASSWORD,
             "must be entered again when the endpoint's server changes or encryption is turned off, so that it is never sent to a server or \
              over a connection that it was not intended for.",
@@ -343,14 +344,8 @@ fn server_of(settings: &MaintenanceSettings) -> Option<(String, u16)> {
     }
 }
 
-async fn seal(ops: &Ops, tenant: &str, account: &str, patch: &MaintenancePatch) -> Result<Option<Option<Vec<u8>>>> {
-    match (&patch.password, patch.new_password()) {
-        (None, _) => Ok(None),
-        (Some(_), None) => Ok(Some(None)),
-        (Some(_), Some(password)) => Ok(Some(Some(
-            ops.vault.seal(&ops.store, tenant, password_place(account), password).await?,
-        ))),
-    }
+async fn seal(ops: &Ops, tenant: &str, account: &str, password: &Secret) -> Result<Vec<u8>> {
+    ops.vault.seal(&ops.store, tenant, password_place(account), password).await
 }
 
 /// What the audit log tells of a change.

@@ -1,7 +1,6 @@
 //! Mail agents and their health.
 
 use sea_orm::{
-    ActiveValue::NotSet,
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
@@ -11,11 +10,13 @@ use super::{
     addresses::{AGENT, AddressOwner},
     corrupt,
     entity::{agent, agent_health, agent_leftover, default_agent, folder_position, request},
-    from_name, store_error, to_name,
+    from_name,
+    rows::password_column,
+    store_error, to_name,
 };
 use crate::domain::{
-    Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, Error, ExchangeSettings, HealthFilter, HealthState, Result, SmtpSettings,
-    SweepOptions, Timestamp, TriageOptions,
+    Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, Error, ExchangeSettings, HealthFilter, HealthState, PasswordChange, Result,
+    SmtpSettings, SweepOptions, Timestamp, TriageOptions,
 };
 
 /// A create that carried a request id.
@@ -177,16 +178,16 @@ impl Writer {
         self.replace_addresses(AGENT, &[AddressOwner::of(&agent.id, &addresses)]).await
     }
 
-    /// Writes an agent's settings, if its version is still `agent.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
+    /// Writes an agent's settings, if its version is still `agent.version - 1`. Its password is sealed.
     ///
     /// # Errors
     /// [`crate::domain::Kind::Stale`] when the version is different.
-    pub async fn update_agent(&mut self, agent: &Agent, password: Option<Option<Vec<u8>>>) -> Result<()> {
+    pub async fn update_agent(&mut self, agent: &Agent, password: PasswordChange<Vec<u8>>) -> Result<()> {
         let mut row = settings_columns(&agent.settings);
         row.owner_user = Set(agent.owner_user.clone());
         row.version = Set(agent.version);
         row.update_time = Set(agent.updated.0);
-        row.password_sealed = password.map_or(NotSet, Set);
+        row.password_sealed = password_column(password);
         let result = agent::Entity::update_many()
             .set(row)
             .filter(agent::Column::TenantId.eq(&*self.tenant))

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::{
     TenantStore, Writer,
     entity::{agent, maintenance_account},
-    from_name, store_error, to_name,
+    from_name,
+    rows::password_column,
+    store_error, to_name,
 };
-use crate::domain::{Agent, Error, MaintenanceAccount, MaintenanceSettings, Result, Timestamp};
+use crate::domain::{Agent, Error, MaintenanceAccount, MaintenanceSettings, PasswordChange, Result, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a maintenance account.
@@ -90,13 +92,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a maintenance account, if its version is still `account.version - 1`. `password`: `None` leaves it, `Some(None)` erases it.
+    /// Writes a maintenance account, if its version is still `account.version - 1`. Its password is sealed.
     ///
     /// # Errors
     /// [`crate::domain::Kind::Stale`] when the version is different.
-    pub async fn update_maintenance_account(&mut self, account: &MaintenanceAccount, password: Option<Option<Vec<u8>>>) -> Result<()> {
+    pub async fn update_maintenance_account(&mut self, account: &MaintenanceAccount, password: PasswordChange<Vec<u8>>) -> Result<()> {
         let row = maintenance_account::ActiveModel {
-            password_sealed: password.map_or(NotSet, Set),
+            password_sealed: password_column(password),
             ..columns(account)
         };
         let result = maintenance_account::Entity::update_many()

@@ -1,12 +1,21 @@
-//! Inserting many rows.
+//! What rows are made of, and inserting many of them.
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, sea_query::OnConflict};
+use sea_orm::{ActiveModelTrait, ActiveValue, ConnectionTrait, EntityTrait, NotSet, Set, sea_query::OnConflict};
 
 use super::store_error;
-use crate::domain::Result;
+use crate::domain::{PasswordChange, Result};
 
 /// Rows of the largest statement: far below the databases' limits of bound values for every table there is.
 const LARGEST: usize = 128;
+
+/// The column of a sealed password.
+pub(super) fn password_column(password: PasswordChange<Vec<u8>>) -> ActiveValue<Option<Vec<u8>>> {
+    match password {
+        PasswordChange::Keep => NotSet,
+        PasswordChange::Erase => Set(None),
+        PasswordChange::Set(sealed) => Set(Some(sealed)),
+    }
+}
 
 /// Inserts any number of rows.
 pub(super) async fn insert_all<A: ActiveModelTrait>(

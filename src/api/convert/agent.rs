@@ -12,10 +12,10 @@ use crate::{
     },
     crypto::Secret,
     domain::{
-        AgentFilter, AgentHealth, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthFilter, HealthState, Result,
-        Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions, Violation,
+        AgentFilter, AgentHealth, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthFilter, HealthState,
+        PasswordChange, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions, Violation,
     },
-    ops::agents::{AgentPatch, AgentView, agent_etag},
+    ops::agents::{AgentPasswords, AgentPatch, AgentView, agent_etag},
 };
 
 /// Paths of an agent beside those of its settings.
@@ -213,13 +213,10 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
     let kind_wanted = mask.pick("kind", (), agent.kind != 0).is_some();
     let exchange = agent.exchange.unwrap_or_default();
     let smtp = agent.smtp.unwrap_or_default();
-    let hidden = |path: &'static str, password: Secret| {
-        let given = !password.expose().is_empty();
-        mask.pick_by_name(path, (path, password), given)
-    };
-    let smtp_password = hidden("smtp.password", passwords.smtp);
-    let exchange_password = hidden("exchange.password", passwords.exchange);
-    let given: Vec<_> = [exchange_password, smtp_password].into_iter().flatten().collect();
+    let smtp_password = password_change(mask, "smtp.password", passwords.smtp);
+    let exchange_password = password_change(mask, "exchange.password", passwords.exchange);
+    let is_given = |change: &PasswordChange<Secret>| !matches!(change, PasswordChange::Keep);
+    let password_given = is_given(&smtp_password) || is_given(&exchange_password);
     let owner_given = !agent.owner_user.is_empty();
     let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
     let wanted = AgentSettings {
@@ -235,14 +232,24 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
         smtp: smtp_settings(smtp, &mut fields, &mut violations),
         exchange: exchange_settings(exchange, &mut fields, &mut violations),
     };
-    violations.extend(mask.missing(owner_user.is_some() || !given.is_empty() || !fields.picked.is_empty()));
+    violations.extend(mask.missing(owner_user.is_some() || password_given || !fields.picked.is_empty()));
     AgentPatch {
         owner_user,
         wanted,
         fields: fields.picked,
-        passwords: given,
+        passwords: AgentPasswords {
+            smtp: smtp_password,
+            exchange: exchange_password,
+        },
         violations,
     }
+}
+
+/// What becomes of a password that callers cannot read back.
+pub(super) fn password_change(mask: &Mask, path: &str, password: Secret) -> PasswordChange<Secret> {
+    let given = !password.expose().is_empty();
+    let picked = mask.pick_by_name(path, password, given);
+    picked.map_or(PasswordChange::Keep, PasswordChange::from)
 }
 
 fn smtp_settings(smtp: v1::SmtpSettings, fields: &mut Fields<'_>, violations: &mut Vec<Violation>) -> SmtpSettings {

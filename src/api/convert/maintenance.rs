@@ -1,7 +1,7 @@
 //! Maintenance accounts.
 
 use super::{
-    agent::{kind, requested_kind},
+    agent::{kind, password_change, requested_kind},
     id, login, name, time, violation,
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         v1,
     },
     crypto::Secret,
-    domain::{MaintenanceSettings, Result, Violation},
+    domain::{MaintenanceSettings, PasswordChange, Result, Violation},
     ops::maintenance::{MaintenancePatch, MaintenanceView, maintenance_etag},
 };
 
@@ -86,8 +86,7 @@ fn patch(account: v1::MaintenanceAccount, password: Secret, mask: &Mask, mut vio
     let mut fields = Fields::new(mask);
     let kind_wanted = mask.pick("kind", (), account.kind != 0).is_some();
     let kind = requested_kind("maintenance_account.kind", account.kind, kind_wanted, &mut violations);
-    let password_given = !password.expose().is_empty();
-    let password = mask.pick_by_name("password", password, password_given);
+    let password = password_change(mask, "password", password);
     let wanted = MaintenanceSettings {
         display_name: fields.text("display_name", account.display_name),
         kind: fields.value("kind", kind, account.kind != 0),
@@ -95,7 +94,7 @@ fn patch(account: v1::MaintenanceAccount, password: Secret, mask: &Mask, mut vio
         username: fields.text("username", account.username),
         login_address: fields.text("login_address", account.login_address),
     };
-    violations.extend(mask.missing(password.is_some() || !fields.picked.is_empty()));
+    violations.extend(mask.missing(!matches!(password, PasswordChange::Keep) || !fields.picked.is_empty()));
     MaintenancePatch {
         wanted,
         fields: fields.picked,

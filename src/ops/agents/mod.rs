@@ -24,7 +24,7 @@ use crate::{
     crypto::{Place, Secret, etag},
     domain::{
         Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, Login, LoginSource,
-        Page, Result, Scope, SmtpAuthentication, Violation,
+        Page, PasswordChange, Result, Scope, SmtpAuthentication, Violation,
     },
     store::{Reader, Writer, retrying},
 };
@@ -43,9 +43,8 @@ pub struct AgentPatch {
     pub wanted: AgentSettings,
     /// Paths of the settings to take over, of [`AgentSettings::FIELDS`]. `exchange.archive` needs the scope `archive.configure`.
     pub fields: Vec<&'static str>,
-    /// Passwords and the paths that they were given under. An empty one erases what is stored, if the agent is of the kind that the path is
-    /// for. None leaves it.
-    pub passwords: Vec<(&'static str, Secret)>,
+    /// What becomes of the password.
+    pub passwords: AgentPasswords,
     /// What is wrong with the request beyond these values, to be told together with what is wrong with them.
     pub violations: Vec<Violation>,
 }
@@ -55,7 +54,7 @@ impl AgentPatch {
     pub fn all(owner_user: &str, wanted: AgentSettings, password: Secret) -> Self {
         Self {
             owner_user: Some(owner_user.to_owned()),
-            passwords: vec![(password_path(wanted.kind), password)],
+            passwords: AgentPasswords::of(wanted.kind, password.into()),
             wanted,
             fields: AgentSettings::FIELDS.to_vec(),
             violations: Vec::new(),
@@ -66,23 +65,41 @@ impl AgentPatch {
     fn sets(&self, field: &str) -> bool {
         self.fields.contains(&field)
     }
+}
 
-    /// Passwords that are set rather than erased, with the paths that they were given under.
-    fn new_passwords(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
-        let given = self.passwords.iter().map(|(path, password)| (*path, password));
-        given.filter(|(_, password)| !password.expose().is_empty())
+/// What a request does with the password of an agent, which has only that of its own kind.
+#[derive(Debug, Default)]
+pub struct AgentPasswords {
+    /// Under `smtp.password`.
+    pub smtp: PasswordChange<Secret>,
+    /// Under `exchange.password`.
+    pub exchange: PasswordChange<Secret>,
+}
+
+impl AgentPasswords {
+    /// That of an agent of this kind.
+    fn of(kind: AgentKind, change: PasswordChange<Secret>) -> Self {
+        let mut passwords = Self::default();
+        match kind {
+            AgentKind::Smtp => passwords.smtp = change,
+            AgentKind::ExchangeEws | AgentKind::ExchangeGraph => passwords.exchange = change,
+        }
+        passwords
     }
 
-    /// The password that is set under this path.
-    fn new_password(&self, path: &str) -> Option<&Secret> {
-        self.new_passwords().find(|(given, _)| *given == path).map(|(_, password)| password)
+    /// What becomes of the password of an agent of this kind.
+    fn change(&self, kind: AgentKind) -> &PasswordChange<Secret> {
+        match kind {
+            AgentKind::Smtp => &self.smtp,
+            AgentKind::ExchangeEws | AgentKind::ExchangeGraph => &self.exchange,
+        }
     }
 
-    /// Whether the request erases the password under this path.
-    fn erases_password(&self, path: &str) -> bool {
-        self.passwords
-            .iter()
-            .any(|(given, password)| *given == path && password.expose().is_empty())
+    /// Those that are set, with their paths.
+    fn set(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        [("exchange.password", &self.exchange), ("smtp.password", &self.smtp)]
+            .into_iter()
+            .filter_map(|(path, change)| Some((path, change.new_password()?)))
     }
 }
 
@@ -118,13 +135,13 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         id: ops.ids.next(),
         owner_user: patch.owner_user.clone().unwrap_or_default(),
         settings,
-        password_set: patch.new_passwords().next().is_some(),
+        password_set: patch.passwords.set().next().is_some(),
         version: 1,
         created: now,
         updated: now,
     };
     let settings = serde_json::to_vec(&agent.settings).expect("plain data always has a JSON form");
-    let password = patch.new_passwords().next();
+    let password = patch.passwords.set().next();
     let password = password.map_or(&[][..], |(_, password)| password.expose().as_bytes());
     let parts = [agent.owner_user.as_bytes(), &settings, password];
     let request = RequestId::new(ops, caller, "CreateAgent", request_id, &parts).await?;
@@ -256,8 +273,13 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         }
         apply(&mut agent.settings, &patch);
         // What belongs to another kind or to nobody's login is wiped.
-        let wiped = patch.erases_password(password_path(agent.settings.kind)) || !keeps_password(&before.settings, &agent.settings);
-        agent.password_set = sealed.is_some() || (before.password_set && !wiped);
+        let erased = matches!(patch.passwords.change(agent.settings.kind), PasswordChange::Erase);
+        let password = match &sealed {
+            Some(sealed) => PasswordChange::Set(sealed.clone()),
+            None if erased || !keeps_password(&before.settings, &agent.settings) => PasswordChange::Erase,
+            None => PasswordChange::Keep,
+        };
+        agent.password_set = password.is_set_after(before.password_set);
 
         let choices = writer.settings().await?;
         let context = Context {
@@ -268,11 +290,10 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         };
         let violations = Violations(patch.violations.clone());
         let account = rules::check(&context, &writer, violations, &agent, &patch).await?;
-        let changes = changes(Some(&before), Some(&agent), sealed.is_some() || (before.password_set && wiped));
+        let changes = changes(Some(&before), Some(&agent), password.is_change(before.password_set));
         if !changes.is_empty() {
             agent.version += 1;
             agent.updated = now;
-            let password = if wiped { Some(sealed.clone()) } else { sealed.clone().map(Some) };
             writer.update_agent(&agent, password).await?;
             if !keeps_login(&before, &agent) {
                 end_login(ops, &mut writer, caller, id).await?;
@@ -435,7 +456,7 @@ fn reads_anew(before: &Agent, after: &Agent) -> bool {
 
 /// Seals the password that a request sets. The rules see to it that it is for the agent's kind, and the only one.
 async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Result<Option<Vec<u8>>> {
-    match patch.new_passwords().next() {
+    match patch.passwords.set().next() {
         None => Ok(None),
         Some((_, password)) => Ok(Some(ops.vault.seal(&ops.store, tenant, password_place(agent), password).await?)),
     }

@@ -117,7 +117,7 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
         ),
     };
     violations.check(fine, "agent.smtp.username", description);
-    if patch.new_password("smtp.password").is_some() {
+    if patch.passwords.smtp.new_password().is_some() {
         violations.check(
             authentication == SmtpAuthentication::Password,
             "agent.smtp.password",
@@ -197,7 +197,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     if let Err(description) = values::username(settings.kind, method, &exchange.username, set, required) {
         violations.check(false, "agent.exchange.username", description);
     }
-    if patch.new_password("exchange.password").is_some() {
+    if patch.passwords.exchange.new_password().is_some() {
         let refused = values::password_refused(settings.kind, method).or(through_account
             .then_some("must not be set: the agent connects through a maintenance account. Change the account's password instead."));
         violations.check(refused.is_none(), "agent.exchange.password", refused.unwrap_or_default());
@@ -206,7 +206,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
 
 fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch: &AgentPatch) {
     let own = password_path(agent.settings.kind);
-    for (field, password) in patch.new_passwords() {
+    for (field, password) in patch.passwords.set() {
         violations.check(
             values::is_password(password.expose()),
             format!("agent.{field}"),
@@ -219,7 +219,7 @@ fn passwords(context: &Context<'_>, violations: &mut Violations, agent: &Agent, 
         );
     }
     let had = context.before.is_some_and(|before| before.password_set);
-    let kept = had && agent.password_set && patch.new_password(own).is_none();
+    let kept = had && agent.password_set && patch.passwords.change(agent.settings.kind).new_password().is_none();
     violations.check(
         !kept || !(context.changed(agent, server_of) || context.before.is_some_and(|before| loses_encryption(before, agent))),
         format!("agent.{own}"),
