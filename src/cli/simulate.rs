@@ -13,7 +13,7 @@ use mailagent_sim::{
 use super::CommandResult;
 use crate::{
     crypto::Secret,
-    domain::{Clock, SystemClock, domain_of},
+    domain::{Clock, SystemClock, consent_domain},
     lifecycle::shutdown_signals,
     mailfile,
 };
@@ -80,7 +80,7 @@ pub(super) async fn run(args: SimulateArgs) -> CommandResult {
 /// A platform that knows the mailbox's owner and the service.
 async fn platform(address: &str, callback: &str) -> anyhow::Result<Entra> {
     let entra = Entra::builder().start().await.context("cannot listen")?;
-    entra.add_directory(DIRECTORY, &[&domain_of(address)]);
+    entra.add_directory(DIRECTORY, &[&consent_domain(address)]);
     entra.add_user(address);
     entra.add_app(APP, APP, &[callback]);
     Ok(entra)

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, AgentKind, AuthenticationMethod, SmtpAuthentication, Timestamp};
+use super::{Agent, AgentKind, AuthenticationMethod, SmtpAuthentication, Timestamp, mail::domain_of};
 
 /// How long before a login or a secret expires people are warned, each threshold once per lifetime; the longest first.
 pub const THRESHOLDS: [Duration; 5] = [days(14), days(7), days(3), days(1), Duration::from_hours(1)];
@@ -35,7 +35,7 @@ impl LoginSource {
             _ if method == AuthenticationMethod::Basic => None,
             _ if !settings.uses_maintenance_account() => Some(own()),
             AgentKind::ExchangeEws => Some(Self::MaintenanceAccount(settings.exchange.maintenance_account.clone())),
-            AgentKind::ExchangeGraph => Some(Self::AdminConsent(domain_of(agent.mailbox_address()))),
+            AgentKind::ExchangeGraph => Some(Self::AdminConsent(consent_domain(agent.mailbox_address()))),
         }
     }
 
@@ -97,9 +97,9 @@ impl fmt::Display for LoginChange {
     }
 }
 
-/// The domain of an address in lower case.
-pub fn domain_of(address: &str) -> String {
-    address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase()
+/// The domain whose administrator consents for a mailbox, in lower case. Empty for an address without one.
+pub fn consent_domain(address: &str) -> String {
+    domain_of(address).unwrap_or_default().to_lowercase()
 }
 
 /// What a login is for: tokens are for one kind of server (resource) each.

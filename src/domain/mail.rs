@@ -18,6 +18,11 @@ impl Mailbox {
     }
 }
 
+/// The domain of an address as it is written there: what follows its last `@`.
+pub fn domain_of(address: &str) -> Option<&str> {
+    address.rsplit_once('@').map(|(_, domain)| domain)
+}
+
 /// What kind of automatic mail a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AutomaticKind {

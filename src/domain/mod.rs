@@ -38,8 +38,8 @@ pub use event::{Event, EventKind, EventName};
 pub use filter::{
     AgentFilter, AuditFilter, AuditKind, CaseFilter, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter,
 };
-pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, domain_of, passed};
-pub use mail::{AutomaticKind, Direction, Mailbox};
+pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, consent_domain, passed};
+pub use mail::{AutomaticKind, Direction, Mailbox, domain_of};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageAfter};
 pub use page::Page;

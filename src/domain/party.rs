@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::mail::{Direction, Mailbox};
+use super::mail::{Direction, Mailbox, domain_of};
 
 /// Internal addresses and domains.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ impl OurAddresses {
     /// Whether the address is internal: one of the addresses, or in one of the domains. Subdomains are not included.
     pub fn contains(&self, mailbox: &Mailbox) -> bool {
         let key = mailbox.key();
-        self.addresses.contains(&key) || key.rsplit_once('@').is_some_and(|(_, domain)| self.domains.contains(domain))
+        self.addresses.contains(&key) || domain_of(&key).is_some_and(|domain| self.domains.contains(domain))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Authentication-Results header fields (RFC 8601 §2.2).
 
 use super::{AuthenticationResults, decode, fields::Fields};
+use crate::domain::domain_of;
 
 /// Most fields that are read, topmost first.
 const FIELD_LIMIT: usize = 50;
@@ -74,7 +75,7 @@ fn pairs(statement: &[Token]) -> Vec<(String, String)> {
 
 /// The domain of an address, or what may be one.
 fn domain(value: &str) -> String {
-    let domain = value.rsplit_once('@').map_or(value, |(_, domain)| domain);
+    let domain = domain_of(value).unwrap_or(value);
     domain.trim_matches(['<', '>', '.']).to_owned()
 }
 

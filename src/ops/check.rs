@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Agent, Caller, Detail, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User},
+    domain::{Agent, Caller, Detail, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User, domain_of},
     mime::{self, Draft},
     net::{ProviderError, Stage, StageKind, StageReport},
     provider::{MailSink, OutgoingMessage},
@@ -117,7 +117,7 @@ fn test_message(ops: &Ops, caller: &Caller, agent: &Agent, user: Option<User>) -
     })?;
     let settings = &agent.settings;
     let id = ops.ids.next();
-    let domain = settings.from_address.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let domain = domain_of(&settings.from_address).unwrap_or("localhost");
     let text = format!(
         "mailagent sent this message to test that the mail agent of {} <{}> can send mail.\n\nNo action is needed.\n",
         settings.from_name, settings.from_address

@@ -6,7 +6,7 @@ use super::Ops;
 use crate::{
     domain::{
         Agent, AgentFilter, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginChange, LoginSource, LoginState,
-        MaintenanceAccount, Result, SmtpAuthentication, TenantChoices, Timestamp, domain_of,
+        MaintenanceAccount, Result, SmtpAuthentication, TenantChoices, Timestamp, consent_domain,
     },
     store::{Writer, retrying},
 };
@@ -53,7 +53,7 @@ pub(in crate::ops) fn missing(agent: &Agent, basis: Basis<'_>) -> Option<String>
                 .to_owned(),
         ),
         (AgentKind::ExchangeGraph, AuthenticationMethod::Modern) if through_account => {
-            let domain = domain_of(agent.mailbox_address());
+            let domain = consent_domain(agent.mailbox_address());
             by_oauth(&format!(
                 "No administrator of {domain} has consented to this service opening its mailboxes."
             ))

@@ -9,7 +9,7 @@ use super::{
     Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Looks, MailConnector, MailSink, SmtpLogin,
     budget::{Budgeted, Budgets},
     exchange::{
-        ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, domain_of},
+        ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, discovery_domain},
         graph::{GraphConfig, GraphSource},
     },
     scrub::{LoginScrub, Scrubbed},
@@ -80,7 +80,7 @@ impl NetworkConnector {
 
     fn discovered(&self, discovery: EwsDiscovery, login: ExchangeLogin) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
         let mut ews = self.ews(login)?;
-        let domain = domain_of(&discovery.address).unwrap_or_default();
+        let domain = discovery_domain(&discovery.address).unwrap_or_default();
         let mailbox = ews.config.mailbox.as_ref().unwrap_or(&ews.config.username);
         ews.config.budget = self.budgets.of(&domain, mailbox, false);
         let finder = Finder::new(ews.config.clone(), discovery, self.discovery.clone())?;

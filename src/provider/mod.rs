@@ -26,7 +26,7 @@ use outgoing::{Fate, handed_over, hidden_recipients, in_doubt, message_id, sent_
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
-pub use exchange::ews::{DiscoveryRules, domain_of};
+pub use exchange::ews::{DiscoveryRules, discovery_domain};
 pub use outgoing::Looks;
 pub use scrub::{LoginScrub, Scrubbed};
 pub use smtp::SmtpConfig;

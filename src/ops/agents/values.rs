@@ -6,7 +6,7 @@ use crate::{
     domain::{AgentKind, AuthenticationMethod, TenantChoices},
     net::addresses::{self, Allowed},
     ops::{Ops, is_honest, is_plain},
-    provider::domain_of,
+    provider::discovery_domain,
 };
 
 const EWS_EXAMPLE: &str = "the URL of the EWS service, such as https://mail.example.com/EWS/Exchange.asmx";
@@ -108,7 +108,7 @@ pub(in crate::ops) fn loses_encryption(before: &str, after: &str) -> bool {
 /// # Errors
 /// What is wrong with that.
 pub(in crate::ops) fn discoverable(address: &str) -> Result<(), String> {
-    if domain_of(address).is_some() {
+    if discovery_domain(address).is_some() {
         return Ok(());
     }
     Err(format!(
@@ -174,7 +174,7 @@ pub(in crate::ops) fn is_password(password: &str) -> bool {
 /// no endpoint.
 pub(in crate::ops) fn server_of_ews(endpoint: &str, address: &str) -> Option<(String, u16)> {
     match endpoint {
-        "" => domain_of(address).map(|domain| (format!("the servers of {domain}"), 0)),
+        "" => discovery_domain(address).map(|domain| (format!("the servers of {domain}"), 0)),
         endpoint => server_of_url(endpoint),
     }
 }

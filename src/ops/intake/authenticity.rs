@@ -1,6 +1,9 @@
 //! Whether a sender is who it claims to be, as the receiving server saw it.
 
-use crate::{domain::Mailbox, mime::AuthenticationResults};
+use crate::{
+    domain::{Mailbox, domain_of},
+    mime::AuthenticationResults,
+};
 
 /// What the receiving server says about a sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +21,8 @@ pub(super) fn authenticity(from: Option<&Mailbox>, results: &[AuthenticationResu
     let Some(result) = results.iter().find(|result| trusted.contains(&result.authserv_id)) else {
         return Authenticity::Unknown;
     };
-    let Some(domain) = from
-        .and_then(|from| from.address.rsplit_once('@'))
-        .map(|(_, domain)| domain.to_lowercase())
-    else {
+    let domain = from.and_then(|from| domain_of(&from.address));
+    let Some(domain) = domain.map(str::to_lowercase) else {
         return Authenticity::Failed;
     };
     match result.dmarc.as_deref() {
@@ -48,7 +49,7 @@ pub(super) fn authenticity(from: Option<&Mailbox>, results: &[AuthenticationResu
 /// Relaxed alignment: the same domain, or one within the other. Without a list of public suffixes a sender in a sub-domain of a
 /// checked domain passes, and so does the reverse, but never two neighbours.
 fn is_aligned(checked: &str, domain: &str) -> bool {
-    let checked = checked.rsplit('@').next().unwrap_or(checked).trim_end_matches('.').to_lowercase();
+    let checked = domain_of(checked).unwrap_or(checked).trim_end_matches('.').to_lowercase();
     let within = |inner: &str, outer: &str| inner.strip_suffix(outer).is_some_and(|rest| rest.ends_with('.')) && outer.contains('.');
     checked == domain || within(&checked, domain) || within(domain, &checked)
 }

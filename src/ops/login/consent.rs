@@ -19,7 +19,7 @@ use super::{
 use crate::{
     domain::{
         AgentFilter, AgentKind, Caller, Detail, Error, Kind, Login, LoginSource, LoginUse, Page, Reason, Result, Scope, Timestamp,
-        TokenEventKind, domain_of,
+        TokenEventKind, consent_domain,
     },
     idp::oauth::{LoginProvider, Tokens},
     net::{ErrorClass, ProviderError},
@@ -189,7 +189,7 @@ async fn agents_by_domain(reader: &Reader) -> Result<HashMap<String, u64>> {
         let Some(last) = agents.last() else { return Ok(counts) };
         after.clone_from(&last.id);
         for agent in agents.iter().filter(|agent| agent.settings.uses_maintenance_account()) {
-            *counts.entry(domain_of(agent.mailbox_address())).or_default() += 1;
+            *counts.entry(consent_domain(agent.mailbox_address())).or_default() += 1;
         }
     }
 }

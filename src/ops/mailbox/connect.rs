@@ -18,7 +18,8 @@ use crate::{
         maintenance, push,
     },
     provider::{
-        Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink, MailSource, SmtpLogin, domain_of,
+        Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailSink, MailSource, SmtpLogin,
+        discovery_domain,
     },
 };
 
@@ -175,7 +176,7 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
 fn discovery(ops: &Ops, agent: &Agent, account: Option<&MaintenanceAccount>, login: Option<&Login>) -> EwsDiscovery {
     let mailbox = agent.mailbox_address();
     let address = match account.map(|account| account.settings.address()) {
-        Some(own) if domain_of(own) != domain_of(mailbox) => own,
+        Some(own) if discovery_domain(own) != discovery_domain(mailbox) => own,
         _ => mailbox,
     };
     let provider = |login: &Login| ops.logins.providers.get(&login.provider);

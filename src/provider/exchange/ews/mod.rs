@@ -37,7 +37,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 pub use self::{
-    discovery::{Discovered, DiscoveryRules, Finder, domain_of},
+    discovery::{Discovered, DiscoveryRules, Finder, discovery_domain},
     notifications::{EwsStreams, LoginStreams, SharedLogin, StreamLimits},
 };
 use self::{fetch::Memory, notifications::Subscriber, transport::Transport};

@@ -46,7 +46,7 @@ use crate::{
 };
 
 pub use mailbox::Discovered;
-pub use rules::domain_of;
+pub use rules::discovery_domain;
 
 /// Most times that one answer leads to another.
 const MAX_REDIRECTS: usize = 10;
@@ -177,7 +177,7 @@ impl Finder {
     /// [`ErrorClass::Refused`] when the domain of the address is no name that can be asked.
     pub fn new(config: EwsConfig, discovery: EwsDiscovery, rules: DiscoveryRules) -> Result<Self, ProviderError> {
         let EwsDiscovery { address, tokens_to } = discovery;
-        let domain = domain_of(&address).ok_or_else(|| {
+        let domain = discovery_domain(&address).ok_or_else(|| {
             let text = format!("The domain of {address} is not a name that can be queried for the EWS address. {REMEDY}");
             ProviderError::new(ErrorClass::Refused, text)
         })?;
@@ -286,7 +286,7 @@ impl Finder {
                 Answer::Service(service) => return self.believe(&place, &service),
                 Answer::Elsewhere(target) => url = self.follow(&place, &url, &target)?,
                 Answer::Address(other) => {
-                    let domain = domain_of(&other).ok_or_else(|| Miss::new(&place, "names another address that is invalid"))?;
+                    let domain = discovery_domain(&other).ok_or_else(|| Miss::new(&place, "names another address that is invalid"))?;
                     if domain != self.servers.domain {
                         let server = Url::parse(&format!("https://autodiscover.{domain}{POX_PATH}"));
                         let server = server.map_err(|_| Miss::new(&place, "names another address that is invalid"))?;

@@ -7,7 +7,7 @@ use super::{
     super::errors::{TO_GRAPH, is_cloud},
     REMEDY,
 };
-use crate::net::is_named;
+use crate::{domain::domain_of, net::is_named};
 
 /// The servers that may be asked, found, and given the login.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Servers {
         Err(format!(
             "returns another address for the mailbox, in the domain {}, whose servers are not listed, so they are not queried. If that is \
              correct, have the operator list {host} (exchange.autodiscover_hosts), or enter that address as the mailbox",
-            domain_of(address).unwrap_or_default()
+            discovery_domain(address).unwrap_or_default()
         ))
     }
 
@@ -122,10 +122,10 @@ impl Servers {
     }
 }
 
-/// The domain of an address, in the form in which names are looked up. `None` when it is no name with a dot in it.
-pub fn domain_of(address: &str) -> Option<String> {
-    let (_, domain) = address.rsplit_once('@')?;
-    match Host::parse(domain).ok()? {
+/// The domain of an address by whose servers the EWS service is discovered, in the form in which names are looked up. `None` when it is no
+/// name with a dot in it.
+pub fn discovery_domain(address: &str) -> Option<String> {
+    match Host::parse(domain_of(address)?).ok()? {
         Host::Domain(name) => {
             let name = name.trim_end_matches('.').to_lowercase();
             (name.contains('.') && name.len() <= 240).then_some(name)
