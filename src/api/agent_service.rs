@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use super::{
     call::Call,
     convert::{
-        self,
-        agent::agent,
+        self, Update,
+        agent::{agent, changed_agent},
         maintenance::{account, changed_account, new_account},
     },
     follow::{self, Answers},
@@ -68,7 +68,7 @@ impl AgentService for Agents {
     async fn update_agent(&self, request: Request<v1::UpdateAgentRequest>) -> Result<Response<v1::Agent>, Status> {
         let (call, request) = Call::of(request)?;
         let changed = async {
-            let (id, etag, patch) = convert::agent::changed_agent(request)?;
+            let Update { id, etag, patch } = changed_agent(request)?;
             agents::update(&self.0, call.caller(), &id, &etag, patch).await
         };
         call.answer(changed.await.map(|view| agent(view, call.caller())))
@@ -281,7 +281,7 @@ impl AgentService for Agents {
     ) -> Result<Response<v1::MaintenanceAccount>, Status> {
         let (call, request) = Call::of(request)?;
         let changed = async {
-            let (id, etag, patch) = changed_account(request)?;
+            let Update { id, etag, patch } = changed_account(request)?;
             maintenance::update(&self.0, call.caller(), &id, &etag, patch).await
         };
         call.answer(changed.await.map(account))

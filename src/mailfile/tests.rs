@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs};
 use super::*;
 use crate::mime::{
     self,
-    corpus_tests::{corpus, index},
+    corpus_tests::{Sample, corpus, index},
 };
 
 const LINE: &str = "From a@x Mon Jan  6 10:00:00 2025";
@@ -157,7 +157,12 @@ fn the_corpus_is_read_as_its_index_says() {
         *found.entry(path.to_owned()).or_default() += 1;
     }
     let mut differ = Vec::new();
-    for (path, kind, expected) in index(&folder) {
+    for Sample {
+        path,
+        kind,
+        messages: expected,
+    } in index(&folder)
+    {
         let read = found.remove(&path).unwrap_or_default();
         match kind.as_str() {
             // Bodies without a header and parts without a message around them are no messages.

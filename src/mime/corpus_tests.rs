@@ -30,18 +30,30 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     found.then_some(folder)
 }
 
-/// Paths and kinds of the corpus.
-pub(crate) fn index(folder: &Path) -> Vec<(String, String, usize)> {
+/// A file of the corpus.
+pub(crate) struct Sample {
+    pub(crate) path: String,
+    pub(crate) kind: String,
+    /// How many messages it holds.
+    pub(crate) messages: usize,
+}
+
+/// The files of the corpus.
+pub(crate) fn index(folder: &Path) -> Vec<Sample> {
     let index = fs::read_to_string(folder.join("index.tsv")).unwrap();
     let rows = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
-    rows.map(|row| (row[0].to_owned(), row[3].to_owned(), row[4].parse().unwrap_or(0)))
-        .collect()
+    rows.map(|row| Sample {
+        path: row[0].to_owned(),
+        kind: row[3].to_owned(),
+        messages: row[4].parse().unwrap_or(0),
+    })
+    .collect()
 }
 
 fn messages() -> Option<impl Iterator<Item = (String, Vec<u8>)>> {
     let folder = corpus()?;
-    let rows = index(&folder).into_iter().filter(|(_, kind, _)| kind == "eml");
-    Some(rows.map(move |(path, ..)| {
+    let samples = index(&folder).into_iter().filter(|sample| sample.kind == "eml");
+    Some(samples.map(move |Sample { path, .. }| {
         let raw = fs::read(folder.join(&path)).unwrap();
         (path, raw)
     }))

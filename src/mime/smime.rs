@@ -64,8 +64,8 @@ impl<'a> Reader<'a> {
     }
 
     fn next(&mut self) -> Option<Element<'a>> {
-        let (header, length, tag) = header(self.0)?;
-        let rest = &self.0[header..];
+        let Header { size, length, tag } = header(self.0)?;
+        let rest = &self.0[size..];
         let (content, after) = match length {
             Some(length) => (rest.get(..length)?, rest.get(length..)?),
             None => {
@@ -93,38 +93,48 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Size of an element's header, length of its content (`None`: up to an end mark) and its tag.
-fn header(bytes: &[u8]) -> Option<(usize, Option<usize>, u8)> {
+/// The header of an element.
+struct Header {
+    /// Its own size.
+    size: usize,
+    /// The length of the content; `None`: up to an end mark.
+    length: Option<usize>,
+    tag: u8,
+}
+
+/// The header that comes first.
+fn header(bytes: &[u8]) -> Option<Header> {
     let (&tag, &first) = (bytes.first()?, bytes.get(1)?);
-    match first {
-        0x80 => Some((2, None, tag)),
-        0..0x80 => Some((2, Some(usize::from(first)), tag)),
+    let (size, length) = match first {
+        0x80 => (2, None),
+        0..0x80 => (2, Some(usize::from(first))),
         _ => {
             let count = usize::from(first & 0x7F);
             let digits = bytes.get(2..2 + count).filter(|_| count <= 4)?;
             let length = digits.iter().fold(0_usize, |length, digit| (length << 8) | usize::from(*digit));
-            Some((2 + count, Some(length), tag))
+            (2 + count, Some(length))
         }
-    }
+    };
+    Some(Header { size, length, tag })
 }
 
 /// Length of content that an end mark ends. One pass: elements of definite length are skipped, others are counted.
 fn indefinite(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut open) = (0_usize, 1_usize);
     loop {
-        let (header, length, tag) = header(bytes.get(at..)?)?;
+        let Header { size, length, tag } = header(bytes.get(at..)?)?;
         match (tag, length) {
             (0, Some(0)) => {
                 open -= 1;
                 if open == 0 {
                     return Some(at);
                 }
-                at += header;
+                at += size;
             }
-            (_, Some(length)) => at = at.checked_add(header + length)?,
+            (_, Some(length)) => at = at.checked_add(size + length)?,
             (_, None) => {
                 open += 1;
-                at += header;
+                at += size;
             }
         }
     }

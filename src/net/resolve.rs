@@ -154,9 +154,26 @@ mod tests {
 
     use super::*;
 
-    /// A name service on this machine that answers everything with these service records (priority, weight, port, name), or, without any,
-    /// with the given response code (RFC 1035 §4.1.1).
-    async fn name_service(records: &'static [(u16, u16, u16, &'static str)], code: u8) -> TokioResolver {
+    /// A service record (RFC 2782).
+    struct Record {
+        priority: u16,
+        weight: u16,
+        port: u16,
+        name: &'static str,
+    }
+
+    const fn record(priority: u16, weight: u16, port: u16, name: &'static str) -> Record {
+        Record {
+            priority,
+            weight,
+            port,
+            name,
+        }
+    }
+
+    /// A name service on this machine that answers everything with these service records, or, without any, with the given response code
+    /// (RFC 1035 §4.1.1).
+    async fn name_service(records: &'static [Record], code: u8) -> TokioResolver {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut server = NameServerConfig::udp("127.0.0.1".parse().unwrap());
         server.connections[0].port = socket.local_addr().unwrap().port();
@@ -171,9 +188,9 @@ mod tests {
                 let mut answer = query[..2].to_vec();
                 answer.extend([0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
                 answer.extend_from_slice(question);
-                for (priority, weight, port, name) in records {
+                for record in records {
                     let mut target = Vec::new();
-                    for label in name.split('.').filter(|label| !label.is_empty()) {
+                    for label in record.name.split('.').filter(|label| !label.is_empty()) {
                         target.push(u8::try_from(label.len()).unwrap());
                         target.extend(label.bytes());
                     }
@@ -181,7 +198,7 @@ mod tests {
                     // The name of the question, SRV, IN, 60 s.
                     answer.extend([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60]);
                     answer.extend(u16::try_from(6 + target.len()).unwrap().to_be_bytes());
-                    answer.extend([*priority, *weight, *port].into_iter().flat_map(u16::to_be_bytes));
+                    answer.extend([record.priority, record.weight, record.port].into_iter().flat_map(u16::to_be_bytes));
                     answer.extend(target);
                 }
                 socket.send_to(&answer, from).await.unwrap();
@@ -200,15 +217,15 @@ mod tests {
 
     #[tokio::test]
     async fn services_are_told_in_their_order() {
-        let records: &[_] = &[
-            (20, 0, 443, "last.corp.test"),
-            (10, 5, 444, "second.corp.test"),
-            (10, 60, 443, "First.Corp.TEST"),
-            (0, 0, 443, "."),
+        const RECORDS: &[Record] = &[
+            record(20, 0, 443, "last.corp.test"),
+            record(10, 5, 444, "second.corp.test"),
+            record(10, 60, 443, "First.Corp.TEST"),
+            record(0, 0, 443, "."),
         ];
         let expected = [("first.corp.test", 443), ("second.corp.test", 444), ("last.corp.test", 443)];
         let expected = expected.map(|(host, port)| (host.to_owned(), port));
-        assert_eq!(found(name_service(records, 0).await).await, expected);
+        assert_eq!(found(name_service(RECORDS, 0).await).await, expected);
     }
 
     #[tokio::test]

@@ -140,12 +140,12 @@ mod tests {
         Changes::new(AuditAction::Updated, "agents/1")
     }
 
-    fn of(changes: Changes) -> Vec<(String, String, String)> {
-        changes
-            .fields
-            .into_iter()
-            .map(|change| (change.field, change.old, change.new))
-            .collect()
+    fn change(field: &str, old: &str, new: &str) -> FieldChange {
+        FieldChange {
+            field: field.to_owned(),
+            old: old.to_owned(),
+            new: new.to_owned(),
+        }
     }
 
     #[test]
@@ -159,14 +159,13 @@ mod tests {
         after.smtp.port = 587;
         after.from_name = "Anna".to_owned();
         let changes = none().fields(AgentSettings::FIELDS, Some(&before), Some(&after));
-        let row = |field: &str, old: &str, new: &str| (field.to_owned(), old.to_owned(), new.to_owned());
         let expected = [
-            row("exchange.archive", "true", "false"),
-            row("from_name", "", "Anna"),
-            row("kind", "exchange_ews", "smtp"),
-            row("smtp.port", "25", "587"),
+            change("exchange.archive", "true", "false"),
+            change("from_name", "", "Anna"),
+            change("kind", "exchange_ews", "smtp"),
+            change("smtp.port", "25", "587"),
         ];
-        assert_eq!(of(changes), expected);
+        assert_eq!(changes.fields, expected);
     }
 
     #[test]
@@ -176,8 +175,8 @@ mod tests {
             ..AgentSettings::default()
         };
         let fields = |before, after| {
-            let changes = of(none().fields(AgentSettings::FIELDS, before, after));
-            changes.into_iter().map(|(field, _, _)| field).collect::<Vec<_>>()
+            let changes = none().fields(AgentSettings::FIELDS, before, after).fields;
+            changes.into_iter().map(|change| change.field).collect::<Vec<_>>()
         };
         let expected = ["exchange.connection_type", "from_name", "kind", "smtp.security"];
         assert_eq!(fields(None, Some(&settings)), expected);
@@ -205,8 +204,8 @@ mod tests {
 
     #[test]
     fn secrets_show_only_that_they_changed() {
-        assert_eq!(of(none().secret("exchange.password", false)), []);
-        let told = of(none().secret("exchange.password", true));
-        assert_eq!(told, [("exchange.password".to_owned(), String::new(), "changed".to_owned())]);
+        assert!(none().secret("exchange.password", false).is_empty());
+        let told = none().secret("exchange.password", true);
+        assert_eq!(told.fields, [change("exchange.password", "", "changed")]);
     }
 }

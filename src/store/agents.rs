@@ -6,7 +6,7 @@ use sea_orm::{
 };
 
 use super::{
-    TenantStore, Writer,
+    Cell, TenantStore, Writer,
     addresses::{AGENT, AddressOwner},
     corrupt,
     entity::{agent, agent_health, agent_leftover, default_agent, folder_position, request},
@@ -365,7 +365,7 @@ fn settings_columns(settings: &AgentSettings) -> agent::ActiveModel {
 }
 
 pub(super) fn to_agent(row: agent::Model) -> Result<Agent> {
-    let kind = from_name(&row.kind, ("agent", "kind", &row.id))?;
+    let kind = from_name(&row.kind, Cell::new("agent", "kind", &row.id))?;
     let (smtp_username, exchange_username) = match kind {
         AgentKind::Smtp => (row.username, String::new()),
         AgentKind::ExchangeEws | AgentKind::ExchangeGraph => (String::new(), row.username),
@@ -373,18 +373,18 @@ pub(super) fn to_agent(row: agent::Model) -> Result<Agent> {
     let smtp = SmtpSettings {
         host: row.smtp_host,
         port: u16::try_from(row.smtp_port).map_err(|_| corrupt("agent", "smtp_port", &row.id))?,
-        security: from_name(&row.smtp_security, ("agent", "smtp_security", &row.id))?,
+        security: from_name(&row.smtp_security, Cell::new("agent", "smtp_security", &row.id))?,
         authentication: row
             .smtp_authentication
-            .map(|name| from_name(&name, ("agent", "smtp_authentication", &row.id)))
+            .map(|name| from_name(&name, Cell::new("agent", "smtp_authentication", &row.id)))
             .transpose()?,
         username: smtp_username,
     };
     let exchange = ExchangeSettings {
-        connection_type: from_name(&row.connection_type, ("agent", "connection_type", &row.id))?,
+        connection_type: from_name(&row.connection_type, Cell::new("agent", "connection_type", &row.id))?,
         authentication_method: row
             .authentication_method
-            .map(|name| from_name(&name, ("agent", "authentication_method", &row.id)))
+            .map(|name| from_name(&name, Cell::new("agent", "authentication_method", &row.id)))
             .transpose()?,
         maintenance_account: row.maintenance_account,
         endpoint: row.endpoint,

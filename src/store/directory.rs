@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::{
-    TenantStore, Writer,
+    Cell, TenantStore, Writer,
     addresses::{AddressOwner, CONTACT, USER},
     entity::{contact, crm_case, crm_user, customer},
     rows::insert_all,
@@ -327,7 +327,7 @@ fn user_tombstone(tenant: &str, id: &str, revision: i64) -> crm_user::ActiveMode
 
 fn to_user(row: crm_user::Model) -> Result<User> {
     Ok(User {
-        addresses: stored::read_addresses(&row.addresses, ("crm_user", "addresses", &row.id))?,
+        addresses: stored::read_addresses(&row.addresses, Cell::new("crm_user", "addresses", &row.id))?,
         id: row.id,
         display_name: row.display_name,
         revision: row.revision,
@@ -394,7 +394,7 @@ fn contact_tombstone(tenant: &str, id: &str, revision: i64) -> contact::ActiveMo
 
 fn to_contact(row: contact::Model) -> Result<Contact> {
     Ok(Contact {
-        addresses: stored::read_addresses(&row.addresses, ("contact", "addresses", &row.id))?,
+        addresses: stored::read_addresses(&row.addresses, Cell::new("contact", "addresses", &row.id))?,
         id: row.id,
         customer: row.customer_id,
         display_name: row.display_name,

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::{
-    Store, TenantStore, Writer, corrupt,
+    Cell, Store, TenantStore, Writer, corrupt,
     entity::{directory_claim, login, login_attempt, secret_warning, token_revocation},
     from_name, store_error, to_name,
 };
@@ -472,8 +472,8 @@ fn to_login(row: login::Model) -> Result<(Login, SealedTokens)> {
     };
     let login = Login {
         source: LoginSource::parse(&row.source).ok_or_else(|| corrupt("login", "source", &row.id))?,
-        usage: from_name(&row.usage, ("login", "usage", &row.id))?,
-        state: from_name(&row.state, ("login", "state", &row.id))?,
+        usage: from_name(&row.usage, Cell::new("login", "usage", &row.id))?,
+        state: from_name(&row.state, Cell::new("login", "state", &row.id))?,
         provider: row.provider,
         account: row.account,
         user: row.user_id,

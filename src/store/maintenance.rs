@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::{
-    TenantStore, Writer,
+    Cell, TenantStore, Writer,
     entity::{agent, maintenance_account},
     from_name,
     rows::password_column,
@@ -161,7 +161,7 @@ fn columns(account: &MaintenanceAccount) -> maintenance_account::ActiveModel {
 fn to_account(row: maintenance_account::Model) -> Result<MaintenanceAccount> {
     Ok(MaintenanceAccount {
         settings: MaintenanceSettings {
-            kind: from_name(&row.kind, ("maintenance_account", "kind", &row.id))?,
+            kind: from_name(&row.kind, Cell::new("maintenance_account", "kind", &row.id))?,
             display_name: row.display_name,
             endpoint: row.endpoint,
             username: row.username,

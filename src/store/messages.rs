@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
     sea_query::{Alias, Expr, ExprTrait, Query},
 };
 
@@ -59,8 +59,14 @@ pub struct KnownMessage {
     pub agents: Vec<String>,
 }
 
-/// Number of messages, of unlinked ones, and sums of the sizes and stored sizes; a sum of nothing is NULL.
-type StatisticsRow = (i64, Option<i64>, Option<i64>, Option<i64>);
+/// Numbers and sums over an archive; a sum of nothing is NULL.
+#[derive(Default, FromQueryResult)]
+struct StatisticsRow {
+    messages: i64,
+    unlinked: Option<i64>,
+    size: Option<i64>,
+    stored_size: Option<i64>,
+}
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a message.
@@ -148,23 +154,23 @@ impl<C: ConnectionTrait> TenantStore<C> {
         let integer = || Alias::new(if self.store.is_postgres() { "bigint" } else { "integer" });
         let sum = |column: message::Column| Expr::expr(column.sum()).cast_as(integer());
         let unlinked = Expr::expr(Expr::case(message::Column::Unlinked.eq(true), 1).finally(0).sum()).cast_as(integer());
-        let row: Option<StatisticsRow> = self
+        let row = self
             .all_messages()
             .select_only()
             .column_as(message::Column::Number.count(), "messages")
             .column_as(unlinked, "unlinked")
             .column_as(sum(message::Column::Size), "size")
             .column_as(sum(message::Column::StoredSize), "stored_size")
-            .into_tuple()
+            .into_model::<StatisticsRow>()
             .one(&self.conn)
             .await
             .map_err(store_error)?;
-        let (messages, unlinked, size, stored_size) = row.unwrap_or_default();
+        let row = row.unwrap_or_default();
         Ok(ArchiveStatistics {
-            messages,
-            unlinked: unlinked.unwrap_or(0),
-            size: size.unwrap_or(0),
-            stored_size: stored_size.unwrap_or(0),
+            messages: row.messages,
+            unlinked: row.unlinked.unwrap_or(0),
+            size: row.size.unwrap_or(0),
+            stored_size: row.stored_size.unwrap_or(0),
         })
     }
 

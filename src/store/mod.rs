@@ -179,6 +179,25 @@ fn store_error(error: DbErr) -> Error {
     }
 }
 
+/// Where a value is stored.
+#[derive(Clone, Copy, Debug)]
+struct Cell<'a> {
+    table: &'static str,
+    column: &'static str,
+    row: &'a str,
+}
+
+impl<'a> Cell<'a> {
+    fn new(table: &'static str, column: &'static str, row: &'a str) -> Self {
+        Self { table, column, row }
+    }
+
+    /// Its value no longer parses.
+    fn corrupt(self) -> Error {
+        corrupt(self.table, self.column, self.row)
+    }
+}
+
 /// A stored value that no longer parses.
 fn corrupt(table: &'static str, column: &'static str, row: &str) -> Error {
     Error::internal(format!("the value in {table}.{column} of row {row} cannot be read"))
@@ -192,9 +211,9 @@ fn to_name<T: serde::Serialize>(value: &T) -> String {
     }
 }
 
-/// The value of a plain enum with this name. `place` is table, column and row.
-fn from_name<T: serde::de::DeserializeOwned>(name: &str, (table, column, row): (&'static str, &'static str, &str)) -> Result<T> {
-    serde_json::from_value(name.into()).map_err(|_| corrupt(table, column, row))
+/// The value of a plain enum with this name.
+fn from_name<T: serde::de::DeserializeOwned>(name: &str, cell: Cell<'_>) -> Result<T> {
+    serde_json::from_value(name.into()).map_err(|_| cell.corrupt())
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {

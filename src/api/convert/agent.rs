@@ -1,7 +1,7 @@
 //! Agents.
 
 use super::{
-    id, login, name, optional_id, optional_name,
+    Update, id, login, name, optional_id, optional_name,
     settings::{authentication_method, authentication_method_of},
     time, unchecked_id, unknown_value, violation,
 };
@@ -181,14 +181,15 @@ pub(in crate::api) fn new_agent(agent: Option<v1::Agent>) -> AgentPatch {
 ///
 /// # Errors
 /// A violation when there is no agent or its name is malformed.
-pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<(String, String, AgentPatch)> {
+pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<Update<AgentPatch>> {
     let mut agent = request.agent.unwrap_or_default();
     let passwords = Passwords::take(&mut agent);
     let id = id("agents", "agent.name", &agent.name)?.to_owned();
     let etag = agent.etag.clone();
     let known = [AgentSettings::FIELDS, OTHER_PATHS].concat();
     let (mask, violations) = Mask::new(request.update_mask, &known);
-    Ok((id, etag, patch(agent, passwords, &mask, violations)))
+    let patch = patch(agent, passwords, &mask, violations);
+    Ok(Update { id, etag, patch })
 }
 
 /// The passwords of a request. They are taken out of it first, so that they are erased whatever happens to the rest.

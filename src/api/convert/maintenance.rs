@@ -1,6 +1,7 @@
 //! Maintenance accounts.
 
 use super::{
+    Update,
     agent::{kind, password_change, requested_kind},
     id, login, name, time, violation,
 };
@@ -67,14 +68,15 @@ pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> Ma
 ///
 /// # Errors
 /// A violation when there is no account or its name is malformed.
-pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountRequest) -> Result<(String, String, MaintenancePatch)> {
+pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountRequest) -> Result<Update<MaintenancePatch>> {
     let mut account = request.maintenance_account.unwrap_or_default();
     let password = take_password(&mut account);
     let id = id("maintenanceAccounts", "maintenance_account.name", &account.name)?.to_owned();
     let etag = account.etag.clone();
     let known = [MaintenanceSettings::FIELDS, OTHER_PATHS].concat();
     let (mask, violations) = Mask::new(request.update_mask, &known);
-    Ok((id, etag, patch(account, password, &mask, violations)))
+    let patch = patch(account, password, &mask, violations);
+    Ok(Update { id, etag, patch })
 }
 
 /// The password of a request. It is taken out first, so that it is erased whatever happens to the rest.

@@ -19,6 +19,14 @@ use crate::{
     ops::directory::is_id,
 };
 
+/// What an update of a resource asks for.
+pub(super) struct Update<Patch> {
+    pub(super) id: String,
+    /// The resource's etag as it was read.
+    pub(super) etag: String,
+    pub(super) patch: Patch,
+}
+
 /// A resource's name.
 pub(super) fn name(collection: &str, id: &str) -> String {
     [collection, "/", id].concat()

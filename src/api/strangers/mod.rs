@@ -128,15 +128,19 @@ impl Strangers {
         }
     }
 
-    /// How the body of a call of this method may arrive, and its cost.
-    fn of_public(&self, method: &Method) -> (Rule, usize, CallDuration) {
+    /// On which terms anybody may call this method.
+    fn of_public(&self, method: &Method) -> Terms {
         if method.name.ends_with("/ServerReflectionInfo") {
             let rule = Rule {
                 timeout: None,
                 pause: self.0.anonymous_timeout,
                 size: MAX_REFLECTION,
             };
-            return (rule, REFLECTION_COST, CallDuration::Limited);
+            return Terms {
+                rule,
+                cost: REFLECTION_COST,
+                duration: CallDuration::Limited,
+            };
         }
         // A watch over the health of a service lasts as long as the watcher does; its request does not.
         let duration = if method.streams {
@@ -144,8 +148,21 @@ impl Strangers {
         } else {
             CallDuration::Limited
         };
-        (self.single(MAX_PUBLIC_MESSAGE), REQUEST_COST, duration)
+        Terms {
+            rule: self.single(MAX_PUBLIC_MESSAGE),
+            cost: REQUEST_COST,
+            duration,
+        }
     }
+}
+
+/// On which terms a method may be called by anybody.
+struct Terms {
+    /// How the body of the request may arrive.
+    rule: Rule,
+    /// Bytes that a call counts in the budget.
+    cost: usize,
+    duration: CallDuration,
 }
 
 impl Hold {
@@ -182,7 +199,7 @@ pub(super) async fn calls(State(strangers): State<Strangers>, mut request: Reque
             next.run(limited(request, rule, None, id)).await
         }
         Access::Public => {
-            let (rule, cost, duration) = strangers.of_public(method);
+            let Terms { rule, cost, duration } = strangers.of_public(method);
             let hold = match strangers.hold(address, bytes + cost) {
                 Ok(hold) => Arc::new(hold),
                 Err(error) => return fail(&error, &id).into_http(),

@@ -25,7 +25,7 @@ async fn broken_in_the_end(status: u16, code: &'static str) {
     Bench::each(async |bench| {
         bench.deliver(1);
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (ids, _, _) = bench.changes(&inbox, None).await;
+        let ids = bench.changes(&inbox, None).await.upserts;
         let kind = match bench.protocol {
             ExchangeProtocol::Ews => FaultKind::ItemError(code),
             ExchangeProtocol::Graph => FaultKind::Graph {
@@ -66,7 +66,7 @@ async fn a_message_that_is_denied_stops_no_other() {
             bench.deliver(number);
         }
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (ids, _, _) = bench.changes(&inbox, None).await;
+        let ids = bench.changes(&inbox, None).await.upserts;
         let (operation, kind) = match bench.protocol {
             ExchangeProtocol::Ews => ("GetItem", FaultKind::HalfFailedBatch("ErrorAccessDenied")),
             ExchangeProtocol::Graph => (

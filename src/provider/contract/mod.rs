@@ -164,14 +164,18 @@ impl Bench {
     }
 
     /// What changed since a state, page by page; and the state after it.
-    async fn changes(&self, folder: &Folder, mut state: Option<String>) -> (Vec<ItemId>, Vec<ItemId>, String) {
+    async fn changes(&self, folder: &Folder, mut state: Option<String>) -> Changed {
         let (mut upserts, mut removals) = (Vec::new(), Vec::new());
         loop {
             let page = self.mailbox.changes(folder, state.as_deref()).await.unwrap();
             upserts.extend(page.upserts);
             removals.extend(page.removals);
             if page.last {
-                return (upserts, removals, page.state);
+                return Changed {
+                    upserts,
+                    removals,
+                    state: page.state,
+                };
             }
             state = Some(page.state);
         }
@@ -182,6 +186,14 @@ impl Bench {
         assert_eq!(fetched.len(), ids.len());
         fetched
     }
+}
+
+/// What changed in a folder.
+struct Changed {
+    upserts: Vec<ItemId>,
+    removals: Vec<ItemId>,
+    /// The folder's state after it.
+    state: String,
 }
 
 fn by_anna(token: &str, first_is_good: bool) -> Option<TokenHolder> {

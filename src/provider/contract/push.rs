@@ -76,7 +76,7 @@ async fn who_waits_is_woken_by_what_arrives_in_either_folder() {
                 (2, FolderKind::Sent, FolderRole::Sent),
                 (3, FolderKind::Inbox, FolderRole::Inbox),
             ] {
-                let known = bench.changes(&bench.folder(role).await, None).await.0.len();
+                let known = bench.changes(&bench.folder(role).await, None).await.upserts.len();
                 let wait = bench.mailbox.wait(&folders, 2 * PATIENCE);
                 let deliver = async {
                     bench
@@ -85,7 +85,7 @@ async fn who_waits_is_woken_by_what_arrives_in_either_folder() {
                 };
                 let (woken, ()) = tokio::join!(timeout(PATIENCE, wait), deliver);
                 woken.expect("it is woken in time").unwrap();
-                let (now, ..) = bench.changes(&bench.folder(role).await, None).await;
+                let now = bench.changes(&bench.folder(role).await, None).await.upserts;
                 assert_eq!(now.len(), known + 1, "{protocol:?}, {mode:?}, {number}");
             }
             bench.exchange.stop().await;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 
-use super::{ANNA, Bench, LIMIT, message, open};
+use super::{ANNA, Bench, Changed, LIMIT, message, open};
 use crate::{
     domain::Timestamp,
     net::ErrorClass,
@@ -47,25 +47,30 @@ async fn each_message_is_listed_once_and_then_what_changed() {
     Bench::each_with_push(async |bench| {
         let keys: Vec<String> = (0..700).map(|number| bench.deliver(number)).collect();
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (listed, removed, state) = bench.changes(&inbox, None).await;
+        let first = bench.changes(&inbox, None).await;
+        let listed = first.upserts;
         assert_eq!(listed.iter().collect::<HashSet<_>>().len(), 700);
-        assert_eq!((listed.len(), removed.len()), (700, 0));
+        assert_eq!((listed.len(), first.removals.len()), (700, 0));
         // Nothing new, as often as it is asked.
-        let (none, gone, state) = bench.changes(&inbox, Some(state)).await;
-        assert_eq!((none.len(), gone.len()), (0, 0));
+        let none = bench.changes(&inbox, Some(first.state)).await;
+        assert_eq!((none.upserts.len(), none.removals.len()), (0, 0));
 
         let new = bench.deliver(700);
         assert!(bench.exchange.touch_item(ANNA, &keys[3]));
         assert!(bench.exchange.delete_item(ANNA, &keys[4]));
         bench.exchange.move_item(ANNA, &keys[5], FolderKind::Deleted).unwrap();
-        let (changed, removed, later) = bench.changes(&inbox, Some(state.clone())).await;
-        assert_eq!((changed.len(), removed.len()), (2, 2), "{new}");
-        assert!(removed.iter().all(|id| listed.contains(id)), "they are known by the same ids");
+        let later = bench.changes(&inbox, Some(none.state.clone())).await;
+        let changed = later.upserts;
+        assert_eq!((changed.len(), later.removals.len()), (2, 2), "{new}");
+        assert!(
+            later.removals.iter().all(|id| listed.contains(id)),
+            "they are known by the same ids"
+        );
         assert_eq!(changed.iter().filter(|id| listed.contains(id)).count(), 1);
         // The older position is still good.
-        let (again, ..) = bench.changes(&inbox, Some(state)).await;
+        let again = bench.changes(&inbox, Some(none.state)).await.upserts;
         assert_eq!(again, changed);
-        let (none, ..) = bench.changes(&inbox, Some(later)).await;
+        let none = bench.changes(&inbox, Some(later.state)).await.upserts;
         assert_eq!(none, []);
     })
     .await;
@@ -78,7 +83,7 @@ async fn the_newest_messages_are_found_without_a_listing() {
             bench.deliver(number);
         }
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (listed, _, _) = bench.changes(&inbox, None).await;
+        let listed = bench.changes(&inbox, None).await.upserts;
         let newest = bench.mailbox.newest(&inbox, 3).await.unwrap();
         assert_eq!(newest.ids, listed[..3], "by the same ids as in a listing, newest first");
         assert!(newest.ids.iter().all(|id| newest.sizes[id] > 0));
@@ -96,7 +101,7 @@ async fn messages_come_whole_with_the_time_of_their_arrival() {
             bench.deliver(number);
         }
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (ids, _, _) = bench.changes(&inbox, None).await;
+        let ids = bench.changes(&inbox, None).await.upserts;
         // Also where nothing is remembered of them, as after a restart.
         for bench in [
             bench,
@@ -134,7 +139,7 @@ async fn each_message_has_its_own_outcome() {
         bench.exchange.deliver(ANNA, FolderKind::Inbox, large, Timestamp::from_seconds(2));
         let gone = bench.deliver(3);
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (ids, _, _) = bench.changes(&inbox, None).await;
+        let ids = bench.changes(&inbox, None).await.upserts;
         assert!(bench.exchange.delete_item(ANNA, &gone));
         let fetched = bench.fetch(&ids).await;
         assert!(matches!(fetched[0], Fetched::Gone), "{fetched:?}");
@@ -164,20 +169,22 @@ async fn a_lost_position_is_told_apart_and_everything_can_be_listed_anew() {
             bench.deliver(number);
         }
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (listed, _, state) = bench.changes(&inbox, None).await;
+        let Changed {
+            upserts: listed, state, ..
+        } = bench.changes(&inbox, None).await;
         bench.exchange.reset_sync_state(ANNA);
         for lost in [state.as_str(), "no position at all"] {
             let error = bench.mailbox.changes(&inbox, Some(lost)).await.unwrap_err();
             assert_eq!(error.class, ErrorClass::StateLost, "{error:?}");
         }
-        let (again, _, state) = bench.changes(&inbox, None).await;
+        let Changed { upserts: again, state, .. } = bench.changes(&inbox, None).await;
         assert_eq!(again, listed, "by the same ids");
         // A server that has forgotten and does not say so lists everything again.
         let operation = bench.operation("SyncFolderItems", "graph/delta");
         bench
             .exchange
             .script(Fault::next(operation, 1, FaultKind::StaleSyncStateFullListing));
-        let (all, _, _) = bench.changes(&inbox, Some(state)).await;
+        let all = bench.changes(&inbox, Some(state)).await.upserts;
         assert_eq!(all, listed);
     })
     .await;
@@ -190,7 +197,7 @@ async fn no_more_requests_run_at_once_than_servers_allow() {
             bench.deliver(number);
         }
         let inbox = bench.folder(FolderRole::Inbox).await;
-        let (ids, _, _) = bench.changes(&inbox, None).await;
+        let ids = bench.changes(&inbox, None).await.upserts;
         bench.exchange.clear_requests();
         let (first, rest) = ids.split_at(20);
         let (second, third) = rest.split_at(20);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{read_first, write};
+use super::{Cell, read_first, write};
 use crate::domain::{FieldChange, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub fn write_changes(changes: Vec<FieldChange>) -> String {
 }
 
 pub fn read_changes(text: &str, row: &str) -> Result<Vec<FieldChange>> {
-    let changes: Vec<ChangeV1> = read_first(text, ("audit_entry", "changes", row))?;
+    let changes: Vec<ChangeV1> = read_first(text, Cell::new("audit_entry", "changes", row))?;
     let change = |ChangeV1 { field, old, new }| FieldChange { field, old, new };
     Ok(changes.into_iter().map(change).collect())
 }

@@ -4,13 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MailboxV1, read_first, write};
-use crate::{
-    domain::{AutomaticKind, Contact, EventKind, Note, Result, Timestamp, TokenEvent, TokenEventKind},
-    store::corrupt,
-};
-
-const COLUMN: (&str, &str) = ("event", "payload");
+use super::{Cell, MailboxV1, read_first, write};
+use crate::domain::{AutomaticKind, Contact, EventKind, Note, Result, Timestamp, TokenEvent, TokenEventKind};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,13 +71,13 @@ pub fn write_event(event: EventKind) -> String {
 }
 
 pub fn read_event(text: &str, row: &str) -> Result<EventKind> {
-    let (table, column) = COLUMN;
-    let event = match read_first(text, (table, column, row))? {
+    let cell = Cell::new("event", "payload", row);
+    let event = match read_first(text, cell)? {
         EventV1::Matched(note) => to_note(*note).map(|note| EventKind::Matched(Box::new(note))),
         EventV1::ContactCreated(contact) => Some(EventKind::ContactCreated(to_contact(contact))),
         EventV1::Token(event) => to_token_event(*event).map(|event| EventKind::Token(Box::new(event))),
     };
-    event.ok_or_else(|| corrupt(table, column, row))
+    event.ok_or_else(|| cell.corrupt())
 }
 
 fn from_note(note: Note) -> NoteV1 {

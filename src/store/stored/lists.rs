@@ -1,14 +1,14 @@
 //! Lists of the directory and of outcomes: `crm_user.addresses`, `contact.addresses` and `outcome.candidates`.
 
-use super::{MailboxV1, Place, read_first, write};
+use super::{Cell, MailboxV1, read_first, write};
 use crate::domain::{Mailbox, Result};
 
 pub fn write_addresses(addresses: &[String]) -> String {
     write(&addresses)
 }
 
-pub fn read_addresses(text: &str, place: Place<'_>) -> Result<Vec<String>> {
-    read_first(text, place)
+pub fn read_addresses(text: &str, cell: Cell<'_>) -> Result<Vec<String>> {
+    read_first(text, cell)
 }
 
 /// Who may have written a forwarded message, each with the reason; nothing is written for nobody.
@@ -24,7 +24,7 @@ pub fn read_candidates(text: &str, row: &str) -> Result<Vec<(Mailbox, String)>> 
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let candidates: Vec<(MailboxV1, String)> = read_first(text, ("outcome", "candidates", row))?;
+    let candidates: Vec<(MailboxV1, String)> = read_first(text, Cell::new("outcome", "candidates", row))?;
     Ok(candidates.into_iter().map(|(mailbox, reason)| (mailbox.into(), reason)).collect())
 }
 
@@ -37,7 +37,9 @@ mod tests {
         let check = |addresses: &[&str], text: &str| {
             let addresses: Vec<String> = addresses.iter().map(|address| (*address).to_owned()).collect();
             let write = |addresses: Vec<String>| write_addresses(&addresses);
-            check_form(addresses, text, write, |text| read_addresses(text, ("contact", "addresses", "r1")));
+            check_form(addresses, text, write, |text| {
+                read_addresses(text, Cell::new("contact", "addresses", "r1"))
+            });
         };
         check(&[], "[]");
         check(&["eva@oak.example", "É@oak.example"], r#"["eva@oak.example","É@oak.example"]"#);

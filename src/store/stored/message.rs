@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{MailboxV1, all_into, read_first, write};
+use super::{Cell, MailboxV1, all_into, read_first, write};
 use crate::domain::{CustomerLink, Mailbox, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub fn write_recipients(to: Vec<Mailbox>, cc: Vec<Mailbox>) -> String {
 
 /// To and Cc.
 pub fn read_recipients(text: &str, row: &str) -> Result<(Vec<Mailbox>, Vec<Mailbox>)> {
-    let recipients: RecipientsV1 = read_first(text, ("message", "recipients", row))?;
+    let recipients: RecipientsV1 = read_first(text, Cell::new("message", "recipients", row))?;
     Ok((all_into(recipients.to), all_into(recipients.cc)))
 }
 
@@ -92,7 +92,7 @@ fn read_list<T: DeserializeOwned>(text: &str, column: &'static str, row: &str) -
     if text == "[]" {
         return Ok(Vec::new());
     }
-    read_first(text, ("message", column, row))
+    read_first(text, Cell::new("message", column, row))
 }
 
 #[cfg(test)]

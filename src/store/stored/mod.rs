@@ -14,7 +14,7 @@ mod settings;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::corrupt;
+use super::Cell;
 use crate::domain::{Error, Mailbox, Result};
 
 pub(super) use audit::{read_changes, write_changes};
@@ -23,9 +23,6 @@ pub(super) use lists::{read_addresses, read_candidates, write_addresses, write_c
 pub(super) use message::{read_agents, read_links, read_recipients, write_agents, write_link, write_links, write_recipients};
 pub(super) use settings::{read_choices, write_choices};
 
-/// Table, column and row.
-pub(super) type Place<'a> = (&'static str, &'static str, &'a str);
-
 /// The beginning of every form but lists.
 #[derive(Deserialize)]
 struct Head {
@@ -33,27 +30,28 @@ struct Head {
 }
 
 /// Reads a form that has had no other version than 1 yet.
-fn read_first<T: DeserializeOwned>(text: &str, place: Place<'_>) -> Result<T> {
-    match version(text, place)? {
-        1 => read(text, place),
-        other => Err(unknown(other, place)),
+fn read_first<T: DeserializeOwned>(text: &str, cell: Cell<'_>) -> Result<T> {
+    match version(text, cell)? {
+        1 => read(text, cell),
+        other => Err(unknown(other, cell)),
     }
 }
 
-fn version(text: &str, place: Place<'_>) -> Result<u32> {
+fn version(text: &str, cell: Cell<'_>) -> Result<u32> {
     // Lists have no room for a version: theirs is the first. So is that of what has no such key, as nearly all has none: nothing is parsed
     // twice for it.
     if text.starts_with('[') || !text.contains("\"v\"") {
         return Ok(1);
     }
-    Ok(read::<Head>(text, place)?.v.unwrap_or(1))
+    Ok(read::<Head>(text, cell)?.v.unwrap_or(1))
 }
 
-fn read<T: DeserializeOwned>(text: &str, (table, column, row): Place<'_>) -> Result<T> {
-    serde_json::from_str(text).map_err(|_| corrupt(table, column, row))
+fn read<T: DeserializeOwned>(text: &str, cell: Cell<'_>) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| cell.corrupt())
 }
 
-fn unknown(version: u32, (table, column, row): Place<'_>) -> Error {
+fn unknown(version: u32, cell: Cell<'_>) -> Error {
+    let Cell { table, column, row } = cell;
     Error::internal(format!(
         "the value in {table}.{column} of row {row} has version {version}, which this version of the service does not know: a newer one wrote it"
     ))
@@ -126,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_version_that_is_said_counts() {
-        let place = ("table", "column", "r1");
+        let cell = Cell::new("table", "column", "r1");
         for (text, expected) in [
             ("[]", 1),
             ("{}", 1),
@@ -134,7 +132,7 @@ mod tests {
             ("{\"v\":1}", 1),
             ("{\"v\":2,\"a\":[]}", 2),
         ] {
-            assert_eq!(version(text, place).unwrap(), expected, "{text}");
+            assert_eq!(version(text, cell).unwrap(), expected, "{text}");
         }
     }
 }

@@ -6,16 +6,16 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     domain::{AgentKind, AuthenticationMethod, ConnectionType, LoginState, LoginUse, SmtpAuthentication, SmtpSecurity},
-    store::{from_name, to_name},
+    store::{Cell, from_name, to_name},
 };
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(names: &[(T, &str)]) {
-    let place = ("table", "column", "r1");
+    let cell = Cell::new("table", "column", "r1");
     for (value, name) in names {
         assert_eq!(to_name(value), *name);
-        assert_eq!(from_name::<T>(name, place).unwrap(), *value);
+        assert_eq!(from_name::<T>(name, cell).unwrap(), *value);
     }
-    let error = from_name::<T>("another", place).unwrap_err();
+    let error = from_name::<T>("another", cell).unwrap_err();
     assert!(error.chain().contains("table.column of row r1"), "{}", error.chain());
 }
 

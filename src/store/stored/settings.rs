@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{read_first, write};
+use super::{Cell, read_first, write};
 use crate::domain::{AuthenticationMethod, CaseReferenceFormat, Result, SenderCheck, TenantChoices, TrustedCertificate};
 
 /// The aliases are the names of the first releases.
@@ -59,7 +59,7 @@ pub fn write_choices(choices: TenantChoices) -> String {
 }
 
 pub fn read_choices(text: &str, row: &str) -> Result<TenantChoices> {
-    let choices: ChoicesV1 = read_first(text, ("tenant_settings", "choices", row))?;
+    let choices: ChoicesV1 = read_first(text, Cell::new("tenant_settings", "choices", row))?;
     Ok(choices.into())
 }
 

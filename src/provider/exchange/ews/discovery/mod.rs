@@ -41,6 +41,7 @@ use crate::{
     net::{
         ErrorClass, ProviderError,
         replies::{self, Unread, clean, text},
+        web,
     },
     provider::EwsDiscovery,
 };
@@ -324,7 +325,7 @@ impl Finder {
         config.timeouts.request = self.patience();
         let error = |fault: super::errors::Fault| Miss::of(place, fault.into());
         let transport = Transport::new(url.clone(), config).map_err(error)?;
-        let (status, headers, body) = transport.post(&answers::pox_request(address)).await.map_err(error)?;
+        let web::Answer { status, headers, body } = transport.post(&answers::pox_request(address)).await.map_err(error)?;
         if status == StatusCode::UNAUTHORIZED {
             return Err(error(transport.login_refused(&headers)));
         }

@@ -228,7 +228,7 @@ impl Group {
         }
         *stream = None;
         self.unsubscribe_those_who_left().await;
-        let Some((anchor, transport, ids)) = self.members().plan_stream() else {
+        let Some(Audience { anchor, transport, ids }) = self.members().plan_stream() else {
             return;
         };
         self.affinity.set_anchor(transport.anchor());
@@ -346,6 +346,16 @@ impl Group {
     }
 }
 
+/// Whom a stream is to serve.
+struct Audience {
+    /// The mailbox in whose name it is requested.
+    anchor: u64,
+    /// That mailbox's.
+    transport: Arc<Transport>,
+    /// All subscriptions.
+    ids: Vec<String>,
+}
+
 impl Members {
     /// Subscriptions, by mailbox.
     fn subscribed(&self) -> impl Iterator<Item = (u64, &str)> {
@@ -354,8 +364,8 @@ impl Members {
             .filter_map(|(id, member)| Some((*id, member.subscription.as_ref()?.id.as_str())))
     }
 
-    /// The anchor with its transport, and all subscriptions; `None` when there are none. From here on nothing is unsettled.
-    fn plan_stream(&mut self) -> Option<(u64, Arc<Transport>, Vec<String>)> {
+    /// Whom a stream is to serve; `None` when there are no subscriptions. From here on nothing is unsettled.
+    fn plan_stream(&mut self) -> Option<Audience> {
         let ids = self.subscribed().map(|(_, id)| id.to_owned()).collect();
         let good = |members: &Self, id: u64| members.all.get(&id).is_some_and(|one| one.transport.is_free());
         let subscribed: Vec<u64> = self.subscribed().map(|(id, _)| id).collect();
@@ -364,7 +374,11 @@ impl Members {
         let anchor = candidates.find(|id| good(self, *id)).or(before).or(subscribed.first().copied())?;
         self.anchor = Some(anchor);
         self.unsettled = None;
-        Some((anchor, self.all.get(&anchor)?.transport.clone(), ids))
+        Some(Audience {
+            anchor,
+            transport: self.all.get(&anchor)?.transport.clone(),
+            ids,
+        })
     }
 
     /// Lets the stream be asked for in another mailbox's name the next time.

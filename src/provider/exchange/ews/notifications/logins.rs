@@ -28,8 +28,15 @@ pub struct EwsStreams {
     known: Mutex<HashMap<LoginKey, Vec<KnownLogin>>>,
 }
 
-/// By what logins are found: owner, address of the service, user name, whether it acts for others.
-type LoginKey = (String, String, String, bool);
+/// What logins that may be the same have in common, see [`SharedLogin`].
+#[derive(PartialEq, Eq, Hash)]
+struct LoginKey {
+    owner: String,
+    endpoint: String,
+    /// In lower case.
+    username: String,
+    impersonate: bool,
+}
 
 /// A login whose streams are known.
 struct KnownLogin {
@@ -66,12 +73,12 @@ impl EwsStreams {
 
     /// The streams of a login. Who cannot prove it in the same way has others.
     pub fn of(&self, login: &SharedLogin<'_>) -> Arc<LoginStreams> {
-        let key = (
-            login.owner.to_owned(),
-            login.endpoint.to_string(),
-            login.username.to_lowercase(),
-            login.impersonate,
-        );
+        let key = LoginKey {
+            owner: login.owner.to_owned(),
+            endpoint: login.endpoint.to_string(),
+            username: login.username.to_lowercase(),
+            impersonate: login.impersonate,
+        };
         let password = match login.proof {
             EwsProof::Password(password) => Some(password),
             EwsProof::Tokens(_) => None,

@@ -37,14 +37,14 @@ pub(super) fn unwrap(token: &[u8]) -> Option<&[u8]> {
     if token.starts_with(b"NTLMSSP\0") {
         return Some(token);
     }
-    let (tag, response, _) = read(token)?;
-    let (_, mut fields, _) = read(response).filter(|_| tag == CONTEXT | 1)?;
-    while let Some((tag, field, rest)) = read(fields) {
-        if tag == CONTEXT | 2 {
-            let (tag, octets, _) = read(field)?;
-            return (tag == OCTETS).then_some(octets);
+    let response = read(token).filter(|response| response.tag == CONTEXT | 1)?;
+    let mut fields = read(response.content)?.content;
+    while let Some(field) = read(fields) {
+        if field.tag == CONTEXT | 2 {
+            let octets = read(field.content)?;
+            return (octets.tag == OCTETS).then_some(octets.content);
         }
-        fields = rest;
+        fields = field.behind;
     }
     None
 }
@@ -65,8 +65,16 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The first element: its tag, its content, and what comes behind it.
-fn read(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+/// An element of DER.
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    /// What follows it.
+    behind: &'a [u8],
+}
+
+/// The first element.
+fn read(bytes: &[u8]) -> Option<Element<'_>> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {
@@ -79,7 +87,7 @@ fn read(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         (length, rest)
     };
     let (content, behind) = rest.split_at_checked(length)?;
-    Some((tag, content, behind))
+    Some(Element { tag, content, behind })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use reqwest::{Client, RequestBuilder, Response};
 use url::Url;
 
@@ -35,7 +35,7 @@ use super::{
     requests::{MAX_ANSWER_BYTES, Request},
 };
 use crate::{
-    net::{ErrorClass, replies::is_web_page},
+    net::{ErrorClass, replies::is_web_page, web},
     provider::{
         budget::Budget,
         exchange::server::{Server, name_of},
@@ -162,17 +162,16 @@ impl Transport {
     }
 
     /// Sends a document that is no request of EWS, and reads the whole response, whatever its status.
-    pub(super) async fn post(&self, document: &str) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
+    pub(super) async fn post(&self, document: &str) -> Result<web::Answer, Fault> {
         let _place = self.budget.enter(1, 0).await?;
         let make = |client: &Client| self.build(client, document.to_owned(), None).timeout(self.timeouts.request);
         let answer = self.in_time(async {
             let (response, _connection) = self.send(&make).await?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            Ok((
-                status,
-                headers,
-                self.body(response, self.max_response_bytes.min(MAX_ANSWER_BYTES)).await?,
-            ))
+            Ok(web::Answer {
+                status: response.status(),
+                headers: response.headers().clone(),
+                body: self.body(response, self.max_response_bytes.min(MAX_ANSWER_BYTES)).await?,
+            })
         });
         answer.await
     }

@@ -172,8 +172,18 @@ fn at(host: &str) -> Autodiscover {
     Autodiscover::Names(url(&format!("https://{host}/EWS/Exchange.asmx")))
 }
 
-/// Who was asked for what, and how the login was shown.
-fn asked(server: &Exchange) -> Vec<(String, String, Option<String>)> {
+/// A request to Autodiscover.
+#[derive(Debug, PartialEq, Eq)]
+struct Query {
+    host: String,
+    /// The file that was asked for.
+    file: String,
+    /// How the login was shown.
+    scheme: Option<String>,
+}
+
+/// What a server was asked.
+fn asked(server: &Exchange) -> Vec<Query> {
     let short = |path: &str| {
         path.rsplit('/')
             .find(|part| part.starts_with("autodiscover."))
@@ -183,11 +193,15 @@ fn asked(server: &Exchange) -> Vec<(String, String, Option<String>)> {
     let requests = server.autodiscover_requests();
     requests
         .into_iter()
-        .map(|request| (request.host, short(&request.path), request.scheme))
+        .map(|request| Query {
+            file: short(&request.path),
+            host: request.host,
+            scheme: request.scheme,
+        })
         .collect()
 }
 
 /// Whether a login was shown to a server, in whatever form.
 fn was_shown_a_login(server: &Exchange) -> bool {
-    asked(server).iter().any(|(_, _, scheme)| scheme.is_some()) || !server.requests().is_empty()
+    asked(server).iter().any(|query| query.scheme.is_some()) || !server.requests().is_empty()
 }

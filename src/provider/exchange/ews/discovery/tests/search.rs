@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{DiscoveryRules, Finder},
-    ANNA, Net, asked, at, rules, url, was_shown_a_login,
+    ANNA, Net, Query, asked, at, rules, url, was_shown_a_login,
 };
 use crate::{
     crypto::Secret,
@@ -26,8 +26,12 @@ use crate::{
 const EWS: &str = "https://mail.corp.test/EWS/Exchange.asmx";
 const POX: &str = "/autodiscover/autodiscover.xml";
 
-fn told(host: &str, file: &str, scheme: Option<&str>) -> (String, String, Option<String>) {
-    (host.to_owned(), format!("autodiscover.{file}"), scheme.map(str::to_owned))
+fn told(host: &str, file: &str, scheme: Option<&str>) -> Query {
+    Query {
+        host: host.to_owned(),
+        file: format!("autodiscover.{file}"),
+        scheme: scheme.map(str::to_owned),
+    }
 }
 
 #[tokio::test]
@@ -391,6 +395,6 @@ async fn a_refused_login_is_not_tried_elsewhere() {
         "{}",
         error.problem
     );
-    let tries = asked(&server).into_iter().filter(|(_, _, scheme)| scheme.is_some()).count();
+    let tries = asked(&server).into_iter().filter(|query| query.scheme.is_some()).count();
     assert_eq!(tries, 1);
 }
