@@ -12,6 +12,11 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    /// The mailbox that a server reports, as it reports it. `None` without an address.
+    pub fn reported(display_name: String, address: String) -> Option<Self> {
+        (!address.is_empty()).then_some(Self { display_name, address })
+    }
+
     /// The form in which addresses are compared: all in lower case.
     pub fn key(&self) -> String {
         self.address.to_lowercase()

@@ -7,15 +7,15 @@ use mail_builder::{
     headers::{address::Address, date::Date, raw::Raw},
 };
 
-use crate::domain::Timestamp;
+use crate::domain::{Mailbox, Timestamp};
 
 /// What a plain message holds.
 ///
 /// Control characters in any field of it become spaces or are left out, so nothing in it can begin a header field of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'a> {
-    /// Display name and address of the sender. The name may be empty.
-    pub from: (&'a str, &'a str),
+    /// The sender.
+    pub from: &'a Mailbox,
     /// Addresses of the recipients.
     pub to: &'a [&'a str],
     /// Subject in plain text.
@@ -32,12 +32,11 @@ pub struct Draft<'a> {
 
 /// Makes the message (RFC 5322) with CRLF line ends and its text in UTF-8. All of it is 7-bit ASCII, unless an address is not.
 pub fn compose(draft: &Draft<'_>) -> Vec<u8> {
-    let (name, address) = draft.from;
-    let name = one_line(name);
+    let name = one_line(&draft.from.display_name);
     let name = name.trim();
     let to: Vec<_> = draft.to.iter().map(|to| mailbox(None, to)).collect();
     let mut message = MessageBuilder::new()
-        .from(mailbox((!name.is_empty()).then_some(name), address))
+        .from(mailbox((!name.is_empty()).then_some(name), &draft.from.address))
         .to(Address::new_list(to))
         .subject(one_line(draft.subject))
         .message_id(token(draft.message_id))
@@ -87,12 +86,23 @@ fn body(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::mime::{OWN_MARK, content, field_names, parse};
 
+    static SUPPORT: LazyLock<Mailbox> = LazyLock::new(|| sender("J\u{fc}rgen M\u{fc}ller", "support@mail.example"));
+
+    fn sender(display_name: &str, address: &str) -> Mailbox {
+        Mailbox {
+            display_name: display_name.to_owned(),
+            address: address.to_owned(),
+        }
+    }
+
     fn draft() -> Draft<'static> {
         Draft {
-            from: ("J\u{fc}rgen M\u{fc}ller", "support@mail.example"),
+            from: &SUPPORT,
             to: &["anna@mail.example", "eva@customer.example"],
             subject: "Gr\u{fc}\u{df}e: it works",
             text: "Hello,\n\nthis is a test. \u{1f600}\r\n.\r\nFrom here on: nothing.\n",
@@ -106,11 +116,7 @@ mod tests {
     fn what_was_given_is_read_back() {
         let raw = compose(&draft());
         let mail = parse(&raw).unwrap();
-        let from = mail.from.unwrap();
-        assert_eq!(
-            (from.display_name.as_str(), from.address.as_str()),
-            ("J\u{fc}rgen M\u{fc}ller", "support@mail.example")
-        );
+        assert_eq!(mail.from.as_ref(), Some(&*SUPPORT));
         let to: Vec<_> = mail.to.iter().map(|to| to.address.as_str()).collect();
         assert_eq!(to, ["anna@mail.example", "eva@customer.example"]);
         assert_eq!(mail.subject, "Gr\u{fc}\u{df}e: it works");
@@ -144,14 +150,14 @@ mod tests {
             (
                 "name",
                 Draft {
-                    from: (evil, "a@x.example"),
+                    from: &sender(evil, "a@x.example"),
                     ..draft()
                 },
             ),
             (
                 "address",
                 Draft {
-                    from: ("A", evil),
+                    from: &sender("A", evil),
                     ..draft()
                 },
             ),
@@ -198,7 +204,7 @@ mod tests {
     #[test]
     fn an_address_beyond_ascii_stays_as_it_is() {
         let raw = compose(&Draft {
-            from: ("", "j\u{fc}rgen@mail.example"),
+            from: &sender("", "j\u{fc}rgen@mail.example"),
             ..draft()
         });
         assert!(String::from_utf8(raw).unwrap().contains("From: <j\u{fc}rgen@mail.example>\r\n"));

@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Agent, Caller, Detail, Error, Kind, MaintenanceAccount, Reason, Result, Scope, User, domain_of},
+    domain::{Agent, Caller, Detail, Error, Kind, Mailbox, MaintenanceAccount, Reason, Result, Scope, User, domain_of},
     mime::{self, Draft},
     net::{ProviderError, Stage, StageKind, StageReport},
     provider::{MailSink, OutgoingMessage},
@@ -123,8 +123,12 @@ fn test_message(ops: &Ops, caller: &Caller, agent: &Agent, user: Option<User>) -
         settings.from_name, settings.from_address
     );
     let mark = ops.sealer.bind("own-mail", &caller.tenant).seal(id.as_bytes());
+    let from = Mailbox {
+        display_name: settings.from_name.clone(),
+        address: settings.from_address.clone(),
+    };
     let draft = Draft {
-        from: (&settings.from_name, &settings.from_address),
+        from: &from,
         to: &[&recipient],
         subject: "Mail agent test",
         text: &text,

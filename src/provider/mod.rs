@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::{
     crypto::Secret,
-    domain::{SmtpSecurity, Timestamp},
+    domain::{Mailbox, SmtpSecurity, Timestamp},
     net::{EndpointRules, ProviderError, StageReport},
 };
 
@@ -338,8 +338,8 @@ pub enum Fetched {
         size: u64,
         /// Its subject as the server reports it.
         subject: String,
-        /// From as the server reports it: display name and address. Possibly empty.
-        from: (String, String),
+        /// From as the server reports it.
+        from: Option<Mailbox>,
         /// Message-ID as the server reports it.
         message_id: String,
         /// When the mailbox received it.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{duration, mailbox, time};
 use crate::{
     api::{follow::signed, v1},
-    domain::Mailbox,
     ops::{
         mailbox::completeness::{Filling, FolderReport, Found, Gap, Missing},
         sweep::Swept,
@@ -26,7 +25,6 @@ pub(in crate::api) fn found(found: Found) -> v1::CheckCompletenessResponse {
 
 fn gap(gap: Gap) -> v1::Gap {
     let described = gap.described.unwrap_or_default();
-    let (display_name, address) = described.from;
     v1::Gap {
         folder: gap.folder,
         source_id: gap.source.0,
@@ -36,7 +34,7 @@ fn gap(gap: Gap) -> v1::Gap {
         }
         .into(),
         subject: described.subject,
-        sender: (!address.is_empty()).then(|| mailbox(Mailbox { display_name, address })),
+        sender: described.from.map(mailbox),
         message_id: described.message_id,
         received_time: described.received.and_then(time),
         size_bytes: signed(described.size),

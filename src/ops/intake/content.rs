@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::{
     blobs,
-    domain::{CaseReferenceMatcher, Timestamp},
+    domain::{CaseReferenceMatcher, Mailbox, Timestamp},
     mime::{self, NoteText, ParsedMail},
     provider::{Fetched, ItemId},
     store::NewBlob,
@@ -170,14 +170,15 @@ fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) 
 }
 
 /// What is left visible of a message over the limit.
-fn stub(size: u64, subject: String, (display_name, address): (String, String), message_id: &str, received: Option<Timestamp>) -> Prepared {
+fn stub(size: u64, subject: String, from: Option<Mailbox>, message_id: &str, received: Option<Timestamp>) -> Prepared {
     let message_id = message_id.trim().trim_start_matches('<').trim_end_matches('>');
+    let address = from.as_ref().map_or("", |from| from.address.as_str());
     let digest = hash(format!("{message_id}\n{subject}\n{address}\n{size}").as_bytes());
     let parsed = ParsedMail {
         identity: mime::Identity(digest),
         message_id: (!message_id.is_empty()).then(|| message_id.to_owned()),
         subject,
-        from: (!address.is_empty()).then_some(crate::domain::Mailbox { display_name, address }),
+        from,
         ..ParsedMail::default()
     };
     Prepared {

@@ -18,7 +18,7 @@ use super::{
     work::{MailboxWork, Progress, Purposes},
 };
 use crate::{
-    domain::{Agent, HealthState, Kind, Timestamp},
+    domain::{Agent, HealthState, Kind, Mailbox, Timestamp},
     net::{ErrorClass, ProviderError},
     ops::Ops,
     provider::{Fetched, Folder, ItemId},
@@ -63,8 +63,8 @@ pub enum Missing {
 pub struct Described {
     /// Its subject. Possibly empty.
     pub subject: String,
-    /// From: display name and address. Possibly empty.
-    pub from: (String, String),
+    /// From.
+    pub from: Option<Mailbox>,
     /// Message-ID without the angle brackets. Possibly empty.
     pub message_id: String,
     /// When the mailbox received it.
@@ -542,7 +542,7 @@ mod tests {
         let known = Fetched::TooLarge {
             size: 7,
             subject: "S".to_owned(),
-            from: ("N".to_owned(), "n@x.test".to_owned()),
+            from: Mailbox::reported("N".to_owned(), "n@x.test".to_owned()),
             message_id: " <m@x.test>".to_owned(),
             received: None,
         };

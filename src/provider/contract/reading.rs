@@ -6,7 +6,7 @@ use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 
 use super::{ANNA, Bench, Changed, LIMIT, message, open};
 use crate::{
-    domain::Timestamp,
+    domain::{Mailbox, Timestamp},
     net::ErrorClass,
     provider::{Fetched, FolderRole},
 };
@@ -156,7 +156,7 @@ async fn each_message_has_its_own_outcome() {
         };
         assert!(*size > LIMIT);
         assert_eq!((subject.as_str(), message_id.as_str()), ("Number 2", "<2@oak.test>"));
-        assert_eq!((from.0.as_str(), from.1.as_str()), ("Eva", "eva@oak.test"));
+        assert_eq!(*from, Mailbox::reported("Eva".to_owned(), "eva@oak.test".to_owned()));
         assert_eq!(*received, Some(Timestamp::from_seconds(2)));
     })
     .await;

@@ -16,7 +16,7 @@ use std::{
 
 use mailagent::{
     crypto::Secret,
-    domain::{SmtpSecurity, Timestamp},
+    domain::{Mailbox, SmtpSecurity, Timestamp},
     mime::{Draft, compose},
     net::{EndpointRules, ErrorClass, Network, NetworkConfig, ProviderError, Stage, StageKind},
     provider::{AccessTokens, Credentials, LoginScrub, MailSink, OutgoingMessage, Scrubbed, SmtpConfig, SmtpLogin, smtp::SmtpSink},
@@ -153,8 +153,12 @@ impl AccessTokens for OneToken {
 }
 
 fn message(sender: &str, recipients: &[&str]) -> OutgoingMessage {
+    let anna = Mailbox {
+        display_name: "Anna M\u{fc}ller".to_owned(),
+        address: sender.to_owned(),
+    };
     let raw = compose(&Draft {
-        from: ("Anna M\u{fc}ller", sender),
+        from: &anna,
         to: recipients,
         subject: "A test",
         text: "Hello,\n.\n..\n\nthis is \u{fc}ber all.\n",

@@ -11,7 +11,7 @@ use super::{
     xml::{Element, Ns},
 };
 use crate::{
-    domain::Timestamp,
+    domain::{Mailbox, Timestamp},
     net::ErrorClass,
     provider::{ChangePage, ItemId, Newest, exchange::folders::Listed},
 };
@@ -293,7 +293,7 @@ pub(super) fn changes(judge: &Judge, state: Option<&str>, body: &[u8]) -> Result
 pub(super) struct Item {
     pub size: Option<u64>,
     pub subject: String,
-    pub from: (String, String),
+    pub from: Option<Mailbox>,
     pub message_id: String,
     pub received: Option<Timestamp>,
     /// Its bytes. `None` when absent, empty or not proper base64.
@@ -318,7 +318,7 @@ pub(super) fn items(judge: &Judge, body: &[u8]) -> Result<Vec<Outcome<Item>>, Fa
         Ok(Item {
             size: item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()),
             subject: own("Subject"),
-            from: (of_sender("Name"), of_sender("EmailAddress")),
+            from: Mailbox::reported(of_sender("Name"), of_sender("EmailAddress")),
             message_id: own("InternetMessageId"),
             received: item.child_text(Ns::Types, "DateTimeReceived").and_then(timestamp),
             mime: item.child(Ns::Types, "MimeContent").and_then(|mime| decode(&mime.text)),
@@ -489,7 +489,7 @@ mod tests {
             Ok(Item {
                 size: Some(2048),
                 subject: "Leak in unit 5 & 6".to_owned(),
-                from: ("Doe, Jane".to_owned(), "jane@customer.test".to_owned()),
+                from: Mailbox::reported("Doe, Jane".to_owned(), "jane@customer.test".to_owned()),
                 message_id: "<1@customer.test>".to_owned(),
                 received: Some(Timestamp(1_795_446_000_000_000)),
                 mime: Some(Bytes::from_static(b"Subject: a\r\n\r\nb\r\n")),

@@ -15,6 +15,7 @@ use super::{
     transport::{IMMUTABLE, Request, Transport, may_be_message},
 };
 use crate::{
+    domain::Mailbox,
     net::ErrorClass,
     provider::{Fetched, ItemId},
 };
@@ -258,12 +259,12 @@ impl Fetch<'_> {
         let described = self.describe(id).await?;
         let known = described.row.remembered();
         let from = described.from.map(|from| from.email_address);
-        let from = from.map(|from| (from.name.unwrap_or_default(), from.address.unwrap_or_default()));
+        let from = from.and_then(|from| Mailbox::reported(from.name.unwrap_or_default(), from.address.unwrap_or_default()));
         Ok(Fetched::TooLarge {
             // Exchange counts what it stores; what it returns may be larger.
             size: known.size.unwrap_or_default().max(self.max_bytes.saturating_add(1)),
             subject: described.subject.unwrap_or_default(),
-            from: from.unwrap_or_default(),
+            from,
             message_id: described.internet_message_id.unwrap_or_default(),
             received: known.received,
         })

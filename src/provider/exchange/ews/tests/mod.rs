@@ -45,7 +45,7 @@ use zeroize::Zeroizing;
 
 use super::{EwsConfig, EwsSource};
 use crate::{
-    domain::Timestamp,
+    domain::{Mailbox, Timestamp},
     net::{ErrorClass, Network, NetworkConfig, ProviderError},
     provider::{Fetched, Folder, FolderRole, ItemId},
 };
@@ -257,7 +257,7 @@ fn short(fetched: &[Fetched]) -> Vec<String> {
                 received,
             } => {
                 assert_eq!((subject.as_str(), message_id.as_str()), ("S", "<m@x.test>"));
-                assert_eq!((from.0.as_str(), from.1.as_str()), ("N", "n@x.test"));
+                assert_eq!(*from, Mailbox::reported("N".to_owned(), "n@x.test".to_owned()));
                 assert!(received.is_some());
                 format!("too large {size}")
             }
