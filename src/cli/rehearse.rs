@@ -13,6 +13,6 @@ pub(super) fn run() -> CommandResult {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let mut raw = Vec::new();
     std::io::stdin().read_to_end(&mut raw).context("cannot read the message")?;
-    try_message(raw);
+    try_message(&raw);
     Ok(ExitCode::SUCCESS)
 }

@@ -23,9 +23,14 @@ pub(super) const ATTACHMENT_LIMIT: usize = 1_000;
 /// Deepest embedded message that is read in place of an empty one.
 const EMBEDDED_LIMIT: usize = 4;
 
-/// The text of a message without and with its quoted history.
+/// The text of a message for a note, and its quoted history.
 pub(super) fn note_text(raw: &[u8]) -> NoteText {
-    let text = open(&Entity::read(raw), |opened| text(&opened, 0, &html::Budget::default()));
+    open(&Entity::read(raw), |opened| note_text_of(&opened))
+}
+
+/// The same of a message that is open.
+pub(super) fn note_text_of(opened: &Opened<'_>) -> NoteText {
+    let text = text(opened, 0, &html::Budget::default());
     let (written, quoted) = quote::split(decode::cut(&text, 2 * TEXT_LIMIT));
     // What does not fit above the cut is shown below it.
     let kept = decode::cut(written, TEXT_LIMIT);

@@ -104,7 +104,12 @@ fn every_message_is_read_in_time_and_within_limits() {
     for (path, raw) in messages {
         match timed(&path, &mut slowest, || parse(&raw)) {
             Err(Unparsable::ParserFailed) => panic!("{path} made the parser panic"),
-            Ok(mail) => check_limits(&path, &mail),
+            Ok(mail) => {
+                check_limits(&path, &mail);
+                let (with_note, note) = parse_with_note(&raw, |_| true).unwrap();
+                assert_eq!(note, Some(note_text(&raw)), "{path}");
+                assert_eq!(format!("{with_note:?}"), format!("{mail:?}"), "{path}");
+            }
             Err(reason) => refused.push((path.clone(), reason)),
         }
         let note = timed(&path, &mut slowest, || guarded(|| content::note_text(&raw))).unwrap_or_else(|| panic!("{path}: note"));

@@ -166,6 +166,21 @@ pub enum Unparsable {
 /// # Errors
 /// [`Unparsable`] says why it cannot be parsed.
 pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
+    read(raw, |_, _| ()).map(|(mail, ())| mail)
+}
+
+/// The same, with the text for a note if the message `is_noted`. It is taken apart once for both.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_note(raw: &[u8], is_noted: impl FnOnce(&ParsedMail) -> bool) -> Result<(ParsedMail, Option<NoteText>), Unparsable> {
+    read(raw, |mail, opened| {
+        let note = || guarded(|| content::note_text_of(opened)).unwrap_or_default();
+        is_noted(mail).then(note)
+    })
+}
+
+fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &layout::Opened<'_>) -> R) -> Result<(ParsedMail, R), Unparsable> {
     if raw.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
         return Err(Unparsable::Empty);
     }
@@ -175,7 +190,7 @@ pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
         if fields::Fields::split_within(raw, 1).0.0.is_empty() {
             return Err(Unparsable::NoHeader);
         }
-        Ok(parse::read(raw))
+        Ok(parse::read(raw, further))
     })
     .unwrap_or(Err(Unparsable::ParserFailed))
 }

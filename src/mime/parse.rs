@@ -18,14 +18,19 @@ const INDEX_LIMIT: usize = 256 * 1024;
 /// Deepest embedded message whose text is indexed.
 const EMBEDDED_LIMIT: usize = 4;
 
-/// Reads a message. There is at least one header field or some text.
-pub(super) fn read(raw: &[u8]) -> ParsedMail {
+/// Reads a message, and from what it is read from whatever else is wanted of it, as `further` says. There is at least one header field or
+/// some text.
+pub(super) fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &Opened<'_>) -> R) -> (ParsedMail, R) {
     let outer = Entity::read(raw);
-    let mut mail = open(&outer, |opened| read_opened(&outer, &opened));
+    let (mut mail, further) = open(&outer, |opened| {
+        let mail = read_opened(&outer, &opened);
+        let further = further(&mail, &opened);
+        (mail, further)
+    });
     if mail.message_id.is_none() {
         mail.identity = identity::without_message_id(&mail, raw);
     }
-    mail
+    (mail, further)
 }
 
 fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {

@@ -86,16 +86,12 @@ fn abort_if_asked(raw: &[u8]) {
     }
 }
 
-/// Does all that preparing a message can do.
-pub(super) fn rehearse(raw: &Bytes) {
-    let purpose = Purpose {
-        sweep: None,
-        archive: true,
-        since: None,
-    };
-    drop(prepare_message(raw, None, &purpose));
-    // Finding references is linear; what a reference leads to is the text.
-    drop(mime::note_text(raw));
+/// Does all that preparing a message can do. Finding references is linear; what a reference leads to is the text.
+pub(super) fn rehearse(raw: &[u8]) {
+    #[cfg(debug_assertions)]
+    abort_if_asked(raw);
+    drop(mime::parse_with_note(raw, |_| true));
+    drop(pack(raw));
 }
 
 /// What is kept of a message that must not be read: its bytes.
@@ -140,16 +136,21 @@ pub(super) fn prepare(source: &ItemId, fetched: Fetched, purpose: &Purpose) -> O
 fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) -> Prepared {
     #[cfg(debug_assertions)]
     abort_if_asked(raw);
-    let (mut parsed, unparsable) = match mime::parse(raw) {
-        Ok(parsed) => (parsed, None),
-        Err(reason) => (ParsedMail::default(), Some(reason.to_string())),
-    };
     let too_old = purpose.since.zip(received).is_some_and(|(since, received)| received < since);
-    let candidates = match &purpose.sweep {
-        Some(matcher) if unparsable.is_none() && !too_old => matcher.candidates(&mime::normalise_subject(&parsed.subject)),
-        _ => Vec::new(),
+    let mut candidates = Vec::new();
+    let read = mime::parse_with_note(raw, |mail| {
+        if let Some(matcher) = purpose.sweep.as_ref().filter(|_| !too_old) {
+            candidates = matcher.candidates(&mime::normalise_subject(&mail.subject));
+        }
+        !candidates.is_empty()
+    });
+    let (mut parsed, note, unparsable) = match read {
+        Ok((parsed, note)) => (parsed, note, None),
+        Err(reason) => {
+            candidates.clear();
+            (ParsedMail::default(), None, Some(reason.to_string()))
+        }
     };
-    let note = (!candidates.is_empty()).then(|| mime::note_text(raw));
     // A message with a reference may be set aside as a loop, so its bytes are wanted in any case.
     let wanted = purpose.archive || !candidates.is_empty() || unparsable.is_some();
     let blob = wanted.then(|| pack(raw));

@@ -82,8 +82,8 @@ async fn try_in(program: &PathBuf, raw: &Bytes) -> std::io::Result<Option<String
 }
 
 /// Reads a message as the service does, for nothing but to see whether that goes well.
-pub fn try_message(raw: Vec<u8>) {
-    rehearse(&raw.into());
+pub fn try_message(raw: &[u8]) {
+    rehearse(raw);
 }
 
 /// Writes down what a dead process was preparing.
