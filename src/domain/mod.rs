@@ -11,6 +11,7 @@ mod event;
 mod fields;
 mod filter;
 mod login;
+mod machine;
 mod mail;
 mod maintenance;
 mod message;
@@ -39,6 +40,7 @@ pub use filter::{
     AgentFilter, AuditFilter, AuditKind, CaseFilter, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter,
 };
 pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, consent_domain, passed};
+pub use machine::{is_machine, is_mail_system};
 pub use mail::{AutomaticKind, Direction, Mailbox, domain_of};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageAfter};

@@ -5,42 +5,66 @@ use super::{
     entity::{Entity, Part},
     fields::Fields,
 };
-use crate::domain::AutomaticKind;
+use crate::domain::{AutomaticKind, is_mail_system};
 
 /// How much of a delivery status is read, in bytes.
 const STATUS_LIMIT: usize = 1024 * 1024;
+/// Fields of programs that answer for somebody who is away.
+const REPLIES: [&str; 6] = [
+    "X-Autoreply",
+    "X-Autoreply-From",
+    "X-Autorespond",
+    "X-Autoresponder",
+    "X-Mail-Autoreply",
+    "X-Vacation",
+];
+/// Fields of lists and bulk senders; the last was written before there were others.
+const LISTS: [&str; 6] = [
+    "List-Id",
+    "List-Post",
+    "List-Unsubscribe",
+    "List-Subscribe",
+    "List-Help",
+    "Mailing-List",
+];
 
 /// Decides, the surest sign first:
 ///
 /// 1. A report (RFC 6522): a delivery status (RFC 3464) with a failed recipient, or with none that can be read, is a bounce; delayed,
 ///    delivered and relayed ones, receipts (RFC 8098) and feedback (RFC 5965) are reports.
-/// 2. What mail servers write themselves without that form: `X-Failed-Recipients`, From `mailer-daemon`: a bounce.
+/// 2. What mail systems write themselves without that form: `X-Failed-Recipients`, From `mailer-daemon`, and From `postmaster` unless it
+///    answers something, as people do who have that office: a bounce.
 /// 3. `Auto-Submitted: auto-replied` (RFC 3834 §5) and the fields of vacation programs: an automatic reply.
-/// 4. `List-Id` (RFC 2919) and `Precedence: bulk|junk|list`: a list.
-/// 5. `Auto-Submitted` other than `no`, `X-Auto-Response-Suppress` other than `None`: made by a machine, taken as automatic reply.
+/// 4. The fields of lists and of bulk senders (RFC 2369, RFC 2919, RFC 8058) and `Precedence: bulk|junk|list`: a list.
+/// 5. `Auto-Submitted` other than `no`: made by a machine, taken as automatic reply. Not `auto-forwarded`, as what it forwards is somebody's.
 /// 6. An empty return path (RFC 5321 §4.5.5): a bounce.
+///
+/// `X-Auto-Response-Suppress` asks for silence, and is in people's mail too.
 pub(super) fn kind(entity: &Entity<'_>) -> Option<AutomaticKind> {
     let fields = &entity.root().fields;
     let has = |name: &str| fields.first(name).is_some();
     let submitted = fields.lower("Auto-Submitted");
     let submitted = submitted.split([';', ' ', '(']).next().unwrap_or_default();
     let precedence = fields.lower("Precedence");
-    let suppressed = fields.lower("X-Auto-Response-Suppress");
     if let Some(kind) = report(entity) {
         return Some(kind);
     }
-    if has("X-Failed-Recipients") || is_from_daemon(fields) {
+    if has("X-Failed-Recipients") || is_from_mail_system(fields) {
         return Some(AutomaticKind::Bounce);
     }
-    let replies = ["X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Mail-Autoreply", "X-Vacation"];
     let says_reply = |name: &&str| has(name) && fields.lower(name) != "no";
-    if matches!(submitted, "auto-replied" | "vacation") || precedence == "auto_reply" || replies.iter().any(says_reply) {
+    let is_reply = |precedence: &str| precedence == "auto_reply";
+    if matches!(submitted, "auto-replied" | "vacation")
+        || is_reply(&precedence)
+        || is_reply(&fields.lower("X-Precedence"))
+        || REPLIES.iter().any(says_reply)
+    {
         return Some(AutomaticKind::AutoReply);
     }
-    if has("List-Id") || matches!(precedence.as_str(), "bulk" | "junk" | "list") {
+    if LISTS.iter().any(|name| has(name)) || matches!(precedence.as_str(), "bulk" | "junk" | "list") {
         return Some(AutomaticKind::List);
     }
-    if !matches!(submitted, "" | "no") || !matches!(suppressed.as_str(), "" | "none") {
+    if !matches!(submitted, "" | "no" | "auto-forwarded") {
         return Some(AutomaticKind::AutoReply);
     }
     // Some servers write their own name there instead of nothing.
@@ -95,9 +119,11 @@ fn delivery(part: &Part<'_>) -> AutomaticKind {
     }
 }
 
-fn is_from_daemon(fields: &Fields<'_>) -> bool {
+fn is_from_mail_system(fields: &Fields<'_>) -> bool {
+    let answers = || ["In-Reply-To", "References"].iter().any(|name| fields.first(name).is_some());
     match address::first(fields, "From") {
-        Some(from) => from.key().starts_with("mailer-daemon@"),
+        Some(from) if is_mail_system(&from) => from.key().starts_with("mailer-daemon@") || !answers(),
+        Some(_) => false,
         None => fields.lower("From").contains("mailer-daemon"),
     }
 }
@@ -124,14 +150,23 @@ mod tests {
             ("Precedence: Bulk", Some(List)),
             ("Precedence: list", Some(List)),
             ("Precedence: first-class", None),
-            ("X-Auto-Response-Suppress: All", Some(AutoReply)),
-            ("X-Auto-Response-Suppress: None", None),
+            ("Auto-Submitted: auto-forwarded", None),
+            ("X-Auto-Response-Suppress: All", None),
+            ("X-Auto-Response-Suppress: All\nAuto-Submitted: auto-generated", Some(AutoReply)),
             ("X-Autoreply: yes", Some(AutoReply)),
+            ("X-AutoReply-From: a@x.example", Some(AutoReply)),
+            ("X-Precedence: auto_reply", Some(AutoReply)),
+            ("List-Post: <mailto:l@x.example>", Some(List)),
+            ("List-Unsubscribe: <https://x.example/7>", Some(List)),
+            ("Mailing-List: contact l-help@x.example; run by ezmlm", Some(List)),
             ("Return-Path: <>", Some(Bounce)),
             ("Return-Path: <MAILER-DAEMON@x.example>", Some(Bounce)),
             ("Return-Path: <a@x.example>", None),
             ("From: MAILER-DAEMON@x.example", Some(Bounce)),
             ("From: Mail Delivery <mailer-daemon>", Some(Bounce)),
+            ("From: postmaster@x.example", Some(Bounce)),
+            ("From: Tove <postmaster@x.example>\nIn-Reply-To: <1@y.example>", None),
+            ("From: eva@postmaster.example", None),
             ("X-Failed-Recipients: a@x.example", Some(Bounce)),
         ] {
             check(&format!("{header}\n\nx"), expected);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     crypto::BoundSealer,
-    domain::{Agent, AutomaticKind, Case, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices},
+    domain::{Agent, Case, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices, is_machine},
     store::KnownAddress,
 };
 
@@ -192,61 +192,4 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
         false,
         "The sender became a contact of the customer.",
     )
-}
-
-/// Whether the sender is a machine, which never becomes a contact.
-fn is_machine(from: &Mailbox, automatic: Option<AutomaticKind>) -> bool {
-    const NAMES: &[&str] = &[
-        "noreply",
-        "donotreply",
-        "mailerdaemon",
-        "postmaster",
-        "bounce",
-        "bounces",
-        "daemon",
-        "nobody",
-        "listserv",
-        "majordomo",
-        "autoreply",
-        "notification",
-        "notifications",
-    ];
-    if matches!(automatic, Some(AutomaticKind::Bounce | AutomaticKind::List | AutomaticKind::Report)) {
-        return true;
-    }
-    let local = from.address.rsplit_once('@').map_or(from.address.as_str(), |(local, _)| local);
-    let local = local.split('+').next().unwrap_or(local);
-    let name: String = local.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    NAMES.contains(&name.as_str()) || name.starts_with("noreply") || name.starts_with("donotreply")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn machines_are_known_by_their_names_and_kinds() {
-        let check = |address: &str, automatic, expected| {
-            let from = Mailbox {
-                display_name: String::new(),
-                address: address.to_owned(),
-            };
-            assert_eq!(is_machine(&from, automatic), expected, "{address}");
-        };
-        for address in [
-            "no-reply@a.example",
-            "NoReply+77@a.example",
-            "MAILER-DAEMON@a.example",
-            "do_not_reply@a.example",
-            "noreply-shop@a.example",
-        ] {
-            check(address, None, true);
-        }
-        for address in ["norepp@a.example", "eva@noreply.example", "bouncer@a.example"] {
-            check(address, None, false);
-        }
-        check("eva@a.example", Some(AutomaticKind::List), true);
-        check("eva@a.example", Some(AutomaticKind::Bounce), true);
-        check("eva@a.example", Some(AutomaticKind::AutoReply), false);
-    }
 }
