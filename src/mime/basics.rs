@@ -1,24 +1,20 @@
 //! What identifies a message and is in its header.
 
-use mail_parser::{HeaderValue, parsers::MessageStream};
-
 use super::{
-    address, decode,
+    address, dates, decode,
     fields::{Field, Fields},
 };
 use crate::domain::{Mailbox, Timestamp};
 
 /// Longest Message-ID and subject, in bytes and characters.
 pub(super) const LINE_LIMIT: usize = 998;
-/// The years 1971 to 2100, in seconds since 1970.
-const SENT_TIMES: std::ops::Range<i64> = 31_536_000..4_133_980_800;
 
 /// The fields that identify a message.
 pub(super) struct Basics {
     pub message_id: Option<String>,
     pub subject: String,
     pub from: Option<Mailbox>,
-    pub sent_time: Option<Timestamp>,
+    pub date: Option<Timestamp>,
 }
 
 impl Basics {
@@ -27,7 +23,7 @@ impl Basics {
             message_id: fields.first("Message-ID").and_then(|field| message_id(&field)),
             subject: fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default(),
             from: address::first(fields, "From"),
-            sent_time: fields.first("Date").and_then(|field| sent_time(&field)),
+            date: dates::date(fields).map(dates::Written::time),
         }
     }
 }
@@ -42,13 +38,4 @@ fn message_id(field: &Field<'_>) -> Option<String> {
     let id: String = inside.split_whitespace().collect();
     let id = decode::cut(&id, LINE_LIMIT);
     (!id.is_empty()).then(|| id.to_owned())
-}
-
-fn sent_time(field: &Field<'_>) -> Option<Timestamp> {
-    let value = field.for_parser();
-    let HeaderValue::DateTime(time) = MessageStream::new(&value).parse_date() else {
-        return None;
-    };
-    let seconds = time.is_valid().then(|| time.to_timestamp())?;
-    SENT_TIMES.contains(&seconds).then(|| Timestamp::from_seconds(seconds))
 }

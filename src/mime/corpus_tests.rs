@@ -179,7 +179,7 @@ fn header_of(mail: &ParsedMail) -> MessageBuilder<'_> {
     let mut message = MessageBuilder::new()
         .header("X-Server", Raw::new("rebuilt"))
         .subject(mail.subject.as_str());
-    if let Some(time) = mail.sent_time {
+    if let Some(time) = mail.date {
         message = message.date(Date::new(time.seconds()));
     }
     if let Some(from) = &mail.from {
@@ -217,7 +217,7 @@ fn rebuild_all(rebuild: impl Fn(&ParsedMail, &[u8]) -> Option<Vec<u8>>) -> Optio
     let (mut same, mut other) = (0, Vec::new());
     for (path, raw) in messages()?.filter(|(path, _)| !path.starts_with("synthetic")) {
         let Ok(mail) = parse(&raw) else { continue };
-        if mail.message_id.is_none() || mail.sent_time.is_none() {
+        if mail.message_id.is_none() || mail.date.is_none() {
             continue;
         }
         let Some(rebuilt) = rebuild(&mail, &raw) else { continue };

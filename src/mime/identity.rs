@@ -22,7 +22,7 @@ pub(super) fn of(basics: &Basics, opened: &Opened<'_>, seen: impl FnMut(&str)) -
 /// The identity of a message without a Message-ID: who got it tells it apart as well. One without a time too is known by its bytes alone:
 /// so little is left of it that others could be taken for it, and no server that delivers mail leaves both out.
 pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
-    if mail.sent_time.is_none() {
+    if mail.date.is_none() {
         return Identity(bytes(digest(&SHA256, raw).as_ref()));
     }
     let mut context = Context::new(&SHA256);
@@ -42,7 +42,7 @@ fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
         context.update(bytes);
     };
     field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
-    field(&basics.sent_time.map_or(0, |time| time.0).to_be_bytes());
+    field(&basics.date.map_or(0, |time| time.0).to_be_bytes());
     field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
     add_whole(&mut context, &basics.subject);
     let mut digests: Vec<[u8; 32]> = Vec::new();

@@ -7,6 +7,7 @@ mod automatic;
 mod basics;
 mod compose;
 mod content;
+mod dates;
 mod decode;
 mod entity;
 mod fields;
@@ -52,8 +53,11 @@ pub struct ParsedMail {
     pub cc: Vec<Mailbox>,
     /// Valid mailboxes of Bcc, at most 1,000.
     pub bcc: Vec<Mailbox>,
-    /// Time of the Date header. `None` when missing, broken, before 1971 or after 2100.
+    /// When it was sent, between 1971 and 2100: by its Date header; where that is missing or broken, by the topmost Received header, else by the
+    /// line that begins it in an mbox file. Where Date names no zone, Received settles it. `None` when nothing says it.
     pub sent_time: Option<Timestamp>,
+    /// The time of the Date header alone, as if its zone were UTC where it names none: the same in every mailbox.
+    pub date: Option<Timestamp>,
     /// Whether and how the message is automatic.
     pub automatic: Option<AutomaticKind>,
     /// Number of attachments, inline parts not counted.

@@ -3,7 +3,7 @@
 use super::{
     OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic,
     basics::{Basics, LINE_LIMIT},
-    decode,
+    dates, decode,
     entity::{Entity, Part},
     forwarded, html, identity,
     layout::{self, Joined, Opened, open},
@@ -23,7 +23,7 @@ const EMBEDDED_LIMIT: usize = 4;
 pub(super) fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &Opened<'_>) -> R) -> (ParsedMail, R) {
     let outer = Entity::read(raw);
     let (mut mail, further) = open(&outer, |opened| {
-        let mail = read_opened(&outer, &opened);
+        let mail = read_opened(raw, &outer, &opened);
         let further = further(&mail, &opened);
         (mail, further)
     });
@@ -33,7 +33,7 @@ pub(super) fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &Opened<'_>)
     (mail, further)
 }
 
-fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
+fn read_opened(raw: &[u8], outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
     let fields = &outer.root().fields;
     let basics = Basics::of(fields);
     let mut text = Joined::new(INDEX_LIMIT);
@@ -52,7 +52,8 @@ fn read_opened(outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMail {
         message_id: basics.message_id,
         subject: basics.subject,
         from: basics.from,
-        sent_time: basics.sent_time,
+        sent_time: dates::sent_time(fields, raw),
+        date: basics.date,
         ..ParsedMail::default()
     };
     mail.search.body = clean_text(&text);
