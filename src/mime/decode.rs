@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Decoder, Encoding, REPLACEMENT, UTF_8};
+use encoding_rs::{Decoder, UTF_8};
 
-use super::transfer::{base64, escape};
+use super::{
+    charset::{self, Charset},
+    transfer::{base64, escape},
+};
 use crate::domain::misleads;
 
 /// Longest encoded word that is looked at, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
@@ -20,22 +23,27 @@ pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
 
 /// The same of at most about `limit` bytes of text: three times as many may come of some bytes as they are.
 fn text_within<'a>(bytes: &'a [u8], label: Option<&str>, limit: usize) -> Cow<'a, str> {
-    let label = label.map(str::trim).unwrap_or_default();
-    let unlabelled = ["", "us-ascii", "ascii", "utf-8", "utf8"]
-        .iter()
-        .any(|name| label.eq_ignore_ascii_case(name));
-    if unlabelled {
+    let Some(charset) = label.and_then(charset::named) else {
+        return guessed(bytes, limit);
+    };
+    if charset.is_single_byte() && is_utf8_beyond_ascii(bytes) {
+        // Characters of several bytes do not come about by chance where each is one.
         return guessed(bytes, limit);
     }
-    match Encoding::for_label(label.as_bytes()) {
-        Some(encoding) if encoding == UTF_8 || encoding == REPLACEMENT => guessed(bytes, limit),
-        Some(encoding) if fits(bytes, limit) => encoding.decode(bytes).0,
-        Some(encoding) => decoded(bytes, encoding.new_decoder(), limit).into(),
-        None => match mail_parser::decoders::charsets::map::charset_decoder(label.as_bytes()) {
-            Some(decoder) => decoder(bytes).into(),
-            None => guessed(bytes, limit),
-        },
+    in_charset(bytes, charset, limit)
+}
+
+fn in_charset(bytes: &[u8], charset: Charset, limit: usize) -> Cow<'_, str> {
+    match charset {
+        Charset::Web(encoding) if fits(bytes, limit) => encoding.decode(bytes).0,
+        Charset::Web(encoding) => decoded(bytes, encoding.new_decoder(), limit).into(),
+        Charset::Other(decode) => decode(&bytes[..bytes.len().min(limit)]).into(),
+        Charset::Dos(page) => charset::dos(page, &bytes[..bytes.len().min(limit)]).into(),
     }
+}
+
+fn is_utf8_beyond_ascii(bytes: &[u8]) -> bool {
+    !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
 }
 
 /// The text of bytes that are the beginning of a body, cut to about `limit` bytes.
@@ -74,6 +82,9 @@ fn decoded(bytes: &[u8], mut decoder: Decoder, limit: usize) -> String {
 
 fn guessed(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
+        if let Some(charset) = charset::escaped(bytes) {
+            return in_charset(bytes, charset, limit);
+        }
         return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
     }
     let (mut good, mut bad) = (0_usize, 0_usize);

@@ -11,6 +11,7 @@ use memchr::memmem;
 use super::{
     decode,
     fields::Fields,
+    html,
     transfer::{self, Transfer},
 };
 
@@ -226,7 +227,9 @@ impl<'a> Part<'a> {
 
     /// Its body as text.
     pub fn text(&self) -> Cow<'a, str> {
-        decode::beginning(self.decoded(), self.parameter("charset"), usize::MAX)
+        let bytes = self.decoded();
+        let label = self.charset(&bytes);
+        decode::beginning(bytes, label.as_deref(), usize::MAX)
     }
 
     /// The beginning of its body as text: about `limit` bytes, if there are so many.
@@ -239,7 +242,14 @@ impl<'a> Part<'a> {
                 Cow::Owned(bytes) => bytes.truncate(end),
             }
         }
-        decode::beginning(bytes, self.parameter("charset"), limit)
+        let label = self.charset(&bytes);
+        decode::beginning(bytes, label.as_deref(), limit)
+    }
+
+    /// The charset that it names: its Content-Type does, or where that is silent, the HTML itself.
+    fn charset(&self, bytes: &[u8]) -> Option<String> {
+        let named = self.parameter("charset").map(str::to_owned);
+        named.or_else(|| (self.media_type == "text/html").then(|| html::named_charset(bytes)).flatten())
     }
 
     /// A multipart that cannot be taken apart is shown as it is.

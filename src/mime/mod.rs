@@ -5,6 +5,7 @@ mod apart;
 mod auth_results;
 mod automatic;
 mod basics;
+mod charset;
 mod compose;
 mod content;
 mod dates;

@@ -3,12 +3,14 @@
 //! [`to_words`] is fast and rough, for the index and the identity, and cannot fail. [`to_note`] keeps the look, for people; [`sanitised`]
 //! is what a page may show. These two read the [`tree`] that a browser would build, which stays within a budget whatever the HTML contains.
 
+mod charset;
 mod note;
 mod safe;
 mod style;
 mod tree;
 mod words;
 
+pub(super) use charset::named_charset;
 pub(super) use note::to_note;
 pub(super) use safe::sanitised;
 pub(super) use tree::Budget;
