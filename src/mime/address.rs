@@ -10,6 +10,8 @@ use crate::domain::Mailbox;
 
 /// Longest display name, in characters.
 const NAME_LIMIT: usize = 256;
+/// How much of a field is searched that is none, in characters.
+const MISSPELT_LIMIT: usize = 998;
 /// Where all fields of a name have more bytes than this together, those behind are not read.
 const READ_LIMIT: usize = 512 * 1024;
 /// Most bytes of the names and addresses of a field, so that what a message says of itself fits into an answer.
@@ -28,9 +30,22 @@ pub(super) fn mailboxes(fields: &Fields<'_>, name: &str, limit: usize) -> Vec<Ma
     found
 }
 
-/// The first valid mailbox of the fields of that name.
+/// The first valid mailbox of the fields of that name. Where the grammar finds none, an address that is there all the same counts.
 pub(super) fn first(fields: &Fields<'_>, name: &str) -> Option<Mailbox> {
-    mailboxes(fields, name, 1).pop()
+    mailboxes(fields, name, 1).pop().or_else(|| misspelt(&fields.first(name)?))
+}
+
+/// The mailbox of a field that is not quite one: without brackets, with a quotation mark that nothing closes, with a route (RFC 5322 §4.4).
+fn misspelt(field: &Field<'_>) -> Option<Mailbox> {
+    let text = field.text(MISSPELT_LIMIT);
+    let separates = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';' | ':' | '(' | ')');
+    let mut words = text.split(separates).filter(|word| word.contains('@'));
+    let (word, address) = words.find_map(|word| Some((word, address_of(word)?)))?;
+    let before = text.split(['<', '@']).next().filter(|_| text.contains('<'));
+    let name = before.unwrap_or_else(|| text.split(word).next().unwrap_or_default());
+    let mut display_name = decode::clean(name.trim_matches(|c: char| separates(c) || c == '@'), NAME_LIMIT);
+    display_name.retain(|c| !decode::deceives(c));
+    Some(Mailbox { display_name, address })
 }
 
 /// The first mailbox in a piece of text written like a header field.
@@ -77,10 +92,18 @@ fn mailbox(address: &Addr<'_>) -> Option<Mailbox> {
 
 /// The addr-spec with its domain in lower case. `None` when it is none.
 pub(super) fn address_of(text: &str) -> Option<String> {
-    let text = text.trim();
+    // What nobody sees is no part of it: it would make another person of the same one.
+    let seen: String = text.chars().filter(|c| !decode::deceives(*c)).collect();
+    let text = seen.trim();
     let text = text.strip_prefix('<').unwrap_or(text);
     let text = text.strip_suffix('>').unwrap_or(text);
+    let text = match text.get(..7) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("mailto:") => &text[7..],
+        _ => text,
+    };
     let (local, domain) = text.rsplit_once('@')?;
+    // The dot of the root (RFC 1034 §3.1).
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
     (is_local_part(local) && is_domain(domain)).then(|| format!("{local}@{}", domain.to_lowercase()))
 }
 
@@ -141,6 +164,11 @@ mod tests {
         check(b"=?utf-8?Q?J=C3=BCrgen?= <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
         check(b"\"=?utf-8?Q?J=C3=BCrgen?=\" <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
         check(b"J\xfcrgen <j@x.example>", &[("J\u{fc}rgen", "j@x.example")]);
+        check(b"=?iso-8859-1?Q?J\xfcrgen_W?= <j@x.example>", &[("J\u{fc}rgen W", "j@x.example")]);
+        check(
+            b"=?windows-1251?q?\xce\xeb=FF?= <o@x.example>",
+            &[("\u{41e}\u{43b}\u{44f}", "o@x.example")],
+        );
         check("<j\u{fc}@b\u{fc}cher.example>".as_bytes(), &[("", "j\u{fc}@b\u{fc}cher.example")]);
         check(
             "\u{202e}Anna\u{2066}\u{200b} B\u{ad} <a@x.example>".as_bytes(),
@@ -148,6 +176,34 @@ mod tests {
         );
         check(b"<root@localhost>", &[("", "root@localhost")]);
         check(b"<a@[192.0.2.1]>", &[("", "a@[192.0.2.1]")]);
+    }
+
+    #[test]
+    fn a_mailbox_that_is_not_quite_one_is_found() {
+        for (value, name, address) in [
+            ("Lea Oberg lea@x.example", "Lea Oberg", "lea@x.example"),
+            ("\"Tom Zell <tom@x.example>", "Tom Zell", "tom@x.example"),
+            ("Ulla <@mx1.x.example,@mx2.x.example:ulla@x.example>", "Ulla", "ulla@x.example"),
+            ("Per <mailto:per@x.example>", "Per", "per@x.example"),
+            ("Ana <ana@x.example.>", "Ana", "ana@x.example"),
+            ("Leo <leo@x.example\u{200b}>", "Leo", "leo@x.example"),
+            ("Mia <\u{200e}mia@x.example\u{200e}>", "Mia", "mia@x.example"),
+            ("a@x.example <b@y.example>", "a@x.example", "b@y.example"),
+        ] {
+            let fields = Fields(vec![Field {
+                name: "From",
+                raw: value.as_bytes(),
+            }]);
+            let found = first(&fields, "From").unwrap_or_else(|| panic!("{value}"));
+            assert_eq!((found.display_name.as_str(), found.address.as_str()), (name, address), "{value}");
+        }
+        for value in ["Caretaker", "Anna @ home", "@x.example", "undisclosed-recipients:;", "a@@b", ""] {
+            let fields = Fields(vec![Field {
+                name: "From",
+                raw: value.as_bytes(),
+            }]);
+            assert_eq!(first(&fields, "From"), None, "{value}");
+        }
     }
 
     #[test]

@@ -219,6 +219,37 @@ fn word(input: &[u8]) -> Option<Word<'_>> {
     })
 }
 
+/// A value in whose "Q"-encoded words all bytes beyond ASCII are escaped: those that senders leave as they are belong to the charset of their
+/// word, whatever the rest is in.
+pub(super) fn with_escaped_words(value: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Vec::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(start) = memchr::memmem::find(&value[at..], b"=?").map(|offset| at + offset) {
+        let Some(word) = word(&value[start..]) else {
+            at = start + 2;
+            continue;
+        };
+        at = start + word.length;
+        let written = &value[start..at];
+        let encoding = written.split(|byte| *byte == b'?').nth(2);
+        if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"q")) && !written.is_ascii() {
+            out.extend_from_slice(&value[copied..start]);
+            for byte in written {
+                match byte {
+                    0x80.. => out.extend_from_slice(format!("={byte:02X}").as_bytes()),
+                    _ => out.push(*byte),
+                }
+            }
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return value.into();
+    }
+    out.extend_from_slice(&value[copied..]);
+    out.into()
+}
+
 /// The "Q" encoding (RFC 2047 §4.2). Line ends inside, left by a sender that folded within the word, are dropped.
 fn word_quoted_printable(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());

@@ -27,7 +27,7 @@ impl<'a> Field<'a> {
         match std::str::from_utf8(self.raw) {
             Ok(_) if ends => Cow::Borrowed(self.raw),
             _ => {
-                let mut text = decode::text(self.raw, None).into_owned();
+                let mut text = decode::text(&decode::with_escaped_words(self.raw), None).into_owned();
                 if !ends {
                     text.push('\n');
                 }
