@@ -39,7 +39,7 @@ step "lints (cargo clippy)" cargo clippy --workspace --all-targets --locked -- -
 # All of the workspace: with the package alone, some build dependencies differ and nearly everything is compiled again.
 step "lints of the service without the demo (cargo clippy --no-default-features)" \
     cargo clippy --workspace --lib --bins --no-default-features --locked -- --deny warnings
-step "documentation (cargo doc)" env RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked
+step "documentation (cargo doc)" env RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --locked
 step "tests, on SQLite and PostgreSQL, with the Node, Python and browser clients" \
     scripts/with-postgres.sh cargo test --workspace --locked
 

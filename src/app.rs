@@ -156,8 +156,6 @@ pub struct Running {
     pub address: SocketAddr,
     /// What it does, for callers in the same process.
     pub ops: Ops,
-    /// The status of its background jobs.
-    pub jobs: Jobs,
     lifecycle: Lifecycle,
     grace: std::time::Duration,
     /// Keeps the replica's name exclusive.
@@ -173,6 +171,7 @@ impl Running {
     }
 
     /// Stops within the grace period.
+    #[cfg(feature = "testing")]
     pub async fn stop(self) -> Stopped {
         let stopped = self.lifecycle.stop(self.grace).await;
         self.close().await;
@@ -193,6 +192,7 @@ impl Running {
 ///
 /// # Errors
 /// [`StartError`] says what is missing; nothing runs then.
+#[cfg(feature = "testing")]
 pub async fn start(config: Config, listener: TcpListener) -> Result<Running, StartError> {
     start_in(config, listener, Surroundings::default()).await
 }
@@ -240,7 +240,6 @@ pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surro
     Ok(Running {
         address,
         ops,
-        jobs,
         lifecycle,
         grace: config.server.shutdown_grace,
         _name: replica.and_then(|(_, lock)| lock),

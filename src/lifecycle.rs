@@ -86,6 +86,7 @@ impl Lifecycle {
     }
 
     /// Begins a stop without waiting for it.
+    #[cfg(test)]
     pub fn request_stop(&self) {
         self.0.soft.cancel();
     }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Instant};
 use anyhow::Context;
 use bytes::Bytes;
 use futures::{StreamExt, future, stream, stream::BoxStream};
-use mailagent::{api::v1, blobs, mailfile, mime};
+use mailagent::testing::{api::v1, blobs, mailfile, mime};
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Statement, TransactionTrait, Value,

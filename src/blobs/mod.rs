@@ -8,13 +8,15 @@
 mod container;
 mod file;
 mod index;
+#[cfg(test)]
 mod memory;
 mod reader;
 mod store;
 
-pub use container::{Container, Packed, pack, pack_at, unpack};
+pub use container::{Container, pack, unpack};
 pub use file::{FileStore, IDENTITY};
-pub use index::{CHUNK_BYTES, Corrupt, MAX_BYTES};
+pub use index::Corrupt;
+#[cfg(test)]
 pub use memory::MemoryStore;
-pub use reader::{BlobReader, ReadError};
-pub use store::{BlobError, BlobStore};
+pub use reader::BlobReader;
+pub use store::BlobStore;

@@ -84,6 +84,7 @@ impl BlobReader {
     }
 
     /// Number of raw bytes.
+    #[cfg(test)]
     pub fn size(&self) -> u64 {
         self.index.size
     }
@@ -153,7 +154,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::blobs::{CHUNK_BYTES, MemoryStore, pack};
+    use crate::blobs::{MemoryStore, index::CHUNK_BYTES, pack};
 
     /// Counts what is read.
     #[derive(Default)]

@@ -53,6 +53,7 @@ impl ConfigErrors {
     }
 
     /// The errors, for programs.
+    #[cfg(feature = "testing")]
     pub fn faults(&self) -> &[Fault] {
         &self.0
     }

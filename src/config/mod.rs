@@ -31,21 +31,22 @@ use std::{
 
 use zeroize::Zeroize;
 
-pub use auth::{Auth, Id, Identity, Scopes, Service};
+pub use auth::{Auth, Id, Identity, Service};
 pub use blobs::{Blobs, BlobsUrl};
-pub use database::{Database, DatabaseUrl, PostgresUrl};
-pub use errors::{ConfigErrors, Fault, Place};
+pub use database::{Database, DatabaseUrl};
+pub use errors::{ConfigErrors, Fault};
 pub use events::Events;
 pub use exchange::Exchange;
 pub use keys::Keys;
 pub use mail::Mail;
 pub use network::Network;
-pub use oauth::{Date, LoginProvider, OAuth, PresetName, SecretText, Urls};
-pub use server::{AllowedOrigins, ClientCertificate, Server, Tls};
+pub use oauth::{LoginProvider, OAuth, PresetName};
+#[cfg(feature = "testing")]
+pub use server::AllowedOrigins;
+pub use server::{ClientCertificate, Server, Tls};
 pub use smtp::Smtp;
-pub use telemetry::{LogFilter, LogFormat, OtlpEndpoint, Telemetry};
-pub use url::TlsUrl;
-pub use value::{ByteSize, Hosts, Words};
+pub use telemetry::{LogFormat, OtlpEndpoint, Telemetry};
+pub use value::{ByteSize, Words};
 
 use reader::{Field, Reader, Rule};
 
@@ -140,6 +141,7 @@ impl Config {
     ///
     /// # Errors
     /// When `data` is empty or not UTF-8.
+    #[cfg(feature = "testing")]
     pub fn in_folder(data: &Path) -> Result<Self, ConfigErrors> {
         let value = data.to_str().unwrap_or_default().to_owned();
         load(

@@ -41,6 +41,7 @@ impl LogFilter {
     }
 
     /// The filter as written.
+    #[cfg(feature = "testing")]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -24,6 +24,7 @@ struct State {
 
 enum Random {
     System,
+    #[cfg(test)]
     Seeded(fastrand::Rng),
 }
 
@@ -34,6 +35,7 @@ impl Ids {
     }
 
     /// A generator that yields the same ids for the same seed and times, for tests.
+    #[cfg(test)]
     pub fn seeded(clock: Arc<dyn Clock>, seed: u64) -> Self {
         Self::of(clock, Random::Seeded(fastrand::Rng::with_seed(seed)))
     }
@@ -63,6 +65,7 @@ impl Random {
     fn next(&mut self) -> u128 {
         match self {
             Self::System => u128::from_le_bytes(master::random()),
+            #[cfg(test)]
             Self::Seeded(random) => random.u128(..),
         }
     }

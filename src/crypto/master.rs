@@ -27,6 +27,7 @@ impl MasterKey {
     }
 
     /// The key with these bytes.
+    #[cfg(any(test, feature = "testing"))]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self::of(Secret::new(bytes))
     }

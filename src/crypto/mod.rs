@@ -24,13 +24,13 @@ pub use envelope::{DataKey, OpenError, Place, wrapped_by};
 pub use etag::etag;
 pub use ids::Ids;
 pub use jwt::{
-    ClaimNames, Claims, IssuerKeys, KeySet, KeySetError, KeyTimes, LOCAL_ISSUER, LocalIssuer, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES,
-    PublishedKeys, PublishedKeysError, TokenError, VerifiedToken, Verifier,
+    ClaimNames, Claims, IssuerKeys, KeySet, KeyTimes, LOCAL_ISSUER, LocalIssuer, MAX_KEY_SET_BYTES, PublishedKeys, PublishedKeysError,
+    TokenError, VerifiedToken, Verifier,
 };
 pub use keyfile::KeyFileError;
 pub use master::{KeyId, MasterKey};
 pub use ring::{KeyRing, RingError};
-pub use seal::{BoundSealer, MAX_SEALED_BYTES, SealError, Sealer};
+pub use seal::{BoundSealer, Sealer};
 pub use secret::Secret;
-pub use source::{KeySource, KeySourceError, KeySourceLock, MissingMasterKey};
+pub use source::{KeySource, KeySourceError, MissingMasterKey};
 pub use strict::from_strict_json;

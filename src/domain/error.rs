@@ -79,6 +79,7 @@ macro_rules! named {
 
         impl $type {
             /// All of them.
+            #[cfg(test)]
             pub const ALL: &'static [$type] = &[$($type::$variant,)*];
 
             /// The name on the wire.

@@ -50,6 +50,7 @@ impl EventKind {
 
 impl EventName {
     /// All of them.
+    #[cfg(test)]
     pub const ALL: [Self; 3] = [Self::Matched, Self::ContactCreated, Self::Token];
 
     /// The name in the database.

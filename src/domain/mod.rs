@@ -39,7 +39,7 @@ pub use event::{Event, EventKind, EventName};
 pub use filter::{
     AgentFilter, AuditFilter, AuditKind, CaseFilter, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter,
 };
-pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, THRESHOLDS, TokenEvent, TokenEventKind, consent_domain, passed};
+pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, TokenEvent, TokenEventKind, consent_domain, passed};
 pub use machine::{is_machine, is_mail_system};
 pub use mail::{AutomaticKind, Direction, Mailbox, domain_of};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};

@@ -45,6 +45,7 @@ pub const MESSAGES: Topic = Topic {
 };
 
 /// All of them.
+#[cfg(test)]
 pub const TOPICS: [&Topic; 4] = [&MATCHES, &CHANGES, &TOKENS, &MESSAGES];
 
 impl Topic {

@@ -91,6 +91,7 @@ impl Jobs {
     }
 
     /// How all jobs stand, by their names.
+    #[cfg(test)]
     pub fn status(&self) -> BTreeMap<&'static str, JobStatus> {
         self.all().clone()
     }

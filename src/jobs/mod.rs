@@ -7,4 +7,4 @@ pub mod mailboxes;
 pub mod pruning;
 pub mod reads;
 
-pub use driver::{JobStatus, Jobs};
+pub use driver::Jobs;

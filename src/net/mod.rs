@@ -324,12 +324,12 @@ impl Network {
     }
 
     /// The fault when a connection of our own broke.
-    pub fn broken(&self, host: &str, error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {
+    pub fn broken(host: &str, error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {
         faults::broken(host, error)
     }
 
     /// What a fault of an HTTP client of [`Network::http`] means.
-    pub fn fault(&self, host: &str, error: reqwest::Error) -> ProviderError {
+    pub fn fault(host: &str, error: reqwest::Error) -> ProviderError {
         faults::http(host, error)
     }
 

@@ -156,7 +156,7 @@ async fn a_name_that_changes_its_meaning_gains_nothing() {
     // What the HTTP client asks for by itself is judged as well.
     let client = network.http("rebind.example.com", false, &rules).unwrap().build().unwrap();
     let error = client.get(format!("http://rebind.example.com:{port}/")).send().await.unwrap_err();
-    let error = network.fault("rebind.example.com", error);
+    let error = Network::fault("rebind.example.com", error);
     check(&error, ErrorClass::Refused, "its address 127.0.0.1 is this machine itself");
     let reached = timeout(Duration::from_millis(50), secret.accept()).await;
     assert!(reached.is_err(), "nobody came");

@@ -74,7 +74,7 @@ impl Web {
     pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, ProviderError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let client = self.client(&host, request.uri().scheme_str() == Some("https"))?;
-        let fault = |error| self.network.fault(&host, error);
+        let fault = |error| Network::fault(&host, error);
         let request = reqwest::Request::try_from(request).map_err(fault)?;
         let request = RequestBuilder::from_parts(client, request);
         let work = async {
@@ -111,7 +111,7 @@ impl Web {
             return Ok(client);
         }
         let client = self.network.http(host, tls, &rules)?.build();
-        let client = client.map_err(|error| self.network.fault(host, error))?;
+        let client = client.map_err(|error| Network::fault(host, error))?;
         self.clients
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -17,7 +17,9 @@ use crate::{
     store::SearchTerm,
 };
 
-pub use self::download::{Download, raw_bytes};
+pub use self::download::Download;
+#[cfg(feature = "testing")]
+pub use self::download::raw_bytes;
 
 /// Lists messages by the time they were sent, newest first.
 ///

@@ -28,6 +28,7 @@ pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
 pub use exchange::ews::{DiscoveryRules, discovery_domain};
 pub use outgoing::Looks;
+#[cfg(feature = "testing")]
 pub use scrub::{LoginScrub, Scrubbed};
 pub use smtp::SmtpConfig;
 

@@ -1,7 +1,7 @@
 //! Packed bytes of messages. Small ones are stored here, in the same transaction as the rows that refer to them; for large ones, only a row is
 //! here and the bytes are in the blob store, written before.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::OnConflict};
+use sea_orm::{ConnectionTrait, EntityTrait, Set, sea_query::OnConflict};
 
 use super::{TenantStore, Writer, entity::blob, rows::insert_all, store_error};
 use crate::domain::Result;
@@ -56,18 +56,5 @@ impl<C: ConnectionTrait> TenantStore<C> {
             size: row.size,
             data: row.data,
         }))
-    }
-
-    /// Returns which of `hashes` are already stored.
-    pub async fn known_blobs(&self, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        blob::Entity::find()
-            .select_only()
-            .column(blob::Column::Hash)
-            .filter(blob::Column::TenantId.eq(&*self.tenant))
-            .filter(blob::Column::Hash.is_in(hashes.iter().cloned()))
-            .into_tuple()
-            .all(&self.conn)
-            .await
-            .map_err(store_error)
     }
 }

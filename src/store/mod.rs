@@ -53,17 +53,15 @@ use crate::{
 pub use addresses::KnownAddress;
 pub use agents::NewRequest;
 pub use audit::BodyRead;
-pub use blobs::{BlobRow, NewBlob};
+pub use blobs::NewBlob;
 pub use connect::{DatabaseLimits, DatabaseLocation, OpenError};
-pub use events::EventPage;
 pub use keys::{INSTALLATION, Rewrapping, WrappedKey};
 pub use leases::{LeaseKey, LeaseKind, LeaseTerms};
-pub use linking::LinkedStretch;
 pub use logins::{LoginAttempt, Revocation, SealedTokens};
 pub use mailboxes::{FolderLook, FolderPosition, MailboxItem};
 pub use messages::{KnownMessage, NewMessage, SearchWords};
 pub use search::SearchTerm;
-pub use system::{SystemAgent, SystemPage};
+pub use system::SystemAgent;
 pub use tx::retrying;
 
 /// The database. Cheap to clone.

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, future::join_all};
-use mailagent::api::raise_file_limit;
+use mailagent::testing::api::raise_file_limit;
 use mailagent_client::v1;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};

@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use mailagent::domain::{Clock, SystemClock};
+use mailagent::testing::domain::{Clock, SystemClock};
 use mailagent_client::{
     Clients,
     v1::{

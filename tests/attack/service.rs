@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailagent::{
+use mailagent::testing::{
     app::open_issuer,
     config::Config,
     crypto::{Claims, LOCAL_ISSUER},

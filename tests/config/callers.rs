@@ -1,6 +1,6 @@
 //! Who may call, and how they prove it.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 
 use super::{check_fault, load_all};
 

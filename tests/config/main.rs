@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 
 use proptest::prelude::*;
 
-use mailagent::{
+use mailagent::testing::{
     config::{AllowedOrigins, BlobsUrl, ByteSize, Config, DEFAULT_FILE, DatabaseUrl, Flag, LogFormat, load},
     crypto::KeySource,
 };

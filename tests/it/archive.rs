@@ -375,7 +375,7 @@ async fn words_beginnings_phrases_and_accents_are_found() {
                 "{query:?}"
             );
         }
-        let other = h.client_as("other", "anna", mailagent::domain::Scope::ALL).await;
+        let other = h.client_as("other", "anna", mailagent::testing::domain::Scope::ALL).await;
         assert_eq!(search(&other, "pump", 0, None).await.unwrap(), []);
     })
     .await;

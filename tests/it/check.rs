@@ -1,6 +1,6 @@
 //! CheckAgent and TestAgent: each stage is told as it ends, so that a person can mend what is wrong.
 
-use mailagent::domain::{Scope, Timestamp};
+use mailagent::testing::domain::{Scope, Timestamp};
 use mailagent_client::{
     Clients,
     v1::{

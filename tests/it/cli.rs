@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{cli::demo::data::DemoSet, mime};
+use mailagent::testing::{demo::DemoSet, mime};
 use mailagent_client::{
     connect,
     v1::{GetArchiveStatisticsRequest, StreamMessagesRequest, WatchMatchesRequest},

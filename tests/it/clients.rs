@@ -11,7 +11,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 
 use crate::harness::{Harness, Mail, TENANT};
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use mailagent::{config::ByteSize, domain::Clock};
+use mailagent::testing::{config::ByteSize, domain::Clock};
 use mailagent_client::v1::{
     Agent, AgentKind, BackfillAgentRequest, BackfillAgentResponse, CheckCompletenessRequest, CheckCompletenessResponse, FolderReport, Gap,
     GapKind, ListMessagesRequest, SweepAgentRequest,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use mailagent::{mailfile, mime};
+use mailagent::testing::{mailfile, mime};
 use mailagent_client::v1::{DownloadMessageRequest, ListMessagesRequest, Message, SweepAgentRequest};
 use mailagent_sim::exchange::FolderKind;
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use mailagent::{
-    cli::demo::data::{DemoMailbox, DemoSet, Expectation, expectations},
+use mailagent::testing::{
+    demo::{DemoMailbox, DemoSet, Expectation, expectations},
     mime,
 };
 use mailagent_client::{

@@ -1,6 +1,6 @@
 //! DirectoryService: the mirror of the CRM's records, and what the service gives back.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     EARLIEST,
     tonic_types::StatusExt,

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use mailagent::{
+use mailagent::testing::{
     config::Config,
     domain::Clock,
     net::{Names, Service},

@@ -1,6 +1,6 @@
 //! The port as other programs than our clients see it: health, reflection, plain HTTP, browsers.
 
-use mailagent::{api::DESCRIPTORS, domain::Scope};
+use mailagent::testing::{api::DESCRIPTORS, domain::Scope};
 use mailagent_client::v1;
 use prost::Message;
 use prost_types::FileDescriptorSet;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mailagent::{api::DESCRIPTORS, domain::Scope};
+use mailagent::testing::{api::DESCRIPTORS, domain::Scope};
 use mailagent_client::{tonic_types::StatusExt, v1};
 use prost::{
     Message,

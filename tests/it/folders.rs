@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use bytes::Bytes;
-use mailagent::{
+use mailagent::testing::{
     app::{self, Surroundings},
     blobs::IDENTITY,
     config::BlobsUrl,

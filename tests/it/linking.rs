@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mailagent::{
+use mailagent::testing::{
     app::{Surroundings, build_ops},
     domain::{Contact, Scope},
     jobs::linking,

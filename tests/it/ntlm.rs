@@ -7,13 +7,10 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     domain::TrustedCertificate,
     net::{EndpointRules, ErrorClass, Network, NetworkConfig, ProviderError, Stage, StageKind},
-    provider::{
-        Folder, FolderRole, MailSink, MailSource,
-        exchange::ews::{EwsConfig, EwsSource},
-    },
+    provider::{EwsConfig, EwsSource, Folder, FolderRole, MailSink, MailSource},
 };
 
 const USER: &str = "CORP\\crm";

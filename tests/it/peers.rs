@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::domain::Timestamp;
+use mailagent::testing::domain::Timestamp;
 use mailagent_sim::{
     MimeMode,
     entra::{Entra, TokenHolder},

@@ -1,6 +1,6 @@
 //! SettingsService: what holds for a whole tenant.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{

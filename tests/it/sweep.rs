@@ -48,7 +48,7 @@ async fn every_result_is_reached() {
     };
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let mut choices = Choices::of(engine);
-        choices.configure = Box::new(|config| config.mail.max_message_size = mailagent::config::ByteSize(64 << 10));
+        choices.configure = Box::new(|config| config.mail.max_message_size = mailagent::testing::config::ByteSize(64 << 10));
         let h = Harness::with(choices).await;
         let client = h.seed().await;
         let settings = TenantSettings {

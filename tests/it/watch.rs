@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::tonic_types::StatusExt;
 use mailagent_client::{
     Clients, EARLIEST, LATEST,

@@ -1,6 +1,6 @@
 //! The Rust client of mailagent.
 //!
-//! [`v1`] is generated from `proto/` (by `make clients`) and holds every message and service. [`connect`] opens a connection
+//! [`v1`] is generated from `proto/` (by `make clients`) and holds every message and service. [`connect()`] opens a connection
 //! that shows a bearer token, and [`Clients`] has the services on it, with watches that resume automatically.
 //!
 //! ```no_run

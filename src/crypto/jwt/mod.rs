@@ -23,7 +23,7 @@ use std::{borrow::Cow, time::Duration};
 
 pub use claims::{ClaimNames, Claims};
 pub use issuer_keys::{IssuerKeys, KeyTimes, PublishedKeys, PublishedKeysError};
-pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
+pub use key_set::{KeySet, MAX_KEY_SET_BYTES};
 pub use local::{LOCAL_ISSUER, LocalIssuer};
 pub use verifier::{VerifiedToken, Verifier};
 

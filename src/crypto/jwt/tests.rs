@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{local::to_pem, *};
+use super::{key_set::KeySetError, local::to_pem, *};
 use crate::{
     crypto::KeyFileError,
     domain::{Caller, Scope, Timestamp},

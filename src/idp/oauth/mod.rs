@@ -42,7 +42,7 @@ use crate::{
 };
 
 pub use answers::words;
-pub use client::{CertificateError, ClientCertificate, ClientProof};
+pub use client::{ClientCertificate, ClientProof};
 pub use endpoints::Preset;
 
 /// Scopes about who logged in and for how long, rather than about permissions; providers do not always repeat them.
@@ -129,8 +129,6 @@ pub struct Redeem<'a> {
     pub verifier: &'a Secret,
     /// As in [`Begin`].
     pub redirect_url: &'a str,
-    /// As in [`Begin`].
-    pub usage: LoginUse,
 }
 
 /// Whose login is expected.

@@ -28,7 +28,7 @@ async fn refusals(network: &Network, port: u16, rules: &EndpointRules) -> [Provi
     assert_eq!(kind, StageKind::Tls);
     let client = network.http("localhost", true, rules).unwrap().build().unwrap();
     let refused = client.get(format!("https://localhost:{port}/")).send().await.unwrap_err();
-    [error, network.fault("localhost", refused)]
+    [error, Network::fault("localhost", refused)]
 }
 
 async fn some_network() -> Network {

@@ -51,6 +51,7 @@ pub struct AgentPatch {
 
 impl AgentPatch {
     /// All of a new agent, with the password of its own login.
+    #[cfg(feature = "testing")]
     pub fn all(owner_user: &str, wanted: AgentSettings, password: Secret) -> Self {
         Self {
             owner_user: Some(owner_user.to_owned()),
@@ -78,6 +79,7 @@ pub struct AgentPasswords {
 
 impl AgentPasswords {
     /// That of an agent of this kind.
+    #[cfg(feature = "testing")]
     fn of(kind: AgentKind, change: PasswordChange<Secret>) -> Self {
         let mut passwords = Self::default();
         match kind {

@@ -23,6 +23,7 @@ const CHUNK: usize = 64 * 1024;
 ///
 /// # Errors
 /// [`Kind::Internal`] when they are missing or damaged.
+#[cfg(feature = "testing")]
 pub async fn raw_bytes(ops: &Ops, tenant: &str, hash: &[u8]) -> Result<Vec<u8>> {
     let packed = Stored::find(ops, tenant, hash).await?.packed(ops).await?;
     unpack(&packed).map_err(Error::internal)

@@ -1,4 +1,4 @@
-//! What a batch's messages lead to. [`super::sweep`] and [`super::archive`] say it; [`super::commit`] writes it, all of it or nothing.
+//! What a batch's messages lead to. [`super::sweep`] and [`super::archive`] say it; [`mod@super::commit`] writes it, all of it or nothing.
 
 use super::content::Prepared;
 use crate::{

@@ -2,7 +2,7 @@
 //!
 //! A message is read and packed first ([`prepare`], [`content`]), away from the database. Then, in one transaction, what is known is read
 //! ([`context`]); the case sweep ([`sweep`], by the rules in [`decide`]) and the archive ([`archive`]) each say what follows
-//! ([`effects`]); and [`commit`] writes that, and decides nothing.
+//! ([`effects`]); and [`mod@commit`] writes that, and decides nothing.
 
 mod archive;
 mod authenticity;

@@ -63,7 +63,6 @@ async fn redeem(ops: &Ops, attempted: &Attempted, code: &Secret, shown: Option<&
         code,
         verifier: &verifier,
         redirect_url: &attempt.redirect_url,
-        usage: subject.usage,
     };
     let fault = |fault| told(provider.name(), fault);
     let got = provider.redeem(redeem, ops.now()).await.map_err(fault)?;

@@ -41,7 +41,7 @@ pub use self::{
     attempt::Answered,
     confirm::{Question, ask, confirm, decline},
     consent::{ConsentView, begin_consent, list_consents, revoke_consent},
-    person::{Begun, begin, complete, revoke},
+    person::{begin, complete, revoke},
     view::AuthenticationView,
 };
 pub(super) use self::{

@@ -138,6 +138,7 @@ impl fmt::Debug for LoginTokens {
 ///
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when somebody has to log in; other classes when the provider cannot give one now.
+#[cfg(feature = "testing")]
 pub async fn access(ops: &Ops, tenant: &str, source: &LoginSource, refused: Option<&Secret>) -> Result<Secret, ReadError> {
     access_until(ops, tenant, source, refused).await.map(|(token, _)| token)
 }

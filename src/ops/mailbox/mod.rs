@@ -40,7 +40,6 @@ pub use self::{
     connect::Opened,
     error::ReadError,
     inbox::{Places, beside_inbox},
-    memory::FolderMemory,
     pulse::{OWN_WORK, Pulse},
     read::{Reading, read},
     work::{MailboxWork, Progress},

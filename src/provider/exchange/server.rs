@@ -50,7 +50,7 @@ impl Server {
         let builder = network.http(host, endpoint.scheme() == "https", &rules)?;
         let client = builder.pool_max_idle_per_host(connections).build();
         Ok(Self {
-            client: client.map_err(|error| network.fault(host, error))?,
+            client: client.map_err(|error| Network::fault(host, error))?,
             name: name_of(&endpoint),
             endpoint,
             network,
@@ -70,7 +70,7 @@ impl Server {
     /// A client for another server, over TLS and under the same rules.
     pub(super) fn client_of(&self, host: &str) -> Result<Client, ProviderError> {
         let client = self.network.http(host, true, &self.rules)?.build();
-        client.map_err(|error| self.network.fault(host, error))
+        client.map_err(|error| Network::fault(host, error))
     }
 
     /// Sends a request.
@@ -120,12 +120,12 @@ impl Server {
 
     /// The same, of a request that was not sent.
     pub(super) fn fault(&self, error: reqwest::Error) -> ProviderError {
-        self.network.fault(&self.name, error)
+        Network::fault(&self.name, error)
     }
 
     /// What a broken connection of our own means.
     pub(super) fn broken(&self, error: hyper::Error) -> ProviderError {
-        self.network.broken(self.host(), error)
+        Network::broken(self.host(), error)
     }
 
     /// Goes through the stages up to the TLS handshake, on a separate connection.

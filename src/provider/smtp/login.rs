@@ -35,7 +35,7 @@ impl Mechanism {
 
 impl Session {
     /// Logs in, if there is a login. Returns the server's answer to it. Careless servers repeat the login in it: see
-    /// [`Scrub`](crate::provider::Scrub).
+    /// [`Scrub`](crate::net::Scrub).
     ///
     /// # Errors
     /// [`ErrorClass::LoginRequired`] when the login is rejected; see there for the rest.

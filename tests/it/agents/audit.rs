@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::domain::{Clock, Scope};
+use mailagent::testing::domain::{Clock, Scope};
 use mailagent_client::v1::{
     AcknowledgeStorageTermsRequest, Agent, AuditAction, AuditFilter, ConnectionType, ExchangeSettings, ListAuditEntriesRequest,
     MaintenanceAccount, TenantSettings,

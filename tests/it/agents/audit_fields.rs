@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mailagent::domain::{AgentSettings, MaintenanceSettings, TenantChoices};
+use mailagent::testing::domain::{AgentSettings, MaintenanceSettings, TenantChoices};
 use mailagent_client::{
     Clients,
     v1::{

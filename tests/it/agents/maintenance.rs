@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{DeleteMaintenanceAccountRequest, GetMaintenanceAccountRequest, ListMaintenanceAccountsRequest, MaintenanceAccount},

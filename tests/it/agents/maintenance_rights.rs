@@ -1,6 +1,6 @@
 //! Who may see, use and choose maintenance accounts.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::v1::{AgentFilter, ExchangeSettings, MaintenanceAccount};
 use sea_orm::ConnectionTrait;
 use tonic::Code;

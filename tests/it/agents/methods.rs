@@ -1,6 +1,6 @@
 //! BASIC and MODERN authentication, and other settings of the tenant that agents depend on.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{Agent, AgentHealthState, AuthenticationMethod, ExchangeSettings, MaintenanceAccount, TenantSettings, TrustedCertificate},

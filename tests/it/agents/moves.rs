@@ -1,6 +1,6 @@
 //! What becomes of settings and passwords when the kind, the connection or the server changes.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{

@@ -1,6 +1,6 @@
 //! Who may see and change which agents.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::v1::{Agent, AgentFilter};
 use tonic::Code;
 

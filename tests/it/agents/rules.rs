@@ -1,6 +1,6 @@
 //! What every setting may be: each refusal names the field, the reason and the remedy, whether the agent is new or changed.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{Agent, AgentKind, AuthenticationMethod, ExchangeSettings, SweepOptions},

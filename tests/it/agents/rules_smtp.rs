@@ -1,6 +1,6 @@
 //! What every setting of an SMTP agent may be; and what is taken, for every kind.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::v1::{
     Agent, AgentKind, BatchDeleteUsersRequest, Deletion, ExchangeSettings, SmtpAuthentication, SmtpSecurity, SmtpSettings, TenantSettings,
 };

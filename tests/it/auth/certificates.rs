@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use mailagent::{config::Config, domain::Scope};
+use mailagent::testing::{config::Config, domain::Scope};
 use mailagent_client::{Auth, Clients, v1};
 use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, date_time_ymd};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::Algorithm;
-use mailagent::{config::Config, domain::Scope};
+use mailagent::testing::{config::Config, domain::Scope};
 use mailagent_client::tonic_types::StatusExt;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};

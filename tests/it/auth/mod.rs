@@ -20,7 +20,7 @@ mod streams;
 mod tokens;
 mod walk;
 
-use mailagent::config::{self, Config};
+use mailagent::testing::config::{self, Config};
 
 /// The settings in a file with this content.
 fn settings_of(file: &str) -> Config {

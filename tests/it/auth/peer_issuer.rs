@@ -1,6 +1,6 @@
 //! Tokens of somebody else's OpenID issuer: oidc-provider, in Node.
 
-use mailagent::domain::{Clock, SystemClock};
+use mailagent::testing::domain::{Clock, SystemClock};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tonic::{Code, Status};

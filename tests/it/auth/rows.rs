@@ -1,6 +1,6 @@
 //! What every method needs and what it tells other tenants.
 
-use mailagent::domain::Scope::{
+use mailagent::testing::domain::Scope::{
     self, AgentRead, AgentUse, AgentWrite, ArchiveRead, DirectoryRead, DirectoryWrite, SweepRead, SweepRun, TenantAdmin,
 };
 use mailagent_client::v1;

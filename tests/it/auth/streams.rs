@@ -9,7 +9,7 @@ use std::{
 };
 
 use jsonwebtoken::Algorithm;
-use mailagent::{
+use mailagent::testing::{
     app::open_issuer,
     crypto::Claims,
     domain::{Clock, Scope},

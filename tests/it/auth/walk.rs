@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use mailagent::{api::DESCRIPTORS, app::open_issuer, domain::Scope};
+use mailagent::testing::{api::DESCRIPTORS, app::open_issuer, domain::Scope};
 use mailagent_client::v1;
 use prost::Message;
 use prost_types::FileDescriptorSet;

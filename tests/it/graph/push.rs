@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, extract::RawQuery};
-use mailagent::ops::{Ops, push};
+use mailagent::testing::ops::{Ops, push};
 use mailagent_client::v1::AgentHealthState;
 use tokio::net::TcpListener;
 

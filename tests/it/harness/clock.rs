@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::domain::{Clock, Timestamp};
+use mailagent::testing::domain::{Clock, Timestamp};
 
 /// Where the clock begins: 23 November 2026, 10:00 UTC.
 pub const NOW: Timestamp = Timestamp(1_795_428_000_000_000);

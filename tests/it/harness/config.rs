@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mailagent::config::{self, Config, Flag};
+use mailagent::testing::config::{self, Config, Flag};
 
 /// Settings of a service that keeps everything in `data`, but for the database when there is a URL of another.
 pub fn quick(data: &Path, postgres: Option<&str>) -> Config {

@@ -1,6 +1,6 @@
 //! A sample directory, agents, and waiting for mail to be handled.
 
-use mailagent::domain::Clock;
+use mailagent::testing::domain::Clock;
 use mailagent_client::{
     Clients,
     v1::{

@@ -31,9 +31,8 @@ mod wire;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use mailagent::{
-    Running,
-    app::{Surroundings, open_issuer, start_in},
+use mailagent::testing::{
+    app::{Running, Surroundings, open_issuer, start_in},
     config::Config,
     crypto::{Claims, LOCAL_ISSUER},
     domain::{Clock, Scope, SystemClock},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     app::open_store,
     config::Config,
     crypto::{KeyRing, KeySource, MasterKey},

@@ -12,9 +12,8 @@ use std::{
     },
 };
 
-use mailagent::{
-    Running,
-    app::{Surroundings, start_in},
+use mailagent::testing::{
+    app::{Running, Surroundings, start_in},
     crypto::{KeyId, KeyRing, KeySource, MasterKey, OpenError, Place, Secret, wrapped_by},
     domain::{Caller, Kind, Scope},
     ops::{
@@ -449,7 +448,7 @@ async fn the_former_key_alone_is_refused_after_a_rotation() {
                 .await
                 .err()
                 .expect("it must not start");
-            mailagent::domain::error_chain(&error)
+            mailagent::testing::domain::error_chain(&error)
         };
         fs::write(key_file(h), old.to_text().expose()).expect("the file is written");
         let error = start(h).await;
@@ -518,13 +517,13 @@ async fn a_backup_from_before_opens_while_its_key_is_kept() {
 }
 
 /// Puts the keys of a backup in the place of those that are stored.
-async fn restore(store: &Store, backup: &[mailagent::store::WrappedKey]) {
+async fn restore(store: &Store, backup: &[mailagent::testing::store::WrappedKey]) {
     let now = store.wrapped_keys("", 1000).await.expect("the keys are listed");
     let was = |owner: &str| backup.iter().find(|row| row.owner == owner).map(|row| row.wrapped.clone());
     let changes: Vec<_> = now
         .into_iter()
         .filter_map(|row| {
-            Some(mailagent::store::Rewrapping {
+            Some(mailagent::testing::store::Rewrapping {
                 new: was(&row.owner)?,
                 owner: row.owner,
                 old: row.wrapped,
@@ -545,7 +544,7 @@ async fn a_key_that_does_not_open_is_named_and_holds_up_no_other() {
             let old = rows.iter().find(|row| row.owner == owner).expect("it has a key").wrapped.clone();
             let mut new = old.clone();
             change(&mut new);
-            mailagent::store::Rewrapping {
+            mailagent::testing::store::Rewrapping {
                 owner: owner.to_owned(),
                 old,
                 new,
@@ -588,7 +587,7 @@ async fn an_installation_from_before_keeps_its_cursors() {
         // As it was before positions had a key of their own.
         h.stop().await;
         let old = ring(h).current().first_sealing_key();
-        let token = mailagent::crypto::Sealer::new(&old).seal("ListUsers", crate::harness::TENANT, b"x");
+        let token = mailagent::testing::crypto::Sealer::new(&old).seal("ListUsers", crate::harness::TENANT, b"x");
         delete_installation_key(h).await;
         h.start().await;
         let opened = h.ops().sealer.open("ListUsers", crate::harness::TENANT, &token);
@@ -604,8 +603,8 @@ async fn an_installation_from_before_keeps_its_cursors() {
 async fn delete_installation_key(h: &Harness) {
     use sea_orm::{ConnectionTrait, Database};
     let url = match &h.config.database.url {
-        mailagent::config::DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
-        mailagent::config::DatabaseUrl::Postgres(url) => url.expose().to_owned(),
+        mailagent::testing::config::DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+        mailagent::testing::config::DatabaseUrl::Postgres(url) => url.expose().to_owned(),
     };
     let connection = Database::connect(url).await.expect("the database answers");
     let statement = format!("DELETE FROM tenant_key WHERE tenant_id = '{INSTALLATION}'");

@@ -1,7 +1,7 @@
 //! A link to a login can be sent to anybody: whose accounts may log in to what, and what people are asked before anything is stored.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{

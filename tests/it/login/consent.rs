@@ -1,6 +1,6 @@
 //! Administrators' consent: this service itself opens the mailboxes of a domain.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{

@@ -97,7 +97,7 @@ async fn every_answer_of_microsofts_means_what_the_table_says() {
     .await;
     // The mock's ID tokens go by the machine's clock.
     h.clock
-        .advance(mailagent::domain::Clock::now(&mailagent::domain::SystemClock).since(crate::harness::NOW));
+        .advance(mailagent::testing::domain::Clock::now(&mailagent::testing::domain::SystemClock).since(crate::harness::NOW));
     let client = h.seed().await;
     let agent = super::oidc::create(&client).await;
     let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();

@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     config::{self, OAuth},
     domain::Clock,
 };

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::domain::{Clock, Scope, SystemClock};
+use mailagent::testing::domain::{Clock, Scope, SystemClock};
 use mailagent_client::{
     Clients, connect,
     v1::{

@@ -1,6 +1,6 @@
 //! Logins that are not begun, or begun and not accepted. Nothing is stored then.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::v1::{
     Agent, AgentKind, AuthenticationMethod, AuthenticationState, BeginLoginRequest, ConnectionType, ExchangeSettings, MaintenanceAccount,
     TenantSettings, UpdateMaintenanceAccountRequest,

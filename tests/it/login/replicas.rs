@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::{
+use mailagent::testing::{
     app::{self, Surroundings},
     config::Config,
     domain::LoginSource,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::{
+use mailagent::testing::{
     app::{self, Surroundings},
     domain::Clock,
     lifecycle::Lifecycle,
@@ -52,7 +52,7 @@ async fn each_threshold_is_told_once_over_restarts_and_replicas() {
             assert_eq!(told(&p, expected.len()).await, expected, "{before:?}");
             p.h.clock.advance(Duration::from_secs(1));
             if let Some(other) = &other {
-                let source = mailagent::domain::LoginSource::parse(&agent.name).unwrap();
+                let source = mailagent::testing::domain::LoginSource::parse(&agent.name).unwrap();
                 let both = (0..4).map(|_| tell::tell(other, crate::harness::TENANT, &source));
                 for result in futures::future::join_all(both).await {
                     result.unwrap();
@@ -177,6 +177,6 @@ async fn the_end_of_the_operators_secret_is_told_to_those_it_concerns() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(secret(p.told(3).await), [14, 7], "once");
     // Whose logins are elsewhere is not told.
-    let other = p.h.client_as("other", "anna", mailagent::domain::Scope::ALL).await;
+    let other = p.h.client_as("other", "anna", mailagent::testing::domain::Scope::ALL).await;
     assert!(super::told(&other, 0).await.is_empty());
 }

@@ -1,6 +1,6 @@
 //! Who is told what of logins, and from where on.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::v1::{TokenEventFilter, TokenEventKind, WatchTokensRequest};
 use tonic::Code;
 

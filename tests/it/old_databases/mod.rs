@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     app::{self, Surroundings},
     lifecycle::Lifecycle,
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use mailagent::{
+use mailagent::testing::{
     domain::{LoginSource, Scope},
     ops::login::tokens,
 };

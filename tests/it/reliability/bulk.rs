@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use mailagent::domain::{AgentKind, Clock, OutcomeResult};
+use mailagent::testing::domain::{AgentKind, Clock, OutcomeResult};
 use mailagent_sim::{
     MimeMode,
     exchange::{FolderKind, Raw},

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailagent::domain::Clock;
+use mailagent::testing::domain::Clock;
 use mailagent_sim::exchange::{Exchange, Fault, FaultKind, FolderKind};
 use tokio::{task::AbortHandle, time::sleep};
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::TryStreamExt;
-use mailagent::{
+use mailagent::testing::{
     domain::{AgentHealth, AgentKind, Clock, HealthState, OutcomeResult},
     ops::{
         mailbox::completeness::{self, FolderReport, Found},

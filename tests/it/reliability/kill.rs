@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     app::{self, Surroundings},
     config::{self, Config},
     crypto::Secret,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use mailagent::{
+use mailagent::testing::{
     domain::{Clock, Kind},
     store::{LeaseKey, LeaseKind, LeaseTerms},
 };

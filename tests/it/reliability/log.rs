@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use mailagent::{
+use mailagent::testing::{
     app::{self, Surroundings},
     blobs,
     domain::{Contact, Detail, Direction, EventKind, Kind, Message, MessageFilter, Result, topic},

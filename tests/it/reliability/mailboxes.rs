@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::{
+use mailagent::testing::{
     domain::{AgentKind, Clock, OutcomeResult},
     ops::agents::{self, AgentPatch},
 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mailagent::{
+use mailagent::testing::{
     app::{self, Running, Surroundings},
     config::{self, Config, DatabaseUrl, Flag},
     domain::{AgentSettings, Clock, Contact, HealthState, Kind},

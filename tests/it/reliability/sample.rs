@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mailagent::{
+use mailagent::testing::{
     crypto::Secret,
     domain::{
         AgentHealth, AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, NoteFilter, Outcome, OutcomeFilter,
@@ -357,7 +357,7 @@ pub async fn check_end_state(ops: &Ops, swept: &[Sample], other: &[Sample], exac
         .map(|sample| (sample.message_id.as_str(), &sample.raw))
         .collect();
     for message in &archived {
-        let bytes = mailagent::ops::archive::raw_bytes(ops, TENANT, &message.hash).await;
+        let bytes = mailagent::testing::ops::archive::raw_bytes(ops, TENANT, &message.hash).await;
         let bytes = bytes.unwrap_or_else(|error| panic!("{} cannot be read back: {error:?}", message.message_id));
         assert_eq!(i64::try_from(bytes.len()), Ok(message.size), "{}", message.message_id);
         if exact {

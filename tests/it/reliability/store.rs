@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::poll;
-use mailagent::{
+use mailagent::testing::{
     config::{self, Config, DatabaseUrl, Flag},
     domain::{Clock, Customer, Kind},
     ops::directory,
@@ -134,7 +134,7 @@ async fn check_away(h: &Harness, reads_too: bool) {
     check_unavailable("a write", written.err(), began);
 }
 
-fn check_unavailable(what: &str, error: Option<mailagent::domain::Error>, began: Instant) {
+fn check_unavailable(what: &str, error: Option<mailagent::testing::domain::Error>, began: Instant) {
     let error = error.unwrap_or_else(|| panic!("{what} without the database"));
     println!("{what} failed after {:?}", began.elapsed());
     assert!(matches!(error.kind, Kind::Unavailable { .. }), "{what}: {error:?}");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use mailagent::{
+use mailagent::testing::{
     config::Config,
     domain::{Caller, Customer, Kind, Result},
     ops::directory,
@@ -65,7 +65,7 @@ async fn is_seen(database: &DatabaseConnection, id: &str) -> bool {
 }
 
 #[track_caller]
-fn assert_unavailable(error: &mailagent::domain::Error) {
+fn assert_unavailable(error: &mailagent::testing::domain::Error) {
     assert!(matches!(error.kind, Kind::Unavailable { .. }), "{}", error.chain());
 }
 
@@ -183,17 +183,20 @@ async fn commits_after_an_ended_statement_are_durable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrators_limits_go_before_ours() {
     let url = |config: &Config| match &config.database.url {
-        mailagent::config::DatabaseUrl::Postgres(url) => format!("{}?options=-c%20lock_timeout%3D77ms", url.expose()),
-        mailagent::config::DatabaseUrl::Sqlite(_) => unreachable!("it is PostgreSQL"),
+        mailagent::testing::config::DatabaseUrl::Postgres(url) => format!("{}?options=-c%20lock_timeout%3D77ms", url.expose()),
+        mailagent::testing::config::DatabaseUrl::Sqlite(_) => unreachable!("it is PostgreSQL"),
     };
     let h = Harness::with(Choices {
         configure: Box::new(move |config| {
-            let flag = mailagent::config::Flag {
+            let flag = mailagent::testing::config::Flag {
                 key: "database.url",
                 value: url(config),
                 name: "--database",
             };
-            config.database.url = mailagent::config::load(None, [], &[flag]).expect("the URL is good").database.url;
+            config.database.url = mailagent::testing::config::load(None, [], &[flag])
+                .expect("the URL is good")
+                .database
+                .url;
         }),
         ..Choices::of(Engine::Postgres)
     })

@@ -19,7 +19,7 @@ mod wire;
 
 use std::{fs, path::Path, sync::Arc};
 
-use mailagent::{
+use mailagent::testing::{
     crypto::{KeyRing, KeySource, MasterKey},
     domain::Scope,
 };

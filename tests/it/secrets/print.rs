@@ -2,14 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use mailagent::{
+use mailagent::testing::{
     app,
     config::{self, Flag},
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
-    idp::oauth::ClientProof,
+    idp::ClientProof,
     net::{EndpointRules, ProviderError},
     ops::login::Answered,
-    provider::{AccessTokens, Credentials, Endpoint, ExchangeLogin, ExchangeProtocol, SmtpLogin, exchange::ews::EwsConfig},
+    provider::{AccessTokens, Credentials, Endpoint, EwsConfig, ExchangeLogin, ExchangeProtocol, SmtpLogin},
     store::DatabaseLocation,
 };
 use mailagent_client::{Auth, v1};
@@ -55,7 +55,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
     show("LocalIssuer", &issuer);
     show(
         "Verifier",
-        &mailagent::crypto::Verifier::new("mailagent", std::time::Duration::ZERO).with_local(&issuer),
+        &mailagent::testing::crypto::Verifier::new("mailagent", std::time::Duration::ZERO).with_local(&issuer),
     );
 
     let url = format!("postgres://mail:{}@db/{beacon}?sslpassword={}", word(), word());
@@ -128,12 +128,12 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
         &SmtpLogin {
             host: "mail.example".to_owned(),
             port: 587,
-            security: mailagent::domain::SmtpSecurity::StartTls,
+            security: mailagent::testing::domain::SmtpSecurity::StartTls,
             credentials: credentials(),
             rules: rules(),
         },
     );
-    let network = mailagent::net::Network::new(mailagent::net::NetworkConfig::default());
+    let network = mailagent::testing::net::Network::new(mailagent::testing::net::NetworkConfig::default());
     show("EwsConfig", &EwsConfig::new(network, beacon, secret().into()));
 
     // The service's own messages are made by the same code.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use mailagent::domain::{Clock, Scope, SystemClock};
+use mailagent::testing::domain::{Clock, Scope, SystemClock};
 use mailagent_client::{
     EARLIEST,
     v1::{

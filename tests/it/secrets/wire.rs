@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
-use mailagent::api::DESCRIPTORS;
+use mailagent::testing::api::DESCRIPTORS;
 use prost::{
     Message,
     encoding::{WireType, encode_key, encode_varint},

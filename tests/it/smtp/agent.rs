@@ -1,6 +1,6 @@
 //! What a person does who sets up an SMTP agent: create it, test it, mend what is wrong, and get a message.
 
-use mailagent::domain::Scope;
+use mailagent::testing::domain::Scope;
 use mailagent_client::{
     Clients,
     v1::{

@@ -14,12 +14,12 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     crypto::Secret,
     domain::{Mailbox, SmtpSecurity, Timestamp},
     mime::{Draft, compose},
     net::{EndpointRules, ErrorClass, Network, NetworkConfig, ProviderError, Stage, StageKind},
-    provider::{AccessTokens, Credentials, LoginScrub, MailSink, OutgoingMessage, Scrubbed, SmtpConfig, SmtpLogin, smtp::SmtpSink},
+    provider::{AccessTokens, Credentials, LoginScrub, MailSink, OutgoingMessage, Scrubbed, SmtpConfig, SmtpLogin, SmtpSink},
 };
 use rustls::pki_types::CertificateDer;
 

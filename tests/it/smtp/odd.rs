@@ -2,10 +2,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use mailagent::{
+use mailagent::testing::{
     domain::SmtpSecurity,
     net::{EndpointRules, ErrorClass, Network, NetworkConfig, StageKind},
-    provider::{Credentials, MailSink, SmtpConfig, SmtpLogin, smtp::SmtpSink},
+    provider::{Credentials, MailSink, SmtpConfig, SmtpLogin, SmtpSink},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use mailagent::{
+use mailagent::testing::{
     domain::SmtpSecurity,
     net::{ErrorClass, Stage, StageKind},
     provider::{Credentials, MailSink},

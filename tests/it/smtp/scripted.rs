@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailagent::{
+use mailagent::testing::{
     domain::SmtpSecurity,
     net::{ErrorClass, StageKind},
     provider::{Credentials, MailSink},
