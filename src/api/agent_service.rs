@@ -19,7 +19,7 @@ use crate::{
     domain::{Error, topic},
     ops::{
         Ops, agents,
-        check::{self, Check},
+        check::{self, Check, Extent},
         login, maintenance,
         watch::Cursors,
     },
@@ -87,7 +87,7 @@ impl AgentService for Agents {
         let (call, request) = Call::of(request)?;
         let prepared = async {
             let id = convert::id("agents", "name", &request.name)?;
-            check::prepare(&self.0, call.caller(), id, false).await
+            check::prepare(&self.0, call.caller(), id, Extent::Login).await
         };
         let stages = prepared.await.map(|check| stages(call.clone(), self.0.clone(), check));
         call.answer(stages.map(|stages| {
@@ -100,7 +100,7 @@ impl AgentService for Agents {
         let (call, request) = Call::of(request)?;
         let prepared = async {
             let id = convert::id("agents", "name", &request.name)?;
-            check::prepare(&self.0, call.caller(), id, true).await
+            check::prepare(&self.0, call.caller(), id, Extent::TestMessage).await
         };
         call.answer(prepared.await.map(|check| {
             let recipient = check.recipient().to_owned();

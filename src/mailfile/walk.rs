@@ -55,7 +55,7 @@ pub(super) fn walk(paths: &[PathBuf]) -> io::Result<Walk> {
         if kind.is_dir() {
             walk.folder(path, 0)?;
         } else {
-            walk.file(path, kind.len(), false)?;
+            walk.file(path, kind.len(), recognised(path)?);
         }
     }
     Ok(walk)
@@ -84,7 +84,8 @@ impl Walk {
                 }
             } else if kind.is_file() {
                 let size = entry.metadata().map_err(|error| at(&path, &error))?.len();
-                self.file(&path, size, in_maildir)?;
+                let kind = if in_maildir { Some(Kind::Message) } else { recognised(&path)? };
+                self.file(&path, size, kind);
             } else {
                 self.skipped += 1;
             }
@@ -92,12 +93,7 @@ impl Walk {
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, size: u64, in_maildir: bool) -> io::Result<()> {
-        let kind = if in_maildir {
-            Some(Kind::Message)
-        } else {
-            kind(path).map_err(|error| at(path, &error))?
-        };
+    fn file(&mut self, path: &Path, size: u64, kind: Option<Kind>) {
         match kind.filter(|_| size > 0) {
             Some(kind) => self.found.push(Found {
                 path: path.to_owned(),
@@ -106,8 +102,12 @@ impl Walk {
             }),
             None => self.skipped += 1,
         }
-        Ok(())
     }
+}
+
+/// The kind of a file outside Maildirs.
+fn recognised(path: &Path) -> io::Result<Option<Kind>> {
+    kind(path).map_err(|error| at(path, &error))
 }
 
 /// What a file is by its name and its beginning. `None` when it holds no message.

@@ -70,6 +70,13 @@ pub struct FilePart {
     pub content: Vec<u8>,
 }
 
+/// How a file is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disposition {
+    Inline,
+    Attachment,
+}
+
 /// Why a message cannot be taken apart, as the end of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Indivisible {
@@ -236,7 +243,7 @@ impl Apart {
             _ => return Err(Indivisible::Structure),
         }
         children.try_for_each(|part| match part.fields.first("Content-ID") {
-            Some(_) => self.file(part, true),
+            Some(_) => self.file(part, Disposition::Inline),
             None => Err(Indivisible::Structure),
         })
     }
@@ -246,10 +253,12 @@ impl Apart {
         if text && !part.is_attachment() && part.raw_file_name().is_none() {
             return Err(Indivisible::Texts);
         }
-        self.file(part, !part.is_attachment() && part.fields.first("Content-ID").is_some())
+        let shown = !part.is_attachment() && part.fields.first("Content-ID").is_some();
+        self.file(part, if shown { Disposition::Inline } else { Disposition::Attachment })
     }
 
-    fn file(&mut self, part: &Part<'_>, inline: bool) -> Result<(), Indivisible> {
+    fn file(&mut self, part: &Part<'_>, disposition: Disposition) -> Result<(), Indivisible> {
+        let inline = disposition == Disposition::Inline;
         if let Some(odd) = refused(&part.media_type) {
             return Err(odd);
         }

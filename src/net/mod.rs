@@ -85,6 +85,22 @@ pub struct EndpointRules {
     pub trusted_certificates: Vec<TrustedCertificate>,
 }
 
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encryption {
+    /// It is not, as for `http:`.
+    None,
+    /// With TLS, as for `https:`.
+    Tls,
+}
+
+impl Encryption {
+    /// That of a URL with this scheme.
+    pub fn of_scheme(scheme: &str) -> Self {
+        if scheme == "https" { Self::Tls } else { Self::None }
+    }
+}
+
 /// Where a connection goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Destination<'a> {
@@ -297,12 +313,12 @@ impl Network {
     /// # Errors
     /// [`ErrorClass::Refused`] when `host` is an address that the rules refuse; when TLS is wanted and the system has no certificates of
     /// authorities.
-    pub fn http(&self, host: &str, tls: bool, rules: &EndpointRules) -> Result<reqwest::ClientBuilder, ProviderError> {
+    pub fn http(&self, host: &str, encryption: Encryption, rules: &EndpointRules) -> Result<reqwest::ClientBuilder, ProviderError> {
         self.judge_host(host, rules)?;
         let names = HttpNames {
             names: self.0.names.clone(),
             allowed: self.allowed(rules),
-            port: if tls { 443 } else { 80 },
+            port: if encryption == Encryption::Tls { 443 } else { 80 },
         };
         let builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
@@ -313,13 +329,14 @@ impl Network {
             .no_proxy()
             .http1_only()
             .dns_resolver(names);
-        if tls {
-            let mut config = self.client_config(self.trust(host, rules)?);
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Ok(builder.tls_backend_preconfigured(config))
-        } else {
+        match encryption {
+            Encryption::Tls => {
+                let mut config = self.client_config(self.trust(host, rules)?);
+                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                Ok(builder.tls_backend_preconfigured(config))
+            }
             // Plain HTTP must work where the system has no certificates at all.
-            Ok(builder.tls_certs_only([]))
+            Encryption::None => Ok(builder.tls_certs_only([])),
         }
     }
 

@@ -154,7 +154,11 @@ async fn a_name_that_changes_its_meaning_gains_nothing() {
     let judged = network.resolve("rebind.example.com", port, &rules).await.unwrap();
     assert_eq!(judged, [SocketAddr::new("192.88.98.1".parse().unwrap(), port)]);
     // What the HTTP client asks for by itself is judged as well.
-    let client = network.http("rebind.example.com", false, &rules).unwrap().build().unwrap();
+    let client = network
+        .http("rebind.example.com", Encryption::None, &rules)
+        .unwrap()
+        .build()
+        .unwrap();
     let error = client.get(format!("http://rebind.example.com:{port}/")).send().await.unwrap_err();
     let error = Network::fault("rebind.example.com", error);
     check(&error, ErrorClass::Refused, "its address 127.0.0.1 is this machine itself");
@@ -208,7 +212,11 @@ async fn certificates_that_are_not_believed_are_told_with_their_facts() {
             .outcome
             .is_err()
     );
-    let client = strict.http("localhost", true, &named("localhost")).unwrap().build().unwrap();
+    let client = strict
+        .http("localhost", Encryption::Tls, &named("localhost"))
+        .unwrap()
+        .build()
+        .unwrap();
     client.get(format!("https://localhost:{port}/")).send().await.unwrap();
 
     let (foreign, port) = server("mail.example.com", |_| {}).await;

@@ -14,7 +14,7 @@ use reqwest::{Client, RequestBuilder};
 use url::Url;
 
 use super::{
-    EndpointRules, ErrorClass, Network, ProviderError,
+    Encryption, EndpointRules, ErrorClass, Network, ProviderError,
     replies::{self, Unread},
 };
 
@@ -26,7 +26,7 @@ pub struct Web {
     network: Network,
     timeout: Duration,
     /// One for each server, with its connections. Held only for a lookup.
-    clients: Mutex<HashMap<(String, bool), Client>>,
+    clients: Mutex<HashMap<(String, Encryption), Client>>,
 }
 
 /// A server's response.
@@ -73,7 +73,7 @@ impl Web {
     /// [`ErrorClass::Unreachable`] when there is no complete response in time, [`ErrorClass::Malformed`] when it is too long.
     pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, ProviderError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let client = self.client(&host, request.uri().scheme_str() == Some("https"))?;
+        let client = self.client(&host, Encryption::of_scheme(request.uri().scheme_str().unwrap_or_default()))?;
         let fault = |error| Network::fault(&host, error);
         let request = reqwest::Request::try_from(request).map_err(fault)?;
         let request = RequestBuilder::from_parts(client, request);
@@ -98,19 +98,19 @@ impl Web {
         })
     }
 
-    fn client(&self, host: &str, tls: bool) -> Result<Client, ProviderError> {
+    fn client(&self, host: &str, encryption: Encryption) -> Result<Client, ProviderError> {
         // The operator named the server, and the rules for mail servers are for tenants.
         let rules = EndpointRules {
             allow_private: true,
             ..EndpointRules::default()
         };
         self.network.judge_host(host, &rules)?;
-        let key = (host.to_owned(), tls);
+        let key = (host.to_owned(), encryption);
         let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(client) = known {
             return Ok(client);
         }
-        let client = self.network.http(host, tls, &rules)?.build();
+        let client = self.network.http(host, encryption, &rules)?.build();
         let client = client.map_err(|error| Network::fault(host, error))?;
         self.clients
             .lock()

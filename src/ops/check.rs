@@ -26,21 +26,29 @@ pub struct Check {
     _turn: tokio::sync::OwnedMutexGuard<()>,
 }
 
-/// Prepares a check; with `send`, one that sends a message to the caller's own address. Nothing is tried yet.
+/// What a check does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// It connects and logs in.
+    Login,
+    /// It also sends a message to the caller's own address.
+    TestMessage,
+}
+
+/// Prepares a check. Nothing is tried yet.
 ///
 /// # Errors
 /// See `AgentService.CheckAgent` and `TestAgent`.
-pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, send: bool) -> Result<Check> {
+pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, extent: Extent) -> Result<Check> {
     caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
     let reader = ops.store.tenant(&caller.tenant);
     let agent = Agent::visible(caller, reader.agent(id).await?, id)?;
     // A person who asks again and again must not lock the account.
     let turn = ops.locks.try_lock(&caller.tenant, LockKey::Check(id.to_owned()));
     let turn = turn.ok_or_else(|| under_way(id))?;
-    let test = if send {
-        Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?)
-    } else {
-        None
+    let test = match extent {
+        Extent::Login => None,
+        Extent::TestMessage => Some(test_message(ops, caller, &agent, reader.user(&caller.user).await?)?),
     };
     let account = reader.account_of(&agent).await?;
     let sink = match mailbox::sink(ops, &caller.tenant, &agent, account.as_ref()).await {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::RangeInclusive,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,7 @@ pub async fn upsert_users(ops: &Ops, caller: &Caller, users: Vec<User>) -> Resul
     let mut violations = batch_violations(caller, "users", users.iter().map(|user| user.id.as_str()))?;
     check_address_count(&mut violations, "users", users.iter().map(|user| user.addresses.len()).sum());
     for (index, user) in users.iter().enumerate() {
-        check_name(&mut violations, &format!("users[{index}]"), &user.display_name, true);
+        check_name(&mut violations, &format!("users[{index}]"), &user.display_name, 1..=256);
         check_addresses(&mut violations, &format!("users[{index}]"), &user.addresses);
         check_revision(&mut violations, &format!("users[{index}]"), user.revision);
     }
@@ -47,7 +48,7 @@ pub async fn upsert_users(ops: &Ops, caller: &Caller, users: Vec<User>) -> Resul
 pub async fn upsert_customers(ops: &Ops, caller: &Caller, customers: Vec<Customer>) -> Result<Vec<Written>> {
     let mut violations = batch_violations(caller, "customers", customers.iter().map(|customer| customer.id.as_str()))?;
     for (index, customer) in customers.iter().enumerate() {
-        check_name(&mut violations, &format!("customers[{index}]"), &customer.display_name, true);
+        check_name(&mut violations, &format!("customers[{index}]"), &customer.display_name, 1..=256);
         check_revision(&mut violations, &format!("customers[{index}]"), customer.revision);
     }
     violations.into_result()?;
@@ -72,7 +73,7 @@ pub async fn upsert_contacts(ops: &Ops, caller: &Caller, contacts: Vec<Contact>)
         contacts.iter().map(|contact| contact.addresses.len()).sum(),
     );
     for (index, contact) in contacts.iter().enumerate() {
-        check_name(&mut violations, &format!("contacts[{index}]"), &contact.display_name, false);
+        check_name(&mut violations, &format!("contacts[{index}]"), &contact.display_name, 0..=256);
         check_addresses(&mut violations, &format!("contacts[{index}]"), &contact.addresses);
         check_customer(&mut violations, &format!("contacts[{index}]"), &contact.customer);
         check_revision(&mut violations, &format!("contacts[{index}]"), contact.revision);
@@ -274,12 +275,15 @@ fn batch_violations<'a>(caller: &Caller, collection: &str, ids: impl ExactSizeIt
     Ok(violations)
 }
 
-fn check_name(violations: &mut Violations, path: &str, name: &str, required: bool) {
-    let least = usize::from(required);
+fn check_name(violations: &mut Violations, path: &str, name: &str, lengths: RangeInclusive<usize>) {
     violations.check(
-        (least..=256).contains(&name.chars().count()) && is_plain(name),
+        lengths.contains(&name.chars().count()) && is_plain(name),
         format!("{path}.display_name"),
-        format!("must have {least} to 256 characters and no control characters."),
+        format!(
+            "must have {} to {} characters and no control characters.",
+            lengths.start(),
+            lengths.end()
+        ),
     );
 }
 

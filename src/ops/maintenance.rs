@@ -280,7 +280,7 @@ impl Proposed<'_> {
         };
         if let Some(description) = refused {
             // What the rest may be depends on the kind.
-            return violations.check(false, "maintenance_account.kind", description);
+            return violations.add("maintenance_account.kind", description);
         }
         let allow_http = ops.limits.allow_http;
         let judged = before.is_none_or(|before| before.settings.endpoint != *endpoint);
@@ -294,12 +294,12 @@ impl Proposed<'_> {
             _ => values::endpoint(*kind, endpoint, allow_http, judged),
         };
         if let Err(description) = judgement {
-            violations.check(false, "maintenance_account.endpoint", description);
+            violations.add("maintenance_account.endpoint", description);
         }
         let required = before.is_none_or(|before| before.settings.username != *username);
         let set = patch.fields.contains(&"username") && required;
         if let Err(description) = values::username(*kind, method, username, set, required) {
-            violations.check(false, "maintenance_account.username", description);
+            violations.add("maintenance_account.username", description);
         }
         violations.check(
             login_address.is_empty() || (is_address(login_address) && *kind == AgentKind::ExchangeEws),

@@ -125,11 +125,16 @@ impl Violations {
     /// Adds a fault of a field unless `fine`.
     pub(crate) fn check(&mut self, fine: bool, field: impl Into<String>, description: impl Into<String>) {
         if !fine {
-            self.0.push(Violation {
-                field: field.into(),
-                description: description.into(),
-            });
+            self.add(field, description);
         }
+    }
+
+    /// Adds a fault of a field.
+    pub(crate) fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation {
+            field: field.into(),
+            description: description.into(),
+        });
     }
 
     /// Fails if anything was wrong.

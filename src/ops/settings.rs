@@ -159,7 +159,7 @@ fn check_certificates(violations: &mut Violations, certificates: &[TrustedCertif
     violations.check(certificates.len() <= 100, FIELD, "must have at most 100 entries.");
     for (index, certificate) in certificates.iter().enumerate() {
         if let Err(description) = values::host(&certificate.host, None) {
-            violations.check(false, format!("{FIELD}[{index}].host"), description);
+            violations.add(format!("{FIELD}[{index}].host"), description);
         }
         let fingerprint = &certificate.sha256_fingerprint;
         violations.check(

@@ -79,22 +79,25 @@ impl Cursors {
     }
 }
 
-/// What an empty cursor means.
+/// What a stream reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EmptyCursor {
-    /// Only what is committed from now on.
-    Latest,
-    /// From the oldest entry that is kept.
-    Earliest,
+enum Source {
+    /// The event log, of which old entries are deleted. An empty cursor means what is committed from now on.
+    EventLog,
+    /// The archive, which keeps everything. An empty cursor means from the oldest entry.
+    Archive,
 }
 
 /// Finds the position that a request's cursor means. `oldest` is the position behind which nothing is missing.
-async fn start(reader: &Reader, cursors: &Cursors, cursor: &str, empty: EmptyCursor, prunes: bool) -> Result<i64> {
+async fn start(reader: &Reader, cursors: &Cursors, cursor: &str, source: Source) -> Result<i64> {
     let (last, oldest) = reader.log_bounds().await?;
-    let oldest = if prunes { oldest } else { 0 };
-    match (cursor, empty) {
-        (LATEST, _) | ("", EmptyCursor::Latest) => Ok(last),
-        (EARLIEST, _) | ("", EmptyCursor::Earliest) => Ok(oldest),
+    let oldest = match source {
+        Source::EventLog => oldest,
+        Source::Archive => 0,
+    };
+    match (cursor, source) {
+        (LATEST, _) | ("", Source::EventLog) => Ok(last),
+        (EARLIEST, _) | ("", Source::Archive) => Ok(oldest),
         (cursor, _) => match cursors.open(cursor)? {
             position if position < oldest => Err(cursors.expired(oldest)),
             position => Ok(position),
@@ -115,7 +118,7 @@ pub async fn follow_events<T: Send + 'static>(
     pick: impl Fn(String, crate::domain::Timestamp, EventKind) -> Option<T> + Send + Sync + Clone + 'static,
 ) -> Result<impl Stream<Item = Result<Followed<T>>> + Send + 'static> {
     let reader = ops.store.tenant(tenant);
-    let from = start(&reader, &cursors, cursor, EmptyCursor::Latest, true).await?;
+    let from = start(&reader, &cursors, cursor, Source::EventLog).await?;
     let pages = {
         let reader = ops.store.tenant(tenant);
         move |after: i64| {
@@ -153,7 +156,7 @@ pub async fn follow_messages(
     filter: MessageFilter,
 ) -> Result<impl Stream<Item = Result<Followed<Message>>> + Send + 'static> {
     let reader = ops.store.tenant(tenant);
-    let from = start(&reader, cursors, cursor, EmptyCursor::Earliest, false).await?;
+    let from = start(&reader, cursors, cursor, Source::Archive).await?;
     let pages = {
         let reader = ops.store.tenant(tenant);
         move |after: i64| {

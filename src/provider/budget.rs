@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ChangePage, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, Sent};
+use super::{ChangePage, ExchangeProtocol, Fetched, Folder, ItemId, MailSink, MailSource, Newest, OutgoingMessage, Sent};
 use crate::net::{ErrorClass, ProviderError, StageReport};
 
 /// The time window for which requests are counted.
@@ -57,8 +57,9 @@ impl Budgets {
         }
     }
 
-    /// The budget of a mailbox at a server, by the limits of Microsoft Graph or of other servers.
-    pub fn of(&self, host: &str, mailbox: &str, graph: bool) -> Arc<Budget> {
+    /// The budget of a mailbox at a server. Microsoft Graph has further limits.
+    pub fn of(&self, host: &str, mailbox: &str, protocol: ExchangeProtocol) -> Arc<Budget> {
+        let graph = protocol == ExchangeProtocol::Graph;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, budget| budget.strong_count() > 0);
         let key = (host.to_owned(), mailbox.to_lowercase());
@@ -143,7 +144,7 @@ impl Budget {
             graph_in_ten_minutes: 1,
             longest_pause: Duration::ZERO,
         })
-        .of("", "", false)
+        .of("", "", ExchangeProtocol::Ews)
     }
 
     /// Limit of concurrent requests.
@@ -315,9 +316,12 @@ mod tests {
     #[tokio::test]
     async fn all_who_work_with_a_mailbox_share_its_budget() {
         let budgets = budgets(2, 10);
-        let (reading, sending) = (budgets.of("host", "Anna@x", false), budgets.of("host", "anna@X", false));
+        let (reading, sending) = (
+            budgets.of("host", "Anna@x", ExchangeProtocol::Ews),
+            budgets.of("host", "anna@X", ExchangeProtocol::Ews),
+        );
         assert!(Arc::ptr_eq(&reading, &sending));
-        assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", false)));
+        assert!(!Arc::ptr_eq(&reading, &budgets.of("host", "bert@x", ExchangeProtocol::Ews)));
         let first = reading.enter(1, 0).await.unwrap();
         let _second = sending.enter(1, 0).await.unwrap();
         assert!(
@@ -331,7 +335,7 @@ mod tests {
     #[tokio::test]
     async fn a_pause_that_one_is_asked_for_is_kept_by_all() {
         let budgets = budgets(2, 10);
-        let budget = budgets.of("host", "anna@x", false);
+        let budget = budgets.of("host", "anna@x", ExchangeProtocol::Ews);
         let fault = |after| ProviderError::new(ErrorClass::Retry { after }, "busy");
         assert!(budget.heed::<()>(Err(fault(None))).is_err());
         budget.check().unwrap();
@@ -339,12 +343,12 @@ mod tests {
         // A shorter one does not end it.
         let _ = budget.heed::<()>(Err(fault(Some(Duration::from_secs(5)))));
         budget.age(Duration::from_secs(8));
-        let error = budgets.of("host", "anna@x", false).check().unwrap_err();
+        let error = budgets.of("host", "anna@x", ExchangeProtocol::Ews).check().unwrap_err();
         let ErrorClass::Retry { after: Some(left) } = error.class else {
             panic!("{error:?}")
         };
         assert!(left > Duration::from_secs(10) && left <= Duration::from_secs(12), "{left:?}");
-        budgets.of("host", "bert@x", false).check().unwrap();
+        budgets.of("host", "bert@x", ExchangeProtocol::Ews).check().unwrap();
         budget.age(Duration::from_secs(12));
         budget.check().unwrap();
         // No pause lasts for ever.
@@ -356,7 +360,7 @@ mod tests {
     #[tokio::test]
     async fn requests_in_a_stretch_of_time_are_counted() {
         let budgets = budgets(2, 10);
-        let budget = budgets.of("graph", "anna@x", true);
+        let budget = budgets.of("graph", "anna@x", ExchangeProtocol::Graph);
         for _ in 0..3 {
             budget.enter(1, 0).await.unwrap();
         }
@@ -373,7 +377,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_in_a_stretch_of_time_are_counted() {
         let budgets = budgets(2, 10);
-        let budget = budgets.of("graph", "anna@x", true);
+        let budget = budgets.of("graph", "anna@x", ExchangeProtocol::Graph);
         budget.enter(1, 149_000_000).await.unwrap();
         let error = budget.enter(1, 2_000_000).await.err().unwrap();
         assert!(matches!(error.class, ErrorClass::Retry { after: Some(_) }), "{error:?}");
@@ -385,12 +389,15 @@ mod tests {
     #[tokio::test]
     async fn an_application_has_a_budget_over_all_its_mailboxes() {
         let budgets = budgets(4, 2);
-        let (anna, bert) = (budgets.of("graph", "anna@x", true), budgets.of("graph", "bert@x", true));
+        let (anna, bert) = (
+            budgets.of("graph", "anna@x", ExchangeProtocol::Graph),
+            budgets.of("graph", "bert@x", ExchangeProtocol::Graph),
+        );
         let _first = anna.enter(1, 0).await.unwrap();
         let second = bert.enter(1, 0).await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(50), bert.enter(1, 0)).await.is_err());
         // Other servers have nothing to do with it.
-        budgets.of("host", "anna@x", false).enter(1, 0).await.unwrap();
+        budgets.of("host", "anna@x", ExchangeProtocol::Ews).enter(1, 0).await.unwrap();
         drop(second);
         bert.enter(1, 0).await.unwrap();
     }

@@ -63,7 +63,9 @@ impl NetworkConnector {
             return Err(no_login());
         };
         let host = endpoint.host_str().unwrap_or_default();
-        let budget = self.budgets.of(host, login.mailbox.as_ref().unwrap_or(&username), true);
+        let budget = self
+            .budgets
+            .of(host, login.mailbox.as_ref().unwrap_or(&username), ExchangeProtocol::Graph);
         let source = GraphSource::new(GraphConfig {
             endpoint,
             tokens,
@@ -82,7 +84,7 @@ impl NetworkConnector {
         let mut ews = self.ews(login)?;
         let domain = discovery_domain(&discovery.address).unwrap_or_default();
         let mailbox = ews.config.mailbox.as_ref().unwrap_or(&ews.config.username);
-        ews.config.budget = self.budgets.of(&domain, mailbox, false);
+        ews.config.budget = self.budgets.of(&domain, mailbox, ExchangeProtocol::Ews);
         let finder = Finder::new(ews.config.clone(), discovery, self.discovery.clone())?;
         Ok(Arc::new(Discovered::new(finder, move |endpoint| ews.open(endpoint))))
     }
@@ -129,7 +131,9 @@ impl Ews {
     fn open(&self, endpoint: Url) -> Result<Arc<dyn ExchangeMailbox>, ProviderError> {
         let config = self.config.clone();
         let host = endpoint.host_str().unwrap_or_default();
-        let budget = self.budgets.of(host, config.mailbox.as_ref().unwrap_or(&config.username), false);
+        let budget = self
+            .budgets
+            .of(host, config.mailbox.as_ref().unwrap_or(&config.username), ExchangeProtocol::Ews);
         let streams = self.streams.of(&SharedLogin {
             owner: &self.owner,
             endpoint: &endpoint,

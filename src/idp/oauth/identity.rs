@@ -70,19 +70,22 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Names of the account that the provider has verified. For Microsoft, the user principal name: the claim `email` is whatever the account's
-    /// administrator wrote there. For others, the e-mail address, unless they say that it is unverified.
-    pub(super) fn names(&self, microsoft: bool) -> Vec<String> {
-        let mut names = if microsoft {
-            vec![self.preferred_username.clone(), self.upn.clone()]
-        } else {
-            let unverified = matches!(&self.email_verified, Some(Value::Bool(false))) || self.email_verified == Some("false".into());
-            vec![if unverified { String::new() } else { self.email.clone() }]
-        };
-        names.retain(|name| name.contains('@'));
-        names.dedup();
-        names
+    /// Verified names of an account of Microsoft: its principal names. The claim `email` is whatever the account's administrator wrote there.
+    pub(super) fn principal_names(&self) -> Vec<String> {
+        addresses(vec![self.preferred_username.clone(), self.upn.clone()])
     }
+
+    /// Verified names of an account of any other provider: its e-mail address, unless the provider says that it is unverified.
+    pub(super) fn email_names(&self) -> Vec<String> {
+        let unverified = matches!(&self.email_verified, Some(Value::Bool(false))) || self.email_verified == Some("false".into());
+        addresses(if unverified { Vec::new() } else { vec![self.email.clone()] })
+    }
+}
+
+fn addresses(mut names: Vec<String>) -> Vec<String> {
+    names.retain(|name| name.contains('@'));
+    names.dedup();
+    names
 }
 
 /// Names in a profile of Microsoft Graph (`GET /me`).
@@ -159,14 +162,23 @@ mod tests {
 
     #[test]
     fn only_names_that_the_provider_vouches_for_count() {
-        let names = |claims: Value, microsoft| serde_json::from_value::<Claims>(claims).expect("it is read").names(microsoft);
+        let names = |claims: Value, of: fn(&Claims) -> Vec<String>| of(&serde_json::from_value(claims).expect("it is read"));
         let claims = json!({"preferred_username": "anna@example.com", "email": "boss@example.com", "email_verified": true});
-        assert_eq!(names(claims.clone(), true), ["anna@example.com"]);
-        assert_eq!(names(claims, false), ["boss@example.com"]);
+        assert_eq!(names(claims.clone(), Claims::principal_names), ["anna@example.com"]);
+        assert_eq!(names(claims, Claims::email_names), ["boss@example.com"]);
         for unverified in [json!(false), json!("false")] {
-            assert!(names(json!({"email": "boss@example.com", "email_verified": unverified}), false).is_empty());
+            assert!(
+                names(
+                    json!({"email": "boss@example.com", "email_verified": unverified}),
+                    Claims::email_names
+                )
+                .is_empty()
+            );
         }
-        assert_eq!(names(json!({"email": "anna@example.com"}), false), ["anna@example.com"]);
-        assert!(names(json!({"email": "anna", "preferred_username": "anna"}), false).is_empty());
+        assert_eq!(
+            names(json!({"email": "anna@example.com"}), Claims::email_names),
+            ["anna@example.com"]
+        );
+        assert!(names(json!({"email": "anna", "preferred_username": "anna"}), Claims::email_names).is_empty());
     }
 }

@@ -355,7 +355,11 @@ impl LoginProvider {
             ProviderError::new(ErrorClass::Malformed, text)
         })?;
         let microsoft = matches!(self.settings.preset, Preset::Microsoft { .. });
-        let mut names = claims.names(microsoft);
+        let mut names = if microsoft {
+            claims.principal_names()
+        } else {
+            claims.email_names()
+        };
         let found = |names: &[String]| {
             names
                 .iter()
@@ -392,7 +396,7 @@ impl LoginProvider {
         }
         let claims: Claims = from_strict_json(&answer.body).ok()?;
         // Another person's profile must not be taken for that of the login (OpenID Connect Core §5.3.2).
-        (claims.sub == subject).then(|| claims.names(false))
+        (claims.sub == subject).then(|| claims.email_names())
     }
 
     /// Revokes a refresh token at the provider (RFC 7009). Returns false if it offers no such call.

@@ -26,7 +26,7 @@ async fn raw(answer: Vec<u8>) -> (u16, JoinHandle<()>) {
 async fn refusals(network: &Network, port: u16, rules: &EndpointRules) -> [ProviderError; 2] {
     let (kind, error) = failed(probe(network, "localhost", port, rules).await);
     assert_eq!(kind, StageKind::Tls);
-    let client = network.http("localhost", true, rules).unwrap().build().unwrap();
+    let client = network.http("localhost", Encryption::Tls, rules).unwrap().build().unwrap();
     let refused = client.get(format!("https://localhost:{port}/")).send().await.unwrap_err();
     [error, Network::fault("localhost", refused)]
 }
@@ -183,7 +183,7 @@ async fn every_connection_is_judged_by_a_whole_handshake() {
         kinds
     });
     let client = network
-        .http("localhost", true, &naming("localhost", certificate.der()))
+        .http("localhost", Encryption::Tls, &naming("localhost", certificate.der()))
         .unwrap()
         .build()
         .unwrap();
@@ -204,7 +204,7 @@ async fn the_http_client_calls_the_allowed_address_of_several() {
         socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
     });
     let network = scripted(true, &[&["169.254.169.254", "10.0.0.1", "fd00:ec2::254", "127.0.0.1"]]);
-    let client = network.http("mail.example.com", false, &rules).unwrap().build().unwrap();
+    let client = network.http("mail.example.com", Encryption::None, &rules).unwrap().build().unwrap();
     let answer = client.get(format!("http://mail.example.com:{port}/")).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 204);
     assert_eq!(answer.remote_addr().unwrap().to_string(), format!("127.0.0.1:{port}"));
@@ -224,7 +224,7 @@ async fn no_client_is_made_for_an_address_that_is_refused() {
         "0.0.0.0",
         "64:ff9b::a9fe:a9fe",
     ] {
-        let error = network.http(host, false, &rules).map(drop).unwrap_err();
+        let error = network.http(host, Encryption::None, &rules).map(drop).unwrap_err();
         check(&error, ErrorClass::Refused, "cannot be used");
     }
 }
@@ -236,7 +236,7 @@ async fn redirects_are_not_followed() {
     let (port, task) = raw(format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n").into()).await;
     let network = Network::new(config(true, Vec::new()));
     let client = network
-        .http("localhost", false, &EndpointRules::default())
+        .http("localhost", Encryption::None, &EndpointRules::default())
         .unwrap()
         .timeout(Duration::from_secs(5))
         .build()

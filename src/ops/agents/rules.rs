@@ -102,7 +102,7 @@ fn smtp(context: &Context<'_>, violations: &mut Violations, agent: &Agent, patch
         "must be absent: the kind is SMTP, whose settings are in agent.smtp.",
     );
     if let Err(description) = values::host(&smtp.host, context.judged(agent, |agent| agent.settings.smtp.host.clone())) {
-        violations.check(false, "agent.smtp.host", description);
+        violations.add("agent.smtp.host", description);
     }
     let authentication = smtp.effective_authentication();
     let (fine, description) = match authentication {
@@ -149,7 +149,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
         }
     };
     if let Err(description) = endpoint {
-        violations.check(false, "agent.exchange.endpoint", description);
+        violations.add("agent.exchange.endpoint", description);
     }
     violations.check(
         exchange.mailbox.is_empty() || is_address(&exchange.mailbox),
@@ -195,7 +195,7 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     };
     let required = !through_account && context.changed(agent, login);
     if let Err(description) = values::username(settings.kind, method, &exchange.username, set, required) {
-        violations.check(false, "agent.exchange.username", description);
+        violations.add("agent.exchange.username", description);
     }
     if patch.passwords.exchange.new_password().is_some() {
         let refused = values::password_refused(settings.kind, method).or(through_account

@@ -59,13 +59,13 @@ impl<'a> Decision<'a> {
         }
     }
 
-    fn matched(case: &'a Case, contact: ContactChoice, not_authentic: bool, detail: impl Into<String>) -> Self {
+    fn matched(case: &'a Case, contact: ContactChoice, detail: impl Into<String>) -> Self {
         Self {
             result: OutcomeResult::Matched,
             detail: detail.into(),
             case: Some(case),
             contact,
-            not_authentic,
+            not_authentic: false,
         }
     }
 }
@@ -141,7 +141,10 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
             )
         };
     }
-    let nobody = |detail: &str| Decision::matched(case, ContactChoice::Nobody, failed, detail);
+    let nobody = |detail: &str| Decision {
+        not_authentic: failed,
+        ..Decision::matched(case, ContactChoice::Nobody, detail)
+    };
     let create = known.agent.settings.exchange.sweep_options.create_non_matching_contacts;
     let refused = |detail: String| Decision {
         case: Some(case),
@@ -162,12 +165,7 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
     match contact {
         Some(_) if failed => return nobody("The sender claims to be a contact of the customer, but is not trusted."),
         Some(contact) => {
-            return Decision::matched(
-                case,
-                ContactChoice::Known(contact),
-                false,
-                "The sender is a contact of the customer.",
-            );
+            return Decision::matched(case, ContactChoice::Known(contact), "The sender is a contact of the customer.");
         }
         None => {}
     }
@@ -189,7 +187,6 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
     Decision::matched(
         case,
         ContactChoice::New(from.clone()),
-        false,
         "The sender became a contact of the customer.",
     )
 }

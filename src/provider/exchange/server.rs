@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     crypto::Secret,
     net::{
-        Destination, EndpointRules, ErrorClass, Network, ProviderError, StageReport,
+        Destination, Encryption, EndpointRules, ErrorClass, Network, ProviderError, StageReport,
         replies::{self, clean},
     },
     provider::AccessTokens,
@@ -47,7 +47,7 @@ impl Server {
     /// Prepares up to `connections` connections. Each has one request at a time, with its own flow: what Exchange is used to.
     pub(super) fn new(network: Network, endpoint: Url, rules: EndpointRules, connections: usize) -> Result<Self, ProviderError> {
         let host = endpoint.host_str().unwrap_or_default();
-        let builder = network.http(host, endpoint.scheme() == "https", &rules)?;
+        let builder = network.http(host, Encryption::of_scheme(endpoint.scheme()), &rules)?;
         let client = builder.pool_max_idle_per_host(connections).build();
         Ok(Self {
             client: client.map_err(|error| Network::fault(host, error))?,
@@ -69,7 +69,7 @@ impl Server {
 
     /// A client for another server, over TLS and under the same rules.
     pub(super) fn client_of(&self, host: &str) -> Result<Client, ProviderError> {
-        let client = self.network.http(host, true, &self.rules)?.build();
+        let client = self.network.http(host, Encryption::Tls, &self.rules)?.build();
         client.map_err(|error| Network::fault(host, error))
     }
 

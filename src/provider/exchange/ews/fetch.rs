@@ -11,7 +11,9 @@ use futures::future::try_join_all;
 use super::{
     codes::{Hint, Meaning, ServerError},
     errors::{Fault, Judge},
-    folders, requests, responses,
+    folders,
+    requests::{self, Content},
+    responses,
     responses::Item,
     transport::Transport,
 };
@@ -51,11 +53,14 @@ impl Memory {
         self.batch.load(Ordering::Relaxed)
     }
 
-    /// Learns from what a request brought. Lost updates between requests at once do no harm.
-    fn learn(&self, too_much: bool) {
-        let batch = self.batch();
-        let batch = if too_much { (batch / 2).max(1) } else { (batch + 1).min(self.most) };
-        self.batch.store(batch, Ordering::Relaxed);
+    /// A request was too large. Lost updates between concurrent requests do no harm.
+    fn shrink_batch(&self) {
+        self.batch.store((self.batch() / 2).max(1), Ordering::Relaxed);
+    }
+
+    /// A request succeeded.
+    fn grow_batch(&self) {
+        self.batch.store((self.batch() + 1).min(self.most), Ordering::Relaxed);
     }
 }
 
@@ -83,7 +88,7 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
     let fetched = fetch.run().await;
     match &fetched {
         Ok(_) => memory.sizes.forget(ids),
-        Err(fault) if fault.hint == Hint::AskForLess => memory.learn(true),
+        Err(fault) if fault.hint == Hint::AskForLess => memory.shrink_batch(),
         Err(_) => {}
     }
     fetched
@@ -97,7 +102,7 @@ impl Fetch<'_> {
 
         // Ten times as many without their bytes; squared, so that both come down to one.
         let most = self.memory.batch().pow(2);
-        let described = describe.chunks(most).map(|batch| self.get(batch, false));
+        let described = describe.chunks(most).map(|batch| self.get(batch, Content::Description));
         for (place, outcome) in try_join_all(described).await?.into_iter().flatten() {
             match outcome {
                 Ok(item) if item.size.is_some_and(|size| size > self.max_bytes) => {
@@ -119,9 +124,9 @@ impl Fetch<'_> {
         let mut answers = Vec::with_capacity(batch.len());
         let mut todo = vec![batch];
         while let Some(mut batch) = todo.pop() {
-            match self.get(&batch, true).await {
+            match self.get(&batch, Content::Mime).await {
                 Ok(outcomes) => {
-                    self.memory.learn(false);
+                    self.memory.grow_batch();
                     answers.extend(
                         outcomes
                             .into_iter()
@@ -133,7 +138,7 @@ impl Fetch<'_> {
                     todo.extend([second, batch]);
                 }
                 Err(fault) if fault.hint == Hint::AnswerTooLarge => {
-                    let described = self.get(&batch, false).await?;
+                    let described = self.get(&batch, Content::Description).await?;
                     answers.extend(
                         described
                             .into_iter()
@@ -147,9 +152,9 @@ impl Fetch<'_> {
     }
 
     /// One request for messages.
-    async fn get(&self, batch: &[Wanted], mime: bool) -> Result<Vec<(usize, Result<Item, ServerError>)>, Fault> {
-        let mut request = requests::get_items(batch.iter().map(|(place, _)| &self.ids[*place]), mime);
-        if mime {
+    async fn get(&self, batch: &[Wanted], content: Content) -> Result<Vec<(usize, Result<Item, ServerError>)>, Fault> {
+        let mut request = requests::get_items(batch.iter().map(|(place, _)| &self.ids[*place]), content);
+        if content == Content::Mime {
             request.max_answer_bytes = self.most_for(batch);
         }
         let body = self.transport.call(request).await?;
@@ -330,11 +335,11 @@ mod tests {
     fn batches_follow_what_the_server_takes() {
         let memory = Memory::new(10);
         for expected in [5, 2, 1, 1] {
-            memory.learn(true);
+            memory.shrink_batch();
             assert_eq!(memory.batch(), expected);
         }
         for _ in 0..20 {
-            memory.learn(false);
+            memory.grow_batch();
         }
         assert_eq!(memory.batch(), 10);
     }

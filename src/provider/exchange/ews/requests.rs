@@ -235,8 +235,18 @@ pub(super) fn sync_folder_items(folder: &Folder, state: Option<&str>) -> Request
     Request::new("SyncFolderItems", &content)
 }
 
-/// Asks for messages: what identifies them, and with `mime` all of their bytes.
-pub(super) fn get_items<'a>(ids: impl IntoIterator<Item = &'a ItemId>, mime: bool) -> Request {
+/// What a request for messages returns of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// What identifies it.
+    Description,
+    /// That, and all of its bytes.
+    Mime,
+}
+
+/// Requests messages.
+pub(super) fn get_items<'a>(ids: impl IntoIterator<Item = &'a ItemId>, content: Content) -> Request {
+    let mime = content == Content::Mime;
     let mut content = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>".to_owned();
     if mime {
         content.push_str("<t:IncludeMimeContent>true</t:IncludeMimeContent>");
@@ -370,7 +380,7 @@ mod tests {
                  .MaxChangesReturned .SyncScope",
             ),
             (
-                get_items(&id, true),
+                get_items(&id, Content::Mime),
                 "GetItem .ItemShape ..BaseShape ..IncludeMimeContent ..AdditionalProperties ...FieldURI ...FieldURI ...FieldURI \
                  ...FieldURI ...FieldURI .ItemIds ..ItemId",
             ),
@@ -412,7 +422,7 @@ mod tests {
     #[test]
     fn ids_survive_escaping() {
         let id = ItemId("a<&\"'>".to_owned());
-        let request = get_items([&id], false);
+        let request = get_items([&id], Content::Description);
         let envelope = request.envelope(None);
         assert!(!envelope.contains("IncludeMimeContent") && !envelope.contains("Impersonation"));
         let envelope = Element::parse(envelope.as_bytes()).unwrap();

@@ -87,11 +87,11 @@ pub(super) async fn changes(transport: &Transport, memory: &Memory, folder: &Fol
     let wishes = [PAGE.to_owned()];
     let page = match before {
         None => {
-            let all: Result<Page, Fault> = transport.get(beginning(transport, folder, true), &wishes).await;
+            let all: Result<Page, Fault> = transport.get(beginning(transport, folder, Some(SIZE)), &wishes).await;
             match all {
                 // It also works without sizes: messages over the limit are detected while they are read.
                 Err(fault) if fault.meaning == Some(Meaning::BadRequest) => {
-                    transport.get(beginning(transport, folder, false), &wishes).await?
+                    transport.get(beginning(transport, folder, None), &wishes).await?
                 }
                 all => all?,
             }
@@ -158,11 +158,11 @@ pub(super) async fn newest(transport: &Transport, memory: &Memory, folder: &Fold
     Ok(newest)
 }
 
-fn beginning(transport: &Transport, folder: &Folder, with_sizes: bool) -> Url {
+fn beginning(transport: &Transport, folder: &Folder, expand: Option<&str>) -> Url {
     let mut url = transport.url(&["mailFolders", &folder.id, "messages", "delta"]);
     url.query_pairs_mut().append_pair("$select", "id,receivedDateTime");
-    if with_sizes {
-        url.query_pairs_mut().append_pair("$expand", SIZE);
+    if let Some(expand) = expand {
+        url.query_pairs_mut().append_pair("$expand", expand);
     }
     url
 }

@@ -39,7 +39,7 @@ use self::{
 use super::{EwsConfig, transport::Transport};
 use crate::{
     net::{
-        ErrorClass, Network, ProviderError,
+        Encryption, ErrorClass, Network, ProviderError,
         replies::{self, Unread, clean, text},
         web,
     },
@@ -395,7 +395,7 @@ impl Finder {
         let _place = self.config.budget.enter(1, 0).await?;
         let (network, host) = (&self.config.network, url.host_str().unwrap_or_default());
         let fault = |error| Network::fault(host, error);
-        let client = network.http(host, url.scheme() == "https", &self.config.rules)?;
+        let client = network.http(host, Encryption::of_scheme(url.scheme()), &self.config.rules)?;
         let client = client.timeout(self.patience()).build().map_err(fault)?;
         let response = self.config.network.send(client.request(method, url.clone())).await.map_err(fault)?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -334,7 +334,7 @@ impl Group {
         if others && fault.error.class == ErrorClass::Refused && members.refused < ANCHORS {
             if let Some(member) = members.all.get_mut(&anchor) {
                 member.subscription = None;
-                member.notify_fault(fault.error.to_be_kept(), false);
+                member.notify_fault(fault.error.to_be_kept(), 0);
             }
             return;
         }
@@ -424,7 +424,7 @@ impl Members {
             {
                 *after = None;
             }
-            member.notify_fault(error, room > 0);
+            member.notify_fault(error, room);
             room = room.saturating_sub(1);
         }
     }
@@ -445,8 +445,12 @@ impl Member {
         self.wake.notify_one();
     }
 
-    fn notify_fault(&mut self, error: ProviderError, elsewhere: bool) {
-        self.news = Some(News::Fault { error, elsewhere });
+    /// `room` is how many mailboxes other groups have room for.
+    fn notify_fault(&mut self, error: ProviderError, room: usize) {
+        self.news = Some(News::Fault {
+            error,
+            elsewhere: room > 0,
+        });
         self.wake.notify_one();
     }
 }
