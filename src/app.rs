@@ -40,7 +40,7 @@ use crate::{
     },
     private,
     provider::{
-        BudgetLimits, Budgets, DiscoveryRules, Looks, NetworkConnector, SmtpConfig,
+        BudgetLimits, Budgets, CheckSchedule, DiscoveryRules, NetworkConnector, SmtpConfig,
         exchange::ews::{EwsStreams, StreamLimits},
     },
     store::{DatabaseLimits, DatabaseLocation, OpenError, Store},
@@ -128,7 +128,7 @@ pub enum StartError {
 }
 
 /// What a test may substitute for the machine's.
-pub struct Surroundings {
+pub struct Environment {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Counts what happens.
@@ -139,7 +139,7 @@ pub struct Surroundings {
     pub program: Option<PathBuf>,
 }
 
-impl Default for Surroundings {
+impl Default for Environment {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
@@ -194,21 +194,21 @@ impl Running {
 /// [`StartError`] says what is missing; nothing runs then.
 #[cfg(feature = "testing")]
 pub async fn start(config: Config, listener: TcpListener) -> Result<Running, StartError> {
-    start_in(config, listener, Surroundings::default()).await
+    start_in(config, listener, Environment::default()).await
 }
 
 /// Starts the service in the given environment.
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_in(config: Config, listener: TcpListener, surroundings: Surroundings) -> Result<Running, StartError> {
+pub async fn start_in(config: Config, listener: TcpListener, environment: Environment) -> Result<Running, StartError> {
     let lifecycle = Lifecycle::new();
     let address = listener.local_addr().map_err(|source| StartError::Listen {
         address: config.server.listen.to_string(),
         source,
     })?;
     check_files(&config)?;
-    let ops = build_ops_at(address, &config, surroundings, &lifecycle).await?;
+    let ops = build_ops_at(address, &config, environment, &lifecycle).await?;
     let callers = callers::build(&config, &lifecycle)?;
     let replica = match config.database.url {
         DatabaseUrl::Sqlite(_) => None,
@@ -276,16 +276,16 @@ pub async fn prepare_keys(config: &Config) -> Result<(), StartError> {
 ///
 /// # Errors
 /// As [`start`].
-pub async fn build_ops(config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
-    build_ops_at(config.server.listen, config, surroundings, lifecycle).await
+pub async fn build_ops(config: &Config, environment: Environment, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
+    build_ops_at(config.server.listen, config, environment, lifecycle).await
 }
 
 /// The same for a service that listens on this address.
-async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surroundings, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
+async fn build_ops_at(address: SocketAddr, config: &Config, environment: Environment, lifecycle: &Lifecycle) -> Result<Ops, StartError> {
     make_folder(&config.data_dir)?;
     private::warn_if_shared(&config.data_dir);
-    let store = open_store(config, surroundings.metrics.clone()).await?;
-    let keys = Keys::open(&store, config.keys.master.clone(), surroundings.clock.clone()).await?;
+    let store = open_store(config, environment.metrics.clone()).await?;
+    let keys = Keys::open(&store, config.keys.master.clone(), environment.clock.clone()).await?;
     let BlobsUrl::File(folder) = config.blobs.url.clone();
     let blobs = open_blobs(&folder, &store).await?;
     let max_message_bytes = config.mail.max_message_size.0;
@@ -298,13 +298,13 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         allow_loopback: config.network.allow_loopback,
         connect_timeout: config.network.connect_timeout,
         root_certificates,
-        metrics: surroundings.metrics.clone(),
+        metrics: environment.metrics.clone(),
     };
-    let network = Network::with_names(network, surroundings.names);
+    let network = Network::with_names(network, environment.names);
     let connector = NetworkConnector {
         network,
         request_timeout: config.exchange.request_timeout,
-        looks: Looks::default(),
+        looks: CheckSchedule::default(),
         max_message_bytes,
         budgets: Arc::new(Budgets::new(BudgetLimits {
             per_mailbox: config.exchange.requests_per_mailbox,
@@ -332,15 +332,15 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
         bytes: config.server.processor_memory.0,
         waiting: config.server.max_calls_per_caller,
     };
-    let ids = Arc::new(Ids::new(surroundings.clock.clone()));
-    let preparation = preparation::open(&config.data_dir, &ids.next(), surroundings.program)?;
+    let ids = Arc::new(Ids::new(environment.clock.clone()));
+    let preparation = preparation::open(&config.data_dir, &ids.next(), environment.program)?;
     let ops = Ops {
         store,
         blobs: Arc::new(blobs),
         vault: keys.vault,
         sealer: keys.sealer,
         ids,
-        clock: surroundings.clock,
+        clock: environment.clock,
         connector: Arc::new(connector),
         limits: Arc::new(Limits {
             max_message_bytes,
@@ -350,9 +350,9 @@ async fn build_ops_at(address: SocketAddr, config: &Config, surroundings: Surrou
             max_backoff: config.exchange.max_backoff,
             bookmark_interval: config.events.bookmark_interval,
         }),
-        processor: Processor::new(processor, surroundings.metrics.clone()),
+        processor: Processor::new(processor, environment.metrics.clone()),
         answers: Arc::new(AnswerMemory::new(config.exchange.answer_memory.0)),
-        metrics: surroundings.metrics,
+        metrics: environment.metrics,
         stopping: lifecycle.soft().clone(),
         locks: Arc::default(),
         known_logins: Arc::default(),

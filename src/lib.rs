@@ -53,7 +53,7 @@ pub mod testing {
     }
 
     pub mod app {
-        pub use crate::app::{Running, Surroundings, build_ops, open_issuer, open_store, start_in};
+        pub use crate::app::{Environment, Running, build_ops, open_issuer, open_store, start_in};
     }
 
     pub mod blobs {

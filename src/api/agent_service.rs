@@ -153,7 +153,7 @@ impl AgentService for Agents {
         let opened = async {
             let filter = convert::login::token_filter(request.filter.unwrap_or_default())?;
             let cursors = Cursors::new(&self.0, &topic::TOKENS, &call.caller().tenant);
-            let events = login::tell::watch(&self.0, call.caller(), cursors.clone(), &request.cursor, filter).await?;
+            let events = login::notify::watch(&self.0, call.caller(), cursors.clone(), &request.cursor, filter).await?;
             let active = self.0.metrics.stream_opened(topic::TOKENS.method);
             Ok(follow::watch(call.clone(), active, cursors, events, |cursor, entry| {
                 v1::WatchTokensResponse {

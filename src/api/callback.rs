@@ -17,7 +17,7 @@ use super::Edge;
 use crate::{
     crypto::Secret,
     domain::{Error, Kind, Result, error_chain},
-    ops::login::{self, Answered},
+    ops::login::{self, CallbackResult},
 };
 
 /// Longest query that is accepted, in bytes.
@@ -95,16 +95,16 @@ fn decision(body: &[u8]) -> Option<(Secret, Decision)> {
 }
 
 /// What the provider sent with the browser. `None` when it is invalid.
-fn parse(query: &str) -> Option<(String, Answered)> {
+fn parse(query: &str) -> Option<(String, CallbackResult)> {
     if query.len() > MAX_QUERY {
         return None;
     }
     let value = |name: &str| parameter(query.as_bytes(), name);
     let state = value("state")?;
     let answered = match (value("error"), value("code"), value("admin_consent")) {
-        (Some(error), ..) => Answered::Error(error, value("error_description").unwrap_or_default()),
-        (None, Some(code), None) => Answered::Code(Secret::new(code)),
-        (None, None, Some(consent)) if consent.eq_ignore_ascii_case("true") => Answered::Consent,
+        (Some(error), ..) => CallbackResult::Error(error, value("error_description").unwrap_or_default()),
+        (None, Some(code), None) => CallbackResult::Code(Secret::new(code)),
+        (None, None, Some(consent)) if consent.eq_ignore_ascii_case("true") => CallbackResult::Consent,
         _ => return None,
     };
     Some((state, answered))
@@ -131,9 +131,9 @@ mod tests {
         let check = |query: &str, expected: Option<&str>| {
             let kind = parse(query).map(|(state, answered)| {
                 let what = match answered {
-                    Answered::Code(code) => format!("code {}", code.expose()),
-                    Answered::Consent => "consent".to_owned(),
-                    Answered::Error(error, words) => format!("error {error} {words}"),
+                    CallbackResult::Code(code) => format!("code {}", code.expose()),
+                    CallbackResult::Consent => "consent".to_owned(),
+                    CallbackResult::Error(error, words) => format!("error {error} {words}"),
                 };
                 format!("{state}: {what}")
             });

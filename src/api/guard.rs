@@ -17,15 +17,14 @@ use tracing::{Instrument, Span, field, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
-    Edge,
+    Edge, anonymous,
     auth::{self, Access, Method},
     call::{Call, fail},
     callers::{Callers, Credentials},
+    guarded_body::GuardedBody,
     http::unimplemented,
-    kept::Kept,
     malformed,
     request_id::RequestId,
-    strangers,
     streams::{Calls, Ending, Measure, Permit, StreamBody, code_of},
 };
 use crate::{
@@ -72,7 +71,7 @@ impl Guard {
             return Ok(None);
         };
         let (callers, now) = (&self.0.callers, self.0.ops.now());
-        let credentials = strangers::identified(connection, callers.identify(headers, connection, now)).await?;
+        let credentials = anonymous::identified(connection, callers.identify(headers, connection, now)).await?;
         credentials.caller.need_any(scopes)?;
         Ok(Some(credentials))
     }
@@ -140,7 +139,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if !method.streams || response.headers().contains_key(Status::GRPC_STATUS) {
         measure.end(code_of(response.headers()));
         return match known {
-            Some((permit, _)) => response.map(|body| Body::new(Kept::new(body, permit))),
+            Some((permit, _)) => response.map(|body| Body::new(GuardedBody::new(body, permit))),
             None => response,
         };
     }

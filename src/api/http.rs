@@ -11,8 +11,9 @@ use http::{StatusCode, header};
 use tonic::Status;
 
 use super::{
-    Edge, callback, notifications,
-    strangers::{self, Strangers},
+    Edge,
+    anonymous::{self, AnonymousCallers},
+    callback, notifications,
 };
 use crate::ops::{login::CALLBACK, push::NOTIFICATIONS};
 
@@ -25,7 +26,7 @@ const FRONT: &str = concat!(
 );
 
 /// The plain pages.
-pub(super) fn routes(edge: &Edge, strangers: Strangers) -> Router {
+pub(super) fn routes(edge: &Edge, anonymous: AnonymousCallers) -> Router {
     let routes = Router::new()
         .route("/", get(|| async { FRONT }))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -35,7 +36,7 @@ pub(super) fn routes(edge: &Edge, strangers: Strangers) -> Router {
             get(callback::ask)
                 .post(callback::answer)
                 .layer(DefaultBodyLimit::max(callback::MAX_ANSWER))
-                .layer(middleware::from_fn_with_state(strangers.clone(), strangers::page))
+                .layer(middleware::from_fn_with_state(anonymous.clone(), anonymous::page))
                 .with_state(edge.clone()),
         );
     // Nobody is listened to if nobody was asked to call.
@@ -43,8 +44,8 @@ pub(super) fn routes(edge: &Edge, strangers: Strangers) -> Router {
         return routes;
     }
     let notifications = post(notifications::notifications)
-        .layer(DefaultBodyLimit::max(strangers::MAX_NOTIFICATION))
-        .layer(middleware::from_fn_with_state(strangers, strangers::page))
+        .layer(DefaultBodyLimit::max(anonymous::MAX_NOTIFICATION))
+        .layer(middleware::from_fn_with_state(anonymous, anonymous::page))
         .with_state(edge.clone());
     routes.route(NOTIFICATIONS, notifications)
 }

@@ -5,9 +5,10 @@
 //!
 //! A call passes, from the outside: the request's id (`request_id.rs`), CORS, grpc-web, the caller's deadline (`deadline.rs`), then `guard.rs` with authentication (`callers.rs`,
 //! `certificate.rs`), the caller's rights (`auth.rs`), limits, the span and the metrics, then its service. A path without a row in the table of `auth.rs` reaches none.
-//! Before all that come the limits for everybody: `listener` limits connections, `strangers.rs` what anonymous callers send over them.
+//! Before all that come the limits for everybody: `listener` limits connections, `anonymous` what anonymous callers send over them.
 
 mod agent_service;
+mod anonymous;
 mod archive_service;
 mod auth;
 mod call;
@@ -19,8 +20,8 @@ mod deadline;
 mod directory_service;
 mod follow;
 mod guard;
+mod guarded_body;
 mod http;
-mod kept;
 mod listener;
 mod malformed;
 mod mask;
@@ -30,7 +31,6 @@ mod request_id;
 mod running;
 mod settings_service;
 mod status;
-mod strangers;
 mod streams;
 mod sweep_service;
 #[cfg(test)]
@@ -45,8 +45,8 @@ use tonic_health::ServingStatus;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use self::{anonymous::AnonymousCallers, listener::Listener};
 pub use self::{callers::Callers, listener::raise_file_limit};
-use self::{listener::Listener, strangers::Strangers};
 use crate::{config, lifecycle::Lifecycle, ops::Ops};
 
 /// Messages and services of the protobuf package `mailagent.v1`, for the server.
@@ -112,7 +112,7 @@ pub async fn serve(edge: Edge, listener: TcpListener) -> Result<(), ServeError> 
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     let draining = CancellationToken::new();
-    let grpc = grpc_routes(&edge)?.add_service(health_service.max_decoding_message_size(strangers::MAX_PUBLIC_MESSAGE));
+    let grpc = grpc_routes(&edge)?.add_service(health_service.max_decoding_message_size(anonymous::MAX_PUBLIC_MESSAGE));
     let app = app(&edge, grpc, draining.clone());
     let port = Listener::new(&edge.server, app, draining.clone()).await?;
     let (soft, hard) = (edge.lifecycle.soft().clone(), edge.lifecycle.hard().clone());
@@ -173,11 +173,11 @@ fn grpc_routes(edge: &Edge) -> Result<Routes, ServeError> {
             settings_service_server,
             settings_service::Settings(ops.clone())
         ))
-        .add_service(reflection().build_v1()?.max_decoding_message_size(strangers::MAX_PUBLIC_MESSAGE))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(anonymous::MAX_PUBLIC_MESSAGE))
         .add_service(
             reflection()
                 .build_v1alpha()?
-                .max_decoding_message_size(strangers::MAX_PUBLIC_MESSAGE),
+                .max_decoding_message_size(anonymous::MAX_PUBLIC_MESSAGE),
         ))
 }
 
@@ -186,7 +186,7 @@ fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
     use ::http::{HeaderName, Method};
 
     let guard = guard::Guard::new(edge, draining);
-    let strangers = Strangers::new(&edge.server);
+    let anonymous = AnonymousCallers::new(&edge.server);
     let origins = edge.server.cors_allowed_origins.clone();
     let allowed = move |origin: &::http::HeaderValue, _: &::http::request::Parts| origin.to_str().is_ok_and(|origin| origins.allow(origin));
     let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"].map(HeaderName::from_static);
@@ -199,10 +199,10 @@ fn app(edge: &Edge, grpc: Routes, draining: CancellationToken) -> axum::Router {
         .max_age(CORS_MAX_AGE);
     grpc.into_axum_router()
         .layer(axum::middleware::from_fn_with_state(guard, guard::guard))
-        .layer(axum::middleware::from_fn_with_state(strangers.clone(), strangers::calls))
+        .layer(axum::middleware::from_fn_with_state(anonymous.clone(), anonymous::calls))
         .layer(axum::middleware::from_fn(deadline::layer))
         .layer(GrpcWebLayer::new())
-        .merge(http::routes(edge, strangers))
+        .merge(http::routes(edge, anonymous))
         .fallback(http::not_found)
         .layer(cors)
         .layer(axum::middleware::from_fn_with_state(edge.ops.ids.clone(), request_id::layer))

@@ -267,7 +267,7 @@ mod tests {
                 error(Kind::Unavailable { retry_after }, "microsoft is busy.").with(Detail::Provider, "microsoft")
             }
             Reason::DirectoryTaken => precondition("The directory consented for another tenant.").with(Detail::Domain, "example.com"),
-            Reason::AnonymousLimitReached => crate::api::strangers::crowded("192.0.2.1"),
+            Reason::AnonymousLimitReached => crate::api::anonymous::crowded("192.0.2.1"),
             Reason::RequestMalformed => crate::api::malformed::malformed("buffer underflow"),
             Reason::TooManyCalls => Error::too_many_calls(100, "tenant:acme user:anna"),
             Reason::LoginAccountNotOwned => precondition("support@example.com is not an address of users/anna.")

@@ -22,9 +22,9 @@ use crate::{
         Ops,
         mailbox::{
             ReadError,
-            completeness::{self, Filling, Found},
+            completeness::{self, BackfillReport, Found},
         },
-        sweep::{self, Swept},
+        sweep::{self, SweepReport},
         watch::Cursors,
     },
 };
@@ -138,7 +138,7 @@ impl SweepService for Sweeps {
             let id = convert::id("agents", "name", &request.name)?;
             let (agent, source) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
-            let work = |mut report: Report<Swept>| async move { sweep::run_sweep(&ops, &tenant, &agent, source, &mut *report).await };
+            let work = |mut report: Report<SweepReport>| async move { sweep::run_sweep(&ops, &tenant, &agent, source, &mut *report).await };
             let progress = Running::begin(&self.lifecycle, &self.ops, "sweep on demand", work);
             Ok(progress.answers(call.clone(), convert::completeness::swept))
         };
@@ -165,10 +165,11 @@ impl SweepService for Sweeps {
             let id = convert::id("agents", "name", &request.name)?;
             let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
-            let work =
-                |mut report: Report<Filling>| async move { completeness::backfill(&ops, &tenant, &agent, opened, &mut *report).await };
+            let work = |mut report: Report<BackfillReport>| async move {
+                completeness::backfill(&ops, &tenant, &agent, opened, &mut *report).await
+            };
             let progress = Running::begin(&self.lifecycle, &self.ops, "backfill", work);
-            Ok(progress.answers(call.clone(), convert::completeness::filling))
+            Ok(progress.answers(call.clone(), convert::completeness::backfill_report))
         };
         call.answer(begun.await)
     }

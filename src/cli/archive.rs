@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{CommandResult, Settings};
 use crate::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     config::ByteSize,
     lifecycle::Lifecycle,
     mailfile,
@@ -61,9 +61,9 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     let config = args.settings.load(&[])?;
     let ops = app::build_ops(
         &config,
-        Surroundings {
+        Environment {
             program: std::env::current_exe().ok(),
-            ..Surroundings::default()
+            ..Environment::default()
         },
         &Lifecycle::new(),
     )

@@ -11,7 +11,7 @@ use crate::{
     domain::SystemClock,
     ops::{
         KeysError,
-        keys::{self, Census, Occasion, Rotation},
+        keys::{self, KeyUsage, Rotation, RotationTrigger},
     },
     store::{INSTALLATION, Store},
     telemetry::Metrics,
@@ -79,9 +79,9 @@ pub(super) async fn run(command: KeysCommand) -> CommandResult {
 }
 
 /// What is printed, and whether all is well.
-type Said = (String, bool);
+type KeysOutput = (String, bool);
 
-async fn rotate(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
+async fn rotate(store: &Store, source: &KeySource) -> Result<KeysOutput, KeysError> {
     let rotation = keys::rotate(store, source, Arc::new(SystemClock), &mut |_| {}).await?;
     Ok((report(&rotation), rotation.complete()))
 }
@@ -96,14 +96,14 @@ fn report(rotation: &Rotation) -> String {
     } = rotation;
     let current = rotation.current();
     let mut text = match rotation.occasion {
-        Occasion::Made => format!("The new master key {current} has been created and put in {source}, before the former ones.\n"),
-        Occasion::Unfinished => format!(
+        RotationTrigger::Made => format!("The new master key {current} has been created and put in {source}, before the former ones.\n"),
+        RotationTrigger::Unfinished => format!(
             "Not under {current}, the first master key in {source}: {} of {} data keys. A rotation was not finished, or that key is new \
              there. This run continued with it and created no other.\n",
             before.total - before.count(current),
             before.total
         ),
-        Occasion::Done => format!(
+        RotationTrigger::Done => format!(
             "All data keys were already under {current}, the first master key in {source}. For another rotation, put a new key before it \
              there, for every replica.\n"
         ),
@@ -137,7 +137,7 @@ fn report(rotation: &Rotation) -> String {
     text
 }
 
-async fn list(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
+async fn list(store: &Store, source: &KeySource) -> Result<KeysOutput, KeysError> {
     let (ring, census) = keys::list(store, source).await?;
     let mut text = format!("The master keys of {source}, the current one first:\n\nMaster key                  Data keys\n");
     for (id, name) in named(&ring.ids(), &[&census]) {
@@ -149,7 +149,7 @@ async fn list(store: &Store, source: &KeySource) -> Result<Said, KeysError> {
     Ok((text, census.closed.is_empty()))
 }
 
-fn advice(ring: &KeyRing, census: &Census) -> String {
+fn advice(ring: &KeyRing, census: &KeyUsage) -> String {
     let current = ring.current().id();
     if !census.closed.is_empty() {
         format!("Not opened: {} of {} data keys.\n", census.closed.len(), census.total)
@@ -160,7 +160,7 @@ fn advice(ring: &KeyRing, census: &Census) -> String {
     }
 }
 
-async fn prune(store: &Store, source: &KeySource, yes: bool) -> Result<Said, KeysError> {
+async fn prune(store: &Store, source: &KeySource, yes: bool) -> Result<KeysOutput, KeysError> {
     let pruning = keys::prune(store, source, yes).await?;
     let former: Vec<String> = pruning.former.iter().map(KeyId::to_string).collect();
     let former = former.join(", ");
@@ -191,7 +191,7 @@ async fn prune(store: &Store, source: &KeySource, yes: bool) -> Result<Said, Key
 }
 
 /// The master keys with what they are: those at hand, then others that are needed.
-fn named(ring: &[KeyId], censuses: &[&Census]) -> Vec<(KeyId, &'static str)> {
+fn named(ring: &[KeyId], censuses: &[&KeyUsage]) -> Vec<(KeyId, &'static str)> {
     let mut named: Vec<(KeyId, &str)> = Vec::new();
     let at_hand = ring.iter().enumerate();
     named.extend(at_hand.map(|(index, id)| (*id, if index == 0 { "(current)" } else { "(former)" })));
@@ -205,7 +205,7 @@ fn named(ring: &[KeyId], censuses: &[&Census]) -> Vec<(KeyId, &'static str)> {
 }
 
 /// One line for each data key that does not open.
-fn closed(census: &Census, with: &str) -> String {
+fn closed(census: &KeyUsage, with: &str) -> String {
     let mut text = String::new();
     for (owner, error) in census.closed.iter().take(MAX_NAMES) {
         let _ = writeln!(text, "ERROR: the data key of {} does not open {with}: {error}.", name_of(owner));

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{CommandResult, Settings};
 use crate::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     lifecycle::Lifecycle,
 };
 
@@ -19,7 +19,7 @@ pub struct MigrateArgs {
 
 pub(super) async fn run(args: MigrateArgs) -> CommandResult {
     let config = args.settings.load(&[])?;
-    let ops = app::build_ops(&config, Surroundings::default(), &Lifecycle::new()).await?;
+    let ops = app::build_ops(&config, Environment::default(), &Lifecycle::new()).await?;
     ops.store.close().await;
     println!("The database is up to date.");
     Ok(ExitCode::SUCCESS)

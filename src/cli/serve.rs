@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::{CommandResult, Settings};
 use crate::{
     api,
-    app::{self, Surroundings},
+    app::{self, Environment},
     config::Flag,
     lifecycle::shutdown_signals,
     telemetry,
@@ -47,12 +47,12 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (server.listen)"))?;
-    let surroundings = Surroundings {
+    let environment = Environment {
         metrics: telemetry.metrics(),
         program: std::env::current_exe().ok(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let running = app::start_in(config, listener, surroundings).await?;
+    let running = app::start_in(config, listener, environment).await?;
     tracing::info!(address = %running.address, files, version = env!("CARGO_PKG_VERSION"), "ready");
     let stopped = running.run(&mut signals).await;
     Ok(ExitCode::from(stopped.exit_code()))

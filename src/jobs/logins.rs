@@ -15,7 +15,7 @@ use crate::{
     domain::{Result, Timestamp},
     ops::{
         Ops,
-        login::{tell, tokens},
+        login::{notify, tokens},
         login_health,
     },
 };
@@ -123,7 +123,7 @@ async fn review_agents(ops: &Ops) -> Result<u64> {
 async fn tell_of_logins(ops: &Ops) -> Result<u64> {
     let due = ops.store.logins_to_tell(ops.now(), ROUND).await?;
     for (tenant, login) in &due {
-        tell::tell(ops, tenant, &login.source).await?;
+        notify::notify(ops, tenant, &login.source).await?;
     }
     Ok(due.len() as u64)
 }
@@ -135,7 +135,7 @@ async fn tell_of_secrets(ops: &Ops, seen: &mut HashMap<String, Timestamp>) -> Re
         if seen.get(provider.name()).is_some_and(|seen| now.since(*seen) < SECRETS) {
             continue;
         }
-        tell::tell_of_secret(ops, provider).await?;
+        notify::notify_of_secret(ops, provider).await?;
         seen.insert(provider.name().to_owned(), now);
         looked_at += 1;
     }
@@ -145,7 +145,7 @@ async fn tell_of_secrets(ops: &Ops, seen: &mut HashMap<String, Timestamp>) -> Re
 async fn tell_providers(ops: &Ops) -> Result<u64> {
     let due = ops.store.revocations(ops.now(), ROUND).await?;
     for revocation in &due {
-        tell::tell_provider(ops, revocation).await?;
+        notify::notify_provider(ops, revocation).await?;
     }
     Ok(due.len() as u64)
 }

@@ -24,7 +24,7 @@ use crate::{
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
-        mailbox::{OWN_WORK, Places, Pulse, health},
+        mailbox::{OWN_WORK, Pulse, ReadingSlots, health},
         push,
     },
     store::{LeaseKey, LeaseKind, LeaseTerms, SystemAgent},
@@ -79,7 +79,7 @@ impl Mailboxes {
             reader: Reader {
                 news: Arc::default(),
                 share: Arc::default(),
-                places: Arc::new(Places::new(schedule.concurrent)),
+                places: Arc::new(ReadingSlots::new(schedule.concurrent)),
                 schedule: Arc::new(schedule),
                 ops,
             },

@@ -27,7 +27,7 @@ const OF_THE_SERVER: [&str; 7] = [
 
 /// A message in parts.
 #[derive(Clone, Debug, Default)]
-pub struct Apart {
+pub struct MessageParts {
     /// Subject, decoded and unfolded, at most 998 characters. Possibly empty.
     pub subject: String,
     /// The mailbox of From.
@@ -112,13 +112,13 @@ pub enum Indivisible {
     Unreadable,
 }
 
-pub(super) fn take_apart(raw: &[u8]) -> Result<Apart, Indivisible> {
+pub(super) fn take_apart(raw: &[u8]) -> Result<MessageParts, Indivisible> {
     let entity = Entity::read(raw);
     if entity.is_cut() {
         return Err(Indivisible::Structure);
     }
     let fields = &entity.root().fields;
-    let mut apart = Apart {
+    let mut apart = MessageParts {
         subject: fields.first("Subject").map(|field| field.text(998)).unwrap_or_default(),
         from: only(fields, "From")?,
         sender: only(fields, "Sender")?,
@@ -128,7 +128,7 @@ pub(super) fn take_apart(raw: &[u8]) -> Result<Apart, Indivisible> {
         importance: importance(fields),
         message_id: fields.first("Message-ID").map(|field| unfolded(&field)),
         fields: others(fields)?,
-        ..Apart::default()
+        ..MessageParts::default()
     };
     apart.whole(&entity)?;
     Ok(apart)
@@ -187,7 +187,7 @@ fn others(fields: &Fields<'_>) -> Result<Vec<(String, String)>, Indivisible> {
     Ok(found)
 }
 
-impl Apart {
+impl MessageParts {
     fn whole(&mut self, entity: &Entity<'_>) -> Result<(), Indivisible> {
         let root = entity.root();
         if root.media_type != "multipart/mixed" {

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{AutomaticKind, Mailbox, Timestamp};
 
-pub use apart::{Apart, FilePart, Indivisible};
+pub use apart::{FilePart, Indivisible, MessageParts};
 pub use compose::{Draft, compose};
 pub use located::{Located, PartReader};
 pub use subject::normalise_subject;
@@ -220,7 +220,7 @@ pub fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
 ///
 /// # Errors
 /// When it would not be the same one then.
-pub fn take_apart(raw: &[u8]) -> Result<Apart, Indivisible> {
+pub fn take_apart(raw: &[u8]) -> Result<MessageParts, Indivisible> {
     guarded(|| apart::take_apart(raw)).unwrap_or(Err(Indivisible::Unreadable))
 }
 

@@ -13,7 +13,7 @@ pub const MAX_PAUSE: Duration = Duration::from_hours(1);
 const MAX_REPLY: usize = 1024;
 
 /// Why a response was not read to its end.
-pub enum Unread {
+pub enum BodyError {
     /// It is over the limit.
     TooLong,
     /// The connection broke.
@@ -21,16 +21,16 @@ pub enum Unread {
 }
 
 /// Reads a response of at most `limit` bytes.
-pub async fn body(mut response: Response, limit: u64) -> Result<Bytes, Unread> {
+pub async fn body(mut response: Response, limit: u64) -> Result<Bytes, BodyError> {
     let told = response.content_length().unwrap_or(0);
     if told > limit {
-        return Err(Unread::TooLong);
+        return Err(BodyError::TooLong);
     }
     // The length is only the server's claim: little memory is reserved on its basis.
     let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
-    while let Some(piece) = response.chunk().await.map_err(Unread::Broken)? {
+    while let Some(piece) = response.chunk().await.map_err(BodyError::Broken)? {
         if body.len() as u64 + piece.len() as u64 > limit {
-            return Err(Unread::TooLong);
+            return Err(BodyError::TooLong);
         }
         body.extend_from_slice(&piece);
     }

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{
     Encryption, EndpointRules, ErrorClass, Network, ProviderError,
-    replies::{self, Unread},
+    replies::{self, BodyError},
 };
 
 /// Longest answer that is read, in bytes.
@@ -81,11 +81,11 @@ impl Web {
             let response = self.network.send(request).await.map_err(fault)?;
             let (status, headers) = (response.status(), response.headers().clone());
             let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
-                Unread::TooLong => {
+                BodyError::TooLong => {
                     let text = format!("{host} returns more than {MAX_ANSWER_BYTES} bytes. Check the address.");
                     ProviderError::new(ErrorClass::Malformed, text)
                 }
-                Unread::Broken(error) => fault(error),
+                BodyError::Broken(error) => fault(error),
             })?;
             Ok(Answer { status, headers, body })
         };

@@ -6,7 +6,7 @@ use super::{
     LockKey, Ops,
     mailbox::{
         self, ReadError,
-        health::{self, Subject, Tried, Went},
+        health::{self, AccessKind, AccessResult, HealthSubject},
     },
 };
 use crate::{
@@ -99,14 +99,14 @@ impl Check {
                 return health::record_unopened(ops, &self.tenant, &self.agent, &fault).await;
             }
         }
-        let subject = Subject {
+        let subject = HealthSubject {
             agent: &self.agent,
             account: self.account.as_ref(),
             since,
         };
         let fault = fault.map(ReadError::Provider);
-        let went = fault.as_ref().map_or(Went::Well, Went::Failed);
-        health::record(ops, &self.tenant, subject, Tried::Check, went).await
+        let went = fault.as_ref().map_or(AccessResult::Well, AccessResult::Failed);
+        health::record(ops, &self.tenant, subject, AccessKind::Check, went).await
     }
 }
 

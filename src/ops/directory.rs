@@ -223,7 +223,7 @@ pub async fn mail_to_link(ops: &Ops, caller: &Caller, contact: &Contact) -> Resu
 
 /// What a stretch of linking did, and how long it held the database's writer.
 #[derive(Clone, Copy, Debug)]
-pub struct Linked {
+pub struct LinkingReport {
     /// Messages that were linked.
     pub messages: u64,
     /// Whether nothing is left to do for this address.
@@ -236,13 +236,13 @@ pub struct Linked {
 ///
 /// # Errors
 /// [`Kind::Unavailable`] when the database is away.
-pub async fn link_mail(ops: &Ops, tenant: &str, address: &str, size: u64) -> Result<Linked> {
+pub async fn link_mail(ops: &Ops, tenant: &str, address: &str, size: u64) -> Result<LinkingReport> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let began = Instant::now();
         let stretch = writer.link_stretch(address, size).await?;
         writer.commit().await?;
-        Ok(Linked {
+        Ok(LinkingReport {
             messages: stretch.linked,
             done: stretch.done,
             took: began.elapsed(),

@@ -22,7 +22,7 @@ const PASSES: usize = 5;
 
 /// Which data keys are under which master key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct KeyUsage {
     /// Data keys that this master key wraps.
     pub under: BTreeMap<KeyId, u64>,
     /// Of these, those that no master key at hand opens: whose they are, and why.
@@ -33,7 +33,7 @@ pub struct Census {
     pub total: u64,
 }
 
-impl Census {
+impl KeyUsage {
     /// Data keys under this master key.
     pub fn count(&self, id: KeyId) -> u64 {
         self.under.get(&id).copied().unwrap_or(0)
@@ -55,7 +55,7 @@ pub enum Step {
 
 /// Why a rotation had which master key to change to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum RotationTrigger {
     /// It made one.
     Made,
     /// There were data keys under former master keys: a rotation was not finished, or the new master key was given by hand.
@@ -70,13 +70,13 @@ pub struct Rotation {
     /// Where the master keys are.
     pub source: KeySource,
     /// Why it changed to that master key.
-    pub occasion: Occasion,
+    pub occasion: RotationTrigger,
     /// All master keys: the current one, then the former ones.
     pub ring: Vec<KeyId>,
     /// How it was.
-    pub before: Census,
+    pub before: KeyUsage,
     /// How it is, read from the database with the current master key alone.
-    pub after: Census,
+    pub after: KeyUsage,
     /// Data keys that were re-wrapped.
     pub moved: u64,
     /// Of these, those that were read back from the database, opened with the current master key alone, and found to be the same.
@@ -104,7 +104,7 @@ impl Rotation {
 ///
 /// # Errors
 /// Those of the source, and of the database.
-pub async fn list(store: &Store, source: &KeySource) -> Result<(KeyRing, Census), KeysError> {
+pub async fn list(store: &Store, source: &KeySource) -> Result<(KeyRing, KeyUsage), KeysError> {
     let ring = source.load().await?;
     let census = census(store, &ring, &ring).await?;
     Ok((ring, census))
@@ -133,7 +133,7 @@ pub async fn rotate(
     let mut ring = source.load().await?;
     let before = census(store, &ring, &ring).await?;
     let occasion = if before.movable > 0 {
-        Occasion::Unfinished
+        RotationTrigger::Unfinished
     } else if let Some(lock) = &lock {
         ring = ring.behind(MasterKey::generate());
         source.store(&ring, lock, || step(Step::KeyWritten))?;
@@ -144,18 +144,18 @@ pub async fn rotate(
         }
         ring = stored;
         step(Step::KeyInPlace);
-        Occasion::Made
+        RotationTrigger::Made
     } else if ring.former().is_empty() {
         return Err(KeysError::NoNewKey(source.to_string()));
     } else {
-        Occasion::Done
+        RotationTrigger::Done
     };
     let mut rotation = Rotation {
         source: source.clone(),
         occasion,
         ring: ring.ids(),
         before,
-        after: Census::default(),
+        after: KeyUsage::default(),
         moved: 0,
         proven: 0,
         changed: Vec::new(),
@@ -273,8 +273,8 @@ async fn move_batch(
 }
 
 /// Goes through all data keys and opens each with `ring`. Why one does not open is told as for `known`, which has other keys too.
-async fn census(store: &Store, ring: &KeyRing, known: &KeyRing) -> Result<Census> {
-    let mut census = Census::default();
+async fn census(store: &Store, ring: &KeyRing, known: &KeyRing) -> Result<KeyUsage> {
+    let mut census = KeyUsage::default();
     let mut after = String::new();
     loop {
         let page = store.wrapped_keys(&after, PAGE).await?;

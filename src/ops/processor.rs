@@ -107,7 +107,7 @@ struct Line {
 struct Waiting {
     bytes: u64,
     passed_over: u32,
-    turn: oneshot::Sender<Turn>,
+    turn: oneshot::Sender<WorkPermit>,
 }
 
 impl Processor {
@@ -124,7 +124,7 @@ impl Processor {
     ///
     /// # Errors
     /// [`crate::domain::Kind::Busy`] when a caller has too much waiting already.
-    pub async fn turn(&self, worker: Worker, bytes: u64) -> Result<Turn> {
+    pub async fn turn(&self, worker: Worker, bytes: u64) -> Result<WorkPermit> {
         let asked = Instant::now();
         let turn = self.enqueue(worker, bytes)?;
         // The sender is dropped with the processor only, which this borrows.
@@ -141,7 +141,7 @@ impl Processor {
         self.turn(worker, bytes).await?.run(work).await
     }
 
-    fn enqueue(&self, worker: Worker, bytes: u64) -> Result<oneshot::Receiver<Turn>> {
+    fn enqueue(&self, worker: Worker, bytes: u64) -> Result<oneshot::Receiver<WorkPermit>> {
         let (sender, turn) = oneshot::channel();
         let bytes = bytes.min(self.0.limits.bytes);
         let mut state = self.state();
@@ -174,7 +174,7 @@ impl Processor {
             state.bytes += waiting.bytes;
             state.workers.entry(worker.clone()).or_default().running += 1;
             self.0.metrics.turn_given(waiting.bytes);
-            let turn = Turn {
+            let turn = WorkPermit {
                 processor: Some(self.clone()),
                 worker,
                 bytes: waiting.bytes,
@@ -231,7 +231,7 @@ impl Processor {
     }
 
     /// A turn is over.
-    fn end(&self, state: &mut State, turn: &Turn) {
+    fn end(&self, state: &mut State, turn: &WorkPermit) {
         state.running -= 1;
         state.bytes -= turn.bytes;
         self.0.metrics.turn_ended(turn.bytes);
@@ -249,14 +249,14 @@ impl Processor {
 }
 
 /// A turn to work, until it is dropped.
-pub struct Turn {
+pub struct WorkPermit {
     /// None once it no longer counts.
     processor: Option<Processor>,
     worker: Worker,
     bytes: u64,
 }
 
-impl Turn {
+impl WorkPermit {
     /// Does the work on a thread for it. Work that has begun counts until it ends, also when this is dropped.
     ///
     /// # Errors
@@ -270,7 +270,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WorkPermit {
     fn drop(&mut self) {
         if let Some(processor) = self.processor.take() {
             let mut state = processor.state();

@@ -28,7 +28,7 @@ pub struct Match {
 
 /// What a sweep on demand has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepReport {
     /// What became of the messages.
     pub progress: Progress,
     /// Folders that could not be read while the others were, each with what is wrong, in plain language. Empty until the sweep is done.
@@ -188,8 +188,8 @@ pub async fn run_sweep(
     tenant: &str,
     agent: &Agent,
     opened: Result<Opened, ReadError>,
-    report: &mut (dyn FnMut(Swept) + Send),
-) -> Result<Swept, ReadError> {
+    report: &mut (dyn FnMut(SweepReport) + Send),
+) -> Result<SweepReport, ReadError> {
     let opened = opened?;
     let work = MailboxWork {
         ops,
@@ -198,14 +198,14 @@ pub async fn run_sweep(
         opened: &opened,
     };
     let so_far = &mut |progress| {
-        report(Swept {
+        report(SweepReport {
             progress,
-            ..Swept::default()
+            ..SweepReport::default()
         });
     };
     let progress = mailbox::read(work, Reading::Everything, so_far).await?;
     let faults = opened.memory.faults().into_iter();
-    Ok(Swept {
+    Ok(SweepReport {
         progress,
         folder_problems: faults.map(|fault| (fault.folder.clone(), fault.words())).collect(),
     })

@@ -130,7 +130,7 @@ impl Window {
 }
 
 /// The permit for a request, released when this is dropped.
-pub struct Place {
+pub struct RequestPermit {
     _own: OwnedSemaphorePermit,
     _shared: Option<OwnedSemaphorePermit>,
 }
@@ -157,7 +157,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`ErrorClass::Retry`] when the requests or bytes of this time window are spent.
-    pub(super) async fn enter(&self, parts: u32, bytes: usize) -> Result<Place, ProviderError> {
+    pub(super) async fn enter(&self, parts: u32, bytes: usize) -> Result<RequestPermit, ProviderError> {
         let never_closed = "it is never closed";
         let own = self
             .places
@@ -170,7 +170,7 @@ impl Budget {
             None => None,
         };
         self.spend(parts, bytes)?;
-        Ok(Place {
+        Ok(RequestPermit {
             _own: own,
             _shared: shared,
         })

@@ -6,7 +6,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Looks, MailConnector, MailSink, SmtpLogin,
+    CheckSchedule, Credentials, Endpoint, EwsDiscovery, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, MailConnector, MailSink,
+    SmtpLogin,
     budget::{Budgeted, Budgets},
     exchange::{
         ews::{Discovered, DiscoveryRules, EwsConfig, EwsProof, EwsSource, EwsStreams, EwsTimeouts, Finder, SharedLogin, discovery_domain},
@@ -24,7 +25,7 @@ pub struct NetworkConnector {
     /// For a whole request.
     pub request_timeout: Duration,
     /// For finding out what happened to a message whose response was lost.
-    pub looks: Looks,
+    pub looks: CheckSchedule,
     /// Messages up to this size are loaded.
     pub max_message_bytes: u64,
     /// What servers allow.

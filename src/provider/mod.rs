@@ -22,12 +22,12 @@ use crate::{
     net::{EndpointRules, ProviderError, StageReport},
 };
 
-use outgoing::{Fate, handed_over, hidden_recipients, in_doubt, message_id, sent_as};
+use outgoing::{SubmissionState, handed_over, hidden_recipients, in_doubt, message_id, sent_as};
 
 pub use budget::{BudgetLimits, Budgets};
 pub use connector::NetworkConnector;
 pub use exchange::ews::{DiscoveryRules, discovery_domain};
-pub use outgoing::Looks;
+pub use outgoing::CheckSchedule;
 #[cfg(feature = "testing")]
 pub use scrub::{LoginScrub, Scrubbed};
 pub use smtp::SmtpConfig;

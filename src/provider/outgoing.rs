@@ -43,14 +43,14 @@ pub(super) fn message_id(message: &OutgoingMessage) -> Option<String> {
 
 /// How often a mailbox is checked for a message whose response was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Looks {
+pub struct CheckSchedule {
     /// Limit of checks.
     pub times: u32,
     /// Time between two checks.
     pub pause: Duration,
 }
 
-impl Default for Looks {
+impl Default for CheckSchedule {
     /// Five within twelve seconds: Exchange's transport usually accepts a message within a few, and a person may be waiting.
     fn default() -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Default for Looks {
 
 /// What a check of the mailbox shows about a message that may have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum SubmissionState {
     /// The server accepted it; with the evidence.
     Sent(&'static str),
     /// It is a draft that nobody submitted, at this moment.
@@ -71,16 +71,16 @@ pub(super) enum Fate {
     Unknown,
 }
 
-impl Looks {
+impl CheckSchedule {
     /// Checks until it is known that a message was sent. `None`: there was no evidence, which proves nothing: the request may still be in progress
     /// in the server, and mail that is sent may be among the drafts until the transport accepts it.
-    pub(super) async fn until_sent<F: Future<Output = Fate>>(self, mut look: impl FnMut() -> F) -> Option<Sent> {
+    pub(super) async fn until_sent<F: Future<Output = SubmissionState>>(self, mut look: impl FnMut() -> F) -> Option<Sent> {
         let looking = async {
             for number in 0..self.times {
                 if number > 0 {
                     sleep(self.pause).await;
                 }
-                if let Fate::Sent(reply) = look().await {
+                if let SubmissionState::Sent(reply) = look().await {
                     return Some(sent_as(reply));
                 }
             }

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::{
     migration,
-    pool::{Pool, Reach},
+    pool::{ConnectProbe, Pool},
 };
 use crate::crypto::Secret;
 
@@ -193,7 +193,7 @@ async fn open_postgres(url: &Secret, limits: &DatabaseLimits) -> Result<Pools, O
     let settings = bounds(limits);
     // The server ends a statement; this is for a response that never arrives.
     let patience = limits.statement.saturating_add(ANSWER);
-    let reach = Arc::new(Reach::new(url.expose()));
+    let reach = Arc::new(ConnectProbe::new(url.expose()));
     let connect = async |connections| -> Result<Pool, OpenError> {
         let connection = Database::connect(postgres_options(url, connections, &settings)).await?;
         Ok(Pool::remote(connection, patience, reach.clone()))

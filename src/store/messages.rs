@@ -234,7 +234,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 }
 
 /// What is written about a message once the database has given it its number.
-struct Numberless {
+struct UnnumberedRows {
     id: String,
     position: i64,
     sent: Timestamp,
@@ -265,7 +265,7 @@ impl Writer {
                 words,
                 blob,
             } = new;
-            rest.push(Numberless {
+            rest.push(UnnumberedRows {
                 id: message.id.clone(),
                 position,
                 sent: message.sent,
@@ -348,7 +348,7 @@ impl Writer {
     }
 
     /// The rows of one party: one for each customer that knows the address, or one without a customer.
-    fn party_rows(&self, message: &Numberless, number: i64, address: &str) -> Vec<message_party::ActiveModel> {
+    fn party_rows(&self, message: &UnnumberedRows, number: i64, address: &str) -> Vec<message_party::ActiveModel> {
         let row = |customer: &str, contact: &str| message_party::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             address_key: Set(address.to_owned()),

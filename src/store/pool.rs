@@ -17,7 +17,7 @@ pub struct Pool {
     connection: DatabaseConnection,
     /// How long to wait for a statement. `None` within this process, where responses do not get lost.
     patience: Option<Duration>,
-    reach: Option<Arc<Reach>>,
+    reach: Option<Arc<ConnectProbe>>,
 }
 
 impl Pool {
@@ -31,7 +31,7 @@ impl Pool {
     }
 
     /// Connections over the network.
-    pub(super) fn remote(connection: DatabaseConnection, patience: Duration, reach: Arc<Reach>) -> Self {
+    pub(super) fn remote(connection: DatabaseConnection, patience: Duration, reach: Arc<ConnectProbe>) -> Self {
         Self {
             connection,
             patience: Some(patience),
@@ -99,13 +99,13 @@ impl ConnectionTrait for Pool {
 }
 
 /// Finds out why connections cannot be made: a pool that keeps retrying only reports in the end that it timed out.
-pub(super) struct Reach {
+pub(super) struct ConnectProbe {
     address: Option<(String, u16)>,
     /// The last finding. Held during a check, so that one checks for all.
     last: Mutex<Option<(Instant, Option<String>)>>,
 }
 
-impl Reach {
+impl ConnectProbe {
     /// How long a finding is valid, and the longest that a check takes.
     const FRESH: Duration = Duration::from_secs(2);
 

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use bytes::Bytes;
 use mailagent::testing::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     blobs::IDENTITY,
     config::BlobsUrl,
     lifecycle::Lifecycle,
@@ -38,7 +38,7 @@ async fn a_replica_with_other_blobs_does_not_start() {
     let mut config = h.config.clone();
     let other = h.folder().join("other");
     config.blobs.url = BlobsUrl::File(other.clone());
-    let start = async |config| app::build_ops(config, Surroundings::default(), &Lifecycle::new()).await;
+    let start = async |config| app::build_ops(config, Environment::default(), &Lifecycle::new()).await;
     let error = start(&config).await.err().expect("it is refused").to_string();
     assert!(error.contains("must share one folder"), "{error}");
 

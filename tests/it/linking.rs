@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mailagent::testing::{
-    app::{Surroundings, build_ops},
+    app::{Environment, build_ops},
     domain::{Contact, Scope},
     jobs::linking,
     lifecycle::Lifecycle,
@@ -144,12 +144,12 @@ async fn linking_follows_contacts_that_move_or_go() {
         h.seed().await;
         archive(h, 400, 0).await;
         h.stop().await;
-        let surroundings = Surroundings {
+        let environment = Environment {
             clock: h.clock.clone(),
-            ..Surroundings::default()
+            ..Environment::default()
         };
         // Without jobs, so that each stretch comes when the test says so.
-        let ops = build_ops(&h.config, surroundings, &Lifecycle::new())
+        let ops = build_ops(&h.config, environment, &Lifecycle::new())
             .await
             .expect("the data can be opened");
         let stretch = async |size: u64| {

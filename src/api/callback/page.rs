@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use crate::{
     domain::{Error, Kind, LoginSource, LoginUse},
-    ops::login::{About, AuthenticationView, Person, Question, Wanted},
+    ops::login::{About, AuthenticationView, LoginTarget, Person, Question},
 };
 
 /// Names and values in the page's form.
@@ -79,7 +79,7 @@ pub(super) fn question(question: &Question) -> Page {
         wanted,
     } = &question.about;
     let (title, consequence, mut rows) = match wanted {
-        Wanted::Agent {
+        LoginTarget::Agent {
             name,
             owner,
             mailbox,
@@ -100,14 +100,14 @@ pub(super) fn question(question: &Question) -> Page {
             ];
             ("Connect this mailbox to the CRM?", consequence, rows)
         }
-        Wanted::MaintenanceAccount { name, account } => (
+        LoginTarget::MaintenanceAccount { name, account } => (
             "Connect this account to the CRM?",
             "The CRM will be able to open every mailbox that this account can access, for the users whose mail agents connect through \
              it."
             .to_owned(),
             vec![("Account", strong(account)), ("Display name", text(name))],
         ),
-        Wanted::Domain(domain) => (
+        LoginTarget::Domain(domain) => (
             "Give the CRM access to all mailboxes of this domain?",
             format!(
                 "The CRM will be able to open the mailboxes of {} for its mail agents, without asking their users.",
@@ -124,7 +124,7 @@ pub(super) fn question(question: &Question) -> Page {
         .map(|(term, value)| format!("<dt>{term}</dt><dd>{value}</dd>"))
         .collect();
     let note = match wanted {
-        Wanted::Agent { owner, .. } if owner.id != asked_by.id => format!(
+        LoginTarget::Agent { owner, .. } if owner.id != asked_by.id => format!(
             "<p class=\"note\">{} requested this login, but the mail agent belongs to somebody else. Continue only if you know why.</p>",
             shown(asked_by)
         ),
@@ -259,18 +259,18 @@ mod tests {
     fn whatever_is_asked_about_is_text_too() {
         let evil = || "\"'><script>\u{202e}".to_owned();
         let person = || Person { id: evil(), name: evil() };
-        let agent = Wanted::Agent {
+        let agent = LoginTarget::Agent {
             name: evil(),
             owner: person(),
             mailbox: evil(),
             accounts: vec![evil()],
             usage: LoginUse::Ews,
         };
-        let account = Wanted::MaintenanceAccount {
+        let account = LoginTarget::MaintenanceAccount {
             name: evil(),
             account: evil(),
         };
-        for wanted in [agent, account, Wanted::Domain(evil())] {
+        for wanted in [agent, account, LoginTarget::Domain(evil())] {
             let about = About {
                 tenant: evil(),
                 provider: evil(),

@@ -6,8 +6,8 @@ use super::{duration, mailbox, time};
 use crate::{
     api::{follow::signed, v1},
     ops::{
-        mailbox::completeness::{Filling, FolderReport, Found, Gap, Missing},
-        sweep::Swept,
+        mailbox::completeness::{BackfillReport, FolderReport, Found, Gap, Missing},
+        sweep::SweepReport,
     },
 };
 
@@ -55,7 +55,7 @@ fn folder(report: FolderReport) -> v1::FolderReport {
     }
 }
 
-pub(in crate::api) fn swept(swept: Swept, done: bool, problem: String) -> v1::SweepAgentResponse {
+pub(in crate::api) fn swept(swept: SweepReport, done: bool, problem: String) -> v1::SweepAgentResponse {
     v1::SweepAgentResponse {
         handled_count: signed(swept.progress.handled),
         matched_count: signed(swept.progress.matched),
@@ -71,19 +71,19 @@ fn folder_problems(problems: BTreeMap<String, String>) -> Vec<v1::FolderProblem>
     named.map(|(folder, problem)| v1::FolderProblem { folder, problem }).collect()
 }
 
-pub(in crate::api) fn filling(filling: Filling, done: bool, problem: String) -> v1::BackfillAgentResponse {
+pub(in crate::api) fn backfill_report(backfill_report: BackfillReport, done: bool, problem: String) -> v1::BackfillAgentResponse {
     v1::BackfillAgentResponse {
-        gap_count: signed(filling.gaps),
-        closed_count: signed(filling.closed),
-        remaining_count: signed(filling.left),
-        matched_count: signed(filling.progress.matched),
-        archived_count: signed(filling.progress.archived),
+        gap_count: signed(backfill_report.gaps),
+        closed_count: signed(backfill_report.closed),
+        remaining_count: signed(backfill_report.left),
+        matched_count: signed(backfill_report.progress.matched),
+        archived_count: signed(backfill_report.progress.archived),
         folder_problems: if done {
-            folder_problems(filling.folder_problems)
+            folder_problems(backfill_report.folder_problems)
         } else {
             Vec::new()
         },
-        remaining: filling.remaining.filter(|_| !done && problem.is_empty()).map(duration),
+        remaining: backfill_report.remaining.filter(|_| !done && problem.is_empty()).map(duration),
         done,
         problem,
     }

@@ -5,7 +5,7 @@ use crate::{
     api::v1,
     crypto::Secret,
     domain::{Error, LoginSource, LoginState, Result, TokenEventKind, TokenFilter},
-    ops::login::{Answered, AuthenticationView, ConsentView, tell::Told},
+    ops::login::{AuthenticationView, CallbackResult, ConsentView, notify::LoginEvent},
 };
 
 /// A login as people see it.
@@ -87,11 +87,11 @@ pub(in crate::api) fn consent_domain(text: &str) -> Result<String> {
 ///
 /// # Errors
 /// A violation when it is neither a code nor an error.
-pub(in crate::api) fn answered(request: v1::CompleteLoginRequest) -> Result<(String, Answered)> {
+pub(in crate::api) fn answered(request: v1::CompleteLoginRequest) -> Result<(String, CallbackResult)> {
     let code = Secret::new(request.authorization_code);
     let answered = match (code.expose().is_empty(), request.error.is_empty()) {
-        (_, false) => Answered::Error(request.error, request.error_description),
-        (false, true) => Answered::Code(code),
+        (_, false) => CallbackResult::Error(request.error, request.error_description),
+        (false, true) => CallbackResult::Code(code),
         (true, true) => {
             return Err(Error::invalid_field(
                 "code",
@@ -131,7 +131,7 @@ pub(in crate::api) fn token_filter(filter: v1::TokenEventFilter) -> Result<Token
 }
 
 /// An event.
-pub(in crate::api) fn event(told: Told) -> v1::TokenEvent {
+pub(in crate::api) fn event(told: LoginEvent) -> v1::TokenEvent {
     let event = told.event;
     let kind = match event.kind {
         TokenEventKind::Expiring => v1::TokenEventKind::Expiring,

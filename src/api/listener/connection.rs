@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, TcpConnectInfo, TlsConnectInfo};
 use tower::ServiceExt;
 
-use super::peers::{CallDuration, Peer, Place, Rest};
-use crate::{api::kept::Kept, config};
+use super::peers::{CallDuration, IdleTimeout, Peer, Slot};
+use crate::{api::guarded_body::GuardedBody, config};
 
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub(super) struct Server {
     pub(super) app: Router,
     pub(super) http: Builder<TokioExecutor>,
     pub(super) tls: Option<TlsAcceptor>,
-    pub(super) rest: Rest,
+    pub(super) rest: IdleTimeout,
     /// Cancelled when connections are to end gracefully.
     pub(super) stop: CancellationToken,
 }
@@ -70,23 +70,23 @@ pub(super) fn http(server: &config::Server) -> Builder<TokioExecutor> {
 /// afterwards.
 ///
 /// Cancel safe: dropped, it closes the connection.
-pub(super) async fn serve(stream: TcpStream, place: Place, server: Arc<Server>) {
+pub(super) async fn serve(stream: TcpStream, place: Slot, server: Arc<Server>) {
     // It only costs time.
     let _ = stream.set_nodelay(true);
     let peer = &place.peer;
     let Some(tls) = &server.tls else {
         let tcp = stream.connect_info();
-        return speak(stream, &Shown { tcp, tls: None }, peer, &server).await;
+        return speak(stream, &PeerInfo { tcp, tls: None }, peer, &server).await;
     };
     let accepted = tokio::select! {
-        accepted = tokio::time::timeout(server.rest.stranger, tls.accept(stream)) => accepted,
+        accepted = tokio::time::timeout(server.rest.anonymous, tls.accept(stream)) => accepted,
         () = peer.given_up() => return,
         () = server.stop.cancelled() => return,
     };
     match accepted {
         Ok(Ok(stream)) => {
             let info = stream.connect_info();
-            let shown = Shown {
+            let shown = PeerInfo {
                 tcp: info.get_ref().clone(),
                 tls: Some(info),
             };
@@ -99,12 +99,12 @@ pub(super) async fn serve(stream: TcpStream, place: Place, server: Arc<Server>) 
 
 /// What is known about the other end of a connection.
 #[derive(Clone)]
-struct Shown {
+struct PeerInfo {
     tcp: TcpConnectInfo,
     tls: Option<TlsConnectInfo<TcpConnectInfo>>,
 }
 
-async fn speak<S>(stream: S, shown: &Shown, peer: &Arc<Peer>, server: &Server)
+async fn speak<S>(stream: S, shown: &PeerInfo, peer: &Arc<Peer>, server: &Server)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -128,9 +128,9 @@ where
     let _ = tokio::time::timeout(LINGER, connection).await;
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Kept<super::peers::OpenCall>>, Infallible>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Response<GuardedBody<super::peers::OpenCall>>, Infallible>> + Send>>;
 
-fn answer(request: Request<Incoming>, shown: &Shown, peer: &Arc<Peer>, server: &Server) -> Answer {
+fn answer(request: Request<Incoming>, shown: &PeerInfo, peer: &Arc<Peer>, server: &Server) -> Answer {
     let mut request = request.map(Body::new);
     let extensions = request.extensions_mut();
     extensions.insert(shown.tcp.clone());
@@ -140,5 +140,5 @@ fn answer(request: Request<Incoming>, shown: &Shown, peer: &Arc<Peer>, server: &
     extensions.insert(peer.clone());
     let call = peer.begin(CallDuration::Free);
     let answer = server.app.clone().oneshot(request);
-    Box::pin(async move { Ok(answer.await?.map(|body| Kept::new(body, call))) })
+    Box::pin(async move { Ok(answer.await?.map(|body| GuardedBody::new(body, call))) })
 }

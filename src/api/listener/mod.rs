@@ -18,7 +18,7 @@ pub use self::files::raise_file_limit;
 pub(super) use self::peers::{CallDuration, Peer};
 use self::{
     connection::{CONNECTION_WINDOW, Server},
-    peers::{PeerLimits, Peers, Rest},
+    peers::{IdleTimeout, PeerLimits, Peers},
 };
 use super::ServeError;
 use crate::config;
@@ -50,7 +50,7 @@ impl Listener {
             total,
             per_address: settings.max_connections_per_address,
             // Half is left for authenticated callers.
-            strangers: (UNREAD / CONNECTION_WINDOW as usize).min(total.div_ceil(2)),
+            anonymous: (UNREAD / CONNECTION_WINDOW as usize).min(total.div_ceil(2)),
         };
         let tls = match &settings.tls {
             Some(tls) => Some(tls::acceptor(tls).await?),
@@ -63,8 +63,8 @@ impl Listener {
                 app,
                 http: connection::http(settings),
                 tls,
-                rest: Rest {
-                    stranger: settings.anonymous_timeout,
+                rest: IdleTimeout {
+                    anonymous: settings.anonymous_timeout,
                     known: settings.idle_timeout,
                     busy: settings.anonymous_timeout * BUSY,
                 },

@@ -25,14 +25,14 @@ pub(super) struct PeerLimits {
     /// From one address, or one network of 64 bits over IPv6. Those of this machine are not counted.
     pub(super) per_address: usize,
     /// On which nobody is authenticated yet.
-    pub(super) strangers: usize,
+    pub(super) anonymous: usize,
 }
 
 /// How long a connection may be idle.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rest {
+pub(super) struct IdleTimeout {
     /// Before anybody is authenticated on it.
-    pub(super) stranger: Duration,
+    pub(super) anonymous: Duration,
     /// Afterwards.
     pub(super) known: Duration,
     /// The longest that an anonymous caller may keep some call of limited duration open without a gap.
@@ -77,7 +77,7 @@ struct Calls {
 }
 
 /// A connection's slot, until it is dropped.
-pub(super) struct Place {
+pub(super) struct Slot {
     peers: Peers,
     number: u64,
     pub(super) peer: Arc<Peer>,
@@ -108,22 +108,22 @@ impl Peers {
     }
 
     /// A slot for a connection from this address. If there is none, an anonymous connection is closed. `None` when none can be freed.
-    pub(super) fn admit(&self, address: IpAddr) -> Option<Place> {
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Slot> {
         let limits = self.0.limits;
         let address = network(address);
         let mut table = self.table();
         if !address.is_loopback() && table.open.values().filter(|peer| peer.address == address).count() >= limits.per_address {
             table.give_up(|peer| peer.address == address)?;
         }
-        let strangers = table.open.values().filter(|peer| peer.is_stranger()).count();
-        if strangers >= limits.strangers || table.open.len() >= limits.total {
+        let anonymous = table.open.values().filter(|peer| peer.is_anonymous()).count();
+        if anonymous >= limits.anonymous || table.open.len() >= limits.total {
             table.give_up(|_| true)?;
         }
         let number = table.next;
         table.next += 1;
         let peer = Arc::new(Peer::new(address));
         table.open.insert(number, peer.clone());
-        Some(Place {
+        Some(Slot {
             peers: self.clone(),
             number,
             peer,
@@ -143,20 +143,20 @@ impl Peers {
 impl Table {
     /// Ends an anonymous connection: of the address that has the most, one without a call before one with, the oldest first.
     fn give_up(&mut self, among: impl Fn(&Peer) -> bool) -> Option<()> {
-        let strangers = || self.open.iter().filter(|(_, peer)| peer.is_stranger() && among(peer));
+        let anonymous = || self.open.iter().filter(|(_, peer)| peer.is_anonymous() && among(peer));
         let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
-        for (_, peer) in strangers() {
+        for (_, peer) in anonymous() {
             *by_address.entry(peer.address).or_default() += 1;
         }
         let (fullest, _) = by_address.into_iter().max_by_key(|(_, count)| *count)?;
-        let of_fullest = strangers().filter(|(_, peer)| peer.address == fullest);
+        let of_fullest = anonymous().filter(|(_, peer)| peer.address == fullest);
         let number = *of_fullest.min_by_key(|(number, peer)| (peer.calls().open > 0, **number))?.0;
         self.open.remove(&number)?.given_up.cancel();
         Some(())
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.peers.table().open.remove(&self.number);
     }
@@ -193,7 +193,7 @@ impl Peer {
         self.known.store(true, Ordering::Relaxed);
     }
 
-    fn is_stranger(&self) -> bool {
+    fn is_anonymous(&self) -> bool {
         !self.known.load(Ordering::Relaxed)
     }
 
@@ -219,9 +219,9 @@ impl Peer {
     }
 
     /// Waits until the connection has been idle for too long, or an anonymous caller keeps it busy for too long. Cancel safe.
-    pub(super) async fn expired(&self, rest: &Rest) {
+    pub(super) async fn expired(&self, rest: &IdleTimeout) {
         // The deadline moves with every call. Checking it periodically costs less than a notification each time.
-        let pause = rest.stranger.min(rest.known) / 4;
+        let pause = rest.anonymous.min(rest.known) / 4;
         loop {
             let now = Instant::now();
             let due = self.due(rest);
@@ -233,13 +233,13 @@ impl Peer {
         }
     }
 
-    fn due(&self, rest: &Rest) -> Option<Instant> {
+    fn due(&self, rest: &IdleTimeout) -> Option<Instant> {
         let calls = self.calls();
-        let stranger = self.is_stranger();
+        let anonymous = self.is_anonymous();
         if calls.open == 0 {
-            return Some(calls.rest_since + if stranger { rest.stranger } else { rest.known });
+            return Some(calls.rest_since + if anonymous { rest.anonymous } else { rest.known });
         }
-        (stranger && calls.limited > 0).then(|| calls.busy_since + rest.busy)
+        (anonymous && calls.limited > 0).then(|| calls.busy_since + rest.busy)
     }
 
     fn calls(&self) -> std::sync::MutexGuard<'_, Calls> {
@@ -275,10 +275,10 @@ mod tests {
     const LIMITS: PeerLimits = PeerLimits {
         total: 6,
         per_address: 3,
-        strangers: 4,
+        anonymous: 4,
     };
-    const REST: Rest = Rest {
-        stranger: Duration::from_secs(30),
+    const REST: IdleTimeout = IdleTimeout {
+        anonymous: Duration::from_secs(30),
         known: Duration::from_mins(15),
         busy: Duration::from_mins(5),
     };
@@ -287,12 +287,12 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
-    fn given_up(place: &Place) -> bool {
+    fn given_up(place: &Slot) -> bool {
         place.peer.given_up.is_cancelled()
     }
 
     #[tokio::test]
-    async fn strangers_of_the_fullest_address_make_room() {
+    async fn anonymous_callers_of_the_fullest_address_make_room() {
         let peers = Peers::new(LIMITS);
         let lonely = peers.admit(address(1)).unwrap();
         let busy = peers.admit(address(2)).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn known_callers_are_never_given_up() {
         let peers = Peers::new(LIMITS);
-        let known: Vec<Place> = (0..6)
+        let known: Vec<Slot> = (0..6)
             .map(|last| peers.admit(address(last)).unwrap())
             .inspect(|place| place.peer.becomes_known())
             .collect();
@@ -321,14 +321,14 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_a_share_and_this_machine_has_all() {
         let peers = Peers::new(LIMITS);
-        let places: Vec<Place> = (0..3)
+        let places: Vec<Slot> = (0..3)
             .map(|_| peers.admit(address(1)).unwrap())
             .inspect(|place| place.peer.becomes_known())
             .collect();
         assert!(peers.admit(address(1)).is_none());
         drop(places);
         let local = IpAddr::from([127, 0, 0, 1]);
-        let places: Vec<Place> = (0..6)
+        let places: Vec<Slot> = (0..6)
             .map(|_| peers.admit(local).unwrap())
             .inspect(|place| place.peer.becomes_known())
             .collect();
@@ -349,8 +349,8 @@ mod tests {
         let peers = Peers::new(LIMITS);
         let place = peers.admit(address(1)).unwrap();
         let peer = &place.peer;
-        let soon = Rest {
-            stranger: Duration::from_millis(20),
+        let soon = IdleTimeout {
+            anonymous: Duration::from_millis(20),
             ..REST
         };
         peer.expired(&soon).await;
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(peer.due(&REST), Some(busy_since + REST.busy));
         drop((watch, limited));
         let rest_since = peer.calls().rest_since;
-        assert_eq!(peer.due(&REST), Some(rest_since + REST.stranger));
+        assert_eq!(peer.due(&REST), Some(rest_since + REST.anonymous));
         peer.becomes_known();
         assert_eq!(peer.due(&REST), Some(rest_since + REST.known));
     }

@@ -236,8 +236,8 @@ async fn callers_see_what_they_may() {
     assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "SCOPE_MISSING"));
     assert_eq!(status.get_error_details().error_info().unwrap().metadata["scope"], "sweep.read");
 
-    let mut stranger = t.clients("other", Scope::ALL).await;
-    let status = stranger.agents.get_agent(request.clone()).await.unwrap_err();
+    let mut anonymous = t.clients("other", Scope::ALL).await;
+    let status = anonymous.agents.get_agent(request.clone()).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "RESOURCE_NOT_FOUND"));
     assert_eq!(status.get_error_details().resource_info().unwrap().resource_name, created.name);
 

@@ -5,11 +5,11 @@
 //! |---|---|
 //! | `calls` | what the calls of the services do |
 //! | `edge` | the port: its stop, TLS, limits, browsers, plain HTTP, reflection |
-//! | `strangers` | limits for anonymous callers, malformed requests |
+//! | `anonymous` | limits for anonymous callers, malformed requests |
 
+mod anonymous;
 mod calls;
 mod edge;
-mod strangers;
 
 use std::{sync::Arc, time::Duration};
 

@@ -15,7 +15,7 @@ use crate::{
     ops::{
         Ops,
         agents::{self, AgentPatch},
-        login::{self, Answered},
+        login::{self, CallbackResult},
     },
 };
 
@@ -136,7 +136,7 @@ async fn log_in(ops: &Ops, admin: &Caller, (provider, entra): (&str, &Entra), so
         .sign_in(&begun.url, address)
         .map_err(|page| anyhow!("the login page says: {page}"))?;
     let (state, code) = (value(&back, "state")?, value(&back, "code")?);
-    let question = login::ask(ops, &state, Answered::Code(Secret::new(code))).await?;
+    let question = login::ask(ops, &state, CallbackResult::Code(Secret::new(code))).await?;
     login::confirm(ops, &question.ticket).await?;
     Ok(())
 }

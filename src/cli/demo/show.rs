@@ -49,13 +49,13 @@ impl Names {
 }
 
 /// Follows the streams and prints, until it is dropped.
-pub(super) struct Shown {
+pub(super) struct Viewer {
     notes: Arc<AtomicU64>,
     messages: Arc<AtomicU64>,
     tasks: tokio::task::JoinSet<()>,
 }
 
-impl Shown {
+impl Viewer {
     /// Waits until as many notes and messages as there are have been printed, a few seconds at most.
     pub(super) async fn catch_up(&self, notes: u64, messages: u64) {
         let behind = || self.notes.load(Ordering::Acquire) < notes || self.messages.load(Ordering::Acquire) < messages;
@@ -69,12 +69,12 @@ impl Shown {
 }
 
 /// Begins to print notes and archived messages as they come.
-pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Shown> {
+pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Viewer> {
     let names = Arc::new(names);
     let cursors = |topic| Cursors::new(ops, topic, &admin.tenant);
     let matches = sweep::watch_matches(ops, admin, cursors(&topic::MATCHES), EARLIEST, MatchFilter::default()).await?;
     let messages = archive::stream(ops, admin, &cursors(&topic::MESSAGES), EARLIEST, MessageFilter::default()).await?;
-    let mut shown = Shown {
+    let mut shown = Viewer {
         notes: Arc::default(),
         messages: Arc::default(),
         tasks: tokio::task::JoinSet::new(),
@@ -90,10 +90,12 @@ pub(super) async fn follow(ops: &Ops, admin: &Caller, names: Names) -> Result<Sh
         .spawn(print_all(messages, shown.messages.clone(), move |message: &Message| {
             message_line(&names, message)
         }));
-    let tokens = login::tell::watch(ops, admin, cursors(&topic::TOKENS), EARLIEST, TokenFilter::default()).await?;
-    shown.tasks.spawn(print_all(tokens, Arc::default(), |told: &login::tell::Told| {
-        login_line(&told.event)
-    }));
+    let tokens = login::notify::watch(ops, admin, cursors(&topic::TOKENS), EARLIEST, TokenFilter::default()).await?;
+    shown
+        .tasks
+        .spawn(print_all(tokens, Arc::default(), |told: &login::notify::LoginEvent| {
+            login_line(&told.event)
+        }));
     Ok(shown)
 }
 

@@ -41,9 +41,9 @@ impl Claims {
         Ok(())
     }
 
-    pub(super) fn to_wire(&self) -> Wire<'_> {
+    pub(super) fn to_wire(&self) -> EncodedClaims<'_> {
         let names: Vec<&str> = self.scope.iter().map(|scope| scope.as_str()).collect();
-        Wire {
+        EncodedClaims {
             iss: &self.iss,
             sub: &self.sub,
             tenant: &self.tenant,
@@ -62,7 +62,7 @@ impl Claims {
 
 /// The claims as they are encoded.
 #[derive(Serialize)]
-pub(super) struct Wire<'a> {
+pub(super) struct EncodedClaims<'a> {
     iss: &'a str,
     sub: &'a str,
     tenant: &'a str,

@@ -30,7 +30,7 @@ pub struct Verifier {
     skew: Duration,
     issuers: Vec<Issuer>,
     // Held only for a lookup, never across an await.
-    known: Mutex<Known>,
+    known: Mutex<VerifiedTokens>,
 }
 
 /// An issuer whose tokens are trusted.
@@ -139,7 +139,7 @@ impl Verifier {
         })
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, VerifiedTokens> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -184,12 +184,12 @@ impl VerifiedToken {
 /// The tokens used last, by their hash. When `young` is full it becomes `old`, and what was in `old` and not used since is forgotten:
 /// the size is bounded and tokens in use stay.
 #[derive(Default)]
-struct Known {
+struct VerifiedTokens {
     young: HashMap<[u8; 32], VerifiedToken>,
     old: HashMap<[u8; 32], VerifiedToken>,
 }
 
-impl Known {
+impl VerifiedTokens {
     fn get(&mut self, hash: &[u8; 32]) -> Option<VerifiedToken> {
         if let Some(verified) = self.young.get(hash) {
             return Some(verified.clone());
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_and_keeps_what_is_used() {
-        let mut known = Known::default();
+        let mut known = VerifiedTokens::default();
         let issuer = LocalIssuer::load_or_create(&tempfile::tempdir().unwrap().path().join("key.pem")).unwrap();
         let one = VerifiedToken {
             caller: Arc::new(Caller {

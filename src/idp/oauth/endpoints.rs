@@ -84,9 +84,9 @@ struct Discovery {
 
 /// What was found, for a while.
 #[derive(Default)]
-pub(super) struct Places(Mutex<Option<(Instant, Endpoints)>>);
+pub(super) struct EndpointCache(Mutex<Option<(Instant, Endpoints)>>);
 
-impl Places {
+impl EndpointCache {
     /// The pages; those of one directory where the provider has several.
     pub(super) async fn find(&self, settings: &ProviderSettings, web: &Web, directory: Option<&str>) -> Result<Endpoints, ProviderError> {
         let (issuer, url) = match &settings.preset {

@@ -29,7 +29,7 @@ use url::Url;
 
 use self::{
     answers::Grant,
-    endpoints::{Endpoints, Places},
+    endpoints::{EndpointCache, Endpoints},
     identity::{Claims, Expected, GraphProfile},
 };
 use crate::{
@@ -104,11 +104,11 @@ impl LoginProviders {
 pub struct LoginProvider {
     settings: ProviderSettings,
     web: Web,
-    places: Places,
+    places: EndpointCache,
 }
 
 /// A login that is about to begin.
-pub struct Begin<'a> {
+pub struct LoginRequest<'a> {
     /// Where the browser returns to.
     pub redirect_url: &'a str,
     /// What the login is for.
@@ -122,20 +122,20 @@ pub struct Begin<'a> {
 }
 
 /// What the provider sent with the browser, and what belongs to it.
-pub struct Redeem<'a> {
+pub struct CodeExchange<'a> {
     /// The authorisation code.
     pub code: &'a Secret,
     /// The secret whose hash the login was begun with.
     pub verifier: &'a Secret,
-    /// As in [`Begin`].
+    /// As in [`LoginRequest`].
     pub redirect_url: &'a str,
 }
 
 /// Whose login is expected.
 pub struct Identify<'a> {
-    /// As in [`Begin`].
+    /// As in [`LoginRequest`].
     pub usage: LoginUse,
-    /// As in [`Begin`].
+    /// As in [`LoginRequest`].
     pub nonce: &'a str,
     /// The accounts that may log in.
     pub accounts: &'a [&'a str],
@@ -194,7 +194,7 @@ impl LoginProvider {
     fn new(network: Network, timeout: Duration, settings: ProviderSettings) -> Self {
         Self {
             web: Web::new(network, timeout),
-            places: Places::default(),
+            places: EndpointCache::default(),
             settings,
         }
     }
@@ -223,7 +223,7 @@ impl LoginProvider {
     ///
     /// # Errors
     /// When the provider's discovery document is unavailable.
-    pub async fn begin(&self, begin: Begin<'_>) -> Result<(Url, Secret), ProviderError> {
+    pub async fn begin(&self, begin: LoginRequest<'_>) -> Result<(Url, Secret), ProviderError> {
         let endpoints = self.endpoints(None).await?;
         let client = self.client(&endpoints, begin.redirect_url)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -245,7 +245,7 @@ impl LoginProvider {
     ///
     /// # Errors
     /// [`ErrorClass::LoginRequired`] when the provider rejects it; other classes say nothing about the login.
-    pub async fn redeem(&self, redeem: Redeem<'_>, now: Timestamp) -> Result<Tokens, ProviderError> {
+    pub async fn redeem(&self, redeem: CodeExchange<'_>, now: Timestamp) -> Result<Tokens, ProviderError> {
         let endpoints = self.endpoints(None).await?;
         let client = self.client(&endpoints, redeem.redirect_url)?;
         let code = AuthorizationCode::new(redeem.code.expose().clone());

@@ -14,8 +14,8 @@ use crate::{
     ops::{
         Ops,
         mailbox::{
-            self, MailboxWork, Opened, Places, Pulse, ReadError, Reading, completeness,
-            health::{self, Subject, Tried, Went},
+            self, MailboxWork, Opened, Pulse, ReadError, Reading, ReadingSlots, completeness,
+            health::{self, AccessKind, AccessResult, HealthSubject},
         },
     },
     provider::FolderRole,
@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct Reader {
     pub ops: Ops,
     pub schedule: Arc<Schedule>,
-    pub places: Arc<Places>,
+    pub places: Arc<ReadingSlots>,
     /// Tells that agents or logins changed here, or that mailboxes may be free.
     pub news: Arc<Notify>,
     /// How many mailboxes are this replica's part.
@@ -193,13 +193,13 @@ impl Reader {
 
     /// Writes down that the login is refused.
     async fn stop_trying(&self, tenant: &str, agent: &Agent, opened: &Opened, (since, refused): (Timestamp, ProviderError)) {
-        let subject = Subject {
+        let subject = HealthSubject {
             agent,
             account: opened.account.as_ref(),
             since,
         };
         let fault = ReadError::Provider(refused);
-        if let Err(error) = health::record(&self.ops, tenant, subject, Tried::Read, Went::Failed(&fault)).await {
+        if let Err(error) = health::record(&self.ops, tenant, subject, AccessKind::Read, AccessResult::Failed(&fault)).await {
             tracing::warn!(agent = %agent.id, error = error.chain(), "recording a rejected login failed");
         }
     }

@@ -11,7 +11,7 @@ use regex::bytes::Regex;
 use url::Url;
 
 use super::{
-    style::{Placed, safe_style},
+    style::{Overflow, safe_style},
     tree::{self, Budget, Content, Id, Kind, Step, Tree},
 };
 use crate::mime::decode;
@@ -159,9 +159,9 @@ impl Page<'_> {
         while let Some(step) = walk.next() {
             match step {
                 Step::Enter(id) => match self.enter(id) {
-                    Entered::Goes => (),
-                    Entered::Passed => walk.skip_children(),
-                    Entered::Full => break,
+                    NodeResult::Goes => (),
+                    NodeResult::Passed => walk.skip_children(),
+                    NodeResult::Full => break,
                 },
                 Step::Leave(id) if self.stays(id) && !VOID.contains(&self.tree.name(id)) => self.end(),
                 Step::Leave(_) => (),
@@ -186,33 +186,33 @@ impl Page<'_> {
     }
 
     /// Writes the beginning of a node.
-    fn enter(&mut self, id: Id) -> Entered {
+    fn enter(&mut self, id: Id) -> NodeResult {
         match self.tree.content(id) {
-            Content::Other => Entered::Goes,
+            Content::Other => NodeResult::Goes,
             Content::Text(text) => {
                 let room = LIMIT - self.out.len() - self.reserved;
                 if escape(text, &TEXT_SIGNS, &mut self.out, room) {
-                    Entered::Passed
+                    NodeResult::Passed
                 } else {
-                    Entered::Full
+                    NodeResult::Full
                 }
             }
-            Content::Element(name, _) if REMOVED.contains(&&*name.local) => Entered::Passed,
+            Content::Element(name, _) if REMOVED.contains(&&*name.local) => NodeResult::Passed,
             Content::Element(_, attributes) if self.stays(id) => {
                 let before = self.out.len();
                 let name = self.tree.name(id);
                 self.start(name, attributes);
                 if self.out.len() + self.reserved + end_length(name) > LIMIT {
                     self.out.truncate(before);
-                    return Entered::Full;
+                    return NodeResult::Full;
                 }
                 if !VOID.contains(&name) {
                     self.open.push(name);
                     self.reserved += end_length(name);
                 }
-                Entered::Goes
+                NodeResult::Goes
             }
-            Content::Element(..) => Entered::Goes,
+            Content::Element(..) => NodeResult::Goes,
         }
     }
 
@@ -248,9 +248,9 @@ impl Page<'_> {
             "style" => {
                 // Cells and images grow with what they hold; out of others it would flow over what follows.
                 let placed = if matches!(element, "img" | "table" | "td" | "th" | "tr") {
-                    Placed::Grows
+                    Overflow::Grows
                 } else {
-                    Placed::Overflows
+                    Overflow::Overflows
                 };
                 let style = safe_style(value, placed);
                 self.blocked |= style.loads && is_remote(value);
@@ -269,7 +269,7 @@ impl Page<'_> {
 }
 
 /// What became of a node.
-enum Entered {
+enum NodeResult {
     /// Its children follow.
     Goes,
     /// It is skipped with its children, or has none.

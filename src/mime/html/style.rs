@@ -36,7 +36,7 @@ static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| PROPERTIES.split_whites
 
 /// What becomes of an element whose content is higher than its height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Placed {
+pub(super) enum Overflow {
     /// It grows.
     Grows,
     /// The content covers what follows.
@@ -53,7 +53,7 @@ pub(super) struct SafeStyle {
 }
 
 /// Leaves the declarations of a style attribute that may stay.
-pub(super) fn safe_style(style: &str, placed: Placed) -> SafeStyle {
+pub(super) fn safe_style(style: &str, placed: Overflow) -> SafeStyle {
     let mut safe = SafeStyle::default();
     for declaration in declarations(style) {
         let lower = declaration.to_ascii_lowercase();
@@ -71,7 +71,7 @@ pub(super) fn safe_style(style: &str, placed: Placed) -> SafeStyle {
         if !safe.kept.is_empty() {
             safe.kept.push(';');
         }
-        let overflows = name == "height" && placed == Placed::Overflows;
+        let overflows = name == "height" && placed == Overflow::Overflows;
         safe.kept.push_str(if overflows { "min-height" } else { name });
         safe.kept.push(':');
         safe.kept.push_str(written.trim());
@@ -182,7 +182,7 @@ mod tests {
             kept: kept.to_owned(),
             loads,
         };
-        assert_eq!(safe_style(style, Placed::Grows), expected, "{style}");
+        assert_eq!(safe_style(style, Overflow::Grows), expected, "{style}");
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         for style in ["margin:var(--x)", "margin-top:\\2d 5px", "margin:/**/-5px", "color:url(x)"] {
             check(style, "", true);
         }
-        let lower = safe_style("height:1px;color:red", Placed::Overflows);
+        let lower = safe_style("height:1px;color:red", Overflow::Overflows);
         assert_eq!(lower.kept, "min-height:1px;color:red");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     archive::archive,
     content::Item,
-    context::{AgentFolder, Context, Fresh},
+    context::{AgentFolder, Context, PendingMessage},
     effects::{Archived, Effects},
     sweep::sweep,
 };
@@ -163,7 +163,7 @@ async fn write(context: &Context<'_>, effects: Effects, writer: &mut Writer) -> 
             Archived::New(index) => Some(numbers[*index]),
         };
         let items = context.fresh.iter().zip(&effects.archived);
-        let items = items.map(|(Fresh { item, message, .. }, archived)| MailboxItem {
+        let items = items.map(|(PendingMessage { item, message, .. }, archived)| MailboxItem {
             source_key: item.key.clone(),
             message_number: number(archived),
             withheld: message.is_withheld(),

@@ -22,14 +22,14 @@ pub(super) struct AgentFolder<'a> {
 
 /// A message of a batch that still exists and has something left to do.
 #[derive(Clone, Copy)]
-pub(super) struct Fresh<'a> {
+pub(super) struct PendingMessage<'a> {
     pub item: &'a Item,
     pub message: &'a Prepared,
     /// It was handled before the agent began to archive: there is nothing to do but that.
     pub only_to_archive: bool,
 }
 
-impl Fresh<'_> {
+impl PendingMessage<'_> {
     pub fn identity(&self) -> &[u8; 32] {
         &self.message.parsed.identity.0
     }
@@ -43,7 +43,7 @@ pub(super) struct Context<'a> {
     pub now: Timestamp,
     pub choices: TenantChoices,
     pub ours: OurAddresses,
-    pub fresh: Vec<Fresh<'a>>,
+    pub fresh: Vec<PendingMessage<'a>>,
     /// Who has which address, contacts created in this batch included.
     pub addresses: HashMap<String, Vec<KnownAddress>>,
 }
@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
         let choices = writer.settings().await?.choices;
         let fresh = fresh(writer, source, items).await?;
         let mut keys = HashSet::new();
-        for Fresh { message, .. } in &fresh {
+        for PendingMessage { message, .. } in &fresh {
             let parsed = &message.parsed;
             let everyone = parsed.from.iter().chain(&parsed.to).chain(&parsed.cc).chain(&parsed.bcc);
             keys.extend(everyone.map(Mailbox::key));
@@ -86,11 +86,11 @@ impl<'a> Context<'a> {
     pub fn outcome(
         &self,
         AgentFolder { agent, folder }: AgentFolder<'_>,
-        fresh: Fresh<'_>,
+        fresh: PendingMessage<'_>,
         result: OutcomeResult,
         detail: String,
     ) -> Outcome {
-        let Fresh { item, message, .. } = fresh;
+        let PendingMessage { item, message, .. } = fresh;
         let parsed = &message.parsed;
         Outcome {
             id: self.ops.ids.next(),
@@ -140,10 +140,10 @@ impl<'a> Context<'a> {
 }
 
 /// The messages that are gone neither from the mailbox nor handled before with all that the agent is for.
-async fn fresh<'a>(writer: &Writer, source: Option<AgentFolder<'a>>, items: &'a [Item]) -> Result<Vec<Fresh<'a>>> {
+async fn fresh<'a>(writer: &Writer, source: Option<AgentFolder<'a>>, items: &'a [Item]) -> Result<Vec<PendingMessage<'a>>> {
     let existing = items.iter().filter_map(|item| Some((item, item.content.as_ref()?)));
     let Some(AgentFolder { agent, folder }) = source else {
-        let all = existing.map(|(item, message)| Fresh {
+        let all = existing.map(|(item, message)| PendingMessage {
             item,
             message,
             only_to_archive: false,
@@ -166,7 +166,7 @@ async fn fresh<'a>(writer: &Writer, source: Option<AgentFolder<'a>>, items: &'a 
         if done { &mut seen } else { &mut only_to_archive }.insert(known.source_key);
     }
     let fresh = existing.filter(|(item, _)| seen.insert(item.key.clone()));
-    let fresh = fresh.map(|(item, message)| Fresh {
+    let fresh = fresh.map(|(item, message)| PendingMessage {
         item,
         message,
         only_to_archive: only_to_archive.contains(&item.key),

@@ -6,7 +6,7 @@ use super::{
     content::{Item, Purpose, prepare, set_aside, source_key},
     hex,
     journal::Suspect,
-    rehearsal::{Deaths, acquit, convict},
+    rehearsal::{CrashCounts, acquit, convict},
 };
 use crate::{
     domain::Result,
@@ -26,7 +26,7 @@ pub struct Origin<'a> {
     /// The agent that reads them, or [`Origin::IMPORT`].
     pub agent: &'a str,
     /// Those that were in preparation when a process died.
-    pub deaths: &'a Deaths,
+    pub deaths: &'a CrashCounts,
 }
 
 impl Origin<'_> {

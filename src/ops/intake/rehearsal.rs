@@ -28,7 +28,7 @@ pub struct Preparation {
 }
 
 /// How often each suspect of an agent was in preparation when a process died, by key.
-pub type Deaths = HashMap<Vec<u8>, i32>;
+pub type CrashCounts = HashMap<Vec<u8>, i32>;
 
 /// Says why a message must not be prepared. `None`: it may be.
 pub async fn convict(ops: &Ops, raw: &Bytes, deaths: i32) -> Option<String> {

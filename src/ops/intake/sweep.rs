@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::{
     content::Prepared,
-    context::{AgentFolder, Context, Fresh},
+    context::{AgentFolder, Context, PendingMessage},
     decide::{ContactChoice, Decision, Knowledge, decide, too_large},
     effects::Effects,
 };
@@ -45,7 +45,7 @@ async fn decide_all<'a>(
     source: AgentFolder<'a>,
     writer: &Writer,
     effects: &mut Effects,
-) -> Result<Vec<Fresh<'a>>> {
+) -> Result<Vec<PendingMessage<'a>>> {
     let AgentFolder { agent, folder } = source;
     let filed = folder.role == FolderRole::Other;
     let mut swept = writer
@@ -121,7 +121,7 @@ async fn is_loop(context: &Context<'_>, writer: &Writer, effects: &Effects, mess
 }
 
 /// Turns a decision into effects: the outcome, and for a match the note and its contact.
-fn record(context: &mut Context<'_>, source: AgentFolder<'_>, fresh: Fresh<'_>, decision: Decision<'_>, effects: &mut Effects) {
+fn record(context: &mut Context<'_>, source: AgentFolder<'_>, fresh: PendingMessage<'_>, decision: Decision<'_>, effects: &mut Effects) {
     let message = fresh.message;
     let parsed = &message.parsed;
     let mut outcome = context.outcome(source, fresh, decision.result, decision.detail);
@@ -166,7 +166,7 @@ fn record(context: &mut Context<'_>, source: AgentFolder<'_>, fresh: Fresh<'_>, 
 }
 
 /// The outcome of a message that is not swept and cannot be archived either, so that it is not lost unseen.
-fn unkept(context: &Context<'_>, source: AgentFolder<'_>, fresh: Fresh<'_>) -> Option<Outcome> {
+fn unkept(context: &Context<'_>, source: AgentFolder<'_>, fresh: PendingMessage<'_>) -> Option<Outcome> {
     let message = fresh.message;
     let (result, detail) = match (message.too_large, &message.unparsable) {
         _ if fresh.only_to_archive => return None,

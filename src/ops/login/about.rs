@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    attempt::Attempted,
-    subject::{Behalf, Subject},
+    attempt::FoundAttempt,
+    subject::{Requester, Subject},
 };
 use crate::{
     domain::{Error, LoginSource, LoginUse, Reason, Result},
@@ -21,12 +21,12 @@ pub struct About {
     /// Who began it.
     pub asked_by: Person,
     /// What is logged in to.
-    pub wanted: Wanted,
+    pub wanted: LoginTarget,
 }
 
 /// What is logged in to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Wanted {
+pub enum LoginTarget {
     /// An agent's mailbox.
     Agent {
         /// Name that its mail is sent under.
@@ -64,7 +64,7 @@ pub struct Person {
 ///
 /// # Errors
 /// [`Reason::LoginStateInvalid`].
-pub(super) async fn unchanged<C: Connection>(store: &TenantStore<C>, attempted: &Attempted, shown: Option<&About>) -> Result<()> {
+pub(super) async fn unchanged<C: Connection>(store: &TenantStore<C>, attempted: &FoundAttempt, shown: Option<&About>) -> Result<()> {
     let Some(shown) = shown else { return Ok(()) };
     if about(store, attempted).await? == *shown {
         return Ok(());
@@ -74,15 +74,15 @@ pub(super) async fn unchanged<C: Connection>(store: &TenantStore<C>, attempted: 
 }
 
 /// What an attempt is about.
-pub(super) async fn about<C: Connection>(store: &TenantStore<C>, attempted: &Attempted) -> Result<About> {
+pub(super) async fn about<C: Connection>(store: &TenantStore<C>, attempted: &FoundAttempt) -> Result<About> {
     let source = &attempted.attempt.source;
     let wanted = match source {
-        LoginSource::AdminConsent(domain) => Wanted::Domain(domain.clone()),
+        LoginSource::AdminConsent(domain) => LoginTarget::Domain(domain.clone()),
         LoginSource::Agent(id) => {
-            let subject = Subject::find(store, Behalf::Attempt(attempted.secrets.reach), source).await?;
+            let subject = Subject::find(store, Requester::Attempt(attempted.secrets.reach), source).await?;
             subject.suggested()?;
             let agent = store.agent(id).await?.ok_or_else(|| Error::not_found(source.to_string()))?;
-            Wanted::Agent {
+            LoginTarget::Agent {
                 owner: person(store, &agent.owner_user).await?,
                 mailbox: agent.mailbox_address().to_owned(),
                 name: agent.settings.from_name,
@@ -91,9 +91,9 @@ pub(super) async fn about<C: Connection>(store: &TenantStore<C>, attempted: &Att
             }
         }
         LoginSource::MaintenanceAccount(id) => {
-            let subject = Subject::find(store, Behalf::Attempt(attempted.secrets.reach), source).await?;
+            let subject = Subject::find(store, Requester::Attempt(attempted.secrets.reach), source).await?;
             let account = store.maintenance_account(id).await?;
-            Wanted::MaintenanceAccount {
+            LoginTarget::MaintenanceAccount {
                 name: account.map(|account| account.settings.display_name).unwrap_or_default(),
                 account: subject.suggested()?.to_owned(),
             }

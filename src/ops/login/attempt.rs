@@ -6,7 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::{ATTEMPT_LIFE, Ops, subject::Reach};
+use super::{ATTEMPT_LIFE, Ops, subject::AllowedAccounts};
 use crate::{
     crypto::{Place, Secret},
     domain::{Caller, Error, LoginSource, Reason, Result},
@@ -29,7 +29,7 @@ pub(super) enum Completer<'a> {
 
 /// How a completed login was confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Confirmed {
+pub(super) enum ConfirmedBy {
     /// The user who began it came back to the CRM, which vouches for them.
     FrontEnd,
     /// Whoever logged in at the provider pressed the button of the service's own page.
@@ -38,7 +38,7 @@ pub(super) enum Confirmed {
 
 /// What the provider sent with the browser.
 #[derive(Debug)]
-pub enum Answered {
+pub enum CallbackResult {
     /// An authorisation code.
     Code(Secret),
     /// That an administrator consented.
@@ -56,7 +56,7 @@ pub(super) struct Secrets {
     pub nonce: String,
     /// Whose accounts may log in, by what the user who began it might do then.
     #[serde(default)]
-    pub reach: Reach,
+    pub reach: AllowedAccounts,
 }
 
 impl Secrets {
@@ -65,7 +65,7 @@ impl Secrets {
         Self {
             verifier: String::new(),
             nonce: String::new(),
-            reach: Reach::Anyone,
+            reach: AllowedAccounts::Anyone,
         }
     }
 }
@@ -79,14 +79,14 @@ impl Drop for Secrets {
 }
 
 /// An attempt that was found, with its tenant.
-pub(super) struct Attempted {
+pub(super) struct FoundAttempt {
     pub tenant: String,
     pub attempt: LoginAttempt,
     pub secrets: Secrets,
-    pub confirmed: Confirmed,
+    pub confirmed: ConfirmedBy,
 }
 
-impl Attempted {
+impl FoundAttempt {
     /// Who began it.
     pub(super) fn beginner(&self) -> Caller {
         Caller {
@@ -104,8 +104,8 @@ impl Attempted {
                 .map_err(|_| Error::internal("the data that completes a login cannot be read"))?,
             attempt,
             confirmed: match completer {
-                Completer::Caller(_) => Confirmed::FrontEnd,
-                Completer::Browser => Confirmed::Button,
+                Completer::Caller(_) => ConfirmedBy::FrontEnd,
+                Completer::Browser => ConfirmedBy::Button,
             },
         })
     }
@@ -156,7 +156,7 @@ pub(super) fn nonce() -> String {
 }
 
 /// What is begun.
-pub(super) struct Beginning<'a> {
+pub(super) struct NewAttempt<'a> {
     pub id: String,
     pub source: LoginSource,
     pub provider: &'a str,
@@ -165,7 +165,7 @@ pub(super) struct Beginning<'a> {
 }
 
 /// Remembers an attempt. Earlier ones of this user for the same login are over with that.
-pub(super) async fn remember(ops: &Ops, caller: &Caller, beginning: Beginning<'_>) -> Result<LoginAttempt> {
+pub(super) async fn remember(ops: &Ops, caller: &Caller, beginning: NewAttempt<'_>) -> Result<LoginAttempt> {
     let plain = Secret::new(serde_json::to_string(&beginning.secrets).expect("plain data always has a JSON form"));
     let place = place(&beginning.id);
     let attempt = LoginAttempt {
@@ -190,7 +190,7 @@ pub(super) async fn remember(ops: &Ops, caller: &Caller, beginning: Beginning<'_
 ///
 /// # Errors
 /// [`Reason::LoginStateInvalid`] when there is none, or not for this completer: then it stays for the one that it is for.
-pub(super) async fn take(ops: &Ops, completer: Completer<'_>, key: &Key) -> Result<Attempted> {
+pub(super) async fn take(ops: &Ops, completer: Completer<'_>, key: &Key) -> Result<FoundAttempt> {
     let attempt = retrying(|| async {
         let mut writer = ops.store.begin(&key.tenant).await?;
         let attempt = writer.take_attempt(&key.id).await?.ok_or_else(invalid)?;
@@ -202,20 +202,20 @@ pub(super) async fn take(ops: &Ops, completer: Completer<'_>, key: &Key) -> Resu
     if attempt.expires <= ops.now() {
         return Err(invalid());
     }
-    Attempted::open(ops, completer, &key.tenant, attempt).await
+    FoundAttempt::open(ops, completer, &key.tenant, attempt).await
 }
 
 /// Looks at an attempt that a browser came back from, and leaves it.
 ///
 /// # Errors
 /// As [`take`].
-pub(super) async fn look_at(ops: &Ops, key: &Key) -> Result<Attempted> {
+pub(super) async fn look_at(ops: &Ops, key: &Key) -> Result<FoundAttempt> {
     let attempt = ops.store.tenant(&key.tenant).attempt(&key.id).await?.ok_or_else(invalid)?;
     judge(ops, Completer::Browser, key, &attempt)?;
     if attempt.expires <= ops.now() {
         return Err(invalid());
     }
-    Attempted::open(ops, Completer::Browser, &key.tenant, attempt).await
+    FoundAttempt::open(ops, Completer::Browser, &key.tenant, attempt).await
 }
 
 /// Whether the attempt is for this completer.

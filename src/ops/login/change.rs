@@ -1,6 +1,6 @@
 //! How a login replaces another, for the audit log.
 
-use super::{Ops, attempt::Confirmed};
+use super::{Ops, attempt::ConfirmedBy};
 use crate::{
     domain::{AuditAction, Caller, Login, Result},
     ops::audit::Changes,
@@ -16,13 +16,13 @@ pub(super) struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// Somebody logged in.
-    pub(super) fn made(before: Option<&'a Login>, after: &'a Login, confirmed: Confirmed) -> Self {
+    pub(super) fn made(before: Option<&'a Login>, after: &'a Login, confirmed: ConfirmedBy) -> Self {
         Self {
             before,
             after: Some(after),
             confirmed: match confirmed {
-                Confirmed::FrontEnd => format!("users/{} in the CRM, logged in as {}", after.user, after.account),
-                Confirmed::Button => format!("whoever logged in as {}, with the button on the service's page", after.account),
+                ConfirmedBy::FrontEnd => format!("users/{} in the CRM, logged in as {}", after.user, after.account),
+                ConfirmedBy::Button => format!("whoever logged in as {}, with the button on the service's page", after.account),
             },
         }
     }

@@ -4,10 +4,10 @@ use super::{
     Ops,
     about::{self, About},
     append,
-    attempt::{self, Answered, Attempted},
+    attempt::{self, CallbackResult, FoundAttempt},
     change::Change,
     consent, reassess,
-    subject::{Behalf, Subject},
+    subject::{Requester, Subject},
     tokens::{self, Granted},
     told,
     view::{AuthenticationView, view_of},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     crypto::Secret,
     domain::{Detail, Error, Kind, Login, LoginSource, Reason, Result, TokenEventKind},
-    idp::oauth::{Identify, Redeem},
+    idp::oauth::{CodeExchange, Identify},
     store::{SealedTokens, retrying},
 };
 
@@ -23,15 +23,20 @@ use crate::{
 ///
 /// # Errors
 /// See `AgentService.CompleteLogin`.
-pub(super) async fn finish(ops: &Ops, attempted: Attempted, answered: Answered, shown: Option<About>) -> Result<AuthenticationView> {
+pub(super) async fn finish(
+    ops: &Ops,
+    attempted: FoundAttempt,
+    answered: CallbackResult,
+    shown: Option<About>,
+) -> Result<AuthenticationView> {
     let work = {
         let ops = ops.clone();
         async move {
             match (&attempted.attempt.source, answered) {
-                (_, Answered::Error(error, words)) => Err(refused(&attempted, &error, &words)),
-                (LoginSource::AdminConsent(domain), Answered::Consent) => consent::complete(&ops, &attempted, domain).await,
-                (LoginSource::AdminConsent(_), Answered::Code(_)) | (_, Answered::Consent) => Err(attempt::invalid()),
-                (_, Answered::Code(code)) => redeem(&ops, &attempted, &code, shown.as_ref()).await,
+                (_, CallbackResult::Error(error, words)) => Err(refused(&attempted, &error, &words)),
+                (LoginSource::AdminConsent(domain), CallbackResult::Consent) => consent::complete(&ops, &attempted, domain).await,
+                (LoginSource::AdminConsent(_), CallbackResult::Code(_)) | (_, CallbackResult::Consent) => Err(attempt::invalid()),
+                (_, CallbackResult::Code(code)) => redeem(&ops, &attempted, &code, shown.as_ref()).await,
             }
         }
     };
@@ -39,7 +44,7 @@ pub(super) async fn finish(ops: &Ops, attempted: Attempted, answered: Answered, 
 }
 
 /// The provider, or the person there, declined.
-fn refused(attempted: &Attempted, error: &str, words: &str) -> Error {
+fn refused(attempted: &FoundAttempt, error: &str, words: &str) -> Error {
     let provider = &attempted.attempt.provider;
     let what = match error {
         "access_denied" => format!("The login at {provider} was declined."),
@@ -52,14 +57,14 @@ fn refused(attempted: &Attempted, error: &str, words: &str) -> Error {
         .with(Detail::ProviderReply, reply)
 }
 
-async fn redeem(ops: &Ops, attempted: &Attempted, code: &Secret, shown: Option<&About>) -> Result<AuthenticationView> {
+async fn redeem(ops: &Ops, attempted: &FoundAttempt, code: &Secret, shown: Option<&About>) -> Result<AuthenticationView> {
     let attempt = &attempted.attempt;
     let reader = ops.store.tenant(&attempted.tenant);
-    let subject = Subject::find(&reader, Behalf::Attempt(attempted.secrets.reach), &attempt.source).await?;
+    let subject = Subject::find(&reader, Requester::Attempt(attempted.secrets.reach), &attempt.source).await?;
     let provider = subject.provider(ops, &attempt.provider)?;
     about::unchanged(&reader, attempted, shown).await?;
     let verifier = Secret::new(attempted.secrets.verifier.clone());
-    let redeem = Redeem {
+    let redeem = CodeExchange {
         code,
         verifier: &verifier,
         redirect_url: &attempt.redirect_url,
@@ -102,11 +107,11 @@ fn scopes_missing(provider: &str, missing: &[String]) -> Error {
 }
 
 /// Writes a login down, if what it is for still wants it.
-async fn store(ops: &Ops, attempted: &Attempted, shown: Option<&About>, (login, sealed): (&Login, &SealedTokens)) -> Result<()> {
+async fn store(ops: &Ops, attempted: &FoundAttempt, shown: Option<&About>, (login, sealed): (&Login, &SealedTokens)) -> Result<()> {
     let by = attempted.beginner();
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&attempted.tenant).await?;
-        let subject = Subject::find(&writer, Behalf::Attempt(attempted.secrets.reach), &login.source).await?;
+        let subject = Subject::find(&writer, Requester::Attempt(attempted.secrets.reach), &login.source).await?;
         subject.accepted(std::slice::from_ref(&login.account))?;
         subject.provider(ops, &login.provider)?;
         about::unchanged(&writer, attempted, shown).await?;

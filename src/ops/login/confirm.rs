@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Ops,
     about::{About, about},
-    attempt::{self, Answered, Completer},
+    attempt::{self, CallbackResult, Completer},
     completion::finish,
     view::AuthenticationView,
 };
@@ -43,18 +43,18 @@ struct Ticket {
 ///
 /// # Errors
 /// See `AgentService.CompleteLogin`. What the provider refused ends the attempt.
-pub async fn ask(ops: &Ops, state: &str, answered: Answered) -> Result<Question> {
+pub async fn ask(ops: &Ops, state: &str, answered: CallbackResult) -> Result<Question> {
     let key = attempt::Key::of_state(ops, state)?;
     let attempted = attempt::look_at(ops, &key).await?;
     let code = match (&attempted.attempt.source, answered) {
-        (_, answered @ Answered::Error(..)) => {
+        (_, answered @ CallbackResult::Error(..)) => {
             let attempted = attempt::take(ops, Completer::Browser, &key).await?;
             finish(ops, attempted, answered, None).await?;
             return Err(attempt::invalid());
         }
-        (LoginSource::AdminConsent(_), Answered::Consent) => None,
-        (LoginSource::AdminConsent(_), Answered::Code(_)) | (_, Answered::Consent) => return Err(attempt::invalid()),
-        (_, Answered::Code(code)) => Some(code),
+        (LoginSource::AdminConsent(_), CallbackResult::Consent) => None,
+        (LoginSource::AdminConsent(_), CallbackResult::Code(_)) | (_, CallbackResult::Consent) => return Err(attempt::invalid()),
+        (_, CallbackResult::Code(code)) => Some(code),
     };
     let about = about(&ops.store.tenant(&attempted.tenant), &attempted).await?;
     let ticket = Ticket {
@@ -77,8 +77,8 @@ pub async fn confirm(ops: &Ops, ticket: &Secret) -> Result<AuthenticationView> {
     let Ticket { key, code, about } = open(ops, ticket)?;
     let attempted = attempt::take(ops, Completer::Browser, &key).await?;
     let answered = match code {
-        Some(code) => Answered::Code(code.into()),
-        None => Answered::Consent,
+        Some(code) => CallbackResult::Code(code.into()),
+        None => CallbackResult::Consent,
     };
     finish(ops, attempted, answered, Some(about)).await
 }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     Ops, append,
-    attempt::{self, Attempted, Beginning, Secrets},
+    attempt::{self, FoundAttempt, NewAttempt, Secrets},
     change::Change,
     reassess,
     subject::choose,
@@ -64,7 +64,7 @@ pub async fn begin_consent(ops: &Ops, caller: &Caller, domain: &str, provider: &
     let key = attempt::Key::new(ops, &caller.tenant);
     let page = provider.consent_page(&domain, &ops.logins.callback_url, &key.to_state(ops));
     let page = page.ok_or_else(|| Error::internal("a provider that knows consents has no page for them"))?;
-    let beginning = Beginning {
+    let beginning = NewAttempt {
         id: key.id,
         source: LoginSource::AdminConsent(domain),
         provider: provider.name(),
@@ -76,7 +76,7 @@ pub async fn begin_consent(ops: &Ops, caller: &Caller, domain: &str, provider: &
 }
 
 /// Proves a consent and writes it down.
-pub(super) async fn complete(ops: &Ops, attempted: &Attempted, domain: &str) -> Result<AuthenticationView> {
+pub(super) async fn complete(ops: &Ops, attempted: &FoundAttempt, domain: &str) -> Result<AuthenticationView> {
     let name = &attempted.attempt.provider;
     let provider = ops.logins.providers.get(name);
     let provider = provider.ok_or_else(|| choose(&[], name).err().unwrap_or_else(attempt::invalid))?;

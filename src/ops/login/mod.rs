@@ -20,9 +20,9 @@ mod change;
 mod completion;
 mod confirm;
 mod consent;
+pub mod notify;
 mod person;
 mod subject;
-pub mod tell;
 pub mod tokens;
 mod view;
 
@@ -37,8 +37,8 @@ use crate::{
 };
 
 pub use self::{
-    about::{About, Person, Wanted},
-    attempt::Answered,
+    about::{About, LoginTarget, Person},
+    attempt::CallbackResult,
     confirm::{Question, ask, confirm, decline},
     consent::{ConsentView, begin_consent, list_consents, revoke_consent},
     person::{begin, complete, revoke},

@@ -2,23 +2,23 @@
 
 use super::{
     Ops, append,
-    attempt::{self, Answered, Beginning, Completer, Secrets},
+    attempt::{self, CallbackResult, Completer, NewAttempt, Secrets},
     change::Change,
     completion::finish,
     reassess,
-    subject::{Behalf, Reach, Subject},
+    subject::{AllowedAccounts, Requester, Subject},
     told,
     view::AuthenticationView,
 };
 use crate::{
     domain::{Caller, Error, Login, LoginSource, Result, Timestamp, TokenEventKind},
-    idp::oauth::Begin,
+    idp::oauth::LoginRequest,
     store::{Writer, retrying},
 };
 
 /// A login that was begun.
 #[derive(Debug)]
-pub struct Begun {
+pub struct StartedLogin {
     /// The page to open in a browser.
     pub url: String,
     /// The account that must log in there.
@@ -31,8 +31,8 @@ pub struct Begun {
 ///
 /// # Errors
 /// See `AgentService.BeginLogin`.
-pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &str, redirect_url: &str) -> Result<Begun> {
-    let subject = Subject::find(&ops.store.tenant(&caller.tenant), Behalf::Caller(caller), source).await?;
+pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &str, redirect_url: &str) -> Result<StartedLogin> {
+    let subject = Subject::find(&ops.store.tenant(&caller.tenant), Requester::Caller(caller), source).await?;
     let account = subject.suggested()?.to_owned();
     let provider = subject.provider(ops, provider)?;
     let redirect_url = match redirect_url {
@@ -45,7 +45,7 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
     };
     let key = attempt::Key::new(ops, &caller.tenant);
     let nonce = attempt::nonce();
-    let begun = Begin {
+    let begun = LoginRequest {
         redirect_url,
         usage: subject.usage,
         state: key.to_state(ops),
@@ -53,7 +53,7 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
         account: &account,
     };
     let (url, verifier) = provider.begin(begun).await.map_err(|fault| told(provider.name(), fault))?;
-    let beginning = Beginning {
+    let beginning = NewAttempt {
         id: key.id,
         source: subject.source,
         provider: provider.name(),
@@ -61,11 +61,11 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
         secrets: Secrets {
             verifier: verifier.expose().clone(),
             nonce,
-            reach: Reach::of(caller),
+            reach: AllowedAccounts::of(caller),
         },
     };
     let attempt = attempt::remember(ops, caller, beginning).await?;
-    Ok(Begun {
+    Ok(StartedLogin {
         url: url.into(),
         account,
         expires: attempt.expires,
@@ -76,7 +76,7 @@ pub async fn begin(ops: &Ops, caller: &Caller, source: &LoginSource, provider: &
 ///
 /// # Errors
 /// See `AgentService.CompleteLogin`.
-pub async fn complete(ops: &Ops, caller: &Caller, state: &str, answered: Answered) -> Result<AuthenticationView> {
+pub async fn complete(ops: &Ops, caller: &Caller, state: &str, answered: CallbackResult) -> Result<AuthenticationView> {
     let key = attempt::Key::of_state(ops, state)?;
     let attempted = attempt::take(ops, Completer::Caller(caller), &key).await?;
     finish(ops, attempted, answered, None).await
@@ -89,7 +89,7 @@ pub async fn complete(ops: &Ops, caller: &Caller, state: &str, answered: Answere
 pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<bool> {
     let told = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
-        Subject::find(&writer, Behalf::Caller(caller), source).await?;
+        Subject::find(&writer, Requester::Caller(caller), source).await?;
         let Some((login, told)) = give_up(ops, &mut writer, source).await? else {
             return Ok(false);
         };

@@ -19,7 +19,7 @@ use crate::{
 /// provider already: what it can take must not be more than its beginner's own (RFC 9700 §4.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Reach {
+pub(super) enum AllowedAccounts {
     /// Those that the directory has of the agent's owner.
     #[default]
     Owner,
@@ -27,7 +27,7 @@ pub(super) enum Reach {
     Anyone,
 }
 
-impl Reach {
+impl AllowedAccounts {
     /// What a caller may begin.
     pub(super) fn of(caller: &Caller) -> Self {
         if caller.may(Scope::AgentWrite) { Self::Anyone } else { Self::Owner }
@@ -36,14 +36,14 @@ impl Reach {
 
 /// On whose behalf something is logged in to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Behalf<'a> {
+pub(super) enum Requester<'a> {
     /// A caller's, whose rights are judged.
     Caller(&'a Caller),
     /// That of an attempt, which was judged when it was begun.
-    Attempt(Reach),
+    Attempt(AllowedAccounts),
 }
 
-impl<'a> Behalf<'a> {
+impl<'a> Requester<'a> {
     fn caller(self) -> Option<&'a Caller> {
         match self {
             Self::Caller(caller) => Some(caller),
@@ -51,9 +51,9 @@ impl<'a> Behalf<'a> {
         }
     }
 
-    fn reach(self) -> Reach {
+    fn reach(self) -> AllowedAccounts {
         match self {
-            Self::Caller(caller) => Reach::of(caller),
+            Self::Caller(caller) => AllowedAccounts::of(caller),
             Self::Attempt(reach) => reach,
         }
     }
@@ -81,7 +81,7 @@ impl Subject {
     ///
     /// # Errors
     /// [`Kind::NotFound`] for what there is not, or not for this caller; [`Reason::LoginNotUsed`] where no person logs in by OAuth.
-    pub(super) async fn find<C: Connection>(store: &TenantStore<C>, behalf: Behalf<'_>, source: &LoginSource) -> Result<Self> {
+    pub(super) async fn find<C: Connection>(store: &TenantStore<C>, behalf: Requester<'_>, source: &LoginSource) -> Result<Self> {
         let name = source.to_string();
         let method = store.settings().await?.choices.authentication_method;
         match source {
@@ -112,7 +112,7 @@ impl Subject {
         }
     }
 
-    fn of_agent(agent: &Agent, method: AuthenticationMethod, (own, reach): (Vec<String>, Reach)) -> Result<Self> {
+    fn of_agent(agent: &Agent, method: AuthenticationMethod, (own, reach): (Vec<String>, AllowedAccounts)) -> Result<Self> {
         let name = format!("agents/{}", agent.id);
         let settings = &agent.settings;
         let source = LoginSource::of(agent, method);
@@ -146,7 +146,7 @@ impl Subject {
             accounts.push(settings.exchange.mailbox.clone());
         }
         let wanted = accounts.first().cloned().unwrap_or_default();
-        if reach == Reach::Owner {
+        if reach == AllowedAccounts::Owner {
             accounts.retain(|account| own.iter().any(|address| address.eq_ignore_ascii_case(account)));
         }
         Ok(Self {

@@ -53,12 +53,12 @@ pub struct LoginTokens {
     source: LoginSource,
     // Held for a moment only, as the next one.
     given: Mutex<VecDeque<Secret>>,
-    fresh: Mutex<Option<Fresh>>,
+    fresh: Mutex<Option<RecentToken>>,
 }
 
 /// A token that the database was asked for a moment ago.
 #[derive(Clone)]
-struct Fresh {
+struct RecentToken {
     token: Secret,
     ends: Timestamp,
     since: tokio::time::Instant,
@@ -79,7 +79,7 @@ impl LoginTokens {
     /// The token that was used a moment ago, if it is still good.
     fn fresh(&self) -> Option<Secret> {
         let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let good = |fresh: &Fresh| fresh.since.elapsed() < FRESH && fresh.ends > self.ops.now().after(LEAST_LEFT);
+        let good = |fresh: &RecentToken| fresh.since.elapsed() < FRESH && fresh.ends > self.ops.now().after(LEAST_LEFT);
         fresh.filter(good).map(|fresh| fresh.token)
     }
 
@@ -100,7 +100,7 @@ impl LoginTokens {
             given.push_front(token.clone());
         }
         drop(given);
-        let fresh = Fresh {
+        let fresh = RecentToken {
             token: token.clone(),
             ends,
             since,
@@ -274,7 +274,7 @@ impl LeasedRenewal<'_> {
         ops.metrics.token_refreshed(fault, began.elapsed());
         match result {
             Ok((provider, got)) => {
-                let gained = Gained { tokens: &got, asked: now };
+                let gained = Renewed { tokens: &got, asked: now };
                 self.store(&provider, gained).await?;
             }
             Err(ReadError::Provider(fault)) => {
@@ -293,7 +293,7 @@ impl LeasedRenewal<'_> {
 
     /// Stores what a renewal brought. What the provider gave may be the only refresh token that is still good, so a database that is away is
     /// waited for as long as the lease lasts.
-    async fn store(&self, provider: &LoginProvider, gained: Gained<'_>) -> Result<()> {
+    async fn store(&self, provider: &LoginProvider, gained: Renewed<'_>) -> Result<()> {
         let Self { ops, tenant, login, .. } = *self;
         let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
         let sealed = loop {
@@ -317,7 +317,7 @@ impl LeasedRenewal<'_> {
     }
 
     /// Returns whether the login is still there as it was.
-    async fn write(&self, provider: &LoginProvider, gained: Gained<'_>, sealed: &SealedTokens) -> Result<bool> {
+    async fn write(&self, provider: &LoginProvider, gained: Renewed<'_>, sealed: &SealedTokens) -> Result<bool> {
         let Self { ops, tenant, login, fence } = *self;
         let mut writer = ops.store.begin_alone(tenant).await?;
         match writer.check_lease(lease_of(tenant, login), fence).await {
@@ -368,14 +368,14 @@ async fn ask(ops: &Ops, tenant: &str, login: &Login) -> Result<(Arc<LoginProvide
 
 /// What a renewal brought, and when it was asked for: from then on it lives.
 #[derive(Clone, Copy)]
-struct Gained<'a> {
+struct Renewed<'a> {
     tokens: &'a Tokens,
     asked: Timestamp,
 }
 
 /// Changes a login as new tokens say. Returns whether a new life began.
-fn renewed(login: &mut Login, provider: &LoginProvider, gained: Gained<'_>) -> bool {
-    let Gained { tokens: got, asked: now } = gained;
+fn renewed(login: &mut Login, provider: &LoginProvider, gained: Renewed<'_>) -> bool {
+    let Renewed { tokens: got, asked: now } = gained;
     let access_expires = now.after(got.expires_in);
     login.access_expires = Some(access_expires);
     login.renew_at = renew_at(got.expires_in, access_expires);

@@ -26,7 +26,7 @@ struct Half {
 }
 
 /// What a fetch may take, until this is dropped.
-pub(super) struct Held {
+pub(super) struct MemoryHold {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -40,11 +40,11 @@ impl AnswerMemory {
     }
 
     /// Waits until a fetch may take so many bytes. Cancel safe. To be called by who holds nothing.
-    pub(super) async fn hold(&self, bytes: u64) -> Held {
+    pub(super) async fn hold(&self, bytes: u64) -> MemoryHold {
         let half = if bytes > LARGE { &self.large } else { &self.usual };
         let units = units(bytes).min(half.all);
         let permit = half.free.clone().acquire_many_owned(units).await;
-        Held {
+        MemoryHold {
             _permit: permit.expect("it is never closed"),
         }
     }

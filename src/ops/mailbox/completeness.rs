@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::{
     connect::Opened,
     error::{ReadError, with_reply},
-    folder::{FolderReader, Standing, ToFetch},
-    health::{self, Subject, Tried, Went},
+    folder::{FetchList, FolderReader, MessageState},
+    health::{self, AccessKind, AccessResult, HealthSubject},
     turn,
     work::{MailboxWork, Progress, Purposes},
 };
@@ -115,7 +115,7 @@ pub fn check(
     try_stream! {
         let opened = opened?;
         let work = MailboxWork { ops: &ops, tenant: &tenant, agent: &agent, opened: &opened };
-        let mailbox = Compared::new(work).await?;
+        let mailbox = ComparedMailbox::new(work).await?;
         let folders = mailbox.log_in().await?;
         for folder in &folders {
             let Some(mut comparison) = mailbox.compare(folder).await? else {
@@ -220,7 +220,7 @@ fn describe(fetched: Fetched) -> Option<Described> {
 
 /// How far a backfill is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filling {
+pub struct BackfillReport {
     /// Gaps found.
     pub gaps: u64,
     /// Of these, closed ones; also those whose message left the mailbox.
@@ -245,8 +245,8 @@ pub async fn backfill(
     tenant: &str,
     agent: &Agent,
     opened: Result<Opened, ReadError>,
-    report: &mut (dyn FnMut(Filling) + Send),
-) -> Result<Filling, ReadError> {
+    report: &mut (dyn FnMut(BackfillReport) + Send),
+) -> Result<BackfillReport, ReadError> {
     let opened = opened?;
     let work = MailboxWork {
         ops,
@@ -254,8 +254,8 @@ pub async fn backfill(
         agent,
         opened: &opened,
     };
-    let mailbox = Compared::new(work).await?;
-    let mut filling = Filling::default();
+    let mailbox = ComparedMailbox::new(work).await?;
+    let mut filling = BackfillReport::default();
     let mut began = None;
     loop {
         let before = filling.closed;
@@ -282,7 +282,7 @@ pub async fn backfill(
     }
 }
 
-fn remaining(filling: &Filling, elapsed: Duration) -> Option<Duration> {
+fn remaining(filling: &BackfillReport, elapsed: Duration) -> Option<Duration> {
     let done = filling.closed + filling.left;
     let rest = filling.gaps.saturating_sub(done);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -290,20 +290,20 @@ fn remaining(filling: &Filling, elapsed: Duration) -> Option<Duration> {
 }
 
 /// A mailbox that is compared.
-struct Compared<'a> {
+struct ComparedMailbox<'a> {
     work: MailboxWork<'a>,
     purposes: Purposes,
 }
 
 /// What there is to fill.
-struct Todo {
+struct BackfillPlan {
     folders: Vec<Folder>,
     gaps: Vec<(Folder, Vec<ItemId>)>,
     /// Whether there are more than are kept in mind.
     more: bool,
 }
 
-impl<'a> Compared<'a> {
+impl<'a> ComparedMailbox<'a> {
     async fn new(work: MailboxWork<'a>) -> Result<Self, ReadError> {
         Ok(Self {
             purposes: Purposes::of(work.ops, work.tenant, work.agent).await?,
@@ -347,8 +347,8 @@ impl<'a> Compared<'a> {
     }
 
     /// The gaps by folders.
-    async fn find(&self, filling: &mut Filling, report: &mut (dyn FnMut(Filling) + Send)) -> Result<Todo, ReadError> {
-        let mut todo = Todo {
+    async fn find(&self, filling: &mut BackfillReport, report: &mut (dyn FnMut(BackfillReport) + Send)) -> Result<BackfillPlan, ReadError> {
+        let mut todo = BackfillPlan {
             folders: self.log_in().await?,
             gaps: Vec::new(),
             more: false,
@@ -385,7 +385,7 @@ impl<'a> Compared<'a> {
     }
 
     /// Handles some messages of a folder.
-    async fn close(&self, folder: &Folder, ids: &[ItemId], filling: &mut Filling) -> Result<(), ReadError> {
+    async fn close(&self, folder: &Folder, ids: &[ItemId], filling: &mut BackfillReport) -> Result<(), ReadError> {
         let mut tries = 0;
         loop {
             let Some(purpose) = self.purposes.of_folder(folder) else {
@@ -397,7 +397,7 @@ impl<'a> Compared<'a> {
             let done = async {
                 reader.find_position(&mut progress).await?;
                 let open = reader.not_handled(ids.to_vec()).await?;
-                let open = ToFetch {
+                let open = FetchList {
                     ids: open,
                     sizes: &HashMap::new(),
                     state: None,
@@ -428,12 +428,12 @@ impl<'a> Compared<'a> {
             agent,
             opened,
         } = self.work;
-        let subject = Subject {
+        let subject = HealthSubject {
             agent,
             account: opened.account.as_ref(),
             since: ops.now(),
         };
-        match health::record(ops, tenant, subject, Tried::Read, Went::Failed(&error)).await {
+        match health::record(ops, tenant, subject, AccessKind::Read, AccessResult::Failed(&error)).await {
             Ok(()) => error,
             Err(unwritten) => unwritten.into(),
         }
@@ -494,10 +494,10 @@ impl Comparison<'_> {
         let mut gaps = Vec::new();
         for (id, standing) in self.reader.standings(wanted).await? {
             match standing {
-                Standing::Unknown | Standing::Withheld => gaps.push((id, Missing::Handling)),
-                Standing::NotArchived => gaps.push((id, Missing::Archive)),
-                Standing::Handled => self.report.handled += 1,
-                Standing::Archived => {
+                MessageState::Unknown | MessageState::Withheld => gaps.push((id, Missing::Handling)),
+                MessageState::NotArchived => gaps.push((id, Missing::Archive)),
+                MessageState::Handled => self.report.handled += 1,
+                MessageState::Archived => {
                     self.report.handled += 1;
                     self.report.archived += 1;
                 }
@@ -517,11 +517,11 @@ mod tests {
     #[test]
     fn the_rest_takes_as_long_as_the_pace_so_far_says() {
         let check = |gaps, closed, left, expected: Option<u64>| {
-            let filling = Filling {
+            let filling = BackfillReport {
                 gaps,
                 closed,
                 left,
-                ..Filling::default()
+                ..BackfillReport::default()
             };
             let rest = remaining(&filling, Duration::from_secs(10));
             assert_eq!(rest, expected.map(Duration::from_secs), "{filling:?}");

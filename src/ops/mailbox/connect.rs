@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     error::ReadError,
     memory::FolderMemory,
-    pulse::{Lane, Moving, Pulse},
+    pulse::{Activity, Moving, Pulse},
 };
 use crate::{
     crypto::Secret,
@@ -35,7 +35,7 @@ pub struct Opened {
     /// Whether the work on it moves.
     pub pulse: Arc<Pulse>,
     /// The part of it that is done through this.
-    pub(super) lane: Arc<Lane>,
+    pub(super) lane: Arc<Activity>,
     exchange: Arc<dyn ExchangeMailbox>,
 }
 

@@ -63,7 +63,7 @@ pub(super) struct FolderReader<'a> {
 
 /// How it stands with a message of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum MessageState {
     /// It was never handled.
     Unknown,
     /// It was handled, by an agent that does not archive.
@@ -77,7 +77,7 @@ pub(super) enum Standing {
 }
 
 /// Messages that are to be fetched.
-pub(super) struct ToFetch<'a> {
+pub(super) struct FetchList<'a> {
     pub(super) ids: Vec<ItemId>,
     /// Their sizes in bytes, as far as the server told them.
     pub(super) sizes: &'a HashMap<ItemId, u64>,
@@ -203,7 +203,7 @@ impl<'a> FolderReader<'a> {
         let looks_ahead = self.folder.role == FolderRole::Inbox;
         while looks_ahead && fresh.len() > BETWEEN_LOOKS {
             let some = fresh.drain(..BETWEEN_LOOKS).collect();
-            let some = ToFetch {
+            let some = FetchList {
                 ids: some,
                 sizes: &page.sizes,
                 state: None,
@@ -215,7 +215,7 @@ impl<'a> FolderReader<'a> {
         if fresh.is_empty() {
             self.commit(Vec::new(), Some(page.state), progress).await?;
         } else {
-            let rest = ToFetch {
+            let rest = FetchList {
                 ids: fresh,
                 sizes: &page.sizes,
                 state: Some(page.state),
@@ -245,7 +245,7 @@ impl<'a> FolderReader<'a> {
         let mut fresh = self.not_handled(newest.ids).await?;
         if !fresh.is_empty() {
             fresh = self.not_handled_before(fresh).await?;
-            let newest = ToFetch {
+            let newest = FetchList {
                 ids: fresh.clone(),
                 sizes: &newest.sizes,
                 state: None,
@@ -262,11 +262,11 @@ impl<'a> FolderReader<'a> {
     /// What ended it early.
     pub(super) async fn handle(
         &mut self,
-        messages: ToFetch<'_>,
+        messages: FetchList<'_>,
         progress: &mut Progress,
         report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), ReadError> {
-        let ToFetch { ids, sizes, state } = messages;
+        let FetchList { ids, sizes, state } = messages;
         let end = state.or_else(|| self.position.state.clone());
         let MailboxWork { ops, tenant, agent, .. } = self.work;
         let chunks = chunks(ids, sizes, ops.limits.max_message_bytes);
@@ -364,22 +364,22 @@ impl<'a> FolderReader<'a> {
     }
 
     /// How it stands with messages.
-    pub(super) async fn standings(&self, ids: Vec<ItemId>) -> Result<Vec<(ItemId, Standing)>> {
+    pub(super) async fn standings(&self, ids: Vec<ItemId>) -> Result<Vec<(ItemId, MessageState)>> {
         let keys: Vec<Vec<u8>> = ids.iter().map(source_key).collect();
         let known = self.known_in(&self.folder.key(), &keys).await?;
         let standing = |key| match known.get(key) {
-            None => Standing::Unknown,
-            Some(item) if item.message_number.is_some() => Standing::Archived,
-            Some(_) if self.purpose.archive => Standing::NotArchived,
-            Some(item) if item.withheld => Standing::Withheld,
-            Some(_) => Standing::Handled,
+            None => MessageState::Unknown,
+            Some(item) if item.message_number.is_some() => MessageState::Archived,
+            Some(_) if self.purpose.archive => MessageState::NotArchived,
+            Some(item) if item.withheld => MessageState::Withheld,
+            Some(_) => MessageState::Handled,
         };
         Ok(ids.into_iter().zip(&keys).map(|(id, key)| (id, standing(key))).collect())
     }
 
     /// Those of some messages that there is something to do about.
     pub(super) async fn not_handled(&self, ids: Vec<ItemId>) -> Result<Vec<ItemId>> {
-        let open = |standing| matches!(standing, Standing::Unknown | Standing::Withheld | Standing::NotArchived);
+        let open = |standing| matches!(standing, MessageState::Unknown | MessageState::Withheld | MessageState::NotArchived);
         let standings = self.standings(ids).await?;
         Ok(standings
             .into_iter()
@@ -492,7 +492,7 @@ async fn fetch(
 ) -> Result<Vec<intake::Item>, ReadError> {
     let max_bytes = ops.limits.max_message_bytes;
     let largest = chunk.largest(max_bytes);
-    let loading = Loading {
+    let loading = Loader {
         ops,
         origin,
         source,
@@ -507,14 +507,14 @@ async fn fetch(
 }
 
 /// Loads messages of a mailbox.
-struct Loading<'a> {
+struct Loader<'a> {
     ops: &'a Ops,
     origin: Origin<'a>,
     source: &'a dyn MailSource,
     purpose: Arc<Purpose>,
 }
 
-impl Loading<'_> {
+impl Loader<'_> {
     /// Loads messages up to `largest` bytes. Returns them in order, and the places of those that are larger, yet within `max_bytes`.
     async fn load(&self, ids: Vec<ItemId>, largest: u64, max_bytes: u64) -> Result<(Vec<intake::Item>, Vec<(usize, ItemId)>), ReadError> {
         // The answers, twice as long as the messages at most, and what is unpacked from them.

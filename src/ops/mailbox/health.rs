@@ -18,12 +18,12 @@ const NAMED: usize = 5;
 /// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
 pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
     if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
-        let subject = Subject {
+        let subject = HealthSubject {
             agent,
             account: None,
             since: ops.now(),
         };
-        return record(ops, tenant, subject, Tried::Read, Went::Failed(fault)).await;
+        return record(ops, tenant, subject, AccessKind::Read, AccessResult::Failed(fault)).await;
     }
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
@@ -38,7 +38,7 @@ pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Age
 
 /// Whose health is written down, and through which account the mailbox was opened.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct HealthSubject<'a> {
     /// The agent as it was when its connection was opened.
     pub agent: &'a Agent,
     /// The maintenance account, likewise.
@@ -49,7 +49,7 @@ pub struct Subject<'a> {
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tried {
+pub enum AccessKind {
     /// To read the mailbox to its end.
     Read,
     /// To log in, and to open the inbox where there is one.
@@ -58,7 +58,7 @@ pub enum Tried {
 
 /// How it went.
 #[derive(Clone, Copy, Debug)]
-pub enum Went<'a> {
+pub enum AccessResult<'a> {
     /// Without a fault.
     Well,
     /// Without one of the mailbox; these folders could not be read.
@@ -70,13 +70,13 @@ pub enum Went<'a> {
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
 /// with an agent or an account that was changed meanwhile: that is retried. A refused login of a maintenance account stops all agents
 /// that connect through it.
-pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried, went: Went<'_>) -> Result<()> {
-    let Subject { agent, account, since } = subject;
+pub async fn record(ops: &Ops, tenant: &str, subject: HealthSubject<'_>, tried: AccessKind, went: AccessResult<'_>) -> Result<()> {
+    let HealthSubject { agent, account, since } = subject;
     let (fault, folders) = match went {
-        Went::Well => (None, [].as_slice()),
-        Went::WithFolderFaults(folders) => (None, folders),
-        Went::Failed(ReadError::Provider(fault)) => (Some(fault), [].as_slice()),
-        Went::Failed(ReadError::Service(_)) => return Ok(()),
+        AccessResult::Well => (None, [].as_slice()),
+        AccessResult::WithFolderFaults(folders) => (None, folders),
+        AccessResult::Failed(ReadError::Provider(fault)) => (Some(fault), [].as_slice()),
+        AccessResult::Failed(ReadError::Service(_)) => return Ok(()),
     };
     let refused = fault.filter(|fault| fault.class == ErrorClass::LoginRequired);
     if let (Some(account), Some(_)) = (account, refused) {
@@ -126,7 +126,7 @@ pub async fn record(ops: &Ops, tenant: &str, subject: Subject<'_>, tried: Tried,
         if agent.settings.kind == AgentKind::Smtp {
             // There is nothing to read, so nothing is tried by itself.
             after.retry_at = None;
-        } else if tried == Tried::Check {
+        } else if tried == AccessKind::Check {
             after.last_success = before.last_success;
         }
         writer.set_agent_health(&agent.id, &after).await?;

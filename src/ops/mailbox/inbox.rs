@@ -20,12 +20,12 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// How many mailboxes are read at once: inboxes apart from everything else, which may take hours.
 #[derive(Debug)]
-pub struct Places {
+pub struct ReadingSlots {
     pub(super) inboxes: Semaphore,
     others: Semaphore,
 }
 
-impl Places {
+impl ReadingSlots {
     /// So many of each.
     pub fn new(mailboxes: usize) -> Self {
         Self {
@@ -48,7 +48,7 @@ pub(super) struct Inbox<'a> {
     pub work: MailboxWork<'a>,
     pub folder: &'a Folder,
     pub purpose: Arc<Purpose>,
-    pub places: Option<&'a Places>,
+    pub places: Option<&'a ReadingSlots>,
 }
 
 impl Inbox<'_> {
@@ -121,7 +121,7 @@ pub(super) async fn beside<T>(
 /// What ended either early.
 pub async fn beside_inbox<T>(
     work: MailboxWork<'_>,
-    places: &Places,
+    places: &ReadingSlots,
     other: impl Future<Output = Result<T, ReadError>>,
 ) -> Result<T, ReadError> {
     let purposes = Purposes::of(work.ops, work.tenant, work.agent).await?;

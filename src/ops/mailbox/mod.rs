@@ -39,7 +39,7 @@ pub use self::{
     answers::AnswerMemory,
     connect::Opened,
     error::ReadError,
-    inbox::{Places, beside_inbox},
+    inbox::{ReadingSlots, beside_inbox},
     pulse::{OWN_WORK, Pulse},
     read::{Reading, read},
     work::{MailboxWork, Progress},

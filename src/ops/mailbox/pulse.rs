@@ -33,9 +33,9 @@ pub(super) const ELSEWHERE: Duration = Duration::from_mins(30);
 #[derive(Debug, Default)]
 pub struct Pulse {
     /// Reading and comparing.
-    pub main: Arc<Lane>,
+    pub main: Arc<Activity>,
     /// Looks at the inbox beside that.
-    pub inbox: Arc<Lane>,
+    pub inbox: Arc<Activity>,
     /// Since when every try has failed on our own side. Locked only briefly.
     failing: Mutex<Option<Instant>>,
     /// Fencing number of the lease under which this is done; 0 without one.
@@ -92,7 +92,7 @@ impl Pulse {
 
 /// One line of work, one step after the other.
 #[derive(Debug, Default)]
-pub struct Lane {
+pub struct Activity {
     // Locked only briefly.
     state: Mutex<State>,
 }
@@ -105,7 +105,7 @@ struct State {
     calls: usize,
 }
 
-impl Lane {
+impl Activity {
     /// Our own work begins, or goes on with its next step.
     pub fn work(&self) {
         self.step(Some(OWN_WORK));
@@ -141,7 +141,7 @@ impl Lane {
 }
 
 /// A call to the server that is under way.
-struct Call<'a>(&'a Lane);
+struct Call<'a>(&'a Activity);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
@@ -153,7 +153,7 @@ impl Drop for Call<'_> {
 /// A mailbox whose calls show that the work moves.
 pub(in crate::ops) struct Moving {
     pub inner: Arc<dyn ExchangeMailbox>,
-    pub lane: Arc<Lane>,
+    pub lane: Arc<Activity>,
 }
 
 #[async_trait]

@@ -7,8 +7,8 @@ use tokio::sync::SemaphorePermit;
 use super::{
     error::ReadError,
     folder::FolderReader,
-    health::{self, Subject, Tried, Went},
-    inbox::{self, Inbox, Places},
+    health::{self, AccessKind, AccessResult, HealthSubject},
+    inbox::{self, Inbox, ReadingSlots},
     memory::Write,
     pulse::ELSEWHERE,
     turn,
@@ -26,7 +26,7 @@ pub enum Reading<'a> {
     /// All folders, at once: somebody waits for it.
     Everything,
     /// The folders in which something happened, as far as the server tells, once there is a place.
-    News(&'a Places),
+    News(&'a ReadingSlots),
 }
 
 /// Reads a mailbox to its end and keeps the agent's health up to date. Within this process one at a time per mailbox; the inbox is read
@@ -47,7 +47,7 @@ pub async fn read(work: MailboxWork<'_>, reading: Reading<'_>, report: &mut (dyn
     lane.rest();
     let _lock = ops.locks.lock(tenant, LockKey::Mailbox(agent.id.clone())).await;
     let mut progress = Progress::default();
-    let subject = Subject {
+    let subject = HealthSubject {
         agent,
         account: opened.account.as_ref(),
         since: ops.now(),
@@ -70,11 +70,11 @@ pub async fn read(work: MailboxWork<'_>, reading: Reading<'_>, report: &mut (dyn
     lane.work();
     let faults = opened.memory.faults();
     let went = match &result {
-        Err(error) => Went::Failed(error),
-        Ok(()) if faults.is_empty() => Went::Well,
-        Ok(()) => Went::WithFolderFaults(&faults),
+        Err(error) => AccessResult::Failed(error),
+        Ok(()) if faults.is_empty() => AccessResult::Well,
+        Ok(()) => AccessResult::WithFolderFaults(&faults),
     };
-    health::record(ops, tenant, subject, Tried::Read, went).await?;
+    health::record(ops, tenant, subject, AccessKind::Read, went).await?;
     // Only now does the next one see whether the account's login was refused.
     drop(turn);
     result.map(|()| progress)
@@ -88,7 +88,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn places(self) -> Option<&'a Places> {
+    fn places(self) -> Option<&'a ReadingSlots> {
         match self {
             Self::Everything => None,
             Self::News(places) => Some(places),

@@ -23,10 +23,10 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct KnownLogins {
     // Held for a map look-up only.
-    known: Mutex<HashMap<(String, String), Known>>,
+    known: Mutex<HashMap<(String, String), AccountLogin>>,
 }
 
-struct Known {
+struct AccountLogin {
     /// The account's version that this is about.
     version: i64,
     /// When it was tried without an answer to whether it is good; `None` once it proved so.
@@ -44,7 +44,7 @@ impl KnownLogins {
         self.find(tenant, account, |known| known.tried.is_some_and(|tried| tried >= since))
     }
 
-    fn find(&self, tenant: &str, account: &MaintenanceAccount, what: impl Fn(&Known) -> bool) -> bool {
+    fn find(&self, tenant: &str, account: &MaintenanceAccount, what: impl Fn(&AccountLogin) -> bool) -> bool {
         let known = self.lock();
         let found = known.get(&(tenant.to_owned(), account.id.clone()));
         found.is_some_and(|known| known.version == account.version && what(known))
@@ -53,7 +53,7 @@ impl KnownLogins {
     fn learn(&self, (tenant, account): (&str, &MaintenanceAccount), tried: Option<Instant>) {
         let version = account.version;
         self.lock()
-            .insert((tenant.to_owned(), account.id.clone()), Known { version, tried });
+            .insert((tenant.to_owned(), account.id.clone()), AccountLogin { version, tried });
     }
 
     /// Whoever comes next tries it alone.
@@ -61,7 +61,7 @@ impl KnownLogins {
         self.lock().remove(&(tenant.to_owned(), account.to_owned()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), AccountLogin>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ fn caller(user: &str) -> Worker {
     }
 }
 
-type Asked = std::pin::Pin<Box<dyn Future<Output = Result<Turn>> + Send>>;
+type Asked = std::pin::Pin<Box<dyn Future<Output = Result<WorkPermit>> + Send>>;
 
 /// Asks for a turn, which is in the queue then.
 fn ask(processor: &Processor, user: &str, bytes: u64) -> Asked {
@@ -34,7 +34,7 @@ fn ask(processor: &Processor, user: &str, bytes: u64) -> Asked {
 }
 
 /// The turn, if it has come.
-fn got(asked: &mut Asked) -> Option<Turn> {
+fn got(asked: &mut Asked) -> Option<WorkPermit> {
     asked.now_or_never().map(Result::unwrap)
 }
 

@@ -29,8 +29,8 @@ use tokio::task::JoinHandle;
 
 use self::push::Receiver;
 use super::{
-    AccessTokens, BudgetLimits, Budgets, Credentials, DiscoveryRules, Endpoint, ExchangeLogin, ExchangeMailbox, ExchangeProtocol, Fetched,
-    Folder, FolderRole, ItemId, Looks, MailConnector, NetworkConnector, OutgoingMessage, SmtpConfig,
+    AccessTokens, BudgetLimits, Budgets, CheckSchedule, Credentials, DiscoveryRules, Endpoint, ExchangeLogin, ExchangeMailbox,
+    ExchangeProtocol, Fetched, Folder, FolderRole, ItemId, MailConnector, NetworkConnector, OutgoingMessage, SmtpConfig,
 };
 use crate::{
     crypto::Secret,
@@ -217,7 +217,7 @@ fn open(exchange: &Exchange, protocol: ExchangeProtocol, mailbox: Option<&str>, 
             ..NetworkConfig::default()
         }),
         request_timeout: Duration::from_secs(3),
-        looks: Looks {
+        looks: CheckSchedule {
             times: 5,
             pause: Duration::from_millis(10),
         },

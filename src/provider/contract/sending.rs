@@ -196,7 +196,7 @@ fn check_arrived(bench: &Bench) {
         assert_eq!((&found.subject, &found.message_id), (&expected.subject, &expected.message_id));
         assert_eq!((found.importance, found.html), ("high", true));
         assert_eq!(found.text.trim_end(), expected.text.trim_end());
-        let sorted = |apart: &mime::Apart| {
+        let sorted = |apart: &mime::MessageParts| {
             let mut fields = apart.fields.clone();
             fields.sort_unstable();
             fields

@@ -34,7 +34,7 @@ pub(super) struct Listed {
 
 /// Which folders of a mailbox are what, by their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownFolders {
     pub inbox: String,
     pub sent: Option<String>,
     /// Those that, with their subfolders, contain no received or sent mail: drafts, outgoing mail, junk, leftovers of synchronising.
@@ -43,17 +43,17 @@ pub(super) struct Known {
 
 /// Remembers which folders are what: they stay what they are.
 #[derive(Default)]
-pub(super) struct Places {
+pub(super) struct FolderRoles {
     // Held only to take it or to put it.
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<KnownFolders>>,
 }
 
-impl Places {
+impl FolderRoles {
     /// The folders of a mailbox. `named` finds those with names, and which of them are read in any case; `list` lists all, or says with
     /// `None` that the login, which may have rights to single folders only, is not shown them.
-    pub(super) async fn folders<E, N, L>(&self, named: impl Fn() -> N, list: impl Fn(Known) -> L) -> Result<Vec<Folder>, E>
+    pub(super) async fn folders<E, N, L>(&self, named: impl Fn() -> N, list: impl Fn(KnownFolders) -> L) -> Result<Vec<Folder>, E>
     where
-        N: Future<Output = Result<(Known, Vec<Folder>), E>>,
+        N: Future<Output = Result<(KnownFolders, Vec<Folder>), E>>,
         L: Future<Output = Result<Option<Vec<Folder>>, E>>,
     {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -73,7 +73,7 @@ impl Places {
 }
 
 /// The folders that are read, inbox and Sent Items first, then the others by their paths. `None` when not even the inbox is among them.
-pub(super) fn readable(listed: &[Listed], known: &Known) -> Option<Vec<Folder>> {
+pub(super) fn readable(listed: &[Listed], known: &KnownFolders) -> Option<Vec<Folder>> {
     let by_id: HashMap<&str, &Listed> = listed.iter().map(|folder| (folder.id.as_str(), folder)).collect();
     let mut folders: Vec<Folder> = listed
         .iter()
@@ -138,7 +138,7 @@ mod tests {
             listed("loop a", "loop b", true),
             listed("loop b", "loop a", true),
         ];
-        let known = Known {
+        let known = KnownFolders {
             inbox: "in".to_owned(),
             sent: Some("out".to_owned()),
             left_out: HashSet::from(["junk".to_owned()]),

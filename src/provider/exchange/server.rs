@@ -31,13 +31,13 @@ pub(super) struct Server {
 
 /// Why there is no response.
 #[derive(Debug)]
-pub(super) struct Unanswered {
+pub(super) struct RequestError {
     /// Whether the server may have executed the request all the same.
     pub(super) unclear: bool,
     pub(super) error: ProviderError,
 }
 
-impl From<ProviderError> for Unanswered {
+impl From<ProviderError> for RequestError {
     fn from(error: ProviderError) -> Self {
         Self { unclear: false, error }
     }
@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// Sends a request.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Unanswered> {
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, RequestError> {
         self.network.send(request).await.map_err(|error| self.unanswered(error))
     }
 
@@ -84,7 +84,7 @@ impl Server {
         &self,
         tokens: &dyn AccessTokens,
         request: impl Fn(HeaderValue) -> RequestBuilder,
-    ) -> Result<Response, Unanswered> {
+    ) -> Result<Response, RequestError> {
         let token = tokens.current().await?;
         let response = self.send(request(self.bearer(&token)?)).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
@@ -111,8 +111,8 @@ impl Server {
     }
 
     /// What a fault of the connection means. Once there is one, the request may have been executed.
-    pub(super) fn unanswered(&self, error: reqwest::Error) -> Unanswered {
-        Unanswered {
+    pub(super) fn unanswered(&self, error: reqwest::Error) -> RequestError {
+        RequestError {
             unclear: !error.is_connect() && !error.is_builder(),
             error: self.fault(error),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     codes::{self, Step},
-    wire::{Reply, Trouble, clean},
+    wire::{Reply, ReplyError, clean},
 };
 use crate::{
     domain::SmtpSecurity,
@@ -49,10 +49,10 @@ impl Judge {
     }
 
     /// A missing reply.
-    pub(super) fn trouble(&self, step: Step, trouble: Trouble) -> ProviderError {
+    pub(super) fn trouble(&self, step: Step, trouble: ReplyError) -> ProviderError {
         let greeting = step == Step::Greeting;
         match trouble {
-            Trouble::Silent if greeting => self.fault(
+            ReplyError::Silent if greeting => self.fault(
                 ErrorClass::Unreachable,
                 &format!(
                     "{{host}} accepted the connection on port {{port}}, but did not greet in time. Check that this is the port of its mail \
@@ -60,11 +60,11 @@ impl Judge {
                     self.tls_hint()
                 ),
             ),
-            Trouble::Silent => self.fault(
+            ReplyError::Silent => self.fault(
                 ErrorClass::Unreachable,
                 "{host} did not answer in time. It may be overloaded, or the network slow. It is retried.",
             ),
-            Trouble::Closed(source) => {
+            ReplyError::Closed(source) => {
                 let problem = if greeting {
                     format!(
                         "{{host}} closed the connection on port {{port}} without a response. It may not allow this machine; check the \
@@ -79,7 +79,7 @@ impl Judge {
                     ..self.fault(ErrorClass::Unreachable, &problem)
                 }
             }
-            Trouble::Garbled(beginning) => {
+            ReplyError::Garbled(beginning) => {
                 let problem = if greeting {
                     "What answers on port {port} of {host} is not an SMTP server. Check the server's name and port."
                 } else {
@@ -117,15 +117,15 @@ impl Judge {
     }
 
     /// After the whole message was submitted, and before the server answered.
-    pub(super) fn unknown_end(&self, trouble: Trouble) -> ProviderError {
+    pub(super) fn unknown_end(&self, trouble: ReplyError) -> ProviderError {
         let how = match trouble {
-            Trouble::Silent => "did not answer in time",
-            Trouble::Closed(_) => "closed the connection",
-            Trouble::Garbled(_) => "gave an invalid response",
+            ReplyError::Silent => "did not answer in time",
+            ReplyError::Closed(_) => "closed the connection",
+            ReplyError::Garbled(_) => "gave an invalid response",
         };
         let (source, server_reply) = match trouble {
-            Trouble::Closed(Some(error)) => (Some(error.into()), String::new()),
-            Trouble::Garbled(words) => (None, words),
+            ReplyError::Closed(Some(error)) => (Some(error.into()), String::new()),
+            ReplyError::Garbled(words) => (None, words),
             _ => (None, String::new()),
         };
         ProviderError {

@@ -7,7 +7,7 @@ use super::{
     codes::Step,
     faults::Judge,
     session::Session,
-    wire::{Reply, Trouble, clean},
+    wire::{Reply, ReplyError, clean},
 };
 use crate::{
     crypto::Secret,
@@ -112,7 +112,7 @@ impl Session {
     }
 
     /// Goes through the exchange. Returns the last reply, and the text of a challenge that reported an error before it.
-    async fn exchange(&mut self, mechanism: Mechanism, username: &str, secret: &str) -> Result<(Reply, String), Trouble> {
+    async fn exchange(&mut self, mechanism: Mechanism, username: &str, secret: &str) -> Result<(Reply, String), ReplyError> {
         let name = mechanism.name();
         if mechanism == Mechanism::Login {
             let mut reply = self.command("AUTH LOGIN").await?;
@@ -139,7 +139,7 @@ impl Session {
     }
 
     /// Ends an exchange in which the server requests more than there is.
-    async fn give_up_on_challenge(&mut self, reply: Reply) -> Result<(Reply, String), Trouble> {
+    async fn give_up_on_challenge(&mut self, reply: Reply) -> Result<(Reply, String), ReplyError> {
         if reply.code != 334 {
             return Ok((reply, String::new()));
         }

@@ -14,7 +14,7 @@ use super::{
     codes::Step,
     envelope::Envelope,
     faults::Judge,
-    wire::{Reply, Stream, Tap, Tapped, Trouble, garbled, read_reply},
+    wire::{RecordedStream, Recording, Reply, ReplyError, Stream, garbled, read_reply},
 };
 use crate::{
     domain::SmtpSecurity,
@@ -52,8 +52,8 @@ pub(super) async fn secure(
     tcp: TcpStream,
 ) -> Result<Secured, ProviderError> {
     let addresses = tcp.peer_addr().and_then(|peer| Ok((peer, tcp.local_addr()?.ip())));
-    let (peer, own_address) = addresses.map_err(|error| judge.trouble(Step::Greeting, Trouble::Closed(Some(error))))?;
-    let mut lower = Tapped::new(tcp, peer);
+    let (peer, own_address) = addresses.map_err(|error| judge.trouble(Step::Greeting, ReplyError::Closed(Some(error))))?;
+    let mut lower = RecordedStream::new(tcp, peer);
     let (stream, certificate, greeting): (Box<dyn Stream>, _, _) = match judge.security {
         SmtpSecurity::None => {
             let greeting = greet(network, judge, config, rules, &mut lower).await?;
@@ -80,11 +80,11 @@ pub(super) async fn secure(
     })
 }
 
-async fn limited<T>(limit: Duration, reply: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    timeout(limit, reply).await.unwrap_or(Err(Trouble::Silent))
+async fn limited<T>(limit: Duration, reply: impl Future<Output = Result<T, ReplyError>>) -> Result<T, ReplyError> {
+    timeout(limit, reply).await.unwrap_or(Err(ReplyError::Silent))
 }
 
-fn accepted_greeting(judge: &Judge, reply: Result<(Reply, Vec<u8>), Trouble>) -> Result<Vec<u8>, ProviderError> {
+fn accepted_greeting(judge: &Judge, reply: Result<(Reply, Vec<u8>), ReplyError>) -> Result<Vec<u8>, ProviderError> {
     match reply {
         Ok((reply, bytes)) if reply.code == 220 => Ok(bytes),
         Ok((reply, _)) => Err(judge.reply(Step::Greeting, "", &reply)),
@@ -98,7 +98,7 @@ async fn greet(
     judge: &Judge,
     config: &SmtpConfig,
     rules: &EndpointRules,
-    stream: &mut Tapped<TcpStream>,
+    stream: &mut RecordedStream<TcpStream>,
 ) -> Result<Vec<u8>, ProviderError> {
     let peer = stream.peer();
     let reading = limited(config.request_timeout, read_reply(stream));
@@ -110,7 +110,7 @@ async fn greet(
             tokio::pin!(probing);
             tokio::select! {
                 reply = &mut reading => match reply {
-                    Err(Trouble::Silent) if probing.await => return Err(judge.wants_tls()),
+                    Err(ReplyError::Silent) if probing.await => return Err(judge.wants_tls()),
                     reply => reply,
                 },
                 wants_tls = &mut probing => {
@@ -138,7 +138,12 @@ async fn wants_tls(network: &Network, judge: &Judge, rules: &EndpointRules, peer
 }
 
 /// Says EHLO and STARTTLS over the plain connection.
-async fn start_tls(judge: &Judge, config: &SmtpConfig, stream: &mut Tapped<TcpStream>, own_address: IpAddr) -> Result<(), ProviderError> {
+async fn start_tls(
+    judge: &Judge,
+    config: &SmtpConfig,
+    stream: &mut RecordedStream<TcpStream>,
+    own_address: IpAddr,
+) -> Result<(), ProviderError> {
     let hello = format!("EHLO {}\r\n", client_id(own_address));
     let reply = ask(config, stream, &hello)
         .await
@@ -146,7 +151,7 @@ async fn start_tls(judge: &Judge, config: &SmtpConfig, stream: &mut Tapped<TcpSt
     if reply.code != 250 {
         return Err(judge.reply(Step::Hello, "", &reply));
     }
-    if !Offers::of(&reply).start_tls {
+    if !Capabilities::of(&reply).start_tls {
         return Err(ProviderError {
             server_reply: reply.words(),
             ..judge.fault(
@@ -165,13 +170,13 @@ async fn start_tls(judge: &Judge, config: &SmtpConfig, stream: &mut Tapped<TcpSt
     Ok(())
 }
 
-async fn ask(config: &SmtpConfig, stream: &mut Tapped<TcpStream>, line: &str) -> Result<Reply, Trouble> {
+async fn ask(config: &SmtpConfig, stream: &mut RecordedStream<TcpStream>, line: &str) -> Result<Reply, ReplyError> {
     use tokio::io::AsyncWriteExt as _;
     limited(config.request_timeout, async {
         stream
             .write_all(line.as_bytes())
             .await
-            .map_err(|error| Trouble::Closed(Some(error)))?;
+            .map_err(|error| ReplyError::Closed(Some(error)))?;
         Ok(read_reply(stream).await?.0)
     })
     .await
@@ -181,7 +186,7 @@ async fn handshake(
     network: &Network,
     judge: &Judge,
     rules: &EndpointRules,
-    lower: Tapped<TcpStream>,
+    lower: RecordedStream<TcpStream>,
 ) -> Result<(impl Stream + 'static, CertificateFacts), ProviderError> {
     let tap = lower.tap();
     tap.clear();
@@ -212,7 +217,7 @@ fn client_id(own_address: IpAddr) -> ClientId {
 
 /// What a server offers in its reply to EHLO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Offers {
+pub(super) struct Capabilities {
     /// STARTTLS (RFC 3207).
     pub start_tls: bool,
     /// 8BITMIME (RFC 6152).
@@ -227,7 +232,7 @@ pub(super) struct Offers {
     pub mechanisms: Vec<String>,
 }
 
-impl Offers {
+impl Capabilities {
     /// What the answer says.
     pub(super) fn of(reply: &Reply) -> Self {
         let mut offers = Self::default();
@@ -259,14 +264,14 @@ impl Offers {
 
 /// Why a message was not sent.
 #[derive(Debug)]
-pub(super) struct Unsent {
+pub(super) struct SubmissionError {
     /// What everybody else sees.
     pub error: Box<ProviderError>,
     /// The connection was dead before the server knew of the message: another one may work.
     pub dead: bool,
 }
 
-impl From<ProviderError> for Unsent {
+impl From<ProviderError> for SubmissionError {
     fn from(error: ProviderError) -> Self {
         Self {
             error: Box::new(error),
@@ -278,11 +283,11 @@ impl From<ProviderError> for Unsent {
 /// A connection that has been greeted.
 pub(super) struct Session {
     connection: AsyncSmtpConnection,
-    tap: Tap,
+    tap: Recording,
     pub(super) judge: Judge,
     pub(super) config: SmtpConfig,
     /// What the server offers.
-    pub(super) offers: Offers,
+    pub(super) offers: Capabilities,
     /// Its answer to EHLO.
     pub(super) hello: Reply,
 }
@@ -304,7 +309,7 @@ impl Session {
             Some(greeting) => greeting,
             None => accepted_greeting(&judge, limited(config.request_timeout, read_reply(&mut stream)).await)?,
         };
-        let stream = Tapped::new(stream, peer).replaying(greeting);
+        let stream = RecordedStream::new(stream, peer).replaying(greeting);
         let tap = stream.tap();
         let id = client_id(own_address);
         let connected = timeout(
@@ -326,19 +331,19 @@ impl Session {
                 connection,
                 tap,
                 judge,
-                offers: Offers::of(&hello),
+                offers: Capabilities::of(&hello),
                 hello,
                 config,
             }),
             (_, Some(hello)) => Err(judge.reply(Step::Hello, "", &hello)),
             (Ok(Ok(_)), None) => Err(judge.trouble(Step::Hello, garbled(&heard[behind..]))),
             (Ok(Err(error)), None) => Err(judge.trouble(Step::Hello, broken(error, &heard[behind..]))),
-            (Err(_), None) => Err(judge.trouble(Step::Hello, Trouble::Silent)),
+            (Err(_), None) => Err(judge.trouble(Step::Hello, ReplyError::Silent)),
         }
     }
 
     /// Asks one thing. `line` has no line end.
-    pub(super) async fn command(&mut self, line: &str) -> Result<Reply, Trouble> {
+    pub(super) async fn command(&mut self, line: &str) -> Result<Reply, ReplyError> {
         self.tap.clear();
         let asked = timeout(self.config.request_timeout, self.connection.command(Line(line))).await;
         self.heard(asked.ok())
@@ -348,11 +353,11 @@ impl Session {
     fn heard(
         &self,
         result: Option<Result<lettre::transport::smtp::response::Response, lettre::transport::smtp::Error>>,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Reply, ReplyError> {
         let heard = self.tap.heard();
         match (Reply::parse(&heard), result) {
             (Some(reply), _) => Ok(reply),
-            (None, None) => Err(Trouble::Silent),
+            (None, None) => Err(ReplyError::Silent),
             (None, Some(Err(error))) => Err(broken(error, &heard)),
             (None, Some(Ok(_))) => Err(garbled(&heard)),
         }
@@ -371,14 +376,14 @@ impl Session {
     }
 
     /// Submits a message.
-    pub(super) async fn deliver(&mut self, envelope: &Envelope, raw: &[u8]) -> Result<Sent, Unsent> {
+    pub(super) async fn deliver(&mut self, envelope: &Envelope, raw: &[u8]) -> Result<Sent, SubmissionError> {
         let mail = self.mail_command(envelope, raw.len())?;
-        let reply = self.command(&mail).await.map_err(|trouble| Unsent {
-            dead: matches!(trouble, Trouble::Closed(_)),
+        let reply = self.command(&mail).await.map_err(|trouble| SubmissionError {
+            dead: matches!(trouble, ReplyError::Closed(_)),
             error: Box::new(self.judge.trouble(Step::Sender, trouble)),
         })?;
         if reply.code != 250 {
-            return Err(Unsent {
+            return Err(SubmissionError {
                 dead: reply.code == 421,
                 error: Box::new(self.judge.reply(Step::Sender, &envelope.sender, &reply)),
             });
@@ -457,7 +462,7 @@ impl Session {
     async fn hand_over(&mut self, raw: &[u8]) -> Result<Reply, ProviderError> {
         // lettre ends the message with a line end of its own.
         let body = raw.strip_suffix(b"\r\n").unwrap_or(raw);
-        let (handed, progress) = watch::channel(Handed::Part);
+        let (handed, progress) = watch::channel(Transferred::Part);
         let pieces = Pieces {
             left: body.chunks(PIECE),
             handed: &handed,
@@ -468,7 +473,7 @@ impl Session {
             result = self.connection.message_iter(pieces) => Some(result),
             () = stalled(progress.clone(), &self.config) => None,
         };
-        let whole = *progress.borrow() == Handed::Whole;
+        let whole = *progress.borrow() == Transferred::Whole;
         if let Some(reply) = Reply::parse(&self.tap.heard()) {
             return Ok(reply);
         }
@@ -480,7 +485,7 @@ impl Session {
             return Err(self.judge.unknown_end(trouble));
         }
         // A server that disconnects in the middle may have said why.
-        if let Trouble::Closed(_) = trouble {
+        if let ReplyError::Closed(_) = trouble {
             let _ = timeout(GOODBYE, self.connection.read_response()).await;
             if let Some(reply) = Reply::parse(&self.tap.heard()).filter(|reply| reply.code >= 400) {
                 return Ok(reply);
@@ -492,7 +497,7 @@ impl Session {
 
 /// How much of a message the server has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Handed {
+enum Transferred {
     /// Some of it.
     Part,
     /// All of it, and perhaps its end.
@@ -501,7 +506,7 @@ enum Handed {
 
 struct Pieces<'a> {
     left: std::slice::Chunks<'a, u8>,
-    handed: &'a watch::Sender<Handed>,
+    handed: &'a watch::Sender<Transferred>,
 }
 
 impl<'a> Iterator for Pieces<'a> {
@@ -509,17 +514,18 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let piece = self.left.next();
-        self.handed.send_replace(if piece.is_some() { Handed::Part } else { Handed::Whole });
+        self.handed
+            .send_replace(if piece.is_some() { Transferred::Part } else { Transferred::Whole });
         piece
     }
 }
 
 /// Ends when a message makes no progress for too long.
-async fn stalled(mut progress: watch::Receiver<Handed>, config: &SmtpConfig) {
+async fn stalled(mut progress: watch::Receiver<Transferred>, config: &SmtpConfig) {
     loop {
         let limit = match *progress.borrow_and_update() {
-            Handed::Part => config.request_timeout,
-            Handed::Whole => config.delivery_timeout,
+            Transferred::Part => config.request_timeout,
+            Transferred::Whole => config.delivery_timeout,
         };
         if timeout(limit, progress.changed()).await.is_err() {
             return;
@@ -536,12 +542,12 @@ impl fmt::Display for Line<'_> {
 }
 
 /// The meaning of a fault of lettre when no complete reply was received.
-fn broken(error: lettre::transport::smtp::Error, heard: &[u8]) -> Trouble {
+fn broken(error: lettre::transport::smtp::Error, heard: &[u8]) -> ReplyError {
     if !heard.is_empty() {
         return garbled(heard);
     }
     // It reports the end of a connection only as text.
-    Trouble::Closed(Some(io::Error::other(error)))
+    ReplyError::Closed(Some(io::Error::other(error)))
 }
 
 #[cfg(test)]
@@ -551,13 +557,13 @@ mod tests {
     #[test]
     fn offers_are_read_in_all_their_forms() {
         let hello = b"250-mail.example STARTTLS\r\n250-8bitmime\r\n250-SIZE 1000\r\n250-AUTH PLAIN login\r\n250-AUTH=LOGIN XOAUTH2\r\n250 SMTPUTF8\r\n";
-        let offers = Offers::of(&Reply::parse(hello).unwrap());
+        let offers = Capabilities::of(&Reply::parse(hello).unwrap());
         assert!(offers.eight_bit && offers.utf8 && offers.size && !offers.start_tls);
         assert_eq!(offers.max_bytes, Some(1000));
         assert_eq!(offers.mechanisms, ["PLAIN", "LOGIN", "XOAUTH2"]);
         for unlimited in ["SIZE", "SIZE 0", "SIZE x"] {
             let reply = Reply::parse(format!("250-x\r\n250 {unlimited}\r\n").as_bytes()).unwrap();
-            assert_eq!((Offers::of(&reply).size, Offers::of(&reply).max_bytes), (true, None));
+            assert_eq!((Capabilities::of(&reply).size, Capabilities::of(&reply).max_bytes), (true, None));
         }
     }
 

@@ -98,7 +98,7 @@ fn decode(bytes: &[u8]) -> String {
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ReplyError {
     /// The connection ended or broke.
     Closed(Option<io::Error>),
     /// Nothing came in time.
@@ -108,13 +108,13 @@ pub(super) enum Trouble {
 }
 
 /// Reads one reply and not a byte more, so that what an attacker appends is never interpreted as a response.
-pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Reply, Vec<u8>), Trouble> {
+pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Reply, Vec<u8>), ReplyError> {
     let mut bytes = Vec::with_capacity(256);
     let mut line = 0;
     loop {
         match stream.read_u8().await {
             Ok(byte) => bytes.push(byte),
-            Err(error) if bytes.is_empty() => return Err(Trouble::Closed(Some(error))),
+            Err(error) if bytes.is_empty() => return Err(ReplyError::Closed(Some(error))),
             Err(_) => return Err(garbled(&bytes)),
         }
         if bytes.last() == Some(&b'\n') {
@@ -132,21 +132,21 @@ pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<
     }
 }
 
-pub(super) fn garbled(bytes: &[u8]) -> Trouble {
-    Trouble::Garbled(clean(&decode(bytes)).chars().take(200).collect())
+pub(super) fn garbled(bytes: &[u8]) -> ReplyError {
+    ReplyError::Garbled(clean(&decode(bytes)).chars().take(200).collect())
 }
 
 /// What a stream received. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Tap(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Recording(Arc<Mutex<Vec<u8>>>);
 
-impl Tap {
+impl Recording {
     /// Forgets it all.
     pub(super) fn clear(&self) {
         self.lock().clear();
     }
 
-    /// All since the last [`Tap::clear`], at most 64 KiB of it.
+    /// All since the last [`Recording::clear`], at most 64 KiB of it.
     pub(super) fn heard(&self) -> Vec<u8> {
         self.lock().clone()
     }
@@ -162,7 +162,7 @@ impl Tap {
     }
 }
 
-impl fmt::Debug for Tap {
+impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tap")
     }
@@ -175,22 +175,22 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug> Stream for S 
 /// A stream that records what it receives. It can first replay earlier data, and return only ASCII if requested: lettre
 /// treats replies in other alphabets as broken connections.
 #[derive(Debug)]
-pub(super) struct Tapped<S> {
+pub(super) struct RecordedStream<S> {
     inner: S,
     peer: SocketAddr,
-    tap: Tap,
+    tap: Recording,
     /// Backwards: its last byte comes first.
     replay: Vec<u8>,
     ascii: bool,
 }
 
-impl<S> Tapped<S> {
+impl<S> RecordedStream<S> {
     /// Records what `inner` receives.
     pub(super) fn new(inner: S, peer: SocketAddr) -> Self {
         Self {
             inner,
             peer,
-            tap: Tap::default(),
+            tap: Recording::default(),
             replay: Vec::new(),
             ascii: false,
         }
@@ -210,12 +210,12 @@ impl<S> Tapped<S> {
     }
 
     /// What it receives.
-    pub(super) fn tap(&self) -> Tap {
+    pub(super) fn tap(&self) -> Recording {
         self.tap.clone()
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RecordedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -237,7 +237,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RecordedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
@@ -251,7 +251,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     }
 }
 
-impl<S: Stream> AsyncTokioStream for Tapped<S> {
+impl<S: Stream> AsyncTokioStream for RecordedStream<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
     }
@@ -330,20 +330,20 @@ mod tests {
             (b"SSH-2.0-x\r\n", "SSH-2.0-x"),
             (b"220", "220"),
         ] {
-            let Err(Trouble::Garbled(text)) = read_reply(&mut &*bytes).await else {
+            let Err(ReplyError::Garbled(text)) = read_reply(&mut &*bytes).await else {
                 panic!("{beginning}")
             };
             assert_eq!(text, beginning);
         }
-        assert!(matches!(read_reply(&mut &b""[..]).await, Err(Trouble::Closed(_))));
+        assert!(matches!(read_reply(&mut &b""[..]).await, Err(ReplyError::Closed(_))));
         let endless = "220-x\r\n".repeat(20_000);
-        assert!(matches!(read_reply(&mut endless.as_bytes()).await, Err(Trouble::Garbled(_))));
+        assert!(matches!(read_reply(&mut endless.as_bytes()).await, Err(ReplyError::Garbled(_))));
     }
 
     #[tokio::test]
     async fn a_tap_keeps_the_bytes_that_are_given_out_as_ascii() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 25));
-        let mut stream = Tapped::new(&b"b\xfc"[..], peer).replaying(b"a\xfc".to_vec());
+        let mut stream = RecordedStream::new(&b"b\xfc"[..], peer).replaying(b"a\xfc".to_vec());
         let tap = stream.tap();
         let mut given = Vec::new();
         stream.read_to_end(&mut given).await.unwrap();

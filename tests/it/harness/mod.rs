@@ -32,7 +32,7 @@ mod wire;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use mailagent::testing::{
-    app::{Running, Surroundings, open_issuer, start_in},
+    app::{Environment, Running, open_issuer, start_in},
     config::Config,
     crypto::{Claims, LOCAL_ISSUER},
     domain::{Clock, Scope, SystemClock},
@@ -161,13 +161,13 @@ impl Harness {
     pub async fn start(&mut self) {
         assert!(self.running.is_none(), "the service runs already");
         let listener = TcpListener::bind(self.address).await.expect("the port is free");
-        let surroundings = Surroundings {
+        let environment = Environment {
             clock: self.clock.clone(),
             metrics: Metrics::default(),
             names: self.names.clone(),
-            ..Surroundings::default()
+            ..Environment::default()
         };
-        let running = start_in(self.config.clone(), listener, surroundings).await;
+        let running = start_in(self.config.clone(), listener, environment).await;
         let running = running.unwrap_or_else(|error| panic!("the service does not start: {error:?}"));
         self.address = running.address;
         self.running = Some(running);

@@ -13,12 +13,12 @@ use std::{
 };
 
 use mailagent::testing::{
-    app::{Running, Surroundings, start_in},
+    app::{Environment, Running, start_in},
     crypto::{KeyId, KeyRing, KeySource, MasterKey, OpenError, Place, Secret, wrapped_by},
     domain::{Caller, Kind, Scope},
     ops::{
         Keys, KeysError, Vault,
-        keys::{self, Occasion, Rotation, Step},
+        keys::{self, Rotation, RotationTrigger, Step},
         sweep,
     },
     store::{INSTALLATION, Store},
@@ -116,7 +116,7 @@ async fn a_rotation_moves_every_key_and_proves_it() {
 
         let rotation = rotate(h).await;
         let total = 230 + 2;
-        assert_eq!(rotation.occasion, Occasion::Made);
+        assert_eq!(rotation.occasion, RotationTrigger::Made);
         assert_eq!((rotation.moved, rotation.proven), (total, total));
         assert_eq!((rotation.before.total, rotation.before.count(old.current().id())), (total, total));
         assert_eq!((rotation.after.total, rotation.after.count(rotation.current())), (total, total));
@@ -240,9 +240,9 @@ async fn a_rotation_that_is_cut_off_is_finished_by_the_next() {
             // Before the key was in its place nothing had begun, and behind the last re-wrapping all was done.
             let moved_all = matches!(*at, Step::Moved(moved) | Step::ReadBack(moved) if moved == 231);
             let expected = if cut == 0 || moved_all {
-                Occasion::Made
+                RotationTrigger::Made
             } else {
-                Occasion::Unfinished
+                RotationTrigger::Unfinished
             };
             assert_eq!(rotation.occasion, expected, "cut at {at:?}");
             assert!(rotation.complete(), "cut at {at:?}: {rotation:#?}");
@@ -266,11 +266,11 @@ async fn a_rotation_that_is_cut_off_is_finished_by_the_next() {
 /// A second replica on the database and with the keys of a service.
 async fn replica(h: &Harness) -> Running {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: h.clock.clone(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    start_in(h.config.clone(), listener, surroundings).await.expect("it starts")
+    start_in(h.config.clone(), listener, environment).await.expect("it starts")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,7 +331,7 @@ async fn replicas_create_agents_and_open_mailboxes_during_rotations() {
                 })
                 .await;
                 let rotation = rotate(h).await;
-                assert_eq!(rotation.occasion, Occasion::Made);
+                assert_eq!(rotation.occasion, RotationTrigger::Made);
                 assert!(rotation.complete(), "{rotation:#?}");
                 assert_eq!(rotation.after.count(current), 0);
                 current = rotation.current();
@@ -368,7 +368,7 @@ async fn a_new_key_wraps_nothing_before_the_rotation_and_everything_after() {
         assert_eq!(under(&store).await, BTreeSet::from([old.current().id()]));
 
         let rotation = rotate(h).await;
-        assert_eq!((rotation.occasion, rotation.moved), (Occasion::Unfinished, 3));
+        assert_eq!((rotation.occasion, rotation.moved), (RotationTrigger::Unfinished, 3));
         assert!(rotation.complete());
         // The one that has not seen the new key yet finds it when it needs it: here, to make a data key.
         sealed.extend(fill(&h.ops().vault, &store, 2..3).await);
@@ -444,7 +444,7 @@ async fn the_former_key_alone_is_refused_after_a_rotation() {
         let both = fs::read(key_file(h)).expect("the key file is there");
         let start = async |h: &Harness| {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
-            let error = start_in(h.config.clone(), listener, Surroundings::default())
+            let error = start_in(h.config.clone(), listener, Environment::default())
                 .await
                 .err()
                 .expect("it must not start");
@@ -502,7 +502,7 @@ async fn a_backup_from_before_opens_while_its_key_is_kept() {
         let rotation = rotate(h).await;
         assert_eq!(
             (rotation.occasion, rotation.current(), rotation.moved),
-            (Occasion::Unfinished, new, 152)
+            (RotationTrigger::Unfinished, new, 152)
         );
         assert!(rotation.complete());
 
@@ -559,7 +559,7 @@ async fn a_key_that_does_not_open_is_named_and_holds_up_no_other() {
         for _ in 0..2 {
             let rotation = rotate(h).await;
             // Not a finish of the last one for ever: what cannot be moved does not count.
-            assert_eq!((rotation.occasion, rotation.moved, rotation.proven), (Occasion::Made, 3, 3));
+            assert_eq!((rotation.occasion, rotation.moved, rotation.proven), (RotationTrigger::Made, 3, 3));
             assert!(!rotation.complete());
             let closed: Vec<&str> = rotation.after.closed.iter().map(|(owner, _)| owner.as_str()).collect();
             assert_eq!(closed, [tenant(1), tenant(2), tenant(3)]);

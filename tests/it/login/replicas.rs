@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mailagent::testing::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     config::Config,
     domain::LoginSource,
     lifecycle::Lifecycle,
@@ -18,11 +18,11 @@ use crate::harness::{Engine, PATIENCE, TENANT, eventually};
 
 /// A further replica: what it works with, without its jobs and port.
 pub async fn replica(p: &Place, config: &Config) -> Ops {
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: p.h.clock.clone(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    app::build_ops(config, surroundings, &Lifecycle::new())
+    app::build_ops(config, environment, &Lifecycle::new())
         .await
         .expect("the database opens again")
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mailagent::testing::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     domain::Clock,
     lifecycle::Lifecycle,
-    ops::login::tell,
+    ops::login::notify,
 };
 use mailagent_client::v1::{AgentHealthState, AuthenticationState, TokenEvent, TokenEventKind};
 
@@ -32,14 +32,14 @@ async fn each_threshold_is_told_once_over_restarts_and_replicas() {
         let agent = p.agent(ANNA).await;
         p.log_in(&agent.name).await;
         let made = p.h.clock.now();
-        let surroundings = || Surroundings {
+        let environment = || Environment {
             clock: p.h.clock.clone(),
-            ..Surroundings::default()
+            ..Environment::default()
         };
         // A second replica, where there can be one, that tells at the same time.
         let other = match engine {
             Engine::Sqlite => None,
-            Engine::Postgres => Some(app::build_ops(&p.h.config, surroundings(), &Lifecycle::new()).await.unwrap()),
+            Engine::Postgres => Some(app::build_ops(&p.h.config, environment(), &Lifecycle::new()).await.unwrap()),
         };
         let mut expected = vec![(Renewed, None)];
         let lead = [14 * DAY, 7 * DAY, 3 * DAY, DAY, HOUR];
@@ -53,7 +53,7 @@ async fn each_threshold_is_told_once_over_restarts_and_replicas() {
             p.h.clock.advance(Duration::from_secs(1));
             if let Some(other) = &other {
                 let source = mailagent::testing::domain::LoginSource::parse(&agent.name).unwrap();
-                let both = (0..4).map(|_| tell::tell(other, crate::harness::TENANT, &source));
+                let both = (0..4).map(|_| notify::notify(other, crate::harness::TENANT, &source));
                 for result in futures::future::join_all(both).await {
                     result.unwrap();
                 }

@@ -22,7 +22,7 @@ use std::{
 };
 
 use mailagent::testing::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     lifecycle::Lifecycle,
 };
 
@@ -155,11 +155,11 @@ async fn check(mut p: Place, kept: &Kept) {
     p.h.clock.advance(Duration::from_mins(5));
     kept.restore(&p).await;
     let before = dump::rows(&p.h).await;
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: p.h.clock.clone(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let ops = app::build_ops(&p.h.config, surroundings, &Lifecycle::new()).await;
+    let ops = app::build_ops(&p.h.config, environment, &Lifecycle::new()).await;
     ops.expect("the migrations run").store.close().await;
     let after = dump::rows(&p.h).await;
     for (table, count) in before {

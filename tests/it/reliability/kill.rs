@@ -10,14 +10,14 @@ use std::{
 };
 
 use mailagent::testing::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     config::{self, Config},
     crypto::Secret,
     domain::{AgentKind, AuthenticationMethod, Clock, LoginSource, Scope, SystemClock, TenantChoices},
     lifecycle::Lifecycle,
     ops::{
         Ops,
-        login::{self, Answered, CALLBACK},
+        login::{self, CALLBACK, CallbackResult},
         settings::{self, SettingsPatch},
     },
 };
@@ -347,7 +347,7 @@ async fn log_in(ops: &Ops, service: &Service, entra: &Entra, agent: &str) {
         let found = back.query_pairs().find(|(known, _)| known == name);
         found.map(|(_, value)| value.into_owned()).expect("the platform sends it along")
     };
-    let code = Answered::Code(Secret::new(told("code")));
+    let code = CallbackResult::Code(Secret::new(told("code")));
     let question = login::ask(ops, &told("state"), code).await.expect("the page asks");
     login::confirm(ops, &question.ticket).await.expect("the login is completed");
 }
@@ -444,7 +444,7 @@ impl Service {
     }
 
     async fn open(&self) -> Ops {
-        let built = app::build_ops(&self.config, Surroundings::default(), &Lifecycle::new()).await;
+        let built = app::build_ops(&self.config, Environment::default(), &Lifecycle::new()).await;
         built.unwrap_or_else(|error| panic!("{error:?}"))
     }
 

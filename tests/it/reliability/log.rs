@@ -12,7 +12,7 @@ use std::{
 
 use futures::StreamExt;
 use mailagent::testing::{
-    app::{self, Surroundings},
+    app::{self, Environment},
     blobs,
     domain::{Contact, Detail, Direction, EventKind, Kind, Message, MessageFilter, Result, topic},
     lifecycle::Lifecycle,
@@ -126,11 +126,11 @@ async fn check(engine: Engine, seed: u64) {
 }
 
 async fn replica(h: &Harness) -> Ops {
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: h.clock.clone(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    app::build_ops(&h.config, surroundings, &Lifecycle::new())
+    app::build_ops(&h.config, environment, &Lifecycle::new())
         .await
         .expect("the database opens again")
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use mailagent::testing::{
-    app::{self, Running, Surroundings},
+    app::{self, Environment, Running},
     config::{self, Config, DatabaseUrl, Flag},
     domain::{AgentSettings, Clock, Contact, HealthState, Kind},
     lifecycle::Lifecycle,
@@ -41,11 +41,11 @@ impl Replica {
         let (config, clock) = (config.clone(), clock.clone());
         let starting = runtime.spawn(async move {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
-            let surroundings = Surroundings {
+            let environment = Environment {
                 clock,
-                ..Surroundings::default()
+                ..Environment::default()
             };
-            app::start_in(config, listener, surroundings).await
+            app::start_in(config, listener, environment).await
         });
         let running = starting.await.expect("it does not panic").expect("it starts");
         Self {
@@ -310,11 +310,11 @@ async fn a_reader_of_old_settings_moves_no_position() {
     let agent = sample::create_agent(h.ops(), &h.exchange, MAILBOX).await;
     // Nobody else reads.
     h.stop().await;
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: h.clock.clone(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let ops = app::build_ops(&h.config, surroundings, &Lifecycle::new())
+    let ops = app::build_ops(&h.config, environment, &Lifecycle::new())
         .await
         .expect("the database is there");
     set_archive(&ops, &agent, false).await;
@@ -393,11 +393,11 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
     let mut chance = fastrand::Rng::with_seed(seed);
     let h = Harness::on(Engine::Postgres).await;
     sample::fill(h.ops()).await;
-    let surroundings = Surroundings {
+    let environment = Environment {
         clock: h.clock.clone(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let other = app::build_ops(&h.config, surroundings, &Lifecycle::new())
+    let other = app::build_ops(&h.config, environment, &Lifecycle::new())
         .await
         .expect("the database opens again");
     for number in 0..150 {

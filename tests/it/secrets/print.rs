@@ -8,7 +8,7 @@ use mailagent::testing::{
     crypto::{DataKey, KeyRing, KeySource, MasterKey, Place, Sealer, Secret},
     idp::ClientProof,
     net::{EndpointRules, ProviderError},
-    ops::login::Answered,
+    ops::login::CallbackResult,
     provider::{AccessTokens, Credentials, Endpoint, EwsConfig, ExchangeLogin, ExchangeProtocol, SmtpLogin},
     store::DatabaseLocation,
 };
@@ -79,7 +79,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
     show("OAuth", &config.oauth);
     show("LoginProvider", &config.oauth.providers[0]);
     show("ClientProof", &ClientProof::Secret(secret().into()));
-    show("Answered", &Answered::Code(secret().into()));
+    show("CallbackResult", &CallbackResult::Code(secret().into()));
     show("DatabaseLocation", &DatabaseLocation::Postgres(url.into()));
 
     /// A login with one access token.

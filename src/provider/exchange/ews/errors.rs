@@ -15,7 +15,7 @@ use crate::{
         ErrorClass, ProviderError,
         replies::{page_words, retry_after, text},
     },
-    provider::exchange::server::{Unanswered, in_words},
+    provider::exchange::server::{RequestError, in_words},
 };
 
 /// Domains of Exchange Online: worldwide, US government and its Department of Defense, China.
@@ -76,8 +76,8 @@ impl From<ProviderError> for Fault {
     }
 }
 
-impl From<Unanswered> for Fault {
-    fn from(Unanswered { unclear, error }: Unanswered) -> Self {
+impl From<RequestError> for Fault {
+    fn from(RequestError { unclear, error }: RequestError) -> Self {
         Self { unclear, ..error.into() }
     }
 }

@@ -73,7 +73,7 @@ struct Fetch<'a> {
 }
 
 /// A message by its place in the list that is fetched, with its size as far as known.
-type Wanted = (usize, Option<u64>);
+type WantedItem = (usize, Option<u64>);
 /// What one brought, by the same place.
 type Answer = (usize, Result<Fetched, ServerError>);
 
@@ -97,7 +97,8 @@ pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId]
 impl Fetch<'_> {
     async fn run(&self) -> Result<Vec<Fetched>, Fault> {
         let known = self.ids.iter().map(|id| self.memory.sizes.of(id)).enumerate();
-        let (mut load, describe): (Vec<Wanted>, Vec<Wanted>) = known.partition(|(_, size)| size.is_some_and(|size| size <= self.max_bytes));
+        let (mut load, describe): (Vec<WantedItem>, Vec<WantedItem>) =
+            known.partition(|(_, size)| size.is_some_and(|size| size <= self.max_bytes));
         let mut answers: Vec<Answer> = Vec::with_capacity(self.ids.len());
 
         // Ten times as many without their bytes; squared, so that both come down to one.
@@ -120,7 +121,7 @@ impl Fetch<'_> {
     }
 
     /// Loads whole messages, in smaller batches when an answer gets too large.
-    async fn load(&self, batch: Vec<Wanted>) -> Result<Vec<Answer>, Fault> {
+    async fn load(&self, batch: Vec<WantedItem>) -> Result<Vec<Answer>, Fault> {
         let mut answers = Vec::with_capacity(batch.len());
         let mut todo = vec![batch];
         while let Some(mut batch) = todo.pop() {
@@ -152,7 +153,7 @@ impl Fetch<'_> {
     }
 
     /// One request for messages.
-    async fn get(&self, batch: &[Wanted], content: Content) -> Result<Vec<(usize, Result<Item, ServerError>)>, Fault> {
+    async fn get(&self, batch: &[WantedItem], content: Content) -> Result<Vec<(usize, Result<Item, ServerError>)>, Fault> {
         let mut request = requests::get_items(batch.iter().map(|(place, _)| &self.ids[*place]), content);
         if content == Content::Mime {
             request.max_answer_bytes = self.most_for(batch);
@@ -173,7 +174,7 @@ impl Fetch<'_> {
 
     /// Longest answer with these messages that is read: twice what the server reported, as base64 takes a third more and what it stores
     /// is not quite what it returns; for a message alone, twice the largest that is wanted.
-    fn most_for(&self, batch: &[Wanted]) -> u64 {
+    fn most_for(&self, batch: &[WantedItem]) -> u64 {
         let told = match batch {
             [_] => self.max_bytes,
             _ => batch.iter().filter_map(|(_, size)| *size).sum(),
@@ -276,9 +277,9 @@ fn too_large(item: Item, max_bytes: u64) -> Fetched {
 }
 
 /// Batches of at most `most` messages and [`BATCH_BYTES`], in order.
-fn plan(wanted: &[Wanted], most: usize) -> Vec<Vec<Wanted>> {
+fn plan(wanted: &[WantedItem], most: usize) -> Vec<Vec<WantedItem>> {
     let mut batches = Vec::new();
-    let mut batch: Vec<Wanted> = Vec::new();
+    let mut batch: Vec<WantedItem> = Vec::new();
     let mut bytes = 0_u64;
     for &(place, size) in wanted {
         let size_or_zero = size.unwrap_or_default();
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn batches_keep_to_number_and_bytes() {
         let check = |sizes: &[u64], most: usize, expected: &[usize]| {
-            let wanted: Vec<Wanted> = sizes.iter().map(|size| Some(*size)).enumerate().collect();
+            let wanted: Vec<WantedItem> = sizes.iter().map(|size| Some(*size)).enumerate().collect();
             let batches = plan(&wanted, most);
             assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), expected, "{sizes:?}");
             assert_eq!(batches.concat(), wanted);

@@ -10,7 +10,7 @@ use crate::{
     net::ErrorClass,
     provider::{
         Folder, FolderRole,
-        exchange::folders::{INBOX, Known, LEFT_OUT, MOST, SENT, readable},
+        exchange::folders::{INBOX, KnownFolders, LEFT_OUT, MOST, SENT, readable},
     },
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn inbox(transport: &Transport) -> Result<Folder, Fault> {
 }
 
 /// The folders with names: which is which, and those that are read in any case.
-pub(super) async fn named(transport: &Transport) -> Result<(Known, Vec<Folder>), Fault> {
+pub(super) async fn named(transport: &Transport) -> Result<(KnownFolders, Vec<Folder>), Fault> {
     let names = [&[INBOX, SENT][..], &LEFT_OUT].concat();
     let body = transport.call(requests::get_folders(&names, transport.mailbox())).await?;
     let mut found = responses::named_folders(&transport.judge, names.len(), &body)?.into_iter();
@@ -38,7 +38,7 @@ pub(super) async fn named(transport: &Transport) -> Result<(Known, Vec<Folder>),
         Some(sent) => folders.push(usual(FolderRole::Sent, sent.clone())),
         None => tracing::warn!(host = %transport.judge.host, "the mailbox has no Sent Items folder"),
     }
-    let known = Known {
+    let known = KnownFolders {
         inbox: inbox.id,
         sent: sent.map(|sent| sent.id),
         left_out: found.flatten().map(|folder| folder.id).collect(),
@@ -56,7 +56,7 @@ fn usual(role: FolderRole, Named { id, total }: Named) -> Folder {
 }
 
 /// All folders that are read. `None`: the login, which may have rights to single folders only, is not shown them.
-pub(super) async fn list(transport: &Transport, known: Known) -> Result<Option<Vec<Folder>>, Fault> {
+pub(super) async fn list(transport: &Transport, known: KnownFolders) -> Result<Option<Vec<Folder>>, Fault> {
     let mut listed = Vec::new();
     loop {
         let page = async {

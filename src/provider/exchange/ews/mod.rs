@@ -41,10 +41,10 @@ pub use self::{
     notifications::{EwsStreams, LoginStreams, SharedLogin, StreamLimits},
 };
 use self::{fetch::Memory, notifications::Subscriber, transport::Transport};
-use super::folders::Places;
+use super::folders::FolderRoles;
 use crate::{
     net::{EndpointRules, Network, ProviderError},
-    provider::{AccessTokens, ChangePage, Fetched, Folder, ItemId, Looks, MailSource, Newest, budget::Budget},
+    provider::{AccessTokens, ChangePage, CheckSchedule, Fetched, Folder, ItemId, MailSource, Newest, budget::Budget},
 };
 
 /// How to log in to a mailbox, wherever its service is.
@@ -91,7 +91,7 @@ pub struct EwsTimeouts {
     /// For a sign of life in a notification stream; servers give one about every 45 s. 100 s by default.
     pub stream: Duration,
     /// For finding out what happened to a message whose response was lost.
-    pub looks: Looks,
+    pub looks: CheckSchedule,
 }
 
 impl Default for EwsTimeouts {
@@ -99,7 +99,7 @@ impl Default for EwsTimeouts {
         Self {
             request: Duration::from_mins(5),
             stream: Duration::from_secs(100),
-            looks: Looks::default(),
+            looks: CheckSchedule::default(),
         }
     }
 }
@@ -139,7 +139,7 @@ impl fmt::Debug for EwsConfig {
 /// [wait]: MailSource::wait
 pub struct EwsSource {
     transport: Arc<Transport>,
-    places: Places,
+    places: FolderRoles,
     memory: Memory,
     subscriber: Subscriber,
 }
@@ -154,7 +154,7 @@ impl EwsSource {
         let (batch, subscriber) = (config.batch, Subscriber::new(config.streams.clone()));
         Ok(Self {
             transport: Arc::new(Transport::new(endpoint, config)?),
-            places: Places::default(),
+            places: FolderRoles::default(),
             memory: Memory::new(batch),
             subscriber,
         })

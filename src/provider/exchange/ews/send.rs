@@ -12,7 +12,7 @@ use super::{
 use crate::{
     net::{ErrorClass, ProviderError, StageFacts, StageReport},
     provider::{
-        Fate, Folder, MailSink, OutgoingMessage, Sent,
+        Folder, MailSink, OutgoingMessage, Sent, SubmissionState,
         exchange::check::{self, Checked},
         hidden_recipients, in_doubt, message_id, sent_as,
     },
@@ -42,7 +42,7 @@ impl MailSink for EwsSource {
         }
         let look = || self.fate(&draft, message);
         // After an error of EWS itself the request is over, and one look tells all; after any other fault it may still be under way.
-        if fault.answered && fault.hint != Hint::AskForLess && look().await == Fate::Draft {
+        if fault.answered && fault.hint != Hint::AskForLess && look().await == SubmissionState::Draft {
             self.discard(&draft).await;
             return Err(fault.into());
         }
@@ -102,15 +102,15 @@ impl EwsSource {
 
     /// What a look shows of a draft that may have been sent. Exchange keeps what was submitted in Drafts until the transport has taken it;
     /// from then on it has another id.
-    async fn fate(&self, draft: &Draft, message: &OutgoingMessage) -> Fate {
+    async fn fate(&self, draft: &Draft, message: &OutgoingMessage) -> SubmissionState {
         let asked = self.transport.call(requests::is_submitted(&draft.id)).await;
         match asked.and_then(|body| responses::submitted(&self.transport.judge, &body)) {
-            Ok(Ok(Some(true))) => Fate::Sent("the draft is submitted"),
-            Ok(Ok(Some(false))) => Fate::Draft,
-            Ok(Err(error)) if error.meaning() == Meaning::Gone => Fate::Sent("the draft is gone"),
+            Ok(Ok(Some(true))) => SubmissionState::Sent("the draft is submitted"),
+            Ok(Ok(Some(false))) => SubmissionState::Draft,
+            Ok(Err(error)) if error.meaning() == Meaning::Gone => SubmissionState::Sent("the draft is gone"),
             // A server that does not tell.
             Ok(Ok(None)) => self.look_into_sent_items(message).await,
-            Ok(Err(_)) | Err(_) => Fate::Unknown,
+            Ok(Err(_)) | Err(_) => SubmissionState::Unknown,
         }
     }
 
@@ -138,12 +138,14 @@ impl EwsSource {
     }
 
     /// Whether a message that may have been sent is there as a copy. That it is not there says nothing: it may be on its way.
-    async fn look_into_sent_items(&self, message: &OutgoingMessage) -> Fate {
-        let Some(id) = message_id(message) else { return Fate::Unknown };
+    async fn look_into_sent_items(&self, message: &OutgoingMessage) -> SubmissionState {
+        let Some(id) = message_id(message) else {
+            return SubmissionState::Unknown;
+        };
         let answer = self.transport.call(requests::find_sent(&id, self.transport.mailbox())).await;
         match answer.and_then(|body| responses::found(&self.transport.judge, &body)) {
-            Ok(true) => Fate::Sent("found in Sent Items"),
-            Ok(false) | Err(_) => Fate::Unknown,
+            Ok(true) => SubmissionState::Sent("found in Sent Items"),
+            Ok(false) | Err(_) => SubmissionState::Unknown,
         }
     }
 }

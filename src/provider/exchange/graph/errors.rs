@@ -11,7 +11,7 @@ use crate::{
         ErrorClass, ProviderError,
         replies::{is_web_page, page_words, retry_after, text},
     },
-    provider::exchange::server::{Unanswered, in_words},
+    provider::exchange::server::{RequestError, in_words},
 };
 
 /// A fault, with what only this module's callers need to know about it.
@@ -39,8 +39,8 @@ impl From<ProviderError> for Fault {
     }
 }
 
-impl From<Unanswered> for Fault {
-    fn from(Unanswered { unclear, error }: Unanswered) -> Self {
+impl From<RequestError> for Fault {
+    fn from(RequestError { unclear, error }: RequestError) -> Self {
         Self { unclear, ..error.into() }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     net::{ErrorClass, ProviderError},
     provider::{
         Folder, FolderRole,
-        exchange::folders::{INBOX, Known, LEFT_OUT, Listed, MOST, SENT, readable},
+        exchange::folders::{INBOX, KnownFolders, LEFT_OUT, Listed, MOST, SENT, readable},
     },
 };
 
@@ -54,7 +54,7 @@ pub(super) async fn inbox(transport: &Transport) -> Result<Folder, ProviderError
 }
 
 /// The folders with names: which is which, and those that are read in any case.
-pub(super) async fn named(transport: &Transport) -> Result<(Known, Vec<Folder>), ProviderError> {
+pub(super) async fn named(transport: &Transport) -> Result<(KnownFolders, Vec<Folder>), ProviderError> {
     let others = try_join_all(LEFT_OUT.map(|name| async move {
         match find(transport, name).await {
             // A server that does not know the name has no such folder.
@@ -65,7 +65,7 @@ pub(super) async fn named(transport: &Transport) -> Result<(Known, Vec<Folder>),
     let sent = async { Ok::<_, ProviderError>(find(transport, SENT).await?) };
     let others = async { Ok::<_, ProviderError>(others.await?) };
     let (inbox, sent, others) = try_join3(inbox(transport), sent, others).await?;
-    let known = Known {
+    let known = KnownFolders {
         inbox: inbox.id.clone(),
         sent: sent.as_ref().map(|folder| folder.id.clone()),
         left_out: others.into_iter().flatten().map(|folder| folder.id).collect(),
@@ -93,7 +93,7 @@ fn usual(role: FolderRole, folder: &MailFolder) -> Folder {
 }
 
 /// All folders that are read. `None`: the login may not list them.
-pub(super) async fn list(transport: &Transport, known: Known) -> Result<Option<Vec<Folder>>, ProviderError> {
+pub(super) async fn list(transport: &Transport, known: KnownFolders) -> Result<Option<Vec<Folder>>, ProviderError> {
     let mut url = transport.url(&["mailFolders", "delta"]);
     let mut listed = Vec::new();
     while listed.len() < MOST {

@@ -35,10 +35,10 @@ use url::Url;
 
 pub use self::push::{GraphPush, Waker};
 use self::{changes::Memory, push::Subscriptions, transport::Transport};
-use super::folders::Places;
+use super::folders::FolderRoles;
 use crate::{
     net::{EndpointRules, Network, ProviderError},
-    provider::{AccessTokens, ChangePage, Fetched, Folder, ItemId, Looks, MailSource, Newest, budget::Budget},
+    provider::{AccessTokens, ChangePage, CheckSchedule, Fetched, Folder, ItemId, MailSource, Newest, budget::Budget},
 };
 
 /// How to reach a mailbox.
@@ -52,7 +52,7 @@ pub struct GraphConfig {
     /// For a whole request, up to the last byte of its response.
     pub timeout: Duration,
     /// For finding out what happened to a message whose response was lost.
-    pub looks: Looks,
+    pub looks: CheckSchedule,
     /// The server's limits, shared by everything that works with the mailbox.
     pub budget: Arc<Budget>,
     /// Makes the connections.
@@ -66,9 +66,9 @@ pub struct GraphConfig {
 /// A mailbox in Exchange Online.
 pub struct GraphSource {
     transport: Arc<Transport>,
-    places: Places,
+    places: FolderRoles,
     memory: Memory,
-    looks: Looks,
+    looks: CheckSchedule,
     push: Option<GraphPush>,
     subscriptions: Subscriptions,
 }
@@ -83,7 +83,7 @@ impl GraphSource {
             looks: config.looks,
             push: config.push.clone(),
             transport: Arc::new(Transport::new(config)?),
-            places: Places::default(),
+            places: FolderRoles::default(),
             memory: Memory::default(),
             subscriptions: Subscriptions::default(),
         })

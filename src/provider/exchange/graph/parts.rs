@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::Mailbox,
-    mime::{Apart, FilePart, Indivisible, take_apart},
+    mime::{FilePart, Indivisible, MessageParts, take_apart},
     net::ErrorClass,
     provider::OutgoingMessage,
 };
@@ -87,7 +87,7 @@ impl GraphSource {
 
 /// The fields without a property in Graph, as MAPI properties: ids and values. The first five whose names begin with `x-` are
 /// omitted, as they are sent as header fields.
-fn properties(apart: &Apart) -> Vec<(String, String)> {
+fn properties(apart: &MessageParts) -> Vec<(String, String)> {
     let headers: Vec<&str> = headers(apart).map(|(name, _)| name.as_str()).collect();
     let others = apart.fields.iter().filter(|(name, _)| !headers.contains(&name.as_str()));
     others
@@ -104,12 +104,12 @@ fn properties(apart: &Apart) -> Vec<(String, String)> {
         .collect()
 }
 
-fn headers(apart: &Apart) -> impl Iterator<Item = &(String, String)> {
+fn headers(apart: &MessageParts) -> impl Iterator<Item = &(String, String)> {
     let own = apart.fields.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with("x-"));
     own.take(MAX_HEADERS)
 }
 
-fn draft(apart: &Apart, properties: &[(String, String)], recipients: &[String]) -> Value {
+fn draft(apart: &MessageParts, properties: &[(String, String)], recipients: &[String]) -> Value {
     let people = |list: &[Mailbox]| list.iter().map(person).collect::<Vec<Value>>();
     let named = |recipient: &String| {
         let mut all = apart.to.iter().chain(&apart.cc);

@@ -79,7 +79,7 @@ impl Waker {
 
 /// The subscriptions of a mailbox.
 #[derive(Default)]
-pub(super) struct Subscriptions(Mutex<Kept>);
+pub(super) struct Subscriptions(Mutex<SubscriptionState>);
 
 impl Subscriptions {
     /// Ends them, as far as the server responds soon, once nobody waits for them any more.
@@ -102,14 +102,14 @@ impl Subscriptions {
 }
 
 #[derive(Default)]
-struct Kept {
+struct SubscriptionState {
     /// By the ids of their folders.
-    by_folder: HashMap<String, Live>,
+    by_folder: HashMap<String, ActiveSubscription>,
     /// Until when none is tried.
     rest: Option<Instant>,
 }
 
-struct Live {
+struct ActiveSubscription {
     id: String,
     renew: Instant,
 }
@@ -137,7 +137,7 @@ pub(super) async fn wait(
         sleep(limit).await;
         return Ok(());
     }
-    let wanted = Wanted {
+    let wanted = SubscriptionSync {
         transport,
         push,
         kept: &mut kept,
@@ -164,13 +164,13 @@ pub(super) async fn wait(
     Ok(())
 }
 
-struct Wanted<'a> {
+struct SubscriptionSync<'a> {
     transport: &'a Transport,
     push: &'a GraphPush,
-    kept: &'a mut Kept,
+    kept: &'a mut SubscriptionState,
 }
 
-impl Wanted<'_> {
+impl SubscriptionSync<'_> {
     /// Creates missing subscriptions, and renews those that need it. Returns whether there is a new one.
     async fn keep(mut self, folders: &[Folder]) -> Result<bool, Fault> {
         let doubtful = self.push.waker.renew.swap(false, Ordering::Relaxed);
@@ -197,7 +197,7 @@ impl Wanted<'_> {
                 None => self.subscribe(folder).await?,
             };
             let left = instant(&subscription.expiration_date_time).map_or(LIFETIME, |end| end.since(self.push.clock.now()));
-            let live = Live {
+            let live = ActiveSubscription {
                 id: subscription.id,
                 // Half of the granted lifetime.
                 renew: Instant::now() + (left / 2).max(SHORT_REST),

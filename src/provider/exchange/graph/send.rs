@@ -13,7 +13,7 @@ use super::{GraphSource, codes::Meaning, errors::Fault, folders, transport::Requ
 use crate::{
     net::{ErrorClass, ProviderError, StageFacts, StageReport},
     provider::{
-        Fate, Folder, MailSink, OutgoingMessage, Sent,
+        Folder, MailSink, OutgoingMessage, Sent, SubmissionState,
         exchange::check::{self, Checked},
         hidden_recipients, in_doubt, sent_as,
     },
@@ -145,18 +145,18 @@ impl GraphSource {
 
     /// The state of a draft that may have been sent. Exchange keeps what was submitted among the drafts, as a draft, until the
     /// transport has accepted it.
-    async fn fate(&self, draft: &str) -> Fate {
+    async fn fate(&self, draft: &str) -> SubmissionState {
         let mut url = self.transport.url(&["messages", draft]);
         url.query_pairs_mut()
             .append_pair("$select", "id,isDraft")
             .append_pair("$expand", FLAGS);
         match self.transport.get::<DraftState>(url, &[]).await {
-            Ok(found) if found.is_draft == Some(false) => Fate::Sent("it is no longer a draft"),
-            Ok(found) if found.is_submitted() => Fate::Sent("the draft is submitted"),
-            Ok(_) => Fate::Draft,
+            Ok(found) if found.is_draft == Some(false) => SubmissionState::Sent("it is no longer a draft"),
+            Ok(found) if found.is_submitted() => SubmissionState::Sent("the draft is submitted"),
+            Ok(_) => SubmissionState::Draft,
             // On its way to Sent Items.
-            Err(fault) if fault.meaning == Some(Meaning::Gone) => Fate::Sent("the draft is gone"),
-            Err(_) => Fate::Unknown,
+            Err(fault) if fault.meaning == Some(Meaning::Gone) => SubmissionState::Sent("the draft is gone"),
+            Err(_) => SubmissionState::Unknown,
         }
     }
 

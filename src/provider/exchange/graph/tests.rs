@@ -16,7 +16,7 @@ use super::{GraphConfig, GraphSource};
 use crate::{
     crypto::Secret,
     net::{EndpointRules, ErrorClass, Network, NetworkConfig, ProviderError},
-    provider::{AccessTokens, Fetched, Folder, FolderRole, ItemId, Looks, MailSink, MailSource, OutgoingMessage, budget::Budget},
+    provider::{AccessTokens, CheckSchedule, Fetched, Folder, FolderRole, ItemId, MailSink, MailSource, OutgoingMessage, budget::Budget},
 };
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Server {
             tokens: Arc::new(Tokens),
             mailbox: None,
             timeout: Duration::from_secs(5),
-            looks: Looks::default(),
+            looks: CheckSchedule::default(),
             budget: Budget::alone(4),
             network: Network::new(NetworkConfig {
                 allow_loopback: true,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     net::{
         ErrorClass, ProviderError,
-        replies::{self, Unread, is_web_page, text},
+        replies::{self, BodyError, is_web_page, text},
     },
     provider::{
         AccessTokens,
@@ -264,8 +264,8 @@ impl Transport {
 
     async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {
         replies::body(response, limit).await.map_err(|unread| match unread {
-            Unread::TooLong => self.judge.too_long(limit),
-            Unread::Broken(error) => self.server.unanswered(error).into(),
+            BodyError::TooLong => self.judge.too_long(limit),
+            BodyError::Broken(error) => self.server.unanswered(error).into(),
         })
     }
 }

@@ -27,17 +27,17 @@ pub struct Discovered {
     finder: Finder,
     open: Open,
     // Held while the service is looked for, which others then wait for.
-    kept: tokio::sync::Mutex<Option<Arc<Kept>>>,
+    kept: tokio::sync::Mutex<Option<Arc<KeptDiscovery>>>,
 }
 
-struct Kept {
+struct KeptDiscovery {
     found: Found,
     mailbox: Arc<dyn ExchangeMailbox>,
     /// Whether the address may be wrong by now.
     doubted: AtomicBool,
 }
 
-impl Kept {
+impl KeptDiscovery {
     /// Passes on what came of a request, and draws the conclusion from it.
     fn heed<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
         if let Err(error) = &result
@@ -60,7 +60,7 @@ impl Discovered {
     }
 
     /// The mailbox where it was found. Cancel safe: dropped, nothing is kept of the search.
-    async fn mailbox(&self) -> Result<Arc<Kept>, ProviderError> {
+    async fn mailbox(&self) -> Result<Arc<KeptDiscovery>, ProviderError> {
         let mut kept = self.kept.lock().await;
         if let Some(known) = kept.as_ref().filter(|known| !known.doubted.load(Ordering::Relaxed)) {
             return Ok(known.clone());
@@ -73,7 +73,7 @@ impl Discovered {
             }
             (Ok(found), _) => {
                 let mailbox = (self.open)(found.endpoint.clone())?;
-                let new = Arc::new(Kept {
+                let new = Arc::new(KeptDiscovery {
                     found,
                     mailbox,
                     doubted: AtomicBool::new(false),

@@ -40,7 +40,7 @@ use super::{EwsConfig, transport::Transport};
 use crate::{
     net::{
         Encryption, ErrorClass, Network, ProviderError,
-        replies::{self, Unread, clean, text},
+        replies::{self, BodyError, clean, text},
         web,
     },
     provider::EwsDiscovery,
@@ -89,7 +89,7 @@ pub struct Found {
 
 /// What came of asking somebody.
 #[derive(Debug)]
-struct Miss {
+struct SearchFailure {
     /// Who was asked.
     place: String,
     /// What the answer was.
@@ -103,7 +103,7 @@ struct Miss {
     last: bool,
 }
 
-impl Miss {
+impl SearchFailure {
     fn new(place: &str, what: impl Into<String>) -> Self {
         Self {
             place: place.to_owned(),
@@ -215,14 +215,14 @@ impl Finder {
             Ok(Ok(None)) => Err(self.nothing(&search.missed)),
             Err(_) => {
                 let what = format!("not queried completely, as the time limit of {:?} was reached", self.timeout);
-                search.missed.push(Miss::new("The rest", what));
+                search.missed.push(SearchFailure::new("The rest", what));
                 Err(self.nothing(&search.missed))
             }
         }
     }
 
     /// Nobody knew.
-    fn nothing(&self, missed: &[Miss]) -> ProviderError {
+    fn nothing(&self, missed: &[SearchFailure]) -> ProviderError {
         let refused = missed.iter().any(|miss| miss.class == ErrorClass::Refused);
         let class = if refused { ErrorClass::Refused } else { ErrorClass::Unreachable };
         let told: Vec<String> = missed
@@ -251,57 +251,61 @@ impl Finder {
     }
 
     /// Asks a server by Autodiscover v2, without the login.
-    async fn ask_v2(&self, server: &Url) -> Result<Found, Miss> {
+    async fn ask_v2(&self, server: &Url) -> Result<Found, SearchFailure> {
         let place = format!("{}{JSON_PATH}", origin(server));
         let start = answers::json_url(server, &self.address);
-        let mut url = start.ok_or_else(|| Miss::new(&place, "has no such address"))?;
+        let mut url = start.ok_or_else(|| SearchFailure::new(&place, "has no such address"))?;
         let mut seen = HashSet::new();
         loop {
             step(&place, seen.insert(url.clone()), seen.len())?;
-            let page = self.fetch(Method::GET, &url).await.map_err(|error| Miss::of(&place, error))?;
+            let page = self
+                .fetch(Method::GET, &url)
+                .await
+                .map_err(|error| SearchFailure::of(&place, error))?;
             if let Some(target) = page.target() {
                 url = self.follow(&place, &url, target)?;
                 continue;
             }
             return match answers::json(&page.body).unwrap_or_else(|| page.nothing()) {
                 Answer::Service(service) => self.believe(&place, &service),
-                Answer::Nothing { what, reply } => Err(Miss {
+                Answer::Nothing { what, reply } => Err(SearchFailure {
                     reply,
-                    ..Miss::new(&place, what)
+                    ..SearchFailure::new(&place, what)
                 }),
-                Answer::Elsewhere(_) | Answer::Address(_) => Err(Miss::new(&place, "answered in an unexpected form")),
+                Answer::Elsewhere(_) | Answer::Address(_) => Err(SearchFailure::new(&place, "answered in an unexpected form")),
             };
         }
     }
 
     /// Asks a server by the older form, with the login. `asked` holds all that were asked so about an address.
-    async fn ask_pox(&self, start: Url, asked: &mut HashSet<(Url, String)>) -> Result<Found, Miss> {
+    async fn ask_pox(&self, start: Url, asked: &mut HashSet<(Url, String)>) -> Result<Found, SearchFailure> {
         let place = format!("{}{}", origin(&start), start.path());
         let (mut url, mut address) = (start, self.address.clone());
         let mut steps = 0;
         loop {
             steps += 1;
             step(&place, asked.insert((url.clone(), address.to_lowercase())), steps)?;
-            self.servers.may_log_in(&url).map_err(|what| Miss::refused(&place, what))?;
+            self.servers.may_log_in(&url).map_err(|what| SearchFailure::refused(&place, what))?;
             match self.post(&place, &url, &address).await? {
                 Answer::Service(service) => return self.believe(&place, &service),
                 Answer::Elsewhere(target) => url = self.follow(&place, &url, &target)?,
                 Answer::Address(other) => {
-                    let domain = discovery_domain(&other).ok_or_else(|| Miss::new(&place, "names another address that is invalid"))?;
+                    let domain =
+                        discovery_domain(&other).ok_or_else(|| SearchFailure::new(&place, "names another address that is invalid"))?;
                     if domain != self.servers.domain {
                         let server = Url::parse(&format!("https://autodiscover.{domain}{POX_PATH}"));
-                        let server = server.map_err(|_| Miss::new(&place, "names another address that is invalid"))?;
+                        let server = server.map_err(|_| SearchFailure::new(&place, "names another address that is invalid"))?;
                         self.servers
                             .may_be_asked_about(&other, &server)
-                            .map_err(|what| Miss::refused(&place, what))?;
+                            .map_err(|what| SearchFailure::refused(&place, what))?;
                         url = server;
                     }
                     address = other;
                 }
                 Answer::Nothing { what, reply } => {
-                    return Err(Miss {
+                    return Err(SearchFailure {
                         reply,
-                        ..Miss::new(&place, what)
+                        ..SearchFailure::new(&place, what)
                     });
                 }
             }
@@ -309,8 +313,11 @@ impl Finder {
     }
 
     /// Asks a server with the login, if it wants one.
-    async fn post(&self, place: &str, url: &Url, address: &str) -> Result<Answer, Miss> {
-        let page = self.fetch(Method::POST, url).await.map_err(|error| Miss::of(place, error))?;
+    async fn post(&self, place: &str, url: &Url, address: &str) -> Result<Answer, SearchFailure> {
+        let page = self
+            .fetch(Method::POST, url)
+            .await
+            .map_err(|error| SearchFailure::of(place, error))?;
         if let Some(target) = page.target() {
             return Ok(Answer::Elsewhere(target.to_owned()));
         }
@@ -323,7 +330,7 @@ impl Finder {
             ..self.config.clone()
         };
         config.timeouts.request = self.patience();
-        let error = |fault: super::errors::Fault| Miss::of(place, fault.into());
+        let error = |fault: super::errors::Fault| SearchFailure::of(place, fault.into());
         let transport = Transport::new(url.clone(), config).map_err(error)?;
         let web::Answer { status, headers, body } = transport.post(&answers::pox_request(address)).await.map_err(error)?;
         if status == StatusCode::UNAUTHORIZED {
@@ -338,13 +345,16 @@ impl Finder {
     }
 
     /// Where the server for those without TLS sends. Nothing else that it says counts, as anybody on the way could have said it.
-    async fn ask_for_redirect(&self) -> Result<Url, Miss> {
+    async fn ask_for_redirect(&self) -> Result<Url, SearchFailure> {
         let place = format!("http://autodiscover.{}{POX_PATH}", self.servers.domain);
-        let url = Url::parse(&place).map_err(|_| Miss::new(&place, "has no such address"))?;
-        let page = self.fetch(Method::GET, &url).await.map_err(|error| Miss::of(&place, error))?;
+        let url = Url::parse(&place).map_err(|_| SearchFailure::new(&place, "has no such address"))?;
+        let page = self
+            .fetch(Method::GET, &url)
+            .await
+            .map_err(|error| SearchFailure::of(&place, error))?;
         match page.target() {
             Some(target) => self.follow(&place, &url, target),
-            None => Err(Miss::new(
+            None => Err(SearchFailure::new(
                 &place,
                 format!("answered with HTTP {}, not with a redirect", page.status.as_u16()),
             )),
@@ -352,37 +362,43 @@ impl Finder {
     }
 
     /// Where the name service sends.
-    async fn ask_name_service(&self) -> Vec<Result<Url, Miss>> {
+    async fn ask_name_service(&self) -> Vec<Result<Url, SearchFailure>> {
         let place = format!("_autodiscover._tcp.{}", self.servers.domain);
         let services = match tokio::time::timeout(self.patience(), self.config.network.services(&place)).await {
             Ok(Ok(services)) => services,
-            Ok(Err(error)) => return vec![Err(Miss::of(&place, error))],
-            Err(_) => return vec![Err(Miss::new(&place, "DNS did not answer in time"))],
+            Ok(Err(error)) => return vec![Err(SearchFailure::of(&place, error))],
+            Err(_) => return vec![Err(SearchFailure::new(&place, "DNS did not answer in time"))],
         };
         if services.is_empty() {
-            return vec![Err(Miss::new(&place, "there is no such record"))];
+            return vec![Err(SearchFailure::new(&place, "there is no such record"))];
         }
         let url = |service: &crate::net::Service| {
             let text = format!("https://{}:{}{POX_PATH}", service.host, service.port);
-            let url = Url::parse(&text).map_err(|_| Miss::new(&place, "names no server"))?;
-            self.servers.may_be_asked(&url).map_err(|what| Miss::refused(&place, what))?;
+            let url = Url::parse(&text).map_err(|_| SearchFailure::new(&place, "names no server"))?;
+            self.servers
+                .may_be_asked(&url)
+                .map_err(|what| SearchFailure::refused(&place, what))?;
             Ok(url)
         };
         services.iter().take(MAX_SERVICES).map(url).collect()
     }
 
     /// The address that an answer of `from` leads to, if it may be asked.
-    fn follow(&self, place: &str, from: &Url, target: &str) -> Result<Url, Miss> {
-        let url = from.join(target).map_err(|_| Miss::new(place, "redirects to an invalid address"))?;
-        self.servers.may_be_asked(&url).map_err(|what| Miss::refused(place, what))?;
+    fn follow(&self, place: &str, from: &Url, target: &str) -> Result<Url, SearchFailure> {
+        let url = from
+            .join(target)
+            .map_err(|_| SearchFailure::new(place, "redirects to an invalid address"))?;
+        self.servers
+            .may_be_asked(&url)
+            .map_err(|what| SearchFailure::refused(place, what))?;
         Ok(url)
     }
 
     /// Takes an address for that of the service.
-    fn believe(&self, place: &str, service: &str) -> Result<Found, Miss> {
-        let endpoint = self.servers.may_be_used(service).map_err(|what| Miss {
+    fn believe(&self, place: &str, service: &str) -> Result<Found, SearchFailure> {
+        let endpoint = self.servers.may_be_used(service).map_err(|what| SearchFailure {
             last: true,
-            ..Miss::refused(place, what)
+            ..SearchFailure::refused(place, what)
         })?;
         Ok(Found {
             endpoint,
@@ -400,11 +416,11 @@ impl Finder {
         let response = self.config.network.send(client.request(method, url.clone())).await.map_err(fault)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = replies::body(response, MAX_ANSWER_BYTES).await.map_err(|unread| match unread {
-            Unread::TooLong => {
+            BodyError::TooLong => {
                 let text = format!("The response of {host} is over the limit of {MAX_ANSWER_BYTES} bytes.");
                 ProviderError::new(ErrorClass::Malformed, text)
             }
-            Unread::Broken(error) => fault(error),
+            BodyError::Broken(error) => fault(error),
         })?;
         Ok(Page { status, headers, body })
     }
@@ -413,14 +429,14 @@ impl Finder {
 /// One go through all that can be asked.
 struct Search<'a> {
     finder: &'a Finder,
-    missed: Vec<Miss>,
+    missed: Vec<SearchFailure>,
     /// Who was asked by the older form, and about which address.
     asked: HashSet<(Url, String)>,
 }
 
 impl Search<'_> {
     /// The error is the last word.
-    async fn run(&mut self) -> Result<Option<Found>, Miss> {
+    async fn run(&mut self) -> Result<Option<Found>, SearchFailure> {
         let finder = self.finder;
         let domain = &finder.servers.domain;
         let servers = [format!("https://autodiscover.{domain}"), format!("https://{domain}")];
@@ -466,7 +482,7 @@ impl Search<'_> {
     }
 
     /// Asks a server that somebody named, in the way that needs no login unless that was done before, then in the other.
-    async fn ask_both(&mut self, url: Url, known: &[Url]) -> Result<Option<Found>, Miss> {
+    async fn ask_both(&mut self, url: Url, known: &[Url]) -> Result<Option<Found>, SearchFailure> {
         if !known.iter().any(|server| origin(server) == origin(&url)) {
             match self.finder.ask_v2(&url).await {
                 Ok(found) => return Ok(Some(found)),
@@ -482,7 +498,7 @@ impl Search<'_> {
         self.ask_pox(url).await
     }
 
-    async fn ask_pox(&mut self, url: Url) -> Result<Option<Found>, Miss> {
+    async fn ask_pox(&mut self, url: Url) -> Result<Option<Found>, SearchFailure> {
         match self.finder.ask_pox(url, &mut self.asked).await {
             Ok(found) => Ok(Some(found)),
             Err(miss) => {
@@ -492,7 +508,7 @@ impl Search<'_> {
         }
     }
 
-    fn note(&mut self, miss: Miss) -> Result<(), Miss> {
+    fn note(&mut self, miss: SearchFailure) -> Result<(), SearchFailure> {
         if miss.last {
             return Err(miss);
         }
@@ -502,12 +518,12 @@ impl Search<'_> {
 }
 
 /// Ends a way that goes in a circle or does not end. `number` counts the steps from 1.
-fn step(place: &str, new: bool, number: usize) -> Result<(), Miss> {
+fn step(place: &str, new: bool, number: usize) -> Result<(), SearchFailure> {
     if !new {
-        return Err(Miss::new(place, "redirects back to where it was queried before"));
+        return Err(SearchFailure::new(place, "redirects back to where it was queried before"));
     }
     if number > MAX_REDIRECTS + 1 {
-        return Err(Miss::new(place, format!("redirects more than {MAX_REDIRECTS} times")));
+        return Err(SearchFailure::new(place, format!("redirects more than {MAX_REDIRECTS} times")));
     }
     Ok(())
 }

@@ -23,11 +23,11 @@ use crate::{
 pub(in crate::provider::exchange::ews) struct Subscriber {
     streams: Arc<LoginStreams>,
     // Locked only briefly.
-    kept: Mutex<Kept>,
+    kept: Mutex<SubscriberState>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct SubscriberState {
     membership: Option<Arc<Membership>>,
     /// Groups that this mailbox could not use, usually because another server behind the same address has their subscriptions.
     avoided: Vec<Weak<Group>>,
@@ -43,7 +43,7 @@ impl Subscriber {
 
     fn membership(&self, transport: &Arc<Transport>) -> Arc<Membership> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let Kept { membership, avoided } = &mut *kept;
+        let SubscriberState { membership, avoided } = &mut *kept;
         avoided.retain(|group| group.strong_count() > 0);
         membership
             .get_or_insert_with(|| Arc::new(self.streams.join(transport, avoided)))

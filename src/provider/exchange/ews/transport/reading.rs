@@ -6,7 +6,7 @@ use reqwest::Response;
 
 use super::{Transport, affinity::Affinity, login::Login};
 use crate::{
-    net::replies::{self, Unread},
+    net::replies::{self, BodyError},
     provider::exchange::{ews::errors::Fault, server::FAULT_BYTES},
 };
 
@@ -30,8 +30,8 @@ impl Transport {
     /// Reads a response of at most `limit` bytes.
     pub(super) async fn body(&self, response: Response, limit: u64) -> Result<Bytes, Fault> {
         replies::body(response, limit).await.map_err(|unread| match unread {
-            Unread::TooLong => self.judge.too_large(limit),
-            Unread::Broken(error) => self.server.unanswered(error).into(),
+            BodyError::TooLong => self.judge.too_large(limit),
+            BodyError::Broken(error) => self.server.unanswered(error).into(),
         })
     }
 

@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
-use super::Hold;
+use super::MemoryHold;
 use crate::{
     api::call::fail,
     domain::{Detail, Error, Kind, Reason, Result},
@@ -31,7 +31,7 @@ pub(super) struct Rule {
 }
 
 /// The request with a body that enforces the rule. Its memory is counted for as long as the body lives.
-pub(super) fn limited(request: Request, rule: Rule, hold: Option<Arc<Hold>>, id: Arc<str>) -> Request {
+pub(super) fn limited(request: Request, rule: Rule, hold: Option<Arc<MemoryHold>>, id: Arc<str>) -> Request {
     let now = Instant::now();
     request.map(|inner| {
         Body::new(LimitedBody {
@@ -58,7 +58,7 @@ struct LimitedBody {
     /// Most bodies have arrived before anybody waits for them.
     sleep: Option<Pin<Box<Sleep>>>,
     left: usize,
-    hold: Option<Arc<Hold>>,
+    hold: Option<Arc<MemoryHold>>,
     id: Arc<str>,
     over: bool,
 }

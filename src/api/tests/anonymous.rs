@@ -67,7 +67,7 @@ async fn silent_peers_are_closed_with_and_without_tls() {
 }
 
 #[tokio::test]
-async fn known_callers_may_rest_longer_than_strangers() {
+async fn known_callers_may_idle_longer_than_anonymous_ones() {
     let t = Harness::with(|server| server.anonymous_timeout = Duration::from_secs(2)).await;
     let head = |authorization: &str| {
         format!(
@@ -75,9 +75,9 @@ async fn known_callers_may_rest_longer_than_strangers() {
              Content-Length: 5\r\n{authorization}\r\n\0\0\0\0\0"
         )
     };
-    let mut stranger = TcpStream::connect(&t.address).await.unwrap();
-    stranger.write_all(head("").as_bytes()).await.unwrap();
-    until_closed(&mut stranger).await;
+    let mut anonymous = TcpStream::connect(&t.address).await.unwrap();
+    anonymous.write_all(head("").as_bytes()).await.unwrap();
+    until_closed(&mut anonymous).await;
     let mut clients = t.clients("acme", &[Scope::TenantAdmin]).await;
     clients.settings.get_tenant_settings(v1::GetTenantSettingsRequest {}).await.unwrap();
     until_closed(&mut TcpStream::connect(&t.address).await.unwrap()).await;
@@ -142,7 +142,7 @@ async fn slow_requests_are_served_and_endless_ones_given_up() {
 }
 
 #[tokio::test]
-async fn strangers_may_send_little() {
+async fn anonymous_callers_may_send_little() {
     let t = Harness::new().await;
     let call = "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nContent-Type: application/grpc-web+proto";
     // A message of 20,000 bytes is refused before any of it comes.

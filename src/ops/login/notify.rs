@@ -23,7 +23,7 @@ const REVOCATION_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// An event, as subscribers get it.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct LoginEvent {
     /// The same at every delivery.
     pub id: String,
     /// When it was committed.
@@ -42,7 +42,7 @@ pub async fn watch(
     cursors: Cursors,
     cursor: &str,
     filter: TokenFilter,
-) -> Result<impl Stream<Item = Result<Followed<Told>>> + Send + 'static> {
+) -> Result<impl Stream<Item = Result<Followed<LoginEvent>>> + Send + 'static> {
     caller.need_any(topic::TOKENS.scopes)?;
     let owner = (!caller.may(Scope::AgentWrite)).then(|| caller.user.clone());
     let pick = move |id, time, what| {
@@ -50,13 +50,13 @@ pub async fn watch(
         let passes = owner.as_ref().is_none_or(|owner| event.owner_user == *owner)
             && filter.source.as_ref().is_none_or(|source| event.source == *source)
             && (filter.kinds.is_empty() || filter.kinds.contains(&event.kind));
-        passes.then_some(Told { id, time, event: *event })
+        passes.then_some(LoginEvent { id, time, event: *event })
     };
     follow_events(ops, &topic::TOKENS, &caller.tenant, (cursors, cursor), pick).await
 }
 
 /// Tells what is to be told of a login by now: that a threshold was passed, or that its time is over.
-pub async fn tell(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
+pub async fn notify(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let Some(mut login) = writer.login(source).await? else {
@@ -84,7 +84,7 @@ pub async fn tell(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
 }
 
 /// Tells the tenants that have logins with a provider that the operator's secret for it ends soon, and the operator in the log.
-pub async fn tell_of_secret(ops: &Ops, provider: &LoginProvider) -> Result<()> {
+pub async fn notify_of_secret(ops: &Ops, provider: &LoginProvider) -> Result<()> {
     let Some(expires) = provider.settings().proof_expires else {
         return Ok(());
     };
@@ -125,7 +125,7 @@ async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires:
 }
 
 /// Tells a provider that a refresh token is no longer wanted. What fails is tried again later, for a week.
-pub async fn tell_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
+pub async fn notify_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
     let Some(provider) = ops.logins.providers.get(&revocation.provider) else {
         return ops.store.drop_revocation(revocation).await;
     };

@@ -26,7 +26,7 @@ use self::body::{Rule, limited};
 use super::{
     auth::{self, Access, Method},
     call::fail,
-    kept::Kept,
+    guarded_body::GuardedBody,
     listener::{CallDuration, Peer},
     request_id::RequestId,
 };
@@ -52,7 +52,7 @@ const SHARE: usize = 4;
 
 /// The rules for anonymous callers. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Strangers(Arc<Inner>);
+pub(super) struct AnonymousCallers(Arc<Inner>);
 
 struct Inner {
     budget: usize,
@@ -63,21 +63,21 @@ struct Inner {
 }
 
 /// Memory of an anonymous caller, until it is dropped.
-struct Hold {
-    strangers: Strangers,
+struct MemoryHold {
+    anonymous: AnonymousCallers,
     address: IpAddr,
     bytes: Mutex<usize>,
 }
 
 /// The cost of a request whose token cannot be verified at once.
 #[derive(Clone)]
-struct Suspended {
-    strangers: Strangers,
+struct UnverifiedRequest {
+    anonymous: AnonymousCallers,
     address: IpAddr,
     bytes: usize,
 }
 
-impl Strangers {
+impl AnonymousCallers {
     /// By the settings.
     pub(super) fn new(settings: &config::Server) -> Self {
         Self(Arc::new(Inner {
@@ -88,10 +88,10 @@ impl Strangers {
         }))
     }
 
-    fn hold(&self, address: IpAddr, bytes: usize) -> Result<Hold> {
+    fn hold(&self, address: IpAddr, bytes: usize) -> Result<MemoryHold> {
         self.take(address, bytes)?;
-        Ok(Hold {
-            strangers: self.clone(),
+        Ok(MemoryHold {
+            anonymous: self.clone(),
             address,
             bytes: Mutex::new(bytes),
         })
@@ -165,23 +165,23 @@ struct Terms {
     duration: CallDuration,
 }
 
-impl Hold {
+impl MemoryHold {
     fn more(&self, bytes: usize) -> Result<()> {
-        self.strangers.take(self.address, bytes)?;
+        self.anonymous.take(self.address, bytes)?;
         *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
         Ok(())
     }
 }
 
-impl Drop for Hold {
+impl Drop for MemoryHold {
     fn drop(&mut self) {
         let bytes = *self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.strangers.give_back(self.address, bytes);
+        self.anonymous.give_back(self.address, bytes);
     }
 }
 
 /// Holds calls of public methods to the budget, and all calls to the time that their requests may take.
-pub(super) async fn calls(State(strangers): State<Strangers>, mut request: Request, next: Next) -> Response {
+pub(super) async fn calls(State(anonymous): State<AnonymousCallers>, mut request: Request, next: Next) -> Response {
     let Some(method) = auth::method(request.uri().path()) else {
         return next.run(request).await;
     };
@@ -190,39 +190,39 @@ pub(super) async fn calls(State(strangers): State<Strangers>, mut request: Reque
     let bytes = REQUEST_COST + header_bytes(request.headers());
     match method.access {
         Access::AnyOf(_) => {
-            request.extensions_mut().insert(Suspended {
-                strangers: strangers.clone(),
+            request.extensions_mut().insert(UnverifiedRequest {
+                anonymous: anonymous.clone(),
                 address,
                 bytes,
             });
-            let rule = strangers.single(usize::MAX);
+            let rule = anonymous.single(usize::MAX);
             next.run(limited(request, rule, None, id)).await
         }
         Access::Public => {
-            let Terms { rule, cost, duration } = strangers.of_public(method);
-            let hold = match strangers.hold(address, bytes + cost) {
+            let Terms { rule, cost, duration } = anonymous.of_public(method);
+            let hold = match anonymous.hold(address, bytes + cost) {
                 Ok(hold) => Arc::new(hold),
                 Err(error) => return fail(&error, &id).into_http(),
             };
             let call = Peer::of(request.extensions()).map(|peer| peer.begin(duration));
             let response = next.run(limited(request, rule, Some(hold.clone()), id)).await;
-            response.map(|body| Body::new(Kept::new(body, (hold, call))))
+            response.map(|body| Body::new(GuardedBody::new(body, (hold, call))))
         }
     }
 }
 
 /// Holds calls of the pages that anybody may post to to the budget, and to a time.
-pub(super) async fn page(State(strangers): State<Strangers>, request: Request, next: Next) -> Response {
+pub(super) async fn page(State(anonymous): State<AnonymousCallers>, request: Request, next: Next) -> Response {
     let bytes = REQUEST_COST + header_bytes(request.headers());
-    let Ok(hold) = strangers.hold(address(request.extensions()), bytes) else {
+    let Ok(hold) = anonymous.hold(address(request.extensions()), bytes) else {
         // Microsoft Graph calls again.
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let call = Peer::of(request.extensions()).map(|peer| peer.begin(CallDuration::Limited));
     // The page itself rejects longer ones.
-    let rule = strangers.single(2 * MAX_NOTIFICATION);
+    let rule = anonymous.single(2 * MAX_NOTIFICATION);
     let response = next.run(limited(request, rule, Some(Arc::new(hold)), Arc::from(""))).await;
-    response.map(|body| Body::new(Kept::new(body, call)))
+    response.map(|body| Body::new(GuardedBody::new(body, call)))
 }
 
 /// Who calls, as `identify` finds out. If that takes time because keys have to be fetched first, the request counts as anonymous for that
@@ -235,9 +235,9 @@ pub(super) async fn identified<T>(request: &Extensions, identify: impl Future<Ou
     let caller = match poll_immediate(&mut identify).await {
         Some(result) => result?,
         None => {
-            let suspended = request.get::<Suspended>();
+            let suspended = request.get::<UnverifiedRequest>();
             let _hold = suspended
-                .map(|Suspended { strangers, address, bytes }| strangers.hold(*address, *bytes))
+                .map(|UnverifiedRequest { anonymous, address, bytes }| anonymous.hold(*address, *bytes))
                 .transpose()?;
             identify.await?
         }
@@ -267,8 +267,8 @@ mod tests {
     use super::*;
     use crate::config::{ByteSize, Config};
 
-    fn strangers(budget: u64) -> Strangers {
-        Strangers::new(&config::Server {
+    fn anonymous(budget: u64) -> AnonymousCallers {
+        AnonymousCallers::new(&config::Server {
             max_anonymous_bytes: ByteSize(budget),
             ..Config::default().server
         })
@@ -276,13 +276,13 @@ mod tests {
 
     #[test]
     fn an_address_has_a_quarter_of_the_budget() {
-        let all = strangers(1000);
+        let all = anonymous(1000);
         let address = |last| IpAddr::from([192, 0, 2, last]);
         let first = all.hold(address(1), 200).unwrap();
         first.more(50).unwrap();
         let error = first.more(1).unwrap_err();
         assert_eq!((error.kind, error.reason), (Kind::Exhausted, Reason::AnonymousLimitReached));
-        let others: Vec<Hold> = (2..5).map(|last| all.hold(address(last), 250).unwrap()).collect();
+        let others: Vec<MemoryHold> = (2..5).map(|last| all.hold(address(last), 250).unwrap()).collect();
         assert!(all.hold(address(5), 1).is_err(), "all is held");
         drop(first);
         drop(all.hold(address(5), 250).unwrap());

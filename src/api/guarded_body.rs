@@ -11,18 +11,18 @@ use http_body::{Frame, SizeHint};
 
 /// A body, and what is dropped with it.
 #[derive(Debug)]
-pub(super) struct Kept<T> {
+pub(super) struct GuardedBody<T> {
     body: Body,
-    _kept: T,
+    _guard: T,
 }
 
-impl<T> Kept<T> {
-    pub(super) fn new(body: Body, kept: T) -> Self {
-        Self { body, _kept: kept }
+impl<T> GuardedBody<T> {
+    pub(super) fn new(body: Body, guard: T) -> Self {
+        Self { body, _guard: guard }
     }
 }
 
-impl<T: Unpin> http_body::Body for Kept<T> {
+impl<T: Unpin> http_body::Body for GuardedBody<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
