@@ -19,7 +19,7 @@ const SEPARATOR_LIMIT: usize = 512;
 pub(super) enum Fault {
     /// It was skipped because of its size; there may be more after it.
     TooLarge,
-    /// The file cannot be read; there is nothing behind it.
+    /// The file cannot be read; nothing follows.
     Io(io::Error),
 }
 
@@ -54,7 +54,7 @@ impl<R: Read> Mbox<R> {
         self.finished
     }
 
-    /// Appends the rest of the line to `out`, at most so much that one byte too many shows that a message is too large.
+    /// Appends the rest of the line to `out`, but at most one byte beyond the limit, which shows that a message is too large.
     fn read_line(&mut self, out: &mut Vec<u8>) -> io::Result<usize> {
         let room = (self.limit + 1).saturating_sub(out.len()).max(SEPARATOR_LIMIT);
         let read = self.reader.by_ref().take(room as u64).read_until(b'\n', out)?;
@@ -142,13 +142,13 @@ pub(super) fn is_separator(line: &[u8]) -> bool {
     time && year
 }
 
-/// mboxrd: any number of `>` before "From ", of which one is taken away.
+/// mboxrd: any number of `>` before "From ", of which one is removed.
 fn is_quoted_separator(line: &[u8]) -> bool {
     let marks = line.iter().take_while(|byte| **byte == b'>').count();
     marks > 0 && line[marks..].starts_with(b"From ")
 }
 
-/// Positions of separators in `text` behind empty lines.
+/// Positions of separators in `text` after empty lines.
 pub(super) fn separators(text: &[u8]) -> impl Iterator<Item = usize> {
     memmem::find_iter(text, b"\nFrom ").map(|at| at + 1).filter(|at| {
         let before = &text[..*at];

@@ -1,6 +1,6 @@
 //! Files as a sequence of messages: `.eml` files, mbox files and Maildirs.
 //!
-//! What a file holds is decided by its content where its name does not say it. One message is in memory at a time.
+//! The type of a file is determined by its content if its name does not show it. One message is in memory at a time.
 
 mod mbox;
 mod walk;
@@ -15,7 +15,7 @@ use std::{
 use mbox::Mbox;
 use walk::{Found, Kind};
 
-/// Largest message, in bytes. A larger one is an error of its own, and those behind it are read.
+/// Largest message, in bytes. A larger one is an error, after which reading continues.
 pub const MESSAGE_LIMIT: u64 = 128 * 1024 * 1024;
 
 /// A message and where it was found.
@@ -23,8 +23,8 @@ pub const MESSAGE_LIMIT: u64 = 128 * 1024 * 1024;
 pub struct MailFileMessage {
     /// Path of its file, followed by `#` and its number, counted from 1, when that holds several.
     pub origin: String,
-    /// Its bytes as they are in the file; in an mbox without the "From " line before it, the empty line behind it and the `>` with
-    /// which lines like that are quoted.
+    /// Its bytes as they are in the file; in an mbox, without the "From " line before it, the empty line after it and the `>` with
+    /// which such lines are quoted.
     pub raw: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ impl MailFiles {
         self.total_bytes
     }
 
-    /// How much of [`Self::total_bytes`] is behind us.
+    /// How much of [`Self::total_bytes`] has been read.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
     }

@@ -9,7 +9,7 @@ use std::{
 use super::{at, mbox};
 use crate::mime;
 
-/// How much of a file is looked at, in bytes.
+/// How much of a file is examined, in bytes.
 const HEAD: u64 = 16 * 1024;
 /// Deepest folder that is entered, below those given.
 const DEPTH_LIMIT: usize = 64;
@@ -18,7 +18,7 @@ const DEPTH_LIMIT: usize = 64;
 const OTHERS: [&str; 12] = [
     "json", "xml", "yml", "yaml", "toml", "tsv", "csv", "md", "html", "htm", "log", "out",
 ];
-/// Fields one of which every message has.
+/// Fields of which every message has at least one.
 const TELLING: [&str; 7] = ["from", "date", "subject", "received", "message-id", "return-path", "mime-version"];
 
 /// A file with messages.
@@ -40,14 +40,14 @@ pub(super) enum Kind {
     Unclear,
 }
 
-/// What was found below some paths.
+/// The files found below some paths.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     pub found: Vec<Found>,
     pub skipped: usize,
 }
 
-/// Looks at the files below `paths`.
+/// Finds the files below `paths`.
 pub(super) fn walk(paths: &[PathBuf]) -> io::Result<Walk> {
     let mut walk = Walk::default();
     for path in paths {
@@ -110,7 +110,7 @@ fn recognised(path: &Path) -> io::Result<Option<Kind>> {
     kind(path).map_err(|error| at(path, &error))
 }
 
-/// What a file is by its name and its beginning. `None` when it holds no message.
+/// The kind of a file by its name and its beginning. `None` if it contains no message.
 fn kind(path: &Path) -> io::Result<Option<Kind>> {
     let extension = path
         .extension()

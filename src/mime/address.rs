@@ -10,11 +10,11 @@ use crate::domain::Mailbox;
 
 /// Longest display name, in characters.
 const NAME_LIMIT: usize = 256;
-/// How much of a field is searched that is none, in characters.
+/// How many characters of a field are searched that is not a list of mailboxes.
 const MISSPELT_LIMIT: usize = 998;
-/// Where all fields of a name have more bytes than this together, those behind are not read.
+/// Limit in bytes for all fields of one name together; fields after it are not read.
 const READ_LIMIT: usize = 512 * 1024;
-/// Most bytes of the names and addresses of a field, so that what a message says of itself fits into an answer.
+/// Limit in bytes for the names and addresses of a field, so that a message's details fit into a response.
 const LIST_LIMIT: usize = 192 * 1024;
 
 /// The valid mailboxes of every field of that name, at most `limit`.
@@ -90,9 +90,9 @@ fn mailbox(address: &Addr<'_>) -> Option<Mailbox> {
     })
 }
 
-/// The addr-spec with its domain in lower case. `None` when it is none.
+/// The addr-spec with its domain in lower case. `None` if it is not an addr-spec.
 pub(super) fn address_of(text: &str) -> Option<String> {
-    // What nobody sees is no part of it: it would make another person of the same one.
+    // Invisible characters are not part of it: they would make two people of one.
     let seen: String = text.chars().filter(|c| !decode::deceives(*c)).collect();
     let text = seen.trim();
     let text = text.strip_prefix('<').unwrap_or(text);
@@ -107,7 +107,7 @@ pub(super) fn address_of(text: &str) -> Option<String> {
     (is_local_part(local) && is_domain(domain)).then(|| format!("{local}@{}", domain.to_lowercase()))
 }
 
-/// RFC 5321 §4.5.3.1.1 sets the length. Dots are not looked at: mailboxes with two in a row exist.
+/// RFC 5321 §4.5.3.1.1 sets the length. Dots are not checked: mailboxes with two in a row exist.
 fn is_local_part(local: &str) -> bool {
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"@".contains(c);
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');

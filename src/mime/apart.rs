@@ -1,6 +1,6 @@
-//! A message as the parts of which some servers make one themselves: fields, one text, and files.
+//! A message as the parts from which some servers build one themselves: fields, one text, and files.
 //!
-//! Whatever would not come out again as what it was is refused rather than altered.
+//! A message that would not survive this unchanged is rejected rather than altered.
 
 use super::{
     address,
@@ -12,9 +12,9 @@ use crate::domain::Mailbox;
 
 /// Most mailboxes of a field.
 const MAILBOX_LIMIT: usize = 1_000;
-/// Name of a file that has none, which servers do not take.
+/// Name for a file without one, which servers reject.
 const NAMELESS: &str = "attachment";
-/// What a server writes itself (RFC 5322 §3.6, RFC 2045).
+/// Fields that a server writes itself (RFC 5322 §3.6, RFC 2045).
 const OF_THE_SERVER: [&str; 7] = [
     "bcc",
     "date",
@@ -44,14 +44,14 @@ pub struct MessageParts {
     pub importance: &'static str,
     /// Message-ID as written, in angle brackets.
     pub message_id: Option<String>,
-    /// All other fields but those that say how the message is put together and those that servers write: name, and value unfolded but not
-    /// decoded. No name is there twice.
+    /// All other fields, except those about the structure of the message and those that servers write: name, and value unfolded but not
+    /// decoded. No name appears twice.
     pub fields: Vec<(String, String)>,
     /// The text; where there is a choice, the HTML.
     pub text: String,
     /// Whether the text is HTML.
     pub html: bool,
-    /// What comes with the text, in its order.
+    /// The files that come with the text, in their order.
     pub files: Vec<FilePart>,
 }
 
@@ -95,7 +95,7 @@ pub enum Indivisible {
     /// multipart/alternative with more than plain text and HTML.
     #[error("it offers its text in forms other than plain text and HTML")]
     Alternatives,
-    /// Several texts that are no files.
+    /// Several texts that are not files.
     #[error("it has several texts one after another")]
     Texts,
     /// Other multiparts, and too many parts.
@@ -152,7 +152,7 @@ fn importance(fields: &Fields<'_>) -> &'static str {
     }
 }
 
-/// A value as it stands, on one line.
+/// A value as written, on one line.
 fn unfolded(field: &Field<'_>) -> String {
     let text = String::from_utf8_lossy(field.raw);
     text.replace(['\r', '\n'], "").trim().to_owned()
@@ -200,7 +200,7 @@ impl MessageParts {
         children.try_for_each(|part| self.beside(part))
     }
 
-    /// What comes first is the text, unless it is a file.
+    /// The first part is the text, unless it is a file.
     fn beginning(&mut self, entity: &Entity<'_>, part: &Part<'_>) -> Result<(), Indivisible> {
         match part.media_type.as_str() {
             "text/plain" | "text/html" if !part.is_attachment() => self.text(part),
@@ -216,7 +216,7 @@ impl MessageParts {
         Ok(())
     }
 
-    /// Plain text and HTML, which may have its images with it. The server makes the plain text from the HTML.
+    /// Plain text and HTML, possibly with images. The server makes the plain text from the HTML.
     fn alternative(&mut self, entity: &Entity<'_>, part: &Part<'_>) -> Result<(), Indivisible> {
         let forms: Vec<&Part<'_>> = part.children.iter().map(|index| &entity.parts[*index]).collect();
         let mut odd = forms.iter().filter(|form| form.media_type != "multipart/related");
@@ -234,7 +234,7 @@ impl MessageParts {
         }
     }
 
-    /// A text and what it shows (RFC 2387).
+    /// A text and the images in it (RFC 2387).
     fn related(&mut self, entity: &Entity<'_>, part: &Part<'_>) -> Result<(), Indivisible> {
         let mut children = part.children.iter().map(|index| &entity.parts[*index]);
         match children.next() {
@@ -278,7 +278,7 @@ impl MessageParts {
     }
 }
 
-/// Why a part of this type is no file.
+/// Why a part of this type cannot be sent as a file.
 fn refused(media_type: &str) -> Option<Indivisible> {
     let (kind, subtype) = media_type.split_once('/').unwrap_or_default();
     let secured = ["pkcs7-", "x-pkcs7-", "pgp-encrypted", "pgp-signature"];

@@ -5,7 +5,7 @@ use crate::domain::domain_of;
 
 /// Most fields that are read, topmost first.
 const FIELD_LIMIT: usize = 50;
-/// Most results that are read of one field.
+/// Most results that are read from one field.
 const RESULT_LIMIT: usize = 100;
 /// Longest value of one field that is read, in characters.
 const VALUE_LIMIT: usize = 16 * 1024;
@@ -18,7 +18,7 @@ pub(super) fn all(fields: &Fields<'_>) -> Vec<AuthenticationResults> {
         .collect()
 }
 
-/// What stands between separators.
+/// A token of the field.
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
     /// A word or quoted string.
@@ -73,7 +73,7 @@ fn pairs(statement: &[Token]) -> Vec<(String, String)> {
     pairs.collect()
 }
 
-/// The domain of an address, or what may be one.
+/// The domain of an address, or the text itself, which may be one.
 fn domain(value: &str) -> String {
     let domain = domain_of(value).unwrap_or(value);
     domain.trim_matches(['<', '>', '.']).to_owned()
@@ -113,7 +113,7 @@ fn tokens(value: &str) -> Vec<Token> {
             }
             c if c.is_whitespace() => (),
             c => {
-                // A value may hold `=`, a name may not.
+                // A value may contain `=`, a name may not.
                 let is_value = tokens.last() == Some(&Token::Equals);
                 let mut word = String::from(c);
                 let goes_on = |c: char| !c.is_whitespace() && !matches!(c, ';' | '(') && (is_value || c != '=');

@@ -1,4 +1,4 @@
-//! Whether and how a message is automatic, by its header and its structure. Words of subject and text say nothing here.
+//! Whether and how a message is automatic, by its header and its structure. The words of subject and text are ignored.
 
 use super::{
     address,
@@ -28,15 +28,16 @@ const LISTS: [&str; 6] = [
     "Mailing-List",
 ];
 
-/// Decides, the surest sign first:
+/// Decides by these signs, the most reliable first:
 ///
 /// 1. A report (RFC 6522): a delivery status (RFC 3464) with a failed recipient, or with none that can be read, is a bounce; delayed,
 ///    delivered and relayed ones, receipts (RFC 8098) and feedback (RFC 5965) are reports.
-/// 2. What mail systems write themselves without that form: `X-Failed-Recipients`, From `mailer-daemon`, and From `postmaster` unless it
-///    answers something, as people do who have that office: a bounce.
+/// 2. Messages that mail systems write themselves in other forms: `X-Failed-Recipients`, From `mailer-daemon`, and From `postmaster` unless it
+///    answers something, as people in that office do: a bounce.
 /// 3. `Auto-Submitted: auto-replied` (RFC 3834 §5) and the fields of vacation programs: an automatic reply.
 /// 4. The fields of lists and of bulk senders (RFC 2369, RFC 2919, RFC 8058) and `Precedence: bulk|junk|list`: a list.
-/// 5. `Auto-Submitted` other than `no`: made by a machine, taken as automatic reply. Not `auto-forwarded`, as what it forwards is somebody's.
+/// 5. `Auto-Submitted` other than `no`: made by a machine, treated as an automatic reply. Not `auto-forwarded`, as what it forwards is
+///    somebody's.
 /// 6. An empty return path (RFC 5321 §4.5.5): a bounce.
 ///
 /// `X-Auto-Response-Suppress` asks for silence, and is in people's mail too.
@@ -93,7 +94,7 @@ fn report(entity: &Entity<'_>) -> Option<AutomaticKind> {
             None => Some(AutomaticKind::Bounce),
         },
         "multipart/report" => Some(AutomaticKind::Report),
-        // Some servers leave the outer type wrong.
+        // Some servers set the wrong outer type.
         _ => entity.parts.iter().find(reports).filter(|_| root.is_multipart()).map(delivery),
     }
 }

@@ -1,4 +1,4 @@
-//! What identifies a message and is in its header.
+//! The header fields that identify a message.
 
 use super::{
     address, dates, decode,
@@ -30,7 +30,7 @@ impl Basics {
 
 fn message_id(field: &Field<'_>) -> Option<String> {
     let text = field.text(4 * LINE_LIMIT);
-    // RFC 5322 §3.6.4; some senders leave the brackets out or write something behind them.
+    // RFC 5322 §3.6.4; some senders omit the brackets or write something after them.
     let inside = match (text.find('<'), text.find('>')) {
         (Some(start), Some(end)) if start < end => &text[start + 1..end],
         _ => text.trim_matches(['<', '>']),

@@ -1,4 +1,4 @@
-//! Makes plain messages: what the service itself has to say, such as a test message.
+//! Makes the plain messages that the service itself sends, such as a test message.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use mail_builder::{
 
 use crate::domain::{Mailbox, Timestamp};
 
-/// What a plain message holds.
+/// A plain message.
 ///
-/// Control characters in any field of it become spaces or are left out, so nothing in it can begin a header field of its own.
+/// Control characters in its fields become spaces or are removed, so nothing in it can start another header field.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'a> {
     /// The sender.
@@ -26,11 +26,11 @@ pub struct Draft<'a> {
     pub message_id: &'a str,
     /// When it is sent.
     pub date: Timestamp,
-    /// Further header fields, name and value in ASCII. One whose name is no field name (RFC 5322 section 3.6.8) is left out.
+    /// Further header fields, name and value in ASCII. One with an invalid name (RFC 5322 §3.6.8) is left out.
     pub headers: &'a [(&'a str, &'a str)],
 }
 
-/// Makes the message (RFC 5322) with CRLF line ends and its text in UTF-8. All of it is 7-bit ASCII, unless an address is not.
+/// Makes the message (RFC 5322) with CRLF line ends and its text in UTF-8. It is all 7-bit ASCII, unless an address is not.
 pub fn compose(draft: &Draft<'_>) -> Vec<u8> {
     let name = one_line(&draft.from.display_name);
     let name = name.trim();

@@ -1,4 +1,4 @@
-//! A message for people: in parts for a reader, as text for a note.
+//! A message for people: its parts for display, and its text for a note.
 
 use super::{
     Content, NoteText, decode,
@@ -16,7 +16,8 @@ const TEXT_LIMIT: usize = 1024 * 1024;
 const HEADER_LIMIT: usize = 1_000;
 /// Longest value of a header field that is shown, in characters.
 const VALUE_LIMIT: usize = 16 * 1024;
-/// Most bytes of all that are shown. With text, HTML and attachments an answer stays below the 4 MiB that clients take by default.
+/// Limit in bytes for all header fields that are shown. With text, HTML and attachments, a response stays below the 4 MiB that clients
+/// accept by default.
 const HEADERS_LIMIT: usize = 256 * 1024;
 /// Most attachments.
 pub(super) const ATTACHMENT_LIMIT: usize = 1_000;
@@ -32,7 +33,7 @@ pub(super) fn note_text(raw: &[u8]) -> NoteText {
 pub(super) fn note_text_of(opened: &Opened<'_>) -> NoteText {
     let text = text(opened, 0, &html::Budget::default());
     let (written, quoted) = quote::split(decode::cut(&text, 2 * TEXT_LIMIT));
-    // What does not fit above the cut is shown below it.
+    // Text that does not fit above the cut is shown below it.
     let kept = decode::cut(written, TEXT_LIMIT);
     let rest = &written[kept.len()..];
     let quoted = if rest.is_empty() {
@@ -46,7 +47,7 @@ pub(super) fn note_text_of(opened: &Opened<'_>) -> NoteText {
     }
 }
 
-/// The text of a message. Where it has none: that of a calendar item or an embedded message that it carries.
+/// The text of a message; if it has none, that of a calendar item or an embedded message in it.
 fn text(opened: &Opened<'_>, depth: usize, budget: &html::Budget) -> String {
     let text = clean_text(&opened.text(4 * TEXT_LIMIT, |source| html::to_note(source, 2 * TEXT_LIMIT, budget)));
     if !text.trim().is_empty() {

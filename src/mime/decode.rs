@@ -10,18 +10,18 @@ use super::{
 };
 use crate::domain::misleads;
 
-/// Longest encoded word that is looked at, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
+/// Longest encoded word that is decoded, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
 const WORD_LIMIT: usize = 4096;
 
 /// Decodes text in the charset `label`.
 ///
-/// Without a label, with an unknown one and with one that the bytes contradict, it is taken for UTF-8 when it is that for the most
-/// part, else for windows-1252.
+/// Without a label, with an unknown one, or with one that the bytes contradict, it is decoded as UTF-8 if most of it is valid,
+/// and otherwise as windows-1252.
 pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
     text_within(bytes, label, usize::MAX)
 }
 
-/// The same of at most about `limit` bytes of text: three times as many may come of some bytes as they are.
+/// The same, for at most about `limit` bytes of text: text can be three times as long as the bytes it is decoded from.
 fn text_within<'a>(bytes: &'a [u8], label: Option<&str>, limit: usize) -> Cow<'a, str> {
     let Some(charset) = label.and_then(charset::named) else {
         return guessed(bytes, limit);
@@ -46,7 +46,7 @@ fn is_utf8_beyond_ascii(bytes: &[u8]) -> bool {
     !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
 }
 
-/// The text of bytes that are the beginning of a body, cut to about `limit` bytes.
+/// The text of the beginning of a body, cut to about `limit` bytes.
 pub(super) fn beginning<'a>(bytes: Cow<'a, [u8]>, label: Option<&str>, limit: usize) -> Cow<'a, str> {
     match bytes {
         Cow::Borrowed(bytes) => text_within(bytes, label, limit),
@@ -54,10 +54,10 @@ pub(super) fn beginning<'a>(bytes: Cow<'a, [u8]>, label: Option<&str>, limit: us
     }
 }
 
-/// The same of bytes that nobody else needs: those of a large text are not copied where they are the text already.
+/// The same for owned bytes, which are not copied if they are already the text.
 fn owned_text(bytes: Vec<u8>, label: Option<&str>, limit: usize) -> String {
     let mark = match text_within(&bytes, label, limit) {
-        // Borrowed is what is UTF-8 already, all but the mark of byte order before it.
+        // The decoder borrows if the bytes are already UTF-8, apart from a byte order mark before them.
         Cow::Borrowed(text) => bytes.len() - text.len(),
         Cow::Owned(text) => return text,
     };
@@ -71,11 +71,11 @@ fn fits(bytes: &[u8], limit: usize) -> bool {
     bytes.len() <= limit / 3
 }
 
-/// What a decoder makes of the beginning of some bytes, at most `limit` bytes.
+/// What a decoder makes of the first bytes, at most `limit` bytes.
 fn decoded(bytes: &[u8], mut decoder: Decoder, limit: usize) -> String {
     let whole = decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(usize::MAX);
     let mut out = String::with_capacity(whole.min(limit));
-    // It ends where there is no more room.
+    // It stops when the buffer is full.
     let _ended = decoder.decode_to_string(bytes, &mut out, true);
     out
 }
@@ -103,7 +103,7 @@ fn guessed(bytes: &[u8], limit: usize) -> Cow<'_, str> {
 /// Decodes the value of an unstructured header field: unfolds it (RFC 5322 §2.2.3), decodes encoded words (RFC 2047; white space
 /// between two adjacent ones is dropped, §6.2), removes control characters and white space around it. At most `limit` characters.
 pub(super) fn header(value: &[u8], limit: usize) -> String {
-    // A character takes at most a few bytes even when encoded; the rest of an endless line is not worth decoding.
+    // A character takes at most a few bytes even when encoded; the rest of a very long line is not decoded.
     let value = &value[..value.len().min(limit.saturating_mul(32))];
     let plain = memchr::memmem::find(value, b"=?").is_none();
     if plain {
@@ -112,7 +112,7 @@ pub(super) fn header(value: &[u8], limit: usize) -> String {
     clean(&words(value), limit)
 }
 
-/// Removes control characters (white space among them becomes a space, line ends vanish) and what is beyond `limit` characters.
+/// Removes control characters (white space becomes a space, line ends are dropped) and everything beyond `limit` characters.
 pub(super) fn clean(text: &str, limit: usize) -> String {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     if text.len() <= limit && text.bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
@@ -127,7 +127,8 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
     cleaned.trim_end().to_owned()
 }
 
-/// Whether a character can only deceive in a name that a stranger chose: those that mislead anywhere, and those that are seen in no name.
+/// Whether a character can only be deceptive in a name chosen by somebody else: one that misleads anywhere, or that does not occur in
+/// names.
 pub(super) fn deceives(c: char) -> bool {
     misleads(c)
         || matches!(c,
@@ -169,8 +170,8 @@ fn words(value: &[u8]) -> String {
             pending.flush(&mut out);
             out.push_str(&guessed(between, usize::MAX));
         }
-        // A word that begins by switching its character set (ISO 2022) is whole in itself, and decoders take two switches in a row,
-        // at the end of one word and the beginning of the next, for a fault.
+        // A word that begins by switching its character set (ISO 2022) is complete in itself, and decoders treat two switches in a row,
+        // at the end of one word and the beginning of the next, as an error.
         if !word.charset.eq_ignore_ascii_case(pending.charset) || word.bytes.starts_with(b"\x1b") {
             pending.flush(&mut out);
             pending.charset = word.charset;
@@ -272,7 +273,7 @@ fn word_quoted_printable(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Where the character that the end of some bytes cuts in two begins, if they are UTF-8; else their end.
+/// The beginning of a character that is cut in two at the end of these bytes, if they are UTF-8; otherwise their end.
 pub(super) fn whole_characters(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(4);
     let begins = |byte: &u8| byte & 0xC0 != 0x80;
@@ -283,7 +284,7 @@ pub(super) fn whole_characters(bytes: &[u8]) -> usize {
     }
 }
 
-/// Cuts `text` to at most `limit` bytes at the boundary of a character.
+/// Cuts `text` to at most `limit` bytes, at a character boundary.
 pub(super) fn cut(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
         return text;

@@ -1,7 +1,7 @@
 //! The MIME structure of a message (RFC 2045, 2046) as a flat list of parts, bounded in depth and number and read in linear time.
 //!
-//! Embedded messages are leaves here: who wants to look into one reads its bytes as a message of its own, so that the depth is in
-//! the reader's hand.
+//! Embedded messages are leaves here: a caller that needs the content of one reads its bytes as a message of its own, and so controls
+//! the depth.
 
 use std::borrow::Cow;
 
@@ -23,10 +23,10 @@ const FIELD_LIMIT: usize = 100;
 const PARAMETERS_LIMIT: usize = 8 * 1024;
 /// Most parameters of a value: the parser compares each with all before it.
 const PARAMETER_LIMIT: usize = 100;
-/// Parameters that anybody asks for. A hundred others in each of two thousand parts are not worth keeping.
+/// Parameters that are used. Others are dropped: there may be a hundred in each of two thousand parts.
 const PARAMETERS: [&str; 5] = ["boundary", "charset", "filename", "name", "report-type"];
-/// How much is searched for the boundaries of multiparts within each other, in bytes; those that are left are leaves. It is enough for four
-/// levels that each hold all of a message of 64 MiB.
+/// How much is searched for the boundaries of nested multiparts, in bytes; those beyond are leaves. It is enough for four
+/// levels that each contain all of a 64 MiB message.
 const SEARCH_LIMIT: usize = 256 * 1024 * 1024;
 /// How much of a body is decoded at a time, in bytes.
 const STEP: usize = 64 * 1024;
@@ -140,7 +140,7 @@ impl<'a> Part<'a> {
         matches!(self.media_type.as_str(), "message/rfc822" | "message/global" | "message/news")
     }
 
-    /// Whether its sender wants it beside the text.
+    /// Whether its Content-Disposition is `attachment`.
     pub fn is_attachment(&self) -> bool {
         self.disposition
             .as_ref()
@@ -169,7 +169,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Its body, decoded, when that takes at most `room` bytes, which are taken from it. Nothing is taken where the body is as it is.
+    /// Its body, decoded, if that takes at most `room` bytes, which are subtracted from `room`. A body that is not encoded takes none.
     pub fn decoded_within(&self, room: &mut usize) -> Option<Cow<'a, [u8]>> {
         let size = match self.transfer() {
             Transfer::Identity => 0,
@@ -180,7 +180,7 @@ impl<'a> Part<'a> {
         Some(self.decoded())
     }
 
-    /// The beginning of its body, decoded: about `limit` bytes, if there are so many.
+    /// The beginning of its body, decoded: at most about `limit` bytes.
     pub fn beginning(&self, limit: usize) -> Cow<'a, [u8]> {
         let mut transfer = self.transfer();
         if matches!(transfer, Transfer::Identity) {
@@ -198,7 +198,7 @@ impl<'a> Part<'a> {
         out.into()
     }
 
-    /// Gives its body, decoded, piece by piece.
+    /// Passes on its body, decoded, piece by piece.
     pub fn pieces(&self, mut take: impl FnMut(&[u8])) {
         let (mut transfer, mut out) = (self.transfer(), Vec::new());
         if matches!(transfer, Transfer::Identity) {
@@ -232,7 +232,7 @@ impl<'a> Part<'a> {
         decode::beginning(bytes, label.as_deref(), usize::MAX)
     }
 
-    /// The beginning of its body as text: about `limit` bytes, if there are so many.
+    /// The beginning of its body as text: at most about `limit` bytes.
     pub fn text_within(&self, limit: usize) -> Cow<'a, str> {
         let mut bytes = self.beginning(limit);
         if bytes.len() == limit {
@@ -252,7 +252,7 @@ impl<'a> Part<'a> {
         named.or_else(|| (self.media_type == "text/html").then(|| html::named_charset(bytes)).flatten())
     }
 
-    /// A multipart that cannot be taken apart is shown as it is.
+    /// A multipart that cannot be split is shown as it is.
     fn take_as_text(&mut self) {
         "text/plain".clone_into(&mut self.media_type);
     }
@@ -289,7 +289,7 @@ fn media_type(content_type: &ContentType<'_>) -> String {
             .to_ascii_lowercase()
     };
     match (token(&content_type.c_type).as_str(), content_type.c_subtype.as_deref().map(token)) {
-        // RFC 2045 §5.2 and old software: what cannot be understood is plain text.
+        // RFC 2045 §5.2 and old software: a type that cannot be parsed is plain text.
         ("" | "text", None) => "text/plain".to_owned(),
         (_, None) => "application/octet-stream".to_owned(),
         (kind, Some(subtype)) => format!("{kind}/{subtype}"),
@@ -299,7 +299,7 @@ fn media_type(content_type: &ContentType<'_>) -> String {
 /// The pieces of a multipart between its delimiter lines (RFC 2046 §5.1.1).
 struct Pieces<'a> {
     body: &'a [u8],
-    /// What a delimiter line begins with, and the line end before it.
+    /// The beginning of a delimiter line, with the line end before it.
     delimiter: Vec<u8>,
     /// Where the next piece begins. `None` after the last.
     at: Option<usize>,
@@ -341,7 +341,7 @@ impl<'a> Pieces<'a> {
         let end = super::fields::line_end(self.body, after);
         let tail = self.body[after..end].trim_ascii_end();
         let closes = tail.starts_with(b"--");
-        // Something else may only follow where it makes no longer boundary.
+        // Only characters that cannot be part of a longer boundary may follow.
         let fits = tail.is_empty() || closes || tail[0].is_ascii_whitespace();
         fits.then_some(Delimiter { start, end, closes })
     }

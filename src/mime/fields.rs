@@ -1,4 +1,4 @@
-//! Header fields: where they begin and end. What they mean is read elsewhere.
+//! Header fields: where they begin and end, not what they mean.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::decode;
 const FIELD_LIMIT: usize = 2_000;
 /// Longest value that is read, in bytes.
 pub(super) const VALUE_LIMIT: usize = 256 * 1024;
-/// Lines in the middle of a header that are no fields: more of them in a row mean that the text has begun.
+/// Lines in the middle of a header that are not fields: more of them in a row mean that the text has begun.
 const JUNK_LIMIT: usize = 3;
 
 /// A header field.
@@ -49,13 +49,13 @@ pub(super) struct Fields<'a>(pub Vec<Field<'a>>);
 impl<'a> Fields<'a> {
     /// Splits `raw` into the fields of its header and the position where the body begins.
     ///
-    /// A leading mbox "From " line and lines that are no fields are skipped, unless they look like the beginning of a text
-    /// whose empty line is missing.
+    /// A leading mbox "From " line and lines that are not fields are skipped, unless they look like the beginning of a text
+    /// without an empty line before it.
     pub fn split(raw: &'a [u8]) -> (Self, usize) {
         Self::split_within(raw, FIELD_LIMIT)
     }
 
-    /// As [`Self::split`], with the first `limit` fields at most.
+    /// Like [`Self::split`], but for at most the first `limit` fields.
     pub fn split_within(raw: &'a [u8], limit: usize) -> (Self, usize) {
         let mut fields: Vec<Field<'a>> = Vec::new();
         let mut value_start = 0;
@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
                 }
             } else if let Some((name, colon)) = name(line) {
                 if fields.len() == limit {
-                    // Nobody reads the rest, so that it need not be read line by line.
+                    // The rest is not used, so it need not be read line by line.
                     return (Self(fields), after_empty_line(raw, at));
                 }
                 value_start = at + colon + 1;
@@ -112,7 +112,7 @@ pub(super) fn line_end(raw: &[u8], at: usize) -> usize {
     memchr::memchr(b'\n', &raw[at..]).map_or(raw.len(), |length| at + length + 1)
 }
 
-/// Whether a line is that with which an mbox file separates messages.
+/// Whether a line is a separator of an mbox file.
 pub(super) fn is_from_line(line: &[u8]) -> bool {
     line.starts_with(b"From ") || line.starts_with(b">From ")
 }

@@ -1,4 +1,4 @@
-//! Who may have written first what a message forwards.
+//! Who may be the original sender of a forwarded message.
 
 use super::{
     address,
@@ -15,7 +15,7 @@ use crate::domain::Mailbox;
 const LIMIT: usize = 5;
 /// How much of the text is searched for a forwarded message, in bytes.
 const TEXT_LIMIT: usize = 64 * 1024;
-/// Most attached messages that are looked into.
+/// Most attached messages that are searched.
 const ATTACHED_LIMIT: usize = 20;
 
 /// Beginnings of subjects that mail programs write when forwarding.
@@ -36,7 +36,7 @@ const PREFIXES: [&str; 14] = [
     "転送:",
 ];
 
-/// The candidates, the surest first, each address once and with the reason for which it is offered.
+/// The candidates, the most reliable first, each address once and with the reason why it is offered.
 pub(super) fn candidates(fields: &Fields<'_>, basics: &Basics, opened: &Opened<'_>, text: &str) -> Vec<(Mailbox, String)> {
     let mut found: Vec<(Mailbox, String)> = Vec::new();
     let mut offer = |mailbox: Option<Mailbox>, reason: &str, from_too: bool| {
@@ -51,7 +51,7 @@ pub(super) fn candidates(fields: &Fields<'_>, basics: &Basics, opened: &Opened<'
     for part in attached.take(ATTACHED_LIMIT) {
         offer(sender_of(part), "From of an attached message", false);
     }
-    // RFC 5322 §3.6.6: who re-sends leaves From as it was.
+    // RFC 5322 §3.6.6: re-sending leaves From unchanged.
     if fields.first("Resent-From").is_some() {
         offer(basics.from.clone(), "From of a re-sent message", true);
     }

@@ -1,26 +1,26 @@
-//! What survives when a server rebuilds a message.
+//! The identity of a message: what stays the same when a server rebuilds it.
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use super::{Identity, ParsedMail, basics::Basics, entity::Part, html, layout::Opened};
 
-/// Most text of one part that is read, in bytes.
+/// Most bytes of text that are read of one part.
 const TEXT_LIMIT: usize = 8 * 1024 * 1024;
-/// Deepest embedded message that is looked into; a deeper one counts as its bytes.
+/// Deepest embedded message that is parsed; a deeper one counts as its bytes.
 const DEPTH_LIMIT: usize = 4;
 /// How much of a text is digested at a time, in bytes.
 const PIECE: usize = 16 * 1024;
 
 /// Computes the identity: SHA-256 over Message-ID, time and address of the sender, then subject and text without any white space, and
-/// the sorted digests of everything else. What is decoded counts, not how it was encoded.
+/// the sorted digests of everything else. It is computed from decoded content, whatever the encoding.
 ///
-/// `seen` gets the texts one by one. Only the first is the text: servers make attachments of the others.
+/// `seen` is called with each text. Only the first is the text of the message: servers turn the others into attachments.
 pub(super) fn of(basics: &Basics, opened: &Opened<'_>, seen: impl FnMut(&str)) -> Identity {
     identity(basics, opened, 0, seen)
 }
 
-/// The identity of a message without a Message-ID: who got it tells it apart as well. One without a time too is known by its bytes alone:
-/// so little is left of it that others could be taken for it, and no server that delivers mail leaves both out.
+/// The identity of a message without a Message-ID also includes its recipients. Without a time as well, it is the digest of its bytes:
+/// so little else remains that other messages could have the same identity, and no server that delivers mail omits both.
 pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
     if mail.date.is_none() {
         return Identity(bytes(digest(&SHA256, raw).as_ref()));
@@ -37,7 +37,7 @@ pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
 fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl FnMut(&str)) -> Identity {
     let mut context = Context::new(&SHA256);
     let mut field = |bytes: &[u8]| {
-        // Lengths keep the end of one field apart from the beginning of the next.
+        // Lengths separate one field from the next.
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     };
@@ -84,8 +84,8 @@ fn content(opened: &Opened<'_>, part: &Part<'_>, depth: usize) -> Option<[u8; 32
     unread(part).or_else(|| text_digest(&part.text_within(TEXT_LIMIT)))
 }
 
-/// What stands for the rest of a text that is too long to be read as one: its bytes, however it is encoded. Two that begin alike are not the
-/// same then.
+/// Represents the rest of a text that is too long to be read whole, by its encoded bytes, so that two texts with the same beginning are
+/// not taken for the same one.
 fn unread(part: &Part<'_>) -> Option<[u8; 32]> {
     if part.body.len() <= TEXT_LIMIT {
         return None;
@@ -125,7 +125,8 @@ fn solid_length(text: &str) -> u64 {
     text.split_whitespace().map(|word| word.len() as u64).sum()
 }
 
-/// Adds a text without white space: servers fold, wrap and trim it as they like. Piece by piece, since a text may be most of a large message.
+/// Adds a text without white space: servers fold, wrap and trim it as they like. It works piece by piece, as a text may be most of a large
+/// message.
 fn add_solid(context: &mut Context, text: &str) {
     let mut piece = Vec::with_capacity(PIECE.min(text.len()));
     for word in text.split_whitespace() {

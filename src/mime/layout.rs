@@ -13,7 +13,7 @@ use super::{
 const NAME_LIMIT: usize = 255;
 /// Longest Content-ID, in characters.
 const CONTENT_ID_LIMIT: usize = 255;
-/// Names that are devices on Windows, whatever follows behind a dot. `COM` and `LPT` have a digit behind them.
+/// Device names on Windows, with any extension. `COM` and `LPT` are followed by a digit.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// The parts of an entity by their use, as positions in its list. RFC 8621 §4.1.4 has the rules.
@@ -23,11 +23,11 @@ pub(super) struct Layout {
     pub text: Vec<usize>,
     /// What to show as HTML: HTML where there is a choice, else plain.
     pub html: Vec<usize>,
-    /// Everything else that carries content, and whether it belongs into the text.
+    /// Everything else with content, and whether it belongs in the text.
     pub attachments: Vec<(usize, bool)>,
 }
 
-/// Parts that belong together, and what becomes of them.
+/// Parts that belong together, and how they are used.
 struct Multipart<'a> {
     /// Their positions in the entity's list.
     parts: &'a [usize],
@@ -122,23 +122,23 @@ impl Layout {
     }
 }
 
-/// How much all those messages within each other may take when decoded that are open at a time, in bytes. One that takes more is a file.
+/// Limit in bytes for the decoded size of nested messages that are open at the same time. One that takes more is a file.
 /// Those that are not encoded take nothing.
 pub(super) const CARRIED_LIMIT: usize = 40 * 1024 * 1024;
-/// Most HTML of one part that is looked at, in bytes.
+/// Most bytes of HTML that are read of one part.
 pub(super) const HTML_LIMIT: usize = 8 * 1024 * 1024;
 
-/// A message opened for reading: its own header, and the structure of what it carries with its layout.
+/// A message opened for reading: its own header, and the structure and layout of its content.
 pub(super) struct Opened<'a> {
     /// The structure.
     pub entity: &'a Entity<'a>,
     /// The use of its parts.
     pub layout: Layout,
-    /// What messages within may still take when decoded, in bytes.
+    /// How many bytes nested messages may still take when decoded.
     room: usize,
 }
 
-/// Reads `outer` as what it carries: the content of an opaque S/MIME signature (RFC 8551 §3.5.2), or the message that is its whole body.
+/// Reads `outer` as its content: the content of an opaque S/MIME signature (RFC 8551 §3.5.2), or the message that is its whole body.
 pub(super) fn open<R>(outer: &Entity<'_>, read: impl FnOnce(Opened<'_>) -> R) -> R {
     open_within(outer, CARRIED_LIMIT, read)
 }
@@ -154,7 +154,7 @@ fn open_within<R>(outer: &Entity<'_>, mut room: usize, read: impl FnOnce(Opened<
     }
 }
 
-/// What a message carries in place of a content of its own, if it does and there is room for it.
+/// The message that takes the place of the content of `outer`, if there is one and there is room for it.
 pub(super) fn carried<'a>(root: &Part<'a>, room: &mut usize) -> Option<Cow<'a, [u8]>> {
     if root.is_message() && !root.body.is_empty() {
         return root.decoded_within(room);
@@ -172,7 +172,7 @@ pub(super) fn carried<'a>(root: &Part<'a>, room: &mut usize) -> Option<Cow<'a, [
     None
 }
 
-/// Texts below each other, at most so many bytes.
+/// Texts joined in order, up to a limit in bytes.
 pub(super) struct Joined {
     text: String,
     limit: usize,
@@ -189,7 +189,7 @@ impl Joined {
         }
     }
 
-    /// Adds a text as far as there is room.
+    /// Adds as much of a text as there is room for.
     pub fn add(&mut self, text: &str) {
         if std::mem::replace(&mut self.begun, true) && !self.is_full() {
             self.text.push('\n');
@@ -217,7 +217,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// Reads a message within. `None` when that takes too much memory.
+    /// Reads a nested message. `None` if that takes too much memory.
     pub fn open_within<R>(&self, part: &Part<'_>, read: impl FnOnce(&Entity<'_>, Opened<'_>) -> R) -> Option<R> {
         let mut room = self.room;
         let decoded = part.decoded_within(&mut room)?;
@@ -225,7 +225,7 @@ impl<'a> Opened<'a> {
         Some(open_within(&outer, room, |opened| read(&outer, opened)))
     }
 
-    /// The parts of the text, made from HTML by `convert` where there is no other: of each the beginning, about `limit` bytes.
+    /// The parts of the text, converted from HTML where there is no plain text: of each, the first `limit` bytes or so.
     pub fn texts(&self, limit: usize, convert: impl Fn(&str) -> String) -> impl Iterator<Item = (&Part<'a>, Cow<'a, str>)> {
         let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
         parts.map(move |part| match part.media_type.as_str() {
@@ -234,7 +234,7 @@ impl<'a> Opened<'a> {
         })
     }
 
-    /// The parts of the text below each other, at most `limit` bytes.
+    /// The parts of the text joined in order, at most `limit` bytes.
     pub fn text(&self, limit: usize, convert: impl Fn(&str) -> String) -> String {
         let mut joined = Joined::new(limit);
         for (_, text) in self.texts(limit, convert) {
@@ -246,7 +246,7 @@ impl<'a> Opened<'a> {
         joined.into_text()
     }
 
-    /// The HTML parts below each other, at most `limit` bytes. Empty when there is none.
+    /// The HTML parts joined in order, at most `limit` bytes. Empty if there are none.
     pub fn html(&self, limit: usize) -> String {
         let mut joined = Joined::new(limit);
         let parts = self.layout.html.iter().map(|index| &self.entity.parts[*index]);
@@ -259,7 +259,7 @@ impl<'a> Opened<'a> {
         joined.into_text()
     }
 
-    /// The attachments and inline parts, and whether each belongs into the text.
+    /// The attachments and inline parts, and whether each belongs in the text.
     pub fn attachments(&self) -> impl Iterator<Item = (&Part<'_>, bool)> {
         self.layout
             .attachments
@@ -268,7 +268,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// What there is to say of an attachment whose decoded content has `size` bytes.
+/// Describes an attachment with `size` bytes of decoded content.
 pub(super) fn info(part: &Part<'_>, inline: bool, size: usize) -> AttachmentInfo {
     let content_id = part
         .fields
@@ -284,8 +284,8 @@ pub(super) fn info(part: &Part<'_>, inline: bool, size: usize) -> AttachmentInfo
     }
 }
 
-/// The name of an attachment, safe on every system: without path, stream, control and invisible characters, without dots and dashes at its
-/// beginning, and no device. An embedded message is named by its subject.
+/// The name of an attachment, safe on every system: without path, stream, control and invisible characters, without dots and dashes at the
+/// beginning, and not a device name. An embedded message is named by its subject.
 pub(super) fn file_name(part: &Part<'_>) -> String {
     match part.raw_file_name() {
         Some(raw) => safe_name(&decode::header(raw.as_bytes(), 4096)),
@@ -298,7 +298,7 @@ pub(super) fn file_name(part: &Part<'_>) -> String {
     }
 }
 
-/// Reads the header of an embedded message, as far as it has one of sensible length.
+/// Reads the header of an embedded message, up to a limit.
 pub(super) fn header_of<R>(part: &Part<'_>, read: impl FnOnce(&Fields<'_>) -> R) -> R {
     read(&Fields::split(&part.beginning(VALUE_LIMIT)).0)
 }

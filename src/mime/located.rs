@@ -1,4 +1,4 @@
-//! An attachment in place: which bytes of its message it is made of, and how, so that it can be read without the rest.
+//! An attachment in place: which bytes of its message it consists of, and how they are encoded, so that it can be read without the rest.
 
 use std::{ops::Range, sync::Arc};
 
@@ -19,32 +19,32 @@ const STEP: usize = 64 * 1024;
 /// An attachment or inline part, and how to read it.
 #[derive(Clone, Debug)]
 pub struct Located {
-    /// What there is to say of it.
+    /// Its description.
     pub info: AttachmentInfo,
     /// SHA-256 of its content.
     pub sha256: [u8; 32],
-    /// Gives its content from the wanted offset on.
+    /// Reads its content from the requested offset on.
     pub content: PartReader,
 }
 
 /// Makes the content of an attachment from the bytes of its message, in their order.
 ///
-/// It takes little memory, whatever the length: some kilobytes for a line of quoted-printable, and for opaque S/MIME signatures the list
-/// of the pieces that they come in.
+/// It uses little memory, whatever the length: some kilobytes for a line of quoted-printable, and for opaque S/MIME signatures the list
+/// of their pieces.
 #[derive(Clone, Debug)]
 pub struct PartReader {
-    /// The message's own encoding of what it carries first, that of the attachment last.
+    /// The encoding of the outermost message first, that of the attachment last.
     layers: Vec<Layer>,
-    /// Bytes of the content that are left out before the wanted ones.
+    /// Bytes of the content still to be skipped before the requested ones.
     skip: u64,
 }
 
-/// Parts of some bytes, decoded.
+/// One encoding to undo, over some parts of the bytes.
 #[derive(Clone, Debug)]
 struct Layer {
     /// Where these parts are.
     pieces: Arc<[Range<u64>]>,
-    /// The first of them that is not done.
+    /// The first of them that is not finished.
     next: usize,
     /// Position of the next byte.
     at: u64,
@@ -52,14 +52,14 @@ struct Layer {
 }
 
 impl PartReader {
-    /// Where the bytes are in the message that it wants next. Empty at the end.
+    /// Which bytes of the message it needs next. Empty at the end.
     pub fn wanted(&self) -> Range<u64> {
         let Some(layer) = self.layers.first() else { return 0..0 };
         let start = layer.pieces.get(layer.next).map_or(layer.at, |piece| layer.at.max(piece.start));
         start..layer.pieces.last().map_or(start, |piece| piece.end.max(start))
     }
 
-    /// Takes the bytes at the beginning of what is wanted, any number of them, and appends what they make to `out`.
+    /// Takes any number of bytes from the beginning of what it needs, and appends the result to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let start = self.wanted().start;
         if let Some(layer) = self.layers.first_mut() {
@@ -70,7 +70,7 @@ impl PartReader {
         self.leave_out(before, out);
     }
 
-    /// Appends what is left to `out` after all that is wanted was pushed.
+    /// Appends the rest to `out`, after all needed bytes were pushed.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let before = out.len();
         for index in 0..self.layers.len() {
@@ -150,7 +150,7 @@ pub(super) fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
     Some(measure(raw, info, PartReader { layers, skip: 0 }, offset))
 }
 
-/// Adds how what a message carries in place of a content of its own is made of its bytes; see [`carried`].
+/// Adds the encoding of the message that takes the place of the content; see [`carried`].
 fn enter(root: &Part<'_>, whole: &[u8], layers: &mut Vec<Layer>) {
     layers.push(Layer::of_body(root, whole));
     if !root.is_message() {
@@ -207,13 +207,13 @@ fn measure(raw: &[u8], mut info: AttachmentInfo, mut reader: PartReader, offset:
     Located { info, sha256, content }
 }
 
-/// Where a part of some bytes is in them.
+/// The position of a part within the bytes that it is a slice of.
 fn position(whole: &[u8], part: &[u8]) -> Range<u64> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize) as u64;
     start..start + part.len() as u64
 }
 
-/// The attachments that a message is read with, whole.
+/// The attachments of a message, each decoded whole.
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Messages: bytes in, values out. No input or output, no clock, no panic on any input.
+//! Messages: bytes in, values out. There is no I/O, no clock, and no panic on any input.
 
 mod address;
 mod apart;
@@ -81,8 +81,8 @@ pub const OWN_MARK: &str = "X-Mailagent-Id";
 /// Says whether two fetched messages are the same one.
 ///
 /// Exchange rebuilds MIME on the way out, so bytes differ between two fetches. The identity is SHA-256 over the Message-ID and what
-/// survives: date, from, subject text, body text (white space left out) and the digests of the decoded attachments. Without a Message-ID the
-/// recipients count too; without a Date as well, it is SHA-256 of the bytes. A text over 8 MiB counts as its bytes besides.
+/// survives: date, from, subject text, body text (white space left out) and the digests of the decoded attachments. Without a Message-ID
+/// the recipients count too; without a Date as well, it is SHA-256 of the bytes. A text over 8 MiB counts as its bytes besides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(pub [u8; 32]);
 

@@ -1,4 +1,4 @@
-//! Everything the service needs to know of a message, in one pass.
+//! Everything the service needs to know about a message, in one pass.
 
 use super::{
     OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic,
@@ -18,8 +18,7 @@ const INDEX_LIMIT: usize = 256 * 1024;
 /// Deepest embedded message whose text is indexed.
 const EMBEDDED_LIMIT: usize = 4;
 
-/// Reads a message, and from what it is read from whatever else is wanted of it, as `further` says. There is at least one header field or
-/// some text.
+/// Reads a message that has at least one header field or some text, and from the same reading what `further` takes from it.
 pub(super) fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &Opened<'_>) -> R) -> (ParsedMail, R) {
     let outer = Entity::read(raw);
     let (mut mail, further) = open(&outer, |opened| {
@@ -78,7 +77,7 @@ fn add_line(list: &mut String, line: &str) {
     }
 }
 
-/// Appends the name of an attachment, and of an embedded message what is in it, as long as there is room.
+/// Appends the name of an attachment, or the content of an embedded message, as long as there is room.
 fn index_attachment(opened: &Opened<'_>, part: &Part<'_>, search: &mut SearchText, depth: usize) {
     if search.attachment_names.len() < INDEX_LIMIT {
         add_line(&mut search.attachment_names, &layout::file_name(part));
@@ -137,7 +136,7 @@ pub(super) fn clean_text(text: &str) -> String {
     if fine && text.is_ascii() {
         return text.to_owned();
     }
-    // A lone CR is a line end of old software; one before LF belongs to it.
+    // A lone CR is a line end from old software; one before LF belongs to that.
     let lines = text.replace("\r\n", "\n");
     lines
         .chars()

@@ -10,7 +10,7 @@ use std::{
 
 use regex::Regex;
 
-/// Longest line that is looked at, in bytes.
+/// Longest line that is examined, in bytes.
 const LINE_LIMIT: usize = 1_000;
 /// Most lines over which mail programs fold an attribution.
 const ATTRIBUTION_LINES: usize = 6;
@@ -18,9 +18,9 @@ const ATTRIBUTION_LINES: usize = 6;
 const FOLD_LINES: usize = 2;
 /// Most lines of a block of header lines.
 const BLOCK_LINES: usize = 16;
-/// Most bytes that are compared with patterns, of which some look at a line more than once. What is below where that ends is not searched.
+/// Most bytes that are compared with patterns, some of which examine a line more than once. The text beyond is not searched.
 const WORK_LIMIT: usize = 16 * 1024 * 1024;
-/// What a comparison costs besides, in bytes.
+/// The fixed cost of a comparison, in bytes.
 const COMPARISON: usize = 16;
 
 static SEPARATOR: LazyLock<Regex> = LazyLock::new(|| {
@@ -55,7 +55,7 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// Splits `text` into what the sender wrote and the quoted history below it, both possibly empty. Only white space between the two
-/// and at the end is lost. A text that is nothing but history stays whole.
+/// and at the end is lost. A text that is all history stays whole.
 pub(super) fn split(text: &str) -> (&str, &str) {
     let lines = Lines::of(text);
     match lines.cut() {
@@ -68,7 +68,7 @@ pub(super) fn split(text: &str) -> (&str, &str) {
 }
 
 /// The sender that a block of header lines in `text` names, and the text around it, for the first such block. The value is as
-/// written behind "From:".
+/// written after "From:".
 pub(super) fn forwarded_sender(text: &str) -> Option<&str> {
     let lines = Lines::of(text);
     (0..lines.lines.len()).find_map(|at| lines.header_block(at))
@@ -96,7 +96,7 @@ fn is_quoted(line: &str) -> bool {
     line.starts_with('>') || line.starts_with("| ") || line == "|"
 }
 
-/// A line without marks of quotation.
+/// A line without quotation marks (`>`).
 fn unquoted(line: &str) -> &str {
     line.trim_start_matches(['>', ' ', '\t', '|'])
 }
@@ -113,7 +113,7 @@ fn ends_message(line: &str) -> bool {
 struct Lines<'a> {
     lines: Vec<&'a str>,
     text: &'a str,
-    /// The labels of the lines that were looked at last, each in the place of its number: blocks overlap.
+    /// The labels of the lines examined last, indexed by line number: blocks overlap.
     labels: RefCell<[Option<Labelled<'a>>; BLOCK_LINES]>,
     /// How much was compared with patterns, in bytes.
     work: Cell<usize>,
@@ -139,7 +139,7 @@ impl<'a> Lines<'a> {
             .map_or(self.text.len(), |line| line.as_ptr() as usize - self.text.as_ptr() as usize)
     }
 
-    /// Counts a text that is compared with a pattern. Whether that may still be done.
+    /// Counts a text that is compared with a pattern. Returns whether the limit allows it.
     fn may_compare(&self, text: &str) -> bool {
         self.work.set(self.work.get() + text.len() + COMPARISON);
         self.work.get() <= WORK_LIMIT
@@ -185,7 +185,7 @@ impl<'a> Lines<'a> {
         at - above.take_while(|line| line.trim().is_empty() || is_rule(line)).count()
     }
 
-    /// The first line of the quotation at the end, behind which nothing but a signature or footer may stand.
+    /// The first line of the quotation at the end, after which only a signature or footer may follow.
     fn quoted_tail(&self) -> Option<usize> {
         let last = self.lines.iter().rposition(|line| is_quoted(line))?;
         let after = self.lines[last + 1..].iter().find(|line| !line.trim().is_empty());
@@ -208,7 +208,7 @@ impl<'a> Lines<'a> {
         Some(first)
     }
 
-    /// Whether everything from a line on is history: not quoted at all, or quoted to the end.
+    /// Whether everything from a line on is history: not quoted at all, or all of it quoted.
     fn quotes_all_from(&self, after: usize, tail: Option<usize>) -> bool {
         let next = (after..self.lines.len()).find(|at| !self.lines[*at].trim().is_empty());
         match next {
@@ -289,7 +289,7 @@ fn may_be_label(line: &str) -> bool {
     line.len() <= LINE_LIMIT && (memchr::memchr(b':', head).is_some() || memchr::memmem::find(head, "：".as_bytes()).is_some())
 }
 
-/// The label of a line without marks of quotation.
+/// The label of a line without quotation marks (`>`).
 fn label(line: &str) -> Option<Label<'_>> {
     let captures = LABEL.captures(line)?;
     let value = captures.name("value").map_or("", |value| value.as_str().trim());

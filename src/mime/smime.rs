@@ -14,12 +14,12 @@ const CONSTRUCTED: u8 = 0x20;
 /// `[0] EXPLICIT`.
 const EXPLICIT: u8 = 0xA0;
 
-/// Most pieces that content may be in. Software cuts it into some kilobytes each, if at all.
+/// Most pieces that content may be in. Software that splits content makes pieces of some kilobytes.
 const PIECE_LIMIT: usize = 100_000;
 
 /// The MIME entity that a SignedData carries. `None` when `der` is something else, such as an encrypted message or a detached signature.
 pub(super) fn signed_content(mut der: Vec<u8>) -> Option<Vec<u8>> {
-    // The pieces follow each other: moved together where they are, they take no more memory.
+    // The pieces are joined in place, which takes no further memory.
     let mut end = 0;
     for piece in signed_pieces(&der)? {
         let length = piece.len();
@@ -30,7 +30,7 @@ pub(super) fn signed_content(mut der: Vec<u8>) -> Option<Vec<u8>> {
     Some(der)
 }
 
-/// As [`signed_content`], where it is in `der`.
+/// Like [`signed_content`], as positions in `der`.
 pub(super) fn signed_pieces(der: &[u8]) -> Option<Vec<Range<usize>>> {
     let mut info = Reader(Reader(der).expect(SEQUENCE)?);
     if info.expect(OBJECT_IDENTIFIER)? != SIGNED_DATA {
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         Some(Element { tag, content })
     }
 
-    /// Appends the pieces of an octet string, which BER lets consist of several.
+    /// Appends the pieces of an octet string, of which BER allows several.
     fn octets(&mut self, out: &mut Vec<&'a [u8]>, depth: usize) -> Option<()> {
         while !self.0.is_empty() {
             let element = self.next()?;
@@ -118,7 +118,7 @@ fn header(bytes: &[u8]) -> Option<Header> {
     Some(Header { size, length, tag })
 }
 
-/// Length of content that an end mark ends. One pass: elements of definite length are skipped, others are counted.
+/// The length of content that ends with an end mark. It takes one pass: elements of definite length are skipped, others are counted.
 fn indefinite(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut open) = (0_usize, 1_usize);
     loop {

@@ -1,11 +1,11 @@
-//! Subjects in the form in which case references are looked for.
+//! Subjects in the form that is searched for case references.
 
 use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
 /// Makes a decoded subject comparable: NFKC, every run of white space one space, characters that look like ASCII letters, digits and
-/// hyphens made those, zero-width and control characters removed. Time is linear; ASCII costs no more than a copy.
+/// hyphens replaced by them, zero-width and control characters removed. Time is linear; ASCII costs no more than a copy.
 pub fn normalise_subject(decoded: &str) -> String {
     // A fold without an early end, which the compiler turns into vector instructions.
     let plain = decoded.bytes().fold(true, |plain, byte| plain & (0x20..0x7F).contains(&byte));

@@ -1,6 +1,6 @@
-//! Transfer encodings (RFC 2045 §6): undone as a whole, or piece by piece with little memory whatever there is to decode.
+//! Transfer encodings (RFC 2045 §6): decoded as a whole, or piece by piece in little memory.
 
-/// Longest beginning of a line of quoted-printable that waits for its end, in bytes. RFC 2045 §6.7 allows 76.
+/// Longest incomplete line of quoted-printable that is kept until its end arrives, in bytes. RFC 2045 §6.7 allows 76.
 const LINE_LIMIT: usize = 64 * 1024;
 
 const SKIP: u8 = 0xFF;
@@ -16,10 +16,10 @@ const ALPHABET: [u8; 256] = {
     table
 };
 
-/// How far a body is decoded.
+/// The state of decoding a body.
 #[derive(Clone, Debug)]
 pub(super) enum Transfer {
-    /// It is as it is.
+    /// The body is not encoded.
     Identity,
     /// In base64.
     Base64(Base64),
@@ -28,7 +28,7 @@ pub(super) enum Transfer {
 }
 
 impl Transfer {
-    /// The encoding of this name in lower case; an unknown one is none.
+    /// The encoding with this name in lower case. An unknown one is treated as not encoded.
     pub fn named(encoding: &str) -> Self {
         match encoding.split([';', ' ']).next() {
             Some("base64") => Self::Base64(Base64::default()),
@@ -37,7 +37,7 @@ impl Transfer {
         }
     }
 
-    /// Decodes the next bytes as far as that can be done without those behind them.
+    /// Decodes the next bytes as far as possible without those after them.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Identity => out.extend_from_slice(bytes),
@@ -55,7 +55,7 @@ impl Transfer {
         }
     }
 
-    /// Decodes what waited for more.
+    /// Decodes the bytes that were kept for more input.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::Identity => {}
@@ -65,8 +65,8 @@ impl Transfer {
     }
 }
 
-/// How much of an endless line means the same whatever follows: all but blanks and the beginning of an escape at its end. All of it, when
-/// there is nothing else.
+/// How much of an incomplete line has the same meaning whatever follows: all but blanks and the beginning of an escape at its end. All of
+/// it, if there is nothing else.
 fn settled(line: &[u8]) -> usize {
     let mut end = line.len();
     while end > 0 && (matches!(line[end - 1], b' ' | b'\t' | b'\r' | b'=') || end > 1 && line[end - 2] == b'=') {
@@ -103,7 +103,7 @@ impl Base64 {
         *self = Self { group, count };
     }
 
-    /// Ends a group that is not whole.
+    /// Ends an incomplete group.
     #[expect(clippy::cast_possible_truncation, reason = "the lowest eight bits are meant")]
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { group, count } = std::mem::take(self);
@@ -124,7 +124,7 @@ pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Decodes quoted-printable (RFC 2045 §6.7). What is not a valid escape stays as it is.
+/// Decodes quoted-printable (RFC 2045 §6.7). An invalid escape is kept as it is.
 pub(super) fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -167,7 +167,7 @@ pub(crate) fn check_etag(resource: &str, now: &str, expected: &str) -> Result<()
     Err(Error::stale(resource))
 }
 
-/// A sender of a list page: how many, and where it goes on.
+/// The number of rows of a list page, from the `page_size` of a request.
 pub(crate) fn page_limit(page_size: i32) -> Result<u64> {
     match page_size {
         ..0 => Err(Error::invalid_field("page_size", "must not be negative; 0 means 50.")),

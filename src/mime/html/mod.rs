@@ -1,7 +1,8 @@
 //! HTML to text and HTML to safe HTML.
 //!
-//! [`to_words`] is fast and rough, for the index and the identity, and cannot fail. [`to_note`] keeps the look, for people; [`sanitised`]
-//! is what a page may show. These two read the [`tree`] that a browser would build, which stays within a budget whatever the HTML contains.
+//! [`to_words`] is fast and rough, for the index and the identity, and cannot fail. [`to_note`] keeps the layout, for people; [`sanitised`]
+//! is safe to show in a page. These two read the [`tree`] that a browser would build, which stays within a budget whatever the HTML
+//! contains.
 
 mod charset;
 mod note;

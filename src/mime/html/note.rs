@@ -1,22 +1,22 @@
-//! HTML to text for people: lists, quotations and tables keep their look.
+//! HTML to text for people: lists, quotations and tables keep their layout.
 
 use super::{
     tree::{self, Budget, Content, Id, Kind, Step, Tree},
     words::{BLOCKS, to_words},
 };
 
-/// Largest HTML that is laid out, in bytes; beyond it words must do.
+/// Largest HTML that is laid out, in bytes. Of larger HTML, only the words are used.
 const LAYOUT_LIMIT: usize = 512 * 1024;
-/// Most bytes that are written, those of lines that a list or quotation indents once more for each of them.
+/// Most bytes that are written. Lines in lists and quotations count once more for each level of indentation.
 const WORK_LIMIT: usize = 16 * 1024 * 1024;
 /// Distance of tab stops, in characters.
 const TAB: usize = 8;
-/// Elements that are skipped with what they hold.
+/// Elements that are skipped with their content.
 const HIDDEN: [&str; 7] = ["head", "title", "script", "style", "template", "link", "meta"];
 const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
-/// The text of `html` for people: lists, quotations (`> `) and tables keep their look. At most about `limit` bytes where HTML is too large
-/// or too wild to be laid out, and then without that look.
+/// The text of `html` for people: lists, quotations (`> `) and tables keep their layout. At most about `limit` bytes without layout, if the
+/// HTML is too large or too complex to be laid out.
 pub(in crate::mime) fn to_note(html: &str, limit: usize, budget: &Budget) -> String {
     let laid_out = (html.len() <= LAYOUT_LIMIT)
         .then(|| tree::build(html, Kind::Document, |name| matches!(name, "alt" | "src" | "start"), budget))
@@ -42,7 +42,7 @@ fn tidied(lines: &[String]) -> String {
     out
 }
 
-/// Lines that stand behind the same mark: a quotation, an item of a list, a cell.
+/// Lines with the same mark before them: a quotation, an item of a list, a cell.
 #[derive(Default)]
 struct Frame {
     lines: Vec<String>,
@@ -50,7 +50,7 @@ struct Frame {
     line: String,
     /// Whether white space came since the last word of it.
     blank: bool,
-    /// Whether a line has something in it.
+    /// Whether a line is not empty.
     written: bool,
     /// Whether a block has ended, so that an empty line must follow.
     ended: bool,
@@ -84,7 +84,7 @@ impl Frame {
         self.ended = true;
     }
 
-    /// A line end that is always one.
+    /// A line end that is always kept.
     fn break_line(&mut self) {
         if self.line.is_empty() {
             self.empty_line();
@@ -143,10 +143,10 @@ enum List {
 
 struct Page<'t> {
     tree: &'t Tree,
-    /// The outermost first. Never empty.
+    /// The outermost comes first. Never empty.
     frames: Vec<Frame>,
     lists: Vec<List>,
-    /// How many elements around keep white space as it is, and how many strike text out.
+    /// How many enclosing elements preserve white space, and how many strike text out.
     preformatted: usize,
     struck: usize,
     budget: &'t Budget,
@@ -164,7 +164,7 @@ impl<'t> Page<'t> {
         }
     }
 
-    /// The text. `None` when it would take too much work.
+    /// The text. `None` if it would take too much work.
     fn lay_out(mut self) -> Option<String> {
         let mut walk = self.tree.walk();
         while let Some(step) = walk.next() {
@@ -206,7 +206,7 @@ impl<'t> Page<'t> {
         self.frame().text(text, style);
     }
 
-    /// Ends a frame: its lines go into the one around it, the first behind `mark`, the others behind `indent`.
+    /// Ends a frame: its lines go into the enclosing one, the first after `mark`, the others after `indent`.
     fn end_frame(&mut self, mark: &str, indent: &str) {
         let mut inner = self.frames.pop().unwrap_or_default();
         inner.end_line();
@@ -241,13 +241,13 @@ impl<'t> Page<'t> {
         matches!(self.tree.parent(id).map_or("", |parent| self.tree.name(parent)), "ul" | "ol")
     }
 
-    /// Whether white space between the elements in there is none that counts.
+    /// Whether white space between the elements in this one is ignored.
     fn is_in_structure(&self, id: Id) -> bool {
         let parent = self.tree.parent(id).map_or("", |parent| self.tree.name(parent));
         matches!(parent, "ul" | "ol" | "dl" | "table" | "thead" | "tbody" | "tfoot" | "tr")
     }
 
-    /// Begins a node. Whether its children are to be looked at.
+    /// Begins a node. Returns whether its children are visited.
     fn enter(&mut self, id: Id) -> bool {
         let name = match self.tree.content(id) {
             Content::Other => return true,
@@ -337,7 +337,7 @@ impl<'t> Page<'t> {
                 *number = number.saturating_add(1);
                 (format!("{mark:width$}"), *width)
             }
-            // What is no item has no number.
+            // Only items have numbers.
             Some(List::Numbered(_, width)) => (" ".repeat(*width), *width),
             _ => ("- ".to_owned(), 2),
         };
@@ -352,7 +352,7 @@ impl<'t> Page<'t> {
         List::Numbered(first, width(first).max(width(last)))
     }
 
-    /// The text of an element, if it is one made of digits.
+    /// The text of an element, if it consists of digits.
     fn digits(&self, id: Id) -> Option<&'t str> {
         let mut children = self.tree.children(id);
         match (children.next().map(|child| self.tree.content(child)), children.next()) {
@@ -373,7 +373,7 @@ impl<'t> Page<'t> {
         digits.is_none()
     }
 
-    /// The title of a drawing stands for it.
+    /// The title of a drawing is shown instead of it.
     fn title_of(&mut self, drawing: Id) {
         let first = self.tree.children(drawing).next();
         let title = first.filter(|first| matches!(self.tree.content(*first), Content::Element(name, _) if &*name.local == "title"));

@@ -1,8 +1,8 @@
-//! HTML made safe to show: no scripts, no forms, nothing that loads from elsewhere or covers the page around it.
+//! HTML made safe to show: no scripts, no forms, nothing that loads remote content or covers the page around it.
 //!
 //! The output is written from the tree: elements, attributes and properties of these lists and no others, every text escaped. None of
-//! the elements changes how a browser reads what is in it (RCDATA, RAWTEXT, foreign content), so that however it builds its tree it meets no
-//! other tags than these.
+//! the elements changes how a browser reads its content (RCDATA, RAWTEXT, foreign content), so a browser finds no other
+//! tags than these, however it builds its tree.
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
@@ -16,14 +16,14 @@ use super::{
 };
 use crate::mime::decode;
 
-/// Largest result, and the most of the source that is looked at, in bytes.
+/// Largest result, and most of the source that is read, in bytes.
 const LIMIT: usize = 1024 * 1024;
 
-/// Elements that may stay. The others give way to what they hold.
+/// Elements that are kept. Others are replaced by their content.
 const ELEMENTS: &str = "a abbr acronym address b bdi bdo big blockquote br caption center cite code col colgroup data dd del details dfn div dl dt \
     em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hgroup hr i img ins kbd li mark ol p pre q rp rt rtc ruby s samp small span strike \
     strong sub summary sup table tbody td th thead time tr tt u ul var wbr";
-/// Elements that go with all they hold.
+/// Elements that are removed with their content.
 const REMOVED: [&str; 11] = [
     "script",
     "style",
@@ -37,9 +37,9 @@ const REMOVED: [&str; 11] = [
     "option",
     "selectedcontent",
 ];
-/// Elements without an end.
+/// Elements without an end tag.
 const VOID: [&str; 5] = ["br", "col", "hr", "img", "wbr"];
-/// Attributes that may stay on every element.
+/// Attributes that are kept on every element.
 const ATTRIBUTES: [&str; 10] = [
     "lang", "title", "align", "valign", "bgcolor", "color", "dir", "height", "width", "style",
 ];
@@ -48,7 +48,7 @@ const SCHEMES: [&str; 6] = ["http", "https", "mailto", "tel", "cid", "data"];
 
 static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| ELEMENTS.split_whitespace().collect());
 
-/// Elements and styles that load something. Some vanish whole, so that only the source shows them.
+/// Elements and styles that load something. Some are removed whole, so only the source shows them.
 static LOADING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r#"(?i)<(?:[a-z]+\s[^<>]*?(?:src|srcset|data|poster|background)|(?:link|image|use)\s[^<>]*?href)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?\s*(?:https?:)?//|@import"#,
@@ -56,19 +56,19 @@ static LOADING: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is fixed")
 });
 
-/// Safe HTML and whether remote content was taken out.
+/// Safe HTML, and whether remote content was removed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::mime) struct Safe {
     /// The HTML, at most 1 MiB.
     pub html: String,
-    /// Whether the original would have loaded something from elsewhere.
+    /// Whether the original would have loaded remote content.
     pub blocked: bool,
 }
 
 /// Makes HTML safe.
 ///
-/// `cid:` and `data:image/` stay where images are. Of HTML beyond 1 MiB only the beginning is taken. HTML that is too wild for any reader
-/// gives none.
+/// `cid:` and `data:image/` are kept in images. Of HTML beyond 1 MiB, only the beginning is read. The result is empty if the HTML is
+/// too complex.
 pub(in crate::mime) fn sanitised(source: &str) -> Safe {
     let source = decode::cut(source, LIMIT);
     if source.trim().is_empty() {
@@ -91,7 +91,7 @@ pub(in crate::mime) fn sanitised(source: &str) -> Safe {
     }
 }
 
-/// Attributes that are looked at: those that may stay and those that would load something.
+/// Attributes that are examined: those that are kept and those that would load something.
 fn is_read(name: &str) -> bool {
     ATTRIBUTES.contains(&name)
         || matches!(
@@ -122,7 +122,7 @@ fn is_read(name: &str) -> bool {
         )
 }
 
-/// Whether an attribute may stay on an element.
+/// Whether an attribute is kept on an element.
 fn is_kept(element: &str, name: &str) -> bool {
     if ATTRIBUTES.contains(&name) {
         return true;
@@ -146,14 +146,14 @@ fn is_kept(element: &str, name: &str) -> bool {
 struct Page<'t> {
     tree: &'t Tree,
     out: String,
-    /// Elements that have begun, and what their ends will take.
+    /// The open elements, and how many bytes their end tags will take.
     open: Vec<&'t str>,
     reserved: usize,
     blocked: bool,
 }
 
 impl Page<'_> {
-    /// Writes what may stay, until there is no room left.
+    /// Writes what is kept, until there is no room left.
     fn write(&mut self) {
         let mut walk = self.tree.walk();
         while let Some(step) = walk.next() {
@@ -238,7 +238,7 @@ impl Page<'_> {
         self.out.push('>');
     }
 
-    /// The value of an attribute that may stay. Remembers what would have been loaded.
+    /// The value of an attribute, if it is kept. Records whether it would have loaded something.
     fn filtered<'v>(&mut self, element: &str, name: &str, value: &'v str) -> Option<Cow<'v, str>> {
         match name {
             "background" => {
@@ -246,7 +246,7 @@ impl Page<'_> {
                 None
             }
             "style" => {
-                // Cells and images grow with what they hold; out of others it would flow over what follows.
+                // Cells and images grow with their content; in other elements it would overflow what follows.
                 let placed = if matches!(element, "img" | "table" | "td" | "th" | "tr") {
                     Overflow::Grows
                 } else {
@@ -268,11 +268,11 @@ impl Page<'_> {
     }
 }
 
-/// What became of a node.
+/// What is done with a node.
 enum NodeResult {
     /// Its children follow.
     Goes,
-    /// It is skipped with its children, or has none.
+    /// It is skipped with its children, or it has none.
     Passed,
     /// There is no room for it.
     Full,
@@ -282,11 +282,11 @@ fn end_length(name: &str) -> usize {
     name.len() + "</>".len()
 }
 
-/// Signs that mean something in a text, and in a value in quotes.
+/// Characters with a meaning in a text, and in a value in quotes.
 const TEXT_SIGNS: [char; 4] = ['&', '<', '>', '\u{A0}'];
 const VALUE_SIGNS: [char; 5] = ['&', '<', '>', '"', '\u{A0}'];
 
-/// Appends `text` with those `signs` escaped that are in it, at most `room` bytes. Whether all of it fitted.
+/// Appends `text` with all `signs` in it escaped, at most `room` bytes. Returns whether all of it fitted.
 fn escape(text: &str, signs: &[char], out: &mut String, room: usize) -> bool {
     let limit = out.len().saturating_add(room);
     let mut rest = text;
@@ -314,7 +314,7 @@ fn escape(text: &str, signs: &[char], out: &mut String, room: usize) -> bool {
     true
 }
 
-/// Whether a URL is absolute and of a scheme that may stay.
+/// Whether a URL is absolute and has one of these schemes.
 fn is_link(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| SCHEMES.contains(&url.scheme()))
 }
@@ -325,7 +325,7 @@ fn is_carried(url: &str) -> bool {
 }
 
 fn has_scheme(url: &str, schemes: &[&str]) -> bool {
-    // Browsers pass over control characters and white space in a scheme.
+    // Browsers ignore control characters and white space in a scheme.
     let start: String = url.chars().filter(|c| !c.is_whitespace() && !c.is_control()).take(16).collect();
     let start = start.to_ascii_lowercase();
     schemes.iter().any(|scheme| start.starts_with(scheme))

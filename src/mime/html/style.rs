@@ -1,8 +1,8 @@
-//! Style declarations that may stay: how text and tables look, nothing that loads, computes or covers other parts of the page.
+//! Style declarations that are kept: the look of text and tables, but nothing that loads, computes or covers other parts of the page.
 
 use std::{collections::HashSet, sync::LazyLock};
 
-/// Properties that may stay.
+/// Properties that are kept.
 const PROPERTIES: &str = "background-color border border-bottom border-bottom-color border-bottom-style border-bottom-width border-collapse \
     border-color border-left border-left-color border-left-style border-left-width border-radius border-right border-right-color \
     border-right-style border-right-width border-spacing border-style border-top border-top-color border-top-style border-top-width \
@@ -10,11 +10,11 @@ const PROPERTIES: &str = "background-color border border-bottom border-bottom-co
     line-height list-style-type margin margin-bottom margin-left margin-right margin-top max-width min-width padding padding-bottom \
     padding-left padding-right padding-top table-layout text-align text-decoration text-indent text-transform vertical-align \
     white-space width word-break word-spacing word-wrap";
-/// What loads or computes something, or hides that it does.
+/// Text in a value that loads or computes something, or hides that it does.
 const LOADING: [&str; 9] = ["url", "image", "expression", "@import", "src", "\\", "/*", "var(", "attr("];
-/// Functions that may stay: they give a colour. Others compute, also negative lengths.
+/// Functions that are kept: they return a colour. Others compute values, including negative lengths.
 const FUNCTIONS: [&str; 4] = ["rgb", "rgba", "hsl", "hsla"];
-/// Ways to be shown, besides those of tables, that leave a box in its place.
+/// Values of `display`, besides those of tables, that leave a box in its place.
 const DISPLAYS: [&str; 10] = [
     "none",
     "inline",
@@ -27,17 +27,17 @@ const DISPLAYS: [&str; 10] = [
     "inherit",
     "initial",
 ];
-/// Largest letters and distances between them, in px, pt and the like: larger ones flow far out of their line.
+/// Largest font size and letter spacing, in px, pt and the like: larger ones reach far beyond their line.
 const LETTER_LIMIT: f64 = 120.0;
-/// The same in units of the text around.
+/// The same, relative to the surrounding text.
 const LETTER_FACTOR_LIMIT: f64 = 8.0;
 
 static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| PROPERTIES.split_whitespace().collect());
 
-/// What becomes of an element whose content is higher than its height.
+/// What happens if the content of an element is higher than its height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overflow {
-    /// It grows.
+    /// The element grows.
     Grows,
     /// The content covers what follows.
     Overflows,
@@ -46,13 +46,13 @@ pub(super) enum Overflow {
 /// A style that is safe.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SafeStyle {
-    /// The declarations that may stay.
+    /// The declarations that are kept.
     pub kept: String,
-    /// Whether one was left out that may load something.
+    /// Whether one was removed that may load something.
     pub loads: bool,
 }
 
-/// Leaves the declarations of a style attribute that may stay.
+/// Keeps the safe declarations of a style attribute.
 pub(super) fn safe_style(style: &str, placed: Overflow) -> SafeStyle {
     let mut safe = SafeStyle::default();
     for declaration in declarations(style) {
@@ -79,7 +79,7 @@ pub(super) fn safe_style(style: &str, placed: Overflow) -> SafeStyle {
     safe
 }
 
-/// The declarations of a style. A semicolon in quotes or parentheses ends none.
+/// The declarations of a style. A semicolon in quotes or parentheses does not end one.
 fn declarations(style: &str) -> impl Iterator<Item = &str> {
     let (mut quote, mut depth) = (None, 0_usize);
     style.split(move |c| {
@@ -101,7 +101,7 @@ fn stays_in_place(name: &str, value: &str) -> bool {
     let Some(words) = words(value) else { return false };
     let mut numbers = words.iter().filter_map(|word| number(word));
     match name {
-        // Hyphens and numbers of names mean nothing.
+        // Hyphens and digits in names have no meaning.
         "font-family" => true,
         "display" => words.iter().all(|word| {
             let word = word.trim_start_matches('!');
@@ -113,7 +113,7 @@ fn stays_in_place(name: &str, value: &str) -> bool {
                     "em" | "rem" | "ex" | "ch" | "in" | "cm" => LETTER_FACTOR_LIMIT,
                     "%" => LETTER_FACTOR_LIMIT * 100.0,
                     "vw" | "vh" | "vmin" | "vmax" | "svw" | "svh" | "lvw" | "lvh" | "dvw" | "dvh" => LETTER_FACTOR_LIMIT,
-                    // The weight of a font.
+                    // A font weight.
                     "" if name == "font" => 1_000.0,
                     _ => LETTER_LIMIT,
                 };
@@ -124,7 +124,7 @@ fn stays_in_place(name: &str, value: &str) -> bool {
     }
 }
 
-/// The words of a value without quoted ones. `None` when it calls a function that gives no colour or is not whole.
+/// The words of a value, without quoted ones. `None` if it is incomplete or calls a function that does not return a colour.
 fn words(value: &str) -> Option<Vec<&str>> {
     let mut words = Vec::new();
     let mut rest = value;
@@ -157,7 +157,7 @@ fn words(value: &str) -> Option<Vec<&str>> {
     (depth == 0).then_some(words)
 }
 
-/// A number and its unit. What begins like a number but cannot be read is taken for a negative one.
+/// A number and its unit. Text that begins like a number but is invalid counts as negative.
 fn number(word: &str) -> Option<(f64, &str)> {
     let unsigned = word.trim_start_matches(['+', '-']);
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {

@@ -1,7 +1,8 @@
 //! The tree that a browser would build from HTML, within a budget.
 //!
-//! The rules for broken HTML let a few bytes become a tree of any size: elements for bold text that were never closed are recreated in every
-//! paragraph, with their attributes. So what is built and what building it costs is counted here, and where the budget ends there is no tree.
+//! The rules for broken HTML allow a few bytes to become a tree of any size: elements for bold text that were never closed are recreated in
+//! every paragraph, with their attributes. So the size of the tree and the cost of building it are counted here, and beyond the budget
+//! there is no tree.
 
 use std::{
     borrow::Cow,
@@ -21,17 +22,17 @@ use html5ever::{
 
 /// Most elements and texts. Newsletters have some thousand.
 const NODE_LIMIT: usize = 100_000;
-/// Most bytes of text and attributes, each attribute with what it takes to keep it.
+/// Most bytes of text and attributes, including the overhead of each attribute.
 const BYTE_LIMIT: usize = 8 * 1024 * 1024;
 /// Deepest nesting.
 const DEPTH_LIMIT: usize = 250;
-/// Most looks at an element while the place of another one is found. Some nanoseconds each.
+/// Most elements visited to find the place of another one. Each takes some nanoseconds.
 const STEP_LIMIT: usize = 10_000_000;
-/// Most comparisons of attributes of the same tag with each other. About a nanosecond each.
+/// Most comparisons between attributes of the same tag. Each takes about a nanosecond.
 const COMPARISON_LIMIT: usize = 200_000_000;
-/// What an attribute takes besides its value, in bytes.
+/// The overhead of an attribute besides its value, in bytes.
 const ATTRIBUTE_SIZE: usize = 64;
-/// How much of the HTML is read between two looks at the budget, in bytes.
+/// How much of the HTML is read between two checks of the budget, in bytes.
 const PIECE: usize = 1024;
 
 /// Elements that are recreated if they were not closed.
@@ -55,9 +56,9 @@ pub(super) struct Id(u32);
 /// What a node is.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// The document itself, and what is neither element nor text.
+    /// The document itself, and anything that is neither element nor text.
     Other,
-    /// An element with those of its attributes that are read.
+    /// An element with the attributes that are read.
     Element(Rc<QualName>, Vec<(LocalName, StrTendril)>),
     /// A text.
     Text(String),
@@ -74,7 +75,7 @@ struct Node {
     next: Option<Id>,
 }
 
-/// What was built and done, of one message: it may have thousands of parts.
+/// The budget of one message, which may have thousands of parts, and what was used of it.
 #[derive(Debug, Default)]
 pub(in crate::mime) struct Budget {
     nodes: Cell<usize>,
@@ -103,7 +104,7 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Tree(Vec<Node>);
 
-/// Builds the tree of `html` with the attributes that `keeps` names. `None` when it is beyond what is left of the budget.
+/// Builds the tree of `html` with the attributes that `keeps` names. `None` if it exceeds the rest of the budget.
 pub(super) fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool, budget: &Budget) -> Option<Tree> {
     let sink = Sink::new(budget);
     let options = TreeBuilderOpts {
@@ -133,7 +134,7 @@ pub(super) fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool, budget: &Bu
     (!sink.is_over()).then(|| Tree(sink.nodes.into_inner()))
 }
 
-/// Reads `html` piece by piece until the budget ends.
+/// Reads `html` piece by piece until the budget is used up.
 fn feed(tokenizer: &Tokenizer<Gate<'_>>, html: &str) {
     let input = BufferQueue::default();
     let (mut rest, mut attributes) = (html, 0);
@@ -141,7 +142,8 @@ fn feed(tokenizer: &Tokenizer<Gate<'_>>, html: &str) {
         let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE.min(rest.len())));
         rest = after;
         let gate = &tokenizer.sink;
-        // Each attribute of a tag is compared with all before it, and none is seen before the tag ends. At most as many begin in this piece:
+        // Each attribute of a tag is compared with all before it, and none is seen before the tag ends. At most as many begin in this
+        // piece:
         let more = piece
             .bytes()
             .filter(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'\x0C' | b'/' | b'"' | b'\''))
@@ -157,11 +159,11 @@ fn feed(tokenizer: &Tokenizer<Gate<'_>>, html: &str) {
     tokenizer.end();
 }
 
-/// Lets tokens through to the builder of the tree while the budget lasts.
+/// Passes tokens to the builder of the tree while the budget lasts.
 struct Gate<'b> {
     builder: TreeBuilder<Handle, Sink<'b>>,
     keeps: fn(&str) -> bool,
-    /// Whether no token has come since this was last asked, so that a tag may still be under way.
+    /// Whether there was no token since the last check, so that a tag may be incomplete.
     tag_goes_on: Cell<bool>,
 }
 
@@ -387,7 +389,7 @@ impl TreeSink for Sink<'_> {
 
     fn append_doctype_to_document(&self, _name: StrTendril, _public: StrTendril, _system: StrTendril) {}
 
-    /// Nobody reads what a template holds, so that it may as well lie in it.
+    /// The content of a template is not read, so it may be in the template itself.
     fn get_template_contents(&self, target: &Handle) -> Handle {
         target.clone()
     }
@@ -405,7 +407,7 @@ impl TreeSink for Sink<'_> {
         }
     }
 
-    /// Only `html` and `body` can get more attributes, and nobody reads theirs.
+    /// Only `html` and `body` can get more attributes, and theirs are not read.
     fn add_attrs_if_missing(&self, _target: &Handle, _attributes: Vec<Attribute>) {}
 
     fn remove_from_parent(&self, target: &Handle) {
@@ -427,7 +429,7 @@ impl TreeSink for Sink<'_> {
 }
 
 impl Tree {
-    /// The nodes in the order in which they stand in the HTML.
+    /// The nodes in the order of the HTML.
     pub fn walk(&self) -> Walk<'_> {
         Walk {
             tree: self,
@@ -441,7 +443,7 @@ impl Tree {
         &self.node(id).content
     }
 
-    /// The element that a node stands in.
+    /// The element that contains a node.
     pub fn parent(&self, id: Id) -> Option<Id> {
         self.node(id).parent
     }
@@ -490,7 +492,7 @@ pub(super) struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    /// Passes over what the node that was entered last holds.
+    /// Skips the content of the node that was entered last.
     pub fn skip_children(&mut self) {
         self.next = self.entered.map(Step::Leave);
     }

@@ -1,4 +1,4 @@
-//! HTML to words in linear time, whatever it holds, and without building anything.
+//! HTML to words, in linear time for any input and without building a tree.
 
 use mail_parser::decoders::html::add_html_token;
 use memchr::{memchr, memchr2, memchr3, memmem};
@@ -6,7 +6,7 @@ use memchr::{memchr, memchr2, memchr3, memmem};
 /// Longest entity name with `&` and `;`.
 const ENTITY_LIMIT: usize = 34;
 
-/// Elements whose content is no text.
+/// Elements whose content is not text.
 const RAW: [&str; 7] = ["script", "style", "template", "title", "noembed", "noframes", "iframe"];
 /// Elements that begin and end a line.
 pub(super) const BLOCKS: [&str; 33] = [
@@ -52,10 +52,10 @@ enum Token<'a> {
     End(&'a str),
 }
 
-/// Takes HTML apart in linear time, without building anything. Comments, declarations and content that is no text are skipped.
+/// Splits HTML in linear time, without building a tree. Comments, declarations and content that is not text are skipped.
 struct Tokens<'a> {
     rest: &'a str,
-    /// Ends that were searched for and are nowhere in the rest.
+    /// End markers that were searched for and not found in the rest.
     no_quote: [bool; 2],
     no_comment_end: bool,
 }
@@ -75,7 +75,7 @@ impl<'a> Tokens<'a> {
         taken
     }
 
-    /// Length of the tag that the rest begins with, quoted values respected.
+    /// Length of the tag at the beginning of the rest, including quoted values.
     fn tag_length(&mut self) -> usize {
         let bytes = self.rest.as_bytes();
         let mut at = 1;
