@@ -16,7 +16,7 @@ use super::{
     v1::{self, agent_service_server::AgentService},
 };
 use crate::{
-    domain::{Error, topic},
+    domain::{AgentId, Error, topic},
     ops::{
         Ops, agents,
         check::{self, Check, Extent},
@@ -43,8 +43,8 @@ impl AgentService for Agents {
     async fn get_agent(&self, request: Request<v1::GetAgentRequest>) -> Result<Response<v1::Agent>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            agents::get(&self.0, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            agents::get(&self.0, call.caller(), &id).await
         };
         call.answer(found.await.map(|view| agent(view, call.caller())))
     }
@@ -77,8 +77,8 @@ impl AgentService for Agents {
     async fn delete_agent(&self, request: Request<v1::DeleteAgentRequest>) -> Result<Response<()>, Status> {
         let (call, request) = Call::of(request)?;
         let deleted = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            agents::delete(&self.0, call.caller(), id, &request.etag).await
+            let id = convert::id("name", &request.name)?;
+            agents::delete(&self.0, call.caller(), &id, &request.etag).await
         };
         call.answer(deleted.await)
     }
@@ -86,8 +86,8 @@ impl AgentService for Agents {
     async fn check_agent(&self, request: Request<v1::CheckAgentRequest>) -> Result<Response<Self::CheckAgentStream>, Status> {
         let (call, request) = Call::of(request)?;
         let prepared = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            check::prepare(&self.0, call.caller(), id, Extent::Login).await
+            let id = convert::id("name", &request.name)?;
+            check::prepare(&self.0, call.caller(), &id, Extent::Login).await
         };
         let stages = prepared.await.map(|check| stages(call.clone(), self.0.clone(), check));
         call.answer(stages.map(|stages| {
@@ -99,8 +99,8 @@ impl AgentService for Agents {
     async fn test_agent(&self, request: Request<v1::TestAgentRequest>) -> Result<Response<Self::TestAgentStream>, Status> {
         let (call, request) = Call::of(request)?;
         let prepared = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            check::prepare(&self.0, call.caller(), id, Extent::TestMessage).await
+            let id = convert::id("name", &request.name)?;
+            check::prepare(&self.0, call.caller(), &id, Extent::TestMessage).await
         };
         call.answer(prepared.await.map(|check| {
             let recipient = check.recipient().to_owned();
@@ -219,9 +219,9 @@ impl AgentService for Agents {
         let set = async {
             let wanted = request.default_agent.unwrap_or_default();
             let user = convert::agent::default_agent_user("default_agent.name", &wanted.name)?;
-            let agent = convert::optional_id("agents", "default_agent.agent", &wanted.agent)?;
-            agents::set_default(&self.0, call.caller(), user, agent.as_deref()).await?;
-            Ok(convert::agent::default_agent(user, agent.as_deref()))
+            let agent: Option<AgentId> = convert::optional_id("default_agent.agent", &wanted.agent)?;
+            agents::set_default(&self.0, call.caller(), &user, agent.as_ref()).await?;
+            Ok(convert::agent::default_agent(&user, agent.as_ref()))
         };
         call.answer(set.await)
     }
@@ -230,8 +230,8 @@ impl AgentService for Agents {
         let (call, request) = Call::of(request)?;
         let found = async {
             let user = convert::agent::default_agent_user("name", &request.name)?;
-            let agent = agents::default_of(&self.0, call.caller(), user).await?;
-            Ok(convert::agent::default_agent(user, agent.as_deref()))
+            let agent = agents::default_of(&self.0, call.caller(), &user).await?;
+            Ok(convert::agent::default_agent(&user, agent.as_ref()))
         };
         call.answer(found.await)
     }
@@ -252,8 +252,8 @@ impl AgentService for Agents {
     ) -> Result<Response<v1::MaintenanceAccount>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("maintenanceAccounts", "name", &request.name)?;
-            maintenance::get(&self.0, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            maintenance::get(&self.0, call.caller(), &id).await
         };
         call.answer(found.await.map(account))
     }
@@ -290,8 +290,8 @@ impl AgentService for Agents {
     async fn delete_maintenance_account(&self, request: Request<v1::DeleteMaintenanceAccountRequest>) -> Result<Response<()>, Status> {
         let (call, request) = Call::of(request)?;
         let deleted = async {
-            let id = convert::id("maintenanceAccounts", "name", &request.name)?;
-            maintenance::delete(&self.0, call.caller(), id, &request.etag).await
+            let id = convert::id("name", &request.name)?;
+            maintenance::delete(&self.0, call.caller(), &id, &request.etag).await
         };
         call.answer(deleted.await)
     }

@@ -66,11 +66,11 @@ impl ArchiveService for Archive {
     async fn get_message(&self, request: Request<v1::GetMessageRequest>) -> Result<Response<v1::Message>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("messages", "name", &request.name)?;
+            let id = convert::id("name", &request.name)?;
             match v1::MessageView::try_from(request.view) {
-                Ok(v1::MessageView::Unspecified | v1::MessageView::Basic) => archive::get(&self.0, call.caller(), id).await.map(message),
+                Ok(v1::MessageView::Unspecified | v1::MessageView::Basic) => archive::get(&self.0, call.caller(), &id).await.map(message),
                 Ok(v1::MessageView::Full) => {
-                    let (found, parts) = archive::get_content(&self.0, call.caller(), id).await?;
+                    let (found, parts) = archive::get_content(&self.0, call.caller(), &id).await?;
                     Ok(v1::Message {
                         content: Some(content(parts)),
                         ..message(found)
@@ -105,8 +105,8 @@ impl ArchiveService for Archive {
     ) -> Result<Response<Self::DownloadMessageStream>, Status> {
         let (call, request) = Call::of(request)?;
         let opened = async {
-            let id = convert::id("messages", "name", &request.name)?;
-            let bytes = archive::download(&self.0, call.caller(), id, request.offset_bytes).await?;
+            let id = convert::id("name", &request.name)?;
+            let bytes = archive::download(&self.0, call.caller(), &id, request.offset_bytes).await?;
             Ok(download(call.clone(), bytes))
         };
         call.answer(opened.await)
@@ -118,8 +118,8 @@ impl ArchiveService for Archive {
     ) -> Result<Response<Self::DownloadAttachmentStream>, Status> {
         let (call, request) = Call::of(request)?;
         let opened = async {
-            let id = convert::id("messages", "name", &request.name)?;
-            let bytes = archive::download_attachment(&self.0, call.caller(), id, request.index, request.offset_bytes).await?;
+            let id = convert::id("name", &request.name)?;
+            let bytes = archive::download_attachment(&self.0, call.caller(), &id, request.index, request.offset_bytes).await?;
             Ok(download(call.clone(), bytes))
         };
         call.answer(opened.await)

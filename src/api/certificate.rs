@@ -45,8 +45,8 @@ impl Services {
     pub(super) fn new(services: &[config::Service]) -> Self {
         let row = |service: &config::Service| {
             let caller = Caller {
-                tenant: service.tenant.as_str().to_owned(),
-                user: service.user.as_str().to_owned(),
+                tenant: service.tenant.as_str().into(),
+                user: service.user.as_str().into(),
                 scopes: service.scopes.as_slice().to_vec(),
             };
             (service.identity.clone(), Arc::new(caller))

@@ -61,8 +61,8 @@ impl DirectoryService for Directory {
     async fn get_user(&self, request: Request<v1::GetUserRequest>) -> Result<Response<v1::User>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("users", "name", &request.name)?;
-            directory::get_user(&self.0, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            directory::get_user(&self.0, call.caller(), &id).await
         };
         call.answer(found.await.map(user))
     }
@@ -108,8 +108,8 @@ impl DirectoryService for Directory {
     async fn get_customer(&self, request: Request<v1::GetCustomerRequest>) -> Result<Response<v1::Customer>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("customers", "name", &request.name)?;
-            directory::get_customer(&self.0, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            directory::get_customer(&self.0, call.caller(), &id).await
         };
         call.answer(found.await.map(customer))
     }
@@ -155,8 +155,8 @@ impl DirectoryService for Directory {
     async fn get_contact(&self, request: Request<v1::GetContactRequest>) -> Result<Response<v1::Contact>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("contacts", "name", &request.name)?;
-            let found = directory::get_contact(&self.0, call.caller(), id).await?;
+            let id = convert::id("name", &request.name)?;
+            let found = directory::get_contact(&self.0, call.caller(), &id).await?;
             let pending = directory::mail_to_link(&self.0, call.caller(), &found).await?;
             Ok(v1::Contact {
                 pending_message_count: Some(i32::try_from(pending).unwrap_or(i32::MAX)),
@@ -173,8 +173,8 @@ impl DirectoryService for Directory {
             let page_size = std::mem::take(&mut request.page_size);
             let pages = Pages::new(&self.0, "ListContacts", &call.caller().tenant, &request);
             let after: String = pages.open(&token)?.unwrap_or_default();
-            let customer = convert::optional_id("customers", "customer", &request.customer)?;
-            let page = directory::list_contacts(&self.0, call.caller(), &after, customer.as_deref(), page_size).await?;
+            let customer = convert::optional_id("customer", &request.customer)?;
+            let page = directory::list_contacts(&self.0, call.caller(), &after, customer.as_ref(), page_size).await?;
             Ok(v1::ListContactsResponse {
                 contacts: page.items.into_iter().map(contact).collect(),
                 next_page_token: pages.next(page.next),
@@ -208,8 +208,8 @@ impl DirectoryService for Directory {
     async fn get_case(&self, request: Request<v1::GetCaseRequest>) -> Result<Response<v1::Case>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("cases", "name", &request.name)?;
-            directory::get_case(&self.0, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            directory::get_case(&self.0, call.caller(), &id).await
         };
         call.answer(found.await.map(case))
     }
@@ -222,7 +222,7 @@ impl DirectoryService for Directory {
             let pages = Pages::new(&self.0, "ListCases", &call.caller().tenant, &request);
             let after: String = pages.open(&token)?.unwrap_or_default();
             let filter = CaseFilter {
-                customer: convert::optional_id("customers", "customer", &request.customer)?,
+                customer: convert::optional_id("customer", &request.customer)?,
                 reference_key: (!request.reference.is_empty()).then(|| reference_key(&request.reference)),
             };
             let page = directory::list_cases(&self.0, call.caller(), &after, &filter, page_size).await?;

@@ -83,8 +83,8 @@ impl Guard {
         let mut known = None;
         if let Some(credentials) = credentials {
             let caller = credentials.caller.clone();
-            span.record("tenant", &caller.tenant);
-            span.record("user", &caller.user);
+            span.record("tenant", caller.tenant.as_str());
+            span.record("user", caller.user.as_str());
             let calls = if method.streams { &self.0.streams } else { &self.0.calls };
             known = Some((calls.open(&caller)?, credentials));
             request.extensions_mut().insert(Call::new(caller, id.clone(), span.clone()));

@@ -5,7 +5,7 @@ use prost::Message;
 
 use crate::{
     crypto::BoundSealer,
-    domain::{MessageAfter, Result},
+    domain::{MessageAfter, Result, TenantId},
     ops::{Ops, page_token_invalid},
 };
 
@@ -26,7 +26,7 @@ pub(super) trait PageKey: Sized {
 
 impl Pages {
     /// `filter` is the request without its page size and page token.
-    pub(super) fn new(ops: &Ops, method: &str, tenant: &str, filter: &impl Message) -> Self {
+    pub(super) fn new(ops: &Ops, method: &str, tenant: &TenantId, filter: &impl Message) -> Self {
         Self::with(ops.sealer.bind(method, tenant), filter)
     }
 
@@ -102,7 +102,7 @@ mod tests {
             agent: String::new(),
         };
         Pages::with(
-            Sealer::new(&MasterKey::from_bytes([1; 32]).first_sealing_key()).bind(method, tenant),
+            Sealer::new(&MasterKey::from_bytes([1; 32]).first_sealing_key()).bind(method, &tenant.into()),
             &filter,
         )
     }

@@ -221,7 +221,7 @@ mod tests {
                 error(Kind::Unauthenticated, "Authentication failed: the token has expired.").with(Detail::Problem, "the token has expired")
             }
             Reason::ScopeMissing => error(Kind::Denied, "This requires the scope agent.write.").with(Detail::Scope, "agent.write"),
-            Reason::TooManyStreams => crate::api::streams::too_many(100, "acme", "anna"),
+            Reason::TooManyStreams => crate::api::streams::too_many(100, &"acme".into(), &"anna".into()),
             Reason::ShuttingDown => Error::shutting_down(),
             Reason::StoreUnavailable => Error::store_unavailable("secret cause"),
             Reason::CallTimedOut => crate::api::guard::timed_out(Duration::from_secs(30)),

@@ -20,7 +20,7 @@ use tracing::Span;
 
 use super::status::code_name;
 use crate::{
-    domain::{Caller, Detail, Error, Kind, Reason, Result},
+    domain::{Caller, Detail, Error, Kind, Reason, Result, TenantId, UserId},
     telemetry::Metrics,
 };
 
@@ -37,10 +37,10 @@ pub(super) struct Calls {
 }
 
 /// Tenant and user.
-type Owner = (String, String);
+type Owner = (TenantId, UserId);
 
 /// The error of a caller with too many, from the limit, the tenant and the user.
-type TooMany = fn(usize, &str, &str) -> Error;
+type TooMany = fn(usize, &TenantId, &UserId) -> Error;
 
 impl Calls {
     /// At most `limit` streams for each caller.
@@ -81,14 +81,14 @@ impl Calls {
 }
 
 /// The caller has too many streams open.
-pub(super) fn too_many(limit: usize, tenant: &str, user: &str) -> Error {
+pub(super) fn too_many(limit: usize, tenant: &TenantId, user: &UserId) -> Error {
     let text = format!("This caller already has {limit} streams open, which is the limit. Close some first.");
     Error::new(Kind::Exhausted, Reason::TooManyStreams, text)
         .with(Detail::Limit, limit.to_string())
         .with(Detail::Subject, subject(tenant, user))
 }
 
-fn subject(tenant: &str, user: &str) -> String {
+fn subject(tenant: &TenantId, user: &UserId) -> String {
     format!("tenant:{tenant} user:{user}")
 }
 
@@ -292,8 +292,8 @@ mod tests {
     #[test]
     fn streams_are_counted_for_each_caller() {
         let caller = |tenant: &str, user: &str| Caller {
-            tenant: tenant.to_owned(),
-            user: user.to_owned(),
+            tenant: tenant.into(),
+            user: user.into(),
             scopes: Vec::new(),
         };
         let streams = Calls::streams(2);

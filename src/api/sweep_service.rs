@@ -68,8 +68,8 @@ impl SweepService for Sweeps {
     async fn get_outcome(&self, request: Request<v1::GetOutcomeRequest>) -> Result<Response<v1::Outcome>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("outcomes", "name", &request.name)?;
-            sweep::get_outcome(&self.ops, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            sweep::get_outcome(&self.ops, call.caller(), &id).await
         };
         call.answer(found.await.map(outcome))
     }
@@ -81,8 +81,8 @@ impl SweepService for Sweeps {
             let pages = Pages::new(&self.ops, "ListNotes", &call.caller().tenant, &wanted);
             let before: String = pages.open(&request.page_token)?.unwrap_or_default();
             let filter = NoteFilter {
-                case: convert::optional_id("cases", "filter.case", &wanted.case)?,
-                agent: convert::optional_id("agents", "filter.agent", &wanted.agent)?,
+                case: convert::optional_id("filter.case", &wanted.case)?,
+                agent: convert::optional_id("filter.agent", &wanted.agent)?,
             };
             let page = sweep::list_notes(&self.ops, call.caller(), &filter, &before, request.page_size).await?;
             Ok(v1::ListNotesResponse {
@@ -96,8 +96,8 @@ impl SweepService for Sweeps {
     async fn get_note(&self, request: Request<v1::GetNoteRequest>) -> Result<Response<v1::Note>, Status> {
         let (call, request) = Call::of(request)?;
         let found = async {
-            let id = convert::id("notes", "name", &request.name)?;
-            sweep::get_note(&self.ops, call.caller(), id).await
+            let id = convert::id("name", &request.name)?;
+            sweep::get_note(&self.ops, call.caller(), &id).await
         };
         call.answer(found.await.map(note))
     }
@@ -108,8 +108,8 @@ impl SweepService for Sweeps {
     ) -> Result<Response<Self::DownloadNoteMessageStream>, Status> {
         let (call, request) = Call::of(request)?;
         let opened = async {
-            let id = convert::id("notes", "name", &request.name)?;
-            let bytes = sweep::download_note_message(&self.ops, call.caller(), id, request.offset_bytes).await?;
+            let id = convert::id("name", &request.name)?;
+            let bytes = sweep::download_note_message(&self.ops, call.caller(), &id, request.offset_bytes).await?;
             Ok(download(call.clone(), bytes))
         };
         call.answer(opened.await)
@@ -135,8 +135,8 @@ impl SweepService for Sweeps {
     async fn sweep_agent(&self, request: Request<v1::SweepAgentRequest>) -> Result<Response<Self::SweepAgentStream>, Status> {
         let (call, request) = Call::of(request)?;
         let begun = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            let (agent, source) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
+            let id = convert::id("name", &request.name)?;
+            let (agent, source) = sweep::prepare_sweep(&self.ops, call.caller(), &id).await?;
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
             let work = |mut report: Report<SweepReport>| async move { sweep::run_sweep(&ops, &tenant, &agent, source, &mut *report).await };
             let progress = Running::begin(&self.lifecycle, &self.ops, "sweep on demand", work);
@@ -151,8 +151,8 @@ impl SweepService for Sweeps {
     ) -> Result<Response<Self::CheckCompletenessStream>, Status> {
         let (call, request) = Call::of(request)?;
         let begun = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
+            let id = convert::id("name", &request.name)?;
+            let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), &id).await?;
             let found = completeness::check(self.ops.clone(), call.caller().tenant.clone(), agent, opened);
             Ok(answers_of(call.clone(), self.ops.stopping.clone(), found))
         };
@@ -162,8 +162,8 @@ impl SweepService for Sweeps {
     async fn backfill_agent(&self, request: Request<v1::BackfillAgentRequest>) -> Result<Response<Self::BackfillAgentStream>, Status> {
         let (call, request) = Call::of(request)?;
         let begun = async {
-            let id = convert::id("agents", "name", &request.name)?;
-            let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), id).await?;
+            let id = convert::id("name", &request.name)?;
+            let (agent, opened) = sweep::prepare_sweep(&self.ops, call.caller(), &id).await?;
             let (ops, tenant) = (self.ops.clone(), call.caller().tenant.clone());
             let work = |mut report: Report<BackfillReport>| async move {
                 completeness::backfill(&ops, &tenant, &agent, opened, &mut *report).await

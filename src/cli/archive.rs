@@ -16,6 +16,7 @@ use super::{CommandResult, Settings};
 use crate::{
     app::{self, Environment},
     config::ByteSize,
+    domain::TenantId,
     lifecycle::Lifecycle,
     mailfile,
     ops::{
@@ -46,8 +47,8 @@ pub struct ImportArgs {
     #[command(flatten)]
     settings: Settings,
     /// The tenant whose archive receives them
-    #[arg(long, value_name = "TENANT", value_parser = super::parse_id)]
-    tenant: String,
+    #[arg(long, value_name = "TENANT", value_parser = super::parse_id::<TenantId>)]
+    tenant: TenantId,
     /// Shows no progress bar
     #[arg(long)]
     quiet: bool,
@@ -122,7 +123,13 @@ enum Read {
 }
 
 /// Reads files, packs messages and stores them, each step while the others work on their next piece.
-async fn import_files(ops: &Ops, tenant: &str, files: mailfile::MailFiles, limit: ByteSize, bar: &ProgressBar) -> anyhow::Result<Sums> {
+async fn import_files(
+    ops: &Ops,
+    tenant: &TenantId,
+    files: mailfile::MailFiles,
+    limit: ByteSize,
+    bar: &ProgressBar,
+) -> anyhow::Result<Sums> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let runtime = Handle::current();
     let reader = tokio::task::spawn_blocking(move || read_batches(files, limit, &sender, &runtime));

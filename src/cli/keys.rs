@@ -8,7 +8,7 @@ use super::{CommandResult, Settings};
 use crate::{
     app,
     crypto::{KeyId, KeyRing, KeySource},
-    domain::SystemClock,
+    domain::{SystemClock, TenantId},
     ops::{
         KeysError,
         keys::{self, KeyUsage, Rotation, RotationTrigger},
@@ -219,9 +219,9 @@ fn closed(census: &KeyUsage, with: &str) -> String {
     text
 }
 
-fn name_of(owner: &str) -> String {
-    match owner {
-        INSTALLATION => "the installation".to_owned(),
-        tenant => format!("the tenant {tenant}"),
+fn name_of(owner: &TenantId) -> String {
+    if *owner == *INSTALLATION {
+        return "the installation".to_owned();
     }
+    format!("the tenant {owner}")
 }

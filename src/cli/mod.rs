@@ -86,10 +86,10 @@ impl Settings {
     }
 }
 
-/// Tenants and users have names of the same form.
-fn parse_id(text: &str) -> Result<String, String> {
+/// The id of a tenant or a user, which have the same form.
+fn parse_id<Id: for<'a> From<&'a str>>(text: &str) -> Result<Id, String> {
     if crate::ops::directory::is_id(text) {
-        Ok(text.to_owned())
+        Ok(text.into())
     } else {
         Err("it must have 1 to 64 characters of A-Z a-z 0-9 . _ -".to_owned())
     }

@@ -10,7 +10,7 @@ use crate::{
     app,
     config::Config,
     crypto::{Claims, Ids, LOCAL_ISSUER},
-    domain::{Clock, Scope, SystemClock},
+    domain::{Clock, Scope, SystemClock, TenantId, UserId},
 };
 
 /// Prints a token of the local issuer.
@@ -19,11 +19,11 @@ pub struct TokenArgs {
     #[command(flatten)]
     settings: Settings,
     /// The tenant
-    #[arg(long, value_name = "TENANT", value_parser = super::parse_id)]
-    tenant: String,
+    #[arg(long, value_name = "TENANT", value_parser = super::parse_id::<TenantId>)]
+    tenant: TenantId,
     /// The CRM's id of the user
-    #[arg(long, value_name = "USER", value_parser = super::parse_id)]
-    user: String,
+    #[arg(long, value_name = "USER", value_parser = super::parse_id::<UserId>)]
+    user: UserId,
     /// What the user may do; several, or `all`
     #[arg(long, value_name = "SCOPE", required = true, num_args = 1.., value_delimiter = ',', value_parser = parse_scope)]
     scope: Vec<ScopeChoice>,
@@ -60,7 +60,7 @@ pub(super) async fn run(args: &TokenArgs) -> CommandResult {
 }
 
 /// Makes a token of the data folder's issuer, valid from now on for the configured time.
-pub(super) fn issue(config: &Config, tenant: &str, user: &str, scope: Vec<Scope>) -> anyhow::Result<String> {
+pub(super) fn issue(config: &Config, tenant: &TenantId, user: &UserId, scope: Vec<Scope>) -> anyhow::Result<String> {
     if !config.auth.takes_local_tokens() {
         let instead = match &config.auth.issuer {
             Some(issuer) => format!("Get one from the issuer {}, or set", issuer.as_str()),
@@ -75,7 +75,7 @@ pub(super) fn issue(config: &Config, tenant: &str, user: &str, scope: Vec<Scope>
     let now = SystemClock.now();
     let claims = Claims {
         iss: LOCAL_ISSUER.to_owned(),
-        sub: user.to_owned(),
+        sub: user.to_string(),
         tenant: tenant.to_owned(),
         scope,
         aud: vec![config.auth.audience.clone()],

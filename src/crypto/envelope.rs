@@ -15,6 +15,8 @@ use super::{
     master::{self, derive},
 };
 
+use crate::domain::TenantId;
+
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
 const KEY_ID_LEN: usize = 8;
@@ -57,7 +59,7 @@ impl DataKey {
     }
 
     /// Seals a value for one place of one tenant. The result is 29 bytes longer than the value.
-    pub fn seal(&self, plaintext: &[u8], tenant: &str, place: Place<'_>) -> Vec<u8> {
+    pub fn seal(&self, plaintext: &[u8], tenant: &TenantId, place: Place<'_>) -> Vec<u8> {
         seal(&self.key, &[VERSION], plaintext, &place.bytes(tenant))
     }
 
@@ -65,7 +67,7 @@ impl DataKey {
     ///
     /// # Errors
     /// [`OpenError::Version`] and [`OpenError::Damaged`].
-    pub fn open(&self, sealed: &[u8], tenant: &str, place: Place<'_>) -> Result<Secret<Vec<u8>>, OpenError> {
+    pub fn open(&self, sealed: &[u8], tenant: &TenantId, place: Place<'_>) -> Result<Secret<Vec<u8>>, OpenError> {
         let (&version, sealed) = sealed.split_first().ok_or(OpenError::Damaged)?;
         if version != VERSION {
             return Err(OpenError::Version(version));
@@ -109,23 +111,23 @@ impl std::fmt::Debug for DataKey {
 
 impl MasterKey {
     /// Wraps a tenant's data key for storage, in 69 bytes.
-    pub fn wrap(&self, data_key: &DataKey, tenant: &str) -> Vec<u8> {
+    pub fn wrap(&self, data_key: &DataKey, tenant: &TenantId) -> Vec<u8> {
         let mut head = vec![VERSION];
         head.extend_from_slice(&self.id().0);
-        seal(&self.wrapping_key(), &head, data_key.bytes.expose(), tenant.as_bytes())
+        seal(&self.wrapping_key(), &head, data_key.bytes.expose(), tenant.as_str().as_bytes())
     }
 
     /// The data key that was wrapped for this tenant.
     ///
     /// # Errors
     /// [`OpenError`]; [`OpenError::UnknownMasterKey`] names the key that is needed.
-    pub fn unwrap(&self, wrapped: &[u8], tenant: &str) -> Result<DataKey, OpenError> {
+    pub fn unwrap(&self, wrapped: &[u8], tenant: &TenantId) -> Result<DataKey, OpenError> {
         let found = wrapped_by(wrapped)?;
         if found != self.id() {
             return Err(OpenError::UnknownMasterKey(found));
         }
         let (head, sealed) = wrapped.split_at(1 + KEY_ID_LEN);
-        let bytes = open(&self.wrapping_key(), head, sealed, tenant.as_bytes())?;
+        let bytes = open(&self.wrapping_key(), head, sealed, tenant.as_str().as_bytes())?;
         let bytes: [u8; 32] = bytes.expose().as_slice().try_into().map_err(|_| OpenError::Damaged)?;
         Ok(DataKey::of(Secret::new(bytes)))
     }
@@ -154,9 +156,9 @@ pub fn wrapped_by(wrapped: &[u8]) -> Result<KeyId, OpenError> {
 
 impl Place<'_> {
     /// Every part after its length, so that no two places yield the same bytes.
-    fn bytes(self, tenant: &str) -> Vec<u8> {
+    fn bytes(self, tenant: &TenantId) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
-        for part in [tenant, self.table, self.row, self.column] {
+        for part in [tenant.as_str(), self.table, self.row, self.column] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -223,10 +225,10 @@ mod tests {
     #[test]
     fn opens_only_where_it_belongs() {
         let key = DataKey::generate();
-        let sealed = key.seal(b"hunter2", "acme", PLACE);
+        let sealed = key.seal(b"hunter2", &"acme".into(), PLACE);
         assert_eq!(sealed.len(), 7 + 29);
-        assert_eq!(key.open(&sealed, "acme", PLACE).unwrap().expose(), b"hunter2");
-        assert_ne!(sealed, key.seal(b"hunter2", "acme", PLACE), "each nonce is new");
+        assert_eq!(key.open(&sealed, &"acme".into(), PLACE).unwrap().expose(), b"hunter2");
+        assert_ne!(sealed, key.seal(b"hunter2", &"acme".into(), PLACE), "each nonce is new");
         for (tenant, elsewhere) in [
             ("acm", PLACE),
             ("acme", Place { table: "account", ..PLACE }),
@@ -235,32 +237,35 @@ mod tests {
             // The same characters, divided differently.
             ("acmea", Place { table: "gent", ..PLACE }),
         ] {
-            assert_eq!(key.open(&sealed, tenant, elsewhere).unwrap_err(), OpenError::Damaged);
+            assert_eq!(key.open(&sealed, &tenant.into(), elsewhere).unwrap_err(), OpenError::Damaged);
         }
-        assert_eq!(DataKey::generate().open(&sealed, "acme", PLACE).unwrap_err(), OpenError::Damaged);
+        assert_eq!(
+            DataKey::generate().open(&sealed, &"acme".into(), PLACE).unwrap_err(),
+            OpenError::Damaged
+        );
     }
 
     #[test]
     fn a_wrapped_key_opens_what_it_sealed() {
         let master = MasterKey::from_bytes([3; 32]);
         let key = DataKey::generate();
-        let sealed = key.seal(b"hunter2", "acme", PLACE);
-        let wrapped = master.wrap(&key, "acme");
+        let sealed = key.seal(b"hunter2", &"acme".into(), PLACE);
+        let wrapped = master.wrap(&key, &"acme".into());
         assert_eq!(wrapped.len(), 69);
-        let again = master.unwrap(&wrapped, "acme").unwrap();
-        assert_eq!(again.open(&sealed, "acme", PLACE).unwrap().expose(), b"hunter2");
-        assert_eq!(master.unwrap(&wrapped, "other").unwrap_err(), OpenError::Damaged);
+        let again = master.unwrap(&wrapped, &"acme".into()).unwrap();
+        assert_eq!(again.open(&sealed, &"acme".into(), PLACE).unwrap().expose(), b"hunter2");
+        assert_eq!(master.unwrap(&wrapped, &"other".into()).unwrap_err(), OpenError::Damaged);
 
         let other = MasterKey::from_bytes([4; 32]);
-        let error = other.unwrap(&wrapped, "acme").unwrap_err();
+        let error = other.unwrap(&wrapped, &"acme".into()).unwrap_err();
         assert_eq!(error, OpenError::UnknownMasterKey(master.id()));
         for bit in 0..wrapped.len() * 8 {
             let mut changed = wrapped.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(master.unwrap(&changed, "acme").is_err(), "bit {bit}");
+            assert!(master.unwrap(&changed, &"acme".into()).is_err(), "bit {bit}");
         }
         for length in 0..wrapped.len() {
-            assert!(master.unwrap(&wrapped[..length], "acme").is_err(), "length {length}");
+            assert!(master.unwrap(&wrapped[..length], &"acme".into()).is_err(), "length {length}");
         }
     }
 
@@ -279,28 +284,28 @@ mod tests {
     #[test]
     fn an_unknown_version_is_named() {
         let key = DataKey::generate();
-        let mut sealed = key.seal(b"", "acme", PLACE);
+        let mut sealed = key.seal(b"", &"acme".into(), PLACE);
         sealed[0] = 9;
-        assert_eq!(key.open(&sealed, "acme", PLACE).unwrap_err(), OpenError::Version(9));
+        assert_eq!(key.open(&sealed, &"acme".into(), PLACE).unwrap_err(), OpenError::Version(9));
     }
 
     proptest! {
         #[test]
         fn seal_and_open_is_identity_and_no_bit_may_flip(plain in prop::collection::vec(any::<u8>(), 0..300), bit in any::<prop::sample::Index>()) {
             let key = DataKey::of(Secret::new([5; 32]));
-            let mut sealed = key.seal(&plain, "acme", PLACE);
-            let opened = key.open(&sealed, "acme", PLACE).unwrap();
+            let mut sealed = key.seal(&plain, &"acme".into(), PLACE);
+            let opened = key.open(&sealed, &"acme".into(), PLACE).unwrap();
             prop_assert_eq!(opened.expose(), &plain);
             let bit = bit.index(sealed.len() * 8);
             sealed[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(key.open(&sealed, "acme", PLACE).is_err());
+            prop_assert!(key.open(&sealed, &"acme".into(), PLACE).is_err());
         }
 
         #[test]
         fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let key = DataKey::of(Secret::new([5; 32]));
-            prop_assert!(key.open(&bytes, "acme", PLACE).is_err());
-            prop_assert!(MasterKey::from_bytes([1; 32]).unwrap(&bytes, "t").is_err());
+            prop_assert!(key.open(&bytes, &"acme".into(), PLACE).is_err());
+            prop_assert!(MasterKey::from_bytes([1; 32]).unwrap(&bytes, &"t".into()).is_err());
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::{DataKey, KeyId, MasterKey, OpenError, Secret, envelope::wrapped_by, master::TEXT_LEN};
 
+use crate::domain::TenantId;
+
 /// Limit of keys of a ring.
 const MAX_KEYS: usize = 100;
 
@@ -103,7 +105,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// As [`MasterKey::unwrap`].
-    pub fn unwrap(&self, wrapped: &[u8], tenant: &str) -> Result<DataKey, OpenError> {
+    pub fn unwrap(&self, wrapped: &[u8], tenant: &TenantId) -> Result<DataKey, OpenError> {
         let id = wrapped_by(wrapped)?;
         let key = self.get(id).ok_or(OpenError::UnknownMasterKey(id))?;
         key.unwrap(wrapped, tenant)
@@ -164,12 +166,12 @@ mod tests {
         let ring = KeyRing::of(key(1)).behind(key(2));
         let data_key = DataKey::generate();
         for wrapping in [1, 2] {
-            let opened = ring.unwrap(&key(wrapping).wrap(&data_key, "acme"), "acme").unwrap();
+            let opened = ring.unwrap(&key(wrapping).wrap(&data_key, &"acme".into()), &"acme".into()).unwrap();
             assert!(opened.same_as(&data_key));
         }
         assert!(!DataKey::generate().same_as(&data_key));
-        let error = ring.unwrap(&key(3).wrap(&data_key, "acme"), "acme").unwrap_err();
+        let error = ring.unwrap(&key(3).wrap(&data_key, &"acme".into()), &"acme".into()).unwrap_err();
         assert_eq!(error, OpenError::UnknownMasterKey(key(3).id()));
-        assert_eq!(ring.unwrap(&[1, 2], "acme").unwrap_err(), OpenError::Damaged);
+        assert_eq!(ring.unwrap(&[1, 2], &"acme".into()).unwrap_err(), OpenError::Damaged);
     }
 }

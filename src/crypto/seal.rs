@@ -11,6 +11,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{DataKey, Place, Secret};
 
+use crate::domain::TenantId;
+
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
 const HEAD_LEN: usize = 1 + TAG_LEN;
@@ -62,20 +64,20 @@ impl Sealer {
     }
 
     /// The sealer for one purpose (a constant, such as `watch.matches`) and tenant.
-    pub fn bind(&self, purpose: &str, tenant: &str) -> BoundSealer {
+    pub fn bind(&self, purpose: &str, tenant: &TenantId) -> BoundSealer {
         let mut context = hmac::Context::with_key(&self.root);
         context.update(&[VERSION]);
         // The length first, so that no two pairs of purpose and tenant are encoded alike.
         context.update(&(purpose.len() as u64).to_be_bytes());
         context.update(purpose.as_bytes());
-        context.update(tenant.as_bytes());
+        context.update(tenant.as_str().as_bytes());
         BoundSealer {
             key: hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref()),
         }
     }
 
     /// Seals one payload; see [`BoundSealer::seal`].
-    pub fn seal(&self, purpose: &str, tenant: &str, payload: &[u8]) -> String {
+    pub fn seal(&self, purpose: &str, tenant: &TenantId, payload: &[u8]) -> String {
         self.bind(purpose, tenant).seal(payload)
     }
 
@@ -83,14 +85,14 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError`].
-    pub fn open(&self, purpose: &str, tenant: &str, text: &str) -> Result<Vec<u8>, SealError> {
+    pub fn open(&self, purpose: &str, tenant: &TenantId, text: &str) -> Result<Vec<u8>, SealError> {
         self.bind(purpose, tenant).open(text)
     }
 
     /// A text for a payload that nobody else can create, modify or read; a different one each time. Only its length is visible. Payloads beyond
     /// some 24,000 bytes give texts that are longer than the most that is opened and cannot be revealed.
     pub fn conceal(&self, purpose: &str, payload: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode(self.concealing_key().seal(payload, "", concealed(purpose)))
+        URL_SAFE_NO_PAD.encode(self.concealing_key().seal(payload, &TenantId::from(""), concealed(purpose)))
     }
 
     /// The payload of a text that was concealed for this purpose.
@@ -102,7 +104,7 @@ impl Sealer {
             return Err(SealError::Malformed);
         }
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| SealError::Malformed)?;
-        let opened = self.concealing_key().open(&sealed, "", concealed(purpose));
+        let opened = self.concealing_key().open(&sealed, &TenantId::from(""), concealed(purpose));
         opened.map_err(|_| SealError::Foreign)
     }
 
@@ -211,19 +213,23 @@ mod tests {
     #[test]
     fn opens_for_its_purpose_and_tenant_only() {
         let here = sealer(1);
-        let text = here.seal("watch", "acme", b"0123456789abcdef");
+        let text = here.seal("watch", &"acme".into(), b"0123456789abcdef");
         assert_eq!(text.len(), 44);
         // A replica with the same key.
-        assert_eq!(sealer(1).open("watch", "acme", &text).unwrap(), b"0123456789abcdef");
+        assert_eq!(sealer(1).open("watch", &"acme".into(), &text).unwrap(), b"0123456789abcdef");
         for (purpose, tenant) in [("list", "acme"), ("watch", "other"), ("watchacme", ""), ("watch", ""), ("", "acme")] {
-            assert_eq!(here.open(purpose, tenant, &text), Err(SealError::Foreign), "{purpose} {tenant}");
+            assert_eq!(
+                here.open(purpose, &tenant.into(), &text),
+                Err(SealError::Foreign),
+                "{purpose} {tenant}"
+            );
         }
-        assert_eq!(sealer(2).open("watch", "acme", &text), Err(SealError::Foreign));
+        assert_eq!(sealer(2).open("watch", &"acme".into(), &text), Err(SealError::Foreign));
     }
 
     #[test]
     fn says_what_is_wrong() {
-        let bound = sealer(1).bind("watch", "acme");
+        let bound = sealer(1).bind("watch", &"acme".into());
         let text = bound.seal(b"7");
         for malformed in [
             "",
@@ -251,7 +257,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             with in "[A-Za-z0-9_-]",
         ) {
-            let bound = sealer(1).bind("watch", "acme");
+            let bound = sealer(1).bind("watch", &"acme".into());
             let text = bound.seal(&payload);
             prop_assert_eq!(bound.open(&text).unwrap(), payload);
             let at = at.index(text.len());
@@ -262,7 +268,7 @@ mod tests {
 
         #[test]
         fn rubbish_is_refused(text in any::<String>()) {
-            prop_assert!(sealer(1).open("watch", "acme", &text).is_err());
+            prop_assert!(sealer(1).open("watch", &"acme".into(), &text).is_err());
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthenticationMethod, Caller, Error, Result, Scope, Timestamp, fields::settings_fields};
+use super::{
+    AgentId, AuthenticationMethod, Caller, Error, MaintenanceAccountId, Result, Scope, Timestamp, UserId, fields::settings_fields,
+};
 
 /// Microsoft Graph, unless another address is set.
 pub const GRAPH_ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
@@ -11,9 +13,9 @@ pub const GRAPH_ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// Chosen by the service: a ULID.
-    pub id: String,
+    pub id: AgentId,
     /// The CRM's id of the owner.
-    pub owner_user: String,
+    pub owner_user: UserId,
     /// Settings that callers choose.
     pub settings: AgentSettings,
     /// Whether a password is stored.
@@ -100,7 +102,7 @@ pub struct ExchangeSettings {
     /// Whose login opens it.
     pub connection_type: ConnectionType,
     /// Id of the maintenance account. Empty without one.
-    pub maintenance_account: String,
+    pub maintenance_account: MaintenanceAccountId,
     /// Address of the service. Empty for that of the maintenance account, and for Graph's own.
     pub endpoint: String,
     /// Mailbox that is opened when it is not the login's own. Empty: the agent's address.
@@ -215,10 +217,10 @@ impl Agent {
     ///
     /// # Errors
     /// [`super::Kind::NotFound`].
-    pub fn visible(caller: &Caller, found: Option<Self>, id: &str) -> Result<Self> {
+    pub fn visible(caller: &Caller, found: Option<Self>, id: &AgentId) -> Result<Self> {
         found
             .filter(|agent| caller.may(Scope::AgentWrite) || agent.owner_user == caller.user)
-            .ok_or_else(|| Error::not_found(format!("agents/{id}")))
+            .ok_or_else(|| Error::not_found(id.name()))
     }
 
     /// The address of the mailbox that is opened.

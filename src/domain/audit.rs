@@ -1,6 +1,6 @@
 //! Who changed which setting, and who read which message.
 
-use super::Timestamp;
+use super::{Timestamp, UserId};
 
 /// A change of a resource's settings, or a read of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct AuditEntry {
     /// When.
     pub time: Timestamp,
     /// The CRM's id of who did it.
-    pub user: String,
+    pub user: UserId,
     /// The resource's name, such as `agents/01J…`.
     pub resource: String,
     /// What was done to it.

@@ -1,6 +1,6 @@
 //! Who calls.
 
-use super::{Detail, Error, Kind, Reason, Result, Scope};
+use super::{Detail, Error, Kind, Reason, Result, Scope, TenantId, UserId};
 
 /// Whether the text can be an id of the CRM: of a tenant, a user or another record.
 pub fn is_id(id: &str) -> bool {
@@ -11,9 +11,9 @@ pub fn is_id(id: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The tenant that everything they see belongs to.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// The CRM's id of the user.
-    pub user: String,
+    pub user: UserId,
     /// What they may do.
     pub scopes: Vec<Scope>,
 }

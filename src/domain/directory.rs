@@ -1,10 +1,12 @@
 //! The CRM's records, as mirrored into the service.
 
+use super::{CaseId, ContactId, CustomerId, UserId};
+
 /// A person with a CRM login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The CRM's id.
-    pub id: String,
+    pub id: UserId,
     /// Display name.
     pub display_name: String,
     /// Addresses that the person sends from.
@@ -17,7 +19,7 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// The CRM's id.
-    pub id: String,
+    pub id: CustomerId,
     /// Display name.
     pub display_name: String,
     /// The CRM's revision.
@@ -28,9 +30,9 @@ pub struct Customer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// The CRM's id, or one that the service chose.
-    pub id: String,
+    pub id: ContactId,
     /// The customer's id.
-    pub customer: String,
+    pub customer: CustomerId,
     /// Display name. Possibly empty.
     pub display_name: String,
     /// Addresses.
@@ -50,11 +52,11 @@ impl Contact {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
     /// The CRM's id.
-    pub id: String,
+    pub id: CaseId,
     /// The text that names it.
     pub reference: String,
     /// The customer's id.
-    pub customer: String,
+    pub customer: CustomerId,
     /// What it is about. Possibly empty.
     pub title: String,
     /// The CRM's revision.

@@ -1,12 +1,15 @@
 //! Filters of lists and streams. Every field that is set must match.
 
-use super::{AgentKind, Direction, HealthState, Message, Note, OutcomeResult, Timestamp, TokenEventKind};
+use super::{
+    AgentId, AgentKind, CaseId, ContactId, CustomerId, Direction, HealthState, MaintenanceAccountId, Message, Note, OutcomeResult,
+    Timestamp, TokenEventKind, UserId,
+};
 
 /// Chooses agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentFilter {
     /// Only this user's.
-    pub owner_user: Option<String>,
+    pub owner_user: Option<UserId>,
     /// Only with this health.
     pub health: Option<HealthFilter>,
     /// Only those that a campaign editor may offer.
@@ -14,14 +17,14 @@ pub struct AgentFilter {
     /// Only of this kind.
     pub kind: Option<AgentKind>,
     /// Only those that connect through this maintenance account.
-    pub maintenance_account: Option<String>,
+    pub maintenance_account: Option<MaintenanceAccountId>,
 }
 
 impl AgentFilter {
     /// Those that connect through this maintenance account.
-    pub fn through(account: &str) -> Self {
+    pub fn through(account: &MaintenanceAccountId) -> Self {
         Self {
-            maintenance_account: Some(account.to_owned()),
+            maintenance_account: Some(account.clone()),
             ..Self::default()
         }
     }
@@ -44,7 +47,7 @@ pub struct AuditFilter {
     /// Only entries about this resource.
     pub resource: Option<String>,
     /// Only entries of this user.
-    pub user: Option<String>,
+    pub user: Option<UserId>,
     /// Only entries at or after this time.
     pub start: Option<Timestamp>,
     /// Only entries before this time.
@@ -67,11 +70,11 @@ pub enum AuditKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MessageFilter {
     /// Only linked to this customer.
-    pub customer: Option<String>,
+    pub customer: Option<CustomerId>,
     /// Only linked because of this contact.
-    pub contact: Option<String>,
+    pub contact: Option<ContactId>,
     /// Only found in the mailbox of this agent.
-    pub agent: Option<String>,
+    pub agent: Option<AgentId>,
     /// Only in this direction.
     pub direction: Option<Direction>,
     /// Only with, or without, attachments.
@@ -87,10 +90,12 @@ pub struct MessageFilter {
 impl MessageFilter {
     /// Whether the message matches.
     pub fn passes(&self, message: &Message) -> bool {
-        let wanted = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
-        wanted(&self.customer, &|id| message.links.iter().any(|link| link.customer == id))
-            && wanted(&self.contact, &|id| message.links.iter().any(|link| link.contact == id))
-            && wanted(&self.agent, &|id| message.agents.iter().any(|agent| agent == id))
+        let links = &message.links;
+        self.customer
+            .as_ref()
+            .is_none_or(|id| links.iter().any(|link| link.customer == *id))
+            && self.contact.as_ref().is_none_or(|id| links.iter().any(|link| link.contact == *id))
+            && self.agent.as_ref().is_none_or(|agent| message.agents.contains(agent))
             && self.direction.is_none_or(|direction| message.direction == direction)
             && self.has_attachments.is_none_or(|has| (message.attachment_count > 0) == has)
             && self.sent_after.is_none_or(|time| message.sent >= time)
@@ -103,7 +108,7 @@ impl MessageFilter {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutcomeFilter {
     /// Only of this agent.
-    pub agent: Option<String>,
+    pub agent: Option<AgentId>,
     /// Only with one of these results. Empty: any.
     pub results: Vec<OutcomeResult>,
     /// Only of messages with this Message-ID, without angle brackets.
@@ -114,16 +119,16 @@ pub struct OutcomeFilter {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoteFilter {
     /// Only on this case.
-    pub case: Option<String>,
+    pub case: Option<CaseId>,
     /// Only of messages in the mailbox of this agent.
-    pub agent: Option<String>,
+    pub agent: Option<AgentId>,
 }
 
 /// Chooses cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaseFilter {
     /// Only of this customer.
-    pub customer: Option<String>,
+    pub customer: Option<CustomerId>,
     /// Only with this reference, in the form of [`super::reference_key`].
     pub reference_key: Option<String>,
 }
@@ -132,18 +137,19 @@ pub struct CaseFilter {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MatchFilter {
     /// Only in the mailbox of this agent.
-    pub agent: Option<String>,
+    pub agent: Option<AgentId>,
     /// Only on cases of this customer.
-    pub customer: Option<String>,
+    pub customer: Option<CustomerId>,
     /// Only on this case.
-    pub case: Option<String>,
+    pub case: Option<CaseId>,
 }
 
 impl MatchFilter {
     /// Whether the match with this note is selected.
     pub fn passes(&self, note: &Note) -> bool {
-        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        fits(&self.agent, &note.agent) && fits(&self.customer, &note.customer) && fits(&self.case, &note.case)
+        self.agent.as_ref().is_none_or(|agent| note.agent == *agent)
+            && self.customer.as_ref().is_none_or(|customer| note.customer == *customer)
+            && self.case.as_ref().is_none_or(|case| note.case == *case)
     }
 }
 

@@ -4,7 +4,9 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, AgentKind, AuthenticationMethod, SmtpAuthentication, Timestamp, mail::domain_of};
+use super::{
+    Agent, AgentId, AgentKind, AuthenticationMethod, MaintenanceAccountId, SmtpAuthentication, Timestamp, UserId, mail::domain_of,
+};
 
 /// How long before a login or a secret expires people are warned, each threshold once per lifetime; the longest first.
 pub const THRESHOLDS: [Duration; 5] = [days(14), days(7), days(3), days(1), Duration::from_hours(1)];
@@ -17,9 +19,9 @@ const fn days(days: u64) -> Duration {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LoginSource {
     /// An agent's own, by the agent's id.
-    Agent(String),
+    Agent(AgentId),
     /// A maintenance account's, by its id.
-    MaintenanceAccount(String),
+    MaintenanceAccount(MaintenanceAccountId),
     /// That of this service itself, for the mailboxes of an e-mail domain.
     AdminConsent(String),
 }
@@ -45,8 +47,8 @@ impl LoginSource {
         let id = id.to_owned();
         match collection {
             _ if id.is_empty() || id.contains('/') => None,
-            "agents" => Some(Self::Agent(id)),
-            "maintenanceAccounts" => Some(Self::MaintenanceAccount(id)),
+            "agents" => Some(Self::Agent(id.into())),
+            "maintenanceAccounts" => Some(Self::MaintenanceAccount(id.into())),
             "adminConsents" => Some(Self::AdminConsent(id)),
             _ => None,
         }
@@ -70,7 +72,7 @@ pub enum LoginChange {
     /// The tenant's authentication method: all agents that connect to Exchange.
     Method,
     /// A maintenance account, by its id: all agents that connect through it.
-    Account(String),
+    Account(MaintenanceAccountId),
     /// A login: the agents whose mailboxes it opens.
     Login(LoginSource),
 }
@@ -80,7 +82,7 @@ impl LoginChange {
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once('/') {
             None => (text == "method").then_some(Self::Method),
-            Some(("account", id)) => Some(Self::Account(id.to_owned())),
+            Some(("account", id)) => Some(Self::Account(id.into())),
             Some(("login", source)) => LoginSource::parse(source).map(Self::Login),
             Some(_) => None,
         }
@@ -151,7 +153,7 @@ pub struct Login {
     /// Who logged in, as the provider names the account; of an admin consent, the directory's id.
     pub account: String,
     /// CRM's id of the user who began it.
-    pub user: String,
+    pub user: UserId,
     /// Whether it is valid.
     pub state: LoginState,
     /// Why somebody has to log in again. Empty when it is valid.
@@ -235,7 +237,7 @@ pub struct TokenEvent {
     /// Whose login it is, as a resource's name; with [`TokenEventKind::SecretExpiring`] the provider.
     pub source: String,
     /// CRM's id of the agent's owner. Empty when the login is not an agent's.
-    pub owner_user: String,
+    pub owner_user: UserId,
     /// The account at the provider.
     pub account: String,
     /// Name of the provider.
@@ -306,7 +308,7 @@ impl TokenEventKind {
 
 impl TokenEvent {
     /// What happened to this login. `owner` is that of the agent whose own it is.
-    pub fn new(kind: TokenEventKind, login: &Login, owner: &str) -> Self {
+    pub fn new(kind: TokenEventKind, login: &Login, owner: &UserId) -> Self {
         Self {
             kind,
             source: login.source.to_string(),
@@ -348,11 +350,11 @@ mod tests {
         let now = Timestamp::from_seconds(1_000_000);
         let mut login = Login {
             id: String::new(),
-            source: LoginSource::Agent("a".to_owned()),
+            source: LoginSource::Agent("a".into()),
             usage: LoginUse::Ews,
             provider: String::new(),
             account: String::new(),
-            user: String::new(),
+            user: String::new().into(),
             state: LoginState::Active,
             problem: String::new(),
             provider_reply: String::new(),
@@ -383,8 +385,8 @@ mod tests {
     fn changes_are_read_as_they_are_written() {
         for change in [
             LoginChange::Method,
-            LoginChange::Account("01K".to_owned()),
-            LoginChange::Login(LoginSource::MaintenanceAccount("01K".to_owned())),
+            LoginChange::Account("01K".into()),
+            LoginChange::Login(LoginSource::MaintenanceAccount("01K".into())),
             LoginChange::Login(LoginSource::AdminConsent("example.com".to_owned())),
         ] {
             assert_eq!(LoginChange::parse(&change.to_string()), Some(change));
@@ -395,8 +397,8 @@ mod tests {
     #[test]
     fn sources_have_names() {
         for source in [
-            LoginSource::Agent("01J".to_owned()),
-            LoginSource::MaintenanceAccount("01K".to_owned()),
+            LoginSource::Agent("01J".into()),
+            LoginSource::MaintenanceAccount("01K".into()),
             LoginSource::AdminConsent("example.com".to_owned()),
         ] {
             assert_eq!(LoginSource::parse(&source.to_string()), Some(source));

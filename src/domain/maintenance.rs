@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentKind, Timestamp, fields::settings_fields};
+use super::{AgentKind, MaintenanceAccountId, Timestamp, fields::settings_fields};
 
 /// A login at a mailbox server that can access many mailboxes. Its password is stored separately, see `ops::maintenance`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaintenanceAccount {
     /// Chosen by the service: a ULID.
-    pub id: String,
+    pub id: MaintenanceAccountId,
     /// What callers choose.
     pub settings: MaintenanceSettings,
     /// Whether a password is stored.

@@ -1,12 +1,12 @@
 //! Archived messages.
 
-use super::{AutomaticKind, Direction, Mailbox, Timestamp};
+use super::{AgentId, AutomaticKind, ContactId, CustomerId, Direction, Mailbox, MessageId, Timestamp};
 
 /// An archived message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// A ULID.
-    pub id: String,
+    pub id: MessageId,
     /// Grows with every commit of the tenant that touches a message: the order of the stream.
     pub position: i64,
     /// Message-ID without angle brackets. Possibly empty.
@@ -26,7 +26,7 @@ pub struct Message {
     /// Customers it is linked to.
     pub links: Vec<CustomerLink>,
     /// Agents in whose mailboxes it was found.
-    pub agents: Vec<String>,
+    pub agents: Vec<AgentId>,
     /// Time in the Date header, or else when it was received.
     pub sent: Timestamp,
     /// When the mailbox received it.
@@ -49,9 +49,9 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CustomerLink {
     /// The customer.
-    pub customer: String,
+    pub customer: CustomerId,
     /// The contact whose address it is.
-    pub contact: String,
+    pub contact: ContactId,
     /// The external party's address in lower case.
     pub address: String,
 }

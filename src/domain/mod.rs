@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod fields;
 mod filter;
+mod ids;
 mod login;
 mod machine;
 mod mail;
@@ -39,6 +40,7 @@ pub use event::{Event, EventKind, EventName};
 pub use filter::{
     AgentFilter, AuditFilter, AuditKind, CaseFilter, HealthFilter, MatchFilter, MessageFilter, NoteFilter, OutcomeFilter, TokenFilter,
 };
+pub use ids::{AgentId, CaseId, ContactId, CustomerId, MaintenanceAccountId, MessageId, NoteId, OutcomeId, ResourceId, TenantId, UserId};
 pub use login::{Login, LoginChange, LoginSource, LoginState, LoginUse, TokenEvent, TokenEventKind, consent_domain, passed};
 pub use machine::{is_machine, is_mail_system};
 pub use mail::{AutomaticKind, Direction, Mailbox, domain_of};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CaseReferenceFormat, Timestamp, fields::settings_fields};
+use super::{CaseReferenceFormat, Timestamp, UserId, fields::settings_fields};
 
 /// A tenant's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct TenantSettings {
     /// What the tenant's administrator chooses.
     pub choices: TenantChoices,
     /// Who accepted the storage terms, and when.
-    pub acknowledged: Option<(String, Timestamp)>,
+    pub acknowledged: Option<(UserId, Timestamp)>,
     /// Counts the writes, from 0 for a tenant that never wrote.
     pub version: i64,
 }

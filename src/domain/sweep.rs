@@ -1,6 +1,6 @@
 //! The results of the sweep.
 
-use super::{AutomaticKind, Mailbox, Timestamp};
+use super::{AgentId, AutomaticKind, CaseId, ContactId, CustomerId, Mailbox, MessageId, NoteId, OutcomeId, Timestamp};
 
 macro_rules! results {
     ($($variant:ident = $name:literal, $doc:literal;)*) => {
@@ -60,9 +60,9 @@ impl OutcomeResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// A ULID.
-    pub id: String,
+    pub id: OutcomeId,
     /// The agent in whose mailbox it was.
-    pub agent: String,
+    pub agent: AgentId,
     /// Folder it was read from.
     pub folder: String,
     /// Id of the message in its mailbox.
@@ -80,13 +80,13 @@ pub struct Outcome {
     /// Whether and how it is automatic.
     pub automatic: Option<AutomaticKind>,
     /// The case it names.
-    pub case: Option<String>,
+    pub case: Option<CaseId>,
     /// The note created from it.
-    pub note: Option<String>,
+    pub note: Option<NoteId>,
     /// The contact it is from.
-    pub contact: Option<String>,
+    pub contact: Option<ContactId>,
     /// The archived message.
-    pub message: Option<String>,
+    pub message: Option<MessageId>,
     /// Possible authors of a forwarded message, each with the reason.
     pub candidates: Vec<(Mailbox, String)>,
     /// Size in bytes.
@@ -105,21 +105,21 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// A ULID.
-    pub id: String,
+    pub id: NoteId,
     /// The case.
-    pub case: String,
+    pub case: CaseId,
     /// The case's reference.
     pub case_reference: String,
     /// The case's customer.
-    pub customer: String,
+    pub customer: CustomerId,
     /// The contact it is from.
-    pub contact: Option<String>,
+    pub contact: Option<ContactId>,
     /// Whether the contact was created for this message.
     pub contact_created: bool,
     /// The agent that received it.
-    pub agent: String,
+    pub agent: AgentId,
     /// The archived message.
-    pub message: Option<String>,
+    pub message: Option<MessageId>,
     /// Message-ID without angle brackets. Possibly empty.
     pub message_id: String,
     /// From.

@@ -89,7 +89,7 @@ pub async fn link(ops: &Ops) -> Result<u64> {
             (after, is_more) = Default::default();
             continue;
         };
-        after = last;
+        after = (last.0.into(), last.1);
         for (tenant, address) in page {
             let key = (tenant, address);
             if failed.contains(&key) {
@@ -104,7 +104,11 @@ pub async fn link(ops: &Ops) -> Result<u64> {
                     tokio::time::sleep(stretch.took).await;
                 }
                 Err(error) => {
-                    tracing::warn!(tenant = key.0, error = error.chain(), "linking the mail of an address failed");
+                    tracing::warn!(
+                        tenant = key.0.as_str(),
+                        error = error.chain(),
+                        "linking the mail of an address failed"
+                    );
                     failed.insert(key);
                 }
             }

@@ -111,7 +111,7 @@ async fn review_agents(ops: &Ops) -> Result<u64> {
             match login_health::review_change(ops, &tenant, &change).await {
                 Ok(looked_at) => all += looked_at,
                 Err(error) => {
-                    tracing::warn!(tenant, %change, error = error.chain(), "reviewing the agents of a login failed");
+                    tracing::warn!(tenant = tenant.as_str(), %change, error = error.chain(), "reviewing the agents of a login failed");
                     failed.insert((tenant, change));
                 }
             }

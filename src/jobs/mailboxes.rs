@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::reader::Reader;
 use super::driver::Job;
 use crate::{
-    domain::{Agent, Error, Result},
+    domain::{Agent, AgentId, Error, Result, TenantId},
     lifecycle::{Lifecycle, OnError},
     ops::{
         Ops,
@@ -132,7 +132,7 @@ impl Job for Mailboxes {
 }
 
 /// Tasks by tenant and agent.
-type Tasks = HashMap<(String, String), Task>;
+type Tasks = HashMap<(TenantId, AgentId), Task>;
 
 /// How many mailboxes are this replica's part.
 #[derive(Debug)]
@@ -226,7 +226,7 @@ fn reconcile(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks, agents: 
 
 /// Names the mailboxes on which work does not move, gives them to other replicas, and has the work begun again after a while. Returns
 /// their agents.
-fn look_for_stuck(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks) -> Vec<String> {
+fn look_for_stuck(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks) -> Vec<AgentId> {
     let (mut stuck, mut to_name) = (Vec::new(), Vec::new());
     for ((tenant, id), task) in tasks {
         let Some(span) = task.pulse.stuck_for() else {
@@ -263,7 +263,7 @@ fn look_for_stuck(reader: &Reader, lifecycle: &Lifecycle, tasks: &mut Tasks) -> 
 }
 
 /// Lets another replica have a mailbox on which work does not move, and says so in the agent's health.
-async fn give_up(reader: &Reader, tenant: &str, agent: &Agent, span: Duration) {
+async fn give_up(reader: &Reader, tenant: &TenantId, agent: &Agent, span: Duration) {
     let named = async {
         // Once another replica has it, its health is that one's to tell.
         if let Some(holder) = &reader.schedule.holder
@@ -288,12 +288,12 @@ async fn wake_called(reader: &Reader) {
 }
 
 /// Prolongs all leases of this replica at once, but for those of mailboxes on which work does not move, and says that it is alive.
-async fn prolong_leases(reader: &Reader, stuck: &[String]) {
+async fn prolong_leases(reader: &Reader, stuck: &[AgentId]) {
     let Some(holder) = &reader.schedule.holder else { return };
     let store = &reader.ops.store;
     let alive = LeaseKey {
         kind: LeaseKind::Replica,
-        tenant: "",
+        tenant: None,
         id: holder,
     };
     let terms = LeaseTerms {
@@ -301,8 +301,9 @@ async fn prolong_leases(reader: &Reader, stuck: &[String]) {
         span: LEASE,
         grace: Duration::ZERO,
     };
+    let stuck: Vec<&str> = stuck.iter().map(AgentId::as_str).collect();
     let prolonging = async {
-        store.prolong_leases(LeaseKind::Mailbox, holder, LEASE, stuck).await?;
+        store.prolong_leases(LeaseKind::Mailbox, holder, LEASE, &stuck).await?;
         store.take_lease(alive, terms).await
     };
     if let Err(error) = in_time(prolonging).await {

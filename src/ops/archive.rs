@@ -12,7 +12,7 @@ use super::{
     watch::{Cursors, Followed, follow_messages},
 };
 use crate::{
-    domain::{ArchiveStatistics, Caller, Error, Message, MessageAfter, MessageFilter, Page, Result, Scope, topic},
+    domain::{ArchiveStatistics, Caller, Error, Message, MessageAfter, MessageFilter, MessageId, Page, Result, Scope, topic},
     mime::{self, Content},
     store::SearchTerm,
 };
@@ -73,19 +73,19 @@ pub async fn search(
 ///
 /// # Errors
 /// [`crate::domain::Kind::NotFound`].
-pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<Message> {
+pub async fn get(ops: &Ops, caller: &Caller, id: &MessageId) -> Result<Message> {
     caller.need(Scope::ArchiveRead)?;
     let message = ops.store.tenant(&caller.tenant).message(id).await?;
-    message.ok_or_else(|| Error::not_found(format!("messages/{id}")))
+    message.ok_or_else(|| Error::not_found(id.name()))
 }
 
 /// Returns a message in parts. The audit log has who read it.
 ///
 /// # Errors
 /// [`crate::domain::Kind::NotFound`]; [`crate::domain::Kind::Internal`] when its bytes are damaged.
-pub async fn get_content(ops: &Ops, caller: &Caller, id: &str) -> Result<(Message, Content)> {
+pub async fn get_content(ops: &Ops, caller: &Caller, id: &MessageId) -> Result<(Message, Content)> {
     let message = get(ops, caller, id).await?;
-    record(ops, caller, "GetMessage", format!("messages/{id}")).await?;
+    record(ops, caller, "GetMessage", id.name()).await?;
     let stored = Stored::find(ops, &caller.tenant, &message.hash).await?;
     let content = stored.read(ops, Worker::caller(caller), mime::content).await?;
     Ok((message, content))
@@ -95,19 +95,19 @@ pub async fn get_content(ops: &Ops, caller: &Caller, id: &str) -> Result<(Messag
 ///
 /// # Errors
 /// [`crate::domain::Kind::NotFound`]; [`crate::domain::Kind::OutOfRange`] for an offset beyond the end.
-pub async fn download(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Result<Download> {
+pub async fn download(ops: &Ops, caller: &Caller, id: &MessageId, offset: i64) -> Result<Download> {
     let message = get(ops, caller, id).await?;
-    record(ops, caller, "DownloadMessage", format!("messages/{id}")).await?;
-    Download::of_message(ops, &caller.tenant, &message.hash, id, offset).await
+    record(ops, caller, "DownloadMessage", id.name()).await?;
+    Download::of_message(ops, &caller.tenant, &message.hash, id.as_str(), offset).await
 }
 
 /// Opens an attachment for download.
 ///
 /// # Errors
 /// [`crate::domain::Kind::NotFound`]; [`crate::domain::Kind::OutOfRange`] for an offset beyond the end.
-pub async fn download_attachment(ops: &Ops, caller: &Caller, id: &str, index: i32, offset: i64) -> Result<Download> {
+pub async fn download_attachment(ops: &Ops, caller: &Caller, id: &MessageId, index: i32, offset: i64) -> Result<Download> {
     let message = get(ops, caller, id).await?;
-    record(ops, caller, "DownloadAttachment", format!("messages/{id}")).await?;
+    record(ops, caller, "DownloadAttachment", id.name()).await?;
     let missing = || Error::not_found(format!("messages/{id} attachment {index}"));
     let index = usize::try_from(index).map_err(|_| missing())?;
     let from = u64::try_from(offset).unwrap_or(0);

@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{Agent, Caller, Detail, Error, Kind, Mailbox, MaintenanceAccount, Reason, Result, Scope, User, domain_of},
+    domain::{Agent, AgentId, Caller, Detail, Error, Kind, Mailbox, MaintenanceAccount, Reason, Result, Scope, TenantId, User, domain_of},
     mime::{self, Draft},
     net::{ProviderError, Stage, StageKind, StageReport},
     provider::{MailSink, OutgoingMessage},
@@ -18,7 +18,7 @@ use crate::{
 
 /// A check that is about to run. While it exists there is no other of the same agent in this process.
 pub struct Check {
-    tenant: String,
+    tenant: TenantId,
     agent: Agent,
     account: Option<MaintenanceAccount>,
     sink: Result<Arc<dyn MailSink>, ProviderError>,
@@ -39,7 +39,7 @@ pub enum Extent {
 ///
 /// # Errors
 /// See `AgentService.CheckAgent` and `TestAgent`.
-pub async fn prepare(ops: &Ops, caller: &Caller, id: &str, extent: Extent) -> Result<Check> {
+pub async fn prepare(ops: &Ops, caller: &Caller, id: &AgentId, extent: Extent) -> Result<Check> {
     caller.need_any(&[Scope::AgentUse, Scope::AgentWrite])?;
     let reader = ops.store.tenant(&caller.tenant);
     let agent = Agent::visible(caller, reader.agent(id).await?, id)?;
@@ -110,8 +110,8 @@ impl Check {
     }
 }
 
-fn under_way(id: &str) -> Error {
-    let resource = format!("agents/{id}");
+fn under_way(id: &AgentId) -> Error {
+    let resource = id.name();
     let text = format!("A check of {resource} is already running. Wait until it has finished.");
     Error::new(Kind::Exhausted, Reason::CheckInProgress, text).with(Detail::Resource, resource)
 }
@@ -119,7 +119,7 @@ fn under_way(id: &str) -> Error {
 /// The message that a person gets who tests an agent.
 fn test_message(ops: &Ops, caller: &Caller, agent: &Agent, user: Option<User>) -> Result<OutgoingMessage> {
     let recipient = user.and_then(|user| user.addresses.into_iter().next()).ok_or_else(|| {
-        let resource = format!("users/{}", caller.user);
+        let resource = caller.user.name();
         let text = format!("The directory has no e-mail address for {resource}, so there is nobody to send to. Add one to the user.");
         Error::new(Kind::Precondition, Reason::UserWithoutAddress, text).with(Detail::Resource, resource)
     })?;

@@ -8,7 +8,10 @@ use std::{
 
 use super::{Ops, Violations, is_address, is_plain, page_limit};
 use crate::{
-    domain::{Caller, Case, CaseFilter, Contact, Customer, Detail, Error, Kind, Page, Reason, Result, Scope, User, Written, reference_key},
+    domain::{
+        Caller, Case, CaseFilter, CaseId, Contact, ContactId, Customer, CustomerId, Detail, Error, Kind, Page, Reason, ResourceId, Result,
+        Scope, TenantId, User, UserId, Written, reference_key,
+    },
     store::{Writer, retrying},
 };
 
@@ -81,7 +84,7 @@ pub async fn upsert_contacts(ops: &Ops, caller: &Caller, contacts: Vec<Contact>)
     violations.into_result()?;
     let written = retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
-        check_customers_exist(&writer, "contacts", contacts.iter().map(|contact| contact.customer.as_str())).await?;
+        check_customers_exist(&writer, "contacts", contacts.iter().map(|contact| &contact.customer)).await?;
         let written = writer.upsert_contacts(&contacts).await?;
         writer.commit().await?;
         Ok(written)
@@ -121,7 +124,7 @@ pub async fn upsert_cases(ops: &Ops, caller: &Caller, cases: Vec<Case>) -> Resul
     violations.into_result()?;
     retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
-        check_customers_exist(&writer, "cases", cases.iter().map(|case| case.customer.as_str())).await?;
+        check_customers_exist(&writer, "cases", cases.iter().map(|case| &case.customer)).await?;
         check_references_free(&writer, &cases, &references).await?;
         let written = writer.upsert_cases(&cases).await?;
         writer.commit().await?;
@@ -169,10 +172,10 @@ pub async fn delete(ops: &Ops, caller: &Caller, kind: RecordKind, deletions: Vec
     retrying(|| async {
         let mut writer = ops.store.begin(&caller.tenant).await?;
         let written = match kind {
-            RecordKind::Users => writer.delete_users(&deletions).await?,
-            RecordKind::Customers => writer.delete_customers(&deletions).await?,
-            RecordKind::Contacts => writer.delete_contacts(&deletions).await?,
-            RecordKind::Cases => writer.delete_cases(&deletions).await?,
+            RecordKind::Users => writer.delete_users(&typed(&deletions)).await?,
+            RecordKind::Customers => writer.delete_customers(&typed(&deletions)).await?,
+            RecordKind::Contacts => writer.delete_contacts(&typed(&deletions)).await?,
+            RecordKind::Cases => writer.delete_cases(&typed(&deletions)).await?,
         };
         writer.commit().await?;
         Ok(written)
@@ -180,17 +183,22 @@ pub async fn delete(ops: &Ops, caller: &Caller, kind: RecordKind, deletions: Vec
     .await
 }
 
+/// The deletions of records of one kind.
+fn typed<Id: ResourceId>(deletions: &[(String, i64)]) -> Vec<(Id, i64)> {
+    deletions.iter().map(|(id, revision)| (id.as_str().into(), *revision)).collect()
+}
+
 /// Reads of one kind of record: one by its id, and pages behind the id `after` with a flag that tells whether there may be more.
 macro_rules! reads {
-    ($record:ty, $collection:literal, $get:ident, $list:ident, $find:ident, $page:ident $(, $filter:ident: $type:ty => $($value:expr),+)?) => {
+    ($record:ty, $id:ty, $get:ident, $list:ident, $find:ident, $page:ident $(, $filter:ident: $type:ty => $($value:expr),+)?) => {
         /// Returns one record.
         ///
         /// # Errors
         /// [`Kind::NotFound`] when there is none, or when it was deleted.
-        pub async fn $get(ops: &Ops, caller: &Caller, id: &str) -> Result<$record> {
+        pub async fn $get(ops: &Ops, caller: &Caller, id: &$id) -> Result<$record> {
             caller.need(Scope::DirectoryRead)?;
             let found = ops.store.tenant(&caller.tenant).$find(id).await?;
-            found.ok_or_else(|| Error::not_found(format!(concat!($collection, "/{}"), id)))
+            found.ok_or_else(|| Error::not_found(id.name()))
         }
 
         /// Lists records in the order of their ids.
@@ -201,16 +209,16 @@ macro_rules! reads {
             caller.need(Scope::DirectoryRead)?;
             let limit = page_limit(page_size)?;
             let records = ops.store.tenant(&caller.tenant).$page(after, $($($value,)+)? limit).await?;
-            Ok(Page::new(records, limit, |record| record.id.clone()))
+            Ok(Page::new(records, limit, |record| record.id.to_string()))
         }
     };
 }
 
-reads!(User, "users", get_user, list_users, user, users);
-reads!(Customer, "customers", get_customer, list_customers, customer, customers);
-reads!(Contact, "contacts", get_contact, list_contacts, contact, contacts, customer: Option<&str> => customer);
-reads!(Case, "cases", get_case, list_cases, case, cases, filter: &CaseFilter =>
-    filter.customer.as_deref(), filter.reference_key.as_deref());
+reads!(User, UserId, get_user, list_users, user, users);
+reads!(Customer, CustomerId, get_customer, list_customers, customer, customers);
+reads!(Contact, ContactId, get_contact, list_contacts, contact, contacts, customer: Option<&CustomerId> => customer);
+reads!(Case, CaseId, get_case, list_cases, case, cases, filter: &CaseFilter =>
+    filter.customer.as_ref(), filter.reference_key.as_deref());
 
 /// How many archived messages with a contact's addresses are still to be linked, counted up to 10,000 for each address.
 ///
@@ -236,7 +244,7 @@ pub struct LinkingReport {
 ///
 /// # Errors
 /// [`Kind::Unavailable`] when the database is away.
-pub async fn link_mail(ops: &Ops, tenant: &str, address: &str, size: u64) -> Result<LinkingReport> {
+pub async fn link_mail(ops: &Ops, tenant: &TenantId, address: &str, size: u64) -> Result<LinkingReport> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let began = Instant::now();
@@ -310,9 +318,9 @@ fn check_addresses(violations: &mut Violations, path: &str, addresses: &[String]
     }
 }
 
-fn check_customer(violations: &mut Violations, path: &str, customer: &str) {
+fn check_customer(violations: &mut Violations, path: &str, customer: &CustomerId) {
     violations.check(
-        is_id(customer),
+        is_id(customer.as_str()),
         format!("{path}.customer"),
         "is required: the name of a customer in the directory, `customers/{customer}`.",
     );
@@ -322,11 +330,11 @@ fn check_revision(violations: &mut Violations, path: &str, revision: i64) {
     violations.check(revision >= 0, format!("{path}.revision"), "must not be negative.");
 }
 
-async fn check_customers_exist(writer: &Writer, collection: &str, customers: impl Iterator<Item = &str> + Clone) -> Result<()> {
+async fn check_customers_exist(writer: &Writer, collection: &str, customers: impl Iterator<Item = &CustomerId> + Clone) -> Result<()> {
     let existing = writer.existing_customers(&customers.clone().collect()).await?;
     for (index, customer) in customers.enumerate() {
         if !existing.contains(customer) {
-            let error = Error::not_found(format!("customers/{customer}"));
+            let error = Error::not_found(customer.name());
             return Err(error.with(Detail::Field, format!("{collection}[{index}].customer")));
         }
     }
@@ -346,7 +354,7 @@ async fn check_references_free(writer: &Writer, cases: &[Case], references: &Has
             let text = format!("cases/{} already has the reference {}.", other.id, other.reference);
             return Err(Error::new(Kind::Exists, Reason::CaseReferenceTaken, text)
                 .with(Detail::Reference, case.reference.clone())
-                .with(Detail::Resource, format!("cases/{}", other.id)));
+                .with(Detail::Resource, other.id.name()));
         }
     }
     Ok(())

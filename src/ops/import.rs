@@ -7,7 +7,7 @@ use super::{
     intake::{self, Origin, Purpose, place_large, prepare_all},
 };
 use crate::{
-    domain::Result,
+    domain::{AgentId, Result, TenantId},
     provider::{Fetched, ItemId},
 };
 
@@ -20,7 +20,7 @@ pub struct PreparedImport(Vec<intake::Item>);
 ///
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when the blob store does not take a large one.
-pub async fn prepare(ops: &Ops, tenant: &str, messages: Vec<(String, Vec<u8>)>) -> Result<PreparedImport> {
+pub async fn prepare(ops: &Ops, tenant: &TenantId, messages: Vec<(String, Vec<u8>)>) -> Result<PreparedImport> {
     let purpose = Arc::new(Purpose {
         sweep: None,
         archive: true,
@@ -33,10 +33,11 @@ pub async fn prepare(ops: &Ops, tenant: &str, messages: Vec<(String, Vec<u8>)>) 
         };
         (ItemId(origin), message)
     });
-    let deaths = ops.store.tenant(tenant).suspects(Origin::IMPORT).await?;
+    let agent = AgentId::from(Origin::IMPORT);
+    let deaths = ops.store.tenant(tenant).suspects(&agent).await?;
     let origin = Origin {
         tenant,
-        agent: Origin::IMPORT,
+        agent: &agent,
         deaths: &deaths,
     };
     let mut items = prepare_all(ops, origin, fetched.collect(), purpose).await?;
@@ -49,6 +50,6 @@ pub async fn prepare(ops: &Ops, tenant: &str, messages: Vec<(String, Vec<u8>)>) 
 ///
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when the database is away.
-pub async fn store(ops: &Ops, tenant: &str, prepared: PreparedImport) -> Result<BatchResult> {
+pub async fn store(ops: &Ops, tenant: &TenantId, prepared: PreparedImport) -> Result<BatchResult> {
     intake::commit_import(ops, tenant, &prepared.0).await
 }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Keys, KeysError};
 use crate::{
     crypto::{DataKey, KeyId, KeyRing, KeySource, KeySourceError, MasterKey, OpenError, wrapped_by},
-    domain::{Clock, Result},
+    domain::{Clock, Result, TenantId},
     store::{INSTALLATION, Rewrapping, Store, WrappedKey, retrying},
 };
 
@@ -26,7 +26,7 @@ pub struct KeyUsage {
     /// Data keys that this master key wraps.
     pub under: BTreeMap<KeyId, u64>,
     /// Of these, those that no master key at hand opens: whose they are, and why.
-    pub closed: Vec<(String, OpenError)>,
+    pub closed: Vec<(TenantId, OpenError)>,
     /// Data keys that could be moved: they open, and are not under the current master key.
     pub movable: u64,
     /// All of them, with those that are too damaged to tell what wraps them.
@@ -82,7 +82,7 @@ pub struct Rotation {
     /// Of these, those that were read back from the database, opened with the current master key alone, and found to be the same.
     pub proven: u64,
     /// Whose keys were re-wrapped and are not what they were when read back.
-    pub changed: Vec<String>,
+    pub changed: Vec<TenantId>,
 }
 
 impl Rotation {
@@ -208,9 +208,9 @@ pub async fn prune(store: &Store, source: &KeySource, really: bool) -> Result<Pr
 /// Moves every data key that can be opened to the ring's current master key. The installation's own key is first: from then on services
 /// wrap new data keys by the current master key too, so what is left is finite.
 async fn move_all(store: &Store, ring: &KeyRing, rotation: &mut Rotation, step: &mut (dyn FnMut(Step) + Send)) -> Result<()> {
-    let own = store.tenant(INSTALLATION).data_key().await?;
+    let own = store.tenant(&INSTALLATION).data_key().await?;
     let own = own.map(|wrapped| WrappedKey {
-        owner: INSTALLATION.to_owned(),
+        owner: INSTALLATION.clone(),
         wrapped,
     });
     move_batch(store, ring, own.into_iter().collect(), rotation, step).await?;
@@ -220,7 +220,7 @@ async fn move_all(store: &Store, ring: &KeyRing, rotation: &mut Rotation, step: 
         loop {
             let batch = store.wrapped_keys(&after, BATCH as u64).await?;
             let Some(last) = batch.last() else { break };
-            after.clone_from(&last.owner);
+            last.owner.as_str().clone_into(&mut after);
             left += move_batch(store, ring, batch, rotation, step).await?;
         }
         if left == 0 {
@@ -279,7 +279,7 @@ async fn census(store: &Store, ring: &KeyRing, known: &KeyRing) -> Result<KeyUsa
     loop {
         let page = store.wrapped_keys(&after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(census) };
-        after.clone_from(&last.owner);
+        last.owner.as_str().clone_into(&mut after);
         for WrappedKey { owner, wrapped } in page {
             census.total += 1;
             let wrapped_by = wrapped_by(&wrapped);

@@ -7,17 +7,19 @@ use std::{
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::domain::{AgentId, MaintenanceAccountId, TenantId};
+
 /// What is done one at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum LockKey {
     /// Reading the mailbox of this agent.
-    Mailbox(String),
+    Mailbox(AgentId),
     /// Reading a folder of an agent's mailbox, by the folder's key.
-    Folder(String, String),
+    Folder(AgentId, String),
     /// Trying the login of this maintenance account.
-    Account(String),
+    Account(MaintenanceAccountId),
     /// Checking the connection of this agent.
-    Check(String),
+    Check(AgentId),
 }
 
 /// A lock for each key of each tenant, kept only while somebody holds or awaits it.
@@ -29,23 +31,23 @@ pub(crate) struct Locks {
 
 #[derive(Default)]
 struct Kept {
-    by_key: HashMap<(String, LockKey), Arc<Mutex<()>>>,
+    by_key: HashMap<(TenantId, LockKey), Arc<Mutex<()>>>,
     /// How many there were when those that nobody wants were last taken out.
     wanted: usize,
 }
 
 impl Locks {
     /// Waits for a tenant's lock. Cancel safe.
-    pub(crate) async fn lock(&self, tenant: &str, key: LockKey) -> OwnedMutexGuard<()> {
+    pub(crate) async fn lock(&self, tenant: &TenantId, key: LockKey) -> OwnedMutexGuard<()> {
         self.find(tenant, key).lock_owned().await
     }
 
     /// The lock, if nobody has it.
-    pub(crate) fn try_lock(&self, tenant: &str, key: LockKey) -> Option<OwnedMutexGuard<()>> {
+    pub(crate) fn try_lock(&self, tenant: &TenantId, key: LockKey) -> Option<OwnedMutexGuard<()>> {
         self.find(tenant, key).try_lock_owned().ok()
     }
 
-    fn find(&self, tenant: &str, key: LockKey) -> Arc<Mutex<()>> {
+    fn find(&self, tenant: &TenantId, key: LockKey) -> Arc<Mutex<()>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // Not each time: there may be several for each of many thousand mailboxes.
         if kept.by_key.len() > 2 * kept.wanted + 64 {

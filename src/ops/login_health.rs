@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::Ops;
 use crate::{
     domain::{
-        Agent, AgentFilter, AgentHealth, AgentKind, AuthenticationMethod, HealthState, Login, LoginChange, LoginSource, LoginState,
-        MaintenanceAccount, Result, SmtpAuthentication, TenantChoices, Timestamp, consent_domain,
+        Agent, AgentFilter, AgentHealth, AgentId, AgentKind, AuthenticationMethod, HealthState, Login, LoginChange, LoginSource,
+        LoginState, MaintenanceAccount, Result, SmtpAuthentication, TenantChoices, TenantId, Timestamp, consent_domain,
     },
     store::{Writer, retrying},
 };
@@ -109,7 +109,7 @@ pub(in crate::ops) async fn reassess(writer: &mut Writer, change: &LoginChange, 
 }
 
 /// Reviews the next agents that wait for what follows from a change, and returns how many were looked at; 0 when none is left.
-pub async fn review_change(ops: &Ops, tenant: &str, change: &LoginChange) -> Result<u64> {
+pub async fn review_change(ops: &Ops, tenant: &TenantId, change: &LoginChange) -> Result<u64> {
     let looked_at = retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let Some(after) = writer.agent_review(change).await? else {
@@ -148,13 +148,13 @@ async fn reassess_behind(writer: &mut Writer, change: &LoginChange, after: Strin
         LoginChange::Account(_) | LoginChange::Method => agent.settings.kind != AgentKind::Smtp,
     });
     reassess_all(writer, &agents, choices, now).await?;
-    writer.set_agent_review(change, next.as_deref()).await?;
+    writer.set_agent_review(change, next.as_ref().map(AgentId::as_str)).await?;
     Ok(looked_at)
 }
 
 async fn reassess_all(writer: &mut Writer, agents: &[Agent], choices: &TenantChoices, now: Timestamp) -> Result<()> {
     let method = choices.authentication_method;
-    let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
+    let ids: Vec<AgentId> = agents.iter().map(|agent| agent.id.clone()).collect();
     let health = writer.agent_health(&ids).await?;
     let mut sources: Vec<LoginSource> = agents.iter().filter_map(|agent| LoginSource::of(agent, method)).collect();
     sources.sort_unstable();

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        AgentKind, AuthenticationMethod, Caller, Detail, Error, Kind, LoginChange, LoginSource, MaintenanceAccount, MaintenanceSettings,
-        Page, PasswordChange, Reason, Result, Scope, TenantChoices, Violation,
+        AgentKind, AuthenticationMethod, Caller, Detail, Error, Kind, LoginChange, LoginSource, MaintenanceAccount, MaintenanceAccountId,
+        MaintenanceSettings, Page, PasswordChange, Reason, Result, Scope, TenantChoices, TenantId, Violation,
     },
     store::{Connection, TenantStore, retrying},
 };
@@ -52,7 +52,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
     let mut settings = MaintenanceSettings::default();
     settings.take(&patch.fields, &patch.wanted);
     let account = MaintenanceAccount {
-        id: ops.ids.next(),
+        id: ops.ids.next().into(),
         settings,
         password_set: patch.password.is_set_after(false),
         problem: String::new(),
@@ -83,7 +83,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
         };
         proposed.check(ops, &choices, &mut violations);
         violations.into_result()?;
-        request.remember(ops, &mut writer, &account.id).await?;
+        request.remember(ops, &mut writer, account.id.as_str()).await?;
         writer.insert_maintenance_account(&account, sealed.clone()).await?;
         changes(None, Some(&account), account.password_set)
             .record(ops, &mut writer, caller)
@@ -92,24 +92,24 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: MaintenancePatch, request
         Ok(None)
     })
     .await?;
-    get(ops, caller, &earlier.unwrap_or(account.id)).await
+    get(ops, caller, &earlier.map_or(account.id, MaintenanceAccountId::from)).await
 }
 
 /// Returns a maintenance account.
 ///
 /// # Errors
 /// [`Kind::NotFound`].
-pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<MaintenanceView> {
+pub async fn get(ops: &Ops, caller: &Caller, id: &MaintenanceAccountId) -> Result<MaintenanceView> {
     caller.need(Scope::AgentWrite)?;
     let reader = ops.store.tenant(&caller.tenant);
-    let account = reader.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
+    let account = reader.maintenance_account(id).await?.ok_or_else(|| Error::not_found(id.name()))?;
     let mut views = views(ops, &reader, vec![account]).await?;
-    views.pop().ok_or_else(|| Error::not_found(name(id)))
+    views.pop().ok_or_else(|| Error::not_found(id.name()))
 }
 
 /// Accounts with what is known of them.
 async fn views<C: Connection>(ops: &Ops, store: &TenantStore<C>, accounts: Vec<MaintenanceAccount>) -> Result<Vec<MaintenanceView>> {
-    let ids: Vec<String> = accounts.iter().map(|account| account.id.clone()).collect();
+    let ids: Vec<MaintenanceAccountId> = accounts.iter().map(|account| account.id.clone()).collect();
     let agents = store.maintenance_agents(&ids).await?;
     let modern = store.settings().await?.choices.authentication_method == AuthenticationMethod::Modern;
     let source = |account: &MaintenanceAccount| LoginSource::MaintenanceAccount(account.id.clone());
@@ -140,7 +140,7 @@ pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Re
     let reader = ops.store.tenant(&caller.tenant);
     let accounts = reader.maintenance_accounts(after, limit).await?;
     Ok(Page::new(views(ops, &reader, accounts).await?, limit, |view| {
-        view.account.id.clone()
+        view.account.id.to_string()
     }))
 }
 
@@ -149,7 +149,13 @@ pub async fn list(ops: &Ops, caller: &Caller, after: &str, page_size: i32) -> Re
 ///
 /// # Errors
 /// See `AgentService.UpdateMaintenanceAccount`.
-pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, patch: MaintenancePatch) -> Result<MaintenanceView> {
+pub async fn update(
+    ops: &Ops,
+    caller: &Caller,
+    id: &MaintenanceAccountId,
+    expected_etag: &str,
+    patch: MaintenancePatch,
+) -> Result<MaintenanceView> {
     caller.need(Scope::AgentWrite)?;
     let now = ops.now();
     let sealed = match &patch.password {
@@ -159,8 +165,8 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
     };
     let view = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
-        let before = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
-        check_etag(&name(id), &maintenance_etag(&before), expected_etag)?;
+        let before = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(id.name()))?;
+        check_etag(&id.name(), &maintenance_etag(&before), expected_etag)?;
         let mut account = before.clone();
         account.settings.take(&patch.fields, &patch.wanted);
         // What the server refused may be right now: the next try tells.
@@ -190,7 +196,7 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
         login_health::reassess(&mut writer, &LoginChange::Account(id.to_owned()), &choices, now).await?;
         let view = views(ops, &writer, vec![account]).await?.pop();
         writer.commit().await?;
-        view.ok_or_else(|| Error::not_found(name(id)))
+        view.ok_or_else(|| Error::not_found(id.name()))
     })
     .await?;
     ops.logins_changed.notify_one();
@@ -202,21 +208,21 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
 ///
 /// # Errors
 /// See `AgentService.DeleteMaintenanceAccount`.
-pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
+pub async fn delete(ops: &Ops, caller: &Caller, id: &MaintenanceAccountId, expected_etag: &str) -> Result<()> {
     caller.need(Scope::AgentWrite)?;
     retrying(|| async {
         // An agent that is given this account at the same time either finds it gone or keeps it.
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
-        let account = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(name(id)))?;
-        check_etag(&name(id), &maintenance_etag(&account), expected_etag)?;
+        let account = writer.maintenance_account(id).await?.ok_or_else(|| Error::not_found(id.name()))?;
+        check_etag(&id.name(), &maintenance_etag(&account), expected_etag)?;
         let agents = writer.maintenance_agents(&[id.to_owned()]).await?.pop().unwrap_or(0);
         if agents > 0 {
             let text = format!(
                 "{} cannot be deleted while agents connect through it ({agents} currently). Connect them differently first.",
-                name(id)
+                id.name()
             );
             return Err(Error::new(Kind::Precondition, Reason::MaintenanceAccountInUse, text)
-                .with(Detail::Resource, name(id))
+                .with(Detail::Resource, id.name())
                 .with(Detail::Agents, agents.to_string()));
         }
         login::end(ops, &mut writer, caller, &LoginSource::MaintenanceAccount(id.to_owned())).await?;
@@ -231,20 +237,16 @@ pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -
 
 /// The account's etag.
 pub fn maintenance_etag(account: &MaintenanceAccount) -> String {
-    etag(&name(&account.id), account.version)
+    etag(&account.id.name(), account.version)
 }
 
 /// Where an account's password is kept.
-pub(super) fn password_place(account: &str) -> Place<'_> {
+pub(super) fn password_place(account: &MaintenanceAccountId) -> Place<'_> {
     Place {
         table: "maintenance_account",
-        row: account,
+        row: account.as_str(),
         column: "password_sealed",
     }
-}
-
-fn name(id: &str) -> String {
-    format!("maintenanceAccounts/{id}")
 }
 
 /// An account as it is to be.
@@ -344,14 +346,14 @@ fn server_of(settings: &MaintenanceSettings) -> Option<(String, u16)> {
     }
 }
 
-async fn seal(ops: &Ops, tenant: &str, account: &str, password: &Secret) -> Result<Vec<u8>> {
+async fn seal(ops: &Ops, tenant: &TenantId, account: &MaintenanceAccountId, password: &Secret) -> Result<Vec<u8>> {
     ops.vault.seal(&ops.store, tenant, password_place(account), password).await
 }
 
 /// What the audit log tells of a change.
 fn changes(before: Option<&MaintenanceAccount>, after: Option<&MaintenanceAccount>, changed_password: bool) -> Changes {
     let settings = |account: Option<&MaintenanceAccount>| account.map(|account| account.settings.clone());
-    let resource = after.or(before).map_or_else(String::new, |account| name(&account.id));
+    let resource = after.or(before).map_or_else(String::new, |account| account.id.name());
     Changes::new(action_of(before, after), resource)
         .fields(MaintenanceSettings::FIELDS, settings(before).as_ref(), settings(after).as_ref())
         .secret("password", changed_password)

@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    domain::{Caller, Error, Result},
+    domain::{Caller, Error, Result, TenantId, UserId},
     telemetry::Metrics,
 };
 
@@ -46,14 +46,14 @@ pub enum Worker {
     /// Somebody who calls.
     Caller {
         /// Their tenant.
-        tenant: String,
+        tenant: TenantId,
         /// The CRM's id of the user.
-        user: String,
+        user: UserId,
     },
     /// What prepares a tenant's mail to be stored. It waits as long as it takes.
     Intake {
         /// The tenant.
-        tenant: String,
+        tenant: TenantId,
     },
 }
 
@@ -67,7 +67,7 @@ impl Worker {
     }
 
     /// A tenant's mail on its way into the store.
-    pub fn intake(tenant: &str) -> Self {
+    pub fn intake(tenant: &TenantId) -> Self {
         Self::Intake { tenant: tenant.to_owned() }
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::Ops;
 use crate::{
     crypto::Sealer,
-    domain::{Error, Result},
+    domain::{AgentId, Error, Result},
     provider::exchange::graph::{GraphPush, Waker},
     store::{INSTALLATION, LeaseKind},
 };
@@ -32,7 +32,7 @@ pub struct Wakers {
     /// The public address of this service's page for notifications. `None`: mailboxes are polled only.
     pub url: Option<String>,
     // Held for a map look-up only.
-    waiting: Mutex<HashMap<String, Weak<Waker>>>,
+    waiting: Mutex<HashMap<AgentId, Weak<Waker>>>,
 }
 
 impl Wakers {
@@ -45,7 +45,7 @@ impl Wakers {
     }
 
     /// Wakes who waits for an agent's mailbox here. Whether there is somebody.
-    pub fn wake(&self, agent: &str, renew: bool) -> bool {
+    pub fn wake(&self, agent: &AgentId, renew: bool) -> bool {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let waker = waiting.get(agent).and_then(Weak::upgrade);
         if let Some(waker) = &waker {
@@ -54,7 +54,7 @@ impl Wakers {
         waker.is_some()
     }
 
-    fn register(&self, agent: &str) -> Arc<Waker> {
+    fn register(&self, agent: &AgentId) -> Arc<Waker> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, waker| waker.strong_count() > 0);
         let known = waiting.get(agent).and_then(Weak::upgrade);
@@ -67,7 +67,7 @@ impl Wakers {
 }
 
 /// How an agent's mailbox over Graph is told of changes. `None` where the operator has given no public address.
-pub(super) fn of_agent(ops: &Ops, agent: &str) -> Option<GraphPush> {
+pub(super) fn of_agent(ops: &Ops, agent: &AgentId) -> Option<GraphPush> {
     Some(GraphPush {
         url: ops.wakers.url.clone()?,
         client_state: client_state(&ops.sealer, agent),
@@ -76,8 +76,8 @@ pub(super) fn of_agent(ops: &Ops, agent: &str) -> Option<GraphPush> {
     })
 }
 
-fn client_state(sealer: &Sealer, agent: &str) -> String {
-    sealer.seal(PURPOSE, INSTALLATION, agent.as_bytes())
+fn client_state(sealer: &Sealer, agent: &AgentId) -> String {
+    sealer.seal(PURPOSE, &INSTALLATION, agent.as_str().as_bytes())
 }
 
 #[derive(Deserialize)]
@@ -101,20 +101,20 @@ pub async fn received(ops: &Ops, body: &[u8]) -> Result<()> {
     let calls: Notifications =
         serde_json::from_slice(body).map_err(|_| Error::invalid_field("body", "must be change notifications of Microsoft Graph."))?;
     // One call may have hundreds for the same mailbox.
-    let mut agents: HashMap<String, bool> = HashMap::new();
+    let mut agents: HashMap<AgentId, bool> = HashMap::new();
     for call in calls.value {
-        let Ok(agent) = ops.sealer.open(PURPOSE, INSTALLATION, &call.client_state) else {
+        let Ok(agent) = ops.sealer.open(PURPOSE, &INSTALLATION, &call.client_state) else {
             continue;
         };
         if let Ok(agent) = String::from_utf8(agent) {
-            *agents.entry(agent).or_default() |= call.lifecycle_event.is_some();
+            *agents.entry(agent.into()).or_default() |= call.lifecycle_event.is_some();
         }
     }
     for (agent, renew) in agents {
         if !ops.wakers.wake(&agent, renew) {
             // Another replica may read it.
             let signal = if renew { LOOK_AFTER_SUBSCRIPTIONS } else { LOOK };
-            ops.store.signal_holder(LeaseKind::Mailbox, &agent, signal).await?;
+            ops.store.signal_holder(LeaseKind::Mailbox, agent.as_str(), signal).await?;
         }
     }
     Ok(())
@@ -123,7 +123,7 @@ pub async fn received(ops: &Ops, body: &[u8]) -> Result<()> {
 /// Wakes the mailboxes read here that other replicas were called about.
 pub async fn wake_called(ops: &Ops, holder: &str) -> Result<()> {
     for (agent, signal) in ops.store.take_signals(LeaseKind::Mailbox, holder).await? {
-        ops.wakers.wake(&agent, signal >= LOOK_AFTER_SUBSCRIPTIONS);
+        ops.wakers.wake(&agent.into(), signal >= LOOK_AFTER_SUBSCRIPTIONS);
     }
     Ok(())
 }
@@ -137,23 +137,23 @@ mod tests {
     fn client_states_are_short_enough_and_nobody_else_makes_them() {
         let sealer = Sealer::new(&DataKey::generate());
         let agent = "01JDC7Q3ZJ8V8Q4J5K6M7N8P9R";
-        let state = client_state(&sealer, agent);
+        let state = client_state(&sealer, &agent.into());
         assert!(state.len() <= 128, "{}", state.len());
-        assert_eq!(sealer.open(PURPOSE, INSTALLATION, &state).unwrap(), agent.as_bytes());
-        assert!(Sealer::new(&DataKey::generate()).open(PURPOSE, INSTALLATION, &state).is_err());
-        assert!(sealer.open("login.state", INSTALLATION, &state).is_err());
+        assert_eq!(sealer.open(PURPOSE, &INSTALLATION, &state).unwrap(), agent.as_bytes());
+        assert!(Sealer::new(&DataKey::generate()).open(PURPOSE, &INSTALLATION, &state).is_err());
+        assert!(sealer.open("login.state", &INSTALLATION, &state).is_err());
     }
 
     #[test]
     fn who_does_not_wait_any_more_is_forgotten() {
         let wakers = Wakers::default();
-        assert!(!wakers.wake("a", false));
-        let waker = wakers.register("a");
-        assert!(Arc::ptr_eq(&waker, &wakers.register("a")), "one for each agent");
-        assert!(wakers.wake("a", true));
+        assert!(!wakers.wake(&"a".into(), false));
+        let waker = wakers.register(&"a".into());
+        assert!(Arc::ptr_eq(&waker, &wakers.register(&"a".into())), "one for each agent");
+        assert!(wakers.wake(&"a".into(), true));
         drop(waker);
-        assert!(!wakers.wake("a", false));
-        wakers.register("b");
+        assert!(!wakers.wake(&"a".into(), false));
+        wakers.register(&"b".into());
         assert_eq!(wakers.waiting.lock().unwrap().len(), 1);
     }
 }

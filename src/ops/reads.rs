@@ -96,7 +96,7 @@ impl ReadLog {
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when it cannot be noted: then nothing may be given out.
 pub(super) async fn record(ops: &Ops, caller: &Caller, method: &'static str, resource: String) -> Result<()> {
-    tracing::info!(target: "mailagent::audit", tenant = caller.tenant, user = caller.user, resource, method, "message read");
+    tracing::info!(target: "mailagent::audit", tenant = caller.tenant.as_str(), user = caller.user.as_str(), resource, method, "message read");
     let read = BodyRead {
         tenant: caller.tenant.clone(),
         id: ops.ids.next(),
@@ -117,10 +117,10 @@ mod tests {
     async fn a_full_log_makes_reads_wait_and_then_fail() {
         let log = ReadLog::default();
         let read = || BodyRead {
-            tenant: "acme".to_owned(),
+            tenant: "acme".into(),
             id: String::new(),
             time: Timestamp::from_seconds(0),
-            user: "anna".to_owned(),
+            user: "anna".into(),
             resource: "messages/1".to_owned(),
             method: "GetMessage",
         };

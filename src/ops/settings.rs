@@ -103,7 +103,7 @@ pub async fn acknowledge_storage_terms(ops: &Ops, caller: &Caller) -> Result<Ten
         settings.acknowledged = Some((caller.user.clone(), now));
         settings.version += 1;
         writer.put_settings(&settings).await?;
-        let accepted = serde_json::json!({ "user": format!("users/{}", caller.user), "acknowledge_time": now.to_string() });
+        let accepted = serde_json::json!({ "user": caller.user.name(), "acknowledge_time": now.to_string() });
         Changes::new(AuditAction::Updated, NAME)
             .value("storage_acknowledgement", "", accepted.to_string())
             .record(ops, &mut writer, caller)

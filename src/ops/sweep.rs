@@ -11,8 +11,8 @@ use super::{
     watch::{Cursors, Followed, follow_events},
 };
 use crate::domain::{
-    Agent, Caller, Contact, Detail, Error, EventKind, Kind, MatchFilter, Note, NoteFilter, Outcome, OutcomeFilter, Page, Reason, Result,
-    Scope, Timestamp, topic,
+    Agent, AgentId, Caller, Contact, Detail, Error, EventKind, Kind, MatchFilter, Note, NoteFilter, NoteId, Outcome, OutcomeFilter,
+    OutcomeId, Page, Reason, Result, Scope, TenantId, Timestamp, topic,
 };
 
 /// A match, as subscribers get it.
@@ -52,7 +52,7 @@ pub enum Made {
     /// A contact.
     Contact(Contact),
     /// A note, by its id.
-    Note(String),
+    Note(NoteId),
 }
 
 /// Lists outcomes before the id `before`, newest first.
@@ -63,17 +63,17 @@ pub async fn list_outcomes(ops: &Ops, caller: &Caller, filter: &OutcomeFilter, b
     caller.need(Scope::SweepRead)?;
     let limit = page_limit(page_size)?;
     let outcomes = ops.store.tenant(&caller.tenant).outcomes(filter, before, limit).await?;
-    Ok(Page::new(outcomes, limit, |outcome| outcome.id.clone()))
+    Ok(Page::new(outcomes, limit, |outcome| outcome.id.to_string()))
 }
 
 /// Returns an outcome.
 ///
 /// # Errors
 /// [`Kind::NotFound`].
-pub async fn get_outcome(ops: &Ops, caller: &Caller, id: &str) -> Result<Outcome> {
+pub async fn get_outcome(ops: &Ops, caller: &Caller, id: &OutcomeId) -> Result<Outcome> {
     caller.need(Scope::SweepRead)?;
     let outcome = ops.store.tenant(&caller.tenant).outcome(id).await?;
-    outcome.ok_or_else(|| Error::not_found(format!("outcomes/{id}")))
+    outcome.ok_or_else(|| Error::not_found(id.name()))
 }
 
 /// Lists notes' excerpts before the id `before`, newest first.
@@ -84,37 +84,37 @@ pub async fn list_notes(ops: &Ops, caller: &Caller, filter: &NoteFilter, before:
     caller.need(Scope::SweepRead)?;
     let limit = page_limit(page_size)?;
     let notes = ops.store.tenant(&caller.tenant).notes(filter, before, limit).await?;
-    Ok(Page::new(notes, limit, |note| note.id.clone()).map(Note::excerpt))
+    Ok(Page::new(notes, limit, |note| note.id.to_string()).map(Note::excerpt))
 }
 
 /// Returns a note with its whole text. The audit log has who read it.
 ///
 /// # Errors
 /// [`Kind::NotFound`].
-pub async fn get_note(ops: &Ops, caller: &Caller, id: &str) -> Result<Note> {
+pub async fn get_note(ops: &Ops, caller: &Caller, id: &NoteId) -> Result<Note> {
     let note = find_note(ops, caller, id).await?;
-    record(ops, caller, "GetNote", format!("notes/{id}")).await?;
+    record(ops, caller, "GetNote", id.name()).await?;
     Ok(note)
 }
 
-async fn find_note(ops: &Ops, caller: &Caller, id: &str) -> Result<Note> {
+async fn find_note(ops: &Ops, caller: &Caller, id: &NoteId) -> Result<Note> {
     caller.need(Scope::SweepRead)?;
     let note = ops.store.tenant(&caller.tenant).note(id).await?;
-    note.ok_or_else(|| Error::not_found(format!("notes/{id}")))
+    note.ok_or_else(|| Error::not_found(id.name()))
 }
 
 /// Opens the message kept with a note for download. The audit log has who read it.
 ///
 /// # Errors
 /// [`Kind::Precondition`] when none is kept; [`Kind::OutOfRange`] for an offset beyond the end.
-pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &str, offset: i64) -> Result<Download> {
+pub async fn download_note_message(ops: &Ops, caller: &Caller, id: &NoteId, offset: i64) -> Result<Download> {
     let note = find_note(ops, caller, id).await?;
     let Some(hash) = note.blob else {
         let text = format!("No full message is kept with notes/{id}: its agent did not keep them when it was created.");
-        return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with(Detail::Resource, format!("notes/{id}")));
+        return Err(Error::new(Kind::Precondition, Reason::FullMessageNotKept, text).with(Detail::Resource, id.name()));
     };
-    record(ops, caller, "DownloadNoteMessage", format!("notes/{id}")).await?;
-    Download::of_message(ops, &caller.tenant, &hash, &note.id, offset).await
+    record(ops, caller, "DownloadNoteMessage", id.name()).await?;
+    Download::of_message(ops, &caller.tenant, &hash, note.id.as_str(), offset).await
 }
 
 /// Follows matches.
@@ -167,13 +167,13 @@ pub async fn watch_changes(
 ///
 /// # Errors
 /// [`Kind::Precondition`] when it is disabled or does neither sweep nor archive.
-pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agent, Result<Opened, ReadError>)> {
+pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &AgentId) -> Result<(Agent, Result<Opened, ReadError>)> {
     caller.need(Scope::SweepRun)?;
     let agent = ops.store.tenant(&caller.tenant).agent(id).await?;
-    let agent = agent.ok_or_else(|| Error::not_found(format!("agents/{id}")))?;
+    let agent = agent.ok_or_else(|| Error::not_found(id.name()))?;
     if !agent.is_active() {
         let text = format!("agents/{id} is disabled, or neither sweeps nor archives.");
-        return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with(Detail::Resource, format!("agents/{id}")));
+        return Err(Error::new(Kind::Precondition, Reason::AgentNotActive, text).with(Detail::Resource, id.name()));
     }
     let opened = mailbox::open(ops, &caller.tenant, &agent, Arc::default()).await;
     Ok((agent, opened))
@@ -185,7 +185,7 @@ pub async fn prepare_sweep(ops: &Ops, caller: &Caller, id: &str) -> Result<(Agen
 /// What ended it early; the agent's health has it too.
 pub async fn run_sweep(
     ops: &Ops,
-    tenant: &str,
+    tenant: &TenantId,
     agent: &Agent,
     opened: Result<Opened, ReadError>,
     report: &mut (dyn FnMut(SweepReport) + Send),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     crypto::{DataKey, KeyId, KeyRing, KeySource, KeySourceError, MissingMasterKey, OpenError, Place, Sealer, Secret, wrapped_by},
-    domain::{Clock, Error, Kind, Reason, Result},
+    domain::{Clock, Error, Kind, Reason, Result, TenantId},
     store::{INSTALLATION, Store, retrying},
 };
 
@@ -65,11 +65,11 @@ impl Keys {
             keys: Mutex::default(),
             misses: tokio::sync::Mutex::default(),
         };
-        let sealing_key = match store.tenant(INSTALLATION).data_key().await? {
+        let sealing_key = match store.tenant(&INSTALLATION).data_key().await? {
             Some(wrapped) => wrapped,
             None => vault.make_installation_key(store).await?,
         };
-        let sealing_key = vault.unwrap(&sealing_key, INSTALLATION).await?;
+        let sealing_key = vault.unwrap(&sealing_key, &INSTALLATION).await?;
         Ok(Self {
             sealer: Sealer::new(&sealing_key),
             vault: Arc::new(vault),
@@ -86,7 +86,7 @@ pub struct Vault {
     // Held for a moment only.
     ring: Mutex<Arc<KeyRing>>,
     // Held for a map look-up only.
-    keys: Mutex<HashMap<String, Arc<DataKey>>>,
+    keys: Mutex<HashMap<TenantId, Arc<DataKey>>>,
     /// When master keys were last looked for in vain. Held while the source is read, so that many calls read it once.
     misses: tokio::sync::Mutex<HashMap<KeyId, Instant>>,
 }
@@ -96,7 +96,7 @@ impl Vault {
     ///
     /// # Errors
     /// When the tenant's key cannot be read or made.
-    pub async fn seal(&self, store: &Store, tenant: &str, place: Place<'_>, secret: &Secret) -> Result<Vec<u8>> {
+    pub async fn seal(&self, store: &Store, tenant: &TenantId, place: Place<'_>, secret: &Secret) -> Result<Vec<u8>> {
         let key = self.data_key(store, tenant).await?;
         Ok(key.seal(secret.expose().as_bytes(), tenant, place))
     }
@@ -105,7 +105,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`crate::domain::Kind::Internal`] when it was sealed for another place or under another key, or was changed.
-    pub async fn open(&self, store: &Store, tenant: &str, place: Place<'_>, sealed: &[u8]) -> Result<Secret> {
+    pub async fn open(&self, store: &Store, tenant: &TenantId, place: Place<'_>, sealed: &[u8]) -> Result<Secret> {
         let key = self.data_key(store, tenant).await?;
         let secret = key.open(sealed, tenant, place).map_err(Error::internal)?;
         secret.into_text().ok_or_else(|| Error::internal("a stored secret is not text"))
@@ -116,11 +116,11 @@ impl Vault {
     ///
     /// # Errors
     /// When the tenant's key cannot be read or made.
-    pub async fn fingerprint(&self, store: &Store, tenant: &str, parts: &[&[u8]]) -> Result<Vec<u8>> {
+    pub async fn fingerprint(&self, store: &Store, tenant: &TenantId, parts: &[&[u8]]) -> Result<Vec<u8>> {
         Ok(self.data_key(store, tenant).await?.fingerprint(parts))
     }
 
-    async fn data_key(&self, store: &Store, tenant: &str) -> Result<Arc<DataKey>> {
+    async fn data_key(&self, store: &Store, tenant: &TenantId) -> Result<Arc<DataKey>> {
         let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
         if let Some(key) = known {
             return Ok(key);
@@ -139,7 +139,7 @@ impl Vault {
 
     /// Makes the tenant's key under the master key that the installation's own key is under; where another replica was first, its key
     /// is the one.
-    async fn make_data_key(&self, store: &Store, tenant: &str) -> Result<Vec<u8>, KeysError> {
+    async fn make_data_key(&self, store: &Store, tenant: &TenantId) -> Result<Vec<u8>, KeysError> {
         let key = DataKey::generate();
         loop {
             let ring = self.ring();
@@ -176,8 +176,8 @@ impl Vault {
             DataKey::generate()
         };
         retrying(|| async {
-            let mut writer = store.begin(INSTALLATION).await?;
-            let wrapped = ring.current().wrap(&key, INSTALLATION);
+            let mut writer = store.begin(&INSTALLATION).await?;
+            let wrapped = ring.current().wrap(&key, &INSTALLATION);
             writer.insert_data_key(wrapped, self.clock.now()).await?;
             let stored = writer.data_key().await?;
             writer.commit().await?;
@@ -187,7 +187,7 @@ impl Vault {
     }
 
     /// Unwraps a key, if need be by a master key that the source has only now.
-    async fn unwrap(&self, wrapped: &[u8], owner: &str) -> Result<DataKey, KeysError> {
+    async fn unwrap(&self, wrapped: &[u8], owner: &TenantId) -> Result<DataKey, KeysError> {
         loop {
             match self.ring().unwrap(wrapped, owner) {
                 Ok(key) => return Ok(key),

@@ -7,7 +7,7 @@ use futures::Stream;
 use super::Ops;
 use crate::{
     crypto::BoundSealer,
-    domain::{Detail, Error, EventKind, Kind, Message, MessageFilter, Reason, Result, Topic},
+    domain::{Detail, Error, EventKind, Kind, Message, MessageFilter, Reason, Result, TenantId, Topic},
     store::Reader,
 };
 
@@ -44,7 +44,7 @@ pub struct Cursors(BoundSealer);
 
 impl Cursors {
     /// A cursor of another stream is refused.
-    pub fn new(ops: &Ops, topic: &Topic, tenant: &str) -> Self {
+    pub fn new(ops: &Ops, topic: &Topic, tenant: &TenantId) -> Self {
         Self(ops.sealer.bind(topic.cursor_purpose(), tenant))
     }
 
@@ -113,7 +113,7 @@ async fn start(reader: &Reader, cursors: &Cursors, cursor: &str, source: Source)
 pub async fn follow_events<T: Send + 'static>(
     ops: &Ops,
     topic: &'static Topic,
-    tenant: &str,
+    tenant: &TenantId,
     (cursors, cursor): (Cursors, &str),
     pick: impl Fn(String, crate::domain::Timestamp, EventKind) -> Option<T> + Send + Sync + Clone + 'static,
 ) -> Result<impl Stream<Item = Result<Followed<T>>> + Send + 'static> {
@@ -150,7 +150,7 @@ pub async fn follow_events<T: Send + 'static>(
 /// As [`follow_events`], but that messages are not pruned with the log.
 pub async fn follow_messages(
     ops: &Ops,
-    tenant: &str,
+    tenant: &TenantId,
     cursors: &Cursors,
     cursor: &str,
     filter: MessageFilter,
@@ -162,7 +162,7 @@ pub async fn follow_messages(
         move |after: i64| {
             let (reader, filter) = (reader.clone(), filter.clone());
             async move {
-                let (messages, read_to) = reader.messages_after(after, filter.customer.as_deref(), PAGE).await?;
+                let (messages, read_to) = reader.messages_after(after, filter.customer.as_ref(), PAGE).await?;
                 let more = messages.len() as u64 == PAGE;
                 let entries = messages
                     .into_iter()

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{TenantStore, Writer, entity::address, rows::insert_all, store_error};
-use crate::domain::Result;
+use crate::domain::{AgentId, ContactId, CustomerId, Result, UserId};
 
 pub(super) const USER: &str = "user";
 pub(super) const CONTACT: &str = "contact";
@@ -23,19 +23,19 @@ pub enum KnownAddress {
     /// One of the tenant's own users.
     User {
         /// The user's id.
-        user: String,
+        user: UserId,
     },
     /// A contact of a customer.
     Contact {
         /// The contact's id.
-        contact: String,
+        contact: ContactId,
         /// The customer's id.
-        customer: String,
+        customer: CustomerId,
     },
     /// An agent: its mailbox, or what it sends from.
     Agent {
         /// The agent's id.
-        agent: String,
+        agent: AgentId,
     },
 }
 
@@ -96,7 +96,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         // A message may have more recipients than a statement may have values.
         for keys in keys.chunks(AT_ONCE) {
             let found = address::Entity::find()
-                .filter(address::Column::TenantId.eq(&*self.tenant))
+                .filter(address::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(address::Column::AddressKey.is_in(keys.iter().copied()))
                 .order_by_asc(address::Column::OwnerId)
                 .all(&self.conn)
@@ -106,11 +106,13 @@ impl<C: ConnectionTrait> TenantStore<C> {
         }
         for row in rows {
             let who = match row.owner_kind.as_str() {
-                USER => KnownAddress::User { user: row.owner_id },
-                AGENT => KnownAddress::Agent { agent: row.owner_id },
+                USER => KnownAddress::User { user: row.owner_id.into() },
+                AGENT => KnownAddress::Agent {
+                    agent: row.owner_id.into(),
+                },
                 _ => KnownAddress::Contact {
-                    contact: row.owner_id,
-                    customer: row.customer_id,
+                    contact: row.owner_id.into(),
+                    customer: row.customer_id.into(),
                 },
             };
             known.entry(row.address_key).or_default().push(who);
@@ -126,7 +128,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             let rows: Vec<String> = address::Entity::find()
                 .select_only()
                 .column(address::Column::AddressKey)
-                .filter(address::Column::TenantId.eq(&*self.tenant))
+                .filter(address::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(address::Column::AddressKey.is_in(keys))
                 .filter(address::Column::OwnerKind.eq(CONTACT))
                 .into_tuple()
@@ -143,7 +145,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         let mut stored: HashMap<String, HashMap<String, String>> = HashMap::new();
         for owners in owners.chunks(AT_ONCE) {
             let rows = address::Entity::find()
-                .filter(address::Column::TenantId.eq(&*self.tenant))
+                .filter(address::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(address::Column::OwnerKind.eq(kind))
                 .filter(address::Column::OwnerId.is_in(owners.iter().map(|owner| owner.id)))
                 .all(&self.conn)
@@ -194,7 +196,7 @@ impl Writer {
                     address_key: key,
                     owner_kind: kind.to_owned(),
                     owner_id: owner.id.to_owned(),
-                    customer_id: owner.customer.to_owned(),
+                    customer_id: owner.customer.to_string(),
                 });
             }
         }
@@ -206,7 +208,7 @@ impl Writer {
     pub(super) async fn write_addresses(&mut self, kind: &str, changes: AddressChanges) -> Result<()> {
         for owners in changes.outdated.chunks(AT_ONCE) {
             address::Entity::delete_many()
-                .filter(address::Column::TenantId.eq(&*self.tenant))
+                .filter(address::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(address::Column::OwnerKind.eq(kind))
                 .filter(address::Column::OwnerId.is_in(owners))
                 .exec(&self.conn)

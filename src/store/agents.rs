@@ -15,8 +15,8 @@ use super::{
     store_error, to_name,
 };
 use crate::domain::{
-    Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, Error, ExchangeSettings, HealthFilter, HealthState, PasswordChange, Result,
-    SmtpSettings, SweepOptions, Timestamp, TriageOptions,
+    Agent, AgentFilter, AgentHealth, AgentId, AgentKind, AgentSettings, Error, ExchangeSettings, HealthFilter, HealthState, PasswordChange,
+    Result, SmtpSettings, SweepOptions, Timestamp, TriageOptions, UserId,
 };
 
 /// A create that carried a request id.
@@ -34,8 +34,8 @@ pub struct NewRequest {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds an agent.
-    pub async fn agent(&self, id: &str) -> Result<Option<Agent>> {
-        let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn agent(&self, id: &AgentId) -> Result<Option<Agent>> {
+        let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
@@ -44,8 +44,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// The password of this version of an agent, sealed: never the one for a server that it has since been moved to. `None` when none is stored, or
     /// when there is no such agent of this version.
-    pub async fn agent_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
-        let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn agent_password(&self, id: &AgentId, version: i64) -> Result<Option<Vec<u8>>> {
+        let row = agent::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
             .filter(agent::Column::Version.eq(version))
             .one(&self.conn)
             .await
@@ -56,12 +56,12 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// Lists agents after `after` in the order of their ids, which is the order of creation.
     pub async fn agents(&self, after: &str, filter: &AgentFilter, limit: u64) -> Result<Vec<Agent>> {
         let mut query = agent::Entity::find()
-            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .filter(agent::Column::TenantId.eq(self.tenant.as_str()))
             .filter(agent::Column::Id.gt(after))
             .order_by_asc(agent::Column::Id)
             .limit(limit);
         if let Some(owner) = &filter.owner_user {
-            query = query.filter(agent::Column::OwnerUser.eq(owner));
+            query = query.filter(agent::Column::OwnerUser.eq(owner.as_str()));
         }
         if filter.campaign_compatible {
             query = query.filter(agent::Column::CampaignCompatible.eq(true));
@@ -70,7 +70,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             query = query.filter(agent::Column::Kind.eq(to_name(&kind)));
         }
         if let Some(account) = &filter.maintenance_account {
-            query = query.filter(agent::Column::MaintenanceAccount.eq(account));
+            query = query.filter(agent::Column::MaintenanceAccount.eq(account.as_str()));
         }
         query = match filter.health {
             None => query,
@@ -79,7 +79,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
                 let in_state = agent_health::Entity::find()
                     .select_only()
                     .column(agent_health::Column::AgentId)
-                    .filter(agent_health::Column::TenantId.eq(&*self.tenant))
+                    .filter(agent_health::Column::TenantId.eq(self.tenant.as_str()))
                     .filter(agent_health::Column::State.eq(state.as_str()));
                 query
                     .filter(agent::Column::Disabled.eq(false))
@@ -93,7 +93,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// Counts triage agents.
     pub async fn triage_agents(&self) -> Result<u64> {
         agent::Entity::find()
-            .filter(agent::Column::TenantId.eq(&*self.tenant))
+            .filter(agent::Column::TenantId.eq(self.tenant.as_str()))
             .filter(agent::Column::Triage.eq(true))
             .count(&self.conn)
             .await
@@ -101,24 +101,24 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// The default agent of a user.
-    pub async fn default_agent(&self, user: &str) -> Result<Option<String>> {
-        let row = default_agent::Entity::find_by_id((self.tenant.to_string(), user.to_owned()))
+    pub async fn default_agent(&self, user: &UserId) -> Result<Option<AgentId>> {
+        let row = default_agent::Entity::find_by_id((self.tenant.to_string(), user.to_string()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(row.map(|row| row.agent_id))
+        Ok(row.map(|row| row.agent_id.into()))
     }
 
     /// The health of agents, in the order of `ids`.
-    pub async fn agent_health(&self, ids: &[String]) -> Result<Vec<AgentHealth>> {
+    pub async fn agent_health(&self, ids: &[AgentId]) -> Result<Vec<AgentHealth>> {
         let rows = agent_health::Entity::find()
-            .filter(agent_health::Column::TenantId.eq(&*self.tenant))
-            .filter(agent_health::Column::AgentId.is_in(ids))
+            .filter(agent_health::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(agent_health::Column::AgentId.is_in(ids.iter().map(AgentId::as_str)))
             .all(&self.conn)
             .await
             .map_err(store_error)?;
         ids.iter()
-            .map(|id| match rows.iter().find(|row| &row.agent_id == id) {
+            .map(|id| match rows.iter().find(|row| *id == *row.agent_id) {
                 Some(row) => to_health(row),
                 None => Ok(AgentHealth::default()),
             })
@@ -140,8 +140,8 @@ impl Writer {
     pub async fn insert_agent(&mut self, agent: &Agent, password: Option<Vec<u8>>, health: &AgentHealth) -> Result<()> {
         let mut row = settings_columns(&agent.settings);
         row.tenant_id = Set(self.tenant.to_string());
-        row.id = Set(agent.id.clone());
-        row.owner_user = Set(agent.owner_user.clone());
+        row.id = Set(agent.id.to_string());
+        row.owner_user = Set(agent.owner_user.to_string());
         row.password_sealed = Set(password);
         row.version = Set(agent.version);
         row.create_time = Set(agent.created.0);
@@ -152,7 +152,7 @@ impl Writer {
             .map_err(store_error)?;
         let health = agent_health::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            agent_id: Set(agent.id.clone()),
+            agent_id: Set(agent.id.to_string()),
             state: Set(health.state.as_str().to_owned()),
             problem: Set(health.problem.clone()),
             server_reply: Set(String::new()),
@@ -175,7 +175,8 @@ impl Writer {
         let settings = &agent.settings;
         let addresses = [&settings.from_address, &settings.exchange.mailbox].map(Clone::clone);
         let addresses: Vec<String> = addresses.into_iter().filter(|address| !address.is_empty()).collect();
-        self.replace_addresses(AGENT, &[AddressOwner::of(&agent.id, &addresses)]).await
+        self.replace_addresses(AGENT, &[AddressOwner::of(agent.id.as_str(), &addresses)])
+            .await
     }
 
     /// Writes an agent's settings, if its version is still `agent.version - 1`. Its password is sealed.
@@ -184,14 +185,14 @@ impl Writer {
     /// [`crate::domain::Kind::Stale`] when the version is different.
     pub async fn update_agent(&mut self, agent: &Agent, password: PasswordChange<Vec<u8>>) -> Result<()> {
         let mut row = settings_columns(&agent.settings);
-        row.owner_user = Set(agent.owner_user.clone());
+        row.owner_user = Set(agent.owner_user.to_string());
         row.version = Set(agent.version);
         row.update_time = Set(agent.updated.0);
         row.password_sealed = password_column(password);
         let result = agent::Entity::update_many()
             .set(row)
-            .filter(agent::Column::TenantId.eq(&*self.tenant))
-            .filter(agent::Column::Id.eq(&agent.id))
+            .filter(agent::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(agent::Column::Id.eq(agent.id.as_str()))
             .filter(agent::Column::Version.eq(agent.version - 1))
             .exec(&self.conn)
             .await
@@ -199,30 +200,30 @@ impl Writer {
         if result.rows_affected == 1 {
             self.write_agent_addresses(agent).await
         } else {
-            Err(Error::stale(format!("agents/{}", agent.id)))
+            Err(Error::stale(agent.id.name()))
         }
     }
 
     /// Removes an agent with its credentials, health and positions. Its archived messages and notes are kept. What is stored about the messages in its
     /// mailbox is deleted later, see [`super::Store::drop_leftovers`]: it may be a lot.
-    pub async fn delete_agent(&mut self, id: &str) -> Result<bool> {
-        let result = agent::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn delete_agent(&mut self, id: &AgentId) -> Result<bool> {
+        let result = agent::Entity::delete_by_id((self.tenant.to_string(), id.to_string()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
-        agent_health::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
+        agent_health::Entity::delete_by_id((self.tenant.to_string(), id.to_string()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
         folder_position::Entity::delete_many()
-            .filter(folder_position::Column::TenantId.eq(&*self.tenant))
-            .filter(folder_position::Column::AgentId.eq(id))
+            .filter(folder_position::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(folder_position::Column::AgentId.eq(id.as_str()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
         let leftover = agent_leftover::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            agent_id: Set(id.to_owned()),
+            agent_id: Set(id.to_string()),
         };
         let key = [agent_leftover::Column::TenantId, agent_leftover::Column::AgentId];
         agent_leftover::Entity::insert_many([leftover])
@@ -230,13 +231,13 @@ impl Writer {
             .exec_without_returning(&self.conn)
             .await
             .map_err(store_error)?;
-        self.replace_addresses(AGENT, &[AddressOwner::of(id, &[])]).await?;
+        self.replace_addresses(AGENT, &[AddressOwner::of(id.as_str(), &[])]).await?;
         self.forget_suspects_of(id).await?;
         Ok(result.rows_affected == 1)
     }
 
     /// Writes an agent's health, except the counts.
-    pub async fn set_agent_health(&mut self, id: &str, health: &AgentHealth) -> Result<()> {
+    pub async fn set_agent_health(&mut self, id: &AgentId, health: &AgentHealth) -> Result<()> {
         let row = agent_health::ActiveModel {
             state: Set(health.state.as_str().to_owned()),
             problem: Set(health.problem.clone()),
@@ -249,8 +250,8 @@ impl Writer {
         };
         agent_health::Entity::update_many()
             .set(row)
-            .filter(agent_health::Column::TenantId.eq(&*self.tenant))
-            .filter(agent_health::Column::AgentId.eq(id))
+            .filter(agent_health::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(agent_health::Column::AgentId.eq(id.as_str()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
@@ -258,9 +259,9 @@ impl Writer {
     }
 
     /// Makes an agent the default of a user; `None` leaves the user without one.
-    pub async fn set_default_agent(&mut self, user: &str, agent: Option<&str>) -> Result<()> {
+    pub async fn set_default_agent(&mut self, user: &UserId, agent: Option<&AgentId>) -> Result<()> {
         let Some(agent) = agent else {
-            default_agent::Entity::delete_by_id((self.tenant.to_string(), user.to_owned()))
+            default_agent::Entity::delete_by_id((self.tenant.to_string(), user.to_string()))
                 .exec(&self.conn)
                 .await
                 .map_err(store_error)?;
@@ -268,8 +269,8 @@ impl Writer {
         };
         let row = default_agent::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            user_id: Set(user.to_owned()),
-            agent_id: Set(agent.to_owned()),
+            user_id: Set(user.to_string()),
+            agent_id: Set(agent.to_string()),
         };
         let key = [default_agent::Column::TenantId, default_agent::Column::UserId];
         let replace = OnConflict::columns(key).update_column(default_agent::Column::AgentId).to_owned();
@@ -282,10 +283,10 @@ impl Writer {
     }
 
     /// Leaves the user whose default this agent is without one, and returns who that was.
-    pub async fn clear_default_agent(&mut self, agent: &str) -> Result<Option<String>> {
+    pub async fn clear_default_agent(&mut self, agent: &AgentId) -> Result<Option<UserId>> {
         let mine = default_agent::Column::TenantId
-            .eq(&*self.tenant)
-            .and(default_agent::Column::AgentId.eq(agent));
+            .eq(self.tenant.as_str())
+            .and(default_agent::Column::AgentId.eq(agent.as_str()));
         let row = default_agent::Entity::find()
             .filter(mine.clone())
             .one(&self.conn)
@@ -296,18 +297,18 @@ impl Writer {
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(row.map(|row| row.user_id))
+        Ok(row.map(|row| row.user_id.into()))
     }
 
     /// Adds to an agent's counts.
-    pub async fn count_handled(&mut self, id: &str, handled: i64, matched: i64, set_aside: i64) -> Result<()> {
+    pub async fn count_handled(&mut self, id: &AgentId, handled: i64, matched: i64, set_aside: i64) -> Result<()> {
         use agent_health::Column;
         agent_health::Entity::update_many()
             .col_expr(Column::Handled, Expr::col(Column::Handled).add(handled))
             .col_expr(Column::Matched, Expr::col(Column::Matched).add(matched))
             .col_expr(Column::SetAside, Expr::col(Column::SetAside).add(set_aside))
-            .filter(Column::TenantId.eq(&*self.tenant))
-            .filter(Column::AgentId.eq(id))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::AgentId.eq(id.as_str()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
@@ -350,7 +351,7 @@ fn settings_columns(settings: &AgentSettings) -> agent::ActiveModel {
         smtp_authentication: Set(smtp.authentication.as_ref().map(to_name)),
         connection_type: Set(to_name(&exchange.connection_type)),
         authentication_method: Set(exchange.authentication_method.as_ref().map(to_name)),
-        maintenance_account: Set(exchange.maintenance_account.clone()),
+        maintenance_account: Set(exchange.maintenance_account.to_string()),
         endpoint: Set(exchange.endpoint.clone()),
         mailbox: Set(exchange.mailbox.clone()),
         triage: Set(exchange.triage),
@@ -386,7 +387,7 @@ pub(super) fn to_agent(row: agent::Model) -> Result<Agent> {
             .authentication_method
             .map(|name| from_name(&name, Cell::new("agent", "authentication_method", &row.id)))
             .transpose()?,
-        maintenance_account: row.maintenance_account,
+        maintenance_account: row.maintenance_account.into(),
         endpoint: row.endpoint,
         mailbox: row.mailbox,
         username: exchange_username,
@@ -403,8 +404,8 @@ pub(super) fn to_agent(row: agent::Model) -> Result<Agent> {
         },
     };
     Ok(Agent {
-        id: row.id,
-        owner_user: row.owner_user,
+        id: row.id.into(),
+        owner_user: row.owner_user.into(),
         password_set: row.password_sealed.is_some(),
         version: row.version,
         created: Timestamp(row.create_time),

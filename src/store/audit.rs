@@ -8,19 +8,19 @@ use super::{
     rows::insert_all,
     store_error, stored,
 };
-use crate::domain::{AuditAction, AuditEntry, AuditFilter, AuditKind, Result, Timestamp};
+use crate::domain::{AuditAction, AuditEntry, AuditFilter, AuditKind, Result, TenantId, Timestamp, UserId};
 
 /// That somebody read a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyRead {
     /// Whose data it is.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// A ULID: in the order of time.
     pub id: String,
     /// When.
     pub time: Timestamp,
     /// The CRM's id of who did it.
-    pub user: String,
+    pub user: UserId,
     /// The message's or note's name.
     pub resource: String,
     /// The method that returned it.
@@ -46,7 +46,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     async fn changes(&self, filter: &AuditFilter, before: &str, limit: u64) -> Result<Vec<AuditEntry>> {
         use audit_entry::Column;
         let rows = audit_entry::Entity::find()
-            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
             .filter(chosen(filter, before, [Column::Id, Column::Resource, Column::UserId, Column::Time]))
             .order_by_desc(Column::Id)
             .limit(limit)
@@ -59,7 +59,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     async fn reads(&self, filter: &AuditFilter, before: &str, limit: u64) -> Result<Vec<AuditEntry>> {
         use audit_read::Column;
         let rows = audit_read::Entity::find()
-            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
             .filter(chosen(filter, before, [Column::Id, Column::Resource, Column::UserId, Column::Time]))
             .order_by_desc(Column::Id)
             .limit(limit)
@@ -80,10 +80,10 @@ impl Store {
         // One transaction for the tenants of all: each row names its own.
         let writer = self.begin(&first.tenant).await?;
         let rows = reads.iter().map(|read| audit_read::ActiveModel {
-            tenant_id: Set(read.tenant.clone()),
+            tenant_id: Set(read.tenant.to_string()),
             id: Set(read.id.clone()),
             time: Set(read.time.0),
-            user_id: Set(read.user.clone()),
+            user_id: Set(read.user.to_string()),
             resource: Set(read.resource.clone()),
             method: Set(read.method.to_owned()),
         });
@@ -101,7 +101,7 @@ impl Writer {
             tenant_id: Set(self.tenant.to_string()),
             id: Set(entry.id.clone()),
             time: Set(entry.time.0),
-            user_id: Set(entry.user.clone()),
+            user_id: Set(entry.user.to_string()),
             resource: Set(entry.resource.clone()),
             action: Set(entry.action.as_str().to_owned()),
             changes: Set(stored::write_changes(entry.changes.clone())),
@@ -119,7 +119,7 @@ fn chosen<C: ColumnTrait>(filter: &AuditFilter, before: &str, [id, resource, use
     Condition::all()
         .add_option((!before.is_empty()).then(|| id.lt(before)))
         .add_option(filter.resource.as_ref().map(|wanted| resource.eq(wanted)))
-        .add_option(filter.user.as_ref().map(|wanted| user.eq(wanted)))
+        .add_option(filter.user.as_ref().map(|wanted| user.eq(wanted.as_str())))
         .add_option(filter.start.map(|start| time.gte(start.0)))
         .add_option(filter.end.map(|end| time.lt(end.0)))
 }
@@ -130,7 +130,7 @@ fn to_entry(row: audit_entry::Model) -> Result<AuditEntry> {
         changes: stored::read_changes(&row.changes, &row.id)?,
         id: row.id,
         time: Timestamp(row.time),
-        user: row.user_id,
+        user: row.user_id.into(),
         resource: row.resource,
         method: String::new(),
     })
@@ -140,7 +140,7 @@ fn read_entry(row: audit_read::Model) -> AuditEntry {
     AuditEntry {
         id: row.id,
         time: Timestamp(row.time),
-        user: row.user_id,
+        user: row.user_id.into(),
         resource: row.resource,
         action: AuditAction::Read,
         changes: Vec::new(),

@@ -16,15 +16,15 @@ use super::{
     rows::insert_all,
     store_error, stored,
 };
-use crate::domain::{Case, Contact, Customer, Result, User, Written, reference_key};
+use crate::domain::{Case, CaseId, Contact, ContactId, Customer, CustomerId, Result, TenantId, User, UserId, Written, reference_key};
 
 /// Reads one kind of record: by id, by page, and the revisions of a batch.
 macro_rules! reads {
-    ($entity:ident, $record:ty, $to:ident, $get:ident, $list:ident, $revisions:ident, [$($filter:ident: $column:ident),*]) => {
+    ($entity:ident, $record:ty, $id:ty, $to:ident, $get:ident, $list:ident, $revisions:ident, [$($filter:ident: $type:ty = $column:ident),*]) => {
         impl<C: ConnectionTrait> TenantStore<C> {
             /// Finds a record that is not deleted.
-            pub async fn $get(&self, id: &str) -> Result<Option<$record>> {
-                let row = $entity::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+            pub async fn $get(&self, id: &$id) -> Result<Option<$record>> {
+                let row = $entity::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
                     .filter($entity::Column::Deleted.eq(false))
                     .one(&self.conn)
                     .await
@@ -33,15 +33,15 @@ macro_rules! reads {
             }
 
             /// Lists records that are not deleted, after the id `after`, in the order of their ids.
-            pub async fn $list(&self, after: &str, $($filter: Option<&str>,)* limit: u64) -> Result<Vec<$record>> {
+            pub async fn $list(&self, after: &str, $($filter: Option<&$type>,)* limit: u64) -> Result<Vec<$record>> {
                 let query = $entity::Entity::find()
-                    .filter($entity::Column::TenantId.eq(&*self.tenant))
+                    .filter($entity::Column::TenantId.eq(self.tenant.as_str()))
                     .filter($entity::Column::Deleted.eq(false))
                     .filter($entity::Column::Id.gt(after))
                     .order_by_asc($entity::Column::Id)
                     .limit(limit);
                 $(let query = match $filter {
-                    Some(value) => query.filter($entity::Column::$column.eq(value)),
+                    Some(value) => query.filter($entity::Column::$column.eq(AsRef::<str>::as_ref(value))),
                     None => query,
                 };)*
                 let rows = query.all(&self.conn).await.map_err(store_error)?;
@@ -54,7 +54,7 @@ macro_rules! reads {
                     .select_only()
                     .column($entity::Column::Id)
                     .column($entity::Column::Revision)
-                    .filter($entity::Column::TenantId.eq(&*self.tenant))
+                    .filter($entity::Column::TenantId.eq(self.tenant.as_str()))
                     .filter($entity::Column::Id.is_in(ids.iter().copied()))
                     .into_tuple()
                     .all(&self.conn)
@@ -66,14 +66,23 @@ macro_rules! reads {
     };
 }
 
-reads!(crm_user, User, to_user, user, users, user_revisions, []);
-reads!(customer, Customer, to_customer, customer, customers, customer_revisions, []);
-reads!(contact, Contact, to_contact, contact, contacts, contact_revisions, [customer: CustomerId]);
-reads!(crm_case, Case, to_case, case, cases, case_revisions, [customer: CustomerId, reference_key: ReferenceKey]);
+reads!(crm_user, User, UserId, to_user, user, users, user_revisions, []);
+reads!(
+    customer,
+    Customer,
+    CustomerId,
+    to_customer,
+    customer,
+    customers,
+    customer_revisions,
+    []
+);
+reads!(contact, Contact, ContactId, to_contact, contact, contacts, contact_revisions, [customer: CustomerId = CustomerId]);
+reads!(crm_case, Case, CaseId, to_case, case, cases, case_revisions, [customer: CustomerId = CustomerId, reference_key: str = ReferenceKey]);
 
 /// Writes one kind of record: batches of upserts and of deletions, under the revision rule.
 macro_rules! writes {
-    ($entity:ident, $record:ty, $revisions:ident, $upsert:ident, $delete:ident, $row:ident, $tombstone:ident) => {
+    ($entity:ident, $record:ty, $id:ty, $revisions:ident, $upsert:ident, $delete:ident, $row:ident, $tombstone:ident) => {
         impl Writer {
             /// Writes records whose revision is newer than the stored one, and returns for each whether it was written.
             pub async fn $upsert(&mut self, records: &[$record]) -> Result<Vec<Written>> {
@@ -92,7 +101,7 @@ macro_rules! writes {
             }
 
             /// Marks records as deleted when the revision is newer than the stored one, and returns for each whether it was.
-            pub async fn $delete(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
+            pub async fn $delete(&mut self, deletions: &[($id, i64)]) -> Result<Vec<Written>> {
                 self.lock_tenant().await?;
                 let ids: Vec<&str> = deletions.iter().map(|(id, _)| id.as_str()).collect();
                 let stored = self.$revisions(&ids).await?;
@@ -113,6 +122,7 @@ macro_rules! writes {
 writes!(
     crm_user,
     User,
+    UserId,
     user_revisions,
     upsert_user_rows,
     delete_user_rows,
@@ -122,6 +132,7 @@ writes!(
 writes!(
     customer,
     Customer,
+    CustomerId,
     customer_revisions,
     upsert_customers,
     delete_customers,
@@ -131,6 +142,7 @@ writes!(
 writes!(
     contact,
     Contact,
+    ContactId,
     contact_revisions,
     upsert_contact_rows,
     delete_contact_rows,
@@ -140,6 +152,7 @@ writes!(
 writes!(
     crm_case,
     Case,
+    CaseId,
     case_revisions,
     upsert_case_rows,
     delete_cases,
@@ -170,7 +183,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             return Ok(HashMap::new());
         }
         let rows = crm_case::Entity::find()
-            .filter(crm_case::Column::TenantId.eq(&*self.tenant))
+            .filter(crm_case::Column::TenantId.eq(self.tenant.as_str()))
             .filter(crm_case::Column::ReferenceKey.is_in(keys))
             .all(&self.conn)
             .await
@@ -181,18 +194,18 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Which of these customers exist.
-    pub async fn existing_customers(&self, ids: &HashSet<&str>) -> Result<HashSet<String>> {
+    pub async fn existing_customers(&self, ids: &HashSet<&CustomerId>) -> Result<HashSet<CustomerId>> {
         let rows: Vec<String> = customer::Entity::find()
             .select_only()
             .column(customer::Column::Id)
-            .filter(customer::Column::TenantId.eq(&*self.tenant))
+            .filter(customer::Column::TenantId.eq(self.tenant.as_str()))
             .filter(customer::Column::Deleted.eq(false))
-            .filter(customer::Column::Id.is_in(ids.iter().copied()))
+            .filter(customer::Column::Id.is_in(ids.iter().map(|id| id.as_str())))
             .into_tuple()
             .all(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(rows.into_iter().collect())
+        Ok(rows.into_iter().map(CustomerId::from).collect())
     }
 }
 
@@ -217,13 +230,13 @@ impl Writer {
             .zip(&results)
             .filter(|(_, result)| result.applied)
             .map(|(user, _)| user);
-        let owners: Vec<_> = applied.map(|user| AddressOwner::of(&user.id, &user.addresses)).collect();
+        let owners: Vec<_> = applied.map(|user| AddressOwner::of(user.id.as_str(), &user.addresses)).collect();
         self.replace_addresses(USER, &owners).await?;
         Ok(results)
     }
 
     /// Marks users as deleted under the revision rule; their addresses are forgotten.
-    pub async fn delete_users(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
+    pub async fn delete_users(&mut self, deletions: &[(UserId, i64)]) -> Result<Vec<Written>> {
         let results = self.delete_user_rows(deletions).await?;
         self.forget_addresses(USER, deletions, &results).await?;
         Ok(results)
@@ -236,8 +249,8 @@ impl Writer {
         let applied = contacts.iter().zip(&results).filter(|(_, result)| result.applied);
         let owners: Vec<_> = applied
             .map(|(contact, _)| AddressOwner {
-                customer: &contact.customer,
-                ..AddressOwner::of(&contact.id, &contact.addresses)
+                customer: contact.customer.as_str(),
+                ..AddressOwner::of(contact.id.as_str(), &contact.addresses)
             })
             .collect();
         let changes = self.address_changes(CONTACT, &owners).await?;
@@ -262,7 +275,7 @@ impl Writer {
         // All release theirs first, so that none conflicts with another.
         crm_case::Entity::update_many()
             .col_expr(crm_case::Column::ReferenceKey, Expr::value(None::<String>))
-            .filter(crm_case::Column::TenantId.eq(&*self.tenant))
+            .filter(crm_case::Column::TenantId.eq(self.tenant.as_str()))
             .filter(crm_case::Column::Id.is_in(applied))
             .exec(&self.conn)
             .await
@@ -271,15 +284,15 @@ impl Writer {
     }
 
     /// Marks contacts as deleted under the revision rule; their addresses are forgotten, what is archived with them is kept.
-    pub async fn delete_contacts(&mut self, deletions: &[(String, i64)]) -> Result<Vec<Written>> {
+    pub async fn delete_contacts(&mut self, deletions: &[(ContactId, i64)]) -> Result<Vec<Written>> {
         let results = self.delete_contact_rows(deletions).await?;
         self.forget_addresses(CONTACT, deletions, &results).await?;
         Ok(results)
     }
 
-    async fn forget_addresses(&mut self, kind: &str, deletions: &[(String, i64)], results: &[Written]) -> Result<()> {
+    async fn forget_addresses<Id: AsRef<str>>(&mut self, kind: &str, deletions: &[(Id, i64)], results: &[Written]) -> Result<()> {
         let gone = deletions.iter().zip(results).filter(|(_, result)| result.applied);
-        let owners: Vec<_> = gone.map(|((id, _), _)| AddressOwner::of(id, &[])).collect();
+        let owners: Vec<_> = gone.map(|((id, _), _)| AddressOwner::of(id.as_ref(), &[])).collect();
         self.replace_addresses(kind, &owners).await
     }
 
@@ -301,10 +314,10 @@ impl Writer {
     }
 }
 
-fn user_row(tenant: &str, user: &User) -> crm_user::ActiveModel {
+fn user_row(tenant: &TenantId, user: &User) -> crm_user::ActiveModel {
     crm_user::Model {
-        tenant_id: tenant.to_owned(),
-        id: user.id.clone(),
+        tenant_id: tenant.to_string(),
+        id: user.id.to_string(),
         display_name: user.display_name.clone(),
         addresses: stored::write_addresses(&user.addresses),
         revision: user.revision,
@@ -313,9 +326,9 @@ fn user_row(tenant: &str, user: &User) -> crm_user::ActiveModel {
     .into_active_model()
 }
 
-fn user_tombstone(tenant: &str, id: &str, revision: i64) -> crm_user::ActiveModel {
+fn user_tombstone(tenant: &TenantId, id: &UserId, revision: i64) -> crm_user::ActiveModel {
     let user = User {
-        id: id.to_owned(),
+        id: id.clone(),
         display_name: String::new(),
         addresses: Vec::new(),
         revision,
@@ -328,16 +341,16 @@ fn user_tombstone(tenant: &str, id: &str, revision: i64) -> crm_user::ActiveMode
 fn to_user(row: crm_user::Model) -> Result<User> {
     Ok(User {
         addresses: stored::read_addresses(&row.addresses, Cell::new("crm_user", "addresses", &row.id))?,
-        id: row.id,
+        id: row.id.into(),
         display_name: row.display_name,
         revision: row.revision,
     })
 }
 
-fn customer_row(tenant: &str, customer: &Customer) -> customer::ActiveModel {
+fn customer_row(tenant: &TenantId, customer: &Customer) -> customer::ActiveModel {
     customer::Model {
-        tenant_id: tenant.to_owned(),
-        id: customer.id.clone(),
+        tenant_id: tenant.to_string(),
+        id: customer.id.to_string(),
         display_name: customer.display_name.clone(),
         revision: customer.revision,
         deleted: false,
@@ -345,9 +358,9 @@ fn customer_row(tenant: &str, customer: &Customer) -> customer::ActiveModel {
     .into_active_model()
 }
 
-fn customer_tombstone(tenant: &str, id: &str, revision: i64) -> customer::ActiveModel {
+fn customer_tombstone(tenant: &TenantId, id: &CustomerId, revision: i64) -> customer::ActiveModel {
     let customer = Customer {
-        id: id.to_owned(),
+        id: id.clone(),
         display_name: String::new(),
         revision,
     };
@@ -358,17 +371,17 @@ fn customer_tombstone(tenant: &str, id: &str, revision: i64) -> customer::Active
 
 fn to_customer(row: customer::Model) -> Result<Customer> {
     Ok(Customer {
-        id: row.id,
+        id: row.id.into(),
         display_name: row.display_name,
         revision: row.revision,
     })
 }
 
-fn contact_row(tenant: &str, contact: &Contact) -> contact::ActiveModel {
+fn contact_row(tenant: &TenantId, contact: &Contact) -> contact::ActiveModel {
     contact::Model {
-        tenant_id: tenant.to_owned(),
-        id: contact.id.clone(),
-        customer_id: contact.customer.clone(),
+        tenant_id: tenant.to_string(),
+        id: contact.id.to_string(),
+        customer_id: contact.customer.to_string(),
         display_name: contact.display_name.clone(),
         addresses: stored::write_addresses(&contact.addresses),
         revision: contact.revision,
@@ -378,10 +391,10 @@ fn contact_row(tenant: &str, contact: &Contact) -> contact::ActiveModel {
     .into_active_model()
 }
 
-fn contact_tombstone(tenant: &str, id: &str, revision: i64) -> contact::ActiveModel {
+fn contact_tombstone(tenant: &TenantId, id: &ContactId, revision: i64) -> contact::ActiveModel {
     let contact = Contact {
-        id: id.to_owned(),
-        customer: String::new(),
+        id: id.clone(),
+        customer: CustomerId::default(),
         display_name: String::new(),
         addresses: Vec::new(),
         revision,
@@ -395,19 +408,19 @@ fn contact_tombstone(tenant: &str, id: &str, revision: i64) -> contact::ActiveMo
 fn to_contact(row: contact::Model) -> Result<Contact> {
     Ok(Contact {
         addresses: stored::read_addresses(&row.addresses, Cell::new("contact", "addresses", &row.id))?,
-        id: row.id,
-        customer: row.customer_id,
+        id: row.id.into(),
+        customer: row.customer_id.into(),
         display_name: row.display_name,
         revision: row.revision,
         created_by_service: row.created_by_service,
     })
 }
 
-fn case_row(tenant: &str, case: &Case) -> crm_case::ActiveModel {
+fn case_row(tenant: &TenantId, case: &Case) -> crm_case::ActiveModel {
     crm_case::Model {
-        tenant_id: tenant.to_owned(),
-        id: case.id.clone(),
-        customer_id: case.customer.clone(),
+        tenant_id: tenant.to_string(),
+        id: case.id.to_string(),
+        customer_id: case.customer.to_string(),
         reference_key: Some(reference_key(&case.reference)),
         reference: case.reference.clone(),
         title: case.title.clone(),
@@ -417,11 +430,11 @@ fn case_row(tenant: &str, case: &Case) -> crm_case::ActiveModel {
     .into_active_model()
 }
 
-fn case_tombstone(tenant: &str, id: &str, revision: i64) -> crm_case::ActiveModel {
+fn case_tombstone(tenant: &TenantId, id: &CaseId, revision: i64) -> crm_case::ActiveModel {
     let case = Case {
-        id: id.to_owned(),
+        id: id.clone(),
         reference: String::new(),
-        customer: String::new(),
+        customer: CustomerId::default(),
         title: String::new(),
         revision,
     };
@@ -433,9 +446,9 @@ fn case_tombstone(tenant: &str, id: &str, revision: i64) -> crm_case::ActiveMode
 
 fn to_case(row: crm_case::Model) -> Result<Case> {
     Ok(Case {
-        id: row.id,
+        id: row.id.into(),
         reference: row.reference,
-        customer: row.customer_id,
+        customer: row.customer_id.into(),
         title: row.title,
         revision: row.revision,
     })

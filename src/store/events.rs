@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use tokio::sync::watch;
 
 use super::{Reader, TenantStore, Writer, entity::event, entity::tenant_position, rows::insert_all, store_error, stored};
-use crate::domain::{Event, EventKind, EventName, Result, Timestamp};
+use crate::domain::{Event, EventKind, EventName, Result, TenantId, Timestamp};
 
 /// With several replicas, commits of the others are seen at this pace.
 const POLL: Duration = Duration::from_millis(500);
@@ -63,7 +63,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         // Read first: whatever commits in the meantime comes after it and is left to the next page.
         let (last, _) = self.log_bounds().await?;
         let rows = event::Entity::find()
-            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .filter(event::Column::TenantId.eq(self.tenant.as_str()))
             .filter(event::Column::Position.gt(after))
             .filter(event::Column::Position.lte(last))
             .filter(event::Column::Kind.is_in(kinds.iter().map(|kind| kind.as_str())))
@@ -110,11 +110,11 @@ impl Reader {
 #[derive(Default)]
 pub(super) struct Wakeups {
     // Held for a map look-up only.
-    tenants: Mutex<HashMap<String, watch::Sender<i64>>>,
+    tenants: Mutex<HashMap<TenantId, watch::Sender<i64>>>,
 }
 
 impl Wakeups {
-    pub(super) fn committed(&self, tenant: &str, position: i64) {
+    pub(super) fn committed(&self, tenant: &TenantId, position: i64) {
         self.with(tenant, |sender| {
             sender.send_if_modified(|last| {
                 let newer = position > *last;
@@ -125,17 +125,17 @@ impl Wakeups {
     }
 
     /// Tenants whose streams wait.
-    pub(super) fn waiting(&self) -> Vec<String> {
+    pub(super) fn waiting(&self) -> Vec<TenantId> {
         let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = tenants.iter().filter(|(_, sender)| sender.receiver_count() > 0);
         waiting.map(|(tenant, _)| tenant.clone()).collect()
     }
 
-    fn subscribe(&self, tenant: &str) -> watch::Receiver<i64> {
+    fn subscribe(&self, tenant: &TenantId) -> watch::Receiver<i64> {
         self.with(tenant, watch::Sender::subscribe)
     }
 
-    fn with<T>(&self, tenant: &str, work: impl FnOnce(&watch::Sender<i64>) -> T) -> T {
+    fn with<T>(&self, tenant: &TenantId, work: impl FnOnce(&watch::Sender<i64>) -> T) -> T {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         match tenants.get(tenant) {
             Some(sender) => work(sender),

@@ -13,6 +13,8 @@ use sea_orm::{ColumnTrait, ConnAcquireErr, ConnectionTrait, DbErr, EntityTrait, 
 
 use super::{Inner, entity::tenant_position};
 
+use crate::domain::TenantId;
+
 /// How soon a commit of another process is noticed.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -49,11 +51,11 @@ async fn look(inner: &Weak<Inner>, before: Option<i64>) -> Result<Option<i64>, D
     };
     if Some(now) != before {
         let positions = tenant_position::Entity::find()
-            .filter(tenant_position::Column::TenantId.is_in(waiting))
+            .filter(tenant_position::Column::TenantId.is_in(waiting.iter().map(TenantId::as_str)))
             .all(&inner.read)
             .await?;
         for position in positions {
-            inner.wakeups.committed(&position.tenant_id, position.last);
+            inner.wakeups.committed(&position.tenant_id.into(), position.last);
         }
     }
     Ok(Some(now))

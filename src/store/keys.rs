@@ -4,6 +4,8 @@
 //! adds a key holds that row's lock, so when the row moves to another master key, everything that was wrapped by the old one is
 //! committed, and nothing more will be.
 
+use std::sync::LazyLock;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, OnConflict},
@@ -14,16 +16,16 @@ use super::{
     entity::{tenant_key, tenant_position},
     store_error,
 };
-use crate::domain::{Result, Timestamp};
+use crate::domain::{Result, TenantId, Timestamp};
 
 /// The owner of the installation's key. No tenant can have this name.
-pub const INSTALLATION: &str = "*";
+pub static INSTALLATION: LazyLock<TenantId> = LazyLock::new(|| "*".into());
 
 /// A wrapped key and whose it is: a tenant, or [`INSTALLATION`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrappedKey {
     /// Whose.
-    pub owner: String,
+    pub owner: TenantId,
     /// The key as it is stored.
     pub wrapped: Vec<u8>,
 }
@@ -32,7 +34,7 @@ pub struct WrappedKey {
 #[derive(Clone, Debug)]
 pub struct Rewrapping {
     /// Whose key.
-    pub owner: String,
+    pub owner: TenantId,
     /// What must be stored now.
     pub old: Vec<u8>,
     /// What shall be stored.
@@ -54,7 +56,7 @@ impl Writer {
     /// The installation's key, wrapped by the master key that is the current one, and stays so until the end of this transaction.
     pub async fn installation_key(&mut self) -> Result<Option<Vec<u8>>> {
         // SQLite has one writer at a time, so its dialect leaves the lock out.
-        let row = tenant_key::Entity::find_by_id(INSTALLATION)
+        let row = tenant_key::Entity::find_by_id(INSTALLATION.as_str())
             .lock_shared()
             .one(&self.conn)
             .await
@@ -104,7 +106,7 @@ impl Store {
             .await
             .map_err(store_error)?;
         let key = |row: tenant_key::Model| WrappedKey {
-            owner: row.tenant_id,
+            owner: row.tenant_id.into(),
             wrapped: row.wrapped,
         };
         Ok(rows.into_iter().map(key).collect())
@@ -115,12 +117,12 @@ impl Store {
     /// # Errors
     /// The database's; nothing is changed then.
     pub async fn rewrap_keys(&self, changes: &[Rewrapping]) -> Result<u64> {
-        let writer = self.begin(INSTALLATION).await?;
+        let writer = self.begin(&INSTALLATION).await?;
         let mut changed = 0;
         for change in changes {
             let result = tenant_key::Entity::update_many()
                 .col_expr(tenant_key::Column::Wrapped, Expr::value(change.new.clone()))
-                .filter(tenant_key::Column::TenantId.eq(&change.owner))
+                .filter(tenant_key::Column::TenantId.eq(change.owner.as_str()))
                 .filter(tenant_key::Column::Wrapped.eq(change.old.clone()))
                 .exec(&writer.conn)
                 .await

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::{Store, Writer, entity::lease, store_error};
-use crate::domain::{Error, Result};
+use crate::domain::{AgentId, Error, Result, TenantId};
 
 /// Ids in one condition of a statement.
 const EXCLUDED: usize = 1000;
@@ -47,19 +47,23 @@ impl LeaseKind {
 pub struct LeaseKey<'a> {
     /// What is leased.
     pub kind: LeaseKind,
-    /// Whose it is. Empty for what belongs to no tenant.
-    pub tenant: &'a str,
+    /// Whose it is. `None` for what belongs to no tenant.
+    pub tenant: Option<&'a TenantId>,
     /// Which one it is.
     pub id: &'a str,
 }
 
 impl<'a> LeaseKey<'a> {
+    fn tenant_column(self) -> &'a str {
+        self.tenant.map_or("", TenantId::as_str)
+    }
+
     /// To read an agent's mailbox.
-    pub fn mailbox(tenant: &'a str, agent: &'a str) -> Self {
+    pub fn mailbox(tenant: &'a TenantId, agent: &'a AgentId) -> Self {
         Self {
             kind: LeaseKind::Mailbox,
-            tenant,
-            id: agent,
+            tenant: Some(tenant),
+            id: agent.as_str(),
         }
     }
 }
@@ -103,7 +107,7 @@ impl Store {
             ])
             .values_panic([
                 key.kind.name().into(),
-                key.tenant.into(),
+                key.tenant_column().into(),
                 key.id.into(),
                 terms.holder.into(),
                 now.add(micros(terms.span)),
@@ -118,14 +122,14 @@ impl Store {
 
     /// Renews all leases of a kind that a holder has, except those of some ids, on which its work is stuck. Expired ones are included,
     /// as long as nobody else has taken them.
-    pub async fn prolong_leases(&self, kind: LeaseKind, holder: &str, span: Duration, but: &[String]) -> Result<()> {
+    pub async fn prolong_leases(&self, kind: LeaseKind, holder: &str, span: Duration, but: &[&str]) -> Result<()> {
         use lease::Column;
         let mut leases = lease::Entity::update_many()
             .col_expr(Column::Until, self.database_clock().add(micros(span)))
             .filter(Column::Kind.eq(kind.name()))
             .filter(Column::Holder.eq(holder));
         for but in but.chunks(EXCLUDED) {
-            leases = leases.filter(Column::Id.is_not_in(but));
+            leases = leases.filter(Column::Id.is_not_in(but.iter().copied()));
         }
         leases.exec(&self.inner.control).await.map_err(store_error)?;
         Ok(())
@@ -267,7 +271,7 @@ impl Writer {
 fn this(key: LeaseKey<'_>) -> SimpleExpr {
     lease::Column::Kind
         .eq(key.kind.name())
-        .and(lease::Column::TenantId.eq(key.tenant))
+        .and(lease::Column::TenantId.eq(key.tenant_column()))
         .and(lease::Column::Id.eq(key.id))
 }
 

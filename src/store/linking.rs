@@ -18,7 +18,7 @@ use super::{
     rows::insert_all,
     store_error, stored,
 };
-use crate::domain::{CustomerLink, Result};
+use crate::domain::{CustomerLink, Result, TenantId};
 
 /// Messages that are still to be linked are counted up to here.
 const COUNTED: u64 = 10_000;
@@ -39,10 +39,10 @@ const UNLINKED: &str =
 
 impl Store {
     /// Addresses of all tenants whose mail is still to be linked, with their tenants, after `after`.
-    pub async fn mail_to_link(&self, after: (&str, &str), limit: u64) -> Result<Vec<(String, String)>> {
+    pub async fn mail_to_link(&self, after: (&str, &str), limit: u64) -> Result<Vec<(TenantId, String)>> {
         use mail_linking::Column;
         let (tenant, key) = after;
-        mail_linking::Entity::find()
+        let rows: Vec<(String, String)> = mail_linking::Entity::find()
             .select_only()
             .columns([Column::TenantId, Column::AddressKey])
             .filter(Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::AddressKey)]).gt(Expr::tuple([tenant.into(), key.into()])))
@@ -52,7 +52,8 @@ impl Store {
             .into_tuple()
             .all(&self.inner.read)
             .await
-            .map_err(store_error)
+            .map_err(store_error)?;
+        Ok(rows.into_iter().map(|(tenant, key)| (tenant.into(), key)).collect())
     }
 }
 
@@ -62,7 +63,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         use message_party::Column;
         let keys = addresses.iter().map(|address| address.to_lowercase());
         let noted = mail_linking::Entity::find()
-            .filter(mail_linking::Column::TenantId.eq(&*self.tenant))
+            .filter(mail_linking::Column::TenantId.eq(self.tenant.as_str()))
             .filter(mail_linking::Column::AddressKey.is_in(keys))
             .all(&self.conn)
             .await
@@ -73,7 +74,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             let numbers: Vec<i64> = message_party::Entity::find()
                 .select_only()
                 .column(Column::MessageNumber)
-                .filter(Column::TenantId.eq(&*self.tenant))
+                .filter(Column::TenantId.eq(self.tenant.as_str()))
                 .filter(Column::AddressKey.eq(noted.address_key))
                 .filter(Column::MessageNumber.gt(noted.done_to))
                 .filter(without_customer)
@@ -103,7 +104,7 @@ impl Writer {
             let any_mail = Query::select()
                 .expr(Expr::val(1))
                 .from(message_party::Entity)
-                .and_where(message_party::Column::TenantId.eq(&*self.tenant))
+                .and_where(message_party::Column::TenantId.eq(self.tenant.as_str()))
                 .and_where(Expr::col((message_party::Entity, message_party::Column::AddressKey)).equals((list.clone(), key.clone())))
                 .limit(1)
                 .to_owned();
@@ -153,7 +154,7 @@ impl Writer {
         let parties: Vec<(i64, String)> = message_party::Entity::find()
             .select_only()
             .columns([message_party::Column::MessageNumber, message_party::Column::CustomerId])
-            .filter(message_party::Column::TenantId.eq(&*self.tenant))
+            .filter(message_party::Column::TenantId.eq(self.tenant.as_str()))
             .filter(message_party::Column::AddressKey.eq(key))
             .filter(message_party::Column::MessageNumber.gt(noted.done_to))
             .order_by_asc(message_party::Column::MessageNumber)
@@ -174,7 +175,7 @@ impl Writer {
         } else {
             mail_linking::Entity::update_many()
                 .col_expr(mail_linking::Column::DoneTo, last.into())
-                .filter(mail_linking::Column::TenantId.eq(&*self.tenant))
+                .filter(mail_linking::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(mail_linking::Column::AddressKey.eq(key))
                 .exec(&self.conn)
                 .await
@@ -197,7 +198,7 @@ impl Writer {
         let owner = address::Entity::find()
             .select_only()
             .columns([address::Column::OwnerId, address::Column::CustomerId])
-            .filter(address::Column::TenantId.eq(&*self.tenant))
+            .filter(address::Column::TenantId.eq(self.tenant.as_str()))
             .filter(address::Column::AddressKey.eq(key))
             .filter(address::Column::OwnerKind.eq(CONTACT))
             .order_by_asc(preferred)
@@ -207,8 +208,8 @@ impl Writer {
             .await
             .map_err(store_error)?;
         Ok(owner.map(|owner| CustomerLink {
-            customer: owner.customer_id,
-            contact: owner.owner_id,
+            customer: owner.customer_id.into(),
+            contact: owner.owner_id.into(),
             address: key.to_owned(),
         }))
     }
@@ -232,7 +233,7 @@ impl Writer {
         let [a, b, c, d] = range();
         let messages = self.statement(messages, [a, b, c, d, first.into(), stored::write_link(link.clone()).into()]);
         let [a, b, c, d] = range();
-        let parties = self.statement(parties, [a, b, c, d, link.customer.clone().into(), link.contact.clone().into()]);
+        let parties = self.statement(parties, [a, b, c, d, link.customer.as_str().into(), link.contact.as_str().into()]);
         for statement in [messages, parties] {
             self.conn.execute_raw(statement).await.map_err(store_error)?;
         }

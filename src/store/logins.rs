@@ -14,7 +14,7 @@ use super::{
     entity::{directory_claim, login, login_attempt, secret_warning, token_revocation},
     from_name, store_error, to_name,
 };
-use crate::domain::{Agent, AuthenticationMethod, Login, LoginSource, Result, Timestamp};
+use crate::domain::{Agent, AuthenticationMethod, Login, LoginSource, Result, TenantId, Timestamp, UserId};
 
 /// The value of `renew_at` for a login whose tokens are not renewed.
 const NEVER: i64 = i64::MAX;
@@ -34,7 +34,7 @@ pub struct LoginAttempt {
     /// A ULID.
     pub id: String,
     /// CRM's id of the user who began it.
-    pub user: String,
+    pub user: UserId,
     /// What is logged in to.
     pub source: LoginSource,
     /// Name of the provider.
@@ -51,7 +51,7 @@ pub struct LoginAttempt {
 #[derive(Clone, Debug)]
 pub struct Revocation {
     /// The tenant that had it.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// The id of the login that it was for.
     pub id: String,
     /// Name of the provider.
@@ -95,7 +95,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
             return Ok(Vec::new());
         }
         let rows = login::Entity::find()
-            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::TenantId.eq(self.tenant.as_str()))
             .filter(login::Column::Source.is_in(sources.iter().map(ToString::to_string)))
             .all(&self.conn)
             .await
@@ -107,7 +107,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     pub async fn admin_consents(&self, after: &str, limit: u64) -> Result<Vec<Login>> {
         let prefix = LoginSource::AdminConsent(String::new()).to_string();
         let rows = login::Entity::find()
-            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::TenantId.eq(self.tenant.as_str()))
             .filter(login::Column::Source.starts_with(&prefix))
             .filter(login::Column::Source.gt(format!("{prefix}{after}")))
             .order_by_asc(login::Column::Source)
@@ -150,7 +150,7 @@ impl Writer {
             usage: Set(to_name(&login.usage)),
             provider: Set(login.provider.clone()),
             account: Set(login.account.clone()),
-            user_id: Set(login.user.clone()),
+            user_id: Set(login.user.to_string()),
             made_time: Set(login.made.0),
             refresh_sealed: Set(tokens.refresh),
             access_sealed: Set(tokens.access),
@@ -167,7 +167,7 @@ impl Writer {
     pub async fn update_login(&mut self, login: &Login) -> Result<bool> {
         let result = login::Entity::update_many()
             .set(columns(login))
-            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::TenantId.eq(self.tenant.as_str()))
             .filter(login::Column::Source.eq(login.source.to_string()))
             .filter(login::Column::Id.eq(&login.id))
             .filter(login::Column::Version.eq(login.version))
@@ -187,7 +187,7 @@ impl Writer {
         }
         let result = login::Entity::update_many()
             .set(row)
-            .filter(login::Column::TenantId.eq(&*self.tenant))
+            .filter(login::Column::TenantId.eq(self.tenant.as_str()))
             .filter(login::Column::Source.eq(login.source.to_string()))
             .filter(login::Column::Id.eq(&login.id))
             .filter(login::Column::Version.eq(login.version - 1))
@@ -218,16 +218,16 @@ impl Writer {
     pub async fn put_attempt(&mut self, attempt: &LoginAttempt) -> Result<()> {
         use login_attempt::Column;
         login_attempt::Entity::delete_many()
-            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
             .filter(Column::Source.eq(attempt.source.to_string()))
-            .filter(Column::UserId.eq(&attempt.user))
+            .filter(Column::UserId.eq(attempt.user.as_str()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
         let row = login_attempt::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             id: Set(attempt.id.clone()),
-            user_id: Set(attempt.user.clone()),
+            user_id: Set(attempt.user.to_string()),
             source: Set(attempt.source.to_string()),
             provider: Set(attempt.provider.clone()),
             redirect_url: Set(attempt.redirect_url.clone()),
@@ -301,7 +301,7 @@ impl Writer {
             .one(&self.conn)
             .await
             .map_err(store_error)?;
-        Ok(row.is_some_and(|row| row.tenant_id == *self.tenant))
+        Ok(row.is_some_and(|row| self.tenant == *row.tenant_id))
     }
 
     /// Records the lowest threshold that was reported to the tenant for a provider's secret that expires then.
@@ -328,7 +328,7 @@ impl Writer {
 /// Logins of all tenants, for the job that maintains them.
 impl Store {
     /// Logins of all tenants whose tokens are due to be renewed, those that have waited longest first.
-    pub async fn logins_to_renew(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
+    pub async fn logins_to_renew(&self, now: Timestamp, limit: u64) -> Result<Vec<(TenantId, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::RenewAt.lte(now.0))
             .order_by_asc(login::Column::RenewAt)
@@ -340,7 +340,7 @@ impl Store {
     }
 
     /// Logins of all tenants with due events.
-    pub async fn logins_to_tell(&self, now: Timestamp, limit: u64) -> Result<Vec<(String, Login)>> {
+    pub async fn logins_to_tell(&self, now: Timestamp, limit: u64) -> Result<Vec<(TenantId, Login)>> {
         let rows = login::Entity::find()
             .filter(login::Column::WarnAt.lte(now.0))
             .order_by_asc(login::Column::WarnAt)
@@ -352,8 +352,8 @@ impl Store {
     }
 
     /// Tenants that have logins with a provider.
-    pub async fn tenants_of_provider(&self, provider: &str) -> Result<Vec<String>> {
-        login::Entity::find()
+    pub async fn tenants_of_provider(&self, provider: &str) -> Result<Vec<TenantId>> {
+        let tenants: Vec<String> = login::Entity::find()
             .select_only()
             .column(login::Column::TenantId)
             .distinct()
@@ -361,7 +361,8 @@ impl Store {
             .into_tuple()
             .all(&self.inner.read)
             .await
-            .map_err(store_error)
+            .map_err(store_error)?;
+        Ok(tenants.into_iter().map(TenantId::from).collect())
     }
 
     /// Whether there is a login of this account at this provider, of whichever tenant.
@@ -379,7 +380,7 @@ impl Store {
             .await
             .map_err(store_error)?;
         let revocation = |row: token_revocation::Model| Revocation {
-            tenant: row.tenant_id,
+            tenant: row.tenant_id.into(),
             id: row.id,
             provider: row.provider,
             account: row.account,
@@ -399,7 +400,7 @@ impl Store {
         };
         token_revocation::Entity::update_many()
             .set(row)
-            .filter(token_revocation::Column::TenantId.eq(&revocation.tenant))
+            .filter(token_revocation::Column::TenantId.eq(revocation.tenant.as_str()))
             .filter(token_revocation::Column::Id.eq(&revocation.id))
             .exec(&self.inner.write)
             .await
@@ -409,7 +410,7 @@ impl Store {
 
     /// Deletes a revocation with its token.
     pub async fn drop_revocation(&self, revocation: &Revocation) -> Result<()> {
-        token_revocation::Entity::delete_by_id((revocation.tenant.clone(), revocation.id.clone()))
+        token_revocation::Entity::delete_by_id((revocation.tenant.to_string(), revocation.id.clone()))
             .exec(&self.inner.write)
             .await
             .map_err(store_error)?;
@@ -446,7 +447,7 @@ fn to_attempt(row: login_attempt::Model) -> Result<LoginAttempt> {
     Ok(LoginAttempt {
         source: LoginSource::parse(&row.source).ok_or_else(|| corrupt("login_attempt", "source", &row.id))?,
         id: row.id,
-        user: row.user_id,
+        user: row.user_id.into(),
         provider: row.provider,
         redirect_url: row.redirect_url,
         secrets: row.secrets_sealed,
@@ -476,7 +477,7 @@ fn to_login(row: login::Model) -> Result<(Login, SealedTokens)> {
         state: from_name(&row.state, Cell::new("login", "state", &row.id))?,
         provider: row.provider,
         account: row.account,
-        user: row.user_id,
+        user: row.user_id.into(),
         problem: row.problem,
         provider_reply: row.provider_reply,
         made: Timestamp(row.made_time),
@@ -494,9 +495,9 @@ fn to_login(row: login::Model) -> Result<(Login, SealedTokens)> {
 }
 
 /// Logins with their tenants. One whose row cannot be read is logged and omitted.
-fn readable(rows: Vec<login::Model>) -> Vec<(String, Login)> {
+fn readable(rows: Vec<login::Model>) -> Vec<(TenantId, Login)> {
     let read = |row: login::Model| {
-        let tenant = row.tenant_id.clone();
+        let tenant = TenantId::from(row.tenant_id.as_str());
         match to_login(row) {
             Ok((login, _)) => Some((tenant, login)),
             Err(error) => {

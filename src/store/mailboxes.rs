@@ -11,7 +11,7 @@ use super::{
     rows::insert_all,
     store_error,
 };
-use crate::domain::{Error, Result, Timestamp};
+use crate::domain::{AgentId, Error, Result, Timestamp};
 
 /// How far a folder has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub struct MailboxItem {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// How far a folder has been read.
-    pub async fn folder_position(&self, agent: &str, folder: &str) -> Result<FolderPosition> {
-        let key = (self.tenant.to_string(), agent.to_owned(), folder.to_owned());
+    pub async fn folder_position(&self, agent: &AgentId, folder: &str) -> Result<FolderPosition> {
+        let key = (self.tenant.to_string(), agent.to_string(), folder.to_owned());
         let row = folder_position::Entity::find_by_id(key)
             .one(&self.conn)
             .await
@@ -75,13 +75,13 @@ impl<C: ConnectionTrait> TenantStore<C> {
     ///
     /// # Errors
     /// See [`Self::folder_position`].
-    pub async fn folder_looks(&self, agent: &str) -> Result<Vec<(String, FolderLook)>> {
+    pub async fn folder_looks(&self, agent: &AgentId) -> Result<Vec<(String, FolderLook)>> {
         use folder_position::Column;
         let rows: Vec<(String, i64, i64)> = folder_position::Entity::find()
             .select_only()
             .columns([Column::Folder, Column::Total, Column::LookTime])
-            .filter(Column::TenantId.eq(&*self.tenant))
-            .filter(Column::AgentId.eq(agent))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::AgentId.eq(agent.as_str()))
             .filter(Column::Total.is_not_null())
             .filter(Column::LookTime.is_not_null())
             .filter(Column::State.is_not_null())
@@ -97,12 +97,12 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Whether any message of a folder was handled before.
-    pub async fn has_handled(&self, agent: &str, folder: &str) -> Result<bool> {
+    pub async fn has_handled(&self, agent: &AgentId, folder: &str) -> Result<bool> {
         let row = mailbox_item::Entity::find()
             .select_only()
             .column(mailbox_item::Column::SourceKey)
-            .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
-            .filter(mailbox_item::Column::AgentId.eq(agent))
+            .filter(mailbox_item::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(mailbox_item::Column::AgentId.eq(agent.as_str()))
             .filter(mailbox_item::Column::Folder.eq(folder))
             .limit(1)
             .into_tuple::<Vec<u8>>()
@@ -113,7 +113,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Returns which messages of a folder were handled before, and which of these are archived.
-    pub async fn handled_items(&self, agent: &str, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<MailboxItem>> {
+    pub async fn handled_items(&self, agent: &AgentId, folder: &str, keys: &[Vec<u8>]) -> Result<Vec<MailboxItem>> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -124,8 +124,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
                 mailbox_item::Column::MessageNumber,
                 mailbox_item::Column::Withheld,
             ])
-            .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
-            .filter(mailbox_item::Column::AgentId.eq(agent))
+            .filter(mailbox_item::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(mailbox_item::Column::AgentId.eq(agent.as_str()))
             .filter(mailbox_item::Column::Folder.eq(folder))
             .filter(mailbox_item::Column::SourceKey.is_in(keys.iter().cloned()))
             .into_tuple()
@@ -147,11 +147,11 @@ impl Writer {
     ///
     /// # Errors
     /// [`crate::domain::Kind::Stale`] when another replica moved it, or when the agent was deleted.
-    pub async fn move_position(&mut self, agent: &str, folder: &str, to: &FolderPosition, now: Timestamp) -> Result<()> {
+    pub async fn move_position(&mut self, agent: &AgentId, folder: &str, to: &FolderPosition, now: Timestamp) -> Result<()> {
         let from = to.version - 1;
         let row = folder_position::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            agent_id: Set(agent.to_owned()),
+            agent_id: Set(agent.to_string()),
             folder: Set(folder.to_owned()),
             state: Set(to.state.clone()),
             version: Set(to.version),
@@ -176,8 +176,8 @@ impl Writer {
         } else {
             let result = folder_position::Entity::update_many()
                 .set(row)
-                .filter(Column::TenantId.eq(&*self.tenant))
-                .filter(Column::AgentId.eq(agent))
+                .filter(Column::TenantId.eq(self.tenant.as_str()))
+                .filter(Column::AgentId.eq(agent.as_str()))
                 .filter(Column::Folder.eq(folder))
                 .filter(Column::Version.eq(from))
                 .exec(&self.conn)
@@ -196,14 +196,14 @@ impl Writer {
     ///
     /// # Errors
     /// See [`Self::move_position`].
-    pub async fn note_looks(&mut self, agent: &str, looks: &[(String, FolderLook)]) -> Result<()> {
+    pub async fn note_looks(&mut self, agent: &AgentId, looks: &[(String, FolderLook)]) -> Result<()> {
         use folder_position::Column;
         for (folder, look) in looks {
             folder_position::Entity::update_many()
                 .col_expr(Column::Total, i64::try_from(look.total).unwrap_or(i64::MAX).into())
                 .col_expr(Column::LookTime, look.at.0.into())
-                .filter(Column::TenantId.eq(&*self.tenant))
-                .filter(Column::AgentId.eq(agent))
+                .filter(Column::TenantId.eq(self.tenant.as_str()))
+                .filter(Column::AgentId.eq(agent.as_str()))
                 .filter(Column::Folder.eq(folder))
                 .exec(&self.conn)
                 .await
@@ -213,14 +213,14 @@ impl Writer {
     }
 
     /// Forgets how far an agent's folders have been read, so that they are listed again. What was handled stays recorded.
-    pub async fn forget_positions(&mut self, agent: &str) -> Result<()> {
+    pub async fn forget_positions(&mut self, agent: &AgentId) -> Result<()> {
         use folder_position::Column;
         folder_position::Entity::update_many()
             .col_expr(Column::State, Expr::value(None::<String>))
             .col_expr(Column::Total, Expr::value(None::<i64>))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-            .filter(Column::TenantId.eq(&*self.tenant))
-            .filter(Column::AgentId.eq(agent))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::AgentId.eq(agent.as_str()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
@@ -228,10 +228,10 @@ impl Writer {
     }
 
     /// Records messages as handled, and where they are archived.
-    pub async fn insert_items(&mut self, agent: &str, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
+    pub async fn insert_items(&mut self, agent: &AgentId, folder: &str, items: Vec<MailboxItem>) -> Result<()> {
         let rows = items.into_iter().map(|item| mailbox_item::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            agent_id: Set(agent.to_owned()),
+            agent_id: Set(agent.to_string()),
             folder: Set(folder.to_owned()),
             source_key: Set(item.source_key),
             message_number: Set(item.message_number),

@@ -11,12 +11,12 @@ use super::{
     rows::password_column,
     store_error, to_name,
 };
-use crate::domain::{Agent, Error, MaintenanceAccount, MaintenanceSettings, PasswordChange, Result, Timestamp};
+use crate::domain::{Agent, Error, MaintenanceAccount, MaintenanceAccountId, MaintenanceSettings, PasswordChange, Result, Timestamp};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a maintenance account.
-    pub async fn maintenance_account(&self, id: &str) -> Result<Option<MaintenanceAccount>> {
-        let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn maintenance_account(&self, id: &MaintenanceAccountId) -> Result<Option<MaintenanceAccount>> {
+        let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
@@ -34,8 +34,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// The password of this version of a maintenance account, sealed: never the one for a server that it has since been moved to. `None` when none is
     /// stored, or when there is no such account of this version.
-    pub async fn maintenance_password(&self, id: &str, version: i64) -> Result<Option<Vec<u8>>> {
-        let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn maintenance_password(&self, id: &MaintenanceAccountId, version: i64) -> Result<Option<Vec<u8>>> {
+        let row = maintenance_account::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
             .filter(maintenance_account::Column::Version.eq(version))
             .one(&self.conn)
             .await
@@ -46,7 +46,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// Lists maintenance accounts after `after`, oldest first.
     pub async fn maintenance_accounts(&self, after: &str, limit: u64) -> Result<Vec<MaintenanceAccount>> {
         let rows = maintenance_account::Entity::find()
-            .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
+            .filter(maintenance_account::Column::TenantId.eq(self.tenant.as_str()))
             .filter(maintenance_account::Column::Id.gt(after))
             .order_by_asc(maintenance_account::Column::Id)
             .limit(limit)
@@ -57,20 +57,20 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Counts the agents that connect through each of these accounts, in their order.
-    pub async fn maintenance_agents(&self, accounts: &[String]) -> Result<Vec<u64>> {
+    pub async fn maintenance_agents(&self, accounts: &[MaintenanceAccountId]) -> Result<Vec<u64>> {
         let rows: Vec<(String, i64)> = agent::Entity::find()
             .select_only()
             .column(agent::Column::MaintenanceAccount)
             .column_as(agent::Column::Id.count(), "agents")
-            .filter(agent::Column::TenantId.eq(&*self.tenant))
-            .filter(agent::Column::MaintenanceAccount.is_in(accounts))
+            .filter(agent::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(agent::Column::MaintenanceAccount.is_in(accounts.iter().map(MaintenanceAccountId::as_str)))
             .group_by(agent::Column::MaintenanceAccount)
             .into_tuple()
             .all(&self.conn)
             .await
             .map_err(store_error)?;
         let counts: HashMap<String, i64> = rows.into_iter().collect();
-        let count = |id| u64::try_from(counts.get(id).copied().unwrap_or(0)).unwrap_or(0);
+        let count = |id: &MaintenanceAccountId| u64::try_from(counts.get(id.as_str()).copied().unwrap_or(0)).unwrap_or(0);
         Ok(accounts.iter().map(count).collect())
     }
 }
@@ -80,7 +80,7 @@ impl Writer {
     pub async fn insert_maintenance_account(&mut self, account: &MaintenanceAccount, password: Option<Vec<u8>>) -> Result<()> {
         let row = maintenance_account::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
-            id: Set(account.id.clone()),
+            id: Set(account.id.to_string()),
             password_sealed: Set(password),
             create_time: Set(account.created.0),
             ..columns(account)
@@ -103,8 +103,8 @@ impl Writer {
         };
         let result = maintenance_account::Entity::update_many()
             .set(row)
-            .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
-            .filter(maintenance_account::Column::Id.eq(&account.id))
+            .filter(maintenance_account::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(maintenance_account::Column::Id.eq(account.id.as_str()))
             .filter(maintenance_account::Column::Version.eq(account.version - 1))
             .exec(&self.conn)
             .await
@@ -112,20 +112,20 @@ impl Writer {
         if result.rows_affected == 1 {
             Ok(())
         } else {
-            Err(Error::stale(format!("maintenanceAccounts/{}", account.id)))
+            Err(Error::stale(account.id.name()))
         }
     }
 
     /// Writes why a maintenance account's login is no longer used, if the account still has this version. Empty: it may be used.
-    pub async fn set_maintenance_problem(&mut self, id: &str, version: i64, problem: &str) -> Result<()> {
+    pub async fn set_maintenance_problem(&mut self, id: &MaintenanceAccountId, version: i64, problem: &str) -> Result<()> {
         let row = maintenance_account::ActiveModel {
             problem: Set(problem.to_owned()),
             ..Default::default()
         };
         maintenance_account::Entity::update_many()
             .set(row)
-            .filter(maintenance_account::Column::TenantId.eq(&*self.tenant))
-            .filter(maintenance_account::Column::Id.eq(id))
+            .filter(maintenance_account::Column::TenantId.eq(self.tenant.as_str()))
+            .filter(maintenance_account::Column::Id.eq(id.as_str()))
             .filter(maintenance_account::Column::Version.eq(version))
             .exec(&self.conn)
             .await
@@ -134,8 +134,8 @@ impl Writer {
     }
 
     /// Removes a maintenance account with its credentials.
-    pub async fn delete_maintenance_account(&mut self, id: &str) -> Result<()> {
-        maintenance_account::Entity::delete_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn delete_maintenance_account(&mut self, id: &MaintenanceAccountId) -> Result<()> {
+        maintenance_account::Entity::delete_by_id((self.tenant.to_string(), id.to_string()))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
@@ -167,7 +167,7 @@ fn to_account(row: maintenance_account::Model) -> Result<MaintenanceAccount> {
             username: row.username,
             login_address: row.login_address,
         },
-        id: row.id,
+        id: row.id.into(),
         password_set: row.password_sealed.is_some(),
         problem: row.problem,
         version: row.version,

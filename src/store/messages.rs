@@ -18,7 +18,9 @@ use super::{
     rows::{groups, insert_all},
     store_error, stored,
 };
-use crate::domain::{ArchiveStatistics, CustomerLink, Direction, Message, MessageAfter, MessageFilter, Result, Timestamp};
+use crate::domain::{
+    AgentId, ArchiveStatistics, CustomerId, CustomerLink, Direction, Message, MessageAfter, MessageFilter, MessageId, Result, Timestamp,
+};
 
 /// A message to be archived.
 #[derive(Clone, Debug)]
@@ -54,9 +56,9 @@ pub struct KnownMessage {
     /// Key of the full-text index and of the parties.
     pub number: i64,
     /// Its id.
-    pub id: String,
+    pub id: MessageId,
     /// Agents in whose mailboxes it was found.
-    pub agents: Vec<String>,
+    pub agents: Vec<AgentId>,
 }
 
 /// Numbers and sums over an archive; a sum of nothing is NULL.
@@ -70,10 +72,10 @@ struct StatisticsRow {
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds a message.
-    pub async fn message(&self, id: &str) -> Result<Option<Message>> {
+    pub async fn message(&self, id: &MessageId) -> Result<Option<Message>> {
         let row = self
             .all_messages()
-            .filter(message::Column::Id.eq(id))
+            .filter(message::Column::Id.eq(id.as_str()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
@@ -102,7 +104,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
         rows.into_iter()
             .map(|(identity, number, id, agents)| {
                 let agents = stored::read_agents(&agents, &id)?;
-                Ok((identity, KnownMessage { number, id, agents }))
+                Ok((
+                    identity,
+                    KnownMessage {
+                        number,
+                        id: id.into(),
+                        agents,
+                    },
+                ))
             })
             .collect()
     }
@@ -115,7 +124,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// Reads at most `limit` messages after a position, in the order of positions; `customer` limits to one customer's. The second
     /// value is the position up to which everything has been read.
-    pub async fn messages_after(&self, after: i64, customer: Option<&str>, limit: u64) -> Result<(Vec<Message>, i64)> {
+    pub async fn messages_after(&self, after: i64, customer: Option<&CustomerId>, limit: u64) -> Result<(Vec<Message>, i64)> {
         // Read first: whatever commits in the meantime comes after it and is left to the next page.
         let (last, _) = self.log_bounds().await?;
         let between = |column: message::Column| column.gt(after).and(column.lte(last));
@@ -124,8 +133,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
             let of_customer = Query::select()
                 .column(message_party::Column::Position)
                 .from(message_party::Entity)
-                .and_where(message_party::Column::TenantId.eq(&*self.tenant))
-                .and_where(message_party::Column::CustomerId.eq(customer))
+                .and_where(message_party::Column::TenantId.eq(self.tenant.as_str()))
+                .and_where(message_party::Column::CustomerId.eq(customer.as_str()))
                 .and_where(message_party::Column::Position.gt(after))
                 .order_by(message_party::Column::Position, sea_orm::Order::Asc)
                 .distinct()
@@ -193,7 +202,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     pub(super) fn all_messages(&self) -> Select<message::Entity> {
-        message::Entity::find().filter(message::Column::TenantId.eq(&*self.tenant))
+        message::Entity::find().filter(message::Column::TenantId.eq(self.tenant.as_str()))
     }
 
     pub(super) fn condition(&self, filter: &MessageFilter) -> Condition {
@@ -202,23 +211,33 @@ impl<C: ConnectionTrait> TenantStore<C> {
             let numbers = message_party::Entity::find()
                 .select_only()
                 .column(message_party::Column::MessageNumber)
-                .filter(message_party::Column::TenantId.eq(&*self.tenant))
+                .filter(message_party::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(column.eq(value));
             Column::Number.in_subquery(numbers.into_query())
         };
-        let in_mailbox = |agent: &str| {
+        let in_mailbox = |agent: &AgentId| {
             let numbers = mailbox_item::Entity::find()
                 .select_only()
                 .column(mailbox_item::Column::MessageNumber)
-                .filter(mailbox_item::Column::TenantId.eq(&*self.tenant))
-                .filter(mailbox_item::Column::AgentId.eq(agent))
+                .filter(mailbox_item::Column::TenantId.eq(self.tenant.as_str()))
+                .filter(mailbox_item::Column::AgentId.eq(agent.as_str()))
                 .filter(mailbox_item::Column::MessageNumber.is_not_null());
             Column::Number.in_subquery(numbers.into_query())
         };
         Condition::all()
-            .add_option(filter.customer.as_deref().map(|id| party(message_party::Column::CustomerId, id)))
-            .add_option(filter.contact.as_deref().map(|id| party(message_party::Column::ContactId, id)))
-            .add_option(filter.agent.as_deref().map(in_mailbox))
+            .add_option(
+                filter
+                    .customer
+                    .as_ref()
+                    .map(|id| party(message_party::Column::CustomerId, id.as_str())),
+            )
+            .add_option(
+                filter
+                    .contact
+                    .as_ref()
+                    .map(|id| party(message_party::Column::ContactId, id.as_str())),
+            )
+            .add_option(filter.agent.as_ref().map(in_mailbox))
             .add_option(filter.direction.map(|direction| Column::Direction.eq(direction.as_str())))
             .add_option(filter.has_attachments.map(|has| {
                 if has {
@@ -266,7 +285,7 @@ impl Writer {
                 blob,
             } = new;
             rest.push(UnnumberedRows {
-                id: message.id.clone(),
+                id: message.id.to_string(),
                 position,
                 sent: message.sent,
                 parties,
@@ -310,7 +329,7 @@ impl Writer {
     pub async fn add_agent_to_message(&mut self, known: &KnownMessage) -> Result<()> {
         message::Entity::update_many()
             .col_expr(message::Column::Agents, stored::write_agents(&known.agents).into())
-            .filter(message::Column::TenantId.eq(&*self.tenant))
+            .filter(message::Column::TenantId.eq(self.tenant.as_str()))
             .filter(message::Column::Number.eq(known.number))
             .exec(&self.conn)
             .await
@@ -323,7 +342,7 @@ impl Writer {
         message::ActiveModel {
             number: NotSet,
             tenant_id: Set(self.tenant.to_string()),
-            id: Set(message.id),
+            id: Set(message.id.to_string()),
             identity: Set(identity.to_vec()),
             position: Set(position),
             message_id: Set(message.message_id),
@@ -363,7 +382,7 @@ impl Writer {
             .links
             .iter()
             .filter(|link| link.address == address && customers.insert(link.customer.as_str()))
-            .map(|link| row(&link.customer, &link.contact))
+            .map(|link| row(link.customer.as_str(), link.contact.as_str()))
             .collect();
         if known.is_empty() { vec![row("", "")] } else { known }
     }
@@ -397,7 +416,7 @@ fn to_message(row: message::Model) -> Result<Message> {
         from: join(row.from_name, row.from_address),
         to,
         cc,
-        id: row.id,
+        id: row.id.into(),
         position: row.position,
         message_id: row.message_id,
         subject: row.subject,

@@ -46,7 +46,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
 use self::{pool::Pool, readiness::Readiness, transaction::Transaction, turns::Turns};
 use crate::{
-    domain::{Error, Result},
+    domain::{Error, Result, TenantId},
     telemetry::Metrics,
 };
 
@@ -89,7 +89,7 @@ struct Inner {
 /// Every method can fail with the database's error; `# Errors` sections name only other errors.
 pub struct TenantStore<C> {
     conn: C,
-    tenant: Arc<str>,
+    tenant: TenantId,
     store: Store,
     /// The last position allocated in this transaction, 0 for none.
     position: i64,
@@ -144,10 +144,10 @@ impl Store {
     }
 
     /// One tenant's data, for reading.
-    pub fn tenant(&self, tenant: &str) -> Reader {
+    pub fn tenant(&self, tenant: &TenantId) -> Reader {
         TenantStore {
             conn: self.inner.read.clone(),
-            tenant: tenant.into(),
+            tenant: tenant.clone(),
             store: self.clone(),
             position: 0,
         }
@@ -216,7 +216,7 @@ fn from_name<T: serde::de::DeserializeOwned>(name: &str, cell: Cell<'_>) -> Resu
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// The tenant whose data this is.
-    pub fn tenant_id(&self) -> &str {
+    pub fn tenant_id(&self) -> &TenantId {
         &self.tenant
     }
 }

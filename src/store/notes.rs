@@ -10,12 +10,15 @@ use super::{
     rows::insert_all,
     store_error, stored,
 };
-use crate::domain::{AutomaticKind, Mailbox, Note, NoteFilter, Outcome, OutcomeFilter, OutcomeResult, Result, Timestamp};
+use crate::domain::{
+    AgentId, AutomaticKind, CaseId, ContactId, Mailbox, MessageId, Note, NoteFilter, NoteId, Outcome, OutcomeFilter, OutcomeId,
+    OutcomeResult, Result, Timestamp,
+};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// Finds an outcome.
-    pub async fn outcome(&self, id: &str) -> Result<Option<Outcome>> {
-        let row = outcome::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn outcome(&self, id: &OutcomeId) -> Result<Option<Outcome>> {
+        let row = outcome::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
@@ -26,14 +29,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
     pub async fn outcomes(&self, filter: &OutcomeFilter, before: &str, limit: u64) -> Result<Vec<Outcome>> {
         use outcome::Column;
         let mut query = outcome::Entity::find()
-            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
             .order_by_desc(Column::Id)
             .limit(limit);
         if !before.is_empty() {
             query = query.filter(Column::Id.lt(before));
         }
         if let Some(agent) = &filter.agent {
-            query = query.filter(Column::AgentId.eq(agent));
+            query = query.filter(Column::AgentId.eq(agent.as_str()));
         }
         if let Some(message_id) = &filter.message_id {
             query = query.filter(Column::MessageId.eq(message_id));
@@ -47,14 +50,14 @@ impl<C: ConnectionTrait> TenantStore<C> {
 
     /// Returns which identities were swept before: in any mailbox with a result that settles it, or in the mailbox of `agent` with whatever
     /// result.
-    pub async fn swept_identities(&self, identities: &[Vec<u8>], agent: Option<&str>) -> Result<HashSet<Vec<u8>>> {
+    pub async fn swept_identities(&self, identities: &[Vec<u8>], agent: Option<&AgentId>) -> Result<HashSet<Vec<u8>>> {
         let settling = OutcomeResult::ALL.iter().filter(|result| result.settles());
         let settled = outcome::Column::Result.is_in(settling.map(|result| result.as_str()));
-        let here = agent.map(|agent| outcome::Column::AgentId.eq(agent));
+        let here = agent.map(|agent| outcome::Column::AgentId.eq(agent.as_str()));
         let rows: Vec<Vec<u8>> = outcome::Entity::find()
             .select_only()
             .column(outcome::Column::Identity)
-            .filter(outcome::Column::TenantId.eq(&*self.tenant))
+            .filter(outcome::Column::TenantId.eq(self.tenant.as_str()))
             .filter(outcome::Column::Identity.is_in(identities.iter().cloned()))
             .filter(Condition::any().add(settled).add_option(here))
             .into_tuple()
@@ -65,8 +68,8 @@ impl<C: ConnectionTrait> TenantStore<C> {
     }
 
     /// Finds a note.
-    pub async fn note(&self, id: &str) -> Result<Option<Note>> {
-        let row = note::Entity::find_by_id((self.tenant.to_string(), id.to_owned()))
+    pub async fn note(&self, id: &NoteId) -> Result<Option<Note>> {
+        let row = note::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
             .one(&self.conn)
             .await
             .map_err(store_error)?;
@@ -77,31 +80,31 @@ impl<C: ConnectionTrait> TenantStore<C> {
     pub async fn notes(&self, filter: &NoteFilter, before: &str, limit: u64) -> Result<Vec<Note>> {
         use note::Column;
         let mut query = note::Entity::find()
-            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
             .order_by_desc(Column::Id)
             .limit(limit);
         if !before.is_empty() {
             query = query.filter(Column::Id.lt(before));
         }
         if let Some(case) = &filter.case {
-            query = query.filter(Column::CaseId.eq(case));
+            query = query.filter(Column::CaseId.eq(case.as_str()));
         }
         if let Some(agent) = &filter.agent {
-            query = query.filter(Column::AgentId.eq(agent));
+            query = query.filter(Column::AgentId.eq(agent.as_str()));
         }
         let rows = query.all(&self.conn).await.map_err(store_error)?;
         rows.into_iter().map(to_note).collect()
     }
 
     /// Counts the notes from a sender's messages that were received within a period, on one case or on all.
-    pub async fn count_notes(&self, sender_key: &str, case: Option<&str>, from: Timestamp, to: Timestamp) -> Result<u64> {
+    pub async fn count_notes(&self, sender_key: &str, case: Option<&CaseId>, from: Timestamp, to: Timestamp) -> Result<u64> {
         use note::Column;
         let mut query = note::Entity::find()
-            .filter(Column::TenantId.eq(&*self.tenant))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
             .filter(Column::SenderKey.eq(sender_key))
             .filter(Column::Received.between(from.0, to.0));
         if let Some(case) = case {
-            query = query.filter(Column::CaseId.eq(case));
+            query = query.filter(Column::CaseId.eq(case.as_str()));
         }
         query.count(&self.conn).await.map_err(store_error)
     }
@@ -114,8 +117,8 @@ impl Writer {
             let (sender_name, sender_address) = split(outcome.sender);
             outcome::ActiveModel {
                 tenant_id: Set(self.tenant.to_string()),
-                id: Set(outcome.id),
-                agent_id: Set(outcome.agent),
+                id: Set(outcome.id.to_string()),
+                agent_id: Set(outcome.agent.to_string()),
                 folder: Set(outcome.folder),
                 source_id: Set(outcome.source_id),
                 result: Set(outcome.result.as_str().to_owned()),
@@ -125,10 +128,10 @@ impl Writer {
                 sender_address: Set(sender_address),
                 message_id: Set(outcome.message_id),
                 automatic: Set(outcome.automatic.map(|kind| kind.as_str().to_owned())),
-                case_id: Set(outcome.case),
-                note_id: Set(outcome.note),
-                contact_id: Set(outcome.contact),
-                archived_id: Set(outcome.message),
+                case_id: Set(outcome.case.map(String::from)),
+                note_id: Set(outcome.note.map(String::from)),
+                contact_id: Set(outcome.contact.map(String::from)),
+                archived_id: Set(outcome.message.map(String::from)),
                 candidates: Set(stored::write_candidates(outcome.candidates)),
                 size: Set(outcome.size),
                 received: Set(outcome.received.0),
@@ -147,14 +150,14 @@ impl Writer {
             let (sender_name, sender_address) = split(note.sender);
             note::ActiveModel {
                 tenant_id: Set(self.tenant.to_string()),
-                id: Set(note.id),
-                case_id: Set(note.case),
+                id: Set(note.id.to_string()),
+                case_id: Set(note.case.to_string()),
                 case_reference: Set(note.case_reference),
-                customer_id: Set(note.customer),
-                contact_id: Set(note.contact),
+                customer_id: Set(note.customer.to_string()),
+                contact_id: Set(note.contact.map(String::from)),
                 contact_created: Set(note.contact_created),
-                agent_id: Set(note.agent),
-                archived_id: Set(note.message),
+                agent_id: Set(note.agent.to_string()),
+                archived_id: Set(note.message.map(String::from)),
                 message_id: Set(note.message_id),
                 sender_name: Set(sender_name),
                 sender_address: Set(sender_address),
@@ -194,17 +197,17 @@ fn to_outcome(row: outcome::Model) -> Result<Outcome> {
         automatic: automatic(row.automatic, "outcome", &row.id)?,
         candidates: stored::read_candidates(&row.candidates, &row.id)?,
         sender: join(row.sender_name, row.sender_address),
-        id: row.id,
-        agent: row.agent_id,
+        id: row.id.into(),
+        agent: row.agent_id.into(),
         folder: row.folder,
         source_id: row.source_id,
         detail: row.detail,
         subject: row.subject,
         message_id: row.message_id,
-        case: row.case_id,
-        note: row.note_id,
-        contact: row.contact_id,
-        message: row.archived_id,
+        case: row.case_id.map(CaseId::from),
+        note: row.note_id.map(NoteId::from),
+        contact: row.contact_id.map(ContactId::from),
+        message: row.archived_id.map(MessageId::from),
         size: row.size,
         received: Timestamp(row.received),
         handled: Timestamp(row.handled),
@@ -217,14 +220,14 @@ fn to_note(row: note::Model) -> Result<Note> {
     Ok(Note {
         automatic: automatic(row.automatic, "note", &row.id)?,
         sender: join(row.sender_name, row.sender_address),
-        id: row.id,
-        case: row.case_id,
+        id: row.id.into(),
+        case: row.case_id.into(),
         case_reference: row.case_reference,
-        customer: row.customer_id,
-        contact: row.contact_id,
+        customer: row.customer_id.into(),
+        contact: row.contact_id.map(ContactId::from),
         contact_created: row.contact_created,
-        agent: row.agent_id,
-        message: row.archived_id,
+        agent: row.agent_id.into(),
+        message: row.archived_id.map(MessageId::from),
         message_id: row.message_id,
         subject: row.subject,
         text: row.text,

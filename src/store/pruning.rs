@@ -16,7 +16,7 @@ use super::{
     entity::{agent_leftover, audit_read, event, login_attempt, tenant_position},
     store_error,
 };
-use crate::domain::{Result, Timestamp};
+use crate::domain::{AgentId, Result, TenantId, Timestamp};
 
 /// Rows that one transaction processes.
 const STRETCH: u64 = 500;
@@ -31,7 +31,7 @@ impl Store {
         loop {
             let tenants = self.tenants_behind(&after).await?;
             let Some(last) = tenants.last() else { return Ok(dropped) };
-            after.clone_from(last);
+            last.as_str().clone_into(&mut after);
             for tenant in tenants {
                 let reader = self.tenant(&tenant);
                 while let Some(to) = reader.oldest_events(limit).await? {
@@ -52,7 +52,7 @@ impl Store {
         loop {
             let tenants = self.tenants_behind(&after).await?;
             let Some(last) = tenants.last() else { return Ok(dropped) };
-            after.clone_from(last);
+            last.as_str().clone_into(&mut after);
             for tenant in tenants {
                 let reader = self.tenant(&tenant);
                 let limit = now.before(reader.settings().await?.choices.read_audit_retention());
@@ -75,11 +75,12 @@ impl Store {
             let Some(agent_leftover::Model { tenant_id, agent_id }) = next else {
                 return Ok(dropped);
             };
+            let (tenant, agent) = (TenantId::from(tenant_id), AgentId::from(agent_id));
             let mut from = Some((String::new(), Vec::new()));
             while let Some(after) = from {
-                let mut writer = self.begin(&tenant_id).await?;
+                let mut writer = self.begin(&tenant).await?;
                 let began = Instant::now();
-                let (gone, next) = writer.drop_items(&agent_id, after).await?;
+                let (gone, next) = writer.drop_items(&agent, after).await?;
                 writer.commit().await?;
                 dropped += gone;
                 from = next;
@@ -116,8 +117,8 @@ impl Store {
     }
 
     /// Tenants with a log, in order: all that have anything to delete.
-    async fn tenants_behind(&self, after: &str) -> Result<Vec<String>> {
-        tenant_position::Entity::find()
+    async fn tenants_behind(&self, after: &str) -> Result<Vec<TenantId>> {
+        let tenants: Vec<String> = tenant_position::Entity::find()
             .select_only()
             .column(tenant_position::Column::TenantId)
             .filter(tenant_position::Column::TenantId.gt(after))
@@ -126,7 +127,8 @@ impl Store {
             .into_tuple()
             .all(&self.inner.read)
             .await
-            .map_err(store_error)
+            .map_err(store_error)?;
+        Ok(tenants.into_iter().map(TenantId::from).collect())
     }
 }
 
@@ -136,7 +138,7 @@ impl super::Reader {
         let rows: Vec<(i64, i64)> = event::Entity::find()
             .select_only()
             .columns([event::Column::Position, event::Column::Time])
-            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .filter(event::Column::TenantId.eq(self.tenant.as_str()))
             .order_by_asc(event::Column::Position)
             .limit(STRETCH)
             .into_tuple()
@@ -151,7 +153,7 @@ impl super::Reader {
         let rows: Vec<(String, i64)> = audit_read::Entity::find()
             .select_only()
             .columns([audit_read::Column::Id, audit_read::Column::Time])
-            .filter(audit_read::Column::TenantId.eq(&*self.tenant))
+            .filter(audit_read::Column::TenantId.eq(self.tenant.as_str()))
             .order_by_asc(audit_read::Column::Id)
             .limit(STRETCH)
             .into_tuple()
@@ -171,14 +173,14 @@ fn end_of_old<K>(rows: Vec<(K, i64)>, limit: Timestamp) -> Option<K> {
 impl Writer {
     async fn drop_events(&self, to: i64) -> Result<u64> {
         let result = event::Entity::delete_many()
-            .filter(event::Column::TenantId.eq(&*self.tenant))
+            .filter(event::Column::TenantId.eq(self.tenant.as_str()))
             .filter(event::Column::Position.lte(to))
             .exec(&self.conn)
             .await
             .map_err(store_error)?;
         tenant_position::Entity::update_many()
             .col_expr(tenant_position::Column::Oldest, to.into())
-            .filter(tenant_position::Column::TenantId.eq(&*self.tenant))
+            .filter(tenant_position::Column::TenantId.eq(self.tenant.as_str()))
             // Another replica may have pruned further in the meantime; its mark must not move back.
             .filter(tenant_position::Column::Oldest.lt(to))
             .exec(&self.conn)
@@ -189,7 +191,7 @@ impl Writer {
 
     async fn drop_reads(&self, to: &str) -> Result<u64> {
         let result = audit_read::Entity::delete_many()
-            .filter(audit_read::Column::TenantId.eq(&*self.tenant))
+            .filter(audit_read::Column::TenantId.eq(self.tenant.as_str()))
             .filter(audit_read::Column::Id.lte(to))
             .exec(&self.conn)
             .await
@@ -198,7 +200,7 @@ impl Writer {
     }
 
     /// Deletes a batch after a folder and key, and returns where the next one begins; at the end the agent is forgotten.
-    async fn drop_items(&mut self, agent: &str, after: (String, Vec<u8>)) -> Result<(u64, Option<(String, Vec<u8>)>)> {
+    async fn drop_items(&mut self, agent: &AgentId, after: (String, Vec<u8>)) -> Result<(u64, Option<(String, Vec<u8>)>)> {
         const END: &str = "SELECT folder, source_key FROM mailbox_item WHERE tenant_id = $1 AND agent_id = $2 \
              AND (folder, source_key) > ($3, $4) ORDER BY folder, source_key LIMIT 1 OFFSET $5";
         // Rows that name an archived message stay: they say in whose mailbox it was.
@@ -206,7 +208,14 @@ impl Writer {
              AND (folder, source_key) > ($3, $4) AND message_number IS NULL";
         let backend = self.conn.get_database_backend();
         let (tenant, (folder, key)) = (self.tenant.to_string(), after);
-        let from = || [tenant.clone().into(), agent.into(), folder.clone().into(), key.clone().into()];
+        let from = || {
+            [
+                tenant.clone().into(),
+                agent.as_str().into(),
+                folder.clone().into(),
+                key.clone().into(),
+            ]
+        };
         let [a, b, c, d] = from();
         let offset = i64::try_from(STRETCH - 1).expect("it is small");
         let end = Statement::from_sql_and_values(backend, END, [a, b, c, d, offset.into()]);
@@ -222,7 +231,7 @@ impl Writer {
         };
         let dropped = self.conn.execute_raw(drop).await.map_err(store_error)?.rows_affected();
         if end.is_none() {
-            agent_leftover::Entity::delete_by_id((tenant, agent.to_owned()))
+            agent_leftover::Entity::delete_by_id((tenant, agent.to_string()))
                 .exec(&self.conn)
                 .await
                 .map_err(store_error)?;

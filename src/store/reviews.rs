@@ -3,11 +3,11 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::OnConflict};
 
 use super::{Store, Writer, entity::agent_review, store_error};
-use crate::domain::{LoginChange, Result};
+use crate::domain::{LoginChange, Result, TenantId};
 
 impl Store {
     /// Changes of all tenants, with their tenants. One that cannot be read is logged and left out.
-    pub async fn agent_reviews(&self, limit: u64) -> Result<Vec<(String, LoginChange)>> {
+    pub async fn agent_reviews(&self, limit: u64) -> Result<Vec<(TenantId, LoginChange)>> {
         let rows = agent_review::Entity::find()
             .order_by_asc(agent_review::Column::TenantId)
             .order_by_asc(agent_review::Column::Change)
@@ -20,7 +20,7 @@ impl Store {
             if change.is_none() {
                 tracing::error!(tenant = row.tenant_id, change = row.change, "a change of logins cannot be read");
             }
-            Some((row.tenant_id, change?))
+            Some((row.tenant_id.into(), change?))
         });
         Ok(read.collect())
     }
@@ -39,7 +39,7 @@ impl Writer {
         use agent_review::Column;
         let Some(done_to) = done_to else {
             let done = agent_review::Entity::delete_many()
-                .filter(Column::TenantId.eq(&*self.tenant))
+                .filter(Column::TenantId.eq(self.tenant.as_str()))
                 .filter(Column::Change.eq(change.to_string()));
             done.exec(&self.conn).await.map_err(store_error)?;
             return Ok(());

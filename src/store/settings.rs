@@ -3,7 +3,7 @@
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
 
 use super::{TenantStore, Writer, entity::tenant_settings, store_error, stored};
-use crate::domain::{Error, Result, TenantSettings, Timestamp};
+use crate::domain::{Error, Result, TenantSettings, Timestamp, UserId};
 
 impl<C: ConnectionTrait> TenantStore<C> {
     /// The tenant's settings; the defaults for one that never wrote any.
@@ -15,7 +15,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
         let Some(row) = row else { return Ok(TenantSettings::default()) };
         Ok(TenantSettings {
             choices: stored::read_choices(&row.choices, &row.tenant_id)?,
-            acknowledged: row.acknowledged_by.zip(row.acknowledged_time.map(Timestamp)),
+            acknowledged: row.acknowledged_by.map(UserId::from).zip(row.acknowledged_time.map(Timestamp)),
             version: row.version,
         })
     }
@@ -34,7 +34,7 @@ impl Writer {
         let row = tenant_settings::ActiveModel {
             tenant_id: Set(self.tenant.to_string()),
             choices: Set(stored::write_choices(settings.choices.clone())),
-            acknowledged_by: Set(by),
+            acknowledged_by: Set(by.map(String::from)),
             acknowledged_time: Set(time),
             version: Set(settings.version),
         };
@@ -48,7 +48,7 @@ impl Writer {
         } else {
             let result = tenant_settings::Entity::update_many()
                 .set(row)
-                .filter(tenant_settings::Column::TenantId.eq(&*self.tenant))
+                .filter(tenant_settings::Column::TenantId.eq(self.tenant.as_str()))
                 .filter(tenant_settings::Column::Version.eq(settings.version - 1))
                 .exec(&self.conn)
                 .await

@@ -10,13 +10,13 @@ use super::{
     entity::{agent, maintenance_account, tenant_settings},
     store_error,
 };
-use crate::domain::{Agent, Result};
+use crate::domain::{Agent, Result, TenantId};
 
 /// An agent as a scheduler sees it.
 #[derive(Clone, Debug)]
 pub struct SystemAgent {
     /// Its tenant.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// The agent.
     pub agent: Agent,
     /// Changes when anything that its connection depends on changes: the agent, its maintenance account, the tenant's settings.
@@ -57,13 +57,17 @@ impl Store {
             let tenant = row.tenant_id.clone();
             match to_agent(row) {
                 Ok(agent) => {
-                    let account = (tenant.clone(), agent.settings.exchange.maintenance_account.clone());
+                    let account = (tenant.clone(), agent.settings.exchange.maintenance_account.to_string());
                     let generation = [
                         agent.version,
                         accounts.get(&account).copied().unwrap_or(0),
                         settings.get(&tenant).copied().unwrap_or(0),
                     ];
-                    agents.push(SystemAgent { tenant, agent, generation });
+                    agents.push(SystemAgent {
+                        tenant: tenant.into(),
+                        agent,
+                        generation,
+                    });
                 }
                 Err(error) => tracing::error!(error = error.chain(), "an agent is left out"),
             }

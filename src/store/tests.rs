@@ -60,7 +60,7 @@ async fn commits_after_a_full_disk_are_durable() {
         .await
         .unwrap();
 
-    let writer = store.begin("acme").await.unwrap();
+    let writer = store.begin(&"acme".into()).await.unwrap();
     let error = insert(&writer, "great", 1 << 20).await.unwrap_err();
     assert!(faults::ends_transaction(&error), "{error}");
     assert_unavailable(store_error(error));
@@ -68,10 +68,10 @@ async fn commits_after_a_full_disk_are_durable() {
     // The disk is enlarged.
     write.execute_unprepared("PRAGMA max_page_count = 1073741823").await.unwrap();
     // An ordinary rollback, then a commit.
-    let writer = store.begin("acme").await.unwrap();
+    let writer = store.begin(&"acme".into()).await.unwrap();
     insert(&writer, "rolled back", 1).await.unwrap();
     drop(writer);
-    let writer = store.begin("acme").await.unwrap();
+    let writer = store.begin(&"acme".into()).await.unwrap();
     insert(&writer, "kept", 1).await.unwrap();
     writer.commit().await.unwrap();
     assert_eq!(seen(&file(&folder)).await, ["kept"]);
@@ -81,7 +81,7 @@ async fn commits_after_a_full_disk_are_durable() {
 async fn nothing_follows_a_statement_that_failed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&file(&folder)).await;
-    let writer = store.begin("acme").await.unwrap();
+    let writer = store.begin(&"acme".into()).await.unwrap();
     insert(&writer, "before", 1).await.unwrap();
     insert(&writer, "before", 1).await.unwrap_err();
     // A caller that ignores the error gets it again.
@@ -89,7 +89,7 @@ async fn nothing_follows_a_statement_that_failed() {
     assert_unavailable(writer.commit().await.unwrap_err());
 
     // Of a statement that is dropped, nobody knows whether it succeeded.
-    let writer = store.begin("acme").await.unwrap();
+    let writer = store.begin(&"acme".into()).await.unwrap();
     insert(&writer, "given up", 1).await.unwrap();
     // It counts for so long that its answer cannot be there at once.
     let slow = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5000000) SELECT count(*) FROM c";
@@ -129,12 +129,12 @@ async fn streams_notice_what_another_process_commits() {
     let folder = tempfile::tempdir().unwrap();
     // Both have connections of their own, as two processes have.
     let (ours, others) = (open(&file(&folder)).await, open(&file(&folder)).await);
-    let reader = ours.tenant("acme");
+    let reader = ours.tenant(&"acme".into());
     let limit = Duration::from_mins(5);
     let began = Instant::now();
     let waiting = reader.wait_past(0, limit);
     let writing = async {
-        let mut writer = others.begin("acme").await.unwrap();
+        let mut writer = others.begin(&"acme".into()).await.unwrap();
         writer.allocate_positions(1).await.unwrap();
         writer.commit().await.unwrap();
     };
@@ -167,8 +167,8 @@ async fn the_file_and_its_log_are_for_their_owner_alone() {
 
 fn contact(id: &str, customer: &str, addresses: &[&str], revision: i64) -> Contact {
     Contact {
-        id: id.to_owned(),
-        customer: customer.to_owned(),
+        id: id.into(),
+        customer: customer.into(),
         display_name: String::new(),
         addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
         revision,
@@ -180,7 +180,7 @@ fn contact(id: &str, customer: &str, addresses: &[&str], revision: i64) -> Conta
 async fn addresses_that_stay_are_not_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&file(&folder)).await;
-    let mut writer = store.begin("acme").await.unwrap();
+    let mut writer = store.begin(&"acme".into()).await.unwrap();
     let changes = async |writer: &Writer| -> i64 {
         let count = Statement::from_string(DbBackend::Sqlite, "SELECT total_changes()");
         let row = writer.conn.query_one_raw(count).await.unwrap().unwrap();

@@ -11,14 +11,14 @@ use tokio::{
 };
 
 use super::connect::ACQUIRE;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, TenantId};
 
 /// The turns of all tenants.
 pub(super) struct Turns {
     /// Writers of one tenant at a time. `None` for any number.
     each: Option<usize>,
     /// Those with writers. Held only for a lookup.
-    tenants: Mutex<HashMap<String, Weak<Semaphore>>>,
+    tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
 }
 
 impl Turns {
@@ -42,7 +42,7 @@ impl Turns {
     ///
     /// # Errors
     /// [`crate::domain::Kind::Unavailable`] when none comes within 10 s.
-    pub(super) async fn take(&self, tenant: &str) -> Result<Option<OwnedSemaphorePermit>> {
+    pub(super) async fn take(&self, tenant: &TenantId) -> Result<Option<OwnedSemaphorePermit>> {
         let Some(each) = self.each else { return Ok(None) };
         let turns = self.of_tenant(tenant, each);
         match timeout(ACQUIRE, turns.acquire_owned()).await {
@@ -51,7 +51,7 @@ impl Turns {
         }
     }
 
-    fn of_tenant(&self, tenant: &str, each: usize) -> Arc<Semaphore> {
+    fn of_tenant(&self, tenant: &TenantId, each: usize) -> Arc<Semaphore> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turns) = tenants.get(tenant).and_then(Weak::upgrade) {
             return turns;

@@ -11,7 +11,7 @@ use super::{
     store_error,
     transaction::{Measure, Transaction},
 };
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, TenantId};
 
 /// How often a transaction is tried in total.
 const ATTEMPTS: u32 = 8;
@@ -24,7 +24,7 @@ impl Store {
     /// # Errors
     /// [`crate::domain::Kind::Unavailable`] when no connection is available.
     #[track_caller]
-    pub fn begin<'a>(&'a self, tenant: &'a str) -> impl Future<Output = Result<Writer>> + Send + 'a {
+    pub fn begin<'a>(&'a self, tenant: &'a TenantId) -> impl Future<Output = Result<Writer>> + Send + 'a {
         self.begin_for(operation(Location::caller()), tenant)
     }
 
@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// [`crate::domain::Kind::Unavailable`] when no connection is available.
     #[track_caller]
-    pub fn begin_alone<'a>(&'a self, tenant: &'a str) -> impl Future<Output = Result<Writer>> + Send + 'a {
+    pub fn begin_alone<'a>(&'a self, tenant: &'a TenantId) -> impl Future<Output = Result<Writer>> + Send + 'a {
         let begun = self.begin_for(operation(Location::caller()), tenant);
         async move {
             let mut writer = begun.await?;
@@ -43,7 +43,7 @@ impl Store {
         }
     }
 
-    async fn begin_for(&self, operation: &'static str, tenant: &str) -> Result<Writer> {
+    async fn begin_for(&self, operation: &'static str, tenant: &TenantId) -> Result<Writer> {
         let options = TransactionOptions {
             // Taken at once: a transaction that reads first and writes later could otherwise find the lock gone.
             sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
@@ -68,7 +68,7 @@ impl Store {
         let transaction = bounded(patience, begun).await.map_err(store_error)?;
         Ok(TenantStore {
             conn: transaction,
-            tenant: tenant.into(),
+            tenant: tenant.clone(),
             store: self.clone(),
             position: 0,
         })
@@ -111,7 +111,7 @@ impl Writer {
                  ON CONFLICT (tenant_id) DO UPDATE SET last = tenant_position.last + ?2 RETURNING last"
             }
         };
-        let statement = Statement::from_sql_and_values(backend, sql, [(&*self.tenant).into(), count.into()]);
+        let statement = Statement::from_sql_and_values(backend, sql, [self.tenant.as_str().into(), count.into()]);
         let row = self.conn.query_one_raw(statement).await.map_err(store_error)?;
         let last: i64 = row
             .ok_or_else(|| Error::internal("the tenant's counter gave no position"))?

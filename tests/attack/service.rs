@@ -104,7 +104,7 @@ impl Service {
         let claims = Claims {
             iss: LOCAL_ISSUER.to_owned(),
             sub: user.to_owned(),
-            tenant: TENANT.to_owned(),
+            tenant: TENANT.into(),
             scope: Scope::ALL.to_vec(),
             aud: vec![Config::default().auth.audience],
             exp: now.after(Duration::from_hours(1)),

@@ -125,15 +125,15 @@ async fn write(ops: &Ops, contacts: &[(&str, &str, i64)]) {
     let contacts: Vec<_> = contacts
         .iter()
         .map(|(id, customer, revision)| Contact {
-            id: (*id).to_owned(),
-            customer: (*customer).to_owned(),
+            id: (*id).into(),
+            customer: (*customer).into(),
             display_name: String::new(),
             addresses: vec![MANY.to_owned()],
             revision: *revision,
             created_by_service: false,
         })
         .collect();
-    let mut writer = ops.store.begin(TENANT).await.expect("a transaction begins");
+    let mut writer = ops.store.begin(&TENANT.into()).await.expect("a transaction begins");
     writer.upsert_contacts(&contacts).await.expect("they are written");
     writer.commit().await.expect("it commits");
 }
@@ -153,13 +153,18 @@ async fn linking_follows_contacts_that_move_or_go() {
             .await
             .expect("the data can be opened");
         let stretch = async |size: u64| {
-            let linked = directory::link_mail(&ops, TENANT, MANY, size).await.expect("the database answers");
+            let linked = directory::link_mail(&ops, &TENANT.into(), MANY, size)
+                .await
+                .expect("the database answers");
             (linked.messages, linked.done)
         };
         let database = h.database().await;
 
         write(&ops, &[("many", "oak", 1)]).await;
-        assert_eq!(ops.store.tenant(TENANT).mail_to_link_of(&[MANY.to_owned()]).await.unwrap(), 400);
+        assert_eq!(
+            ops.store.tenant(&TENANT.into()).mail_to_link_of(&[MANY.to_owned()]).await.unwrap(),
+            400
+        );
         assert_eq!(
             linked(&database, MANY).await,
             counts(&[("", "", 400)]),
@@ -168,9 +173,12 @@ async fn linking_follows_contacts_that_move_or_go() {
         assert_eq!(stretch(100).await, (100, false));
         write(&ops, &[("many", "elm", 2)]).await;
         assert_eq!(stretch(100).await, (100, false));
-        assert_eq!(ops.store.tenant(TENANT).mail_to_link_of(&[MANY.to_owned()]).await.unwrap(), 200);
-        let mut writer = ops.store.begin(TENANT).await.unwrap();
-        writer.delete_contacts(&[("many".to_owned(), 3)]).await.unwrap();
+        assert_eq!(
+            ops.store.tenant(&TENANT.into()).mail_to_link_of(&[MANY.to_owned()]).await.unwrap(),
+            200
+        );
+        let mut writer = ops.store.begin(&TENANT.into()).await.unwrap();
+        writer.delete_contacts(&[("many".into(), 3)]).await.unwrap();
         writer.commit().await.unwrap();
         assert_eq!(stretch(100).await, (0, true), "there is nobody to link it to");
         let so_far = [("oak", "many", 100), ("elm", "many", 100)];
@@ -179,8 +187,8 @@ async fn linking_follows_contacts_that_move_or_go() {
         // Of two with one address the first has it; when that one goes, the other.
         write(&ops, &[("one", "oak", 1), ("another", "elm", 1)]).await;
         assert_eq!(stretch(300).await, (100, false));
-        let mut writer = ops.store.begin(TENANT).await.unwrap();
-        writer.delete_contacts(&[("one".to_owned(), 2)]).await.unwrap();
+        let mut writer = ops.store.begin(&TENANT.into()).await.unwrap();
+        writer.delete_contacts(&[("one".into(), 2)]).await.unwrap();
         writer.commit().await.unwrap();
         assert_eq!(linking::link(&ops).await.unwrap(), 100);
         let expected = counts(&[so_far[0], so_far[1], ("oak", "one", 100), ("elm", "another", 100)]);

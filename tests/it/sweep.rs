@@ -61,7 +61,7 @@ async fn every_result_is_reached() {
         let agent = h
             .agent_with(&client, ANNA, |settings| settings.sweep_options = options(false, false))
             .await;
-        let mark = h.ops().sealer.bind("own-mail", TENANT).seal(b"sent by us");
+        let mark = h.ops().sealer.bind("own-mail", &TENANT.into()).seal(b"sent by us");
         let eva = || Mail::new("Eva <eva@oak.example>", "Re: CS-0000001");
         let first = eva();
         let rows: Vec<(Mail, OutcomeResult, &str, &str)> = vec![

@@ -117,7 +117,7 @@ pub(super) fn question(question: &Question) -> Page {
         ),
     };
     rows.push(("Requested by", shown(asked_by)));
-    rows.push(("CRM account", text(tenant)));
+    rows.push(("CRM account", text(tenant.as_str())));
     rows.push(("Login at", text(provider)));
     let rows: String = rows
         .iter()
@@ -203,12 +203,12 @@ fn page(class: &str, title: &str, body: &str, footer: &str) -> String {
 
 /// A person in running text.
 fn called(person: &Person) -> &str {
-    if person.name.is_empty() { &person.id } else { &person.name }
+    if person.name.is_empty() { person.id.as_str() } else { &person.name }
 }
 
 /// A person with their id, which cannot be imitated. HTML.
 fn shown(person: &Person) -> String {
-    let id = format!("<small>{}</small>", text(&format!("users/{}", person.id)));
+    let id = format!("<small>{}</small>", text(&person.id.name()));
     if person.name.is_empty() {
         return id;
     }
@@ -258,7 +258,10 @@ mod tests {
     #[test]
     fn whatever_is_asked_about_is_text_too() {
         let evil = || "\"'><script>\u{202e}".to_owned();
-        let person = || Person { id: evil(), name: evil() };
+        let person = || Person {
+            id: evil().into(),
+            name: evil(),
+        };
         let agent = LoginTarget::Agent {
             name: evil(),
             owner: person(),
@@ -272,7 +275,7 @@ mod tests {
         };
         for wanted in [agent, account, LoginTarget::Domain(evil())] {
             let about = About {
-                tenant: evil(),
+                tenant: evil().into(),
                 provider: evil(),
                 asked_by: person(),
                 wanted,

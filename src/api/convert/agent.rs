@@ -1,7 +1,7 @@
 //! Agents.
 
 use super::{
-    Update, id, login, name, optional_id, optional_name,
+    Update, id, login, optional_id, optional_name,
     settings::{authentication_method, authentication_method_of},
     time, unchecked_id, unknown_value, violation,
 };
@@ -12,8 +12,9 @@ use crate::{
     },
     crypto::Secret,
     domain::{
-        AgentFilter, AgentHealth, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthFilter, HealthState,
-        PasswordChange, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions, Violation,
+        AgentFilter, AgentHealth, AgentId, AgentKind, AgentSettings, Caller, ConnectionType, ExchangeSettings, HealthFilter, HealthState,
+        MaintenanceAccountId, PasswordChange, Result, Scope, SmtpAuthentication, SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions,
+        UserId, Violation,
     },
     ops::agents::{AgentPasswords, AgentPatch, AgentView, agent_etag},
 };
@@ -49,8 +50,8 @@ pub(in crate::api) fn agent(view: AgentView, caller: &Caller) -> v1::Agent {
     let settings = agent.settings;
     let is_smtp = settings.kind == AgentKind::Smtp;
     v1::Agent {
-        name: name("agents", &agent.id),
-        owner_user: name("users", &agent.owner_user),
+        name: agent.id.name(),
+        owner_user: agent.owner_user.name(),
         kind: kind(settings.kind).into(),
         from_name: settings.from_name,
         from_address: settings.from_address,
@@ -94,14 +95,14 @@ fn exchange(settings: ExchangeSettings, password_set: bool, caller: &Caller) -> 
         ConnectionType::UserCredentials => v1::ConnectionType::UserCredentials,
         ConnectionType::MaintenanceAccount => v1::ConnectionType::MaintenanceAccount,
     };
-    let account = Some(settings.maintenance_account.as_str()).filter(|id| !id.is_empty());
+    let account = Some(&settings.maintenance_account).filter(|id| !id.as_str().is_empty());
     let method = settings
         .authentication_method
         .map_or(v1::AuthenticationMethod::Unspecified, authentication_method);
     v1::ExchangeSettings {
         connection_type: connection_type.into(),
         authentication_method: method.into(),
-        maintenance_account: optional_name("maintenanceAccounts", account),
+        maintenance_account: optional_name(account),
         endpoint: settings.endpoint,
         mailbox: settings.mailbox,
         username: settings.username,
@@ -181,10 +182,10 @@ pub(in crate::api) fn new_agent(agent: Option<v1::Agent>) -> AgentPatch {
 ///
 /// # Errors
 /// A violation when there is no agent or its name is malformed.
-pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<Update<AgentPatch>> {
+pub(in crate::api) fn changed_agent(request: v1::UpdateAgentRequest) -> Result<Update<AgentId, AgentPatch>> {
     let mut agent = request.agent.unwrap_or_default();
     let passwords = Passwords::take(&mut agent);
-    let id = id("agents", "agent.name", &agent.name)?.to_owned();
+    let id = id("agent.name", &agent.name)?;
     let etag = agent.etag.clone();
     let known = [AgentSettings::FIELDS, OTHER_PATHS].concat();
     let (mask, violations) = Mask::new(request.update_mask, &known);
@@ -219,7 +220,7 @@ fn patch(agent: v1::Agent, passwords: Passwords, mask: &Mask, mut violations: Ve
     let is_given = |change: &PasswordChange<Secret>| !matches!(change, PasswordChange::Keep);
     let password_given = is_given(&smtp_password) || is_given(&exchange_password);
     let owner_given = !agent.owner_user.is_empty();
-    let owner_user = mask.pick("owner_user", unchecked_id("users", agent.owner_user), owner_given);
+    let owner_user = mask.pick("owner_user", unchecked_id(&agent.owner_user), owner_given);
     let wanted = AgentSettings {
         kind: fields.value(
             "kind",
@@ -301,11 +302,12 @@ fn exchange_settings(exchange: v1::ExchangeSettings, fields: &mut Fields<'_>, vi
     let method = authentication_method_of(exchange.authentication_method, "agent.exchange.authentication_method", violations);
     let sweep = exchange.sweep_options.unwrap_or_default();
     let triage = exchange.triage_options.unwrap_or_default();
-    let account = unchecked_id("maintenanceAccounts", exchange.maintenance_account);
+    let account: MaintenanceAccountId = unchecked_id(&exchange.maintenance_account);
+    let account_given = !account.as_str().is_empty();
     ExchangeSettings {
         connection_type: fields.value("exchange.connection_type", connection_type, exchange.connection_type != 0),
         authentication_method: fields.value("exchange.authentication_method", method, exchange.authentication_method != 0),
-        maintenance_account: fields.text("exchange.maintenance_account", account),
+        maintenance_account: fields.value("exchange.maintenance_account", account, account_given),
         endpoint: fields.text("exchange.endpoint", exchange.endpoint),
         mailbox: fields.text("exchange.mailbox", exchange.mailbox),
         username: fields.text("exchange.username", exchange.username),
@@ -348,11 +350,11 @@ pub(in crate::api) fn filter(filter: &v1::AgentFilter) -> Result<AgentFilter> {
         Err(_) => return Err(unknown_value("filter.kind")),
     };
     Ok(AgentFilter {
-        owner_user: optional_id("users", "filter.owner_user", &filter.owner_user)?,
+        owner_user: optional_id("filter.owner_user", &filter.owner_user)?,
         health,
         campaign_compatible: filter.campaign_compatible,
         kind,
-        maintenance_account: optional_id("maintenanceAccounts", "filter.maintenance_account", &filter.maintenance_account)?,
+        maintenance_account: optional_id("filter.maintenance_account", &filter.maintenance_account)?,
     })
 }
 
@@ -360,15 +362,15 @@ pub(in crate::api) fn filter(filter: &v1::AgentFilter) -> Result<AgentFilter> {
 ///
 /// # Errors
 /// A violation of `field` for a malformed name.
-pub(in crate::api) fn default_agent_user<'a>(field: &str, name: &'a str) -> Result<&'a str> {
+pub(in crate::api) fn default_agent_user(field: &str, name: &str) -> Result<UserId> {
     let user = name.strip_suffix("/defaultAgent").unwrap_or_default();
-    id("users", field, user).map_err(|_| crate::domain::Error::invalid_field(field, "must be users/{user}/defaultAgent."))
+    id(field, user).map_err(|_| crate::domain::Error::invalid_field(field, "must be users/{user}/defaultAgent."))
 }
 
 /// The default agent of a user.
-pub(in crate::api) fn default_agent(user: &str, agent: Option<&str>) -> v1::DefaultAgent {
+pub(in crate::api) fn default_agent(user: &UserId, agent: Option<&AgentId>) -> v1::DefaultAgent {
     v1::DefaultAgent {
         name: format!("users/{user}/defaultAgent"),
-        agent: optional_name("agents", agent),
+        agent: agent.map_or_else(String::new, AgentId::name),
     }
 }

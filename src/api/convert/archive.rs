@@ -1,16 +1,16 @@
 //! Archived messages.
 
-use super::{automatic, from_time, mailbox, mailboxes, name, optional_id, time, unknown_value};
+use super::{automatic, from_time, mailbox, mailboxes, optional_id, time, unknown_value};
 use crate::{
     api::{follow::signed, v1},
-    domain::{ArchiveStatistics, CustomerLink, Direction, Message, MessageFilter, Result},
+    domain::{AgentId, ArchiveStatistics, CustomerLink, Direction, Message, MessageFilter, Result},
     mime::Content,
 };
 
 /// A message without its content. Streams send many of these: texts are moved, not copied.
 pub(in crate::api) fn message(message: Message) -> v1::Message {
     v1::Message {
-        name: name("messages", &message.id),
+        name: message.id.name(),
         message_id: message.message_id,
         direction: direction(message.direction).into(),
         subject: message.subject,
@@ -19,7 +19,7 @@ pub(in crate::api) fn message(message: Message) -> v1::Message {
         cc: mailboxes(message.cc),
         preview: message.preview,
         customers: message.links.into_iter().map(link).collect(),
-        agents: message.agents.iter().map(|id| name("agents", id)).collect(),
+        agents: message.agents.iter().map(AgentId::name).collect(),
         sent_time: time(message.sent),
         received_time: time(message.received),
         archive_time: time(message.archived),
@@ -42,11 +42,11 @@ fn direction(direction: Direction) -> v1::MessageDirection {
 
 fn link(link: CustomerLink) -> v1::CustomerLink {
     v1::CustomerLink {
-        customer: name("customers", &link.customer),
-        contact: if link.contact.is_empty() {
-            link.contact
+        customer: link.customer.name(),
+        contact: if link.contact.as_str().is_empty() {
+            String::new()
         } else {
-            name("contacts", &link.contact)
+            link.contact.name()
         },
         address: link.address,
     }
@@ -85,9 +85,9 @@ pub(in crate::api) fn filter(filter: &v1::MessageFilter) -> Result<MessageFilter
         Err(_) => return Err(unknown_value("filter.direction")),
     };
     Ok(MessageFilter {
-        customer: optional_id("customers", "filter.customer", &filter.customer)?,
-        contact: optional_id("contacts", "filter.contact", &filter.contact)?,
-        agent: optional_id("agents", "filter.agent", &filter.agent)?,
+        customer: optional_id("filter.customer", &filter.customer)?,
+        contact: optional_id("filter.contact", &filter.contact)?,
+        agent: optional_id("filter.agent", &filter.agent)?,
         direction,
         has_attachments: filter.has_attachments,
         sent_after: from_time("filter.sent_after", filter.sent_after)?,

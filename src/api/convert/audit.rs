@@ -21,7 +21,7 @@ pub(in crate::api) fn entry(entry: AuditEntry) -> v1::AuditEntry {
     v1::AuditEntry {
         name: name("auditEntries", &entry.id),
         create_time: time(entry.time),
-        user: name("users", &entry.user),
+        user: entry.user.name(),
         resource: entry.resource,
         action: action.into(),
         changes: changes.collect(),
@@ -47,7 +47,7 @@ pub(in crate::api) fn filter(filter: v1::AuditFilter) -> Result<AuditFilter> {
     };
     Ok(AuditFilter {
         kind,
-        user: optional_id("users", "filter.user", &filter.user)?,
+        user: optional_id("filter.user", &filter.user)?,
         start: from_time("filter.start_time", filter.start_time)?,
         end: from_time("filter.end_time", filter.end_time)?,
         resource: Some(filter.resource).filter(|resource| !resource.is_empty()),

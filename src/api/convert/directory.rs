@@ -1,6 +1,6 @@
 //! Users, customers, contacts and cases. Names in batches are checked by the operation, which reports all violations at once.
 
-use super::{name, time, unchecked_id};
+use super::{time, unchecked_id, unchecked_id_in};
 use crate::{
     api::v1,
     domain::{Case, Contact, Customer, User, Written},
@@ -12,7 +12,7 @@ use crate::{
 
 pub(in crate::api) fn user(user: User) -> v1::User {
     v1::User {
-        name: name("users", &user.id),
+        name: user.id.name(),
         display_name: user.display_name,
         email_addresses: user.addresses,
         revision: user.revision,
@@ -21,7 +21,7 @@ pub(in crate::api) fn user(user: User) -> v1::User {
 
 pub(in crate::api) fn from_user(user: v1::User) -> User {
     User {
-        id: unchecked_id("users", user.name),
+        id: unchecked_id(&user.name),
         display_name: user.display_name,
         addresses: user.email_addresses,
         revision: user.revision,
@@ -30,7 +30,7 @@ pub(in crate::api) fn from_user(user: v1::User) -> User {
 
 pub(in crate::api) fn customer(customer: Customer) -> v1::Customer {
     v1::Customer {
-        name: name("customers", &customer.id),
+        name: customer.id.name(),
         display_name: customer.display_name,
         revision: customer.revision,
     }
@@ -38,7 +38,7 @@ pub(in crate::api) fn customer(customer: Customer) -> v1::Customer {
 
 pub(in crate::api) fn from_customer(customer: v1::Customer) -> Customer {
     Customer {
-        id: unchecked_id("customers", customer.name),
+        id: unchecked_id(&customer.name),
         display_name: customer.display_name,
         revision: customer.revision,
     }
@@ -46,8 +46,8 @@ pub(in crate::api) fn from_customer(customer: v1::Customer) -> Customer {
 
 pub(in crate::api) fn contact(contact: Contact) -> v1::Contact {
     v1::Contact {
-        name: name("contacts", &contact.id),
-        customer: name("customers", &contact.customer),
+        name: contact.id.name(),
+        customer: contact.customer.name(),
         display_name: contact.display_name,
         email_addresses: contact.addresses,
         revision: revision(contact.revision),
@@ -58,8 +58,8 @@ pub(in crate::api) fn contact(contact: Contact) -> v1::Contact {
 
 pub(in crate::api) fn from_contact(contact: v1::Contact) -> Contact {
     Contact {
-        id: unchecked_id("contacts", contact.name),
-        customer: unchecked_id("customers", contact.customer),
+        id: unchecked_id(&contact.name),
+        customer: unchecked_id(&contact.customer),
         display_name: contact.display_name,
         addresses: contact.email_addresses,
         revision: contact.revision,
@@ -70,9 +70,9 @@ pub(in crate::api) fn from_contact(contact: v1::Contact) -> Contact {
 
 pub(in crate::api) fn case(case: Case) -> v1::Case {
     v1::Case {
-        name: name("cases", &case.id),
+        name: case.id.name(),
         reference: case.reference,
-        customer: name("customers", &case.customer),
+        customer: case.customer.name(),
         title: case.title,
         revision: case.revision,
     }
@@ -80,9 +80,9 @@ pub(in crate::api) fn case(case: Case) -> v1::Case {
 
 pub(in crate::api) fn from_case(case: v1::Case) -> Case {
     Case {
-        id: unchecked_id("cases", case.name),
+        id: unchecked_id(&case.name),
         reference: case.reference,
-        customer: unchecked_id("customers", case.customer),
+        customer: unchecked_id(&case.customer),
         title: case.title,
         revision: case.revision,
     }
@@ -90,7 +90,7 @@ pub(in crate::api) fn from_case(case: v1::Case) -> Case {
 
 /// Ids and revisions of records to remove.
 pub(in crate::api) fn deletions(kind: RecordKind, deletions: Vec<v1::Deletion>) -> Vec<(String, i64)> {
-    let id = |deletion: v1::Deletion| (unchecked_id(kind.collection(), deletion.name), deletion.revision);
+    let id = |deletion: v1::Deletion| (unchecked_id_in(kind.collection(), &deletion.name).into_owned(), deletion.revision);
     deletions.into_iter().map(id).collect()
 }
 
@@ -111,7 +111,7 @@ pub(in crate::api) fn change(change: Change) -> v1::Change {
         event_time: time(change.time),
         made: Some(match change.made {
             Made::Contact(made) => v1::change::Made::Contact(contact(made)),
-            Made::Note(id) => v1::change::Made::Note(name("notes", &id)),
+            Made::Note(id) => v1::change::Made::Note(id.name()),
         }),
     }
 }

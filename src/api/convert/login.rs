@@ -36,7 +36,7 @@ pub(in crate::api) fn authentication(view: AuthenticationView) -> v1::Authentica
         state: state.into(),
         provider: login.provider,
         account: login.account,
-        login_user: name("users", &login.user),
+        login_user: login.user.name(),
         login_time: time(login.made),
         renew_time: time(login.renewed),
         expire_time: login.expires.and_then(time),
@@ -148,10 +148,10 @@ pub(in crate::api) fn event(told: LoginEvent) -> v1::TokenEvent {
         event_time: time(told.time),
         kind: kind.into(),
         source: event.source,
-        owner_user: if event.owner_user.is_empty() {
+        owner_user: if event.owner_user.as_str().is_empty() {
             String::new()
         } else {
-            name("users", &event.owner_user)
+            event.owner_user.name()
         },
         account: event.account,
         provider: event.provider,

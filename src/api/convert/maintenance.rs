@@ -3,7 +3,7 @@
 use super::{
     Update,
     agent::{kind, password_change, requested_kind},
-    id, login, name, time, violation,
+    id, login, time, violation,
 };
 use crate::{
     api::{
@@ -11,7 +11,7 @@ use crate::{
         v1,
     },
     crypto::Secret,
-    domain::{MaintenanceSettings, PasswordChange, Result, Violation},
+    domain::{MaintenanceAccountId, MaintenanceSettings, PasswordChange, Result, Violation},
     ops::maintenance::{MaintenancePatch, MaintenanceView, maintenance_etag},
 };
 
@@ -36,7 +36,7 @@ pub(in crate::api) fn account(view: MaintenanceView) -> v1::MaintenanceAccount {
     } = view;
     let etag = maintenance_etag(&account);
     v1::MaintenanceAccount {
-        name: name("maintenanceAccounts", &account.id),
+        name: account.id.name(),
         display_name: account.settings.display_name,
         kind: kind(account.settings.kind).into(),
         endpoint: account.settings.endpoint,
@@ -68,10 +68,12 @@ pub(in crate::api) fn new_account(account: Option<v1::MaintenanceAccount>) -> Ma
 ///
 /// # Errors
 /// A violation when there is no account or its name is malformed.
-pub(in crate::api) fn changed_account(request: v1::UpdateMaintenanceAccountRequest) -> Result<Update<MaintenancePatch>> {
+pub(in crate::api) fn changed_account(
+    request: v1::UpdateMaintenanceAccountRequest,
+) -> Result<Update<MaintenanceAccountId, MaintenancePatch>> {
     let mut account = request.maintenance_account.unwrap_or_default();
     let password = take_password(&mut account);
-    let id = id("maintenanceAccounts", "maintenance_account.name", &account.name)?.to_owned();
+    let id = id("maintenance_account.name", &account.name)?;
     let etag = account.etag.clone();
     let known = [MaintenanceSettings::FIELDS, OTHER_PATHS].concat();
     let (mask, violations) = Mask::new(request.update_mask, &known);

@@ -11,17 +11,17 @@ pub(super) mod maintenance;
 pub(super) mod settings;
 pub(super) mod sweep;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use super::v1;
 use crate::{
-    domain::{AutomaticKind, Error, Mailbox, Result, Timestamp, Violation},
+    domain::{AutomaticKind, Error, Mailbox, ResourceId, Result, Timestamp, Violation},
     ops::directory::is_id,
 };
 
 /// What an update of a resource asks for.
-pub(super) struct Update<Patch> {
-    pub(super) id: String,
+pub(super) struct Update<Id, Patch> {
+    pub(super) id: Id,
     /// The resource's etag as it was read.
     pub(super) etag: String,
     pub(super) patch: Patch,
@@ -33,8 +33,8 @@ pub(super) fn name(collection: &str, id: &str) -> String {
 }
 
 /// A resource's name, empty when there is none.
-fn optional_name(collection: &str, id: Option<&str>) -> String {
-    id.map_or_else(String::new, |id| name(collection, id))
+fn optional_name<Id: ResourceId>(id: Option<&Id>) -> String {
+    id.map_or_else(String::new, |id| name(Id::COLLECTION, id.as_ref()))
 }
 
 fn duration(span: Duration) -> prost_types::Duration {
@@ -48,9 +48,10 @@ fn duration(span: Duration) -> prost_types::Duration {
 ///
 /// # Errors
 /// A violation of `field` for a malformed name.
-pub(super) fn id<'a>(collection: &str, field: &str, name: &'a str) -> Result<&'a str> {
+pub(super) fn id<Id: ResourceId>(field: &str, name: &str) -> Result<Id> {
+    let collection = Id::COLLECTION;
     let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
-    id.filter(|id| is_id(id)).ok_or_else(|| {
+    id.filter(|id| is_id(id)).map(Id::from).ok_or_else(|| {
         let description = format!("must be {collection}/ followed by an id of 1 to 64 characters of A-Z a-z 0-9 . _ -");
         Error::invalid_field(field, description)
     })
@@ -60,20 +61,22 @@ pub(super) fn id<'a>(collection: &str, field: &str, name: &'a str) -> Result<&'a
 ///
 /// # Errors
 /// A violation of `field` for a malformed name.
-pub(super) fn optional_id(collection: &str, field: &str, name: &str) -> Result<Option<String>> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    id(collection, field, name).map(|id| Some(id.to_owned()))
+pub(super) fn optional_id<Id: ResourceId>(field: &str, name: &str) -> Result<Option<Id>> {
+    (!name.is_empty()).then(|| id(field, name)).transpose()
 }
 
 /// The id in a resource's name that an operation checks together with other fields: a malformed name becomes an id that no
 /// resource can have, and an empty one stays empty.
-fn unchecked_id(collection: &str, name: String) -> String {
+fn unchecked_id<Id: ResourceId>(name: &str) -> Id {
+    unchecked_id_in(Id::COLLECTION, name).as_ref().into()
+}
+
+/// The same for a collection that is known only at run time.
+fn unchecked_id_in<'a>(collection: &str, name: &'a str) -> Cow<'a, str> {
     match name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')) {
-        Some(id) => id.to_owned(),
-        None if name.is_empty() => name,
-        None => format!("/{name}"),
+        Some(id) => id.into(),
+        None if name.is_empty() => name.into(),
+        None => format!("/{name}").into(),
     }
 }
 
@@ -142,19 +145,20 @@ pub(super) fn unknown_value(field: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{AgentId, CaseId, UserId};
 
     #[test]
     fn names_are_taken_apart() {
-        assert_eq!(id("agents", "name", "agents/01J").unwrap(), "01J");
+        assert_eq!(id::<AgentId>("name", "agents/01J").unwrap(), "01J");
         for wrong in ["", "01J", "agents/", "agents", "users/01J", "agents/a/b", "agents/ä", "agentsx/01J"] {
-            let error = id("agents", "agent.name", wrong).unwrap_err();
+            let error = id::<AgentId>("agent.name", wrong).unwrap_err();
             assert_eq!(error.violations[0].field, "agent.name", "{wrong}");
         }
-        assert_eq!(optional_id("cases", "filter.case", "").unwrap(), None);
-        assert_eq!(optional_id("cases", "filter.case", "cases/7").unwrap().as_deref(), Some("7"));
-        assert_eq!(unchecked_id("users", "users/anna".to_owned()), "anna");
+        assert_eq!(optional_id::<CaseId>("filter.case", "").unwrap(), None);
+        assert_eq!(optional_id::<CaseId>("filter.case", "cases/7").unwrap(), Some("7".into()));
+        assert_eq!(unchecked_id::<UserId>("users/anna"), "anna");
         for wrong in ["anna", "/anna", "cases/7", "users"] {
-            assert!(!is_id(&unchecked_id("users", wrong.to_owned())), "{wrong}");
+            assert!(!is_id(unchecked_id::<UserId>(wrong).as_str()), "{wrong}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{name, time, unknown_value, violation};
+use super::{time, unknown_value, violation};
 use crate::{
     api::{
         mask::{Fields, Mask},
@@ -68,7 +68,7 @@ pub(in crate::api) fn settings(settings: TenantSettings) -> v1::TenantSettings {
         loop_limit_per_sender_and_case: Some(limit(choices.loop_limit_per_sender_and_case)),
         loop_limit_per_sender: Some(limit(choices.loop_limit_per_sender)),
         storage_acknowledgement: settings.acknowledged.map(|(user, at)| v1::StorageAcknowledgement {
-            user: name("users", &user),
+            user: user.name(),
             acknowledge_time: time(at),
         }),
         authentication_method: authentication_method(choices.authentication_method).into(),

@@ -1,6 +1,6 @@
 //! Outcomes, notes and matches.
 
-use super::{automatic, mailbox, name, optional_id, optional_name, time, unknown_value};
+use super::{automatic, mailbox, optional_id, optional_name, time, unknown_value};
 use crate::{
     api::v1,
     domain::{MatchFilter, Note, Outcome, OutcomeFilter, OutcomeResult, Result},
@@ -9,8 +9,8 @@ use crate::{
 
 pub(in crate::api) fn outcome(outcome: Outcome) -> v1::Outcome {
     v1::Outcome {
-        name: name("outcomes", &outcome.id),
-        agent: name("agents", &outcome.agent),
+        name: outcome.id.name(),
+        agent: outcome.agent.name(),
         folder: outcome.folder,
         result: outcome_result(outcome.result).into(),
         detail: outcome.detail,
@@ -18,10 +18,10 @@ pub(in crate::api) fn outcome(outcome: Outcome) -> v1::Outcome {
         sender: outcome.sender.map(mailbox),
         message_id: outcome.message_id,
         automatic_kind: automatic(outcome.automatic),
-        case: optional_name("cases", outcome.case.as_deref()),
-        note: optional_name("notes", outcome.note.as_deref()),
-        contact: optional_name("contacts", outcome.contact.as_deref()),
-        message: optional_name("messages", outcome.message.as_deref()),
+        case: optional_name(outcome.case.as_ref()),
+        note: optional_name(outcome.note.as_ref()),
+        contact: optional_name(outcome.contact.as_ref()),
+        message: optional_name(outcome.message.as_ref()),
         sender_candidates: outcome
             .candidates
             .into_iter()
@@ -69,7 +69,7 @@ pub(in crate::api) fn outcome_filter(filter: &v1::OutcomeFilter) -> Result<Outco
     let bare = message_id.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
     let message_id = bare.unwrap_or(message_id);
     Ok(OutcomeFilter {
-        agent: optional_id("agents", "filter.agent", &filter.agent)?,
+        agent: optional_id("filter.agent", &filter.agent)?,
         results,
         message_id: (!message_id.is_empty()).then(|| message_id.to_owned()),
     })
@@ -77,14 +77,14 @@ pub(in crate::api) fn outcome_filter(filter: &v1::OutcomeFilter) -> Result<Outco
 
 pub(in crate::api) fn note(note: Note) -> v1::Note {
     v1::Note {
-        name: name("notes", &note.id),
-        case: name("cases", &note.case),
+        name: note.id.name(),
+        case: note.case.name(),
         case_reference: note.case_reference,
-        customer: name("customers", &note.customer),
-        contact: optional_name("contacts", note.contact.as_deref()),
+        customer: note.customer.name(),
+        contact: optional_name(note.contact.as_ref()),
         contact_created: note.contact_created,
-        agent: name("agents", &note.agent),
-        message: optional_name("messages", note.message.as_deref()),
+        agent: note.agent.name(),
+        message: optional_name(note.message.as_ref()),
         message_id: note.message_id,
         sender: note.sender.map(mailbox),
         subject: note.subject,
@@ -114,9 +114,9 @@ pub(in crate::api) fn matched(matched: Match) -> v1::Match {
 /// A violation for a malformed name.
 pub(in crate::api) fn match_filter(filter: &v1::MatchFilter) -> Result<MatchFilter> {
     Ok(MatchFilter {
-        agent: optional_id("agents", "filter.agent", &filter.agent)?,
-        customer: optional_id("customers", "filter.customer", &filter.customer)?,
-        case: optional_id("cases", "filter.case", &filter.case)?,
+        agent: optional_id("filter.agent", &filter.agent)?,
+        customer: optional_id("filter.customer", &filter.customer)?,
+        case: optional_id("filter.case", &filter.case)?,
     })
 }
 
@@ -142,7 +142,7 @@ mod tests {
             message_id: " <a@b.example> ".to_owned(),
         };
         let expected = OutcomeFilter {
-            agent: Some("01J".to_owned()),
+            agent: Some("01J".into()),
             results: vec![OutcomeResult::Matched, OutcomeResult::Unparsable],
             message_id: Some("a@b.example".to_owned()),
         };

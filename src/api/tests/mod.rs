@@ -209,7 +209,7 @@ impl Harness {
         let claims = Claims {
             iss: LOCAL_ISSUER.to_owned(),
             sub: "anna".to_owned(),
-            tenant: tenant.to_owned(),
+            tenant: tenant.into(),
             scope: scopes.to_vec(),
             aud: vec!["mailagent".to_owned()],
             exp: now.after(Duration::from_mins(10)),

@@ -11,7 +11,7 @@ use super::{data::Directory, show::print_line};
 use crate::{
     config::Flag,
     crypto::Secret,
-    domain::{AgentKind, AgentSettings, Caller, LoginSource, SmtpAuthentication, SmtpSettings},
+    domain::{AgentId, AgentKind, AgentSettings, Caller, LoginSource, SmtpAuthentication, SmtpSettings},
     ops::{
         Ops,
         agents::{self, AgentPatch},
@@ -90,8 +90,8 @@ impl Platforms {
     }
 
     /// Logs in to the mailbox of an agent that reads it.
-    pub(super) async fn log_in(&self, ops: &Ops, admin: &Caller, agent: &str, address: &str) -> anyhow::Result<()> {
-        let source = LoginSource::Agent(agent.to_owned());
+    pub(super) async fn log_in(&self, ops: &Ops, admin: &Caller, agent: &AgentId, address: &str) -> anyhow::Result<()> {
+        let source = LoginSource::Agent(agent.clone());
         log_in(ops, admin, (MAILBOXES, &self.mailboxes), &source, address).await
     }
 

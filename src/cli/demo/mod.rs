@@ -25,7 +25,7 @@ use super::CommandResult;
 use crate::{
     app::{self, Running},
     config::{self, Config, Flag},
-    domain::{Caller, Scope},
+    domain::{Caller, Scope, TenantId},
     lifecycle::shutdown_signals,
     telemetry,
 };
@@ -123,10 +123,10 @@ async fn show_main_job(
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let set = data::DemoSet::load()?;
-    let tenant = set.directory.tenant.id.clone();
+    let tenant = TenantId::from(set.directory.tenant.id.as_str());
     let admin = Caller {
         tenant: tenant.clone(),
-        user: set.directory.users.first().map(|user| user.id.clone()).unwrap_or_default(),
+        user: set.directory.users.first().map(|user| user.id.as_str().into()).unwrap_or_default(),
         scopes: Scope::ALL.to_vec(),
     };
     let token = super::token::issue(config, &tenant, &admin.user, Scope::ALL.to_vec())?;

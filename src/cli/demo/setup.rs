@@ -8,7 +8,7 @@ use super::{data::Directory, login::Platforms, plan::Plan, show::print_line};
 use crate::{
     crypto::Secret,
     domain::{
-        AgentKind, AgentSettings, AuthenticationMethod, Caller, Case, CaseReferenceFormat, Contact, Customer, ExchangeSettings,
+        AgentId, AgentKind, AgentSettings, AuthenticationMethod, Caller, Case, CaseReferenceFormat, Contact, Customer, ExchangeSettings,
         SweepOptions, TenantChoices, User,
     },
     ops::{
@@ -43,21 +43,21 @@ pub(super) async fn write_directory(ops: &Ops, admin: &Caller, directory: &Direc
     settings::update(ops, admin, "", patch).await?;
     settings::acknowledge_storage_terms(ops, admin).await?;
     let users = directory.users.iter().map(|user| User {
-        id: user.id.clone(),
+        id: user.id.as_str().into(),
         display_name: user.display_name.clone(),
         addresses: user.addresses.clone(),
         revision: 1,
     });
     directory::upsert_users(ops, admin, users.collect()).await?;
     let customers = directory.customers.iter().map(|customer| Customer {
-        id: customer.id.clone(),
+        id: customer.id.as_str().into(),
         display_name: customer.display_name.clone(),
         revision: 1,
     });
     directory::upsert_customers(ops, admin, customers.collect()).await?;
     let contacts = directory.contacts.iter().map(|contact| Contact {
-        id: contact.id.clone(),
-        customer: contact.customer.clone(),
+        id: contact.id.as_str().into(),
+        customer: contact.customer.as_str().into(),
         display_name: contact.display_name.clone(),
         addresses: contact.addresses.clone(),
         revision: 1,
@@ -65,9 +65,9 @@ pub(super) async fn write_directory(ops: &Ops, admin: &Caller, directory: &Direc
     });
     directory::upsert_contacts(ops, admin, contacts.collect()).await?;
     let cases = directory.cases.iter().map(|case| Case {
-        id: case.id.clone(),
+        id: case.id.as_str().into(),
         reference: case.reference.clone(),
-        customer: case.customer.clone(),
+        customer: case.customer.as_str().into(),
         title: case.title.clone(),
         revision: 1,
     });
@@ -82,7 +82,7 @@ pub(super) async fn create_agents(
     admin: &Caller,
     (exchange, platforms): (&Exchange, &Platforms),
     plan: &Plan,
-) -> anyhow::Result<HashMap<String, String>> {
+) -> anyhow::Result<HashMap<String, AgentId>> {
     let mut agents = HashMap::new();
     for (number, mailbox) in plan.mailboxes.iter().enumerate() {
         exchange.add_mailbox(&mailbox.address, &mailbox.address, &ops.ids.next());
@@ -107,7 +107,7 @@ pub(super) async fn create_agents(
             },
             ..AgentSettings::default()
         };
-        let patch = AgentPatch::all(&mailbox.owner, settings, Secret::default());
+        let patch = AgentPatch::all(&mailbox.owner.as_str().into(), settings, Secret::default());
         let agent = agents::create(ops, admin, patch, "").await?.agent.id;
         platforms.log_in(ops, admin, &agent, &mailbox.address).await?;
         print_line(&format!("Logged in to {}, which is read over {shown}.", mailbox.address));

@@ -17,7 +17,8 @@ use super::{DemoArgs, data::Directory, plan::Plan};
 use crate::{
     cli::archive::human_bytes,
     domain::{
-        Caller, Direction, Mailbox, MatchFilter, Message, MessageFilter, Note, Result, TokenEvent, TokenEventKind, TokenFilter, topic,
+        Caller, CustomerId, Direction, Mailbox, MatchFilter, Message, MessageFilter, Note, Result, TokenEvent, TokenEventKind, TokenFilter,
+        topic,
     },
     ops::{
         Ops, archive, login, sweep,
@@ -32,19 +33,19 @@ const PERSON: usize = 34;
 const SUBJECT: usize = 60;
 
 /// Names of customers for people.
-pub(super) struct Names(HashMap<String, String>);
+pub(super) struct Names(HashMap<CustomerId, String>);
 
 impl Names {
     pub(super) fn of(directory: &Directory) -> Self {
         let names = directory
             .customers
             .iter()
-            .map(|customer| (customer.id.clone(), customer.display_name.clone()));
+            .map(|customer| (CustomerId::from(customer.id.as_str()), customer.display_name.clone()));
         Self(names.collect())
     }
 
-    fn customer<'a>(&'a self, id: &'a str) -> &'a str {
-        self.0.get(id).map_or(id, String::as_str)
+    fn customer<'a>(&'a self, id: &'a CustomerId) -> &'a str {
+        self.0.get(id).map_or(id.as_str(), String::as_str)
     }
 }
 

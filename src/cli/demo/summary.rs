@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cli::archive::human_bytes,
-    domain::{ArchiveStatistics, Caller, MessageFilter, NoteFilter, OutcomeFilter, OutcomeResult},
+    domain::{AgentId, ArchiveStatistics, Caller, MessageFilter, NoteFilter, OutcomeFilter, OutcomeResult},
     mime,
     ops::{Ops, agents, archive, sweep},
 };
@@ -26,7 +26,7 @@ const READ_LIMIT: u64 = 1 << 30;
 pub(super) async fn wait_until_handled(
     ops: &Ops,
     admin: &Caller,
-    agents: &HashMap<String, String>,
+    agents: &HashMap<String, AgentId>,
     expected: &HashMap<String, u64>,
     patience: Duration,
 ) -> anyhow::Result<bool> {
@@ -78,7 +78,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) async fn make(ops: &Ops, admin: &Caller, agents: &HashMap<String, String>, plan: &Plan) -> anyhow::Result<Self> {
+    pub(super) async fn make(ops: &Ops, admin: &Caller, agents: &HashMap<String, AgentId>, plan: &Plan) -> anyhow::Result<Self> {
         let mut report = Self {
             sent: plan.mail.len(),
             to_sweep: 0,
@@ -139,7 +139,7 @@ impl Report {
             for message in page.items {
                 match archive::raw_bytes(ops, &admin.tenant, &message.hash).await {
                     Ok(raw) if digest(&SHA256, &raw).as_ref() == message.hash => {}
-                    _ => self.damaged.push(message.id.clone()),
+                    _ => self.damaged.push(message.id.to_string()),
                 }
                 hashes.insert(message.hash);
             }
@@ -151,7 +151,7 @@ impl Report {
     }
 
     /// Looks for every message that was sent: by its bytes, or, for one that came twice with other bytes, by its identity.
-    fn look_for_all(&mut self, agents: &HashMap<String, String>, plan: &Plan, archived: &HashSet<Vec<u8>>) -> anyhow::Result<()> {
+    fn look_for_all(&mut self, agents: &HashMap<String, AgentId>, plan: &Plan, archived: &HashSet<Vec<u8>>) -> anyhow::Result<()> {
         let settings: HashMap<&str, _> = plan.mailboxes.iter().map(|mailbox| (mailbox.address.as_str(), mailbox)).collect();
         let mut found = HashSet::new();
         let mut open: Vec<(&PlannedMail, Vec<u8>)> = Vec::new();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TokenError;
-use crate::domain::{Caller, Scope, Timestamp, is_id};
+use crate::domain::{Caller, Scope, TenantId, Timestamp, is_id};
 
 /// The content of a token of the local issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Claims {
     /// The user: 1 to 64 characters of `A-Za-z0-9._-`.
     pub sub: String,
     /// The tenant: 1 to 64 characters of `A-Za-z0-9._-`.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// What the user may do.
     pub scope: Vec<Scope>,
     /// Its audiences; at least one.
@@ -33,7 +33,7 @@ pub struct Claims {
 
 impl Claims {
     pub(super) fn check_names(&self) -> Result<(), TokenError> {
-        for (claim, value) in [("sub", &self.sub), ("tenant", &self.tenant)] {
+        for (claim, value) in [("sub", self.sub.as_str()), ("tenant", self.tenant.as_str())] {
             if !is_id(value) {
                 return Err(TokenError::Claim(claim.into()));
             }
@@ -46,7 +46,7 @@ impl Claims {
         EncodedClaims {
             iss: &self.iss,
             sub: &self.sub,
-            tenant: &self.tenant,
+            tenant: self.tenant.as_str(),
             scope: names.join(" "),
             aud: match self.aud.as_slice() {
                 [one] => Audience::One(one),
@@ -183,8 +183,8 @@ pub(super) fn read(payload: &Value, names: &ClaimNames, audience: &str) -> Resul
         }
     };
     let caller = Caller {
-        tenant: id(&names.tenant)?,
-        user: id(&names.user)?,
+        tenant: id(&names.tenant)?.into(),
+        user: id(&names.user)?.into(),
         scopes: scopes(payload, names)?,
     };
     Ok((caller, Validity { until, from }))

@@ -68,8 +68,8 @@ fn a_token_says_what_was_put_in() {
         },
     ] {
         let expected = Caller {
-            tenant: "acme".to_owned(),
-            user: "ann".to_owned(),
+            tenant: "acme".into(),
+            user: "ann".into(),
             scopes: claims.scope.clone(),
         };
         let token = issuer.issue(&claims).unwrap();
@@ -252,7 +252,7 @@ fn only_acceptable_tokens_are_issued() {
     );
     check(
         Claims {
-            tenant: String::new(),
+            tenant: "".into(),
             ..claims()
         },
         TokenError::Claim("tenant".into()),

@@ -217,8 +217,8 @@ mod tests {
         let issuer = LocalIssuer::load_or_create(&tempfile::tempdir().unwrap().path().join("key.pem")).unwrap();
         let one = VerifiedToken {
             caller: Arc::new(Caller {
-                tenant: "acme".to_owned(),
-                user: "ann".to_owned(),
+                tenant: "acme".into(),
+                user: "ann".into(),
                 scopes: Vec::new(),
             }),
             validity: Validity {

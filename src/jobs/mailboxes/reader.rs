@@ -9,7 +9,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{GRACE, LEASE, SCAN, Schedule, Share};
 use crate::{
-    domain::{Agent, HealthState, Kind, Timestamp, error_chain},
+    domain::{Agent, HealthState, Kind, TenantId, Timestamp, error_chain},
     net::{ErrorClass, ProviderError},
     ops::{
         Ops,
@@ -36,7 +36,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads a mailbox until it is dropped. The pulse shows whether that moves.
-    pub(super) async fn keep_reading(&self, tenant: String, agent: Agent, pulse: Arc<Pulse>) {
+    pub(super) async fn keep_reading(&self, tenant: TenantId, agent: Agent, pulse: Arc<Pulse>) {
         let mut opened: Option<Opened> = None;
         // Spread, so that a start does not compare all mailboxes at once.
         let mut compare_at = Instant::now() + self.schedule.completeness_interval.mul_f64(fastrand::f64());
@@ -86,7 +86,7 @@ impl Reader {
         }
     }
 
-    async fn read(&self, tenant: &str, agent: &Agent, kept: &mut Option<Opened>, pulse: &Arc<Pulse>) -> Result<(), ReadError> {
+    async fn read(&self, tenant: &TenantId, agent: &Agent, kept: &mut Option<Opened>, pulse: &Arc<Pulse>) -> Result<(), ReadError> {
         let opened = match kept {
             Some(opened) => opened.clone(),
             None => kept.insert(mailbox::open(&self.ops, tenant, agent, pulse.clone()).await?).clone(),
@@ -118,7 +118,7 @@ impl Reader {
     }
 
     /// Compares the mailbox with what was handled and archived, and closes the gaps. What fails is tried the next time; the health says why.
-    async fn close_gaps(&self, tenant: &str, agent: &Agent, opened: &Opened) {
+    async fn close_gaps(&self, tenant: &TenantId, agent: &Agent, opened: &Opened) {
         let work = MailboxWork {
             ops: &self.ops,
             tenant,
@@ -142,7 +142,7 @@ impl Reader {
     }
 
     /// Waits for the time that the health names. Returns false when that wait ends and things must be checked again.
-    async fn may_try_now(&self, tenant: &str, agent: &Agent) -> bool {
+    async fn may_try_now(&self, tenant: &TenantId, agent: &Agent) -> bool {
         let health = self.ops.store.tenant(tenant).agent_health(std::slice::from_ref(&agent.id)).await;
         let health = match health {
             Ok(mut health) => health.pop().unwrap_or_default(),
@@ -167,7 +167,7 @@ impl Reader {
         }
     }
 
-    async fn wait(&self, tenant: &str, agent: &Agent, opened: Option<&Opened>) {
+    async fn wait(&self, tenant: &TenantId, agent: &Agent, opened: Option<&Opened>) {
         let poll = self.schedule.poll_interval;
         let Some(opened) = opened else { return };
         // Whatever comes, it is over by then.
@@ -192,7 +192,7 @@ impl Reader {
     }
 
     /// Writes down that the login is refused.
-    async fn stop_trying(&self, tenant: &str, agent: &Agent, opened: &Opened, (since, refused): (Timestamp, ProviderError)) {
+    async fn stop_trying(&self, tenant: &TenantId, agent: &Agent, opened: &Opened, (since, refused): (Timestamp, ProviderError)) {
         let subject = HealthSubject {
             agent,
             account: opened.account.as_ref(),
@@ -206,7 +206,7 @@ impl Reader {
 
     /// Takes the mailbox, or makes sure that it is still this replica's. Who is robbed of it while reading finds the folder's position
     /// moved, and comes back here.
-    async fn lease(&self, tenant: &str, agent: &Agent, pulse: &Pulse) -> bool {
+    async fn lease(&self, tenant: &TenantId, agent: &Agent, pulse: &Pulse) -> bool {
         let Some(holder) = &self.schedule.holder else { return true };
         let terms = LeaseTerms {
             holder,

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     crypto::{Place, Secret, etag},
     domain::{
-        Agent, AgentFilter, AgentHealth, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, Login, LoginSource,
-        Page, PasswordChange, Result, Scope, SmtpAuthentication, Violation,
+        Agent, AgentFilter, AgentHealth, AgentId, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, Login,
+        LoginSource, MaintenanceAccountId, Page, PasswordChange, Result, Scope, SmtpAuthentication, TenantId, UserId, Violation,
     },
     store::{Reader, Writer, retrying},
 };
@@ -38,7 +38,7 @@ const READERS: &[Scope] = &[Scope::AgentRead, Scope::AgentWrite, Scope::AgentUse
 #[derive(Debug, Default)]
 pub struct AgentPatch {
     /// The CRM's id of the owner. `None` leaves it.
-    pub owner_user: Option<String>,
+    pub owner_user: Option<UserId>,
     /// Settings, of which only those named in `fields` count.
     pub wanted: AgentSettings,
     /// Paths of the settings to take over, of [`AgentSettings::FIELDS`]. `exchange.archive` needs the scope `archive.configure`.
@@ -52,7 +52,7 @@ pub struct AgentPatch {
 impl AgentPatch {
     /// All of a new agent, with the password of its own login.
     #[cfg(feature = "testing")]
-    pub fn all(owner_user: &str, wanted: AgentSettings, password: Secret) -> Self {
+    pub fn all(owner_user: &UserId, wanted: AgentSettings, password: Secret) -> Self {
         Self {
             owner_user: Some(owner_user.to_owned()),
             passwords: AgentPasswords::of(wanted.kind, password.into()),
@@ -134,7 +134,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
     let mut settings = AgentSettings::default();
     apply(&mut settings, &patch);
     let agent = Agent {
-        id: ops.ids.next(),
+        id: ops.ids.next().into(),
         owner_user: patch.owner_user.clone().unwrap_or_default(),
         settings,
         password_set: patch.passwords.set().next().is_some(),
@@ -145,7 +145,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
     let settings = serde_json::to_vec(&agent.settings).expect("plain data always has a JSON form");
     let password = patch.passwords.set().next();
     let password = password.map_or(&[][..], |(_, password)| password.expose().as_bytes());
-    let parts = [agent.owner_user.as_bytes(), &settings, password];
+    let parts = [agent.owner_user.as_str().as_bytes(), &settings, password];
     let request = RequestId::new(ops, caller, "CreateAgent", request_id, &parts).await?;
     let sealed = seal(ops, &caller.tenant, &agent.id, &patch).await?;
     let created = retrying(|| async {
@@ -163,7 +163,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
         let mut violations = Violations(patch.violations.clone());
         RequestId::check(&mut violations, request_id);
         let account = rules::check(&context, &writer, violations, &agent, &patch).await?;
-        request.remember(ops, &mut writer, &agent.id).await?;
+        request.remember(ops, &mut writer, agent.id.as_str()).await?;
         let method = choices.choices.authentication_method;
         // There may be a consent for its domain, or the login of its account.
         let login = writer.login_of(&agent, method).await?;
@@ -191,7 +191,7 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
             })
         }
         // The same request came before: what it made is the answer, as it is now.
-        Err(earlier) => get(ops, caller, &earlier).await,
+        Err(earlier) => get(ops, caller, &earlier.into()).await,
     }
 }
 
@@ -199,17 +199,17 @@ pub async fn create(ops: &Ops, caller: &Caller, patch: AgentPatch, request_id: &
 ///
 /// # Errors
 /// [`crate::domain::Kind::NotFound`] also when the caller may not see it.
-pub async fn get(ops: &Ops, caller: &Caller, id: &str) -> Result<AgentView> {
+pub async fn get(ops: &Ops, caller: &Caller, id: &AgentId) -> Result<AgentView> {
     caller.need_any(READERS)?;
     let reader = ops.store.tenant(&caller.tenant);
     let agent = Agent::visible(caller, reader.agent(id).await?, id)?;
     let mut views = views(ops, &reader, vec![agent]).await?;
-    views.pop().ok_or_else(|| Error::not_found(name(id)))
+    views.pop().ok_or_else(|| Error::not_found(id.name()))
 }
 
 /// Agents with what is known of their work.
 async fn views(ops: &Ops, reader: &Reader, agents: Vec<Agent>) -> Result<Vec<AgentView>> {
-    let ids: Vec<String> = agents.iter().map(|agent| agent.id.clone()).collect();
+    let ids: Vec<AgentId> = agents.iter().map(|agent| agent.id.clone()).collect();
     let authentication = async {
         // Those with passwords only need not ask for the tenant's method.
         if agents
@@ -248,27 +248,29 @@ pub async fn list(ops: &Ops, caller: &Caller, mut filter: AgentFilter, after: &s
     let limit = page_limit(page_size)?;
     if !caller.may(Scope::AgentWrite) {
         if filter.owner_user.as_ref().is_some_and(|owner| *owner != caller.user) {
-            return Ok(Page::new(Vec::new(), limit, |view: &AgentView| view.agent.id.clone()));
+            return Ok(Page::new(Vec::new(), limit, |view: &AgentView| view.agent.id.to_string()));
         }
         filter.owner_user = Some(caller.user.clone());
     }
     let reader = ops.store.tenant(&caller.tenant);
     let agents = reader.agents(after, &filter, limit).await?;
-    Ok(Page::new(views(ops, &reader, agents).await?, limit, |view| view.agent.id.clone()))
+    Ok(Page::new(views(ops, &reader, agents).await?, limit, |view| {
+        view.agent.id.to_string()
+    }))
 }
 
 /// Changes an agent's settings. Where nothing changes, neither its version does; what a person fixed elsewhere is tried at once even so.
 ///
 /// # Errors
 /// See `AgentService.UpdateAgent`.
-pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, patch: AgentPatch) -> Result<AgentView> {
+pub async fn update(ops: &Ops, caller: &Caller, id: &AgentId, expected_etag: &str, patch: AgentPatch) -> Result<AgentView> {
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     let now = ops.now();
     let sealed = seal(ops, &caller.tenant, id, &patch).await?;
     let view = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let before = Agent::visible(caller, writer.agent(id).await?, id)?;
-        check_etag(&name(id), &agent_etag(&before), expected_etag)?;
+        check_etag(&id.name(), &agent_etag(&before), expected_etag)?;
         let mut agent = before.clone();
         if let Some(owner) = &patch.owner_user {
             agent.owner_user.clone_from(owner);
@@ -335,12 +337,12 @@ pub async fn update(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str, p
 ///
 /// # Errors
 /// See `AgentService.DeleteAgent`.
-pub async fn delete(ops: &Ops, caller: &Caller, id: &str, expected_etag: &str) -> Result<()> {
+pub async fn delete(ops: &Ops, caller: &Caller, id: &AgentId, expected_etag: &str) -> Result<()> {
     caller.need_any(&[Scope::AgentWrite, Scope::AgentUse])?;
     retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         let agent = Agent::visible(caller, writer.agent(id).await?, id)?;
-        check_etag(&name(id), &agent_etag(&agent), expected_etag)?;
+        check_etag(&id.name(), &agent_etag(&agent), expected_etag)?;
         defaults::clear(ops, &mut writer, caller, id).await?;
         end_login(ops, &mut writer, caller, id).await?;
         writer.delete_agent(id).await?;
@@ -376,20 +378,16 @@ pub async fn triage_allowance(ops: &Ops, caller: &Caller) -> Result<(u64, u64)> 
 
 /// The agent's etag.
 pub fn agent_etag(agent: &Agent) -> String {
-    etag(&name(&agent.id), agent.version)
+    etag(&agent.id.name(), agent.version)
 }
 
 /// Where an agent's password is kept.
-pub(super) fn password_place(agent: &str) -> Place<'_> {
+pub(super) fn password_place(agent: &AgentId) -> Place<'_> {
     Place {
         table: "agent",
-        row: agent,
+        row: agent.as_str(),
         column: "password_sealed",
     }
-}
-
-fn name(id: &str) -> String {
-    format!("agents/{id}")
 }
 
 /// Takes over what the request sets. A new kind or connection type clears what it has no place for, unless the request sets it.
@@ -404,13 +402,15 @@ fn apply(settings: &mut AgentSettings, patch: &AgentPatch) {
             settings.exchange.endpoint.clear();
             settings.exchange.username.clear();
             // An account is for one kind.
-            settings.exchange.maintenance_account.clear();
+            settings.exchange.maintenance_account = MaintenanceAccountId::default();
         }
         _ => {}
     }
     match (before.1, chosen.exchange.connection_type) {
         (ConnectionType::UserCredentials, ConnectionType::MaintenanceAccount) => settings.exchange.endpoint.clear(),
-        (ConnectionType::MaintenanceAccount, ConnectionType::UserCredentials) => settings.exchange.maintenance_account.clear(),
+        (ConnectionType::MaintenanceAccount, ConnectionType::UserCredentials) => {
+            settings.exchange.maintenance_account = MaintenanceAccountId::default();
+        }
         _ => {}
     }
     settings.take(&patch.fields, &patch.wanted);
@@ -444,7 +444,7 @@ fn keeps_login(before: &Agent, after: &Agent) -> bool {
 }
 
 /// Ends an agent's own login, if there is one.
-async fn end_login(ops: &Ops, writer: &mut Writer, caller: &Caller, id: &str) -> Result<()> {
+async fn end_login(ops: &Ops, writer: &mut Writer, caller: &Caller, id: &AgentId) -> Result<()> {
     login::end(ops, writer, caller, &LoginSource::Agent(id.to_owned())).await
 }
 
@@ -457,7 +457,7 @@ fn reads_anew(before: &Agent, after: &Agent) -> bool {
 }
 
 /// Seals the password that a request sets. The rules see to it that it is for the agent's kind, and the only one.
-async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Result<Option<Vec<u8>>> {
+async fn seal(ops: &Ops, tenant: &TenantId, agent: &AgentId, patch: &AgentPatch) -> Result<Option<Vec<u8>>> {
     match patch.passwords.set().next() {
         None => Ok(None),
         Some((_, password)) => Ok(Some(ops.vault.seal(&ops.store, tenant, password_place(agent), password).await?)),
@@ -466,11 +466,11 @@ async fn seal(ops: &Ops, tenant: &str, agent: &str, patch: &AgentPatch) -> Resul
 
 /// What the audit log tells of a change.
 fn changes(before: Option<&Agent>, after: Option<&Agent>, changed_password: bool) -> Changes {
-    let owner = |agent: Option<&Agent>| agent.map_or_else(String::new, |agent| format!("users/{}", agent.owner_user));
+    let owner = |agent: Option<&Agent>| agent.map_or_else(String::new, |agent| agent.owner_user.name());
     let (settings_before, settings_after) = (before.map(own_settings), after.map(own_settings));
     let agent = after.or(before);
     let kind = agent.map_or_else(AgentKind::default, |agent| agent.settings.kind);
-    let resource = agent.map_or_else(String::new, |agent| name(&agent.id));
+    let resource = agent.map_or_else(String::new, |agent| agent.id.name());
     Changes::new(action_of(before, after), resource)
         .fields(AgentSettings::FIELDS, settings_before.as_ref(), settings_after.as_ref())
         .value("owner_user", owner(before), owner(after))
@@ -479,12 +479,11 @@ fn changes(before: Option<&Agent>, after: Option<&Agent>, changed_password: bool
 
 /// An agent's settings as callers see them: without those of the other kind, which it does not have, and with the name of its account.
 fn own_settings(agent: &Agent) -> serde_json::Value {
-    let mut named = agent.settings.clone();
-    let account = &mut named.exchange.maintenance_account;
-    if !account.is_empty() {
-        account.insert_str(0, "maintenanceAccounts/");
+    let account = &agent.settings.exchange.maintenance_account;
+    let mut settings = serde_json::to_value(&agent.settings).expect("plain data always has a JSON form");
+    if !account.as_str().is_empty() {
+        settings["exchange"]["maintenance_account"] = account.name().into();
     }
-    let mut settings = serde_json::to_value(&named).expect("plain data always has a JSON form");
     let other = match agent.settings.kind {
         AgentKind::Smtp => "exchange",
         AgentKind::ExchangeEws | AgentKind::ExchangeGraph => "smtp",

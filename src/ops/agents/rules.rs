@@ -60,7 +60,7 @@ pub(super) async fn check(
     rights(context, agent, patch)?;
     // The agent of a user who has left can still be paused, or given to somebody else.
     if context.changed(agent, |agent| agent.owner_user.clone()) && writer.user(&agent.owner_user).await?.is_none() {
-        let resource = format!("users/{}", agent.owner_user);
+        let resource = agent.owner_user.name();
         return Err(absent(
             "agent.owner_user",
             resource,
@@ -77,7 +77,7 @@ pub(super) async fn check(
 fn common(violations: &mut Violations, agent: &Agent) {
     let settings = &agent.settings;
     violations.check(
-        is_id(&agent.owner_user),
+        is_id(agent.owner_user.as_str()),
         "agent.owner_user",
         "is required: the name of a user in the directory, `users/{user}`.",
     );
@@ -159,13 +159,13 @@ fn exchange(context: &Context<'_>, violations: &mut Violations, agent: &Agent, p
     let account = &exchange.maintenance_account;
     if through_account {
         violations.check(
-            is_id(account),
+            is_id(account.as_str()),
             "agent.exchange.maintenance_account",
             "is required with MAINTENANCE_ACCOUNT: the name of an account, `maintenanceAccounts/{maintenance_account}`.",
         );
     } else {
         violations.check(
-            account.is_empty(),
+            account.as_str().is_empty(),
             "agent.exchange.maintenance_account",
             "must be empty: agent.exchange.connection_type is USER_CREDENTIALS.",
         );
@@ -275,11 +275,11 @@ fn rights(context: &Context<'_>, agent: &Agent, patch: &AgentPatch) -> Result<()
 async fn maintenance_account(writer: &Writer, agent: &Agent) -> Result<Option<MaintenanceAccount>> {
     const FIELD: &str = "agent.exchange.maintenance_account";
     let id = &agent.settings.exchange.maintenance_account;
-    if id.is_empty() {
+    if id.as_str().is_empty() {
         return Ok(None);
     }
     let Some(account) = writer.maintenance_account(id).await? else {
-        let resource = format!("maintenanceAccounts/{id}");
+        let resource = id.name();
         return Err(absent(FIELD, resource, "Choose another account, or create one."));
     };
     if account.settings.kind != agent.settings.kind {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     blobs::{BlobReader, Container, Corrupt, unpack},
-    domain::{Detail, Error, Kind, Reason, Result},
+    domain::{Detail, Error, Kind, Reason, Result, TenantId},
     mime::{Located, PartReader},
     ops::{
         Ops,
@@ -24,7 +24,7 @@ const CHUNK: usize = 64 * 1024;
 /// # Errors
 /// [`Kind::Internal`] when they are missing or damaged.
 #[cfg(feature = "testing")]
-pub async fn raw_bytes(ops: &Ops, tenant: &str, hash: &[u8]) -> Result<Vec<u8>> {
+pub async fn raw_bytes(ops: &Ops, tenant: &TenantId, hash: &[u8]) -> Result<Vec<u8>> {
     let packed = Stored::find(ops, tenant, hash).await?.packed(ops).await?;
     unpack(&packed).map_err(Error::internal)
 }
@@ -56,7 +56,7 @@ enum Source {
 
 impl Download {
     /// Opens the bytes of a message that are kept under `hash`.
-    pub(in crate::ops) async fn of_message(ops: &Ops, tenant: &str, hash: &[u8], name: &str, offset: i64) -> Result<Self> {
+    pub(in crate::ops) async fn of_message(ops: &Ops, tenant: &TenantId, hash: &[u8], name: &str, offset: i64) -> Result<Self> {
         let stored = Stored::find(ops, tenant, hash).await?;
         Ok(Self {
             size: stored.size,
@@ -163,7 +163,7 @@ impl Stored {
     ///
     /// # Errors
     /// [`Kind::Internal`] when its bytes are missing.
-    pub(super) async fn find(ops: &Ops, tenant: &str, hash: &[u8]) -> Result<Self> {
+    pub(super) async fn find(ops: &Ops, tenant: &TenantId, hash: &[u8]) -> Result<Self> {
         let row = ops.store.tenant(tenant).blob(hash).await?;
         let row = row.ok_or_else(|| Error::internal("the bytes of a message are missing"))?;
         Ok(Self {

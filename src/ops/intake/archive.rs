@@ -8,7 +8,7 @@ use super::{
     effects::{Archived, Effects},
 };
 use crate::{
-    domain::{CustomerLink, ExternalParties, Mailbox, Message, Result},
+    domain::{AgentId, CustomerLink, ExternalParties, Mailbox, Message, Result},
     store::{KnownAddress, NewBlob, NewMessage, SearchWords, Writer},
 };
 
@@ -64,7 +64,7 @@ pub(super) async fn archive(context: &Context<'_>, writer: &Writer, effects: &mu
     Ok(())
 }
 
-fn to_archive(context: &Context<'_>, message: &Prepared, blob: &NewBlob, agent: Option<&String>) -> NewMessage {
+fn to_archive(context: &Context<'_>, message: &Prepared, blob: &NewBlob, agent: Option<&AgentId>) -> NewMessage {
     let parsed = &message.parsed;
     let recipients = parsed.to.iter().chain(&parsed.cc).chain(&parsed.bcc);
     let parties = ExternalParties::of(parsed.from.as_ref(), recipients, &context.ours);
@@ -74,7 +74,7 @@ fn to_archive(context: &Context<'_>, message: &Prepared, blob: &NewBlob, agent: 
     NewMessage {
         identity: parsed.identity.0,
         message: Message {
-            id: context.ops.ids.next(),
+            id: context.ops.ids.next().into(),
             position: 0,
             message_id: parsed.message_id.clone().unwrap_or_default(),
             direction: parties.direction,

@@ -10,7 +10,7 @@ use super::{
     sweep::sweep,
 };
 use crate::{
-    domain::{Agent, Error, EventKind, Note, Outcome, OutcomeResult, Result},
+    domain::{Agent, Error, EventKind, Note, Outcome, OutcomeResult, Result, TenantId},
     ops::Ops,
     provider::Folder,
     store::{FolderPosition, LeaseKey, MailboxItem, Writer, retrying},
@@ -58,7 +58,7 @@ pub struct BatchResult {
 /// # Errors
 /// [`crate::domain::Kind::Stale`] when another replica was faster or the agent is gone; [`crate::domain::Kind::Unavailable`] when the
 /// database is away.
-pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchResult> {
+pub async fn commit(ops: &Ops, tenant: &TenantId, batch: &Batch<'_>) -> Result<BatchResult> {
     let result = retrying(|| async {
         let now = ops.now();
         let mut writer = ops.store.begin_alone(tenant).await?;
@@ -70,7 +70,7 @@ pub async fn commit(ops: &Ops, tenant: &str, batch: &Batch<'_>) -> Result<BatchR
         // A reader with the previous settings must not move a position that starts again for the current ones.
         let wanted = |now: &Agent| now.is_active() && now.is_read_as(batch.agent);
         let agent = writer.agent(&batch.agent.id).await?.filter(wanted);
-        let agent = agent.ok_or_else(|| Error::stale(format!("agents/{}", batch.agent.id)))?;
+        let agent = agent.ok_or_else(|| Error::stale(batch.agent.id.name()))?;
         let source = AgentFolder {
             agent: &agent,
             folder: batch.folder,
@@ -105,7 +105,7 @@ fn count(ops: &Ops, result: &BatchResult) {
 ///
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when the database is away.
-pub async fn commit_import(ops: &Ops, tenant: &str, items: &[Item]) -> Result<BatchResult> {
+pub async fn commit_import(ops: &Ops, tenant: &TenantId, items: &[Item]) -> Result<BatchResult> {
     let result = retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let context = Context::read(ops, &writer, None, items, ops.now()).await?;

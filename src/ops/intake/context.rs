@@ -7,7 +7,7 @@ use super::{
     effects::Effects,
 };
 use crate::{
-    domain::{Agent, Contact, Mailbox, OurAddresses, Outcome, OutcomeResult, Result, TenantChoices, Timestamp},
+    domain::{Agent, Contact, ContactId, CustomerId, Mailbox, OurAddresses, Outcome, OutcomeResult, Result, TenantChoices, Timestamp},
     ops::Ops,
     provider::Folder,
     store::{KnownAddress, Writer},
@@ -93,7 +93,7 @@ impl<'a> Context<'a> {
         let PendingMessage { item, message, .. } = fresh;
         let parsed = &message.parsed;
         Outcome {
-            id: self.ops.ids.next(),
+            id: self.ops.ids.next().into(),
             agent: agent.id.clone(),
             folder: folder.label(),
             source_id: item.source.0.clone(),
@@ -117,12 +117,12 @@ impl<'a> Context<'a> {
     }
 
     /// Makes a contact of this customer of a sender. Those who come later in the batch find it. Returns its id.
-    pub fn create_contact(&mut self, from: Mailbox, customer: &str, effects: &mut Effects) -> String {
+    pub fn create_contact(&mut self, from: Mailbox, customer: &CustomerId, effects: &mut Effects) -> ContactId {
         let key = from.key();
         let local = from.address.split('@').next().unwrap_or_default();
         let name = if from.display_name.is_empty() { local } else { &from.display_name };
         let contact = Contact {
-            id: self.ops.ids.next(),
+            id: self.ops.ids.next().into(),
             customer: customer.to_owned(),
             display_name: name.chars().take(256).collect(),
             addresses: vec![from.address.clone()],

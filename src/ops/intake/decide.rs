@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     crypto::BoundSealer,
-    domain::{Agent, Case, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices, is_machine},
+    domain::{Agent, Case, ContactId, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices, is_machine},
     store::KnownAddress,
 };
 
@@ -43,7 +43,7 @@ pub(super) enum ContactChoice {
     /// Nobody's: a machine, one of our own people, or somebody who is not believed.
     Nobody,
     /// This contact's.
-    Known(String),
+    Known(ContactId),
     /// A contact's that has to be made.
     New(Mailbox),
 }

@@ -13,7 +13,10 @@ use std::{
 };
 
 use super::hex;
-use crate::private;
+use crate::{
+    domain::{AgentId, TenantId},
+    private,
+};
 
 /// Bytes of a slot: a tenant, an agent and a key, with a line break behind each.
 const SLOT: usize = 256;
@@ -25,9 +28,9 @@ const ENDING: &str = "journal";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
     /// Its tenant.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// The agent that read it. Empty: an import.
-    pub agent: String,
+    pub agent: AgentId,
     /// Its [`super::source_key`].
     pub key: Vec<u8>,
 }
@@ -175,8 +178,8 @@ fn suspect(slot: &[u8]) -> Option<Suspect> {
     let (tenant, agent, key, rest) = (lines.next()?, lines.next()?, lines.next()?, lines.next()?);
     let valid = !tenant.is_empty() && !tenant.starts_with('\0') && rest.bytes().all(|byte| byte == 0);
     Some(Suspect {
-        tenant: tenant.to_owned(),
-        agent: agent.to_owned(),
+        tenant: tenant.into(),
+        agent: agent.into(),
         key: from_hex(key)?,
     })
     .filter(|_| valid)
@@ -194,8 +197,8 @@ mod tests {
 
     fn message(key: u8) -> Suspect {
         Suspect {
-            tenant: "acme".to_owned(),
-            agent: "01J".to_owned(),
+            tenant: "acme".into(),
+            agent: "01J".into(),
             key: vec![key; 16],
         }
     }

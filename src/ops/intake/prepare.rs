@@ -9,7 +9,7 @@ use super::{
     rehearsal::{CrashCounts, acquit, convict},
 };
 use crate::{
-    domain::Result,
+    domain::{AgentId, Result, TenantId},
     ops::{
         Ops,
         processor::{Worker, memory_for},
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     /// Whose they are.
-    pub tenant: &'a str,
+    pub tenant: &'a TenantId,
     /// The agent that reads them, or [`Origin::IMPORT`].
-    pub agent: &'a str,
+    pub agent: &'a AgentId,
     /// Those that were in preparation when a process died.
     pub deaths: &'a CrashCounts,
 }
@@ -87,7 +87,7 @@ async fn try_suspects(ops: &Ops, origin: &Origin<'_>, items: &[(ItemId, Fetched)
         match convict(ops, raw, *deaths).await {
             Some(reason) => {
                 tracing::warn!(
-                    agent = origin.agent,
+                    agent = origin.agent.as_str(),
                     "a message that crashes the process that reads it is set aside"
                 );
                 convicted.insert(key, reason);
@@ -103,7 +103,7 @@ async fn try_suspects(ops: &Ops, origin: &Origin<'_>, items: &[(ItemId, Fetched)
 ///
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when the blob store does not take one.
-pub async fn place_large(ops: &Ops, tenant: &str, blobs: impl Iterator<Item = &mut NewBlob>) -> Result<()> {
+pub async fn place_large(ops: &Ops, tenant: &TenantId, blobs: impl Iterator<Item = &mut NewBlob>) -> Result<()> {
     for blob in blobs {
         if blob.data.as_ref().is_some_and(|data| data.len() > ops.limits.inline_bytes) {
             let data = blob.data.take().unwrap_or_default();
@@ -114,6 +114,6 @@ pub async fn place_large(ops: &Ops, tenant: &str, blobs: impl Iterator<Item = &m
 }
 
 /// The key of a large message in the blob store.
-pub fn blob_key(tenant: &str, hash: &[u8]) -> String {
+pub fn blob_key(tenant: &TenantId, hash: &[u8]) -> String {
     format!("{tenant}/{}", hex(hash))
 }

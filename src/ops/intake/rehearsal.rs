@@ -9,7 +9,11 @@ use super::{
     content::rehearse,
     journal::{Journal, Suspect},
 };
-use crate::{domain::Result, ops::Ops, store::retrying};
+use crate::{
+    domain::{AgentId, Result, TenantId},
+    ops::Ops,
+    store::retrying,
+};
 
 /// Name of the subcommand that prepares the message on its standard input and ends.
 pub const REHEARSE: &str = "rehearse";
@@ -93,7 +97,7 @@ pub fn try_message(raw: &[u8]) {
 pub async fn accuse(ops: &Ops, suspects: &[Suspect]) -> Result<()> {
     for Suspect { tenant, agent, key } in suspects {
         tracing::warn!(
-            agent,
+            agent = agent.as_str(),
             "the process died while it prepared a message, which is tried separately from now on"
         );
         retrying(|| async {
@@ -110,7 +114,7 @@ pub async fn accuse(ops: &Ops, suspects: &[Suspect]) -> Result<()> {
 ///
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when the database is away.
-pub async fn acquit(ops: &Ops, tenant: &str, agent: &str, keys: &[Vec<u8>]) -> Result<()> {
+pub async fn acquit(ops: &Ops, tenant: &TenantId, agent: &AgentId, keys: &[Vec<u8>]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }

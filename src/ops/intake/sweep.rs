@@ -48,9 +48,7 @@ async fn decide_all<'a>(
 ) -> Result<Vec<PendingMessage<'a>>> {
     let AgentFolder { agent, folder } = source;
     let filed = folder.role == FolderRole::Other;
-    let mut swept = writer
-        .swept_identities(&context.identities(), filed.then_some(agent.id.as_str()))
-        .await?;
+    let mut swept = writer.swept_identities(&context.identities(), filed.then_some(&agent.id)).await?;
     let candidates = context.fresh.iter().flat_map(|fresh| &fresh.message.candidates);
     let references: HashSet<String> = candidates.cloned().collect();
     let cases = writer.cases_by_reference(&references).await?;
@@ -103,14 +101,14 @@ async fn is_loop(context: &Context<'_>, writer: &Writer, effects: &Effects, mess
     let received = context.received(message);
     let since = received.before(LOOP_WINDOW);
     let limits = [
-        (context.choices.loop_limit_per_sender_and_case, Some(case.id.as_str())),
+        (context.choices.loop_limit_per_sender_and_case, Some(&case.id)),
         (context.choices.loop_limit_per_sender, None),
     ];
     for (limit, case) in limits.into_iter().filter(|(limit, _)| *limit > 0) {
         let stored = writer.count_notes(&from.key(), case, since, received).await?;
         let here = effects.notes.iter().filter(|(note, _)| {
             note.sender.as_ref().is_some_and(|sender| sender.key() == from.key())
-                && case.is_none_or(|case| note.case == case)
+                && case.is_none_or(|case| note.case == *case)
                 && (since..=received).contains(&note.received)
         });
         if stored + here.count() as u64 >= u64::from(limit) {
@@ -135,7 +133,7 @@ fn record(context: &mut Context<'_>, source: AgentFolder<'_>, fresh: PendingMess
         let text = message.note.clone().unwrap_or_default();
         let keep = source.agent.settings.exchange.sweep_options.keep_full_message;
         let note = Note {
-            id: context.ops.ids.next(),
+            id: context.ops.ids.next().into(),
             case: case.id.clone(),
             case_reference: case.reference.clone(),
             customer: case.customer.clone(),

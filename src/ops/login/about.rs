@@ -7,7 +7,7 @@ use super::{
     subject::{Requester, Subject},
 };
 use crate::{
-    domain::{Error, LoginSource, LoginUse, Reason, Result},
+    domain::{Error, LoginSource, LoginUse, Reason, Result, TenantId, UserId},
     store::{Connection, TenantStore},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The tenant.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// Name of the login provider.
     pub provider: String,
     /// Who began it.
@@ -55,7 +55,7 @@ pub enum LoginTarget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// The CRM's id.
-    pub id: String,
+    pub id: UserId,
     /// Name in the directory. Empty when it has none.
     pub name: String,
 }
@@ -107,7 +107,7 @@ pub(super) async fn about<C: Connection>(store: &TenantStore<C>, attempted: &Fou
     })
 }
 
-async fn person<C: Connection>(store: &TenantStore<C>, id: &str) -> Result<Person> {
+async fn person<C: Connection>(store: &TenantStore<C>, id: &UserId) -> Result<Person> {
     let user = store.user(id).await?;
     Ok(Person {
         id: id.to_owned(),

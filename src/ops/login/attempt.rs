@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ATTEMPT_LIFE, Ops, subject::AllowedAccounts};
 use crate::{
     crypto::{Place, Secret},
-    domain::{Caller, Error, LoginSource, Reason, Result},
+    domain::{Caller, Error, LoginSource, Reason, Result, TenantId},
     store::{LoginAttempt, retrying},
 };
 
@@ -80,7 +80,7 @@ impl Drop for Secrets {
 
 /// An attempt that was found, with its tenant.
 pub(super) struct FoundAttempt {
-    pub tenant: String,
+    pub tenant: TenantId,
     pub attempt: LoginAttempt,
     pub secrets: Secrets,
     pub confirmed: ConfirmedBy,
@@ -96,7 +96,7 @@ impl FoundAttempt {
         }
     }
 
-    async fn open(ops: &Ops, completer: Completer<'_>, tenant: &str, attempt: LoginAttempt) -> Result<Self> {
+    async fn open(ops: &Ops, completer: Completer<'_>, tenant: &TenantId, attempt: LoginAttempt) -> Result<Self> {
         let secrets = ops.vault.open(&ops.store, tenant, place(&attempt.id), &attempt.secrets).await?;
         Ok(Self {
             tenant: tenant.to_owned(),
@@ -114,13 +114,13 @@ impl FoundAttempt {
 /// Where an attempt is.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Key {
-    pub tenant: String,
+    pub tenant: TenantId,
     pub id: String,
 }
 
 impl Key {
     /// A new attempt's.
-    pub(super) fn new(ops: &Ops, tenant: &str) -> Self {
+    pub(super) fn new(ops: &Ops, tenant: &TenantId) -> Self {
         Self {
             tenant: tenant.to_owned(),
             id: ops.ids.next(),
@@ -142,7 +142,7 @@ impl Key {
         let opened = opened.into_text().ok_or_else(invalid)?;
         let (tenant, id) = opened.expose().split_once('/').ok_or_else(invalid)?;
         Ok(Self {
-            tenant: tenant.trim_end().to_owned(),
+            tenant: tenant.trim_end().into(),
             id: id.to_owned(),
         })
     }

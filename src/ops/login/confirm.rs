@@ -91,9 +91,9 @@ pub async fn decline(ops: &Ops, ticket: &Secret) -> Result<About> {
     let Ticket { key, about, .. } = open(ops, ticket)?;
     let attempted = attempt::take(ops, Completer::Browser, &key).await?;
     tracing::info!(
-        tenant = attempted.tenant,
+        tenant = attempted.tenant.as_str(),
         source = %attempted.attempt.source,
-        begun_by = attempted.attempt.user,
+        begun_by = attempted.attempt.user.as_str(),
         "somebody declined a login on the service's page"
     );
     Ok(about)

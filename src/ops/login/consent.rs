@@ -187,7 +187,7 @@ async fn agents_by_domain(reader: &Reader) -> Result<HashMap<String, u64>> {
     loop {
         let agents = reader.agents(&after, &filter, PAGE).await?;
         let Some(last) = agents.last() else { return Ok(counts) };
-        after.clone_from(&last.id);
+        last.id.as_str().clone_into(&mut after);
         for agent in agents.iter().filter(|agent| agent.settings.uses_maintenance_account()) {
             *counts.entry(consent_domain(agent.mailbox_address())).or_default() += 1;
         }

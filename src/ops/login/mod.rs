@@ -30,7 +30,9 @@ use std::time::Duration;
 
 use super::{Ops, login_health};
 use crate::{
-    domain::{Detail, Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind},
+    domain::{
+        Detail, Error, EventKind, Kind, Login, LoginChange, LoginSource, Reason, Result, TenantChoices, TokenEvent, TokenEventKind, UserId,
+    },
     idp::oauth::LoginProviders,
     net::{ErrorClass, ProviderError},
     store::Writer,
@@ -102,10 +104,10 @@ async fn append(ops: &Ops, writer: &mut Writer, kind: TokenEventKind, login: &Lo
 }
 
 /// Owner of the agent whose own login it is; nobody else's.
-async fn owner_of(writer: &Writer, source: &LoginSource) -> Result<String> {
+async fn owner_of(writer: &Writer, source: &LoginSource) -> Result<UserId> {
     match source {
         LoginSource::Agent(id) => Ok(writer.agent(id).await?.map(|agent| agent.owner_user).unwrap_or_default()),
-        LoginSource::MaintenanceAccount(_) | LoginSource::AdminConsent(_) => Ok(String::new()),
+        LoginSource::MaintenanceAccount(_) | LoginSource::AdminConsent(_) => Ok(UserId::default()),
     }
 }
 

@@ -8,8 +8,8 @@ use futures::Stream;
 use super::{Ops, append, reassess, tokens};
 use crate::{
     domain::{
-        Caller, EventKind, LoginSource, LoginState, Result, Scope, Timestamp, TokenEvent, TokenEventKind, TokenFilter, error_chain, passed,
-        topic,
+        Caller, EventKind, LoginSource, LoginState, Result, Scope, TenantId, Timestamp, TokenEvent, TokenEventKind, TokenFilter, UserId,
+        error_chain, passed, topic,
     },
     idp::oauth::LoginProvider,
     ops::watch::{Cursors, Followed, follow_events},
@@ -56,7 +56,7 @@ pub async fn watch(
 }
 
 /// Tells what is to be told of a login by now: that a threshold was passed, or that its time is over.
-pub async fn notify(ops: &Ops, tenant: &str, source: &LoginSource) -> Result<()> {
+pub async fn notify(ops: &Ops, tenant: &TenantId, source: &LoginSource) -> Result<()> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let Some(mut login) = writer.login(source).await? else {
@@ -97,7 +97,7 @@ pub async fn notify_of_secret(ops: &Ops, provider: &LoginProvider) -> Result<()>
     Ok(())
 }
 
-async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires: Timestamp) -> Result<()> {
+async fn tell_tenant_of_secret(ops: &Ops, tenant: &TenantId, provider: &str, expires: Timestamp) -> Result<()> {
     let mut writer = ops.store.begin_alone(tenant).await?;
     let told = writer.secret_warning(provider, expires).await?;
     let Some(threshold) = passed(SECRET_LIFE, expires.since(ops.now()), told) else {
@@ -107,7 +107,7 @@ async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires:
     let event = TokenEvent {
         kind: TokenEventKind::SecretExpiring,
         source: format!("providers/{provider}"),
-        owner_user: String::new(),
+        owner_user: UserId::default(),
         account: String::new(),
         provider: provider.to_owned(),
         expires: Some(expires),
@@ -118,7 +118,7 @@ async fn tell_tenant_of_secret(ops: &Ops, tenant: &str, provider: &str, expires:
         ),
         provider_reply: String::new(),
     };
-    tracing::warn!(tenant, provider, %expires, "the secret of a login provider expires soon");
+    tracing::warn!(tenant = tenant.as_str(), provider, %expires, "the secret of a login provider expires soon");
     let event = EventKind::Token(Box::new(event));
     writer.append_events(vec![(ops.ids.next(), event)], ops.now()).await?;
     writer.commit().await
@@ -143,7 +143,7 @@ pub async fn notify_provider(ops: &Ops, revocation: &Revocation) -> Result<()> {
     let account = &revocation.account;
     if !account.is_empty() && ops.store.account_is_logged_in(&revocation.provider, account).await? {
         tracing::info!(
-            tenant = revocation.tenant,
+            tenant = revocation.tenant.as_str(),
             "a refresh token is not revoked, as its account is logged in again"
         );
         return ops.store.drop_revocation(revocation).await;

@@ -9,7 +9,7 @@ use super::Ops;
 use crate::{
     domain::{
         Agent, AgentKind, AuthenticationMethod, Caller, Detail, Error, GRAPH_ENDPOINT, Kind, LoginSource, LoginUse, MaintenanceAccount,
-        Reason, Result, Scope,
+        Reason, Result, Scope, UserId,
     },
     idp::oauth::LoginProvider,
     store::{Connection, TenantStore},
@@ -71,7 +71,7 @@ pub(super) struct Subject {
     /// The account that would be suggested if anyone's were within reach.
     wanted: String,
     /// Owner of the agent. Empty for what has none.
-    owner: String,
+    owner: UserId,
     /// The server that the tokens are sent to. `None`: it is found when it is needed, and judged then.
     pub host: Option<String>,
 }
@@ -113,7 +113,7 @@ impl Subject {
     }
 
     fn of_agent(agent: &Agent, method: AuthenticationMethod, (own, reach): (Vec<String>, AllowedAccounts)) -> Result<Self> {
-        let name = format!("agents/{}", agent.id);
+        let name = agent.id.name();
         let settings = &agent.settings;
         let source = LoginSource::of(agent, method);
         match (&source, settings.kind) {
@@ -160,7 +160,7 @@ impl Subject {
     }
 
     fn of_account(account: &MaintenanceAccount, method: AuthenticationMethod) -> Result<Self> {
-        let name = format!("maintenanceAccounts/{}", account.id);
+        let name = account.id.name();
         let settings = &account.settings;
         if method == AuthenticationMethod::Basic {
             return Err(not_used(&name, TENANT_IS_BASIC));
@@ -177,7 +177,7 @@ impl Subject {
             usage: settings.kind.into(),
             accounts: vec![settings.login_address.clone()],
             wanted: settings.login_address.clone(),
-            owner: String::new(),
+            owner: UserId::default(),
             host: host_of_url(&settings.endpoint),
         })
     }
@@ -249,7 +249,7 @@ impl Subject {
         Error::new(Kind::Precondition, Reason::LoginAccountNotOwned, text)
             .with(Detail::Resource, source.to_string())
             .with(Detail::Account, wanted)
-            .with(Detail::Owner, format!("users/{owner}"))
+            .with(Detail::Owner, owner.name())
     }
 }
 

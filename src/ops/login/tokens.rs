@@ -19,7 +19,9 @@ use async_trait::async_trait;
 use super::{Ops, append, reassess};
 use crate::{
     crypto::{Place, Secret},
-    domain::{Backoff, Error, Kind, Login, LoginSource, LoginState, LoginUse, Result, Timestamp, TokenEventKind, error_chain},
+    domain::{
+        Backoff, Error, Kind, Login, LoginSource, LoginState, LoginUse, Result, TenantId, Timestamp, TokenEventKind, UserId, error_chain,
+    },
     idp::oauth::{LoginProvider, Tokens},
     lifecycle::OnError,
     net::{ErrorClass, ProviderError},
@@ -49,7 +51,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The access tokens of one login.
 pub struct LoginTokens {
     ops: Ops,
-    tenant: String,
+    tenant: TenantId,
     source: LoginSource,
     // Held for a moment only, as the next one.
     given: Mutex<VecDeque<Secret>>,
@@ -66,7 +68,7 @@ struct RecentToken {
 
 impl LoginTokens {
     /// The access tokens of whatever login there is for this source.
-    pub fn new(ops: &Ops, tenant: &str, source: LoginSource) -> Arc<Self> {
+    pub fn new(ops: &Ops, tenant: &TenantId, source: LoginSource) -> Arc<Self> {
         Arc::new(Self {
             ops: ops.clone(),
             tenant: tenant.to_owned(),
@@ -139,12 +141,17 @@ impl fmt::Debug for LoginTokens {
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when somebody has to log in; other classes when the provider cannot give one now.
 #[cfg(feature = "testing")]
-pub async fn access(ops: &Ops, tenant: &str, source: &LoginSource, refused: Option<&Secret>) -> Result<Secret, ReadError> {
+pub async fn access(ops: &Ops, tenant: &TenantId, source: &LoginSource, refused: Option<&Secret>) -> Result<Secret, ReadError> {
     access_until(ops, tenant, source, refused).await.map(|(token, _)| token)
 }
 
 /// The same, with when it ends.
-async fn access_until(ops: &Ops, tenant: &str, source: &LoginSource, refused: Option<&Secret>) -> Result<(Secret, Timestamp), ReadError> {
+async fn access_until(
+    ops: &Ops,
+    tenant: &TenantId,
+    source: &LoginSource,
+    refused: Option<&Secret>,
+) -> Result<(Secret, Timestamp), ReadError> {
     let deadline = tokio::time::Instant::now() + ops.logins.renewal_limit;
     let mut asked = false;
     loop {
@@ -195,7 +202,7 @@ pub enum Renewal {
 ///
 /// # Errors
 /// The database's. A fault of the provider is recorded with the login.
-pub async fn renew(ops: &Ops, tenant: &str, login: Login) -> Result<Renewal> {
+pub async fn renew(ops: &Ops, tenant: &TenantId, login: Login) -> Result<Renewal> {
     let work = {
         let (ops, tenant) = (ops.clone(), tenant.to_owned());
         async move { renew_to_the_end(&ops, &tenant, &login).await }
@@ -217,7 +224,7 @@ pub(super) async fn detached<T: Send + 'static>(ops: &Ops, work: impl Future<Out
     receiver.await.unwrap_or_else(|_| Err(Error::shutting_down()))
 }
 
-async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Renewal> {
+async fn renew_to_the_end(ops: &Ops, tenant: &TenantId, login: &Login) -> Result<Renewal> {
     let holder = ops.ids.next();
     let key = lease_of(tenant, login);
     let terms = LeaseTerms {
@@ -238,10 +245,10 @@ async fn renew_to_the_end(ops: &Ops, tenant: &str, login: &Login) -> Result<Rene
 }
 
 /// What is leased to renew a login.
-fn lease_of<'a>(tenant: &'a str, login: &'a Login) -> LeaseKey<'a> {
+fn lease_of<'a>(tenant: &'a TenantId, login: &'a Login) -> LeaseKey<'a> {
     LeaseKey {
         kind: LeaseKind::Login,
-        tenant,
+        tenant: Some(tenant),
         id: &login.id,
     }
 }
@@ -250,7 +257,7 @@ fn lease_of<'a>(tenant: &'a str, login: &'a Login) -> LeaseKey<'a> {
 #[derive(Clone, Copy)]
 struct LeasedRenewal<'a> {
     ops: &'a Ops,
-    tenant: &'a str,
+    tenant: &'a TenantId,
     login: &'a Login,
     fence: i64,
 }
@@ -346,7 +353,7 @@ impl LeasedRenewal<'_> {
 }
 
 /// Asks the provider for new tokens.
-async fn ask(ops: &Ops, tenant: &str, login: &Login) -> Result<(Arc<LoginProvider>, Tokens), ReadError> {
+async fn ask(ops: &Ops, tenant: &TenantId, login: &Login) -> Result<(Arc<LoginProvider>, Tokens), ReadError> {
     let Some(provider) = ops.logins.providers.get(&login.provider) else {
         let text = format!(
             "The operator has removed the login provider {} from this service's settings. Have them restore it, or log in again.",
@@ -400,7 +407,7 @@ fn renewed(login: &mut Login, provider: &LoginProvider, gained: Renewed<'_>) -> 
 }
 
 /// Writes down why a renewal failed: the login is over, or it is tried again.
-async fn note_fault(ops: &Ops, tenant: &str, login: &Login, fault: &ProviderError) -> Result<()> {
+async fn note_fault(ops: &Ops, tenant: &TenantId, login: &Login, fault: &ProviderError) -> Result<()> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
         let now = writer.login(&login.source).await?;
@@ -452,7 +459,7 @@ pub(super) struct Granted<'a> {
     pub(super) usage: LoginUse,
     pub(super) provider: &'a LoginProvider,
     /// The user who began the login.
-    pub(super) user: &'a str,
+    pub(super) user: &'a UserId,
     /// The account that logged in, or the directory that consented.
     pub(super) account: String,
     pub(super) tokens: &'a Tokens,
@@ -491,7 +498,7 @@ impl Granted<'_> {
 ///
 /// # Errors
 /// When the tenant's key cannot be read or made.
-pub(super) async fn seal(ops: &Ops, tenant: &str, login: &str, got: &Tokens) -> Result<SealedTokens> {
+pub(super) async fn seal(ops: &Ops, tenant: &TenantId, login: &str, got: &Tokens) -> Result<SealedTokens> {
     let refresh = match &got.refresh {
         Some(token) => Some(ops.vault.seal(&ops.store, tenant, place(login, REFRESH), token).await?),
         None => None,
@@ -506,7 +513,7 @@ pub(super) async fn seal(ops: &Ops, tenant: &str, login: &str, got: &Tokens) -> 
 ///
 /// # Errors
 /// When it cannot be opened.
-pub(super) async fn open_refresh(ops: &Ops, tenant: &str, login: &str, sealed: &[u8]) -> Result<Secret> {
+pub(super) async fn open_refresh(ops: &Ops, tenant: &TenantId, login: &str, sealed: &[u8]) -> Result<Secret> {
     ops.vault.open(&ops.store, tenant, place(login, REFRESH), sealed).await
 }
 

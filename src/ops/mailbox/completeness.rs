@@ -18,7 +18,7 @@ use super::{
     work::{MailboxWork, Progress, Purposes},
 };
 use crate::{
-    domain::{Agent, HealthState, Kind, Mailbox, Timestamp},
+    domain::{Agent, HealthState, Kind, Mailbox, TenantId, Timestamp},
     net::{ErrorClass, ProviderError},
     ops::Ops,
     provider::{Fetched, Folder, ItemId},
@@ -108,7 +108,7 @@ pub enum Found {
 /// Compares a mailbox with what was handled and archived. Reads ids, and changes nothing.
 pub fn check(
     ops: Ops,
-    tenant: String,
+    tenant: TenantId,
     agent: Agent,
     opened: Result<Opened, ReadError>,
 ) -> impl Stream<Item = Result<Found, ReadError>> + Send {
@@ -242,7 +242,7 @@ pub struct BackfillReport {
 /// What ended it early.
 pub async fn backfill(
     ops: &Ops,
-    tenant: &str,
+    tenant: &TenantId,
     agent: &Agent,
     opened: Result<Opened, ReadError>,
     report: &mut (dyn FnMut(BackfillReport) + Send),

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    domain::{Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices},
+    domain::{
+        Agent, AgentKind, Error, GRAPH_ENDPOINT, Login, MaintenanceAccount, Result, SmtpAuthentication, SmtpSecurity, TenantChoices,
+        TenantId,
+    },
     net::{EndpointRules, ErrorClass, ProviderError},
     ops::{
         Ops, agents,
@@ -57,7 +60,7 @@ impl Opened {
 ///
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when there is no login to try.
-pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
+pub async fn open(ops: &Ops, tenant: &TenantId, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
     let account = ops.store.tenant(tenant).account_of(agent).await?;
     let login = exchange_login(ops, tenant, agent, account.as_ref()).await?;
     let exchange = ops.connector.exchange(login)?;
@@ -81,7 +84,7 @@ pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> 
 /// As [`open`].
 pub(in crate::ops) async fn sink(
     ops: &Ops,
-    tenant: &str,
+    tenant: &TenantId,
     agent: &Agent,
     account: Option<&MaintenanceAccount>,
 ) -> Result<Arc<dyn MailSink>, ReadError> {
@@ -97,7 +100,7 @@ pub(in crate::ops) async fn sink(
     }
 }
 
-async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin, ReadError> {
+async fn smtp_login(ops: &Ops, tenant: &TenantId, agent: &Agent) -> Result<SmtpLogin, ReadError> {
     let (choices, login) = choices_with_login(ops, tenant, agent, None).await?;
     let smtp = &agent.settings.smtp;
     if smtp.security == SmtpSecurity::None && !choices.allow_unencrypted_smtp {
@@ -122,7 +125,12 @@ async fn smtp_login(ops: &Ops, tenant: &str, agent: &Agent) -> Result<SmtpLogin,
     })
 }
 
-async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<ExchangeLogin, ReadError> {
+async fn exchange_login(
+    ops: &Ops,
+    tenant: &TenantId,
+    agent: &Agent,
+    account: Option<&MaintenanceAccount>,
+) -> Result<ExchangeLogin, ReadError> {
     let (choices, login) = choices_with_login(ops, tenant, agent, account).await?;
     let exchange = &agent.settings.exchange;
     let (endpoint, username, impersonate) = match account {
@@ -153,7 +161,7 @@ async fn exchange_login(ops: &Ops, tenant: &str, agent: &Agent, account: Option<
         None => {
             let password = password(ops, tenant, agent, account).await?;
             let username = username.clone();
-            (tenant.to_owned(), username.clone(), Credentials::Password { username, password })
+            (tenant.to_string(), username.clone(), Credentials::Password { username, password })
         }
     };
     let mailbox = agent.mailbox_address();
@@ -187,7 +195,7 @@ fn discovery(ops: &Ops, agent: &Agent, account: Option<&MaintenanceAccount>, log
 }
 
 /// The access tokens of a login, for a server that they may be sent to. One that is not known yet is judged when it is found.
-fn by_tokens(ops: &Ops, tenant: &str, login: &Login, host: Option<&str>) -> Result<Credentials, ProviderError> {
+fn by_tokens(ops: &Ops, tenant: &TenantId, login: &Login, host: Option<&str>) -> Result<Credentials, ProviderError> {
     let provider = ops.logins.providers.get(&login.provider);
     if let (Some(provider), Some(host)) = (provider, host)
         && !provider.may_be_sent_to(host)
@@ -209,7 +217,7 @@ fn by_tokens(ops: &Ops, tenant: &str, login: &Login, host: Option<&str>) -> Resu
 /// What the tenant chose, and the login by OAuth where one is used, once it is clear that the agent has a login to try.
 async fn choices_with_login(
     ops: &Ops,
-    tenant: &str,
+    tenant: &TenantId,
     agent: &Agent,
     account: Option<&MaintenanceAccount>,
 ) -> Result<(TenantChoices, Option<Login>), ReadError> {
@@ -229,7 +237,7 @@ async fn choices_with_login(
 }
 
 /// The password of the agent's own login, or of its maintenance account's.
-async fn password(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<Secret> {
+async fn password(ops: &Ops, tenant: &TenantId, agent: &Agent, account: Option<&MaintenanceAccount>) -> Result<Secret> {
     let reader = ops.store.tenant(tenant);
     let (place, sealed) = match account {
         Some(account) => (
@@ -242,7 +250,7 @@ async fn password(ops: &Ops, tenant: &str, agent: &Agent, account: Option<&Maint
         ),
     };
     // It was there a moment ago: the agent or the account was changed since.
-    let sealed = sealed.ok_or_else(|| Error::stale(format!("agents/{}", agent.id)))?;
+    let sealed = sealed.ok_or_else(|| Error::stale(agent.id.name()))?;
     ops.vault.open(&ops.store, tenant, place, &sealed).await
 }
 

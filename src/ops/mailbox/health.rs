@@ -7,7 +7,7 @@ use super::{
     memory::FolderFault,
 };
 use crate::{
-    domain::{Agent, AgentHealth, AgentKind, HealthState, LoginChange, MaintenanceAccount, Result, Timestamp},
+    domain::{Agent, AgentHealth, AgentKind, HealthState, LoginChange, MaintenanceAccount, Result, TenantId, Timestamp},
     net::{ErrorClass, ProviderError},
     ops::{Ops, login_health},
     store::retrying,
@@ -16,7 +16,7 @@ use crate::{
 /// Folders that a health names.
 const NAMED: usize = 5;
 /// Writes down why a connection could not even be opened. An agent whose login was completed meanwhile is left to be tried.
-pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &str, agent: &Agent, fault: &ReadError) -> Result<()> {
+pub(in crate::ops) async fn record_unopened(ops: &Ops, tenant: &TenantId, agent: &Agent, fault: &ReadError) -> Result<()> {
     if !matches!(fault, ReadError::Provider(fault) if fault.class == ErrorClass::LoginRequired) {
         let subject = HealthSubject {
             agent,
@@ -70,7 +70,7 @@ pub enum AccessResult<'a> {
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
 /// with an agent or an account that was changed meanwhile: that is retried. A refused login of a maintenance account stops all agents
 /// that connect through it.
-pub async fn record(ops: &Ops, tenant: &str, subject: HealthSubject<'_>, tried: AccessKind, went: AccessResult<'_>) -> Result<()> {
+pub async fn record(ops: &Ops, tenant: &TenantId, subject: HealthSubject<'_>, tried: AccessKind, went: AccessResult<'_>) -> Result<()> {
     let HealthSubject { agent, account, since } = subject;
     let (fault, folders) = match went {
         AccessResult::Well => (None, [].as_slice()),
@@ -196,7 +196,7 @@ fn health_with(before: &AgentHealth, (first, folders): (&FolderFault, &[FolderFa
 }
 
 /// Writes down that the work on a mailbox does not move. Silence would look like well-being.
-pub async fn record_stuck(ops: &Ops, tenant: &str, agent: &Agent, span: Duration) -> Result<()> {
+pub async fn record_stuck(ops: &Ops, tenant: &TenantId, agent: &Agent, span: Duration) -> Result<()> {
     // Not alone: what is stuck may have the tenant's lock.
     let mut writer = ops.store.begin(tenant).await?;
     let mut before = writer.agent_health(std::slice::from_ref(&agent.id)).await?;

@@ -8,7 +8,7 @@ use std::{
 
 use super::error::{wait_after, with_reply};
 use crate::{
-    domain::{Result, Timestamp},
+    domain::{AgentId, Result, TenantId, Timestamp},
     net::ProviderError,
     provider::{Folder, FolderRole},
     store::{FolderLook, Store, retrying},
@@ -68,7 +68,7 @@ impl FolderMemory {
     }
 
     /// Loads what was written down, once.
-    pub(super) async fn load(&self, store: &Store, tenant: &str, agent: &str) -> Result<()> {
+    pub(super) async fn load(&self, store: &Store, tenant: &TenantId, agent: &AgentId) -> Result<()> {
         if self.kept().loaded {
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl FolderMemory {
     }
 
     /// Writes the looks down, once there are some, or at the `end`.
-    pub(super) async fn write(&self, store: &Store, (tenant, agent): (&str, &str), when: Write) -> Result<()> {
+    pub(super) async fn write(&self, store: &Store, (tenant, agent): (&TenantId, &AgentId), when: Write) -> Result<()> {
         let fresh: Vec<(String, FolderLook)> = {
             let mut kept = self.kept();
             if kept.fresh.is_empty() || (when == Write::Some && kept.fresh.len() < WRITTEN) {

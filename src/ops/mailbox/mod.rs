@@ -33,7 +33,7 @@ mod work;
 use std::sync::Arc;
 
 use super::Ops;
-use crate::domain::{Agent, Result};
+use crate::domain::{Agent, Result, TenantId};
 
 pub use self::{
     answers::AnswerMemory,
@@ -50,7 +50,7 @@ pub(super) use self::{connect::sink, turn::KnownLogins};
 ///
 /// # Errors
 /// [`crate::net::ErrorClass::LoginRequired`] when there is no login to try.
-pub async fn open(ops: &Ops, tenant: &str, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
+pub async fn open(ops: &Ops, tenant: &TenantId, agent: &Agent, pulse: Arc<Pulse>) -> Result<Opened, ReadError> {
     match connect::open(ops, tenant, agent, pulse).await {
         Ok(opened) => Ok(opened),
         Err(error) => {

@@ -154,7 +154,7 @@ impl FoldersRead<'_> {
         report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), ReadError> {
         let (work, memory) = (self.work, &self.work.opened.memory);
-        let (lane, of) = (&work.opened.lane, (work.tenant, work.agent.id.as_str()));
+        let (lane, of) = (&work.opened.lane, (work.tenant, &work.agent.id));
         lane.rest();
         let _place = match self.reading.places() {
             Some(places) => places.other().await.ok(),

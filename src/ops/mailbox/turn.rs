@@ -13,7 +13,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::error::ReadError;
 use crate::{
-    domain::{Error, MaintenanceAccount},
+    domain::{Error, MaintenanceAccount, MaintenanceAccountId, TenantId},
     net::{ErrorClass, ProviderError},
     ops::{LockKey, Ops},
     provider::{Folder, MailSource},
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct KnownLogins {
     // Held for a map look-up only.
-    known: Mutex<HashMap<(String, String), AccountLogin>>,
+    known: Mutex<HashMap<(TenantId, MaintenanceAccountId), AccountLogin>>,
 }
 
 struct AccountLogin {
@@ -35,33 +35,33 @@ struct AccountLogin {
 
 impl KnownLogins {
     /// Whether this version of the account was logged in with, and not refused since.
-    fn is_good(&self, tenant: &str, account: &MaintenanceAccount) -> bool {
+    fn is_good(&self, tenant: &TenantId, account: &MaintenanceAccount) -> bool {
         self.find(tenant, account, |known| known.tried.is_none())
     }
 
     /// Whether somebody tried it since then, and could not find out.
-    fn was_tried(&self, tenant: &str, account: &MaintenanceAccount, since: Instant) -> bool {
+    fn was_tried(&self, tenant: &TenantId, account: &MaintenanceAccount, since: Instant) -> bool {
         self.find(tenant, account, |known| known.tried.is_some_and(|tried| tried >= since))
     }
 
-    fn find(&self, tenant: &str, account: &MaintenanceAccount, what: impl Fn(&AccountLogin) -> bool) -> bool {
+    fn find(&self, tenant: &TenantId, account: &MaintenanceAccount, what: impl Fn(&AccountLogin) -> bool) -> bool {
         let known = self.lock();
         let found = known.get(&(tenant.to_owned(), account.id.clone()));
         found.is_some_and(|known| known.version == account.version && what(known))
     }
 
-    fn learn(&self, (tenant, account): (&str, &MaintenanceAccount), tried: Option<Instant>) {
+    fn learn(&self, (tenant, account): (&TenantId, &MaintenanceAccount), tried: Option<Instant>) {
         let version = account.version;
         self.lock()
             .insert((tenant.to_owned(), account.id.clone()), AccountLogin { version, tried });
     }
 
     /// Whoever comes next tries it alone.
-    pub(super) fn forget(&self, tenant: &str, account: &str) {
+    pub(super) fn forget(&self, tenant: &TenantId, account: &MaintenanceAccountId) {
         self.lock().remove(&(tenant.to_owned(), account.to_owned()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), AccountLogin>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, MaintenanceAccountId), AccountLogin>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,7 +69,7 @@ impl KnownLogins {
 /// The right to log in. Keep it until it is written down how that went.
 pub(super) struct Turn<'a> {
     logins: &'a KnownLogins,
-    through: Option<(&'a str, &'a MaintenanceAccount)>,
+    through: Option<(&'a TenantId, &'a MaintenanceAccount)>,
     /// Nobody else tries the account as long as this is kept.
     alone: Option<OwnedMutexGuard<()>>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Turn<'a> {
 ///
 /// # Errors
 /// [`ErrorClass::LoginRequired`] when the account's login was refused meanwhile; [`crate::domain::Kind::Stale`] when the account was changed.
-pub(super) async fn turn<'a>(ops: &'a Ops, tenant: &'a str, account: Option<&'a MaintenanceAccount>) -> Result<Turn<'a>, ReadError> {
+pub(super) async fn turn<'a>(ops: &'a Ops, tenant: &'a TenantId, account: Option<&'a MaintenanceAccount>) -> Result<Turn<'a>, ReadError> {
     let logins = &ops.known_logins;
     let mut turn = Turn {
         logins,
@@ -89,7 +89,7 @@ pub(super) async fn turn<'a>(ops: &'a Ops, tenant: &'a str, account: Option<&'a 
     let Some(account) = account.filter(|account| !logins.is_good(tenant, account)) else {
         return Ok(turn);
     };
-    let name = format!("maintenanceAccounts/{}", account.id);
+    let name = account.id.name();
     let came = Instant::now();
     let alone = ops.locks.lock(tenant, LockKey::Account(account.id.clone())).await;
     let settled = logins.is_good(tenant, account) || logins.was_tried(tenant, account, came);

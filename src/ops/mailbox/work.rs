@@ -4,7 +4,7 @@ use std::{ops::AddAssign, sync::Arc};
 
 use super::{connect::Opened, error::ReadError};
 use crate::{
-    domain::{Agent, CaseReferenceMatcher, Error, Result, Timestamp},
+    domain::{Agent, CaseReferenceMatcher, Error, Result, TenantId, Timestamp},
     net::{ErrorClass, ProviderError},
     ops::{Ops, intake::Purpose},
     provider::{Folder, FolderRole},
@@ -16,7 +16,7 @@ pub struct MailboxWork<'a> {
     /// What operations work with.
     pub ops: &'a Ops,
     /// Its tenant.
-    pub tenant: &'a str,
+    pub tenant: &'a TenantId,
     /// Its agent.
     pub agent: &'a Agent,
     /// The way to it.
@@ -88,7 +88,7 @@ pub(super) struct Purposes {
 
 impl Purposes {
     /// By the agent's and its tenant's settings at this moment.
-    pub(super) async fn of(ops: &Ops, tenant: &str, agent: &Agent) -> Result<Self> {
+    pub(super) async fn of(ops: &Ops, tenant: &TenantId, agent: &Agent) -> Result<Self> {
         let matcher = if agent.settings.exchange.case_sweep {
             let settings = ops.store.tenant(tenant).settings().await?;
             Some(settings.choices.case_reference_format.matcher().map_err(Error::internal)?)

@@ -16,8 +16,8 @@ fn processor(at_once: usize, bytes: u64) -> Processor {
 
 fn caller(user: &str) -> Worker {
     Worker::Caller {
-        tenant: "acme".to_owned(),
-        user: user.to_owned(),
+        tenant: "acme".into(),
+        user: user.into(),
     }
 }
 

@@ -82,14 +82,14 @@ pub fn read_event(text: &str, row: &str) -> Result<EventKind> {
 
 fn from_note(note: Note) -> NoteV1 {
     NoteV1 {
-        id: note.id,
-        case: note.case,
+        id: note.id.to_string(),
+        case: note.case.to_string(),
         case_reference: note.case_reference,
-        customer: note.customer,
-        contact: note.contact,
+        customer: note.customer.to_string(),
+        contact: note.contact.map(String::from),
         contact_created: note.contact_created,
-        agent: note.agent,
-        message: note.message,
+        agent: note.agent.to_string(),
+        message: note.message.map(String::from),
         message_id: note.message_id,
         sender: note.sender.map(MailboxV1::from),
         subject: note.subject,
@@ -111,14 +111,14 @@ fn to_note(note: NoteV1) -> Option<Note> {
             Some(kind) => Some(AutomaticKind::parse(&kind)?),
             None => None,
         },
-        id: note.id,
-        case: note.case,
+        id: note.id.into(),
+        case: note.case.into(),
         case_reference: note.case_reference,
-        customer: note.customer,
-        contact: note.contact,
+        customer: note.customer.into(),
+        contact: note.contact.map(Into::into),
         contact_created: note.contact_created,
-        agent: note.agent,
-        message: note.message,
+        agent: note.agent.into(),
+        message: note.message.map(Into::into),
         message_id: note.message_id,
         sender: note.sender.map(Into::into),
         subject: note.subject,
@@ -134,8 +134,8 @@ fn to_note(note: NoteV1) -> Option<Note> {
 
 fn from_contact(contact: Contact) -> ContactV1 {
     ContactV1 {
-        id: contact.id,
-        customer: contact.customer,
+        id: contact.id.to_string(),
+        customer: contact.customer.to_string(),
         display_name: contact.display_name,
         addresses: contact.addresses,
         revision: contact.revision,
@@ -145,8 +145,8 @@ fn from_contact(contact: Contact) -> ContactV1 {
 
 fn to_contact(contact: ContactV1) -> Contact {
     Contact {
-        id: contact.id,
-        customer: contact.customer,
+        id: contact.id.into(),
+        customer: contact.customer.into(),
         display_name: contact.display_name,
         addresses: contact.addresses,
         revision: contact.revision,
@@ -158,7 +158,7 @@ fn from_token_event(event: TokenEvent) -> TokenEventV1 {
     TokenEventV1 {
         kind: event.kind.as_str().to_owned(),
         source: event.source,
-        owner_user: event.owner_user,
+        owner_user: event.owner_user.to_string(),
         account: event.account,
         provider: event.provider,
         expires: event.expires.map(|time| time.0),
@@ -173,7 +173,7 @@ fn to_token_event(event: TokenEventV1) -> Option<TokenEvent> {
     Some(TokenEvent {
         kind: TokenEventKind::parse(&event.kind)?,
         source: event.source,
-        owner_user: event.owner_user,
+        owner_user: event.owner_user.into(),
         account: event.account,
         provider: event.provider,
         expires: event.expires.map(Timestamp),
@@ -194,13 +194,13 @@ mod tests {
 
     fn note() -> Note {
         Note {
-            id: "01N".to_owned(),
-            case: "case-oak".to_owned(),
+            id: "01N".into(),
+            case: "case-oak".into(),
             case_reference: "CS-0000001".to_owned(),
-            customer: "oak".to_owned(),
+            customer: "oak".into(),
             contact: None,
             contact_created: false,
-            agent: "01A".to_owned(),
+            agent: "01A".into(),
             message: None,
             message_id: String::new(),
             sender: None,
@@ -223,9 +223,9 @@ mod tests {
             r#"{"matched":{"id":"01N","case":"case-oak","case_reference":"CS-0000001","customer":"oak","contact":null,"contact_created":false,"agent":"01A","message":null,"message_id":"","sender":null,"subject":"CS-0000001","text":"Line 1\nline \"2\"","quoted":"","automatic":null,"sender_not_authentic":false,"received":1,"created":2,"blob":null,"size":7}}"#,
         );
         let whole = Note {
-            contact: Some("eva".to_owned()),
+            contact: Some("eva".into()),
             contact_created: true,
-            message: Some("01M".to_owned()),
+            message: Some("01M".into()),
             message_id: "1@oak.example".to_owned(),
             sender: Some(Mailbox {
                 display_name: "Eva".to_owned(),
@@ -263,8 +263,8 @@ mod tests {
     #[test]
     fn created_contacts_are_read_as_they_were_written() {
         let contact = Contact {
-            id: "01C".to_owned(),
-            customer: "oak".to_owned(),
+            id: "01C".into(),
+            customer: "oak".into(),
             display_name: "New, Ina".to_owned(),
             addresses: vec!["ina@oak.example".to_owned()],
             revision: Contact::UNREVISED,
@@ -281,7 +281,7 @@ mod tests {
         let event = |kind| TokenEvent {
             kind,
             source: "agents/01A".to_owned(),
-            owner_user: "anna".to_owned(),
+            owner_user: "anna".into(),
             account: "anna@example.com".to_owned(),
             provider: "contoso".to_owned(),
             expires: None,

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Cell, MailboxV1, all_into, read_first, write};
-use crate::domain::{CustomerLink, Mailbox, Result};
+use crate::domain::{AgentId, CustomerLink, Mailbox, Result};
 
 #[derive(Serialize, Deserialize)]
 struct RecipientsV1 {
@@ -32,8 +32,8 @@ impl From<CustomerLink> for LinkV1 {
             address,
         } = link;
         Self {
-            customer,
-            contact,
+            customer: customer.to_string(),
+            contact: contact.to_string(),
             address,
         }
     }
@@ -47,8 +47,8 @@ impl From<LinkV1> for CustomerLink {
             address,
         } = link;
         Self {
-            customer,
-            contact,
+            customer: customer.into(),
+            contact: contact.into(),
             address,
         }
     }
@@ -80,11 +80,11 @@ pub fn read_links(text: &str, row: &str) -> Result<Vec<CustomerLink>> {
     Ok(all_into(read_list::<LinkV1>(text, "links", row)?))
 }
 
-pub fn write_agents(agents: &[String]) -> String {
+pub fn write_agents(agents: &[AgentId]) -> String {
     write(&agents)
 }
 
-pub fn read_agents(text: &str, row: &str) -> Result<Vec<String>> {
+pub fn read_agents(text: &str, row: &str) -> Result<Vec<AgentId>> {
     read_list(text, "agents", row)
 }
 
@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn links_are_read_as_they_were_written() {
         let link = |customer: &str| CustomerLink {
-            customer: customer.to_owned(),
-            contact: "eva".to_owned(),
+            customer: customer.into(),
+            contact: "eva".into(),
             address: "eva@oak.example".to_owned(),
         };
         let check = |links, text: &str| check_form(links, text, write_links, |text| read_links(text, "r1"));
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn agents_are_read_as_they_were_written() {
-        let write = |agents: Vec<String>| write_agents(&agents);
+        let write = |agents: Vec<AgentId>| write_agents(&agents);
         let check = |agents, text: &str| check_form(agents, text, write, |text| read_agents(text, "r1"));
         check(vec![], "[]");
-        check(vec!["01J".to_owned(), "01K".to_owned()], r#"["01J","01K"]"#);
+        check(vec!["01J".into(), "01K".into()], r#"["01J","01K"]"#);
     }
 }

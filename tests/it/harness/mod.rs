@@ -245,7 +245,7 @@ impl Harness {
         Claims {
             iss: LOCAL_ISSUER.to_owned(),
             sub: user.to_owned(),
-            tenant: tenant.to_owned(),
+            tenant: tenant.into(),
             scope: scopes.to_vec(),
             aud: vec![self.config.auth.audience.clone()],
             exp: now.after(Duration::from_hours(365 * 24)),
@@ -269,7 +269,7 @@ pub fn local_token(data: &Path, tenant: &str, user: &str, scopes: &[Scope]) -> S
     let claims = Claims {
         iss: LOCAL_ISSUER.to_owned(),
         sub: user.to_owned(),
-        tenant: tenant.to_owned(),
+        tenant: tenant.into(),
         scope: scopes.to_vec(),
         aud: vec![Config::default().auth.audience],
         exp: now.after(Duration::from_hours(1)),

@@ -12,7 +12,7 @@ use mailagent::testing::{
     app::open_store,
     config::Config,
     crypto::{KeyRing, KeySource, MasterKey},
-    domain::SystemClock,
+    domain::{SystemClock, TenantId},
     ops::{Keys, Vault},
     store::{Rewrapping, Store},
     telemetry::Metrics,
@@ -31,7 +31,7 @@ struct Data {
     folder: PathBuf,
     store: Store,
     vault: Arc<Vault>,
-    sealed: Vec<(String, Vec<u8>)>,
+    sealed: Vec<(TenantId, Vec<u8>)>,
 }
 
 impl Data {

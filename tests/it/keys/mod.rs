@@ -15,7 +15,7 @@ use std::{
 use mailagent::testing::{
     app::{Environment, Running, start_in},
     crypto::{KeyId, KeyRing, KeySource, MasterKey, OpenError, Place, Secret, wrapped_by},
-    domain::{Caller, Kind, Scope},
+    domain::{Caller, Kind, Scope, TenantId},
     ops::{
         Keys, KeysError, Vault,
         keys::{self, Rotation, RotationTrigger, Step},
@@ -62,12 +62,12 @@ async fn fresh_vault(h: &Harness) -> Arc<Vault> {
     keys.expect("the keys open").vault
 }
 
-fn tenant(number: usize) -> String {
-    format!("tenant-{number:04}")
+fn tenant(number: usize) -> TenantId {
+    format!("tenant-{number:04}").into()
 }
 
 /// Gives tenants a data key each, and returns what was sealed with them.
-async fn fill(vault: &Vault, store: &Store, tenants: std::ops::Range<usize>) -> Vec<(String, Vec<u8>)> {
+async fn fill(vault: &Vault, store: &Store, tenants: std::ops::Range<usize>) -> Vec<(TenantId, Vec<u8>)> {
     let mut sealed = Vec::new();
     for tenant in tenants.map(tenant) {
         let secret = Secret::new(format!("secret of {tenant}"));
@@ -77,7 +77,7 @@ async fn fill(vault: &Vault, store: &Store, tenants: std::ops::Range<usize>) -> 
     sealed
 }
 
-async fn check_opens(vault: &Vault, store: &Store, sealed: &[(String, Vec<u8>)]) {
+async fn check_opens(vault: &Vault, store: &Store, sealed: &[(TenantId, Vec<u8>)]) {
     for (tenant, bytes) in sealed {
         let secret = vault.open(store, tenant, PLACE, bytes).await;
         let secret = secret.unwrap_or_else(|error| panic!("{tenant}: {}", error.chain()));
@@ -311,11 +311,13 @@ async fn replicas_create_agents_and_open_mailboxes_during_rotations() {
                 check_positions(&client, &page_token, &cursor).await;
                 let id = created.name.strip_prefix("agents/").expect("it has that form");
                 let caller = Caller {
-                    tenant,
-                    user: "anna".to_owned(),
+                    tenant: tenant.into(),
+                    user: "anna".into(),
                     scopes: Scope::ALL.to_vec(),
                 };
-                let (_, opened) = sweep::prepare_sweep(&ops[there], &caller, id).await.expect("the agent is active");
+                let (_, opened) = sweep::prepare_sweep(&ops[there], &caller, &id.into())
+                    .await
+                    .expect("the agent is active");
                 let mailbox = opened.expect("the mailbox opens").mailbox;
                 mailbox.folders().await.expect("the password is right");
                 count += 1;
@@ -408,12 +410,12 @@ async fn a_replica_without_the_key_says_what_it_needs_and_looks_for_it_in_modera
         assert!(!refused.public.contains("master key"), "a caller cannot do anything about it");
     }
     let refused = late
-        .seal(&store, "new-tenant", PLACE, &"x".into())
+        .seal(&store, &"new-tenant".into(), PLACE, &"x".into())
         .await
         .expect_err("it lacks the key");
     assert!(matches!(refused.kind, Kind::Unavailable { .. }), "{refused:?}");
     assert_eq!(runs(), 2, "it looks once for a key in vain, then not again for a while");
-    assert_eq!(store.tenant("new-tenant").data_key().await.expect("it is read"), None);
+    assert_eq!(store.tenant(&"new-tenant".into()).data_key().await.expect("it is read"), None);
 
     fs::copy(key_file(&h), &copy).expect("the key file is there");
     eventually(PATIENCE, "it finds the key by itself", async || {
@@ -524,7 +526,7 @@ async fn restore(store: &Store, backup: &[mailagent::testing::store::WrappedKey]
         .into_iter()
         .filter_map(|row| {
             Some(mailagent::testing::store::Rewrapping {
-                new: was(&row.owner)?,
+                new: was(row.owner.as_str())?,
                 owner: row.owner,
                 old: row.wrapped,
             })
@@ -545,15 +547,15 @@ async fn a_key_that_does_not_open_is_named_and_holds_up_no_other() {
             let mut new = old.clone();
             change(&mut new);
             mailagent::testing::store::Rewrapping {
-                owner: owner.to_owned(),
+                owner: owner.into(),
                 old,
                 new,
             }
         };
         let damages = [
-            damage(&tenant(1), &|bytes| *bytes.last_mut().expect("it is not empty") ^= 1),
-            damage(&tenant(2), &|bytes| bytes[0] = 9),
-            damage(&tenant(3), &|bytes| bytes[1] ^= 1),
+            damage(tenant(1).as_str(), &|bytes| *bytes.last_mut().expect("it is not empty") ^= 1),
+            damage(tenant(2).as_str(), &|bytes| bytes[0] = 9),
+            damage(tenant(3).as_str(), &|bytes| bytes[1] ^= 1),
         ];
         assert_eq!(store.rewrap_keys(&damages).await.expect("they are damaged"), 3);
         for _ in 0..2 {
@@ -587,14 +589,14 @@ async fn an_installation_from_before_keeps_its_cursors() {
         // As it was before positions had a key of their own.
         h.stop().await;
         let old = ring(h).current().first_sealing_key();
-        let token = mailagent::testing::crypto::Sealer::new(&old).seal("ListUsers", crate::harness::TENANT, b"x");
+        let token = mailagent::testing::crypto::Sealer::new(&old).seal("ListUsers", &crate::harness::TENANT.into(), b"x");
         delete_installation_key(h).await;
         h.start().await;
-        let opened = h.ops().sealer.open("ListUsers", crate::harness::TENANT, &token);
+        let opened = h.ops().sealer.open("ListUsers", &crate::harness::TENANT.into(), &token);
         assert_eq!(opened.expect("it is still good"), b"x");
         rotate(h).await;
         h.restart().await;
-        let opened = h.ops().sealer.open("ListUsers", crate::harness::TENANT, &token);
+        let opened = h.ops().sealer.open("ListUsers", &crate::harness::TENANT.into(), &token);
         assert_eq!(opened.expect("it is good for ever"), b"x");
     })
     .await;
@@ -607,7 +609,7 @@ async fn delete_installation_key(h: &Harness) {
         mailagent::testing::config::DatabaseUrl::Postgres(url) => url.expose().to_owned(),
     };
     let connection = Database::connect(url).await.expect("the database answers");
-    let statement = format!("DELETE FROM tenant_key WHERE tenant_id = '{INSTALLATION}'");
+    let statement = format!("DELETE FROM tenant_key WHERE tenant_id = '{}'", *INSTALLATION);
     let deleted = connection.execute_unprepared(&statement).await.expect("it can be deleted");
     assert_eq!(deleted.rows_affected(), 1);
     connection.close().await.expect("the connection closes");

@@ -39,10 +39,11 @@ async fn replicas_that_race_for_a_renewal_make_one_fifty_times() {
         p.h.clock.advance(HOUR);
         // Three replicas, of which one has its own job at it as well, and each is asked twice.
         let replicas = [&others[0], &others[1], p.h.ops()];
+        let tenant = TENANT.into();
         let asked = replicas
             .iter()
             .chain(&replicas)
-            .map(|ops| tokens::access(ops, TENANT, &source, None));
+            .map(|ops| tokens::access(ops, &tenant, &source, None));
         let tokens: Vec<String> = futures::future::join_all(asked)
             .await
             .into_iter()
@@ -67,7 +68,8 @@ async fn replicas_that_race_for_a_renewal_report_its_end_once() {
         };
         let race = async || {
             let replicas = [&other, p.h.ops(), &other, p.h.ops(), &other, p.h.ops()];
-            let asked = replicas.map(|ops| tokens::access(ops, TENANT, &source, None));
+            let tenant = TENANT.into();
+            let asked = replicas.map(|ops| tokens::access(ops, &tenant, &source, None));
             for result in futures::future::join_all(asked).await {
                 result.expect_err("no token is given");
             }
@@ -104,10 +106,13 @@ async fn a_renewal_goes_on_although_nobody_waits_for_it() {
         p.h.clock.advance(HOUR);
         // Given up at some point of it, again and again.
         for patience in [0, 1, 2, 4, 8] {
-            let asked = tokens::access(p.h.ops(), TENANT, &source, None);
+            let tenant = TENANT.into();
+            let asked = tokens::access(p.h.ops(), &tenant, &source, None);
             let _ = tokio::time::timeout(Duration::from_millis(patience), asked).await;
         }
-        tokens::access(p.h.ops(), TENANT, &source, None).await.expect("the login is good");
+        tokens::access(p.h.ops(), &TENANT.into(), &source, None)
+            .await
+            .expect("the login is good");
     }
     assert_eq!(p.renewals(), 20);
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
@@ -128,7 +133,9 @@ async fn who_dies_with_the_lease_holds_nobody_up_for_long() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(p.renewals(), 0, "somebody may still be at it");
     tokio::time::sleep(Duration::from_secs(3)).await;
-    tokens::access(p.h.ops(), TENANT, &source, None).await.expect("the lease is over");
+    tokens::access(p.h.ops(), &TENANT.into(), &source, None)
+        .await
+        .expect("the lease is over");
     assert_eq!(p.renewals(), 1);
 }
 
@@ -150,7 +157,9 @@ async fn what_the_provider_gave_is_stored_as_soon_as_the_database_is_back() {
     assert_eq!(p.renewals(), 1, "the old token is not shown again");
     database.execute_unprepared("DROP TRIGGER full").await.unwrap();
     let source = LoginSource::parse(&agent.name).unwrap();
-    tokens::access(p.h.ops(), TENANT, &source, None).await.expect("the login is good");
+    tokens::access(p.h.ops(), &TENANT.into(), &source, None)
+        .await
+        .expect("the login is good");
     assert_eq!(p.renewals(), 1);
     assert_eq!(p.authentication(&agent.name).await.state(), AuthenticationState::Active);
     // What the provider itself fails at does not stop the next one either.

@@ -53,7 +53,8 @@ async fn each_threshold_is_told_once_over_restarts_and_replicas() {
             p.h.clock.advance(Duration::from_secs(1));
             if let Some(other) = &other {
                 let source = mailagent::testing::domain::LoginSource::parse(&agent.name).unwrap();
-                let both = (0..4).map(|_| notify::notify(other, crate::harness::TENANT, &source));
+                let tenant = crate::harness::TENANT.into();
+                let both = (0..4).map(|_| notify::notify(other, &tenant, &source));
                 for result in futures::future::join_all(both).await {
                     result.unwrap();
                 }

@@ -273,7 +273,7 @@ async fn logins(h: &Harness, client: &Clients, [_, bert, _]: &[Agent; 3]) {
         "{login:#?}"
     );
     let source = LoginSource::parse(&login.source).expect("it is a source");
-    let token = tokens::access(h.ops(), TENANT, &source, None).await;
+    let token = tokens::access(h.ops(), &TENANT.into(), &source, None).await;
     assert!(token.is_ok_and(|token| !token.expose().is_empty()), "the stored token opens");
     let consents = client.clone().agents.list_admin_consents(ListAdminConsentsRequest::default()).await;
     let consents = consents.expect("it may").into_inner().admin_consents;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::TryStreamExt;
 use mailagent::testing::{
-    domain::{AgentHealth, AgentKind, Clock, HealthState, OutcomeResult},
+    domain::{AgentHealth, AgentId, AgentKind, Clock, HealthState, OutcomeResult},
     ops::{
         mailbox::completeness::{self, FolderReport, Found},
         sweep,
@@ -28,7 +28,7 @@ const FOLDERS: usize = 300;
 const SLOW: Duration = Duration::from_millis(60);
 
 /// A service with an agent that is not logged in yet.
-async fn place(kind: AgentKind) -> (Place, String) {
+async fn place(kind: AgentKind) -> (Place, AgentId) {
     println!("{kind:?}");
     let p = Place::unfilled(Engine::Sqlite, MimeMode::KeepBytes, |platform| platform, "").await;
     sample::fill(p.h.ops()).await;
@@ -75,8 +75,8 @@ async fn noted(h: &Harness, id: &str) {
     .await;
 }
 
-async fn health(h: &Harness, agent: &str) -> AgentHealth {
-    let health = h.ops().store.tenant(TENANT).agent_health(&[agent.to_owned()]).await;
+async fn health(h: &Harness, agent: &AgentId) -> AgentHealth {
+    let health = h.ops().store.tenant(&TENANT.into()).agent_health(std::slice::from_ref(agent)).await;
     health.expect("the database answers").pop().unwrap_or_default()
 }
 
@@ -221,7 +221,7 @@ async fn a_folder_that_cannot_be_read_keeps_no_other_waiting() {
 
         let admin = admin();
         let (known, opened) = sweep::prepare_sweep(p.h.ops(), &admin, &agent).await.expect("it is active");
-        let found = completeness::check(p.h.ops().clone(), TENANT.to_owned(), known, opened);
+        let found = completeness::check(p.h.ops().clone(), TENANT.into(), known, opened);
         let found: Vec<Found> = found.try_collect().await.expect("the comparison comes to its end");
         let folders: BTreeMap<String, FolderReport> = found
             .into_iter()
@@ -239,12 +239,12 @@ async fn a_folder_that_cannot_be_read_keeps_no_other_waiting() {
         assert!(folders["Broken"].problem.contains("ErrorInternalServerError"), "{folders:#?}");
         assert_eq!(folders["Last"].handled, 2, "{folders:#?}");
         let (known, opened) = sweep::prepare_sweep(p.h.ops(), &admin, &agent).await.expect("it is active");
-        let filled = completeness::backfill(p.h.ops(), TENANT, &known, opened, &mut |_| {}).await;
+        let filled = completeness::backfill(p.h.ops(), &TENANT.into(), &known, opened, &mut |_| {}).await;
         let filled = filled.expect("the backfill comes to its end");
         let problems: Vec<&String> = filled.folder_problems.keys().collect();
         assert_eq!(problems, ["Broken"], "{filled:?}");
         let (known, opened) = sweep::prepare_sweep(p.h.ops(), &admin, &agent).await.expect("it is active");
-        let swept = sweep::run_sweep(p.h.ops(), TENANT, &known, opened, &mut |_| {}).await;
+        let swept = sweep::run_sweep(p.h.ops(), &TENANT.into(), &known, opened, &mut |_| {}).await;
         let swept = swept.expect("the sweep comes to its end");
         let problems: Vec<&String> = swept.folder_problems.keys().collect();
         assert_eq!(problems, ["Broken"], "{swept:?}");

@@ -13,7 +13,7 @@ use mailagent::testing::{
     app::{self, Environment},
     config::{self, Config},
     crypto::Secret,
-    domain::{AgentKind, AuthenticationMethod, Clock, LoginSource, Scope, SystemClock, TenantChoices},
+    domain::{AgentId, AgentKind, AuthenticationMethod, Clock, LoginSource, Scope, SystemClock, TenantChoices},
     lifecycle::Lifecycle,
     ops::{
         Ops,
@@ -335,12 +335,12 @@ async fn use_logins(ops: &Ops) {
 }
 
 /// Logs in to an agent's mailbox, as a person does whose browser comes back to the service.
-async fn log_in(ops: &Ops, service: &Service, entra: &Entra, agent: &str) {
+async fn log_in(ops: &Ops, service: &Service, entra: &Entra, agent: &AgentId) {
     entra.add_directory("directory", &["example.com"]);
     entra.add_user(MAILBOX);
     entra.add_app(APP, APP, &[&format!("{}{CALLBACK}", service.url())]);
     let admin = sample::admin();
-    let source = LoginSource::Agent(agent.to_owned());
+    let source = LoginSource::Agent(agent.clone());
     let begun = login::begin(ops, &admin, &source, "", "").await.expect("the login begins");
     let back = entra.sign_in(&begun.url, &begun.account).expect("the page takes the account");
     let told = |name: &str| {

@@ -1,9 +1,13 @@
 //! Leases: they are over by the database's clock, change hands with a new fencing number, and are spread fairly over replicas.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use mailagent::testing::{
-    domain::{Clock, Kind},
+    domain::{Clock, Kind, TenantId},
     store::{LeaseKey, LeaseKind, LeaseTerms},
 };
 use mailagent_sim::exchange::FolderKind;
@@ -15,10 +19,12 @@ use crate::harness::{Engine, Harness, PATIENCE, TENANT, TestClock, eventually, o
 
 const LONG: Duration = Duration::from_mins(10);
 
+static OURS: LazyLock<TenantId> = LazyLock::new(|| TENANT.into());
+
 fn key(id: &str) -> LeaseKey<'_> {
     LeaseKey {
         kind: LeaseKind::Login,
-        tenant: TENANT,
+        tenant: Some(&OURS),
         id,
     }
 }
@@ -45,7 +51,7 @@ async fn a_lease_has_one_holder_and_its_fence_counts_the_changes() {
         // Another id, and another tenant, are other leases.
         assert_eq!(store.take_lease(key("b"), terms("bert", LONG)).await.unwrap(), Some(1));
         let foreign = LeaseKey {
-            tenant: "other",
+            tenant: Some(&"other".into()),
             ..key("a")
         };
         assert_eq!(store.take_lease(foreign, terms("bert", LONG)).await.unwrap(), Some(1));
@@ -61,7 +67,7 @@ async fn a_lease_has_one_holder_and_its_fence_counts_the_changes() {
         assert_eq!(store.take_lease(key("a"), terms("bert", LONG)).await.unwrap(), Some(2));
 
         // What is written under the lease that was lost is not written.
-        let writer = store.begin(TENANT).await.unwrap();
+        let writer = store.begin(&TENANT.into()).await.unwrap();
         writer.check_lease(key("a"), 2).await.unwrap();
         let lost = writer.check_lease(key("a"), 1).await.unwrap_err();
         assert_eq!(lost.kind, Kind::Stale, "{lost:?}");
@@ -75,10 +81,7 @@ async fn a_lease_has_one_holder_and_its_fence_counts_the_changes() {
         for id in ["x", "y"] {
             assert_eq!(store.take_lease(key(id), terms("anna", soon)).await.unwrap(), Some(1));
         }
-        store
-            .prolong_leases(LeaseKind::Login, "anna", LONG, &["y".to_owned()])
-            .await
-            .unwrap();
+        store.prolong_leases(LeaseKind::Login, "anna", LONG, &["y"]).await.unwrap();
         sleep(Duration::from_millis(20)).await;
         assert_eq!(store.take_lease(key("x"), terms("bert", LONG)).await.unwrap(), None);
         assert_eq!(store.take_lease(key("y"), terms("bert", LONG)).await.unwrap(), Some(2));

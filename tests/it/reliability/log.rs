@@ -14,7 +14,7 @@ use futures::StreamExt;
 use mailagent::testing::{
     app::{self, Environment},
     blobs,
-    domain::{Contact, Detail, Direction, EventKind, Kind, Message, MessageFilter, Result, topic},
+    domain::{Contact, Detail, Direction, EventKind, Kind, Message, MessageFilter, MessageId, Result, topic},
     lifecycle::Lifecycle,
     ops::{
         Ops, archive, directory, sweep,
@@ -94,7 +94,7 @@ async fn check(engine: Engine, seed: u64) {
         writer.await.expect("no writer panics");
     }
     // Links what waits to be linked, so before the readers come to their end.
-    let messages: BTreeMap<String, Message> = sample::archived(h.ops())
+    let messages: BTreeMap<MessageId, Message> = sample::archived(h.ops())
         .await
         .into_iter()
         .map(|one| (one.id.clone(), one))
@@ -111,7 +111,7 @@ async fn check(engine: Engine, seed: u64) {
             assert_eq!(count, before, "a bookmark at {position} promised too much");
         }
     }
-    let expected: BTreeMap<&String, (i64, usize)> = messages.iter().map(|(id, one)| (id, (one.position, one.links.len()))).collect();
+    let expected: BTreeMap<&MessageId, (i64, usize)> = messages.iter().map(|(id, one)| (id, (one.position, one.links.len()))).collect();
     for reader in message_readers {
         let read = reader.await.expect("no reader panics");
         assert_eq!(
@@ -140,7 +140,11 @@ async fn whole_log(ops: &Ops) -> Vec<(i64, String)> {
     let mut log: Vec<(i64, String)> = Vec::new();
     let mut after = 0;
     loop {
-        let page = ops.store.tenant(TENANT).events_after(after, topic::CHANGES.events, 100).await;
+        let page = ops
+            .store
+            .tenant(&TENANT.into())
+            .events_after(after, topic::CHANGES.events, 100)
+            .await;
         let page = page.expect("the log is read");
         log.extend(page.events.into_iter().map(|event| (event.position, event.id)));
         if page.read_to == after {
@@ -150,10 +154,10 @@ async fn whole_log(ops: &Ops) -> Vec<(i64, String)> {
     }
 }
 
-fn check_model(model: &Model, log: &[(i64, String)], messages: &BTreeMap<String, Message>) {
+fn check_model(model: &Model, log: &[(i64, String)], messages: &BTreeMap<MessageId, Message>) {
     let positions: BTreeMap<&str, i64> = log.iter().map(|(position, id)| (id.as_str(), *position)).collect();
     assert_eq!(positions.len(), log.len(), "an event is there twice");
-    let present = |id: &String| positions.contains_key(id.as_str()) || messages.contains_key(id);
+    let present = |id: &String| positions.contains_key(id.as_str()) || messages.contains_key(&MessageId::from(id.as_str()));
     for ids in &model.committed {
         assert!(ids.iter().all(present), "committed, yet not there: {ids:?}");
         let events: Vec<i64> = ids.iter().filter_map(|id| positions.get(id.as_str()).copied()).collect();
@@ -195,12 +199,12 @@ async fn write(ops: Ops, number: usize, seed: u64, model: Arc<Mutex<Model>>) {
         let ids: Vec<String> = events
             .iter()
             .map(|(id, _)| id.clone())
-            .chain(messages.iter().map(|new| new.message.id.clone()))
+            .chain(messages.iter().map(|new| new.message.id.to_string()))
             .collect();
         let fate = chance.u8(..8);
         let pause = Duration::from_micros(chance.u64(..2000));
         let work = retrying(|| async {
-            let mut writer = ops.store.begin(TENANT).await?;
+            let mut writer = ops.store.begin(&TENANT.into()).await?;
             if fate.is_multiple_of(2) {
                 writer.lock_tenant().await?;
             }
@@ -223,8 +227,8 @@ async fn write(ops: Ops, number: usize, seed: u64, model: Arc<Mutex<Model>>) {
             // The messages of an earlier transaction find their customer: they go through the stream again.
             let earlier = format!("w{number}-{}", chance.usize(..=transaction));
             let contact = Contact {
-                id: earlier.clone(),
-                customer: "oak".to_owned(),
+                id: earlier.as_str().into(),
+                customer: "oak".into(),
                 display_name: String::new(),
                 addresses: vec![format!("{earlier}@outside.example")],
                 revision: 1,
@@ -238,8 +242,8 @@ async fn write(ops: Ops, number: usize, seed: u64, model: Arc<Mutex<Model>>) {
 
 fn event(name: &str) -> EventKind {
     EventKind::ContactCreated(Contact {
-        id: name.to_owned(),
-        customer: "oak".to_owned(),
+        id: name.into(),
+        customer: "oak".into(),
         display_name: String::new(),
         addresses: Vec::new(),
         revision: Contact::UNREVISED,
@@ -256,7 +260,7 @@ fn message(ops: &Ops, name: &str, index: usize) -> NewMessage {
     let now = ops.now();
     NewMessage {
         message: Message {
-            id,
+            id: id.into(),
             position: 0,
             message_id: format!("{name}.{index}@outside.example"),
             direction: Direction::Incoming,
@@ -300,14 +304,14 @@ struct Read {
 async fn at_end(ops: &Ops, done: &AtomicBool, position: i64) -> bool {
     // Asked before the log, which must not grow in between.
     let done = done.load(Ordering::SeqCst);
-    let (last, _) = ops.store.tenant(TENANT).log_bounds().await.expect("the counter is read");
+    let (last, _) = ops.store.tenant(&TENANT.into()).log_bounds().await.expect("the counter is read");
     assert!(position <= last, "position {position} is ahead of what is committed, {last}");
     done && position == last
 }
 
 async fn read_events(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> Read {
     let mut chance = fastrand::Rng::with_seed(seed);
-    let cursors = Cursors::new(&ops, &topic::CHANGES, TENANT);
+    let cursors = Cursors::new(&ops, &topic::CHANGES, &TENANT.into());
     let mut cursor = EARLIEST.to_owned();
     let mut read = Read::default();
     let mut position = 0;
@@ -343,9 +347,9 @@ async fn read_events(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> Read {
 }
 
 /// Reads messages, and returns position and number of links of each as it was seen last.
-async fn read_messages(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> BTreeMap<String, (i64, usize)> {
+async fn read_messages(ops: Ops, seed: u64, done: Arc<AtomicBool>) -> BTreeMap<MessageId, (i64, usize)> {
     let mut chance = fastrand::Rng::with_seed(seed);
-    let cursors = Cursors::new(&ops, &topic::MESSAGES, TENANT);
+    let cursors = Cursors::new(&ops, &topic::MESSAGES, &TENANT.into());
     let mut cursor = EARLIEST.to_owned();
     let mut seen = BTreeMap::new();
     let mut position = 0;
@@ -386,12 +390,12 @@ async fn check_pruning(h: &Harness) {
     let ops = h.ops();
     let append = async |count: usize| {
         let events = (0..count).map(|_| (ops.ids.next(), event("pruned"))).collect();
-        let mut writer = ops.store.begin(TENANT).await.expect("a transaction begins");
+        let mut writer = ops.store.begin(&TENANT.into()).await.expect("a transaction begins");
         writer.append_events(events, ops.now()).await.expect("events are appended");
         writer.commit().await.expect("it commits");
     };
     append(600).await;
-    let cursors = Cursors::new(ops, &topic::CHANGES, TENANT);
+    let cursors = Cursors::new(ops, &topic::CHANGES, &TENANT.into());
     let admin = admin();
 
     let slow = sweep::watch_changes(ops, &admin, cursors.clone(), EARLIEST).await;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use mailagent::testing::{
     app::{self, Environment, Running},
     config::{self, Config, DatabaseUrl, Flag},
-    domain::{AgentSettings, Clock, Contact, HealthState, Kind},
+    domain::{AgentId, AgentSettings, Clock, Contact, HealthState, Kind},
     lifecycle::Lifecycle,
     ops::{
         Ops,
@@ -59,7 +59,7 @@ impl Replica {
     }
 
     /// Sweeps on demand, without regard to who has the mailbox. Returns how often another reader was faster.
-    fn sweep(&self, agent: &str, times: usize) -> tokio::task::JoinHandle<usize> {
+    fn sweep(&self, agent: &AgentId, times: usize) -> tokio::task::JoinHandle<usize> {
         let runtime = self.runtime.as_ref().expect("it runs");
         runtime.spawn(sweep_on_demand(self.ops(), agent.to_owned(), times))
     }
@@ -84,7 +84,7 @@ impl Drop for Replica {
     }
 }
 
-async fn sweep_on_demand(ops: Ops, agent: String, times: usize) -> usize {
+async fn sweep_on_demand(ops: Ops, agent: AgentId, times: usize) -> usize {
     let mut collisions = 0;
     for _ in 0..times {
         let (agent, source) = sweep::prepare_sweep(&ops, &admin(), &agent).await.expect("the agent is active");
@@ -269,7 +269,12 @@ async fn a_mailbox_that_is_not_read_is_not_called_well() {
         .expect("the rows are there");
     deliver(&h.exchange, &samples[10..], &h);
     let health = async || {
-        let health = h.ops().store.tenant(TENANT).agent_health(std::slice::from_ref(&agent)).await;
+        let health = h
+            .ops()
+            .store
+            .tenant(&TENANT.into())
+            .agent_health(std::slice::from_ref(&agent))
+            .await;
         health.ok().and_then(|mut found| found.pop()).unwrap_or_default()
     };
     eventually(PATIENCE * 2, "the health says that the mailbox is not read", async || {
@@ -289,7 +294,7 @@ async fn a_mailbox_that_is_not_read_is_not_called_well() {
     sample::check_end_state(h.ops(), &samples, &[], true).await;
 }
 
-async fn set_archive(ops: &Ops, agent: &str, archive: bool) {
+async fn set_archive(ops: &Ops, agent: &AgentId, archive: bool) {
     let mut wanted = AgentSettings::default();
     wanted.exchange.archive = archive;
     let patch = AgentPatch {
@@ -321,7 +326,7 @@ async fn a_reader_of_old_settings_moves_no_position() {
     deliver(&h.exchange, &samples, &h);
     let prepare = async || sweep::prepare_sweep(&ops, &admin(), &agent).await.expect("it is active");
     let (known, opened) = prepare().await;
-    let swept = sweep::run_sweep(&ops, TENANT, &known, opened, &mut |_| {})
+    let swept = sweep::run_sweep(&ops, &TENANT.into(), &known, opened, &mut |_| {})
         .await
         .expect("the server is there");
     assert_eq!((swept.progress.handled, swept.progress.archived), (3, 0));
@@ -329,12 +334,12 @@ async fn a_reader_of_old_settings_moves_no_position() {
     // Whoever began to read before the agent archived must not come to the end for what was wanted then.
     let (old, opened) = prepare().await;
     set_archive(&ops, &agent, true).await;
-    match sweep::run_sweep(&ops, TENANT, &old, opened, &mut |_| {}).await {
+    match sweep::run_sweep(&ops, &TENANT.into(), &old, opened, &mut |_| {}).await {
         Err(ReadError::Service(error)) if error.kind == Kind::Stale => {}
         other => panic!("{other:?}"),
     }
     let (known, opened) = prepare().await;
-    let swept = sweep::run_sweep(&ops, TENANT, &known, opened, &mut |_| {})
+    let swept = sweep::run_sweep(&ops, &TENANT.into(), &known, opened, &mut |_| {})
         .await
         .expect("the server is there");
     assert_eq!(swept.progress.archived, 3);
@@ -405,11 +410,11 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
         let raw = format!(
             "From: {address}\r\nTo: anna@example.com\r\nMessage-ID: <race{number}@outside.example>\r\nSubject: race\r\n\r\nNow.\r\n"
         );
-        let prepared = import::prepare(h.ops(), TENANT, vec![(address.clone(), raw.into_bytes())]).await;
+        let prepared = import::prepare(h.ops(), &TENANT.into(), vec![(address.clone(), raw.into_bytes())]).await;
         let prepared = prepared.expect("it is prepared");
         let contact = Contact {
-            id: format!("race{number}"),
-            customer: "oak".to_owned(),
+            id: format!("race{number}").into(),
+            customer: "oak".into(),
             display_name: String::new(),
             addresses: vec![address],
             revision: 1,
@@ -419,7 +424,7 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
         let late = chance.bool();
         let message = async {
             sleep(if late { head_start } else { Duration::ZERO }).await;
-            import::store(h.ops(), TENANT, prepared).await
+            import::store(h.ops(), &TENANT.into(), prepared).await
         };
         let contact = async {
             sleep(if late { Duration::ZERO } else { head_start }).await;

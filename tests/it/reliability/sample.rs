@@ -10,8 +10,8 @@ use bytes::Bytes;
 use mailagent::testing::{
     crypto::Secret,
     domain::{
-        AgentHealth, AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, NoteFilter, Outcome, OutcomeFilter,
-        OutcomeResult, Scope, SweepOptions, TenantChoices, User,
+        AgentHealth, AgentId, AgentKind, AgentSettings, Caller, Case, Customer, ExchangeSettings, Message, Note, NoteFilter, Outcome,
+        OutcomeFilter, OutcomeResult, Scope, SweepOptions, TenantChoices, User,
     },
     jobs::linking,
     mime,
@@ -45,8 +45,8 @@ pub struct Sample {
 /// A caller who may do everything, without a token.
 pub fn admin() -> Caller {
     Caller {
-        tenant: TENANT.to_owned(),
-        user: USER.to_owned(),
+        tenant: TENANT.into(),
+        user: USER.into(),
         scopes: Scope::ALL.to_vec(),
     }
 }
@@ -183,14 +183,14 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
         .await
         .expect("the terms are accepted");
     let user = User {
-        id: USER.to_owned(),
+        id: USER.into(),
         display_name: USER.to_owned(),
         addresses: vec![format!("{USER}@example.com")],
         revision: 1,
     };
     directory::upsert_users(ops, &admin, vec![user]).await.expect("the user is written");
     let customer = Customer {
-        id: "oak".to_owned(),
+        id: "oak".into(),
         display_name: "Oak".to_owned(),
         revision: 1,
     };
@@ -199,9 +199,9 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
         .expect("the customer is written");
     for references in references.chunks(1000) {
         let case = |reference: &String| Case {
-            id: reference.to_lowercase(),
+            id: reference.to_lowercase().into(),
             reference: reference.clone(),
-            customer: "oak".to_owned(),
+            customer: "oak".into(),
             title: reference.clone(),
             revision: 1,
         };
@@ -211,16 +211,16 @@ pub async fn fill_with(ops: &Ops, references: &[String]) {
 }
 
 /// Makes a mailbox and the agent that sweeps and archives it, over EWS and by a password. Returns the agent's id.
-pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> String {
+pub async fn create_agent(ops: &Ops, exchange: &Exchange, address: &str) -> AgentId {
     create(ops, exchange, address, AgentKind::ExchangeEws, (address, "password")).await
 }
 
 /// The same over either protocol, where nobody has logged in yet.
-pub async fn create_agent_over(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind) -> String {
+pub async fn create_agent_over(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind) -> AgentId {
     create(ops, exchange, address, kind, ("", "")).await
 }
 
-async fn create(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind, (username, password): (&str, &str)) -> String {
+async fn create(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind, (username, password): (&str, &str)) -> AgentId {
     exchange.add_mailbox(address, address, "password");
     let endpoint = match kind {
         AgentKind::ExchangeGraph => exchange.graph(),
@@ -243,7 +243,7 @@ async fn create(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind, 
         },
         ..AgentSettings::default()
     };
-    let patch = AgentPatch::all(USER, settings, Secret::new(password.to_owned()));
+    let patch = AgentPatch::all(&USER.into(), settings, Secret::new(password.to_owned()));
     let agent = agents::create(ops, &admin(), patch, "").await.expect("the agent is created").agent;
     agent.id
 }
@@ -252,10 +252,10 @@ async fn create(ops: &Ops, exchange: &Exchange, address: &str, kind: AgentKind, 
 pub async fn notes(ops: &Ops) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     loop {
-        let before = notes.last().map_or(String::new(), |note| note.id.clone());
+        let before = notes.last().map_or(String::new(), |note| note.id.to_string());
         let page = ops
             .store
-            .tenant(TENANT)
+            .tenant(&TENANT.into())
             .notes(&NoteFilter::default(), &before, 500)
             .await
             .expect("notes are read");
@@ -267,8 +267,8 @@ pub async fn notes(ops: &Ops) -> Vec<Note> {
 }
 
 /// The health of an agent.
-pub async fn health(ops: &Ops, agent: &str) -> AgentHealth {
-    let health = ops.store.tenant(TENANT).agent_health(&[agent.to_owned()]).await;
+pub async fn health(ops: &Ops, agent: &AgentId) -> AgentHealth {
+    let health = ops.store.tenant(&TENANT.into()).agent_health(std::slice::from_ref(agent)).await;
     health.expect("the health is read").remove(0)
 }
 
@@ -277,10 +277,10 @@ pub async fn outcomes(ops: &Ops) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let filter = OutcomeFilter::default();
     loop {
-        let before = outcomes.last().map_or(String::new(), |outcome| outcome.id.clone());
+        let before = outcomes.last().map_or(String::new(), |outcome| outcome.id.to_string());
         let page = ops
             .store
-            .tenant(TENANT)
+            .tenant(&TENANT.into())
             .outcomes(&filter, &before, 500)
             .await
             .expect("outcomes are read");
@@ -300,7 +300,7 @@ pub async fn archived(ops: &Ops) -> Vec<Message> {
     loop {
         let (page, read_to) = ops
             .store
-            .tenant(TENANT)
+            .tenant(&TENANT.into())
             .messages_after(after, None, 500)
             .await
             .expect("messages are read");
@@ -357,7 +357,7 @@ pub async fn check_end_state(ops: &Ops, swept: &[Sample], other: &[Sample], exac
         .map(|sample| (sample.message_id.as_str(), &sample.raw))
         .collect();
     for message in &archived {
-        let bytes = mailagent::testing::ops::archive::raw_bytes(ops, TENANT, &message.hash).await;
+        let bytes = mailagent::testing::ops::archive::raw_bytes(ops, &TENANT.into(), &message.hash).await;
         let bytes = bytes.unwrap_or_else(|error| panic!("{} cannot be read back: {error:?}", message.message_id));
         assert_eq!(i64::try_from(bytes.len()), Ok(message.size), "{}", message.message_id);
         if exact {

@@ -121,12 +121,12 @@ async fn begin(h: &Harness, samples: &[Sample]) {
 async fn check_away(h: &Harness, reads_too: bool) {
     if reads_too {
         let began = Instant::now();
-        let read = directory::get_customer(h.ops(), &admin(), "oak").await;
+        let read = directory::get_customer(h.ops(), &admin(), &"oak".into()).await;
         check_unavailable("a read", read.err(), began);
     }
     let began = Instant::now();
     let customer = Customer {
-        id: "never".to_owned(),
+        id: "never".into(),
         display_name: "Never".to_owned(),
         revision: 1,
     };
@@ -173,7 +173,7 @@ async fn work_goes_on_when_postgresql_comes_back() {
     proxy.restart().await;
     sample::all_handled(&h, MAILBOX).await;
     sample::check_end_state(h.ops(), &samples, &[], true).await;
-    let error = directory::get_customer(h.ops(), &admin(), "never")
+    let error = directory::get_customer(h.ops(), &admin(), &"never".into())
         .await
         .expect_err("the call failed");
     assert_eq!(error.kind, Kind::NotFound, "nothing of it was written");
@@ -210,7 +210,9 @@ async fn work_waits_while_another_process_locks_the_sqlite_file() {
         let locked = lock(&h).await;
         sleep(Duration::from_millis(300)).await;
         // Readers do not mind.
-        directory::get_customer(h.ops(), &admin(), "oak").await.expect("reading goes on");
+        directory::get_customer(h.ops(), &admin(), &"oak".into())
+            .await
+            .expect("reading goes on");
         unlock(locked).await;
         sleep(Duration::from_millis(100)).await;
     }
@@ -241,7 +243,8 @@ async fn a_transaction_that_is_given_up_while_it_begins_holds_no_locks() {
     for round in 0..300 {
         // Begun or not, it is dropped then.
         let moment = Instant::now() + Duration::from_micros(chance.u64(0..600));
-        let mut beginning = Box::pin(store.begin("acme"));
+        let tenant = "acme".into();
+        let mut beginning = Box::pin(store.begin(&tenant));
         while Instant::now() < moment && poll!(beginning.as_mut()).is_pending() {
             yield_now().await;
         }
@@ -262,17 +265,23 @@ async fn a_transaction_that_is_given_up_while_it_begins_holds_no_locks() {
 async fn deaths_are_counted_for_each_message_until_it_is_forgotten() {
     on_both_engines(async |h| {
         let (ops, key) = (h.ops(), vec![7; 16]);
-        let deaths = async |tenant| ops.store.tenant(tenant).suspects("agent").await.expect("they are read");
+        let deaths = async |tenant: &str| {
+            ops.store
+                .tenant(&tenant.into())
+                .suspects(&"agent".into())
+                .await
+                .expect("they are read")
+        };
         for count in 1..=2 {
-            let mut writer = ops.store.begin(TENANT).await.expect("it begins");
-            writer.add_suspect("agent", &key, ops.now()).await.expect("it is counted");
+            let mut writer = ops.store.begin(&TENANT.into()).await.expect("it begins");
+            writer.add_suspect(&"agent".into(), &key, ops.now()).await.expect("it is counted");
             writer.commit().await.expect("it is committed");
             assert_eq!(deaths(TENANT).await.get(&key), Some(&count));
         }
         assert!(deaths("another").await.is_empty(), "it is another tenant's");
-        let mut writer = ops.store.begin(TENANT).await.expect("it begins");
+        let mut writer = ops.store.begin(&TENANT.into()).await.expect("it begins");
         writer
-            .forget_suspects("agent", std::slice::from_ref(&key))
+            .forget_suspects(&"agent".into(), std::slice::from_ref(&key))
             .await
             .expect("it is forgotten");
         writer.commit().await.expect("it is committed");

@@ -32,14 +32,14 @@ async fn harness() -> Harness {
 
 fn caller(tenant: &str) -> Caller {
     Caller {
-        tenant: tenant.to_owned(),
+        tenant: tenant.into(),
         ..admin()
     }
 }
 
 async fn upsert(h: &Harness, tenant: &str, id: &str) -> Result<()> {
     let customer = Customer {
-        id: id.to_owned(),
+        id: id.into(),
         display_name: "Oak".to_owned(),
         revision: 1,
     };
@@ -80,7 +80,7 @@ async fn a_stalled_tenant_delays_no_other() {
     for number in 0..12 {
         let ops = h.ops().clone();
         let customer = Customer {
-            id: format!("stuck{number}"),
+            id: format!("stuck{number}").into(),
             display_name: "Oak".to_owned(),
             revision: 1,
         };
@@ -116,7 +116,7 @@ async fn a_stalled_tenant_delays_no_other() {
         let (ops, id) = (h.ops().clone(), format!("after{number}"));
         all.spawn(async move {
             let customer = Customer {
-                id,
+                id: id.into(),
                 display_name: "Oak".to_owned(),
                 revision: 1,
             };
@@ -133,7 +133,7 @@ async fn a_stalled_tenant_delays_no_other() {
 async fn a_process_that_stalls_in_a_transaction_loses_it() {
     let h = harness().await;
     upsert(&h, TENANT, "first").await.expect("all is well");
-    let mut stalled = h.ops().store.begin(TENANT).await.expect("it begins");
+    let mut stalled = h.ops().store.begin(&TENANT.into()).await.expect("it begins");
     stalled.allocate_positions(1).await.expect("the counter is free");
     // The lock is free again when the server has ended the transaction.
     eventually(PATIENCE, "the tenant works again", async || upsert(&h, TENANT, "second").await).await;
@@ -151,7 +151,7 @@ async fn commits_after_an_ended_statement_are_durable() {
     for ending in ["pg_cancel_backend", "pg_terminate_backend"] {
         for overlooked in [false, true] {
             let foreign = hold(&database).await;
-            let mut writer = h.ops().store.begin(TENANT).await.expect("it begins");
+            let mut writer = h.ops().store.begin(&TENANT.into()).await.expect("it begins");
             let blocked = writer.allocate_positions(1);
             let end = async {
                 let sql = format!(

@@ -38,7 +38,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
     show("KeyRing's text", &text);
     show("DataKey", &data_key);
     show("Sealer", &Sealer::new(&data_key));
-    show("BoundSealer", &Sealer::new(&data_key).bind("purpose", "tenant"));
+    show("BoundSealer", &Sealer::new(&data_key).bind("purpose", &"tenant".into()));
     show("KeySource", &KeySource::Command(vec!["/bin/vault".to_owned(), word()]));
     let place = Place {
         table: "agent",
@@ -47,7 +47,7 @@ pub fn all(beacon: &str, planted: &Planted, evidence: &Evidence) {
     };
     show(
         "fault of a data key",
-        &data_key.open(secret().as_bytes(), "tenant", place).map(|_| ()),
+        &data_key.open(secret().as_bytes(), &"tenant".into(), place).map(|_| ()),
     );
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let issuer = app::open_issuer(folder.path()).expect("a key is made");
