@@ -20,10 +20,17 @@ pub(super) enum Charset {
     Dos(u16),
 }
 
-/// The charset of this name. `None` for an unknown one, for UTF-8, and for names that say nothing more than that it is text.
+/// The charset of this name. `None` for an unknown one, for UTF-8, and for ASCII.
 pub(super) fn named(label: &str) -> Option<Charset> {
     let label = label.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     if label.len() > LABEL_LIMIT {
+        return None;
+    }
+    // To the web it is windows-1252; to mail programs, what they say when they do not know.
+    if ["us-ascii", "ascii", "ansi_x3.4-1968", "iso646-us", "iso-ir-6"]
+        .iter()
+        .any(|ascii| label.eq_ignore_ascii_case(ascii))
+    {
         return None;
     }
     if let Some(encoding) = Encoding::for_label(label.as_bytes()).filter(|encoding| *encoding != REPLACEMENT) {
@@ -159,9 +166,12 @@ fn hz(bytes: &[u8]) -> String {
 /// Big-endian unless a mark or the bytes say otherwise.
 fn utf_32(bytes: &[u8]) -> String {
     let little = matches!(bytes, [_, _, 0, 0, ..]);
-    let number = |bytes: &[u8; 4]| match little {
-        true => u32::from_le_bytes(*bytes),
-        false => u32::from_be_bytes(*bytes),
+    let number = |bytes: &[u8; 4]| {
+        if little {
+            u32::from_le_bytes(*bytes)
+        } else {
+            u32::from_be_bytes(*bytes)
+        }
     };
     let (characters, _) = bytes.as_chunks::<4>();
     let characters = characters.iter().map(number).filter(|number| *number != 0xFEFF);

@@ -25,6 +25,7 @@ pub(super) const ATTACHMENT_LIMIT: usize = 1_000;
 const EMBEDDED_LIMIT: usize = 4;
 
 /// The text of a message for a note, and its quoted history.
+#[cfg(feature = "testing")]
 pub(super) fn note_text(raw: &[u8]) -> NoteText {
     open(&Entity::read(raw), |opened| note_text_of(&opened))
 }

@@ -170,6 +170,7 @@ pub enum Unparsable {
 ///
 /// # Errors
 /// [`Unparsable`] says why it cannot be parsed.
+#[cfg(feature = "testing")]
 pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
     read(raw, |_, _| ()).map(|(mail, ())| mail)
 }
@@ -177,7 +178,7 @@ pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
 /// The same, with the text for a note if the message `is_noted`. It is taken apart once for both.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse()`].
 pub fn parse_with_note(raw: &[u8], is_noted: impl FnOnce(&ParsedMail) -> bool) -> Result<(ParsedMail, Option<NoteText>), Unparsable> {
     read(raw, |mail, opened| {
         let note = || guarded(|| content::note_text_of(opened)).unwrap_or_default();
@@ -201,6 +202,7 @@ fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &layout::Opened<'_>) ->
 }
 
 /// The text of a message for a note, with the quoted history split off. Empty when there is none.
+#[cfg(feature = "testing")]
 pub fn note_text(raw: &[u8]) -> NoteText {
     guarded(|| content::note_text(raw.trim_ascii_start())).unwrap_or_default()
 }
