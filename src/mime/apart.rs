@@ -250,7 +250,7 @@ impl MessageParts {
 
     fn beside(&mut self, part: &Part<'_>) -> Result<(), Indivisible> {
         let text = matches!(part.media_type.as_str(), "text/plain" | "text/html");
-        if text && !part.is_attachment() && part.raw_file_name().is_none() {
+        if text && !part.is_attachment() && part.written_file_name().is_none() {
             return Err(Indivisible::Texts);
         }
         let shown = !part.is_attachment() && part.fields.first("Content-ID").is_some();

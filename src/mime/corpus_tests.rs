@@ -206,7 +206,7 @@ fn rebuilt_part<'a>(entity: &'a Entity<'a>, part: &'a Part<'a>) -> MimePart<'a> 
     let name = layout::file_name(part);
     if part.is_attachment() {
         built = built.attachment(if name.is_empty() { "unnamed".to_owned() } else { name });
-    } else if part.raw_file_name().is_some() {
+    } else if part.written_file_name().is_some() {
         built = built.header("Content-Disposition", ContentType::new("inline").attribute("filename", name));
     }
     built

@@ -11,7 +11,7 @@ use memchr::memmem;
 use super::{
     decode,
     fields::Fields,
-    html,
+    html, parameters,
     transfer::{self, Transfer},
 };
 
@@ -21,10 +21,13 @@ const PART_LIMIT: usize = 2_000;
 const FIELD_LIMIT: usize = 100;
 /// Longest value with parameters that is read, in bytes.
 const PARAMETERS_LIMIT: usize = 8 * 1024;
+/// Where a boundary that the header does not say is looked for: in so many bytes and lines at the beginning of the body.
+const BOUNDARY_SEARCH: usize = 4 * 1024;
+const BOUNDARY_LINES: usize = 20;
 /// Most parameters of a value: the parser compares each with all before it.
 const PARAMETER_LIMIT: usize = 100;
 /// Parameters that are used. Others are dropped: there may be a hundred in each of two thousand parts.
-const PARAMETERS: [&str; 5] = ["boundary", "charset", "filename", "name", "report-type"];
+const PARAMETERS: [&str; 4] = ["boundary", "charset", "report-type", "start"];
 /// How much is searched for the boundaries of nested multiparts, in bytes; those beyond are leaves. It is enough for four
 /// levels that each contain all of a 64 MiB message.
 const SEARCH_LIMIT: usize = 256 * 1024 * 1024;
@@ -108,7 +111,7 @@ impl<'a> Entity<'a> {
     }
 
     fn add_children(&mut self, index: usize, body: &'a [u8], depth: usize) {
-        let Some(boundary) = self.parts[index].parameter("boundary").map(str::to_owned) else {
+        let Some(boundary) = self.parts[index].boundary() else {
             return self.parts[index].take_as_text();
         };
         // RFC 2046 §5.1.5.
@@ -152,12 +155,20 @@ impl<'a> Part<'a> {
         self.content_type.as_ref().and_then(|content_type| content_type.attribute(name))
     }
 
-    /// Its file name as the sender wrote it, possibly with a path.
-    pub fn raw_file_name(&self) -> Option<&str> {
-        self.disposition
-            .as_ref()
-            .and_then(|disposition| disposition.attribute("filename"))
-            .or_else(|| self.parameter("name"))
+    /// The boundary of a multipart: what its header says, also on a line of its own, or where the header does not say it, what its body shows.
+    fn boundary(&self) -> Option<String> {
+        let named = self
+            .parameter("boundary")
+            .map(str::to_owned)
+            .filter(|boundary| !boundary.is_empty());
+        let folded = || parameters::text(&self.fields.first("Content-Type")?, "boundary").filter(|boundary| !boundary.is_empty());
+        named.or_else(folded).or_else(|| shown_boundary(self.body))
+    }
+
+    /// Its file name as the sender wrote it, decoded, possibly with a path.
+    pub fn written_file_name(&self) -> Option<String> {
+        let named = |field, parameter| parameters::text(&self.fields.first(field)?, parameter).filter(|name| !name.is_empty());
+        named("Content-Disposition", "filename").or_else(|| named("Content-Type", "name"))
     }
 
     /// Its body, decoded.
@@ -256,6 +267,23 @@ impl<'a> Part<'a> {
     fn take_as_text(&mut self) {
         "text/plain".clone_into(&mut self.media_type);
     }
+}
+
+/// The boundary that the first delimiter line of a body shows, if another such line follows (RFC 2046 §5.1.1).
+fn shown_boundary(body: &[u8]) -> Option<String> {
+    let beginning = &body[..body.len().min(BOUNDARY_SEARCH)];
+    let line = beginning.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = line
+        .take(BOUNDARY_LINES)
+        .find(|line| line.starts_with(b"--") && line.len() > 2 && line.len() <= 72)?;
+    let again = [b"\n", line].concat();
+    let after = memmem::find(body, line)? + line.len();
+    memmem::find(&body[after..], &again)?;
+    let boundary = std::str::from_utf8(&line[2..]).ok()?;
+    boundary
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        .then(|| boundary.to_owned())
 }
 
 fn parameters<'a>(fields: &Fields<'a>, name: &str) -> Option<ContentType<'a>> {
@@ -401,6 +429,25 @@ mod tests {
     }
 
     #[test]
+    fn boundaries_are_found_where_the_header_hides_them() {
+        let parts = "--b\n\none\n--b\nContent-Type: text/html\n\ntwo\n--b--\n";
+        for header in [
+            "multipart/mixed; boundary=\n \"b\"",
+            "multipart/mixed",
+            "multipart/mixed; boundary=\"\"",
+        ] {
+            check(
+                &format!("Content-Type: {header}\n\npreamble\n{parts}"),
+                &[("text/plain", "one"), ("text/html", "two")],
+            );
+        }
+        // A signature below a text is no boundary.
+        let text = "Hello.\n-- \nAnna\n";
+        check(&format!("Content-Type: multipart/mixed\n\n{text}"), &[("text/plain", text)]);
+        check("Content-Type: multipart/mixed\n\n--once\nx\n", &[("text/plain", "--once\nx\n")]);
+    }
+
+    #[test]
     fn what_cannot_be_taken_apart_is_text() {
         check("Content-Type: multipart/mixed\n\nx", &[("text/plain", "x")]);
         check("Content-Type: multipart/mixed; boundary=b\n\nx", &[("text/plain", "x")]);
@@ -440,11 +487,11 @@ mod tests {
         let entity = Entity::read(raw.as_bytes());
         assert_eq!(entity.root().fields.0.len(), 501);
         for part in &entity.parts[1..] {
-            assert_eq!((part.raw_file_name(), part.body), (Some("n"), &b"x"[..]));
+            assert_eq!((part.written_file_name().as_deref(), part.body), (Some("n"), &b"x"[..]));
             assert_eq!(part.fields.0.len(), FIELD_LIMIT);
             let kept =
                 [&part.content_type, &part.disposition].map(|value| value.as_ref().unwrap().attributes.as_ref().map_or(0, Vec::capacity));
-            assert_eq!(kept, [1, 0]);
+            assert_eq!(kept, [0, 0]);
         }
     }
 

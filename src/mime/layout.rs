@@ -39,6 +39,8 @@ struct Multipart<'a> {
     to_text: bool,
     /// Whether its parts may be shown as HTML.
     to_html: bool,
+    /// Which of them the others belong to, if it is related.
+    root: usize,
 }
 
 impl Layout {
@@ -51,6 +53,7 @@ impl Layout {
             in_alternative: false,
             to_text: true,
             to_html: true,
+            root: 0,
         };
         layout.walk(entity, root);
         layout
@@ -63,6 +66,7 @@ impl Layout {
             in_alternative,
             mut to_text,
             mut to_html,
+            root,
         } = multipart;
         let (text_before, html_before) = (self.text.len(), self.html.len());
         let (offered_text, offered_html) = (to_text, to_html);
@@ -76,17 +80,19 @@ impl Layout {
                     in_alternative: in_alternative || kind == "alternative",
                     to_text,
                     to_html,
+                    root: root_of(entity, part),
                 };
                 self.walk(entity, inner);
                 continue;
             }
-            let plain = part.media_type == "text/plain";
             let html = part.media_type == "text/html";
+            let plain = part.media_type == "text/plain" || (index == 0 && is_sole_text(part));
             let media = ["image/", "audio/", "video/"].iter().any(|kind| part.media_type.starts_with(kind));
-            let first = position == 0;
-            let inline = !part.is_attachment()
+            let first = position == root;
+            let is_attachment = part.is_attachment() && !(index == 0 && (plain || html) && part.written_file_name().is_none());
+            let inline = !is_attachment
                 && (plain || html || media)
-                && (first || (kind != "related" && (media || part.raw_file_name().is_none())));
+                && (first || (kind != "related" && (media || part.written_file_name().is_none())));
             if media || !inline {
                 let related = kind == "related" && !first && part.fields.first("Content-ID").is_some();
                 self.attachments.push((index, inline || (related && !part.is_attachment())));
@@ -113,6 +119,11 @@ impl Layout {
             }
         }
         if kind == "alternative" && offered_text && offered_html {
+            let is_blank = |index: &usize| is_blank(&entity.parts[*index]);
+            if self.html.len() > html_before && self.text[text_before..].iter().all(is_blank) {
+                // It stands for nothing: the HTML is the text.
+                self.text.truncate(text_before);
+            }
             if self.text.len() == text_before {
                 self.text.extend_from_slice(&self.html[html_before..]);
             } else if self.html.len() == html_before {
@@ -120,6 +131,40 @@ impl Layout {
             }
         }
     }
+}
+
+/// The part of a related multipart that the others belong to: that which it names (RFC 2387 §3.2), else the first that can be the text.
+fn root_of(entity: &Entity<'_>, multipart: &Part<'_>) -> usize {
+    let part_at = |index: &usize| &entity.parts[*index];
+    let id = |part: &Part<'_>| part.fields.first("Content-ID").map(|field| field.text(CONTENT_ID_LIMIT));
+    let start = multipart.parameter("start").filter(|start| !start.is_empty());
+    let named = start.and_then(|start| {
+        let is_named = |part: &Part<'_>| id(part).is_some_and(|id| id.trim_matches(['<', '>', ' ']) == start.trim_matches(['<', '>', ' ']));
+        multipart.children.iter().map(part_at).position(is_named)
+    });
+    let is_text =
+        |part: &Part<'_>| part.is_multipart() || matches!(part.media_type.as_str(), "text/html" | "text/plain") && !part.is_attachment();
+    named
+        .or_else(|| multipart.children.iter().map(part_at).position(is_text))
+        .unwrap_or_default()
+}
+
+/// Whether a part that is all of a message is a text of a kind that can be read as it is, such as Markdown.
+fn is_sole_text(part: &Part<'_>) -> bool {
+    let other = part.media_type.strip_prefix("text/");
+    other.is_some_and(|kind| !matches!(kind, "html" | "calendar" | "rtf" | "csv" | "vcard" | "x-vcard")) && !part.is_attachment()
+}
+
+/// How much of a text is looked at to see that it is blank, in bytes.
+const BLANK_LIMIT: usize = 4 * 1024;
+
+/// Whether nothing of a text is seen.
+fn is_blank(part: &Part<'_>) -> bool {
+    let text = part.text_within(BLANK_LIMIT);
+    text.len() < BLANK_LIMIT
+        && text
+            .chars()
+            .all(|c| c.is_whitespace() || c.is_control() || decode::deceives(c) || matches!(c, '\u{200C}' | '\u{200D}'))
 }
 
 /// Limit in bytes for the decoded size of nested messages that are open at the same time. One that takes more is a file.
@@ -287,8 +332,8 @@ pub(super) fn info(part: &Part<'_>, inline: bool, size: usize) -> AttachmentInfo
 /// The name of an attachment, safe on every system: without path, stream, control and invisible characters, without dots and dashes at the
 /// beginning, and not a device name. An embedded message is named by its subject.
 pub(super) fn file_name(part: &Part<'_>) -> String {
-    match part.raw_file_name() {
-        Some(raw) => safe_name(&decode::header(raw.as_bytes(), 4096)),
+    match part.written_file_name() {
+        Some(written) => safe_name(&written),
         None if part.is_message() => {
             let subject = header_of(part, |fields| fields.first("Subject").map(|field| field.text(100)));
             let name = safe_name(&subject.unwrap_or_default().replace(['/', '\\', ':'], " "));
@@ -308,11 +353,7 @@ fn safe_name(name: &str) -> String {
     let seen = |c: &char| !c.is_control() && !decode::deceives(*c) && !matches!(c, '\u{200C}' | '\u{200D}');
     // What a colon separates is a drive or a stream (`name:stream`); the others mean something to shells and are refused by Windows.
     let harmless = |c| {
-        if matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') {
-            '_'
-        } else {
-            c
-        }
+        if matches!(c, ':' | '*' | '?' | '<' | '>' | '|') { '_' } else { c }
     };
     let name: String = last.chars().filter(seen).map(harmless).collect();
     let name = name.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '-'));
@@ -386,6 +427,38 @@ mod tests {
     }
 
     #[test]
+    fn the_text_is_chosen_by_its_content() {
+        for blank in ["", " \n\t\n", "\u{a0}\n\u{200b}\n"] {
+            check(
+                &format!(
+                    "{ALTERNATIVE}--a\nContent-Type: text/plain; charset=utf-8\n\n{blank}\n--a\nContent-Type: text/html\n\nH\n--a--\n--m--"
+                ),
+                &["H"],
+                &["H"],
+                &[],
+            );
+        }
+        // The text that the others belong to need not be the first, and may be named.
+        let related = |start: &str| {
+            format!(
+                "--m\nContent-Type: multipart/related; boundary=r{start}\n\n--r\nContent-Type: image/png\nContent-ID: <i>\n\nI\n--r\n\
+                 Content-Type: text/plain\nContent-ID: <t>\n\nT\n--r\nContent-Type: text/html\nContent-ID: <h>\n\nH\n--r--\n--m--"
+            )
+        };
+        check(&related(""), &["T"], &["T"], &[("I", true), ("H", true)]);
+        check(&related("; start=\"<h>\""), &["H"], &["H"], &[("I", true), ("T", true)]);
+        for (header, is_text) in [
+            ("Content-Type: text/markdown", true),
+            ("Content-Type: text/plain\nContent-Disposition: attachment", true),
+            ("Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt", false),
+            ("Content-Type: text/csv", false),
+        ] {
+            let raw = format!("{header}\n\nx");
+            assert_eq!(Layout::of(&Entity::read(raw.as_bytes())).text == [0], is_text, "{header}");
+        }
+    }
+
+    #[test]
     fn named_and_attached_texts_are_attachments() {
         check(
             "--m\n\nT\n--m\nContent-Type: text/plain; name=log.txt\n\nL\n--m\nContent-Disposition: attachment\n\nA\n--m--",
@@ -417,7 +490,7 @@ mod tests {
             ("-aux", "_aux"),
             ("console.log", "console.log"),
             ("com10", "com10"),
-            ("a<b>|?*\"c", "a_b_____c"),
+            ("a<b>|?*\"c", "a_b____\"c"),
         ] {
             assert_eq!(safe_name(name), expected, "{name:?}");
         }

@@ -17,6 +17,7 @@ mod html;
 mod identity;
 mod layout;
 mod located;
+mod parameters;
 mod parse;
 mod quote;
 mod smime;
