@@ -1,10 +1,12 @@
 //! The header fields that identify a message.
 
 use super::{
-    address, dates, decode,
+    address,
+    dates::{self, Written},
+    decode,
     fields::{Field, Fields},
 };
-use crate::domain::{Mailbox, Timestamp};
+use crate::domain::Mailbox;
 
 /// Longest Message-ID and subject, in bytes and characters.
 pub(super) const LINE_LIMIT: usize = 998;
@@ -14,7 +16,7 @@ pub(super) struct Basics {
     pub message_id: Option<String>,
     pub subject: String,
     pub from: Option<Mailbox>,
-    pub date: Option<Timestamp>,
+    pub date: Option<Written>,
 }
 
 impl Basics {
@@ -23,7 +25,7 @@ impl Basics {
             message_id: fields.first("Message-ID").and_then(|field| message_id(&field)),
             subject: fields.first("Subject").map(|field| field.text(LINE_LIMIT)).unwrap_or_default(),
             from: address::first(fields, "From"),
-            date: dates::date(fields).map(dates::Written::time),
+            date: dates::date(fields),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! code pages of DOS, and the seven-bit forms of East Asian charsets.
 
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, REPLACEMENT, SHIFT_JIS, UTF_8};
-use oem_cp::code_table::DECODING_TABLE_CP_MAP;
+use oem_cp::{code_table::DECODING_TABLE_CP_MAP, code_table_type::TableType};
 
 /// Longest name that is looked at, in bytes.
 const LABEL_LIMIT: usize = 64;
@@ -17,7 +17,7 @@ pub(super) enum Charset {
     /// Another one.
     Other(fn(&[u8]) -> String),
     /// A code page of DOS.
-    Dos(u16),
+    Dos(&'static TableType),
 }
 
 /// The charset of this name. `None` for an unknown one, for UTF-8, and for ASCII.
@@ -75,7 +75,7 @@ fn other(name: &str) -> Option<Charset> {
     let dos = ["cp", "ibm", "dos", "pc", "oem", "ccsid", ""]
         .iter()
         .find_map(|prefix| number(prefix));
-    dos.filter(|page| DECODING_TABLE_CP_MAP.contains_key(page)).map(Charset::Dos)
+    DECODING_TABLE_CP_MAP.get(&dos?).map(Charset::Dos)
 }
 
 impl Charset {
@@ -86,14 +86,6 @@ impl Charset {
             Self::Dos(_) => true,
             Self::Other(_) => false,
         }
-    }
-}
-
-/// The text in a code page of DOS, which is one that there is.
-pub(super) fn dos(page: u16, bytes: &[u8]) -> String {
-    match DECODING_TABLE_CP_MAP.get(&page) {
-        Some(table) => table.decode_string_lossy(bytes),
-        None => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
 
@@ -225,7 +217,7 @@ mod tests {
     fn bytes_become_text_in_charsets_that_the_web_does_not_know() {
         let read = |label: &str, bytes: &[u8]| match named(label) {
             Some(Charset::Other(decode)) => decode(bytes),
-            Some(Charset::Dos(page)) => dos(page, bytes),
+            Some(Charset::Dos(table)) => table.decode_string_lossy(bytes),
             _ => panic!("{label}"),
         };
         for (label, bytes, expected) in [

@@ -30,15 +30,11 @@ impl Written {
     }
 
     /// The time, with the zone where none is named that lies nearest to when the message was received.
-    fn settled(self, received: Option<i64>) -> Timestamp {
-        match (self, received) {
-            (Self::Local(seconds), Some(received)) => {
-                let zone = (received - seconds + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP;
-                let zone = if zone.abs() <= ZONE_LIMIT { zone } else { 0 };
-                Timestamp::from_seconds(seconds + zone)
-            }
-            _ => self.time(),
-        }
+    fn settled(self, received: impl FnOnce() -> Option<i64>) -> Timestamp {
+        let Self::Local(seconds) = self else { return self.time() };
+        let zone = received().map_or(0, |received| (received - seconds + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP);
+        let zone = if zone.abs() <= ZONE_LIMIT { zone } else { 0 };
+        Timestamp::from_seconds(seconds + zone)
     }
 }
 
@@ -49,15 +45,13 @@ pub(super) fn date(fields: &Fields<'_>) -> Option<Written> {
 
 /// When a message was sent: by its Date; where that says nothing, by the topmost Received (RFC 5321 §4.4), else by the line with which mbox
 /// files begin a message (RFC 4155).
-pub(super) fn sent_time(fields: &Fields<'_>, raw: &[u8]) -> Option<Timestamp> {
-    let received = fields.first("Received").and_then(|field| received(&field));
-    if let Some(date) = date(fields) {
+pub(super) fn sent_time(date: Option<Written>, fields: &Fields<'_>, raw: &[u8]) -> Option<Timestamp> {
+    let received = || received(&fields.first("Received")?);
+    if let Some(date) = date {
         return Some(date.settled(received));
     }
-    let seconds = received.or_else(|| match read(from_line(raw)?)? {
-        Written::Zoned(seconds) | Written::Local(seconds) => Some(seconds),
-    });
-    seconds.map(Timestamp::from_seconds)
+    let begun = || read(from_line(raw)?).map(Written::time);
+    received().map(Timestamp::from_seconds).or_else(begun)
 }
 
 /// The time behind the last semicolon.
@@ -415,7 +409,7 @@ mod tests {
             ("From nobody\nSubject: x\n".to_owned(), None),
         ] {
             let (fields, _) = Fields::split(header.as_bytes());
-            let time = sent_time(&fields, header.as_bytes()).map(|time| time.to_string());
+            let time = sent_time(date(&fields), &fields, header.as_bytes()).map(|time| time.to_string());
             assert_eq!(time.as_deref(), expected, "{header}");
         }
     }

@@ -38,7 +38,7 @@ fn in_charset(bytes: &[u8], charset: Charset, limit: usize) -> Cow<'_, str> {
         Charset::Web(encoding) if fits(bytes, limit) => encoding.decode(bytes).0,
         Charset::Web(encoding) => decoded(bytes, encoding.new_decoder(), limit).into(),
         Charset::Other(decode) => decode(&bytes[..bytes.len().min(limit)]).into(),
-        Charset::Dos(page) => charset::dos(page, &bytes[..bytes.len().min(limit)]).into(),
+        Charset::Dos(table) => table.decode_string_lossy(&bytes[..bytes.len().min(limit)]).into(),
     }
 }
 

@@ -258,9 +258,10 @@ impl<'a> Part<'a> {
     }
 
     /// The charset that it names: its Content-Type does, or where that is silent, the HTML itself.
-    fn charset(&self, bytes: &[u8]) -> Option<String> {
-        let named = self.parameter("charset").map(str::to_owned);
-        named.or_else(|| (self.media_type == "text/html").then(|| html::named_charset(bytes)).flatten())
+    fn charset(&self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        let named = self.parameter("charset").map(Cow::Borrowed);
+        let by_html = || (self.media_type == "text/html").then(|| html::named_charset(bytes))?;
+        named.or_else(|| by_html().map(Cow::Owned))
     }
 
     /// A multipart that cannot be split is shown as it is.

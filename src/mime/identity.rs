@@ -42,7 +42,7 @@ fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
         context.update(bytes);
     };
     field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
-    field(&basics.date.map_or(0, |time| time.0).to_be_bytes());
+    field(&basics.date.map_or(0, |date| date.time().0).to_be_bytes());
     field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
     add_whole(&mut context, &basics.subject);
     let mut digests: Vec<[u8; 32]> = Vec::new();

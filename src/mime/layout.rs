@@ -161,10 +161,12 @@ const BLANK_LIMIT: usize = 4 * 1024;
 /// Whether nothing of a text is seen.
 fn is_blank(part: &Part<'_>) -> bool {
     let text = part.text_within(BLANK_LIMIT);
-    text.len() < BLANK_LIMIT
-        && text
-            .chars()
-            .all(|c| c.is_whitespace() || c.is_control() || decode::deceives(c) || matches!(c, '\u{200C}' | '\u{200D}'))
+    text.len() < BLANK_LIMIT && text.chars().all(|c| c.is_whitespace() || is_unseen(c))
+}
+
+/// Whether a character leaves no mark in a text or a name.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || decode::deceives(c) || matches!(c, '\u{200C}' | '\u{200D}')
 }
 
 /// Limit in bytes for the decoded size of nested messages that are open at the same time. One that takes more is a file.
@@ -350,12 +352,11 @@ pub(super) fn header_of<R>(part: &Part<'_>, read: impl FnOnce(&Fields<'_>) -> R)
 
 fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let seen = |c: &char| !c.is_control() && !decode::deceives(*c) && !matches!(c, '\u{200C}' | '\u{200D}');
     // What a colon separates is a drive or a stream (`name:stream`); the others mean something to shells and are refused by Windows.
     let harmless = |c| {
         if matches!(c, ':' | '*' | '?' | '<' | '>' | '|') { '_' } else { c }
     };
-    let name: String = last.chars().filter(seen).map(harmless).collect();
+    let name: String = last.chars().filter(|c| !is_unseen(*c)).map(harmless).collect();
     let name = name.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '-'));
     let name = decode::cut(name, NAME_LIMIT - 1).trim_end_matches(|c: char| c.is_whitespace() || c == '.');
     if is_device(name) { format!("_{name}") } else { name.to_owned() }

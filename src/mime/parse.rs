@@ -3,7 +3,8 @@
 use super::{
     OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic,
     basics::{Basics, LINE_LIMIT},
-    dates, decode,
+    dates::{self, Written},
+    decode,
     entity::{Entity, Part},
     forwarded, html, identity,
     layout::{self, Joined, Opened, open},
@@ -51,8 +52,8 @@ fn read_opened(raw: &[u8], outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMai
         message_id: basics.message_id,
         subject: basics.subject,
         from: basics.from,
-        sent_time: dates::sent_time(fields, raw),
-        date: basics.date,
+        sent_time: dates::sent_time(basics.date, fields, raw),
+        date: basics.date.map(Written::time),
         ..ParsedMail::default()
     };
     mail.search.body = clean_text(&text);
