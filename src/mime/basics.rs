@@ -30,7 +30,8 @@ impl Basics {
     }
 }
 
-fn message_id(field: &Field<'_>) -> Option<String> {
+/// The Message-ID of a field, without angle brackets and white space.
+pub(super) fn message_id(field: &Field<'_>) -> Option<String> {
     let text = field.text(4 * LINE_LIMIT);
     // RFC 5322 §3.6.4; some senders omit the brackets or write something after them.
     let inside = match (text.find('<'), text.find('>')) {

@@ -287,6 +287,16 @@ fn shown_boundary(body: &[u8]) -> Option<String> {
         .then(|| boundary.to_owned())
 }
 
+/// The boundary that a header names, if it is that of a multipart.
+pub(super) fn named_boundary(fields: &Fields<'_>) -> Option<String> {
+    let content_type = parameters(fields, "Content-Type")?;
+    let is_multipart = media_type(&content_type).starts_with("multipart/");
+    let boundary = content_type
+        .attribute("boundary")
+        .filter(|boundary| is_multipart && !boundary.is_empty());
+    boundary.map(str::to_owned)
+}
+
 fn parameters<'a>(fields: &Fields<'a>, name: &str) -> Option<ContentType<'a>> {
     let mut field = fields.first(name)?;
     field.raw = &field.raw[..field.raw.len().min(PARAMETERS_LIMIT)];

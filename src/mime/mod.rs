@@ -17,6 +17,7 @@ mod html;
 mod identity;
 mod layout;
 mod located;
+mod outline;
 mod parameters;
 mod parse;
 mod quote;
@@ -36,6 +37,7 @@ use crate::domain::{AutomaticKind, Mailbox, Timestamp};
 pub use apart::{FilePart, Indivisible, MessageParts};
 pub use compose::{Draft, compose};
 pub use located::{Located, PartReader};
+pub use outline::{Outline, outline};
 pub use subject::normalise_subject;
 
 /// What the service needs to know of a message, read in one pass.

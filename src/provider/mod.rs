@@ -337,14 +337,8 @@ pub enum Fetched {
     TooLarge {
         /// Its size in bytes.
         size: u64,
-        /// Its subject as the server reports it.
-        subject: String,
-        /// From as the server reports it.
-        from: Option<Mailbox>,
-        /// Message-ID as the server reports it.
-        message_id: String,
-        /// When the mailbox received it.
-        received: Option<Timestamp>,
+        /// What else the server reports of it.
+        listed: ListedMessage,
     },
     /// No longer there.
     Gone,
@@ -352,5 +346,22 @@ pub enum Fetched {
     Broken {
         /// The server's reply.
         server_reply: String,
+        /// What the server reports of it all the same.
+        listed: ListedMessage,
     },
+}
+
+/// What a server reports of a message without its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedMessage {
+    /// Its subject. Possibly empty.
+    pub subject: String,
+    /// Its From.
+    pub from: Option<Mailbox>,
+    /// Its Message-ID, in angle brackets as a rule. Possibly empty.
+    pub message_id: String,
+    /// When the mailbox received it.
+    pub received: Option<Timestamp>,
+    /// The size in bytes of what the server stores, which is not quite that of what it returns.
+    pub size: Option<u64>,
 }

@@ -67,7 +67,7 @@ impl<T: MailSource + ?Sized> MailSource for Scrubbed<T> {
     async fn fetch(&self, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, ProviderError> {
         let mut fetched = self.inner.fetch(ids, max_bytes).await.map_err(|error| self.scrub.error(error))?;
         for one in &mut fetched {
-            if let Fetched::Broken { server_reply } = one {
+            if let Fetched::Broken { server_reply, .. } = one {
                 *server_reply = self.scrub.text(server_reply);
             }
         }

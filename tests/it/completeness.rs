@@ -386,6 +386,43 @@ async fn what_the_server_does_not_give_out_is_a_gap_for_agents_that_only_sweep()
     .await;
 }
 
+/// A server that returns nothing, or half a message, and calls it success.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_not_whole_is_a_named_gap_and_no_message() {
+    over_both(
+        |_| {},
+        async |p, agent, graph| {
+            let operation = if graph { "graph/value" } else { "GetItem" };
+            p.h.exchange.script(Fault::next(operation, 1000, FaultKind::CutContent(0)));
+            p.h.deliver(ANNA, &about_oak(1));
+            p.log_in(agent).await;
+            // It is asked for a few times, with a rest after each.
+            eventually(PATIENCE, "the message is given up", async || {
+                p.h.clock.advance(Duration::from_secs(1));
+                let health = p.h.get_agent(&p.client, agent).await.health.expect("agents have a health");
+                if health.handled_count == 1 { Ok(()) } else { Err(health) }
+            })
+            .await;
+            assert!(archived(p).await == 0);
+            let [outcome] = &p.h.outcomes(&p.client).await[..] else {
+                panic!("one outcome")
+            };
+            assert!(outcome.subject.contains("CS-"), "{outcome:?}");
+            assert!(!outcome.message_id.is_empty() && outcome.sender.is_some(), "{outcome:?}");
+            assert!(outcome.detail.contains("cannot return it"), "{outcome:?}");
+            let report = check(p, agent).await;
+            let [gap] = report.gaps.as_slice() else { panic!("{report:#?}") };
+            assert_eq!((gap.kind(), &gap.subject), (GapKind::NotArchived, &outcome.subject));
+            p.h.exchange.clear_script();
+            let filled = backfill(p, agent).await;
+            assert_eq!(filled.last().unwrap().closed_count, 1, "{filled:#?}");
+            assert_eq!(archived(p).await, 1);
+            assert!(check(p, agent).await.gaps.is_empty());
+        },
+    )
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_just_come_is_not_missing() {
     over_both(

@@ -79,6 +79,8 @@ pub enum FaultKind {
     ForgottenProperties,
     /// Entries of the second half of a batch fail with this response code; they are not carried out.
     HalfFailedBatch(&'static str),
+    /// Of the content of a message only so many bytes are returned, as if that were all.
+    CutContent(usize),
     /// Every entry fails with this response code; nothing is carried out.
     ItemError(&'static str),
     /// GetStreamingEvents: the connection closes in the middle of the first notification.

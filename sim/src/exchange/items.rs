@@ -139,7 +139,10 @@ impl Call {
     }
 
     pub(super) fn get_item(&self, request: &Element) -> Result<Vec<Entry>, Failure> {
-        let shape = ItemShape::read(request, true);
+        let mut shape = ItemShape::read(request, true);
+        if let Some(FaultKind::CutContent(most)) = self.fault {
+            shape.most_content = most;
+        }
         Ok(self.batch(item_ids(request), |id| {
             if let Some(instance) = self.get_instance(&shape, id) {
                 return instance;

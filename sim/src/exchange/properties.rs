@@ -78,6 +78,8 @@ pub(super) struct ItemShape {
     need: Need,
     base: Option<String>,
     fields: HashSet<String>,
+    /// Most bytes of a message's content that are returned.
+    pub(super) most_content: usize,
     /// Whether everything may be given out.
     pub(super) full: bool,
     /// Extended properties that are asked for: what names them.
@@ -107,6 +109,7 @@ impl ItemShape {
             wanted: wanted.into_iter().map(|(uri, _)| *uri).collect(),
             extended: shape.map(extended_uris).unwrap_or_default(),
             base: base.map(str::to_owned),
+            most_content: usize::MAX,
             fields,
             full,
         }
@@ -159,7 +162,7 @@ pub(super) fn write_message(xml: &mut Xml, shared: &Shared, shape: &ItemShape, m
                 MimeMode::Rebuild => rebuild(&raw, shared.seed),
             };
             xml.element("t:MimeContent", &[("CharacterSet", "UTF-8")], |xml| {
-                xml.raw(&STANDARD.encode(mime));
+                xml.raw(&STANDARD.encode(&mime[..mime.len().min(shape.most_content)]));
             });
         }
         shared.ids.keyed_item(mailbox, item.serial, item.version).write(xml, "t:ItemId");

@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use crate::{
     blobs,
-    domain::{CaseReferenceMatcher, Mailbox, Timestamp},
+    domain::{CaseReferenceMatcher, Timestamp},
     mime::{self, NoteText, ParsedMail},
-    provider::{Fetched, ItemId},
+    provider::{Fetched, ItemId, ListedMessage},
     store::NewBlob,
 };
 
@@ -113,22 +113,13 @@ pub(super) fn set_aside(raw: &Bytes, received: Option<Timestamp>, reason: String
 pub(super) fn prepare(source: &ItemId, fetched: Fetched, purpose: &Purpose) -> Option<Prepared> {
     match fetched {
         Fetched::Message { raw, received } => Some(prepare_message(&raw, received, purpose)),
-        Fetched::TooLarge {
-            size,
-            subject,
-            from,
-            message_id,
-            received,
-        } => Some(stub(size, subject, from, &message_id, received)),
+        Fetched::TooLarge { size, listed } => Some(stub(size, listed)),
         Fetched::Gone => None,
-        Fetched::Broken { server_reply } => Some(Prepared {
-            parsed: ParsedMail {
-                // Nothing else tells it from the next one that the server cannot give out.
-                identity: mime::Identity(hash(source.0.as_bytes())),
-                ..ParsedMail::default()
-            },
+        Fetched::Broken { server_reply, listed } => Some(Prepared {
+            // Nothing else tells it from the next one that the server cannot give out.
+            parsed: known_of(&listed, hash(source.0.as_bytes())),
             unparsable: Some(format!("The server cannot return it: {server_reply}")),
-            ..empty(None)
+            ..empty(listed.received)
         }),
     }
 }
@@ -171,23 +162,32 @@ fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) 
 }
 
 /// What is left visible of a message over the limit.
-fn stub(size: u64, subject: String, from: Option<Mailbox>, message_id: &str, received: Option<Timestamp>) -> Prepared {
-    let message_id = message_id.trim().trim_start_matches('<').trim_end_matches('>');
-    let address = from.as_ref().map_or("", |from| from.address.as_str());
-    let digest = hash(format!("{message_id}\n{subject}\n{address}\n{size}").as_bytes());
-    let parsed = ParsedMail {
-        identity: mime::Identity(digest),
-        message_id: (!message_id.is_empty()).then(|| message_id.to_owned()),
-        subject,
-        from,
-        ..ParsedMail::default()
-    };
+fn stub(size: u64, listed: ListedMessage) -> Prepared {
+    let message_id = id_of(&listed);
+    let address = listed.from.as_ref().map_or("", |from| from.address.as_str());
+    let digest = hash(format!("{message_id}\n{}\n{address}\n{size}", listed.subject).as_bytes());
     Prepared {
-        parsed,
+        parsed: known_of(&listed, digest),
         too_large: Some(size),
         size,
-        ..empty(received)
+        ..empty(listed.received)
     }
+}
+
+/// What a server reports of a message in place of what it says itself.
+fn known_of(listed: &ListedMessage, identity: [u8; 32]) -> ParsedMail {
+    let message_id = id_of(listed);
+    ParsedMail {
+        identity: mime::Identity(identity),
+        message_id: (!message_id.is_empty()).then(|| message_id.to_owned()),
+        subject: listed.subject.clone(),
+        from: listed.from.clone(),
+        ..ParsedMail::default()
+    }
+}
+
+fn id_of(listed: &ListedMessage) -> &str {
+    listed.message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }
 
 fn empty(received: Option<Timestamp>) -> Prepared {

@@ -21,7 +21,7 @@ use crate::{
     domain::{Agent, HealthState, Kind, Mailbox, TenantId, Timestamp},
     net::{ErrorClass, ProviderError},
     ops::Ops,
-    provider::{Fetched, Folder, ItemId},
+    provider::{Fetched, Folder, ItemId, ListedMessage},
 };
 
 /// Gaps of a folder of which it is told what they are; the server is asked about each. Of further ones there is the id.
@@ -191,30 +191,28 @@ fn may_be_one_message(error: &ProviderError) -> bool {
 /// `None`: it is gone.
 fn describe(fetched: Fetched) -> Option<Described> {
     match fetched {
-        Fetched::TooLarge {
-            size,
-            subject,
-            from,
-            message_id,
-            received,
-        } => Some(Described {
-            subject,
-            from,
-            message_id: message_id.trim_matches(['<', '>', ' ']).to_owned(),
-            received,
-            size,
-            problem: String::new(),
-        }),
+        Fetched::TooLarge { size, listed } => Some(Described { size, ..described(listed) }),
         Fetched::Message { raw, received } => Some(Described {
             received,
             size: raw.len() as u64,
             ..Described::default()
         }),
-        Fetched::Broken { server_reply } => Some(Described {
+        Fetched::Broken { server_reply, listed } => Some(Described {
             problem: server_reply,
-            ..Described::default()
+            ..described(listed)
         }),
         Fetched::Gone => None,
+    }
+}
+
+fn described(listed: ListedMessage) -> Described {
+    Described {
+        subject: listed.subject,
+        from: listed.from,
+        message_id: listed.message_id.trim_matches(['<', '>', ' ']).to_owned(),
+        received: listed.received,
+        size: listed.size.unwrap_or_default(),
+        problem: String::new(),
     }
 }
 
@@ -537,14 +535,15 @@ mod tests {
         assert_eq!(describe(Fetched::Gone), None);
         let broken = Fetched::Broken {
             server_reply: "ErrorItemCorrupt".to_owned(),
+            listed: ListedMessage::default(),
         };
         assert_eq!(describe(broken).unwrap().problem, "ErrorItemCorrupt");
         let known = Fetched::TooLarge {
             size: 7,
-            subject: "S".to_owned(),
-            from: Mailbox::reported("N".to_owned(), "n@x.test".to_owned()),
-            message_id: " <m@x.test>".to_owned(),
-            received: None,
+            listed: ListedMessage {
+                message_id: " <m@x.test>".to_owned(),
+                ..ListedMessage::default()
+            },
         };
         assert_eq!(describe(known).unwrap().message_id, "m@x.test");
     }

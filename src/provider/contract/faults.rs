@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mailagent_sim::exchange::{Fault, FaultKind};
+use mailagent_sim::exchange::{Fault, FaultKind, FolderKind};
 
-use super::{Bench, LIMIT, by_anna};
+use super::{ANNA, Bench, LIMIT, by_anna};
 use crate::{
+    domain::Timestamp,
     net::ErrorClass,
     provider::{ExchangeProtocol, Fetched, FolderRole},
 };
@@ -48,13 +49,62 @@ async fn broken_in_the_end(status: u16, code: &'static str) {
             }
         };
         assert_eq!(passing, 4);
-        let Fetched::Broken { server_reply } = &broken[0] else {
+        let Fetched::Broken { server_reply, .. } = &broken[0] else {
             panic!("{broken:?}")
         };
         assert!(server_reply.contains(code), "{server_reply}");
         // For good, and one only.
         bench.exchange.clear_script();
         assert!(matches!(bench.fetch(&ids).await[0], Fetched::Message { .. }));
+    })
+    .await;
+}
+
+/// Success, and not the message: it is asked for again, and is broken when that does not help.
+#[tokio::test]
+async fn content_that_is_not_whole_is_no_message() {
+    Bench::each(async |bench| {
+        let raw = "Message-ID: <whole@oak.test>\r\nSubject: Whole\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nText\r\n\
+                   --b--\r\n";
+        bench
+            .exchange
+            .deliver(ANNA, FolderKind::Inbox, raw.as_bytes().to_vec(), Timestamp::from_seconds(1000));
+        bench.deliver(1);
+        let inbox = bench.folder(FolderRole::Inbox).await;
+        let ids = bench.changes(&inbox, None).await.upserts;
+        let operation = bench.operation("GetItem", "graph/value");
+        for most in [0, 20, 60, raw.len() - 6] {
+            bench.exchange.script(Fault::next(operation, 1000, FaultKind::CutContent(most)));
+            let mut passing = 0;
+            let fetched = loop {
+                match bench.mailbox.fetch(&ids, LIMIT).await {
+                    Ok(fetched) => break fetched,
+                    Err(error) => {
+                        assert!(matches!(error.class, ErrorClass::Retry { .. }), "{error:?}");
+                        assert!(error.problem.contains("not the message it lists"), "{error:?}");
+                        passing += 1;
+                    }
+                }
+            };
+            assert!(passing >= 4, "{most}: {passing}");
+            let broken = fetched.iter().find_map(|one| match one {
+                Fetched::Broken { server_reply, listed } if listed.subject == "Whole" => Some((server_reply, &listed.message_id)),
+                _ => None,
+            });
+            let (server_reply, message_id) = broken.unwrap_or_else(|| panic!("{most}: {fetched:?}"));
+            assert!(
+                server_reply.starts_with(if most == 0 { "The" } else { "The content" }),
+                "{server_reply}"
+            );
+            assert_eq!(message_id, "<whole@oak.test>");
+            bench.exchange.clear_script();
+        }
+        bench.exchange.script(Fault::next(operation, 1, FaultKind::CutContent(60)));
+        let fetched = match bench.mailbox.fetch(&ids, LIMIT).await {
+            Ok(fetched) => fetched,
+            Err(_) => bench.fetch(&ids).await,
+        };
+        assert!(fetched.iter().all(|one| matches!(one, Fetched::Message { .. })), "{fetched:?}");
     })
     .await;
 }

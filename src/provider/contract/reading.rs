@@ -8,7 +8,7 @@ use super::{ANNA, Bench, Changed, LIMIT, message, open};
 use crate::{
     domain::{Mailbox, Timestamp},
     net::ErrorClass,
-    provider::{Fetched, FolderRole},
+    provider::{Fetched, FolderRole, ListedMessage},
 };
 
 #[tokio::test]
@@ -146,10 +146,14 @@ async fn each_message_has_its_own_outcome() {
         assert!(matches!(fetched[1], Fetched::Message { .. }), "{fetched:?}");
         let Fetched::TooLarge {
             size,
-            subject,
-            from,
-            message_id,
-            received,
+            listed:
+                ListedMessage {
+                    subject,
+                    from,
+                    message_id,
+                    received,
+                    ..
+                },
         } = &fetched[2]
         else {
             panic!("{fetched:?}")

@@ -17,3 +17,4 @@ pub mod graph;
 mod memory;
 mod patience;
 mod server;
+mod whole;

@@ -78,6 +78,10 @@ impl Call {
             MimeMode::KeepBytes => raw,
             MimeMode::Rebuild => rebuild(&raw, self.shared.seed).into_owned().into(),
         };
+        let body = match self.fault {
+            Some(FaultKind::CutContent(length)) => body.slice(..length.min(body.len())),
+            _ => body,
+        };
         Ok(Reply {
             status: 200,
             content_type: "text/plain",

@@ -18,8 +18,12 @@ use super::{
     transport::Transport,
 };
 use crate::{
+    mime,
     net::ErrorClass,
-    provider::{Fetched, ItemId, exchange::memory::MessageMemory},
+    provider::{
+        Fetched, ItemId, ListedMessage,
+        exchange::{memory::MessageMemory, whole},
+    },
 };
 
 /// Most bytes in such a request, as far as sizes are known. One message may be larger.
@@ -75,7 +79,15 @@ struct Fetch<'a> {
 /// A message by its place in the list that is fetched, with its size as far as known.
 type WantedItem = (usize, Option<u64>);
 /// What one brought, by the same place.
-type Answer = (usize, Result<Fetched, ServerError>);
+type Answer = (usize, Result<Fetched, ItemFault>);
+
+/// Why a message was not returned.
+enum ItemFault {
+    /// The server says so.
+    Server(ServerError),
+    /// What it returned is not what it lists.
+    NotWhole { problem: &'static str, listed: ListedMessage },
+}
 
 /// Fetches messages; see [`crate::provider::MailSource::fetch`].
 pub(super) async fn fetch(transport: &Transport, memory: &Memory, ids: &[ItemId], max_bytes: u64) -> Result<Vec<Fetched>, Fault> {
@@ -106,11 +118,11 @@ impl Fetch<'_> {
         let described = describe.chunks(most).map(|batch| self.get(batch, Content::Description));
         for (place, outcome) in try_join_all(described).await?.into_iter().flatten() {
             match outcome {
-                Ok(item) if item.size.is_some_and(|size| size > self.max_bytes) => {
-                    answers.push((place, Ok(too_large(item, self.max_bytes))));
+                Ok(item) if item.listed.size.is_some_and(|size| size > self.max_bytes) => {
+                    answers.push((place, Ok(too_large(item.listed, self.max_bytes))));
                 }
-                Ok(item) => load.push((place, item.size)),
-                Err(error) => answers.push((place, Err(error))),
+                Ok(item) => load.push((place, item.listed.size)),
+                Err(error) => answers.push((place, Err(ItemFault::Server(error)))),
             }
         }
         // Requests follow the order of the ids, so that a fetch is the same each time.
@@ -128,11 +140,7 @@ impl Fetch<'_> {
             match self.get(&batch, Content::Mime).await {
                 Ok(outcomes) => {
                     self.memory.grow_batch();
-                    answers.extend(
-                        outcomes
-                            .into_iter()
-                            .map(|(place, outcome)| (place, outcome.map(|item| self.message(item)))),
-                    );
+                    answers.extend(outcomes.into_iter().map(|(place, outcome)| (place, self.message(outcome))));
                 }
                 Err(fault) if fault.hint == Hint::AnswerTooLarge && batch.len() > 1 => {
                     let second = batch.split_off(batch.len() / 2);
@@ -140,11 +148,10 @@ impl Fetch<'_> {
                 }
                 Err(fault) if fault.hint == Hint::AnswerTooLarge => {
                     let described = self.get(&batch, Content::Description).await?;
-                    answers.extend(
-                        described
-                            .into_iter()
-                            .map(|(place, outcome)| (place, outcome.map(|item| too_large(item, self.max_bytes)))),
-                    );
+                    answers.extend(described.into_iter().map(|(place, outcome)| {
+                        let outcome = outcome.map(|item| too_large(item.listed, self.max_bytes));
+                        (place, outcome.map_err(ItemFault::Server))
+                    }));
                 }
                 Err(fault) => return Err(fault),
             }
@@ -203,59 +210,75 @@ impl Fetch<'_> {
         }
     }
 
-    fn message(&self, mut item: Item) -> Fetched {
-        match item.mime.take() {
-            Some(raw) if raw.len() as u64 > self.max_bytes => too_large(
-                Item {
-                    size: Some(raw.len() as u64),
-                    ..item
-                },
-                self.max_bytes,
-            ),
-            Some(raw) => Fetched::Message {
+    /// The message that a response has, if it is what the server lists.
+    fn message(&self, outcome: Result<Item, ServerError>) -> Result<Fetched, ItemFault> {
+        let Item { listed, mime } = outcome.map_err(ItemFault::Server)?;
+        let Some(raw) = mime else {
+            let problem = "The response has no MIME content, or MIME content that is not base64.";
+            return Err(ItemFault::NotWhole { problem, listed });
+        };
+        if raw.len() as u64 > self.max_bytes {
+            let size = Some(raw.len() as u64);
+            return Ok(too_large(ListedMessage { size, ..listed }, self.max_bytes));
+        }
+        match whole::problem(&mime::outline(&raw), raw.len(), &listed) {
+            Some(problem) => Err(ItemFault::NotWhole { problem, listed }),
+            None => Ok(Fetched::Message {
                 raw,
-                received: item.received,
-            },
-            None => Fetched::Broken {
-                server_reply: "The response has no MIME content, or MIME content that is not base64.".to_owned(),
-            },
+                received: listed.received,
+            }),
         }
     }
 
     /// Makes the final list. What an item's fault means may hang on the other items.
     async fn settle(&self, answers: Vec<Answer>) -> Result<Vec<Fetched>, Fault> {
         let some_good = answers.iter().any(|(_, answer)| answer.is_ok());
-        let mut denied = None;
+        let mut denied = false;
         let mut passing = None;
+        let mut undescribed: Vec<WantedItem> = Vec::new();
         let mut fetched: Vec<Option<Fetched>> = vec![None; self.ids.len()];
         for (place, answer) in answers {
-            let broken = |error: &ServerError| Fetched::Broken {
-                server_reply: error.reply(),
-            };
+            let worn_out = || self.memory.sizes.faults.worn_out(&self.ids[place]);
             fetched[place] = Some(match answer {
                 Ok(one) => one,
-                Err(error) => match error.meaning() {
+                Err(ItemFault::NotWhole { problem, .. }) if !worn_out() => {
+                    passing = Some(
+                        self.transport
+                            .judge
+                            .fault(ErrorClass::Retry { after: None }, whole::NOT_WHOLE, problem),
+                    );
+                    continue;
+                }
+                Err(ItemFault::NotWhole { problem, listed }) => broken(problem.to_owned(), listed),
+                Err(ItemFault::Server(error)) => match error.meaning() {
                     Meaning::Gone => Fetched::Gone,
                     // One that nobody has told us of may be as passing as these.
-                    Meaning::WaitAFewTimes | Meaning::Unknown if !self.memory.sizes.faults.worn_out(&self.ids[place]) => {
-                        passing = Some(error);
+                    Meaning::WaitAFewTimes | Meaning::Unknown if !worn_out() => {
+                        passing = Some(self.transport.judge.code(&error));
                         continue;
                     }
-                    Meaning::Denied => {
-                        let one = broken(&error);
-                        denied = Some(error);
-                        one
+                    meaning => {
+                        denied |= meaning == Meaning::Denied;
+                        undescribed.push((place, None));
+                        broken(error.reply(), ListedMessage::default())
                     }
-                    _ => broken(&error),
                 },
             });
         }
-        if let Some(error) = passing {
-            return Err(self.transport.judge.code(&error));
+        if let Some(fault) = passing {
+            return Err(fault);
         }
         // A single private message may be denied; when all are, the right to the mailbox may be gone, and then nothing is broken.
-        if denied.is_some() && !some_good {
+        if denied && !some_good {
             folders::inbox(self.transport).await?;
+        }
+        // What the server reports of a message is more than nothing; that it does not is no further fault.
+        for batch in undescribed.chunks(self.memory.batch()) {
+            for (place, outcome) in self.get(batch, Content::Description).await.unwrap_or_default() {
+                if let (Some(Fetched::Broken { listed, .. }), Ok(item)) = (&mut fetched[place], outcome) {
+                    *listed = item.listed;
+                }
+            }
         }
         let judge = &self.transport.judge;
         fetched
@@ -265,15 +288,16 @@ impl Fetch<'_> {
     }
 }
 
-fn too_large(item: Item, max_bytes: u64) -> Fetched {
+fn too_large(listed: ListedMessage, max_bytes: u64) -> Fetched {
     Fetched::TooLarge {
         // Without a size, all that is known is that it was too much.
-        size: item.size.unwrap_or(max_bytes.saturating_add(1)),
-        subject: item.subject,
-        from: item.from,
-        message_id: item.message_id,
-        received: item.received,
+        size: listed.size.unwrap_or(max_bytes.saturating_add(1)),
+        listed,
     }
+}
+
+fn broken(server_reply: String, listed: ListedMessage) -> Fetched {
+    Fetched::Broken { server_reply, listed }
 }
 
 /// Batches of at most `most` messages and [`BATCH_BYTES`], in order.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{Mailbox, Timestamp},
     net::ErrorClass,
-    provider::{ChangePage, ItemId, Newest, exchange::folders::Listed},
+    provider::{ChangePage, ItemId, ListedMessage, Newest, exchange::folders::Listed},
 };
 
 /// Classes of folders with mail: made by Outlook, by a migration from IMAP, by programs that name none.
@@ -291,11 +291,7 @@ pub(super) fn changes(judge: &Judge, state: Option<&str>, body: &[u8]) -> Result
 /// A message as far as it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Item {
-    pub size: Option<u64>,
-    pub subject: String,
-    pub from: Option<Mailbox>,
-    pub message_id: String,
-    pub received: Option<Timestamp>,
+    pub listed: ListedMessage,
     /// Its bytes. `None` when absent, empty or not proper base64.
     pub mime: Option<Bytes>,
 }
@@ -315,12 +311,15 @@ pub(super) fn items(judge: &Judge, body: &[u8]) -> Result<Vec<Outcome<Item>>, Fa
                 .unwrap_or_default()
                 .to_owned()
         };
-        Ok(Item {
-            size: item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()),
+        let listed = ListedMessage {
             subject: own("Subject"),
             from: Mailbox::reported(of_sender("Name"), of_sender("EmailAddress")),
             message_id: own("InternetMessageId"),
             received: item.child_text(Ns::Types, "DateTimeReceived").and_then(timestamp),
+            size: item.child_text(Ns::Types, "Size").and_then(|size| size.parse().ok()),
+        };
+        Ok(Item {
+            listed,
             mime: item.child(Ns::Types, "MimeContent").and_then(|mime| decode(&mime.text)),
         })
     })
@@ -487,11 +486,13 @@ mod tests {
         assert_eq!(
             outcomes[0],
             Ok(Item {
-                size: Some(2048),
-                subject: "Leak in unit 5 & 6".to_owned(),
-                from: Mailbox::reported("Doe, Jane".to_owned(), "jane@customer.test".to_owned()),
-                message_id: "<1@customer.test>".to_owned(),
-                received: Some(Timestamp(1_795_446_000_000_000)),
+                listed: ListedMessage {
+                    subject: "Leak in unit 5 & 6".to_owned(),
+                    from: Mailbox::reported("Doe, Jane".to_owned(), "jane@customer.test".to_owned()),
+                    message_id: "<1@customer.test>".to_owned(),
+                    received: Some(Timestamp(1_795_446_000_000_000)),
+                    size: Some(2048),
+                },
                 mime: Some(Bytes::from_static(b"Subject: a\r\n\r\nb\r\n")),
             })
         );

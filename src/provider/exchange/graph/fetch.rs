@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
@@ -15,9 +16,9 @@ use super::{
     transport::{IMMUTABLE, Request, Transport, may_be_message},
 };
 use crate::{
-    domain::Mailbox,
+    domain::{Mailbox, Timestamp},
     net::ErrorClass,
-    provider::{Fetched, ItemId},
+    provider::{Fetched, ItemId, ListedMessage, exchange::whole},
 };
 
 /// Limits of messages and bytes in one request; larger ones are requested individually.
@@ -72,6 +73,20 @@ impl Part {
     fn may_be_message(&self) -> bool {
         let mut headers = self.headers.iter();
         headers.all(|(name, kind)| !name.eq_ignore_ascii_case("content-type") || may_be_message(kind))
+    }
+}
+
+impl Described {
+    fn listed(self) -> ListedMessage {
+        let known = self.row.remembered();
+        let from = self.from.map(|from| from.email_address);
+        ListedMessage {
+            subject: self.subject.unwrap_or_default(),
+            from: from.and_then(|from| Mailbox::reported(from.name.unwrap_or_default(), from.address.unwrap_or_default())),
+            message_id: self.internet_message_id.unwrap_or_default(),
+            received: known.received,
+            size: known.size,
+        }
     }
 }
 
@@ -187,11 +202,16 @@ impl Fetch<'_> {
                 let raw = STANDARD
                     .decode(text)
                     .map_err(|_| self.transport.judge.malformed("has a message that is not in base64"))?;
+                if whole::doubtful(&raw).is_some() {
+                    return Err(self.transport.judge.malformed("has a message that may not be whole"));
+                }
                 Ok(Fetched::Message {
                     raw: raw.into(),
                     received: self.memory.of(id).and_then(|known| known.received),
                 })
             }
+            // Such as none at all.
+            _ if status == StatusCode::OK => Err(self.transport.judge.malformed(NO_MESSAGE)),
             body => Err(self.transport.judge.status(status, &HeaderMap::new(), body.to_string().as_bytes())),
         }
     }
@@ -214,11 +234,12 @@ impl Fetch<'_> {
                 let reply = fault.error.server_reply;
                 Err(self.transport.judge.fault(passing, UNLISTED, &reply))
             }
-            Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(broken(&fault)),
+            Some(Meaning::Broken | Meaning::WaitAFewTimes | Meaning::BadRequest | Meaning::TooLarge) => Ok(self.broken(id, &fault).await),
             // A single message may be denied; but permission for the mailbox may be gone, and then nothing is broken.
             Some(Meaning::Refused) => {
                 let inbox = self.transport.url(&["mailFolders", "inbox"]);
-                self.transport.get::<Value>(inbox, &[]).await.map(|_| broken(&fault))
+                self.transport.get::<Value>(inbox, &[]).await?;
+                Ok(self.broken(id, &fault).await)
             }
             _ => Err(fault),
         }
@@ -238,10 +259,7 @@ impl Fetch<'_> {
         };
         match self.transport.call(request).await {
             Ok(answer) if !answer.message => Err(self.transport.judge.malformed(NO_MESSAGE)),
-            Ok(answer) => Ok(Fetched::Message {
-                raw: answer.body,
-                received: known.received,
-            }),
+            Ok(answer) => self.whole(id, answer.body, known.received).await,
             Err(fault) if fault.too_long => self.too_large(id).await,
             Err(fault) => Err(fault),
         }
@@ -256,23 +274,35 @@ impl Fetch<'_> {
     }
 
     async fn too_large(&self, id: &ItemId) -> Result<Fetched, Fault> {
-        let described = self.describe(id).await?;
-        let known = described.row.remembered();
-        let from = described.from.map(|from| from.email_address);
-        let from = from.and_then(|from| Mailbox::reported(from.name.unwrap_or_default(), from.address.unwrap_or_default()));
+        let listed = self.describe(id).await?.listed();
         Ok(Fetched::TooLarge {
             // Exchange counts what it stores; what it returns may be larger.
-            size: known.size.unwrap_or_default().max(self.max_bytes.saturating_add(1)),
-            subject: described.subject.unwrap_or_default(),
-            from,
-            message_id: described.internet_message_id.unwrap_or_default(),
-            received: known.received,
+            size: listed.size.unwrap_or_default().max(self.max_bytes.saturating_add(1)),
+            listed,
         })
     }
-}
 
-fn broken(fault: &Fault) -> Fetched {
-    Fetched::Broken {
-        server_reply: fault.error.server_reply.clone(),
+    /// The message, if it is what the server lists.
+    async fn whole(&self, id: &ItemId, raw: Bytes, received: Option<Timestamp>) -> Result<Fetched, Fault> {
+        if let Some(outline) = whole::doubtful(&raw) {
+            let listed = self.describe(id).await?.listed();
+            if let Some(problem) = whole::problem(&outline, raw.len(), &listed) {
+                let passing = ErrorClass::Retry { after: None };
+                return Err(Fault {
+                    meaning: Some(Meaning::WaitAFewTimes),
+                    ..self.transport.judge.fault(passing, whole::NOT_WHOLE, problem)
+                });
+            }
+        }
+        Ok(Fetched::Message { raw, received })
+    }
+
+    /// A message that the server does not return, with what it reports of it, if it does.
+    async fn broken(&self, id: &ItemId, fault: &Fault) -> Fetched {
+        let described = self.describe(id).await;
+        Fetched::Broken {
+            server_reply: fault.error.server_reply.clone(),
+            listed: described.map(Described::listed).unwrap_or_default(),
+        }
     }
 }

@@ -47,7 +47,7 @@ use super::{EwsConfig, EwsSource};
 use crate::{
     domain::{Mailbox, Timestamp},
     net::{ErrorClass, Network, NetworkConfig, ProviderError},
-    provider::{Fetched, Folder, FolderRole, ItemId},
+    provider::{Fetched, Folder, FolderRole, ItemId, ListedMessage},
 };
 
 /// A request as it arrived.
@@ -204,10 +204,13 @@ fn answer(operation: &str, messages: &[(&str, String)]) -> String {
     out + &format!("</ResponseMessages></{operation}Response></E:Body></E:Envelope>")
 }
 
-/// An item with this size, and with these bytes when asked for them.
-fn item(size: u64, raw: Option<&[u8]>) -> String {
-    let mime = raw.map_or_else(String::new, |raw| {
-        format!("<y:MimeContent>{}</y:MimeContent>", STANDARD.encode(raw))
+/// The header of every message.
+const HEAD: &[u8] = b"Message-ID: <m@x.test>\r\n\r\n";
+
+/// An item with this size, and with this body when asked for it.
+fn item(size: u64, body: Option<&[u8]>) -> String {
+    let mime = body.map_or_else(String::new, |body| {
+        format!("<y:MimeContent>{}</y:MimeContent>", STANDARD.encode([HEAD, body].concat()))
     });
     format!(
         "<Items><y:Message>{mime}<y:ItemId Id='x'/><y:Subject>S</y:Subject><y:DateTimeReceived>2026-11-23T15:00:00Z</y:DateTimeReceived>\
@@ -247,14 +250,19 @@ fn short(fetched: &[Fetched]) -> Vec<String> {
         .map(|one| match one {
             Fetched::Message { raw, received } => {
                 assert_eq!(*received, Some(Timestamp(1_795_446_000_000_000)));
-                format!("message {}", String::from_utf8_lossy(&raw[..raw.len().min(20)]))
+                let body = raw.strip_prefix(HEAD).unwrap();
+                format!("message {}", String::from_utf8_lossy(&body[..body.len().min(20)]))
             }
             Fetched::TooLarge {
                 size,
-                subject,
-                from,
-                message_id,
-                received,
+                listed:
+                    ListedMessage {
+                        subject,
+                        from,
+                        message_id,
+                        received,
+                        ..
+                    },
             } => {
                 assert_eq!((subject.as_str(), message_id.as_str()), ("S", "<m@x.test>"));
                 assert_eq!(*from, Mailbox::reported("N".to_owned(), "n@x.test".to_owned()));
@@ -262,7 +270,7 @@ fn short(fetched: &[Fetched]) -> Vec<String> {
                 format!("too large {size}")
             }
             Fetched::Gone => "gone".to_owned(),
-            Fetched::Broken { server_reply } => format!("broken {server_reply}"),
+            Fetched::Broken { server_reply, .. } => format!("broken {server_reply}"),
         })
         .collect()
 }

@@ -1,0 +1,48 @@
+//! What shows whether a message is whole, read without taking it apart.
+
+use memchr::memmem;
+
+use super::{basics, entity, fields::Fields};
+
+/// What identifies a message, and whether it ends as it should.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Message-ID without angle brackets and white space. `None` when missing or empty.
+    pub message_id: Option<String>,
+    /// Subject, decoded and unfolded, at most 998 characters. Possibly empty.
+    pub subject: String,
+    /// Whether there is nothing but white space.
+    pub is_blank: bool,
+    /// Whether something is missing at its end: the empty line after the header, the last delimiter of a multipart (RFC 2046 §5.1.1), or a part of
+    /// the last four characters of base64. Of other texts nothing shows it.
+    pub ends_early: bool,
+}
+
+/// Reads the header of a message, and the end of its body.
+pub fn outline(raw: &[u8]) -> Outline {
+    let (fields, at) = Fields::split(raw);
+    Outline {
+        message_id: fields.first("Message-ID").and_then(|field| basics::message_id(&field)),
+        subject: fields
+            .first("Subject")
+            .map(|field| field.text(basics::LINE_LIMIT))
+            .unwrap_or_default(),
+        is_blank: raw.trim_ascii().is_empty(),
+        ends_early: ends_early(&fields, raw, at),
+    }
+}
+
+fn ends_early(fields: &Fields<'_>, raw: &[u8], at: usize) -> bool {
+    let (header, body) = raw.split_at(at);
+    let last_line = header.rsplit(|byte| *byte == b'\n').nth(1);
+    if !last_line.is_some_and(|line| line.trim_ascii().is_empty()) {
+        return true;
+    }
+    if let Some(boundary) = entity::named_boundary(fields) {
+        return memmem::rfind(body, format!("--{}--", boundary.trim_end()).as_bytes()).is_none();
+    }
+    let is_base64 = fields
+        .first("Content-Transfer-Encoding")
+        .is_some_and(|field| field.text(64).trim().eq_ignore_ascii_case("base64"));
+    is_base64 && body.iter().filter(|byte| !byte.is_ascii_whitespace()).count() % 4 != 0
+}
