@@ -2,7 +2,13 @@
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-use super::{Identity, ParsedMail, basics::Basics, entity::Part, html, layout::Opened};
+use super::{
+    Identity, ParsedMail,
+    basics::Basics,
+    entity::Part,
+    html,
+    layout::{HTML_LIMIT, Opened},
+};
 
 /// Most bytes of text that are read of one part.
 const TEXT_LIMIT: usize = 8 * 1024 * 1024;
@@ -14,9 +20,18 @@ const PIECE: usize = 16 * 1024;
 /// Computes the identity: SHA-256 over Message-ID, time and address of the sender, then subject and text without any white space, and
 /// the sorted digests of everything else. It is computed from decoded content, whatever the encoding.
 ///
-/// `seen` is called with each text. Only the first is the text of the message: servers turn the others into attachments.
-pub(super) fn of(basics: &Basics, opened: &Opened<'_>, seen: impl FnMut(&str)) -> Identity {
-    identity(basics, opened, 0, seen)
+/// Every alternative counts: shops send the same short plain text with the HTML of each order.
+///
+/// `seen` is called with each text that is read as such. Only the first is the text of the message: servers turn the others into attachments.
+pub(super) fn of(basics: &Basics, opened: &Opened<'_>, seen: impl FnMut(&str)) -> Identified {
+    identify(basics, opened, 0, seen)
+}
+
+/// What a message is known by.
+pub(super) struct Identified {
+    pub identity: Identity,
+    /// See [`ParsedMail::copy_key`].
+    pub copy_key: Option<[u8; 32]>,
 }
 
 /// The identity of a message without a Message-ID also includes its recipients. Without a time as well, it is the digest of its bytes:
@@ -34,16 +49,8 @@ pub(super) fn without_message_id(mail: &ParsedMail, raw: &[u8]) -> Identity {
     Identity(bytes(context.finish().as_ref()))
 }
 
-fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl FnMut(&str)) -> Identity {
-    let mut context = Context::new(&SHA256);
-    let mut field = |bytes: &[u8]| {
-        // Lengths separate one field from the next.
-        context.update(&(bytes.len() as u64).to_be_bytes());
-        context.update(bytes);
-    };
-    field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
-    field(&basics.date.map_or(0, |date| date.time().0).to_be_bytes());
-    field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
+fn identify(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl FnMut(&str)) -> Identified {
+    let mut context = beginning(basics);
     add_whole(&mut context, &basics.subject);
     let mut digests: Vec<[u8; 32]> = Vec::new();
     let mut first = true;
@@ -59,19 +66,60 @@ fn identity(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
     if first {
         add_whole(&mut context, "");
     }
-    digests.extend(opened.attachments().filter_map(|(part, _)| content(opened, part, depth)));
+    for part in opened.other_alternatives() {
+        digests.extend(text_digest(&html::to_words(&part.text_within(HTML_LIMIT), TEXT_LIMIT)));
+        digests.extend(unread(part));
+    }
+    let mut files = Vec::new();
+    for (part, inline) in opened.attachments() {
+        let digest = content(opened, part, depth);
+        digests.extend(digest);
+        if !inline && !part.media_type.starts_with("text/") {
+            files.extend(digest);
+        }
+    }
+    add_sorted(&mut context, digests);
+    Identified {
+        identity: Identity(bytes(context.finish().as_ref())),
+        copy_key: copy_key(basics, files),
+    }
+}
+
+fn copy_key(basics: &Basics, files: Vec<[u8; 32]>) -> Option<[u8; 32]> {
+    let known = basics.message_id.is_some() && basics.date.is_some() && basics.from.is_some();
+    known.then(|| {
+        let mut context = beginning(basics);
+        add_sorted(&mut context, files);
+        bytes(context.finish().as_ref())
+    })
+}
+
+/// A digest that begins with Message-ID, time and address of the sender.
+fn beginning(basics: &Basics) -> Context {
+    let mut context = Context::new(&SHA256);
+    let mut field = |bytes: &[u8]| {
+        // Lengths separate one field from the next.
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    };
+    field(basics.message_id.as_deref().unwrap_or_default().as_bytes());
+    field(&basics.date.map_or(0, |date| date.time().0).to_be_bytes());
+    field(basics.from.as_ref().map(|from| from.key()).unwrap_or_default().as_bytes());
+    context
+}
+
+fn add_sorted(context: &mut Context, mut digests: Vec<[u8; 32]>) {
     digests.sort_unstable();
     let digests = digests.concat();
     context.update(&(digests.len() as u64).to_be_bytes());
     context.update(&digests);
-    Identity(bytes(context.finish().as_ref()))
 }
 
 /// The digest of an attachment. Servers rebuild embedded messages too, re-encode texts in another charset and drop empty ones.
 fn content(opened: &Opened<'_>, part: &Part<'_>, depth: usize) -> Option<[u8; 32]> {
     if part.is_message() && depth < DEPTH_LIMIT {
         let embedded = opened.open_within(part, |outer, opened| {
-            identity(&Basics::of(&outer.root().fields), &opened, depth + 1, |_| ())
+            identify(&Basics::of(&outer.root().fields), &opened, depth + 1, |_| ()).identity
         });
         if let Some(identity) = embedded {
             return Some(identity.0);
@@ -166,9 +214,32 @@ mod tests {
         check(
             &plain,
             &format!(
-                "{HEAD}Content-Type: multipart/alternative; boundary=q\n\n--q\nContent-Transfer-Encoding: base64\n\nR3LDvMOfZQ==\n--q\n\
-                 Content-Type: text/html\n\n<p>Other</p>\n--q--"
+                "{HEAD}Content-Type: multipart/alternative; boundary=q\n\n--q\nContent-Transfer-Encoding: base64\n\nR3LDvMOfZQ==\n--q--"
             ),
+            true,
+        );
+    }
+
+    #[test]
+    fn every_alternative_counts() {
+        let order = |plain: &str, html: &str| {
+            format!(
+                "{HEAD}Content-Type: multipart/alternative; boundary=q\n\n--q\n\n{plain}\n--q\nContent-Type: text/html; charset=utf-8\n\n{html}\n--q--"
+            )
+        };
+        check(
+            &order("See below", "<p>Order 41</p>"),
+            &order("See below", "<p>Order 42</p>"),
+            false,
+        );
+        check(
+            &order("See below", "<p>Order 41</p>"),
+            &order("See  above", "<p>Order 41</p>"),
+            false,
+        );
+        check(
+            &order("See below", "<p>Gr\u{fc}\u{df}e, order&nbsp;41</p>"),
+            &order("See\n below", "<div>Gr&uuml;&szlig;e, <b>order</b> 41</div>"),
             true,
         );
     }
@@ -185,6 +256,28 @@ mod tests {
             ("Message-ID", "X-ID"),
         ] {
             check(&plain, &plain.replacen(from, to, 1), false);
+        }
+    }
+
+    #[test]
+    fn copies_have_their_key_in_common() {
+        let key = |raw: &str| parse(raw.as_bytes()).unwrap().copy_key;
+        let plain = format!("{HEAD}\ntext");
+        let with = |subject: &str, file: &str| {
+            let head = HEAD.replace("Subject: s", subject);
+            format!(
+                "{head}Content-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\n\na footer\n--b\nContent-Type: application/pdf\n\n{file}\n--b--"
+            )
+        };
+        assert_eq!(
+            key(&plain),
+            key(&plain.replace(": s", ": [EXTERNAL] s").replace("text", "text and more"))
+        );
+        assert_eq!(key(&with("Subject: s", "P")), key(&with("Subject: [list] s", "P")));
+        assert_ne!(key(&with("Subject: s", "P")), key(&with("Subject: s", "Q")));
+        assert_ne!(key(&with("Subject: s", "P")), key(&plain));
+        for lacking in ["Message-ID", "Date", "From"] {
+            assert_eq!(key(&plain.replace(lacking, "X-Other")), None, "{lacking}");
         }
     }
 

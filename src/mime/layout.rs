@@ -306,6 +306,13 @@ impl<'a> Opened<'a> {
         joined.into_text()
     }
 
+    /// The HTML parts beside a plain text that is read in their place.
+    pub fn other_alternatives(&self) -> impl Iterator<Item = &Part<'a>> {
+        let others = self.layout.html.iter().filter(|index| !self.layout.text.contains(index));
+        let parts = others.map(|index| &self.entity.parts[*index]);
+        parts.filter(|part| part.media_type == "text/html")
+    }
+
     /// The attachments and inline parts, and whether each belongs in the text.
     pub fn attachments(&self) -> impl Iterator<Item = (&Part<'_>, bool)> {
         self.layout

@@ -47,6 +47,9 @@ pub struct ParsedMail {
     pub message_id: Option<String>,
     /// What survives when a server rebuilds the message: see [`Identity`].
     pub identity: Identity,
+    /// SHA-256 of what all copies of a message have in common, whatever lists and servers added to their subjects and texts on the way:
+    /// Message-ID, time and address of the sender, and the attachments other than texts. `None` if one of the first three is missing.
+    pub copy_key: Option<[u8; 32]>,
     /// Subject, decoded and unfolded, at most 998 characters, without control characters. Possibly empty.
     pub subject: String,
     /// First mailbox of From that has a valid addr-spec.
@@ -84,7 +87,7 @@ pub const OWN_MARK: &str = "X-Mailagent-Id";
 /// Says whether two fetched messages are the same one.
 ///
 /// Exchange rebuilds MIME on the way out, so bytes differ between two fetches. The identity is SHA-256 over the Message-ID and what
-/// survives: date, from, subject text, body text (white space left out) and the digests of the decoded attachments. Without a Message-ID
+/// survives: date, from, subject text, body text in every alternative (white space left out) and the digests of the decoded attachments. Without a Message-ID
 /// the recipients count too; without a Date as well, it is SHA-256 of the bytes. A text over 8 MiB counts as its bytes besides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(pub [u8; 32]);

@@ -6,7 +6,8 @@ use super::{
     dates::{self, Written},
     decode,
     entity::{Entity, Part},
-    forwarded, html, identity,
+    forwarded, html,
+    identity::{self, Identified},
     layout::{self, Joined, Opened, open},
 };
 
@@ -37,10 +38,11 @@ fn read_opened(raw: &[u8], outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMai
     let fields = &outer.root().fields;
     let basics = Basics::of(fields);
     let mut text = Joined::new(INDEX_LIMIT);
-    let identity = identity::of(&basics, opened, |piece| text.add(piece));
+    let Identified { identity, copy_key } = identity::of(&basics, opened, |piece| text.add(piece));
     let text = text.into_text();
     let mut mail = ParsedMail {
         identity,
+        copy_key,
         to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
         cc: address::mailboxes(fields, "Cc", MAILBOX_LIMIT),
         bcc: address::mailboxes(fields, "Bcc", MAILBOX_LIMIT),

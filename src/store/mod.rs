@@ -60,6 +60,7 @@ pub use leases::{LeaseKey, LeaseKind, LeaseTerms};
 pub use logins::{LoginAttempt, Revocation, SealedTokens};
 pub use mailboxes::{FolderLook, FolderPosition, MailboxItem};
 pub use messages::{KnownMessage, NewMessage, SearchWords};
+pub use notes::{NewNote, NotedCopy};
 pub use search::SearchTerm;
 pub use system::SystemAgent;
 pub use tx::retrying;

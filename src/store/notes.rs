@@ -15,7 +15,48 @@ use crate::domain::{
     OutcomeResult, Result, Timestamp,
 };
 
+/// A note with what its message is known by.
+#[derive(Clone, Debug)]
+pub struct NewNote {
+    pub note: Note,
+    pub identity: [u8; 32],
+    /// SHA-256 of what all copies of the message have in common.
+    pub copy_key: Option<[u8; 32]>,
+}
+
+/// A note of a message that others may be copies of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedCopy {
+    pub case: CaseId,
+    pub copy_key: Vec<u8>,
+    /// What the sender wrote, and the quoted history.
+    pub texts: [String; 2],
+}
+
 impl<C: ConnectionTrait> TenantStore<C> {
+    /// Returns the notes of messages with these keys of copies.
+    pub async fn noted_copies(&self, copy_keys: &[Vec<u8>]) -> Result<Vec<NotedCopy>> {
+        use note::Column;
+        if copy_keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String, Vec<u8>, String, String)> = note::Entity::find()
+            .select_only()
+            .columns([Column::CaseId, Column::CopyKey, Column::Text, Column::Quoted])
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::CopyKey.is_in(copy_keys.iter().cloned()))
+            .into_tuple()
+            .all(&self.conn)
+            .await
+            .map_err(store_error)?;
+        let copies = rows.into_iter().map(|(case, copy_key, text, quoted)| NotedCopy {
+            case: case.into(),
+            copy_key,
+            texts: [text, quoted],
+        });
+        Ok(copies.collect())
+    }
+
     /// Finds an outcome.
     pub async fn outcome(&self, id: &OutcomeId) -> Result<Option<Outcome>> {
         let row = outcome::Entity::find_by_id((self.tenant.to_string(), id.to_string()))
@@ -143,9 +184,9 @@ impl Writer {
         insert_all(&self.conn, rows, None).await
     }
 
-    /// Adds notes. `identities` has the identity of each one's message; a second note of the same identity on the same case fails.
-    pub async fn insert_notes(&mut self, notes: Vec<(Note, [u8; 32])>) -> Result<()> {
-        let rows = notes.into_iter().map(|(note, identity)| {
+    /// Adds notes. A second note of a message with the same identity on the same case fails.
+    pub async fn insert_notes(&mut self, notes: Vec<NewNote>) -> Result<()> {
+        let rows = notes.into_iter().map(|NewNote { note, identity, copy_key }| {
             let sender_key = note.sender.as_ref().map(Mailbox::key).unwrap_or_default();
             let (sender_name, sender_address) = split(note.sender);
             note::ActiveModel {
@@ -170,6 +211,7 @@ impl Writer {
                 received: Set(note.received.0),
                 create_time: Set(note.created.0),
                 identity: Set(identity.to_vec()),
+                copy_key: Set(copy_key.map(Vec::from)),
                 blob_hash: Set(note.blob),
                 size: Set(note.size),
             }

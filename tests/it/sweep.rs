@@ -316,6 +316,39 @@ async fn notes_have_text_history_and_pages() {
     assert_eq!(list("", "agents/01ARZ3NDEKTSV4RRFFQ69G5FAV").await, Vec::<String>::new());
 }
 
+/// Lists and servers add footers and banners to what they pass on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_to_which_something_was_added_makes_no_second_note() {
+    on_both_engines(async |h| {
+        let client = h.seed().await;
+        let agents = [h.agent(&client, ANNA).await, h.agent(&client, BERT).await];
+        let said = Mail::new("eva@oak.example", "CS-0000001").body("The pump is dry.\r\n");
+        let with_footer = said
+            .clone()
+            .header("Subject", "[EXTERNAL] CS-0000001")
+            .body("The pump is\r\ndry.\r\n____\r\nTo leave the list of Oak, write to us.\r\n");
+        let another = said.clone().body("The pump is wet.\r\n");
+        h.deliver(ANNA, &with_footer);
+        h.handled(&client, &agents[0].name, 1).await;
+        h.deliver(BERT, &said);
+        h.deliver(BERT, &another);
+        h.handled(&client, &agents[1].name, 2).await;
+        let mut texts: Vec<String> = h.notes(&client).await.into_iter().map(|note| note.text).collect();
+        texts.sort();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].contains("leave the list") && texts[1].contains("wet"), "{texts:?}");
+        assert_eq!(archived(&client).await, 3, "every copy is kept");
+        let outcomes = h.outcomes(&client).await;
+        let copy = outcomes
+            .iter()
+            .find(|outcome| outcome.result() == OutcomeResult::Duplicate)
+            .unwrap();
+        assert_eq!(copy.case, "cases/case-oak");
+        assert!(copy.detail.contains("added on the way") && !copy.message.is_empty(), "{copy:?}");
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_mail_in_two_mailboxes_makes_one_note() {
     on_both_engines(async |h| {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{AgentId, CustomerLink, ExternalParties, Mailbox, Message, Result},
-    store::{KnownAddress, NewBlob, NewMessage, SearchWords, Writer},
+    store::{KnownAddress, NewBlob, NewMessage, NewNote, SearchWords, Writer},
 };
 
 /// Most recipients of a message that are kept for lists; all of them are searched and linked.
@@ -51,7 +51,7 @@ pub(super) async fn archive(context: &Context<'_>, writer: &Writer, effects: &mu
     for outcome in &mut effects.outcomes {
         outcome.message = id(&outcome.identity);
     }
-    for (note, identity) in &mut effects.notes {
+    for NewNote { note, identity, .. } in &mut effects.notes {
         note.message = id(identity);
     }
     if let Some(agent) = agent {

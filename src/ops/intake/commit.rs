@@ -13,7 +13,7 @@ use crate::{
     domain::{Agent, Error, EventKind, Note, Outcome, OutcomeResult, Result, TenantId},
     ops::Ops,
     provider::Folder,
-    store::{FolderPosition, LeaseKey, MailboxItem, Writer, retrying},
+    store::{FolderPosition, LeaseKey, MailboxItem, NewNote, Writer, retrying},
 };
 
 /// Messages of a folder, and where the folder stands once they are handled.
@@ -140,7 +140,11 @@ fn outline(context: &Context<'_>, effects: &Effects) -> BatchResult {
         archived,
         archived_bytes: effects.messages.iter().map(|new| new.message.size.unsigned_abs()).sum(),
         known: archivable.count() as u64 - archived,
-        delays: effects.notes.iter().map(|(note, _)| note.created.since(note.received)).collect(),
+        delays: effects
+            .notes
+            .iter()
+            .map(|NewNote { note, .. }| note.created.since(note.received))
+            .collect(),
         new_contacts: !effects.contacts.is_empty(),
     }
 }
@@ -180,7 +184,7 @@ async fn write(context: &Context<'_>, effects: Effects, writer: &mut Writer) -> 
 /// What the log says: the contacts, then the notes, which name them.
 fn events(context: &Context<'_>, effects: &Effects) -> Vec<(String, EventKind)> {
     let contacts = effects.contacts.iter().cloned().map(EventKind::ContactCreated);
-    let excerpts = effects.notes.iter().map(|(note, _)| Note::excerpt(note.clone()));
+    let excerpts = effects.notes.iter().map(|new| Note::excerpt(new.note.clone()));
     let notes = excerpts.map(|excerpt| EventKind::Matched(Box::new(excerpt)));
     contacts.chain(notes).map(|kind| (context.ops.ids.next(), kind)).collect()
 }

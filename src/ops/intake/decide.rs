@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     authenticity::{Authenticity, authenticity},
     content::Prepared,
+    copies::Copies,
 };
 use crate::{
     crypto::BoundSealer,
@@ -25,6 +26,8 @@ pub(super) struct Knowledge<'k, 'a> {
     pub cases: &'a HashMap<String, Case>,
     /// Identities that were swept before, in this batch too.
     pub swept: &'k HashSet<Vec<u8>>,
+    /// Notes that the message may be a copy of.
+    pub copies: &'k Copies,
 }
 
 /// What is decided about a message, but for the loop limits.
@@ -100,6 +103,15 @@ pub(super) fn decide<'a>(message: &Prepared, known: &Knowledge<'_, 'a>) -> Decis
     let Some(case) = message.candidates.iter().find_map(|candidate| known.cases.get(candidate)) else {
         return Decision::not(OutcomeResult::UnknownReference, format!("There is no case {first}."));
     };
+    if known.copies.have(message, &case.id) {
+        return Decision {
+            case: Some(case),
+            ..Decision::not(
+                OutcomeResult::Duplicate,
+                "A copy of this message made a note on the case before. What differs was added on the way, such as the footer of a list.",
+            )
+        };
+    }
     check_sender(message, case, known)
 }
 

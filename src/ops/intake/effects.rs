@@ -2,16 +2,15 @@
 
 use super::content::Prepared;
 use crate::{
-    domain::{Contact, Note, Outcome},
-    store::{KnownMessage, NewBlob, NewMessage},
+    domain::{Contact, Outcome},
+    store::{KnownMessage, NewBlob, NewMessage, NewNote},
 };
 
 /// Rows to write.
 #[derive(Default)]
 pub(super) struct Effects {
     pub contacts: Vec<Contact>,
-    /// With the identity of the message of each.
-    pub notes: Vec<(Note, [u8; 32])>,
+    pub notes: Vec<NewNote>,
     pub outcomes: Vec<Outcome>,
     /// Messages that are kept with a note or an outcome.
     pub blobs: Vec<NewBlob>,

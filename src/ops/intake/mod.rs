@@ -9,6 +9,7 @@ mod authenticity;
 mod commit;
 mod content;
 mod context;
+mod copies;
 mod decide;
 mod effects;
 mod journal;

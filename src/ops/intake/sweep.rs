@@ -5,13 +5,14 @@ use std::{collections::HashSet, time::Duration};
 use super::{
     content::Prepared,
     context::{AgentFolder, Context, PendingMessage},
+    copies::Copies,
     decide::{ContactChoice, Decision, Knowledge, decide, too_large},
     effects::Effects,
 };
 use crate::{
     domain::{Note, Outcome, OutcomeResult, Result},
     provider::FolderRole,
-    store::Writer,
+    store::{NewNote, Writer},
 };
 
 /// Period that the loop limits count in.
@@ -52,6 +53,13 @@ async fn decide_all<'a>(
     let candidates = context.fresh.iter().flat_map(|fresh| &fresh.message.candidates);
     let references: HashSet<String> = candidates.cloned().collect();
     let cases = writer.cases_by_reference(&references).await?;
+    let copy_keys = context
+        .fresh
+        .iter()
+        .map(|fresh| fresh.message)
+        .filter(|message| !message.candidates.is_empty());
+    let copy_keys: Vec<Vec<u8>> = copy_keys.filter_map(|message| message.parsed.copy_key.map(Vec::from)).collect();
+    let mut copies = Copies::new(writer.noted_copies(&copy_keys).await?);
     let own_marks = context.ops.sealer.bind("own-mail", writer.tenant_id());
     let mut too_old = Vec::new();
     for fresh in context.fresh.clone() {
@@ -74,6 +82,7 @@ async fn decide_all<'a>(
             addresses: &context.addresses,
             cases: &cases,
             swept: &swept,
+            copies: &copies,
         };
         let mut decision = decide(message, &knowledge);
         if filed && decision.result == OutcomeResult::OwnMessage {
@@ -88,7 +97,9 @@ async fn decide_all<'a>(
         if filed || decision.result.settles() {
             swept.insert(fresh.identity().to_vec());
         }
+        let noted = effects.notes.len();
         record(context, source, fresh, decision, effects);
+        effects.notes[noted..].iter().for_each(|new| copies.note(new));
     }
     Ok(too_old)
 }
@@ -106,7 +117,7 @@ async fn is_loop(context: &Context<'_>, writer: &Writer, effects: &Effects, mess
     ];
     for (limit, case) in limits.into_iter().filter(|(limit, _)| *limit > 0) {
         let stored = writer.count_notes(&from.key(), case, since, received).await?;
-        let here = effects.notes.iter().filter(|(note, _)| {
+        let here = effects.notes.iter().filter(|NewNote { note, .. }| {
             note.sender.as_ref().is_some_and(|sender| sender.key() == from.key())
                 && case.is_none_or(|case| note.case == *case)
                 && (since..=received).contains(&note.received)
@@ -156,7 +167,11 @@ fn record(context: &mut Context<'_>, source: AgentFolder<'_>, fresh: PendingMess
         };
         outcome.note = Some(note.id.clone());
         outcome.contact = contact;
-        effects.notes.push((note, *fresh.identity()));
+        effects.notes.push(NewNote {
+            note,
+            identity: *fresh.identity(),
+            copy_key: parsed.copy_key,
+        });
     } else if decision.result.is_set_aside() {
         outcome.blob = effects.keep(message);
     }

@@ -28,6 +28,7 @@ pub struct Model {
     pub received: i64,
     pub create_time: i64,
     pub identity: Vec<u8>,
+    pub copy_key: Option<Vec<u8>>,
     pub blob_hash: Option<Vec<u8>>,
     pub size: i64,
 }

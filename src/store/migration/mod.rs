@@ -17,6 +17,7 @@ mod m20261130_009_agent_addresses;
 mod m20261130_010_agent_methods;
 mod m20261130_011_leases;
 mod m20261201_001_agent_reviews;
+mod m20261201_002_copies;
 
 pub struct Migrator;
 
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_010_agent_methods::Migration),
             Box::new(m20261130_011_leases::Migration),
             Box::new(m20261201_001_agent_reviews::Migration),
+            Box::new(m20261201_002_copies::Migration),
         ]
     }
 }
