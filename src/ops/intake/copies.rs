@@ -16,7 +16,9 @@ impl Copies {
     /// Those that the database has.
     pub fn new(noted: Vec<NotedCopy>) -> Self {
         let mut copies = Self::default();
-        noted.into_iter().for_each(|copy| copies.add(copy));
+        for copy in noted {
+            copies.add(copy);
+        }
         copies
     }
 

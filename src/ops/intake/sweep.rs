@@ -99,7 +99,9 @@ async fn decide_all<'a>(
         }
         let noted = effects.notes.len();
         record(context, source, fresh, decision, effects);
-        effects.notes[noted..].iter().for_each(|new| copies.note(new));
+        if let Some(new) = effects.notes.get(noted) {
+            copies.note(new);
+        }
     }
     Ok(too_old)
 }

@@ -86,7 +86,7 @@ enum ItemFault {
     /// The server says so.
     Server(ServerError),
     /// What it returned is not what it lists.
-    NotWhole { problem: &'static str, listed: ListedMessage },
+    NotWhole { problem: &'static str, listed: Box<ListedMessage> },
 }
 
 /// Fetches messages; see [`crate::provider::MailSource::fetch`].
@@ -215,14 +215,14 @@ impl Fetch<'_> {
         let Item { listed, mime } = outcome.map_err(ItemFault::Server)?;
         let Some(raw) = mime else {
             let problem = "The response has no MIME content, or MIME content that is not base64.";
-            return Err(ItemFault::NotWhole { problem, listed });
+            return Err(not_whole(problem, listed));
         };
         if raw.len() as u64 > self.max_bytes {
             let size = Some(raw.len() as u64);
             return Ok(too_large(ListedMessage { size, ..listed }, self.max_bytes));
         }
         match whole::problem(&mime::outline(&raw), raw.len(), &listed) {
-            Some(problem) => Err(ItemFault::NotWhole { problem, listed }),
+            Some(problem) => Err(not_whole(problem, listed)),
             None => Ok(Fetched::Message {
                 raw,
                 received: listed.received,
@@ -249,7 +249,7 @@ impl Fetch<'_> {
                     );
                     continue;
                 }
-                Err(ItemFault::NotWhole { problem, listed }) => broken(problem.to_owned(), listed),
+                Err(ItemFault::NotWhole { problem, listed }) => broken(problem.to_owned(), *listed),
                 Err(ItemFault::Server(error)) => match error.meaning() {
                     Meaning::Gone => Fetched::Gone,
                     // One that nobody has told us of may be as passing as these.
@@ -293,6 +293,13 @@ fn too_large(listed: ListedMessage, max_bytes: u64) -> Fetched {
         // Without a size, all that is known is that it was too much.
         size: listed.size.unwrap_or(max_bytes.saturating_add(1)),
         listed,
+    }
+}
+
+fn not_whole(problem: &'static str, listed: ListedMessage) -> ItemFault {
+    ItemFault::NotWhole {
+        problem,
+        listed: Box::new(listed),
     }
 }
 
