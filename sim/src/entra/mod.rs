@@ -9,6 +9,7 @@
 //! It checks what the real one checks: redirect addresses letter by letter, PKCE, one use of each code, one resource for each token request,
 //! client secrets and assertions. <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow>
 
+mod certificate;
 mod http;
 #[cfg(test)]
 mod tests;
@@ -228,7 +229,7 @@ impl Entra {
     /// # Panics
     /// When it is none with an RSA key.
     pub fn set_certificate(&self, client_id: &str, pem: &str) {
-        let certificate = token::Certificate::read(pem).expect("a certificate with an RSA key");
+        let certificate = certificate::Certificate::read(pem).expect("a certificate with an RSA key");
         if let Some(app) = self.0.shared.world().apps.get_mut(client_id) {
             app.certificate = Some(certificate);
         }

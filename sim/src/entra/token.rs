@@ -12,8 +12,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -63,28 +62,6 @@ impl Signer {
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(self.id.clone());
         jsonwebtoken::encode(&header, claims, &self.key).expect("the key signs")
-    }
-}
-
-/// A certificate that an application proves itself by.
-pub(super) struct Certificate {
-    key: DecodingKey,
-    thumbprint: String,
-}
-
-impl Certificate {
-    pub(super) fn read(pem: &str) -> Option<Self> {
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
-        let (_, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
-        let x509_parser::public_key::PublicKey::RSA(key) = parsed.public_key().parsed().ok()? else {
-            return None;
-        };
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let modulus = key.modulus.strip_prefix(&[0]).unwrap_or(key.modulus);
-        Some(Self {
-            key: DecodingKey::from_rsa_components(&encode(modulus), &encode(key.exponent)).ok()?,
-            thumbprint: encode(digest::digest(&digest::SHA256, &der).as_ref()),
-        })
     }
 }
 

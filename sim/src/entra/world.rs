@@ -7,7 +7,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-use super::token::Certificate;
+use super::certificate::Certificate;
 
 /// Everything.
 #[derive(Default)]

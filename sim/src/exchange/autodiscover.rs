@@ -14,9 +14,8 @@ use quick_xml::escape::escape;
 use url::Url;
 
 use super::{
-    Shared,
-    http::{authenticate, ok, plain, unauthorized},
-    lock,
+    Shared, lock,
+    serving::{authenticate, ok, plain, unauthorized},
     xml::Element,
 };
 

@@ -12,7 +12,8 @@
 //! | `subscriptions` | notices that wait for subscribers |
 //! | `ids` | opaque ids and sync states |
 //! | `xml`, `schema` | requests in, answers out, what is a valid request |
-//! | `listener`, `http` | connections, authentication, limits, scripted faults |
+//! | `listener`, `http` | connections, limits, scripted faults |
+//! | `serving` | authentication, work aside, the simplest answers |
 //! | `operations`, `folders`, `items`, `properties`, `send`, `streaming` | what each operation does |
 //! | `calendar` | appointments |
 //! | `graph` | Microsoft Graph |
@@ -32,6 +33,7 @@ mod properties;
 mod raw;
 mod schema;
 mod send;
+mod serving;
 mod streaming;
 mod subscriptions;
 mod world;

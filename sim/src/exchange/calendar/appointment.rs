@@ -6,8 +6,8 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     super::{operations::Failure, xml::Element},
-    properties,
     recurrence::Recurrence,
+    schema,
 };
 
 /// An appointment or a series of them.
@@ -42,7 +42,7 @@ impl Appointment {
             .children
             .iter()
             .filter(|child| child.name != "UID")
-            .map(properties::canonical)
+            .map(schema::canonical)
             .collect();
         let made = Self {
             uid: item.text_of("UID").map_or(uid, str::to_owned),
@@ -201,12 +201,12 @@ impl Appointment {
                             "The property does not match the path that is updated.",
                         ));
                     }
-                    Some(properties::canonical(value))
+                    Some(schema::canonical(value))
                 }
                 "DeleteItemField" => None,
                 _ => return Err(refused("The simulator appends to nothing.")),
             };
-            if properties::is_read_only(&name) || (index.is_some() && name == "Recurrence") {
+            if schema::is_read_only(&name) || (index.is_some() && name == "Recurrence") {
                 return Err(Failure::new("ErrorInvalidPropertySet", "The property cannot be set."));
             }
             let set = match index {

@@ -12,6 +12,7 @@
 mod appointment;
 mod properties;
 mod recurrence;
+mod schema;
 
 use bytes::Bytes;
 use time::{Duration, OffsetDateTime};

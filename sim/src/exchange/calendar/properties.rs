@@ -11,6 +11,7 @@ use super::{
     },
     Target,
     appointment::{Appointment, Instance},
+    schema::is_read_only,
 };
 use crate::clock::write_time;
 
@@ -82,41 +83,6 @@ const ORDER: &[&str] = &[
     "calendar:NetShowUrl",
 ];
 
-/// What only Exchange sets.
-const READ_ONLY: &[&str] = &[
-    "ItemId",
-    "ParentFolderId",
-    "DateTimeReceived",
-    "Size",
-    "IsDraft",
-    "DateTimeSent",
-    "DateTimeCreated",
-    "DisplayCc",
-    "DisplayTo",
-    "HasAttachments",
-    "LastModifiedTime",
-    "TextBody",
-    "RecurrenceId",
-    "DateTimeStamp",
-    "OriginalStart",
-    "IsMeeting",
-    "IsCancelled",
-    "IsRecurring",
-    "MeetingRequestWasSent",
-    "CalendarItemType",
-    "MyResponseType",
-    "Organizer",
-    "Duration",
-    "TimeZone",
-    "AppointmentSequenceNumber",
-    "AppointmentState",
-    "FirstOccurrence",
-    "LastOccurrence",
-    "ModifiedOccurrences",
-    "DeletedOccurrences",
-    "IsOnlineMeeting",
-];
-
 /// Only given out by GetItem: FindItem and SyncFolderItems leave them out without a word.
 const ONLY_GET: &[&str] = &[
     "item:Body",
@@ -133,22 +99,6 @@ const ONLY_GET: &[&str] = &[
 
 /// Left out of BaseShape Default.
 const NOT_DEFAULT: &[&str] = &["item:ParentFolderId", "item:ItemClass", "item:TextBody", "item:ExtendedProperty"];
-
-/// Properties that are true or false (xs:boolean), which clients may also write as 1 and 0.
-const BOOLEANS: &[&str] = &["ReminderIsSet", "IsAllDayEvent", "IsResponseRequested", "AllowNewTimeProposal"];
-
-/// A property as Exchange keeps it.
-pub(super) fn canonical(property: &Element) -> Element {
-    let mut property = property.clone();
-    if BOOLEANS.contains(&property.name.as_str()) {
-        property.text = matches!(property.text.trim(), "true" | "1").to_string();
-    }
-    property
-}
-
-pub(super) fn is_read_only(name: &str) -> bool {
-    READ_ONLY.contains(&name)
-}
 
 /// Checks the properties of an appointment to be made: known, settable and in the order of the schema.
 ///

@@ -173,7 +173,7 @@ impl Call {
         };
         let mut url = self.shared.graph.clone();
         url.set_path(&format!("{}/AttachmentSessions('{secret}')", super::UPLOADS));
-        let answer = json!({ "uploadUrl": url, "expirationDateTime": write_time(upload.end), "nextExpectedRanges": ["0-"] });
+        let answer = json!({ "uploadUrl": url.as_str(), "expirationDateTime": write_time(upload.end), "nextExpectedRanges": ["0-"] });
         self.shared.world().composing.uploads.insert(secret, upload);
         Ok(Reply::json(201, &answer))
     }

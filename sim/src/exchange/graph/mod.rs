@@ -42,10 +42,9 @@ pub(super) use self::{
     subscriptions::{Hook, tell_lifecycle},
 };
 use super::{
-    FaultKind, FolderKind, Request, Shared,
-    http::{Running, blocking, short},
-    lock,
+    FaultKind, FolderKind, Request, Shared, lock,
     operations::Failure,
+    serving::{Running, blocking, short},
 };
 use crate::{clock::write_time, listener::Switch};
 
