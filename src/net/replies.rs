@@ -22,12 +22,12 @@ pub enum BodyError {
 
 /// Reads a response of at most `limit` bytes.
 pub async fn body(mut response: Response, limit: u64) -> Result<Bytes, BodyError> {
-    let told = response.content_length().unwrap_or(0);
-    if told > limit {
+    let declared = response.content_length().unwrap_or(0);
+    if declared > limit {
         return Err(BodyError::TooLong);
     }
     // The length is only the server's claim: little memory is reserved on its basis.
-    let mut body = Vec::with_capacity(usize::try_from(told.min(1 << 20)).unwrap_or_default());
+    let mut body = Vec::with_capacity(usize::try_from(declared.min(1 << 20)).unwrap_or_default());
     while let Some(piece) = response.chunk().await.map_err(BodyError::Broken)? {
         if body.len() as u64 + piece.len() as u64 > limit {
             return Err(BodyError::TooLong);

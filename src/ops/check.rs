@@ -105,8 +105,8 @@ impl Check {
             since,
         };
         let fault = fault.map(ReadError::Provider);
-        let went = fault.as_ref().map_or(AccessResult::Well, AccessResult::Failed);
-        health::record(ops, &self.tenant, subject, AccessKind::Check, went).await
+        let access = fault.as_ref().map_or(AccessResult::Well, AccessResult::Failed);
+        health::record(ops, &self.tenant, subject, AccessKind::Check, access).await
     }
 }
 

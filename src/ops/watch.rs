@@ -194,10 +194,10 @@ where
     let interval = ops.limits.bookmark_interval;
     async_stream::try_stream! {
         let mut position = from;
-        let mut told = tokio::time::Instant::now();
+        let mut bookmarked = tokio::time::Instant::now();
         // The first bookmark comes at once: a subscriber has a cursor to go on with before anything happens.
         yield Followed { position, entry: None };
-        // The end of the history is told at once, whatever comes or does not come then.
+        // The end of the history is reported at once, whatever comes or does not come then.
         let mut is_behind = true;
         let mut ahead: Option<tokio::task::JoinHandle<Result<Page<T>>>> = None;
         loop {
@@ -213,15 +213,15 @@ where
             for (at, entry) in page.entries {
                 yield Followed { position: at, entry: Some(entry) };
                 position = at;
-                told = tokio::time::Instant::now();
+                bookmarked = tokio::time::Instant::now();
             }
             position = position.max(page.read_to);
             let caught_up = is_behind && !page.more;
             is_behind = page.more;
             // A page may have ended with entries that did not pass.
-            if caught_up || (advanced && told.elapsed() >= interval) {
+            if caught_up || (advanced && bookmarked.elapsed() >= interval) {
                 yield Followed { position, entry: None };
-                told = tokio::time::Instant::now();
+                bookmarked = tokio::time::Instant::now();
             }
             if advanced {
                 continue;
@@ -230,14 +230,14 @@ where
             if stopping {
                 Err(Error::shutting_down())?;
             }
-            let rest = interval.saturating_sub(told.elapsed());
+            let rest = interval.saturating_sub(bookmarked.elapsed());
             tokio::select! {
                 () = reader.wait_past(position, rest) => {}
                 () = ops.stopping.cancelled() => {}
             }
-            if told.elapsed() >= interval {
+            if bookmarked.elapsed() >= interval {
                 yield Followed { position, entry: None };
-                told = tokio::time::Instant::now();
+                bookmarked = tokio::time::Instant::now();
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What is told of logins as their time goes by: that they end soon, that they ended, and the same of the operator's secrets. Each is told once,
-//! whatever restarts and replicas there are: what was told is written down in the transaction that tells it.
+//! What is reported of logins as their time goes by: that they end soon, that they ended, and the same of the operator's secrets. Each is reported once,
+//! whatever restarts and replicas there are: what was reported is written down in the transaction that reports it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 
 /// Thresholds of a secret count for one that lives so long.
 const SECRET_LIFE: Duration = Duration::from_hours(365 * 24);
-/// The longest that what is told to a provider is tried.
+/// How long notifying a provider is attempted.
 const REVOCATION_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// An event, as subscribers get it.
@@ -55,7 +55,7 @@ pub async fn watch(
     follow_events(ops, &topic::TOKENS, &caller.tenant, (cursors, cursor), pick).await
 }
 
-/// Tells what is to be told of a login by now: that a threshold was passed, or that its time is over.
+/// Reports what is due of a login by now: that a threshold was passed, or that its time is over.
 pub async fn notify(ops: &Ops, tenant: &TenantId, source: &LoginSource) -> Result<()> {
     retrying(|| async {
         let mut writer = ops.store.begin_alone(tenant).await?;
@@ -99,8 +99,8 @@ pub async fn notify_of_secret(ops: &Ops, provider: &LoginProvider) -> Result<()>
 
 async fn tell_tenant_of_secret(ops: &Ops, tenant: &TenantId, provider: &str, expires: Timestamp) -> Result<()> {
     let mut writer = ops.store.begin_alone(tenant).await?;
-    let told = writer.secret_warning(provider, expires).await?;
-    let Some(threshold) = passed(SECRET_LIFE, expires.since(ops.now()), told) else {
+    let reported = writer.secret_warning(provider, expires).await?;
+    let Some(threshold) = passed(SECRET_LIFE, expires.since(ops.now()), reported) else {
         return Ok(());
     };
     writer.set_secret_warning(provider, expires, threshold).await?;

@@ -82,15 +82,15 @@ pub async fn complete(ops: &Ops, caller: &Caller, state: &str, answered: Callbac
     finish(ops, attempted, answered, None).await
 }
 
-/// Gives a login up: its tokens are wiped, and the provider is told, where it takes that. Returns whether it is.
+/// Gives a login up: its tokens are wiped, and the provider is notified, where it accepts that. Returns whether it is.
 ///
 /// # Errors
 /// See `AgentService.RevokeLogin`.
 pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<bool> {
-    let told = retrying(|| async {
+    let notified = retrying(|| async {
         let mut writer = ops.store.begin_alone(&caller.tenant).await?;
         Subject::find(&writer, Requester::Caller(caller), source).await?;
-        let Some((login, told)) = give_up(ops, &mut writer, source).await? else {
+        let Some((login, notified)) = give_up(ops, &mut writer, source).await? else {
             return Ok(false);
         };
         let choices = writer.settings().await?.choices;
@@ -98,15 +98,15 @@ pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<
         Change::ended(&login).record(ops, &mut writer, caller).await?;
         append(ops, &mut writer, TokenEventKind::LoginRevoked, &login).await?;
         writer.commit().await?;
-        Ok(told)
+        Ok(notified)
     })
     .await?;
     ops.agents_changed.notify_one();
     ops.logins_changed.notify_one();
-    Ok(told)
+    Ok(notified)
 }
 
-/// Removes a login with its tokens, and remembers what the provider is to be told. Returns what it was, and whether the provider will be told.
+/// Removes a login with its tokens, and remembers what the provider is to be notified of. Returns what it was, and whether the provider will be notified.
 async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result<Option<(Login, bool)>> {
     let Some((login, sealed)) = writer.take_login(source).await? else {
         return Ok(None);
@@ -119,14 +119,14 @@ async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result
         .providers
         .get(&login.provider)
         .is_some_and(|provider| provider.may_know_revocation());
-    let told = match sealed.refresh {
+    let notified = match sealed.refresh {
         Some(token) if !shared && takes_it => {
             writer.insert_revocation(&login, token, ops.now()).await?;
             true
         }
         _ => false,
     };
-    Ok(Some((login, told)))
+    Ok(Some((login, notified)))
 }
 
 /// Ends a login because what it was for is gone or another now: as [`revoke`], but within the transaction that changes that.

@@ -70,9 +70,9 @@ pub enum AccessResult<'a> {
 /// Writes down how it went. Faults of our own side say nothing about the mailbox, so they leave its health alone. So does what happened
 /// with an agent or an account that was changed meanwhile: that is retried. A refused login of a maintenance account stops all agents
 /// that connect through it.
-pub async fn record(ops: &Ops, tenant: &TenantId, subject: HealthSubject<'_>, tried: AccessKind, went: AccessResult<'_>) -> Result<()> {
+pub async fn record(ops: &Ops, tenant: &TenantId, subject: HealthSubject<'_>, kind: AccessKind, result: AccessResult<'_>) -> Result<()> {
     let HealthSubject { agent, account, since } = subject;
-    let (fault, folders) = match went {
+    let (fault, folders) = match result {
         AccessResult::Well => (None, [].as_slice()),
         AccessResult::WithFolderFaults(folders) => (None, folders),
         AccessResult::Failed(ReadError::Provider(fault)) => (Some(fault), [].as_slice()),
@@ -87,9 +87,9 @@ pub async fn record(ops: &Ops, tenant: &TenantId, subject: HealthSubject<'_>, tr
         let Some(agent) = writer.agent(&agent.id).await?.filter(|now| now.version == agent.version) else {
             return Ok(());
         };
-        if let Some(tried) = account {
-            let now = writer.maintenance_account(&tried.id).await?;
-            if now.is_none_or(|now| now.version != tried.version) {
+        if let Some(used) = account {
+            let now = writer.maintenance_account(&used.id).await?;
+            if now.is_none_or(|now| now.version != used.version) {
                 return Ok(());
             }
         }
@@ -126,7 +126,7 @@ pub async fn record(ops: &Ops, tenant: &TenantId, subject: HealthSubject<'_>, tr
         if agent.settings.kind == AgentKind::Smtp {
             // There is nothing to read, so nothing is tried by itself.
             after.retry_at = None;
-        } else if tried == AccessKind::Check {
+        } else if kind == AccessKind::Check {
             after.last_success = before.last_success;
         }
         writer.set_agent_health(&agent.id, &after).await?;

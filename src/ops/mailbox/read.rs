@@ -69,12 +69,12 @@ pub async fn read(work: MailboxWork<'_>, reading: Reading<'_>, report: &mut (dyn
     let result = result.await;
     lane.work();
     let faults = opened.memory.faults();
-    let went = match &result {
+    let access = match &result {
         Err(error) => AccessResult::Failed(error),
         Ok(()) if faults.is_empty() => AccessResult::Well,
         Ok(()) => AccessResult::WithFolderFaults(&faults),
     };
-    health::record(ops, tenant, subject, AccessKind::Read, went).await?;
+    health::record(ops, tenant, subject, AccessKind::Read, access).await?;
     // Only now does the next one see whether the account's login was refused.
     drop(turn);
     result.map(|()| progress)

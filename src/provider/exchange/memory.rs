@@ -25,12 +25,12 @@ impl<K: Copy> MessageMemory<K> {
     }
 
     /// Remembers for a fetch soon.
-    pub(super) fn remember(&self, told: impl ExactSizeIterator<Item = (ItemId, K)>) {
+    pub(super) fn remember(&self, listed: impl ExactSizeIterator<Item = (ItemId, K)>) {
         let mut known = self.known();
-        if known.len() + told.len() > REMEMBERED {
+        if known.len() + listed.len() > REMEMBERED {
             known.clear();
         }
-        known.extend(told);
+        known.extend(listed);
     }
 
     pub(super) fn of(&self, id: &ItemId) -> Option<K> {

@@ -182,11 +182,11 @@ impl Fetch<'_> {
     /// Longest answer with these messages that is read: twice what the server reported, as base64 takes a third more and what it stores
     /// is not quite what it returns; for a message alone, twice the largest that is wanted.
     fn most_for(&self, batch: &[WantedItem]) -> u64 {
-        let told = match batch {
+        let reported = match batch {
             [_] => self.max_bytes,
             _ => batch.iter().filter_map(|(_, size)| *size).sum(),
         };
-        told.saturating_mul(2).saturating_add(ENVELOPE_BYTES)
+        reported.saturating_mul(2).saturating_add(ENVELOPE_BYTES)
     }
 
     /// The fault of a whole call that an outcome stands for, if it does.

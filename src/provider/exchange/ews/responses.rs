@@ -103,7 +103,7 @@ pub(super) fn submitted(judge: &Judge, body: &[u8]) -> Result<Outcome<Option<boo
     let mut outcomes = read(judge, "GetItem", body, |message| {
         let item = message.child(Ns::Messages, "Items").and_then(|items| items.children.first());
         let item = item.ok_or_else(|| judge.malformed("has a response without an item"))?;
-        Ok(item.child_text(Ns::Types, "IsSubmitted").map(|told| matches!(told, "true" | "1")))
+        Ok(item.child_text(Ns::Types, "IsSubmitted").map(|text| matches!(text, "true" | "1")))
     })?;
     match outcomes.pop() {
         Some(outcome) if outcomes.is_empty() => Ok(outcome),
@@ -385,8 +385,8 @@ pub(super) fn stream_events(judge: &Judge, envelope: &[u8]) -> Result<Vec<Stream
 fn changed(message: &Element<'_>) -> Option<Vec<String>> {
     let is_news = |event: &Element<'_>| event.name.ends_with("Event") && event.name != "StatusEvent";
     let notifications = message.child(Ns::Messages, "Notifications")?;
-    let told = notifications.children.iter().filter(|one| one.children.iter().any(is_news));
-    let ids: Vec<String> = told
+    let news = notifications.children.iter().filter(|one| one.children.iter().any(is_news));
+    let ids: Vec<String> = news
         .filter_map(|one| one.child_text(Ns::Types, "SubscriptionId"))
         .map(ToOwned::to_owned)
         .collect();

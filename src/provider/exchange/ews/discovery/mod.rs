@@ -225,7 +225,7 @@ impl Finder {
     fn nothing(&self, missed: &[SearchFailure]) -> ProviderError {
         let refused = missed.iter().any(|miss| miss.class == ErrorClass::Refused);
         let class = if refused { ErrorClass::Refused } else { ErrorClass::Unreachable };
-        let told: Vec<String> = missed
+        let failures: Vec<String> = missed
             .iter()
             .map(|miss| format!("{}: {}", miss.place, sentence(&miss.what)))
             .collect();
@@ -237,7 +237,7 @@ impl Finder {
         let text = format!(
             "Autodiscover found no EWS address for {}. {} {REMEDY}",
             self.address,
-            told.join(" ")
+            failures.join(" ")
         );
         ProviderError {
             server_reply: clean(&words.join("; ")),

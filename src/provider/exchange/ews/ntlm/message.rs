@@ -153,9 +153,9 @@ pub(super) fn authenticate(negotiate: &[u8], challenge: &Challenge, login: &Logi
 fn target_info(challenge: &Challenge, login: &Login<'_>, with_mic: bool) -> Vec<u8> {
     let mut attributes = challenge.attributes.clone();
     attributes.retain(|(id, _)| !matches!(*id, FLAGS_ATTRIBUTE | TARGET_NAME | CHANNEL_BINDINGS));
-    let told = challenge.attributes.iter().find(|(id, _)| *id == FLAGS_ATTRIBUTE);
-    let told = told.and_then(|(_, value)| u32_at(value, 0)).unwrap_or(0);
-    let flags = if with_mic { told | MIC_PROVIDED } else { told };
+    let stated = challenge.attributes.iter().find(|(id, _)| *id == FLAGS_ATTRIBUTE);
+    let stated = stated.and_then(|(_, value)| u32_at(value, 0)).unwrap_or(0);
+    let flags = if with_mic { stated | MIC_PROVIDED } else { stated };
     attributes.push((FLAGS_ATTRIBUTE, flags.to_le_bytes().to_vec()));
     let bindings = login.certificate.map_or([0; 16], channel_bindings);
     attributes.push((CHANNEL_BINDINGS, bindings.to_vec()));
