@@ -230,7 +230,7 @@ async fn token(
             }
             return response;
         }
-        Some(TokenFault::CutAfter | TokenFault::Garbage) | None => {}
+        Some(TokenFault::CutAfter | TokenFault::Garbage | TokenFault::Careless(_)) | None => {}
     }
     let (user, given) = give(&shared, &asked);
     let (status, body) = match given {
@@ -242,8 +242,21 @@ async fn token(
     match fault {
         Some(TokenFault::CutAfter) => cut(&switch),
         Some(TokenFault::Garbage) => answer(StatusCode::OK, "application/json", "{\"access_token\": \u{fffd}".to_owned()),
+        Some(TokenFault::Careless(fields)) => {
+            let body = format!("\u{feff}{}", with_fields(body, fields));
+            answer(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), "text/plain", body)
+        }
         _ => json_answer(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), &body),
     }
+}
+
+/// An object with other fields, without those that are null.
+fn with_fields(mut body: Value, fields: Value) -> Value {
+    if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
+        body.extend(fields);
+        body.retain(|_, value| !value.is_null());
+    }
+    body
 }
 
 async fn discovery(State(shared): State<Arc<Shared>>, Path(directory): Path<String>) -> Response {

@@ -135,6 +135,9 @@ pub enum TokenFault {
     CutAfter,
     /// All is done, and the response is invalid.
     Garbage,
+    /// All is done, and the response is not quite as the standard has it: these fields are other ones (null: missing), and it comes as
+    /// text/plain with a byte order mark.
+    Careless(serde_json::Value),
 }
 
 impl TokenFault {

@@ -40,6 +40,9 @@ const ERRORS: &[(&str, Meaning)] = &[
     ("account_selection_required", Meaning::Login),
     ("mfa_required", Meaning::Login),
     ("access_denied", Meaning::Login),
+    // Yahoo, and Zoho, which says so of refresh tokens too.
+    ("invalid_refresh_token", Meaning::Login),
+    ("invalid_code", Meaning::Login),
     ("invalid_client", Meaning::Settings),
     ("unauthorized_client", Meaning::Settings),
     ("invalid_scope", Meaning::Settings),
@@ -122,7 +125,7 @@ fn remedy(meaning: Meaning, grant: Grant) -> &'static str {
 pub(super) fn judge(provider: &str, grant: Grant, error: &str, description: &str) -> ProviderError {
     let number = number(description);
     let known = number.and_then(|number| NUMBERS.iter().find(|(known, ..)| *known == number));
-    let named = ERRORS.iter().find(|(name, _)| *name == error).map(|(_, meaning)| *meaning);
+    let named = ERRORS.iter().find(|(name, _)| is_same(name, error)).map(|(_, meaning)| *meaning);
     let meaning = match named.or(known.map(|(_, meaning, _)| *meaning)) {
         // An application that is not known in the directory lacks its consent.
         Some(Meaning::Settings) if grant == Grant::Application && error == "unauthorized_client" => Meaning::Login,
@@ -147,6 +150,15 @@ pub(super) fn judge(provider: &str, grant: Grant, error: &str, description: &str
     let mut fault = ProviderError::new(class, format!("{what} {}", remedy(meaning, grant)));
     fault.server_reply = words(error, description);
     fault
+}
+
+/// Whether an error has this name, also as `InvalidGrant` or `INVALID_GRANT`.
+fn is_same(name: &str, error: &str) -> bool {
+    let letters = |text: &str| -> Vec<u8> {
+        let letters = text.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b' '));
+        letters.map(|byte| byte.to_ascii_lowercase()).collect()
+    };
+    letters(name) == letters(error)
 }
 
 /// The fault of an endpoint that is busy or broken. `None` for a status that comes with a response.
@@ -227,6 +239,10 @@ mod tests {
             ("account_selection_required", "", LoginRequired),
             ("mfa_required", "", LoginRequired),
             ("access_denied", "AADSTS65004: User declined to consent", LoginRequired),
+            ("invalid_refresh_token", "", LoginRequired),
+            ("invalid_code", "", LoginRequired),
+            ("INVALID_GRANT", "", LoginRequired),
+            ("InvalidGrant", "", LoginRequired),
             ("invalid_client", "AADSTS7000215: Invalid client secret provided.", Refused),
             (
                 "invalid_client",

@@ -5,6 +5,7 @@
 //! | `client` | how this service proves who it is |
 //! | `endpoints` | where a provider's pages are |
 //! | `answers` | what error answers mean: the table |
+//! | `replies` | replies of token endpoints in the form of the standard |
 //! | `identity` | who logged in |
 //!
 //! Nothing is stored here and nothing is retried: see `ops::tokens`.
@@ -13,11 +14,12 @@ mod answers;
 mod client;
 mod endpoints;
 mod identity;
+mod replies;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
     ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardErrorResponse,
@@ -527,7 +529,8 @@ impl<'c> AsyncHttpClient<'c> for LoginProvider {
     type Error = ProviderError;
     type Future = BoxFuture<'c, Result<oauth2::HttpResponse, ProviderError>>;
 
-    /// Sends a request of the OAuth library. A response with another status becomes an error here, as the library does not check it.
+    /// Sends a request of the OAuth library. A response with another status becomes an error here, as the library does not check it; one that
+    /// takes liberties with the standard gets its form, as the library refuses it else.
     fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
         let work = async {
             let answer = self.web.call(request).await?;
@@ -537,6 +540,12 @@ impl<'c> AsyncHttpClient<'c> for LoginProvider {
             let mut response = Response::new(answer.body.to_vec());
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
+            if let Some(reply) = replies::standard(answer.status, &answer.body) {
+                *response.body_mut() = reply.body.to_string().into_bytes();
+                *response.status_mut() = reply.status;
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(header::CONTENT_TYPE, json);
+            }
             Ok(response)
         };
         work.boxed()

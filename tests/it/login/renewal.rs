@@ -5,6 +5,8 @@ use std::time::Duration;
 use mailagent_client::v1::{AgentHealthState, Authentication, AuthenticationState, TokenEventKind};
 use mailagent_sim::entra::{Rotation, TokenFault};
 
+use serde_json::json;
+
 use super::{ANNA, APP, BERT, HOUR, Place, SECRET};
 use crate::harness::{Engine, Mail, PATIENCE, eventually};
 
@@ -74,6 +76,37 @@ async fn an_outage_of_the_provider_is_never_a_refused_login() {
     }
     let kinds: Vec<TokenEventKind> = p.told(1).await.iter().map(mailagent_client::v1::TokenEvent::kind).collect();
     assert_eq!(kinds, [TokenEventKind::Renewed], "people are told of nothing that heals by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_with_small_defects_loses_no_refresh_token() {
+    // A refresh token that was replaced ends the login if it is shown again.
+    let p = Place::with(Engine::Sqlite, |platform| platform.rotation(Rotation::Strict), "").await;
+    let agent = p.agent(ANNA).await;
+    p.entra
+        .fail(TokenFault::Careless(json!({"expires_in": "3599", "token_type": null})), 1);
+    p.log_in(&agent.name).await;
+    for (fields, count) in [
+        json!({"expires_in": "3599"}),
+        json!({"expires_in": 3599.5}),
+        json!({"expires_in": -1}),
+        json!({"expires_in": null, "token_type": null, "scope": null}),
+        json!({"token_type": ["Bearer"], "scope": ["a", "b"], "more": {}}),
+    ]
+    .into_iter()
+    .zip(1..)
+    {
+        println!("{fields}");
+        p.entra.fail(TokenFault::Careless(fields), 1);
+        p.h.clock.advance(HOUR);
+        p.h.deliver(ANNA, &Mail::new("eva@oak.example", &format!("CS-0000001 {count}")));
+        handled(&p, &agent.name, count).await;
+        let login = p.authentication(&agent.name).await;
+        assert_eq!((login.state(), login.renewal_problem.as_str()), (AuthenticationState::Active, ""));
+    }
+    p.h.clock.advance(HOUR);
+    p.h.deliver(ANNA, &Mail::new("eva@oak.example", "CS-0000001 at last"));
+    handled(&p, &agent.name, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
