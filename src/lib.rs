@@ -11,7 +11,7 @@
 //! | `ops` | what the product does |
 //! | `domain` | types and rules without I/O |
 //! | `mime` | messages: bytes in, values out |
-//! | `mailfile` | `.eml` files, mbox files and Maildirs as a sequence of messages |
+//! | `mailfile` | `.eml` and `.emlx` files, mbox files and Maildirs as a sequence of messages |
 //! | `store` | the database |
 //! | `blobs` | the bytes of messages |
 //! | `net` | connections to other servers |

@@ -18,10 +18,10 @@ use crate::{
     config::ByteSize,
     domain::TenantId,
     lifecycle::Lifecycle,
-    mailfile,
+    mailfile::{self, PassedOver, PassedOverFiles},
     ops::{
         Ops,
-        import::{self, BatchResult},
+        import::{self, BatchResult, ImportedMessage},
     },
 };
 
@@ -33,11 +33,13 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCHES_AHEAD: usize = 2;
 /// Limit of bytes of messages in progress at the same time. A single larger message is handled alone.
 const BYTES_AHEAD: usize = 32 << 20;
+/// Files that were passed over and are shown with their names.
+const SHOWN: usize = 50;
 
 /// Manages the archive.
 #[derive(Subcommand, Debug)]
 pub enum ArchiveCommand {
-    /// Archives messages from .eml files, mbox files and Maildirs. Importing them again adds nothing
+    /// Archives messages from .eml and .emlx files, mbox files and Maildirs. Importing them again adds nothing
     Import(ImportArgs),
 }
 
@@ -52,7 +54,7 @@ pub struct ImportArgs {
     /// Shows no progress bar
     #[arg(long)]
     quiet: bool,
-    /// .eml files, mbox files, Maildirs, or folders of them
+    /// .eml and .emlx files, mbox files, Maildirs, or folders of them
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -70,7 +72,7 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     )
     .await?;
     let files = mailfile::open(&args.files).context("cannot read the files")?;
-    let (total, skipped) = (files.total_bytes(), files.skipped());
+    let (total, passed_over) = (files.total_bytes(), files.passed_over().clone());
     let bar = if args.quiet {
         ProgressBar::hidden()
     } else {
@@ -86,22 +88,37 @@ pub(super) async fn run(command: ArchiveCommand) -> CommandResult {
     let sums = result?;
     let seconds = began.elapsed().as_secs_f64();
     println!(
-        "{} messages read, {} archived ({}), {} already known, {} other files skipped, in {seconds:.1} s ({:.0} messages/s).",
+        "{} messages read, {} archived ({}), {} already known, {} other files passed over, in {seconds:.1} s ({:.0} messages/s).",
         sums.read,
         sums.archived,
         human_bytes(sums.bytes),
         sums.read - sums.archived - sums.unreadable,
-        skipped,
+        passed_over.count,
         sums.read as f64 / seconds.max(0.001),
     );
+    show(&passed_over);
     if sums.unreadable > 0 {
         println!(
             "{} messages could not be read from their files; the lines above name them.",
             sums.unreadable
         );
+    }
+    if sums.unreadable > 0 || !passed_over.named.is_empty() {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names the files that were passed over, those first that were named on the command line.
+fn show(files: &PassedOverFiles) {
+    let shown = files.named.iter().chain(&files.found).take(SHOWN);
+    for PassedOver { path, reason } in shown.clone() {
+        println!("passed over: {}: {reason}", path.display());
+    }
+    let more = files.count - shown.count();
+    if more > 0 {
+        println!("passed over: {more} more");
+    }
 }
 
 #[derive(Default)]
@@ -114,7 +131,7 @@ struct Sums {
 
 enum Read {
     Batch {
-        messages: Vec<(String, Vec<u8>)>,
+        messages: Vec<ImportedMessage>,
         bytes_read: u64,
         /// A share of the bytes in progress, released when the batch is stored.
         share: OwnedSemaphorePermit,
@@ -182,12 +199,17 @@ fn read_batches(mut files: mailfile::MailFiles, limit: ByteSize, sender: &Sender
         let next = files.next();
         let ended = next.is_none();
         let unreadable = match next {
-            Some(Ok(message)) if message.raw.len() as u64 > limit.0 => {
-                Some(format!("{}: over the limit of {limit} (mail.max_message_size)", message.origin))
-            }
+            Some(Ok(message)) if message.raw.len() as u64 > limit.0 => Some(format!(
+                "{}: over the limit of {limit}; raise mail.max_message_size and import it again",
+                message.origin
+            )),
             Some(Ok(message)) => {
                 bytes += message.raw.len();
-                batch.push((message.origin, message.raw));
+                batch.push(ImportedMessage {
+                    origin: message.origin,
+                    raw: message.raw,
+                    time: message.time,
+                });
                 None
             }
             Some(Err(error)) => Some(error.to_string()),

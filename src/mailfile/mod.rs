@@ -1,22 +1,45 @@
-//! Files as a sequence of messages: `.eml` files, mbox files and Maildirs.
+//! Files as a sequence of messages: `.eml` and `.emlx` files, mbox files, Maildirs, and folders of MH.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `walk` | which files there are |
+//! | `kind` | what a file is |
+//! | `passed` | files that are passed over, and why |
+//! | `mbox` | the messages of an mbox file |
+//! | `separator` | which lines begin them |
+//! | `emlx` | the message in a file of Apple Mail |
+//! | `lines` | line ends of the classic Mac OS |
 //!
 //! The type of a file is determined by its content if its name does not show it. One message is in memory at a time.
 
+mod emlx;
+mod kind;
+mod lines;
 mod mbox;
+mod passed;
+mod separator;
 mod walk;
 
 use std::{
     fs::File,
-    io::{self, Read, Seek},
+    io::{self, Cursor, Read, Seek},
     path::{Path, PathBuf},
     vec,
 };
 
+use kind::Kind;
+use lines::{LineEnds, Lines, idle_bytes};
 use mbox::Mbox;
-use walk::{Found, Kind};
+use walk::Found;
+
+use crate::{domain::Timestamp, mime};
+
+pub use passed::{PassedOver, PassedOverFiles};
 
 /// Largest message, in bytes. A larger one is an error, after which reading continues.
 pub const MESSAGE_LIMIT: u64 = 128 * 1024 * 1024;
+/// The byte order mark of UTF-8, which editors put before a text.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A message and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +47,11 @@ pub struct MailFileMessage {
     /// Path of its file, followed by `#` and its number, counted from 1, when that holds several.
     pub origin: String,
     /// Its bytes as they are in the file; in an mbox, without the "From " line before it, the empty line after it and the `>` with
-    /// which such lines are quoted.
+    /// which such lines are quoted. Without a byte order mark and empty lines before its header, and with LF for line ends that are CR alone.
     pub raw: Vec<u8>,
+    /// When it was received, for those that do not say so themselves: the time on its "From " line, in an `.emlx` file's property list or in
+    /// its name in a Maildir, else when the file was changed last. `None` if the file system has no such time.
+    pub time: Option<Timestamp>,
 }
 
 /// The messages of some files, in a fixed order.
@@ -35,13 +61,15 @@ pub struct MailFiles {
     mbox: Option<OpenMbox>,
     total_bytes: u64,
     bytes_read: u64,
-    skipped: usize,
+    passed_over: PassedOverFiles,
 }
 
 #[derive(Debug)]
 struct OpenMbox {
     path: PathBuf,
-    messages: Mbox<File>,
+    /// When the file was changed last.
+    time: Option<Timestamp>,
+    messages: Mbox<Lines<File>>,
     size: u64,
     bytes_before: u64,
     number: usize,
@@ -49,7 +77,7 @@ struct OpenMbox {
 
 /// Finds the files below `paths` that hold messages, in the order of their names.
 ///
-/// Symbolic links inside a folder are not followed. Files that contain no messages are counted and skipped.
+/// Symbolic links inside a folder are not followed. Files that contain no messages are passed over: see [`MailFiles::passed_over`].
 ///
 /// # Errors
 /// One of `paths` does not exist, or a folder or file cannot be read.
@@ -60,7 +88,7 @@ pub fn open(paths: &[PathBuf]) -> io::Result<MailFiles> {
         files: walk.found.into_iter(),
         mbox: None,
         bytes_read: 0,
-        skipped: walk.skipped,
+        passed_over: walk.passed_over,
     })
 }
 
@@ -75,28 +103,30 @@ impl MailFiles {
         self.bytes_read
     }
 
-    /// Number of files and links that were skipped.
-    pub fn skipped(&self) -> usize {
-        self.skipped
+    /// The files that were passed over, and why.
+    pub fn passed_over(&self) -> &PassedOverFiles {
+        &self.passed_over
     }
 
     fn start(&mut self, found: Found) -> Option<io::Result<MailFileMessage>> {
         let bytes_before = self.bytes_read;
         self.bytes_read += found.size;
-        let opened = match found.kind {
-            Kind::Message => return Some(whole(&found.path)),
-            Kind::Unclear => single(&found.path).transpose(),
-            Kind::Mbox => None,
+        let (opened, ends) = match found.kind {
+            Kind::Message | Kind::Emlx => return Some(whole(&found)),
+            Kind::Unclear(ends) => (single(&found, ends).transpose(), ends),
+            Kind::Mbox(ends) => (None, ends),
         };
         if opened.is_some() {
             return opened;
         }
-        match File::open(&found.path) {
-            Ok(file) => {
+        let file = || File::open(&found.path).map(|file| Lines::new(file, ends));
+        match file().and_then(|reader| Ok(Mbox::new(reader, file()?))) {
+            Ok(messages) => {
                 self.bytes_read = bytes_before;
                 self.mbox = Some(OpenMbox {
-                    messages: Mbox::new(file),
+                    messages,
                     path: found.path,
+                    time: found.time,
                     size: found.size,
                     bytes_before,
                     number: 0,
@@ -126,7 +156,11 @@ impl MailFiles {
         };
         let result = match next {
             None => None,
-            Some(Ok(raw)) => Some(Ok(MailFileMessage { origin, raw })),
+            Some(Ok(message)) => Some(Ok(MailFileMessage {
+                origin,
+                raw: message.raw,
+                time: message.time.or(open.time),
+            })),
             Some(Err(mbox::Fault::TooLarge)) => Some(Err(too_large(&origin))),
             Some(Err(mbox::Fault::Io(error))) => Some(Err(at(&open.path, &error))),
         };
@@ -154,22 +188,49 @@ impl Iterator for MailFiles {
 }
 
 /// The message that is a whole file.
-fn whole(path: &Path) -> io::Result<MailFileMessage> {
+fn whole(found: &Found) -> io::Result<MailFileMessage> {
+    let path = &found.path;
     let raw = contents(path).map_err(|error| at(path, &error))?;
     let origin = path.display().to_string();
-    match raw {
-        Some(raw) => Ok(MailFileMessage { origin, raw }),
-        None => Err(too_large(&origin)),
+    let Some(mut raw) = raw else { return Err(too_large(&origin)) };
+    let mut time = found.time;
+    if let (Kind::Emlx, Some(content)) = (found.kind, emlx::content(&raw)) {
+        time = content.received.or(time);
+        raw.truncate(content.message.end);
+        raw.drain(..content.message.start);
+    }
+    tidy(&mut raw);
+    Ok(MailFileMessage { origin, raw, time })
+}
+
+/// Makes a file that begins with something that says nothing begin with its header, and gives it line ends that count as such.
+fn tidy(raw: &mut Vec<u8>) {
+    let head = &raw[..raw.len().min(kind::HEAD)];
+    LineEnds::of(head).convert(raw);
+    let idle = idle_bytes(raw);
+    // A message may also have no header.
+    if idle > 0 && mime::field_names(&raw[idle..]).next().is_some() {
+        raw.drain(..idle);
     }
 }
 
 /// A file that begins like an mbox but is named like a message: the message without the first line, or `None` when it holds several.
-fn single(path: &Path) -> io::Result<Option<MailFileMessage>> {
-    let mut message = whole(path)?;
-    let first_line = memchr::memchr(b'\n', &message.raw).map_or(message.raw.len(), |end| end + 1);
-    if mbox::separators(&message.raw[first_line..]).next().is_some() {
+fn single(found: &Found, ends: LineEnds) -> io::Result<Option<MailFileMessage>> {
+    if found.size > MESSAGE_LIMIT {
         return Ok(None);
     }
+    let mut message = whole(found)?;
+    ends.convert(&mut message.raw);
+    let mut messages = Mbox::new(Cursor::new(&message.raw), Cursor::new(&message.raw));
+    let first = messages.next();
+    if messages.next().is_some() {
+        return Ok(None);
+    }
+    if let Some(Ok(first)) = first {
+        message.time = first.time.or(message.time);
+    }
+    let idle = idle_bytes(&message.raw);
+    let first_line = memchr::memchr(b'\n', &message.raw[idle..]).map_or(message.raw.len(), |end| idle + end + 1);
     message.raw.drain(..first_line);
     Ok(Some(message))
 }
@@ -194,7 +255,10 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 fn too_large(origin: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::FileTooLarge,
-        format!("{origin}: the message is larger than {} MiB", MESSAGE_LIMIT / 1024 / 1024),
+        format!(
+            "{origin}: the message is larger than {} MiB, the most that can be imported; save its attachments elsewhere and remove them",
+            MESSAGE_LIMIT / 1024 / 1024
+        ),
     )
 }
 

@@ -50,8 +50,12 @@ pub(super) fn sent_time(date: Option<Written>, fields: &Fields<'_>, raw: &[u8]) 
     if let Some(date) = date {
         return Some(date.settled(received));
     }
-    let begun = || read(from_line(raw)?).map(Written::time);
-    received().map(Timestamp::from_seconds).or_else(begun)
+    received().map(Timestamp::from_seconds).or_else(|| mbox_time(raw))
+}
+
+/// The time on the "From " line with which a message begins in an mbox file (RFC 4155), with UTC as the zone where it names none.
+pub fn mbox_time(raw: &[u8]) -> Option<Timestamp> {
+    read(from_line(raw)?).map(Written::time)
 }
 
 /// The time behind the last semicolon.

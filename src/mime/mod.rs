@@ -36,6 +36,7 @@ use crate::domain::{AutomaticKind, Mailbox, Timestamp};
 
 pub use apart::{FilePart, Indivisible, MessageParts};
 pub use compose::{Draft, compose};
+pub use dates::mbox_time;
 pub use located::{Located, PartReader};
 pub use outline::{Outline, outline};
 pub use subject::normalise_subject;

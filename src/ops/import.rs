@@ -7,7 +7,7 @@ use super::{
     intake::{self, Origin, Purpose, place_large, prepare_all},
 };
 use crate::{
-    domain::{AgentId, Result, TenantId},
+    domain::{AgentId, Result, TenantId, Timestamp},
     provider::{Fetched, ItemId},
 };
 
@@ -16,22 +16,39 @@ pub use super::intake::{BatchResult, try_message};
 /// Messages that were read and packed, ready for their transaction.
 pub struct PreparedImport(Vec<intake::Item>);
 
-/// Reads and packs messages. Each comes with a name that tells where it is from.
+/// A message that comes from a file.
+#[derive(Clone, Debug)]
+pub struct ImportedMessage {
+    /// Tells where it is from.
+    pub origin: String,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+    /// When it was received, as far as the file tells.
+    pub time: Option<Timestamp>,
+}
+
+/// Reads and packs messages.
+///
+/// A message that does not say when it was sent counts as received and sent when its file says, never when it is imported; without that, or
+/// with a time that is still to come, on 1 January 1970.
 ///
 /// # Errors
 /// [`crate::domain::Kind::Unavailable`] when the blob store does not take a large one.
-pub async fn prepare(ops: &Ops, tenant: &TenantId, messages: Vec<(String, Vec<u8>)>) -> Result<PreparedImport> {
+pub async fn prepare(ops: &Ops, tenant: &TenantId, messages: Vec<ImportedMessage>) -> Result<PreparedImport> {
     let purpose = Arc::new(Purpose {
         sweep: None,
         archive: true,
         since: None,
     });
-    let fetched = messages.into_iter().map(|(origin, raw)| {
-        let message = Fetched::Message {
-            raw: raw.into(),
+    let now = ops.now();
+    let told = |message: &ImportedMessage| message.time.filter(|time| *time <= now).unwrap_or_default();
+    let times: Vec<Timestamp> = messages.iter().map(told).collect();
+    let fetched = messages.into_iter().map(|message| {
+        let fetched = Fetched::Message {
+            raw: message.raw.into(),
             received: None,
         };
-        (ItemId(origin), message)
+        (ItemId(message.origin), fetched)
     });
     let agent = AgentId::from(Origin::IMPORT);
     let deaths = ops.store.tenant(tenant).suspects(&agent).await?;
@@ -41,6 +58,11 @@ pub async fn prepare(ops: &Ops, tenant: &TenantId, messages: Vec<(String, Vec<u8
         deaths: &deaths,
     };
     let mut items = prepare_all(ops, origin, fetched.collect(), purpose).await?;
+    for (content, time) in items.iter_mut().map(|item| &mut item.content).zip(times) {
+        if let Some(content) = content.as_mut().filter(|content| content.parsed.sent_time.is_none()) {
+            content.received = Some(time);
+        }
+    }
     let blobs = items.iter_mut().filter_map(|item| item.content.as_mut()?.blob.as_mut());
     place_large(ops, tenant, blobs).await?;
     Ok(PreparedImport(items))

@@ -232,6 +232,20 @@ fn mail_files_are_imported_once() {
     assert_eq!(counts(&import(&[&mbox, &maildir]))[..3], [4, 3, 1]);
     assert_eq!(counts(&import(&[&mbox, &maildir]))[..3], [4, 0, 4]);
 
+    // What is named and passed over is a failure; what lies in a folder is only reported.
+    fs::write(folder.path().join("outlook.msg"), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1").unwrap();
+    fs::write(maildir.join("._x"), b"\0\x05\x16\x07").unwrap();
+    let passed_over = import(&[&folder.path().join("outlook.msg"), &maildir]);
+    assert_eq!(passed_over.status.code(), Some(1));
+    let said = text(&passed_over.stdout);
+    for words in [
+        "outlook.msg: Outlook's own format (.msg); convert it",
+        "._x: a file of the operating system",
+        "tmp/3.host: it is still",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+
     let missing = import(&[Path::new("nowhere")]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).contains("nowhere"), "{missing:?}");

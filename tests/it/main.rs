@@ -26,6 +26,7 @@ mod errors;
 mod folders;
 mod graph;
 mod health;
+mod import;
 mod keys;
 mod linking;
 mod login;

@@ -123,7 +123,7 @@ fn read_own_mail(
 ) -> anyhow::Result<(Vec<PlannedMail>, usize)> {
     let files = mailfile::open(paths).context("cannot read the mail")?;
     let in_memory = files.total_bytes() <= IN_MEMORY;
-    let mut passed_over = files.skipped();
+    let mut passed_over = files.passed_over().count;
     std::fs::create_dir_all(spool)?;
     let now = SystemClock.now();
     let mut mail = Vec::new();

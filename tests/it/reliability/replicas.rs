@@ -410,7 +410,12 @@ async fn a_contact_and_a_message_that_come_at_the_same_time_find_each_other() {
         let raw = format!(
             "From: {address}\r\nTo: anna@example.com\r\nMessage-ID: <race{number}@outside.example>\r\nSubject: race\r\n\r\nNow.\r\n"
         );
-        let prepared = import::prepare(h.ops(), &TENANT.into(), vec![(address.clone(), raw.into_bytes())]).await;
+        let message = import::ImportedMessage {
+            origin: address.clone(),
+            raw: raw.into_bytes(),
+            time: None,
+        };
+        let prepared = import::prepare(h.ops(), &TENANT.into(), vec![message]).await;
         let prepared = prepared.expect("it is prepared");
         let contact = Contact {
             id: format!("race{number}").into(),

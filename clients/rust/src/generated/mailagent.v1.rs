@@ -2002,10 +2002,11 @@ pub struct Message {
     /// Agents in whose mailboxes it was found, `agents/{agent}`. Empty for imported mail. May name agents that were deleted.
     #[prost(string, repeated, tag = "10")]
     pub agents: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Time in the Date header; if that is missing or invalid, when the message was received.
+    /// Time in the Date header; if that is missing or invalid, in the topmost Received header; else `received_time`.
     #[prost(message, optional, tag = "11")]
     pub sent_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the mailbox received it.
+    /// When the mailbox received it. For imported mail, `sent_time`, and if no header has a time, what its file says: the "From " line of an
+    /// mbox, the name in a Maildir, the list in an .emlx file, else the file's last change (1970-01-01 if there is none); never when it was imported.
     #[prost(message, optional, tag = "12")]
     pub received_time: ::core::option::Option<::prost_types::Timestamp>,
     /// When it was archived.

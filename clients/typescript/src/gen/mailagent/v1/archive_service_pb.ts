@@ -94,14 +94,15 @@ export type Message = Message$1<"mailagent.v1.Message"> & {
   agents: string[];
 
   /**
-   * Time in the Date header; if that is missing or invalid, when the message was received.
+   * Time in the Date header; if that is missing or invalid, in the topmost Received header; else `received_time`.
    *
    * @generated from field: google.protobuf.Timestamp sent_time = 11;
    */
   sentTime?: Timestamp | undefined;
 
   /**
-   * When the mailbox received it.
+   * When the mailbox received it. For imported mail, `sent_time`, and if no header has a time, what its file says: the "From " line of an
+   * mbox, the name in a Maildir, the list in an .emlx file, else the file's last change (1970-01-01 if there is none); never when it was imported.
    *
    * @generated from field: google.protobuf.Timestamp received_time = 12;
    */
