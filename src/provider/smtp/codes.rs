@@ -236,7 +236,7 @@ const TABLE: &[Row] = &[
         &[Step::Hello],
         (500, 504),
         Verdict::Unreachable,
-        "{host} does not speak extended SMTP. Check the server's name and port.",
+        "{host} accepts neither EHLO nor HELO from this machine. Check the server's name and port.",
     ),
     row(
         &[Step::StartTls],
@@ -468,7 +468,12 @@ mod tests {
         (Step::Sender, "421 4.7.0 Too many messages", Verdict::Retry, "for now"),
         (Step::Greeting, "450 4.3.2 try again", Verdict::Retry, "currently"),
         (Step::Greeting, "554 5.7.1 blocked", Verdict::Refused, "from this machine"),
-        (Step::Hello, "502 Command not implemented", Verdict::Unreachable, "extended SMTP"),
+        (
+            Step::Hello,
+            "502 Command not implemented",
+            Verdict::Unreachable,
+            "neither EHLO nor HELO",
+        ),
         (
             Step::StartTls,
             "454 4.7.0 TLS not available due to local problem",

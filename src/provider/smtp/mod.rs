@@ -3,7 +3,10 @@
 //! | module | holds |
 //! |---|---|
 //! | `wire` | replies and streams |
-//! | `session` | a connection: greeting, STARTTLS, EHLO, submitting a message |
+//! | `opening` | how a connection begins: greeting, STARTTLS, EHLO |
+//! | `offers` | what a server offers |
+//! | `session` | a connection from then on: commands, submitting a message |
+//! | `lettre_stream` | replies in the form that lettre reads |
 //! | `login` | PLAIN, LOGIN, XOAUTH2 |
 //! | `envelope` | addresses, and what a message requires of the server |
 //! | `codes` | the meaning of replies: the table |
@@ -13,7 +16,10 @@
 mod codes;
 mod envelope;
 mod faults;
+mod lettre_stream;
 mod login;
+mod offers;
+mod opening;
 mod pool;
 mod session;
 mod wire;
@@ -26,14 +32,20 @@ use tokio::{net::TcpStream, sync::Semaphore, time::Instant};
 use self::{
     envelope::Envelope,
     faults::Judge,
+    opening::Secured,
     pool::{Pool, Pooled},
-    session::{Secured, Session},
+    session::Session,
 };
 use super::{Credentials, MailSink, OutgoingMessage, Sent, SmtpLogin};
 use crate::{
     domain::SmtpSecurity,
     net::{self, ErrorClass, Network, ProviderError, StageFacts, StageKind, StageReport},
 };
+
+/// A server that is silent for this long may require TLS from the first byte.
+const SILENCE: Duration = Duration::from_secs(3);
+/// For quitting, and for the last words of a server that disconnected.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What the operator decides about sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +101,7 @@ impl SmtpSink {
     }
 
     async fn secure(&self, tcp: TcpStream) -> Result<Secured, ProviderError> {
-        session::secure(&self.network, &self.judge, &self.config, &self.login.rules, tcp).await
+        opening::secure(&self.network, &self.judge, &self.config, &self.login.rules, tcp).await
     }
 
     async fn begin(&self, secured: Secured) -> Result<Session, ProviderError> {

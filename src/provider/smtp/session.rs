@@ -1,266 +1,27 @@
-//! A connection to a server, from its greeting to its end.
+//! A connection to a server from EHLO to its end.
 
-use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{fmt, io};
 
-use lettre::transport::smtp::{client::AsyncSmtpConnection, extension::ClientId};
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
-    SmtpConfig,
+    GOODBYE, SILENCE, SmtpConfig,
     codes::Step,
     envelope::Envelope,
     faults::Judge,
-    wire::{RecordedStream, Recording, Reply, ReplyError, Stream, garbled, read_reply},
+    lettre_stream::LettreStream,
+    offers::Capabilities,
+    opening::Secured,
+    wire::{Recording, Reply, ReplyError, garbled},
 };
 use crate::{
-    domain::SmtpSecurity,
-    net::{CertificateFacts, EndpointRules, ErrorClass, Network, ProviderError},
+    net::{ErrorClass, ProviderError},
     provider::Sent,
 };
 
-/// A server that is silent for this long may require TLS from the first byte.
-const SILENCE: Duration = Duration::from_secs(3);
-/// For quitting, and for the last words of a server that disconnected.
-const GOODBYE: Duration = Duration::from_secs(2);
 /// A message is submitted in chunks of this size.
 const PIECE: usize = 64 << 10;
-
-/// A connection, secured as configured, before the greeting was processed.
-pub(super) struct Secured {
-    stream: Box<dyn Stream>,
-    /// The greeting. `None` when it has not arrived yet.
-    greeting: Option<Vec<u8>>,
-    peer: SocketAddr,
-    own_address: IpAddr,
-    /// The server's certificate, with TLS.
-    pub certificate: Option<CertificateFacts>,
-}
-
-/// Secures a connection: at once, after STARTTLS, or not at all. Never less than chosen.
-///
-/// # Errors
-/// [`ErrorClass::Unreachable`] usually; otherwise the class of the server's reply.
-pub(super) async fn secure(
-    network: &Network,
-    judge: &Judge,
-    config: &SmtpConfig,
-    rules: &EndpointRules,
-    tcp: TcpStream,
-) -> Result<Secured, ProviderError> {
-    let addresses = tcp.peer_addr().and_then(|peer| Ok((peer, tcp.local_addr()?.ip())));
-    let (peer, own_address) = addresses.map_err(|error| judge.trouble(Step::Greeting, ReplyError::Closed(Some(error))))?;
-    let mut lower = RecordedStream::new(tcp, peer);
-    let (stream, certificate, greeting): (Box<dyn Stream>, _, _) = match judge.security {
-        SmtpSecurity::None => {
-            let greeting = greet(network, judge, config, rules, &mut lower).await?;
-            (Box::new(lower), None, Some(greeting))
-        }
-        SmtpSecurity::Tls => {
-            let (stream, facts) = handshake(network, judge, rules, lower).await?;
-            (Box::new(stream), Some(facts), None)
-        }
-        SmtpSecurity::StartTls => {
-            greet(network, judge, config, rules, &mut lower).await?;
-            start_tls(judge, config, &mut lower, own_address).await?;
-            let (stream, facts) = handshake(network, judge, rules, lower).await?;
-            // The greeting does not come again after STARTTLS (RFC 3207 section 4.2), but lettre waits for one.
-            (Box::new(stream), Some(facts), Some(b"220 TLS\r\n".to_vec()))
-        }
-    };
-    Ok(Secured {
-        stream,
-        greeting,
-        peer,
-        own_address,
-        certificate,
-    })
-}
-
-async fn limited<T>(limit: Duration, reply: impl Future<Output = Result<T, ReplyError>>) -> Result<T, ReplyError> {
-    timeout(limit, reply).await.unwrap_or(Err(ReplyError::Silent))
-}
-
-fn accepted_greeting(judge: &Judge, reply: Result<(Reply, Vec<u8>), ReplyError>) -> Result<Vec<u8>, ProviderError> {
-    match reply {
-        Ok((reply, bytes)) if reply.code == 220 => Ok(bytes),
-        Ok((reply, _)) => Err(judge.reply(Step::Greeting, "", &reply)),
-        Err(trouble) => Err(judge.trouble(Step::Greeting, trouble)),
-    }
-}
-
-/// Waits for the greeting of a server that should speak plain. If it is silent, TLS is tried over a second connection in the meantime.
-async fn greet(
-    network: &Network,
-    judge: &Judge,
-    config: &SmtpConfig,
-    rules: &EndpointRules,
-    stream: &mut RecordedStream<TcpStream>,
-) -> Result<Vec<u8>, ProviderError> {
-    let peer = stream.peer();
-    let reading = limited(config.request_timeout, read_reply(stream));
-    tokio::pin!(reading);
-    let reply = match timeout(SILENCE.min(config.request_timeout / 2), &mut reading).await {
-        Ok(reply) => reply,
-        Err(_) => {
-            let probing = wants_tls(network, judge, rules, peer);
-            tokio::pin!(probing);
-            tokio::select! {
-                reply = &mut reading => match reply {
-                    Err(ReplyError::Silent) if probing.await => return Err(judge.wants_tls()),
-                    reply => reply,
-                },
-                wants_tls = &mut probing => {
-                    if wants_tls {
-                        return Err(judge.wants_tls());
-                    }
-                    reading.await
-                }
-            }
-        }
-    };
-    accepted_greeting(judge, reply)
-}
-
-/// Whether the server speaks TLS from the first byte.
-async fn wants_tls(network: &Network, judge: &Judge, rules: &EndpointRules, peer: SocketAddr) -> bool {
-    let Ok(stream) = network.connect(&judge.host, &[peer]).await else {
-        return false;
-    };
-    match network.tls(&judge.host, stream, rules).await {
-        Ok(_) => true,
-        // It presents one, trusted or not.
-        Err(error) => error.certificate.is_some(),
-    }
-}
-
-/// Says EHLO and STARTTLS over the plain connection.
-async fn start_tls(
-    judge: &Judge,
-    config: &SmtpConfig,
-    stream: &mut RecordedStream<TcpStream>,
-    own_address: IpAddr,
-) -> Result<(), ProviderError> {
-    let hello = format!("EHLO {}\r\n", client_id(own_address));
-    let reply = ask(config, stream, &hello)
-        .await
-        .map_err(|trouble| judge.trouble(Step::Hello, trouble))?;
-    if reply.code != 250 {
-        return Err(judge.reply(Step::Hello, "", &reply));
-    }
-    if !Capabilities::of(&reply).start_tls {
-        return Err(ProviderError {
-            server_reply: reply.words(),
-            ..judge.fault(
-                ErrorClass::Unreachable,
-                "{host} does not offer STARTTLS on port {port}. Enable it on the server, or choose the port that offers it (usually 587), \
-                 or security TLS (usually port 465). Nothing is sent unencrypted instead.",
-            )
-        });
-    }
-    let reply = ask(config, stream, "STARTTLS\r\n")
-        .await
-        .map_err(|trouble| judge.trouble(Step::StartTls, trouble))?;
-    if reply.code != 220 {
-        return Err(judge.reply(Step::StartTls, "", &reply));
-    }
-    Ok(())
-}
-
-async fn ask(config: &SmtpConfig, stream: &mut RecordedStream<TcpStream>, line: &str) -> Result<Reply, ReplyError> {
-    use tokio::io::AsyncWriteExt as _;
-    limited(config.request_timeout, async {
-        stream
-            .write_all(line.as_bytes())
-            .await
-            .map_err(|error| ReplyError::Closed(Some(error)))?;
-        Ok(read_reply(stream).await?.0)
-    })
-    .await
-}
-
-async fn handshake(
-    network: &Network,
-    judge: &Judge,
-    rules: &EndpointRules,
-    lower: RecordedStream<TcpStream>,
-) -> Result<(impl Stream + 'static, CertificateFacts), ProviderError> {
-    let tap = lower.tap();
-    tap.clear();
-    let result = network.tls(&judge.host, lower, rules).await;
-    result.map_err(|error| {
-        let heard = tap.heard();
-        // A record of TLS never begins with a digit.
-        if !heard.first().is_some_and(u8::is_ascii_digit) {
-            return error;
-        }
-        if judge.security == SmtpSecurity::Tls {
-            return judge.speaks_plain(&String::from_utf8_lossy(&heard));
-        }
-        judge.fault(
-            ErrorClass::Unreachable,
-            "{host} continued in plain text after STARTTLS. Something between this service and the server may be tampering with the \
-             connection; nothing of it was used.",
-        )
-    })
-}
-
-fn client_id(own_address: IpAddr) -> ClientId {
-    match own_address {
-        IpAddr::V4(address) => ClientId::Ipv4(address),
-        IpAddr::V6(address) => address.to_ipv4_mapped().map_or(ClientId::Ipv6(address), ClientId::Ipv4),
-    }
-}
-
-/// What a server offers in its reply to EHLO.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Capabilities {
-    /// STARTTLS (RFC 3207).
-    pub start_tls: bool,
-    /// 8BITMIME (RFC 6152).
-    pub eight_bit: bool,
-    /// SMTPUTF8 (RFC 6531).
-    pub utf8: bool,
-    /// SIZE (RFC 1870).
-    pub size: bool,
-    /// The maximum message size in bytes, if it says so.
-    pub max_bytes: Option<u64>,
-    /// Mechanisms of AUTH (RFC 4954) in upper case, in the server's order.
-    pub mechanisms: Vec<String>,
-}
-
-impl Capabilities {
-    /// What the answer says.
-    pub(super) fn of(reply: &Reply) -> Self {
-        let mut offers = Self::default();
-        for line in reply.lines.iter().skip(1) {
-            // Servers of old write `AUTH=LOGIN`.
-            let line = line.to_ascii_uppercase().replacen("AUTH=", "AUTH ", 1);
-            let mut words = line.split_ascii_whitespace();
-            match words.next() {
-                Some("STARTTLS") => offers.start_tls = true,
-                Some("8BITMIME") => offers.eight_bit = true,
-                Some("SMTPUTF8") => offers.utf8 = true,
-                Some("SIZE") => {
-                    offers.size = true;
-                    offers.max_bytes = words.next().and_then(|size| size.parse().ok()).filter(|size| *size > 0);
-                }
-                Some("AUTH") => {
-                    for mechanism in words {
-                        if !offers.mechanisms.iter().any(|known| known == mechanism) {
-                            offers.mechanisms.push(mechanism.to_owned());
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        offers
-    }
-}
 
 /// Why a message was not sent.
 #[derive(Debug)]
@@ -298,55 +59,34 @@ impl Session {
     /// # Errors
     /// See [`ErrorClass`].
     pub(super) async fn begin(secured: Secured, judge: Judge, config: SmtpConfig) -> Result<Self, ProviderError> {
-        let Secured {
-            mut stream,
-            greeting,
-            peer,
-            own_address,
-            ..
-        } = secured;
-        let greeting = match greeting {
-            Some(greeting) => greeting,
-            None => accepted_greeting(&judge, limited(config.request_timeout, read_reply(&mut stream)).await)?,
-        };
-        let stream = RecordedStream::new(stream, peer).replaying(greeting);
+        let introduced = secured.introduce(&judge, &config).await?;
+        let stream = LettreStream::new(introduced.stream, introduced.peer);
         let tap = stream.tap();
-        let id = client_id(own_address);
-        let connected = timeout(
-            config.request_timeout,
-            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &id),
-        )
-        .await;
-        // The greeting comes first.
-        let heard = tap.heard();
-        let behind = match Reply::parse(&heard) {
-            Some(greeting) => memchr::memchr_iter(b'\n', &heard)
-                .nth(greeting.lines.len() - 1)
-                .map_or(0, |end| end + 1),
-            None => 0,
-        };
-        let hello = Reply::parse(&heard[behind..]);
-        match (connected, hello) {
-            (Ok(Ok(connection)), Some(hello)) => Ok(Self {
-                connection,
-                tap,
-                judge,
-                offers: Capabilities::of(&hello),
-                hello,
-                config,
-            }),
-            (_, Some(hello)) => Err(judge.reply(Step::Hello, "", &hello)),
-            (Ok(Ok(_)), None) => Err(judge.trouble(Step::Hello, garbled(&heard[behind..]))),
-            (Ok(Err(error)), None) => Err(judge.trouble(Step::Hello, broken(error, &heard[behind..]))),
-            (Err(_), None) => Err(judge.trouble(Step::Hello, ReplyError::Silent)),
-        }
+        let connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &introduced.id).await;
+        Ok(Self {
+            connection: connection.map_err(|error| judge.trouble(Step::Hello, broken(error, &[])))?,
+            tap,
+            judge,
+            offers: introduced.offers,
+            hello: introduced.hello,
+            config,
+        })
     }
 
     /// Asks one thing. `line` has no line end.
     pub(super) async fn command(&mut self, line: &str) -> Result<Reply, ReplyError> {
         self.tap.clear();
         let asked = timeout(self.config.request_timeout, self.connection.command(Line(line))).await;
-        self.heard(asked.ok())
+        match self.heard(asked.ok()) {
+            Err(trouble @ ReplyError::Closed(_)) => self.last_words().await.ok_or(trouble),
+            heard => heard,
+        }
+    }
+
+    /// What a server that disconnected said before: 421 may come at any time (RFC 5321 section 3.8), and then the command does not arrive.
+    async fn last_words(&mut self) -> Option<Reply> {
+        let _ = timeout(GOODBYE, self.connection.read_response()).await;
+        Reply::parse(&self.tap.heard()).filter(|reply| reply.code >= 400)
     }
 
     /// The reply that came, in the server's words; lettre keeps only some of them.
@@ -485,11 +225,10 @@ impl Session {
             return Err(self.judge.unknown_end(trouble));
         }
         // A server that disconnects in the middle may have said why.
-        if let ReplyError::Closed(_) = trouble {
-            let _ = timeout(GOODBYE, self.connection.read_response()).await;
-            if let Some(reply) = Reply::parse(&self.tap.heard()).filter(|reply| reply.code >= 400) {
-                return Ok(reply);
-            }
+        if let ReplyError::Closed(_) = trouble
+            && let Some(reply) = self.last_words().await
+        {
+            return Ok(reply);
         }
         Err(self.judge.trouble(Step::Message, trouble))
     }
@@ -548,33 +287,4 @@ fn broken(error: lettre::transport::smtp::Error, heard: &[u8]) -> ReplyError {
     }
     // It reports the end of a connection only as text.
     ReplyError::Closed(Some(io::Error::other(error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offers_are_read_in_all_their_forms() {
-        let hello = b"250-mail.example STARTTLS\r\n250-8bitmime\r\n250-SIZE 1000\r\n250-AUTH PLAIN login\r\n250-AUTH=LOGIN XOAUTH2\r\n250 SMTPUTF8\r\n";
-        let offers = Capabilities::of(&Reply::parse(hello).unwrap());
-        assert!(offers.eight_bit && offers.utf8 && offers.size && !offers.start_tls);
-        assert_eq!(offers.max_bytes, Some(1000));
-        assert_eq!(offers.mechanisms, ["PLAIN", "LOGIN", "XOAUTH2"]);
-        for unlimited in ["SIZE", "SIZE 0", "SIZE x"] {
-            let reply = Reply::parse(format!("250-x\r\n250 {unlimited}\r\n").as_bytes()).unwrap();
-            assert_eq!((Capabilities::of(&reply).size, Capabilities::of(&reply).max_bytes), (true, None));
-        }
-    }
-
-    #[test]
-    fn addresses_introduce_this_machine() {
-        for (address, id) in [
-            ("192.0.2.7", "[192.0.2.7]"),
-            ("2001:db8::1", "[IPv6:2001:db8::1]"),
-            ("::ffff:192.0.2.7", "[192.0.2.7]"),
-        ] {
-            assert_eq!(client_id(address.parse().unwrap()).to_string(), id);
-        }
-    }
 }

@@ -8,13 +8,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Limit of characters kept of a server's reply.
 pub(super) const MAX_WORDS: usize = 1024;
 /// Longest reply that is read, in bytes.
-const MAX_REPLY: usize = 64 << 10;
+pub(super) const MAX_REPLY: usize = 64 << 10;
 
 /// A whole reply (RFC 5321 section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +107,7 @@ pub(super) enum ReplyError {
 }
 
 /// Reads one reply and not a byte more, so that what an attacker appends is never interpreted as a response.
-pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Reply, Vec<u8>), ReplyError> {
+pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin + ?Sized)) -> Result<Reply, ReplyError> {
     let mut bytes = Vec::with_capacity(256);
     let mut line = 0;
     loop {
@@ -120,9 +119,7 @@ pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<
         if bytes.last() == Some(&b'\n') {
             let goes_on = bytes.get(line + 3) == Some(&b'-') && bytes[line..line + 3].iter().all(u8::is_ascii_digit);
             if !goes_on {
-                return Reply::parse(&bytes)
-                    .map(|reply| (reply, bytes.clone()))
-                    .ok_or_else(|| garbled(&bytes));
+                return Reply::parse(&bytes).ok_or_else(|| garbled(&bytes));
             }
             line = bytes.len();
         }
@@ -151,7 +148,8 @@ impl Recording {
         self.lock().clone()
     }
 
-    fn hear(&self, bytes: &[u8]) {
+    /// Adds to it.
+    pub(super) fn hear(&self, bytes: &[u8]) {
         let mut heard = self.lock();
         let room = MAX_REPLY.saturating_sub(heard.len());
         heard.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -172,16 +170,12 @@ impl fmt::Debug for Recording {
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug> Stream for S {}
 
-/// A stream that records what it receives. It can first replay earlier data, and return only ASCII if requested: lettre
-/// treats replies in other alphabets as broken connections.
+/// A stream that records what it receives.
 #[derive(Debug)]
 pub(super) struct RecordedStream<S> {
     inner: S,
     peer: SocketAddr,
     tap: Recording,
-    /// Backwards: its last byte comes first.
-    replay: Vec<u8>,
-    ascii: bool,
 }
 
 impl<S> RecordedStream<S> {
@@ -191,22 +185,12 @@ impl<S> RecordedStream<S> {
             inner,
             peer,
             tap: Recording::default(),
-            replay: Vec::new(),
-            ascii: false,
         }
     }
 
     /// The server's address.
     pub(super) fn peer(&self) -> SocketAddr {
         self.peer
-    }
-
-    /// Returns `replay` first, and only ASCII.
-    pub(super) fn replaying(mut self, mut replay: Vec<u8>) -> Self {
-        replay.reverse();
-        self.replay = replay;
-        self.ascii = true;
-        self
     }
 
     /// What it receives.
@@ -219,20 +203,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for RecordedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        if this.replay.is_empty() {
-            std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        } else {
-            while buf.remaining() > 0
-                && let Some(byte) = this.replay.pop()
-            {
-                buf.put_slice(&[byte]);
-            }
-        }
-        let heard = &mut buf.filled_mut()[before..];
-        this.tap.hear(heard);
-        if this.ascii {
-            heard.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
-        }
+        std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        this.tap.hear(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -248,12 +220,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RecordedStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-impl<S: Stream> AsyncTokioStream for RecordedStream<S> {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.peer)
     }
 }
 
@@ -318,8 +284,8 @@ mod tests {
     #[tokio::test]
     async fn not_a_byte_behind_a_reply_is_read() {
         let mut bytes = &b"220-a\r\n220 go ahead\r\n235 injected\r\n"[..];
-        let (reply, raw) = read_reply(&mut bytes).await.unwrap();
-        assert_eq!((reply.code, raw.as_slice()), (220, &b"220-a\r\n220 go ahead\r\n"[..]));
+        let reply = read_reply(&mut bytes).await.unwrap();
+        assert_eq!((reply.code, reply.lines), (220, vec!["a".to_owned(), "go ahead".to_owned()]));
         assert_eq!(bytes, b"235 injected\r\n");
     }
 
@@ -341,13 +307,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tap_keeps_the_bytes_that_are_given_out_as_ascii() {
+    async fn a_tap_keeps_what_it_was_given() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 25));
-        let mut stream = RecordedStream::new(&b"b\xfc"[..], peer).replaying(b"a\xfc".to_vec());
+        let mut stream = RecordedStream::new(&b"b\xfc"[..], peer);
         let tap = stream.tap();
         let mut given = Vec::new();
         stream.read_to_end(&mut given).await.unwrap();
-        assert_eq!((given.as_slice(), tap.heard().as_slice()), (&b"a?b?"[..], &b"a\xfcb\xfc"[..]));
+        assert_eq!((given.as_slice(), tap.heard().as_slice()), (&b"b\xfc"[..], &b"b\xfc"[..]));
         tap.clear();
         assert!(tap.heard().is_empty());
     }

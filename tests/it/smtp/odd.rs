@@ -159,6 +159,124 @@ async fn answers_that_old_servers_give_are_understood() {
     assert_eq!(told, expected);
 }
 
+/// What a server was told, up to the end or to `count` lines.
+async fn told(lines: &mut mpsc::UnboundedReceiver<String>, count: usize) -> Vec<String> {
+    let mut told = Vec::new();
+    while told.len() < count
+        && let Ok(Some(line)) = tokio::time::timeout(Duration::from_secs(5), lines.recv()).await
+    {
+        told.push(line);
+    }
+    told
+}
+
+#[tokio::test]
+async fn bare_codes_and_bare_line_feeds_are_replies() {
+    const BARE: &[&str] = &["250\r\n", "250\r\n", "250\r\n", "354\r\n", "", "", "", "250\r\n"];
+    const LINE_FEEDS: &[&str] = &[
+        "250-x\n250 SIZE\n",
+        "250 ok\n",
+        "250 ok\n",
+        "354 go\n",
+        "",
+        "",
+        "",
+        "250-taken\n250 all\n",
+    ];
+    for (greeting, answers, reply) in [
+        (&b"220\r\n"[..], BARE, "250"),
+        (b"220 x\n", LINE_FEEDS, "250 taken all"),
+        (b"220\n", LINE_FEEDS, "250 taken all"),
+    ] {
+        let (port, _lines) = server(greeting, answers).await;
+        let mut message = message("a@mail.example", &["b@mail.example"]);
+        message.raw = "A: b\r\n\r\nc\r\n".into();
+        let sink = quick(port, SmtpSecurity::None).sink(Credentials::None);
+        assert_eq!(sink.send(&message).await.unwrap().server_reply, reply);
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_ehlo_is_told_helo() {
+    const TAKEN: &[&str] = &[
+        "502 what\r\n",
+        "250 x\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go\r\n",
+        "",
+        "",
+        "",
+        "250 taken\r\n",
+    ];
+    let (port, mut lines) = server(b"220 x\r\n", TAKEN).await;
+    let mut message = message("a@mail.example", &["b@mail.example"]);
+    message.raw = "A: b\r\n\r\nc\r\n".into();
+    let sink = quick(port, SmtpSecurity::None).sink(Credentials::None);
+    assert_eq!(sink.send(&message).await.unwrap().server_reply, "250 taken");
+    let expected = ["EHLO [127.0.0.1]", "HELO [127.0.0.1]", "MAIL FROM:<a@mail.example>"];
+    assert_eq!(told(&mut lines, 3).await, expected);
+
+    // It offers nothing: neither TLS nor logins.
+    let (port, mut lines) = server(b"220 x\r\n", &["500 what\r\n", "250 x STARTTLS\r\n", "221 bye\r\n"]).await;
+    let (_, error) = failed(&quick(port, SmtpSecurity::StartTls).sink(password("anna", "correct horse"))).await;
+    check(&error, ErrorClass::Unreachable, "does not offer STARTTLS", "250 x STARTTLS");
+    assert_eq!(told(&mut lines, 3).await, ["EHLO [127.0.0.1]", "HELO [127.0.0.1]", "QUIT"]);
+    let (port, _lines) = server(b"220 x\r\n", &["504 what\r\n", "250 x\r\n"]).await;
+    let (_, error) = failed(&quick(port, SmtpSecurity::None).sink(password("anna", "correct horse"))).await;
+    check(&error, ErrorClass::LoginRequired, "offers no login", "250 x");
+
+    // Who refuses the name of this machine refuses it twice.
+    let (port, mut lines) = server(b"220 x\r\n", &["501 no\r\n", "501 still no\r\n", "221 bye\r\n"]).await;
+    let (_, error) = failed(&quick(port, SmtpSecurity::None).sink(Credentials::None)).await;
+    check(&error, ErrorClass::Unreachable, "neither EHLO nor HELO", "501 still no");
+    assert_eq!(told(&mut lines, 3).await[2], "QUIT");
+    let (port, _lines) = server(b"220 x\r\n", &["550 go away\r\n"]).await;
+    let (_, error) = failed(&quick(port, SmtpSecurity::None).sink(Credentials::None)).await;
+    check(&error, ErrorClass::Refused, "", "550 go away");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_is_told_goodbye() {
+    for (greeting, security, expected) in [
+        (&b"554 5.7.1 no\r\n"[..], SmtpSecurity::None, &["QUIT"][..]),
+        (b"554-5.7.1 no\n554\n", SmtpSecurity::StartTls, &["QUIT"]),
+        // It closes the connection itself.
+        (b"421 4.3.2 later\r\n", SmtpSecurity::None, &[]),
+    ] {
+        let (port, mut lines) = server(greeting, &["221 bye\r\n"]).await;
+        failed(&quick(port, security).sink(Credentials::None)).await;
+        assert_eq!(told(&mut lines, 1).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_close_at_any_time_and_say_so() {
+    let later = ErrorClass::Retry { after: None };
+    const HELLO: &[&str] = &["421 4.3.2 going down\r\n"];
+    const MAIL: &[&str] = &["250 x\r\n", "421 4.3.2 going down\r\n"];
+    // Unasked, with the reply to the command before.
+    const UNASKED: &[&str] = &["250 x\r\n", "250 ok\r\n421 4.3.2 going down\r\n"];
+    const DATA: &[&str] = &["250 x\r\n", "250 ok\r\n", "250 ok\r\n", "421-4.3.2\n421 4.3.2 going down\n"];
+    for answers in [HELLO, MAIL, UNASKED, DATA] {
+        let (port, _lines) = server(b"220 x\r\n", answers).await;
+        let sink = quick(port, SmtpSecurity::None).sink(Credentials::None);
+        let error = refused(&sink, &message("a@mail.example", &["b@mail.example"])).await;
+        check(&error, later, "for now", "going down");
+    }
+}
+
+#[tokio::test]
+async fn long_replies_are_read_and_endless_ones_are_not() {
+    let long: &'static str = format!("250-{}\r\n250 end\r\n", "x".repeat(5_000)).leak();
+    let endless: &'static str = "250-x\r\n".repeat(20_000).leak();
+    let answers: &'static [&'static str] = vec![long, long, endless].leak();
+    let (port, _lines) = server(b"220 x\r\n", answers).await;
+    let sink = quick(port, SmtpSecurity::None).sink(Credentials::None);
+    let error = refused(&sink, &message("a@mail.example", &["b@mail.example"])).await;
+    check(&error, ErrorClass::Malformed, "not SMTP", "250-x");
+}
+
 #[tokio::test]
 async fn a_server_that_goes_away_or_says_nothing_is_unreachable() {
     let (port, _lines) = server(b"220 x\r\n", &["250 x\r\n"]).await;
