@@ -1,7 +1,7 @@
 //! A message for people: its parts for display, and its text for a note.
 
 use super::{
-    Content, NoteText, decode,
+    Content, NoteText, address, decode,
     entity::Entity,
     fields::Fields,
     html,
@@ -21,24 +21,30 @@ const VALUE_LIMIT: usize = 16 * 1024;
 const HEADERS_LIMIT: usize = 256 * 1024;
 /// Most attachments.
 pub(super) const ATTACHMENT_LIMIT: usize = 1_000;
+/// Most people of the sender's and of the recipients' fields that are looked for in attributions.
+const PEOPLE_LIMIT: usize = 32;
 /// Deepest embedded message that is read in place of an empty one.
 const EMBEDDED_LIMIT: usize = 4;
 
 /// The text of a message for a note, and its quoted history.
 #[cfg(feature = "testing")]
 pub(super) fn note_text(raw: &[u8]) -> NoteText {
-    open(&Entity::read(raw), |opened| note_text_of(&opened))
+    let outer = Entity::read(raw);
+    open(&outer, |opened| note_text_of(&outer.root().fields, &opened))
 }
 
-/// The same of a message that is open.
-pub(super) fn note_text_of(opened: &Opened<'_>) -> NoteText {
+/// The same of a message that is open, and whose own header has these fields.
+pub(super) fn note_text_of(fields: &Fields<'_>, opened: &Opened<'_>) -> NoteText {
     let text = text(opened, 0, &html::Budget::default());
-    let (written, quoted) = quote::split(decode::cut(&text, 2 * TEXT_LIMIT));
+    let mut evidence = evidence(fields);
+    evidence.carries |= text.is_carried;
+    let split = quote::split(decode::cut(&text.text, 2 * TEXT_LIMIT), &evidence);
+    let (written, quoted) = (split.written, split.quoted);
     // Text that does not fit above the cut is shown below it.
-    let kept = decode::cut(written, TEXT_LIMIT);
+    let kept = decode::cut(&written, TEXT_LIMIT);
     let rest = &written[kept.len()..];
     let quoted = if rest.is_empty() {
-        quoted.to_owned()
+        quoted.into_owned()
     } else {
         format!("{rest}\n{quoted}")
     };
@@ -48,23 +54,54 @@ pub(super) fn note_text_of(opened: &Opened<'_>) -> NoteText {
     }
 }
 
-/// The text of a message; if it has none, that of a calendar item or an embedded message in it.
-fn text(opened: &Opened<'_>, depth: usize, budget: &html::Budget) -> String {
+/// What the header of a message says of what it quotes.
+fn evidence(fields: &Fields<'_>) -> quote::Evidence {
+    let people = |names: &[&str]| {
+        let named = names.iter().flat_map(|name| address::mailboxes(fields, name, PEOPLE_LIMIT));
+        named.take(PEOPLE_LIMIT).collect()
+    };
+    let has = |names: &[&str]| {
+        names
+            .iter()
+            .any(|name| fields.first(name).is_some_and(|field| !field.raw.trim_ascii().is_empty()))
+    };
+    let subject = fields.first("Subject").map(|field| field.text(VALUE_LIMIT));
+    quote::Evidence {
+        follows: has(&["In-Reply-To", "References"]),
+        // Thunderbird's, and that of mutt and others.
+        carries: has(&["X-Forwarded-Message-Id"]),
+        prefix: subject.as_deref().and_then(quote::prefix),
+        senders: people(&["From", "Sender", "Reply-To"]),
+        recipients: people(&["To", "Cc"]),
+    }
+}
+
+/// A text as [`text`] finds it.
+struct Found {
+    text: String,
+    /// It is not the message's own, but that of what it carries.
+    is_carried: bool,
+}
+
+/// The text of a message, with the marks of its HTML; if it has none, that of a calendar item or an embedded message in it.
+fn text(opened: &Opened<'_>, depth: usize, budget: &html::Budget) -> Found {
     let text = clean_text(&opened.text(4 * TEXT_LIMIT, |source| html::to_note(source, 2 * TEXT_LIMIT, budget)));
-    if !text.trim().is_empty() {
-        return text;
+    let own = |text| Found { text, is_carried: false };
+    let carried = |text| Found { text, is_carried: true };
+    if !quote::unmarked(&text).trim().is_empty() {
+        return own(text);
     }
     let calendar = opened.attachments().find(|(part, _)| part.media_type == "text/calendar");
     if let Some((part, _)) = calendar {
-        return calendar_text(&clean_text(&part.text_within(2 * TEXT_LIMIT)));
+        return carried(calendar_text(&clean_text(&part.text_within(2 * TEXT_LIMIT))));
     }
     let embedded = opened.attachments().find(|(part, _)| part.is_message());
     match embedded {
         Some((part, _)) if depth < EMBEDDED_LIMIT => {
             let embedded = opened.open_within(part, |_, opened| self::text(&opened, depth + 1, budget));
-            embedded.unwrap_or(text)
+            embedded.map_or_else(|| own(text), |embedded| carried(embedded.text))
         }
-        _ => text,
+        _ => own(text),
     }
 }
 
@@ -96,11 +133,12 @@ pub(super) fn content(raw: &[u8]) -> Content {
     let outer = Entity::read(raw);
     open(&outer, |opened| {
         let safe = html::sanitised(&opened.html(TEXT_LIMIT));
-        let text = text(&opened, 0, &html::Budget::default());
+        let text = text(&opened, 0, &html::Budget::default()).text;
+        let text = quote::unmarked(&text);
         let attachments = opened.attachments().take(ATTACHMENT_LIMIT);
         Content {
             headers: headers(&outer.root().fields),
-            text: decode::cut(&text, TEXT_LIMIT).to_owned(),
+            text: decode::cut(text.trim_end(), TEXT_LIMIT).to_owned(),
             html: safe.html,
             remote_content_blocked: safe.blocked,
             attachments: attachments
@@ -125,7 +163,7 @@ fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{content, located::tests::read, note_text};
+    use super::super::{content, located::tests::read, note_text, quote};
 
     const MIXED: &str = "Subject: =?utf-8?Q?=C3=BC?=\nX-Folded: a\n b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
         Content-Type: text/html\n\n<p>Hi</p><img src=\"https://x.example/p\">\n--b\nContent-Type: Application/PDF; name=\"../a.pdf\"\n\
@@ -189,11 +227,94 @@ mod tests {
 
     #[test]
     fn notes_prefer_plain_text_and_split_it() {
-        let note = note_text(b"Subject: x\n\nYes.\r\n\r\nOn 1/1/2025 A <a@x.example> wrote:\r\n> q\r\n");
+        let note = note_text(b"Subject: Re: x\n\nYes.\r\n\r\nOn 1/1/2025 A <a@x.example> wrote:\r\n> q\r\n");
         assert_eq!(
             (note.text.as_str(), note.quoted.as_str()),
             ("Yes.", "On 1/1/2025 A <a@x.example> wrote:\n> q")
         );
+    }
+
+    fn check_html(html: &str, written: &str, quoted_begins: &str) {
+        let header = "From: Lena Holt <lena@halden.example>\nTo: Tarnbrook Service <desk@tarnbrook.example>\nSubject: Re: x\nContent-Type: text/html";
+        let raw = format!("{header}; charset=utf-8\n\n{html}");
+        let note = note_text(raw.as_bytes());
+        assert_eq!(note.text, written, "{html}");
+        assert!(
+            note.quoted.starts_with(quoted_begins) && note.quoted.is_empty() == quoted_begins.is_empty(),
+            "{:?}: {html}",
+            note.quoted
+        );
+        let shown = content(raw.as_bytes()).text;
+        assert!(!shown.contains([quote::MARK_HISTORY, quote::MARK_OWN]), "{shown:?}");
+    }
+
+    #[test]
+    fn what_programs_mark_in_html_is_history() {
+        for (history, begins) in [
+            (
+                "<div class=\"gmail_quote gmail_quote_container\"><div class=\"gmail_attr\">Xyz <a>a@x.example</a>:<br></div><blockquote \
+                 class=\"gmail_quote\">q</blockquote></div>",
+                "Xyz",
+            ),
+            (
+                "<hr><div id=\"divRplyFwdMsg\"><b>Xyz:</b> A &lt;a@x.example&gt;<br><b>Zyx:</b> B</div><div>q</div>",
+                "Xyz",
+            ),
+            (
+                "<div id=\"x_divRplyFwdMsg\"><b>Xyz:</b> A &lt;a@x.example&gt;</div><div>q</div>",
+                "Xyz",
+            ),
+            (
+                "<div class=\"moz-cite-prefix\">Xyz Tarnbrook Service zyx:<br></div><blockquote type=\"cite\">q</blockquote>",
+                "Xyz",
+            ),
+            (
+                "<div class=\"yahoo_quoted\"><div>Xyz A &lt;a@x.example&gt;:</div><div>q</div></div>",
+                "Xyz",
+            ),
+            (
+                "<div class=\"protonmail_quote\">Xyz A &lt;a@x.example&gt;:<br><blockquote type=\"cite\">q</blockquote></div>",
+                "Xyz",
+            ),
+            (
+                "<div class=\"zmail_extra\"><br>---- Xyz A &lt;a@x.example&gt; ----<br><blockquote>q</blockquote></div>",
+                "---- Xyz",
+            ),
+            (
+                "<div name=\"quote\"><div><b>Xyz:</b> 10:00<br><b>Zyx:</b> A &lt;a@x.example&gt;</div><div>q</div></div>",
+                "Xyz",
+            ),
+            (
+                "<blockquote type=\"cite\"><div>On 5 Feb 2025, at 09:12, A &lt;a@x.example&gt; wrote:</div><div>q</div></blockquote>",
+                "> On",
+            ),
+            (
+                "<div>06.02.2025, 14:41, \"Desk\" &lt;desk@tarnbrook.example&gt;:</div><blockquote><p>q</p></blockquote>",
+                "06.02",
+            ),
+            (
+                "<div style=\"border:none;border-top:solid #E1E1E1 1.0pt\"><p><b>From:</b> A &lt;a@x.example&gt;<br><b>Sent:</b> Monday 10:00<br>\
+                 <b>To:</b> B<br><b>Subject:</b> s</p></div><p>q</p>",
+                "From",
+            ),
+        ] {
+            check_html(&format!("<div>Yes.</div><br>{history}"), "Yes.", begins);
+            let forward = format!("Subject: Fwd: x\nContent-Type: text/html; charset=utf-8\n\n<div>See.</div><br>{history}");
+            assert_eq!(note_text(forward.as_bytes()).quoted, "", "{history}");
+        }
+    }
+
+    #[test]
+    fn quotations_of_the_sender_in_html_stay() {
+        let own = "<p>The manual says</p><blockquote>Never open the lid.</blockquote>";
+        check_html(own, "The manual says\n\n> Never open the lid.", "");
+        let below = "<div class=\"moz-cite-prefix\">Xyz Tarnbrook Service:</div><blockquote type=\"cite\">q</blockquote><p>Yes.</p>";
+        check_html(below, "Yes.", "Xyz");
+        let between = "<div class=\"gmail_quote\"><div class=\"gmail_attr\">Xyz &lt;a@x.example&gt;:</div><blockquote \
+            class=\"gmail_quote\">q1</blockquote><div>Yes.</div><blockquote class=\"gmail_quote\">q2</blockquote><div>No.</div></div>";
+        check_html(between, "Xyz <a@x.example>:\n\n> q1\n\nYes.\n\n> q2\n\nNo.", "");
+        let empty = "<div><br></div><div class=\"gmail_quote\"><div class=\"gmail_attr\">Xyz &lt;a@x.example&gt;:</div><blockquote>q</blockquote></div>";
+        check_html(empty, "Xyz <a@x.example>:\n\n> q", "");
     }
 
     #[test]

@@ -149,8 +149,15 @@ fn reading_twice_gives_the_same() {
     }
 }
 
-/// The replies of email-reply-trimmer with its own results. It also cuts signatures and quotations that stand above the answer, which
-/// stay in a note, so that not all can agree.
+/// The words of a text, in alphabetical order.
+fn words(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    words.sort_unstable();
+    words
+}
+
+/// The replies of email-reply-trimmer with its own results. It also cuts signatures, forwards, and attributions without an address, which stay
+/// in a note, so that not all can agree.
 #[test]
 fn most_replies_are_cut_as_another_program_does() {
     let Some(folder) = corpus() else { return };
@@ -160,9 +167,17 @@ fn most_replies_are_cut_as_another_program_does() {
         let name = entry.unwrap().file_name();
         let read = |part: &str| fs::read_to_string(folder.join(part).join(&name)).unwrap().replace("\r\n", "\n");
         let reply = read("emails");
-        let (written, quoted) = quote::split(&reply);
-        let solid = |text: &str| text.split_whitespace().collect::<String>();
-        assert_eq!(solid(written) + &solid(quoted), solid(&reply), "{} lost something", name.display());
+        let evidence = quote::Evidence {
+            follows: true,
+            ..quote::Evidence::default()
+        };
+        let quote::Split { written, quoted } = quote::split(&reply, &evidence);
+        assert_eq!(
+            words(&(written.to_string() + "\n" + &quoted)),
+            words(&reply),
+            "{} lost something",
+            name.display()
+        );
         if written.trim() == read("trimmed").trim() {
             agree += 1;
         } else {
@@ -171,7 +186,7 @@ fn most_replies_are_cut_as_another_program_does() {
     }
     differ.sort();
     println!("{agree} agree, {} differ: {differ:?}", differ.len());
-    assert!(agree >= 27, "only {agree} agree; these differ: {differ:?}");
+    assert!(agree >= 24, "only {agree} agree; these differ: {differ:?}");
 }
 
 /// A message with the values of `mail` in its header, in another order and with other fields around them.

@@ -7,7 +7,7 @@ use super::{
     entity::Part,
     fields::Fields,
     layout::{self, Opened},
-    quote,
+    quote::{self, Prefix},
 };
 use crate::domain::Mailbox;
 
@@ -17,24 +17,6 @@ const LIMIT: usize = 5;
 const TEXT_LIMIT: usize = 64 * 1024;
 /// Most attached messages that are searched.
 const ATTACHED_LIMIT: usize = 20;
-
-/// Beginnings of subjects that mail programs write when forwarding.
-const PREFIXES: [&str; 14] = [
-    "fw:",
-    "fwd:",
-    "wg:",
-    "tr:",
-    "rv:",
-    "i:",
-    "enc:",
-    "doorst:",
-    "vs:",
-    "vb:",
-    "pd:",
-    "továbbítás:",
-    "转发:",
-    "転送:",
-];
 
 /// The candidates, the most reliable first, each address once and with the reason why it is offered.
 pub(super) fn candidates(fields: &Fields<'_>, basics: &Basics, opened: &Opened<'_>, text: &str) -> Vec<(Mailbox, String)> {
@@ -59,8 +41,8 @@ pub(super) fn candidates(fields: &Fields<'_>, basics: &Basics, opened: &Opened<'
         offer(address::first(fields, name), name, false);
     }
     let text = decode::cut(text, TEXT_LIMIT);
-    let subject = basics.subject.to_lowercase();
-    if PREFIXES.iter().any(|prefix| subject.starts_with(prefix)) || quote::announces_forward(text) {
+    let forwards = matches!(quote::prefix(&basics.subject), Some(Prefix::Forward | Prefix::Either));
+    if forwards || quote::announces_forward(text) {
         let sender = quote::forwarded_sender(text).and_then(address::in_text);
         offer(sender, "From line in the forwarded text", false);
     }

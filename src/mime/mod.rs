@@ -179,7 +179,7 @@ pub enum Unparsable {
 /// [`Unparsable`] says why it cannot be parsed.
 #[cfg(feature = "testing")]
 pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
-    read(raw, |_, _| ()).map(|(mail, ())| mail)
+    read(raw, |_, _, _| ()).map(|(mail, ())| mail)
 }
 
 /// The same, with the text for a note if the message `is_noted`. It is taken apart once for both.
@@ -187,13 +187,16 @@ pub fn parse(raw: &[u8]) -> Result<ParsedMail, Unparsable> {
 /// # Errors
 /// As [`parse()`].
 pub fn parse_with_note(raw: &[u8], is_noted: impl FnOnce(&ParsedMail) -> bool) -> Result<(ParsedMail, Option<NoteText>), Unparsable> {
-    read(raw, |mail, opened| {
-        let note = || guarded(|| content::note_text_of(opened)).unwrap_or_default();
+    read(raw, |mail, outer, opened| {
+        let note = || guarded(|| content::note_text_of(&outer.root().fields, opened)).unwrap_or_default();
         is_noted(mail).then(note)
     })
 }
 
-fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &layout::Opened<'_>) -> R) -> Result<(ParsedMail, R), Unparsable> {
+fn read<R>(
+    raw: &[u8],
+    further: impl FnOnce(&ParsedMail, &entity::Entity<'_>, &layout::Opened<'_>) -> R,
+) -> Result<(ParsedMail, R), Unparsable> {
     if raw.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
         return Err(Unparsable::Empty);
     }

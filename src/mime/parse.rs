@@ -21,11 +21,12 @@ const INDEX_LIMIT: usize = 256 * 1024;
 const EMBEDDED_LIMIT: usize = 4;
 
 /// Reads a message that has at least one header field or some text, and from the same reading what `further` takes from it.
-pub(super) fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &Opened<'_>) -> R) -> (ParsedMail, R) {
+/// `further` also gets the message as it is outside.
+pub(super) fn read<R>(raw: &[u8], further: impl FnOnce(&ParsedMail, &Entity<'_>, &Opened<'_>) -> R) -> (ParsedMail, R) {
     let outer = Entity::read(raw);
     let (mut mail, further) = open(&outer, |opened| {
         let mail = read_opened(raw, &outer, &opened);
-        let further = further(&mail, &opened);
+        let further = further(&mail, &outer, &opened);
         (mail, further)
     });
     if mail.message_id.is_none() {

@@ -5,6 +5,7 @@
 //! contains.
 
 mod charset;
+mod marks;
 mod note;
 mod safe;
 mod style;

@@ -1,6 +1,8 @@
 //! HTML to text for people: lists, quotations and tables keep their layout.
 
 use super::{
+    super::quote::{MARK_HISTORY, MARK_OWN},
+    marks,
     tree::{self, Budget, Content, Id, Kind, Step, Tree},
     words::{BLOCKS, to_words},
 };
@@ -16,10 +18,17 @@ const HIDDEN: [&str; 7] = ["head", "title", "script", "style", "template", "link
 const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
 /// The text of `html` for people: lists, quotations (`> `) and tables keep their layout. At most about `limit` bytes without layout, if the
-/// HTML is too large or too complex to be laid out.
+/// HTML is too large or too complex to be laid out. With the marks of [`marks`].
 pub(in crate::mime) fn to_note(html: &str, limit: usize, budget: &Budget) -> String {
     let laid_out = (html.len() <= LAYOUT_LIMIT)
-        .then(|| tree::build(html, Kind::Document, |name| matches!(name, "alt" | "src" | "start"), budget))
+        .then(|| {
+            tree::build(
+                html,
+                Kind::Document,
+                |name| marks::ATTRIBUTES.contains(&name) || matches!(name, "alt" | "src" | "start"),
+                budget,
+            )
+        })
         .flatten()
         .and_then(|tree| Page::new(&tree, budget).lay_out());
     laid_out.unwrap_or_else(|| to_words(html, limit))
@@ -31,6 +40,11 @@ fn tidied(lines: &[String]) -> String {
     let mut empty = 1;
     for line in lines {
         let line = line.trim_end();
+        if line.len() == MARK_HISTORY.len_utf8() && line.starts_with(MARK_HISTORY) {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
         empty = if line.is_empty() { empty + 1 } else { 0 };
         if empty > 1 {
             continue;
@@ -84,6 +98,18 @@ impl Frame {
         self.ended = true;
     }
 
+    fn mark_history(&mut self) {
+        self.end_line();
+        self.lines.push(MARK_HISTORY.to_string());
+    }
+
+    fn mark_own(&mut self) {
+        self.end_line();
+        if let Some(line) = self.lines.iter_mut().find(|line| !line.is_empty()) {
+            line.push(MARK_OWN);
+        }
+    }
+
     /// A line end that is always kept.
     fn break_line(&mut self) {
         if self.line.is_empty() {
@@ -110,7 +136,7 @@ impl Frame {
                     let column = self.line.chars().rev().take(4 * TAB).count();
                     self.line.extend(std::iter::repeat_n(' ', TAB - column % TAB));
                 }
-                '\u{200B}' => (),
+                '\u{200B}' | MARK_HISTORY | MARK_OWN => (),
                 // A hard space is a word.
                 c if c.is_whitespace() && c != '\u{A0}' && !style.keeps_blanks => self.blank |= !self.line.is_empty(),
                 c if c.is_control() => (),
@@ -149,6 +175,10 @@ struct Page<'t> {
     /// How many enclosing elements preserve white space, and how many strike text out.
     preformatted: usize,
     struck: usize,
+    /// How many enclosing elements are quotations.
+    quotations: usize,
+    /// The element in which history has begun; everything after it too, if it has only the first lines of it.
+    history: Option<Id>,
     budget: &'t Budget,
 }
 
@@ -160,6 +190,8 @@ impl<'t> Page<'t> {
             lists: Vec::new(),
             preformatted: 0,
             struck: 0,
+            quotations: 0,
+            history: None,
             budget,
         }
     }
@@ -273,13 +305,21 @@ impl<'t> Page<'t> {
         if self.is_in_list(id) {
             self.frames.push(Frame::default());
         }
+        if self.quotations == 0 && self.lists.is_empty() && marks::begins_history(self.tree, id) {
+            self.frame().mark_history();
+            self.history = self.history.or(Some(id));
+        }
         match name {
+            "blockquote" => {
+                self.quotations += 1;
+                self.frames.push(Frame::default());
+            }
             "p" | "li" | "table" | "dl" => self.frame().start_block(),
             "pre" => {
                 self.frame().start_block();
                 self.preformatted += 1;
             }
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "blockquote" | "dd" | "td" | "th" => self.frames.push(Frame::default()),
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "dd" | "td" | "th" => self.frames.push(Frame::default()),
             "ul" => self.lists.push(List::Marked),
             "ol" => self.lists.push(self.numbered(id)),
             "br" => self.frame().break_line(),
@@ -303,6 +343,9 @@ impl<'t> Page<'t> {
 
     fn leave(&mut self, id: Id) {
         let name = self.tree.name(id);
+        if self.history == Some(id) && !marks::begins_what_follows(self.tree, id) {
+            self.history = None;
+        }
         if HIDDEN.contains(&name) {
             return;
         }
@@ -313,7 +356,13 @@ impl<'t> Page<'t> {
                 self.preformatted -= 1;
             }
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.end_block_frame(""),
-            "blockquote" => self.end_block_frame("> "),
+            "blockquote" => {
+                self.quotations -= 1;
+                if self.quotations == 0 && self.history.is_none() && !marks::is_citation(self.tree, id) {
+                    self.frame().mark_own();
+                }
+                self.end_block_frame("> ");
+            }
             "dd" => self.end_frame("  ", "  "),
             "td" | "th" => self.end_frame("", ""),
             "ul" | "ol" => {
@@ -393,9 +442,11 @@ impl<'t> Page<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mime::quote::unmarked;
 
     fn to_note(html: &str, limit: usize) -> String {
-        super::to_note(html, limit, &Budget::default())
+        let text = super::to_note(html, limit, &Budget::default());
+        unmarked(&text).into_owned()
     }
 
     #[test]
