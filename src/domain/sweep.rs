@@ -130,6 +130,8 @@ pub struct Note {
     pub text: String,
     /// The quoted history below it.
     pub quoted: String,
+    /// Whether `quoted` is only the beginning of the history.
+    pub quoted_is_cut: bool,
     /// Whether and how it is automatic.
     pub automatic: Option<AutomaticKind>,
     /// Whether the sender failed the authenticity checks.
@@ -144,17 +146,25 @@ pub struct Note {
     pub size: i64,
 }
 
-/// Limit of characters of a note's text in lists and events.
+/// Limits of characters of a note's text and of its quoted history in lists and events.
 const NOTE_EXCERPT: usize = 1024;
+const QUOTED_EXCERPT: usize = 256;
 
 impl Note {
-    /// The note as it appears in lists and events: its text truncated, without quoted history.
+    /// The note as it appears in lists and events: its text and its quoted history truncated.
     #[must_use]
     pub fn excerpt(mut self) -> Self {
-        if let Some((end, _)) = self.text.char_indices().nth(NOTE_EXCERPT) {
-            self.text.truncate(end);
-        }
-        self.quoted = String::new();
+        truncate(&mut self.text, NOTE_EXCERPT);
+        self.quoted_is_cut |= truncate(&mut self.quoted, QUOTED_EXCERPT);
         self
     }
+}
+
+/// Truncates `text` to `limit` characters. Returns whether it was longer.
+fn truncate(text: &mut String, limit: usize) -> bool {
+    let end = text.char_indices().nth(limit).map(|(end, _)| end);
+    if let Some(end) = end {
+        text.truncate(end);
+    }
+    end.is_some()
 }

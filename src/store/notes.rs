@@ -274,6 +274,7 @@ fn to_note(row: note::Model) -> Result<Note> {
         subject: row.subject,
         text: row.text,
         quoted: row.quoted,
+        quoted_is_cut: false,
         sender_not_authentic: row.sender_not_authentic,
         received: Timestamp(row.received),
         created: Timestamp(row.create_time),

@@ -273,7 +273,8 @@ async fn notes_have_text_history_and_pages() {
     let h = Harness::new().await;
     let client = h.seed().await;
     let agent = h.agent(&client, ANNA).await;
-    let answer = format!("{}\r\n\r\nOn Mon, Anna wrote:\r\n> the old text\r\n", "The new text. ".repeat(100));
+    let history = "> the old text\r\n".repeat(30);
+    let answer = format!("{}\r\n\r\nOn Mon, Anna wrote:\r\n{history}", "The new text. ".repeat(100));
     let mail = Mail::new("eva@oak.example", "Re: CS-0000001").body(&answer);
     let (_, outcome) = h.sweep_one(&client, &mail).await;
     let request = GetNoteRequest {
@@ -281,10 +282,15 @@ async fn notes_have_text_history_and_pages() {
     };
     let note = client.clone().sweep.get_note(request).await.unwrap().into_inner();
     assert!(note.text.len() > 1300 && !note.text.contains("old text"), "{note:#?}");
-    assert!(note.quoted_text.contains("the old text"), "{note:#?}");
+    assert!(
+        note.quoted_text.len() > 400 && note.quoted_text.contains("the old text"),
+        "{note:#?}"
+    );
+    assert!(!note.quoted_text_truncated);
     assert_eq!(note.message, outcome.message);
     let listed = &h.notes(&client).await[0];
-    assert_eq!((listed.text.chars().count(), listed.quoted_text.as_str()), (1024, ""));
+    assert_eq!((listed.text.chars().count(), listed.quoted_text.chars().count()), (1024, 256));
+    assert!(note.quoted_text.starts_with(&listed.quoted_text) && listed.quoted_text_truncated);
     for index in 0..4 {
         let case = if index % 2 == 0 { "CS-0000001" } else { "CS-0000002" };
         h.deliver(ANNA, &Mail::new("eva@oak.example", case));

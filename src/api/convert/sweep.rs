@@ -90,6 +90,7 @@ pub(in crate::api) fn note(note: Note) -> v1::Note {
         subject: note.subject,
         text: note.text,
         quoted_text: note.quoted,
+        quoted_text_truncated: note.quoted_is_cut,
         automatic_kind: automatic(note.automatic),
         sender_not_authentic: note.sender_not_authentic,
         received_time: time(note.received),

@@ -160,6 +160,7 @@ fn record(context: &mut Context<'_>, source: AgentFolder<'_>, fresh: PendingMess
             // PostgreSQL's text has no NUL.
             text: text.text.replace('\0', ""),
             quoted: text.quoted.replace('\0', ""),
+            quoted_is_cut: false,
             automatic: parsed.automatic,
             sender_not_authentic: decision.not_authentic,
             received: outcome.received,

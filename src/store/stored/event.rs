@@ -30,6 +30,9 @@ struct NoteV1 {
     subject: String,
     text: String,
     quoted: String,
+    /// Absent in events that were written before there was a beginning of the history in them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    quoted_is_cut: bool,
     automatic: Option<String>,
     sender_not_authentic: bool,
     /// Microseconds since 1970, as all times.
@@ -95,6 +98,7 @@ fn from_note(note: Note) -> NoteV1 {
         subject: note.subject,
         text: note.text,
         quoted: note.quoted,
+        quoted_is_cut: note.quoted_is_cut,
         automatic: note.automatic.map(|kind| kind.as_str().to_owned()),
         sender_not_authentic: note.sender_not_authentic,
         received: note.received.0,
@@ -124,6 +128,7 @@ fn to_note(note: NoteV1) -> Option<Note> {
         subject: note.subject,
         text: note.text,
         quoted: note.quoted,
+        quoted_is_cut: note.quoted_is_cut,
         sender_not_authentic: note.sender_not_authentic,
         received: Timestamp(note.received),
         created: Timestamp(note.created),
@@ -207,6 +212,7 @@ mod tests {
             subject: "CS-0000001".to_owned(),
             text: "Line 1\nline \"2\"".to_owned(),
             quoted: String::new(),
+            quoted_is_cut: false,
             automatic: None,
             sender_not_authentic: false,
             received: Timestamp(1),
@@ -232,6 +238,7 @@ mod tests {
                 address: "eva@oak.example".to_owned(),
             }),
             quoted: "> old".to_owned(),
+            quoted_is_cut: true,
             automatic: Some(AutomaticKind::AutoReply),
             sender_not_authentic: true,
             received: Timestamp(1_795_428_000_000_000),
@@ -241,7 +248,7 @@ mod tests {
         };
         check(
             EventKind::Matched(Box::new(whole)),
-            r#"{"matched":{"id":"01N","case":"case-oak","case_reference":"CS-0000001","customer":"oak","contact":"eva","contact_created":true,"agent":"01A","message":"01M","message_id":"1@oak.example","sender":{"display_name":"Eva","address":"eva@oak.example"},"subject":"CS-0000001","text":"Line 1\nline \"2\"","quoted":"> old","automatic":"auto_reply","sender_not_authentic":true,"received":1795428000000000,"created":-1,"blob":[0,255],"size":7}}"#,
+            r#"{"matched":{"id":"01N","case":"case-oak","case_reference":"CS-0000001","customer":"oak","contact":"eva","contact_created":true,"agent":"01A","message":"01M","message_id":"1@oak.example","sender":{"display_name":"Eva","address":"eva@oak.example"},"subject":"CS-0000001","text":"Line 1\nline \"2\"","quoted":"> old","quoted_is_cut":true,"automatic":"auto_reply","sender_not_authentic":true,"received":1795428000000000,"created":-1,"blob":[0,255],"size":7}}"#,
         );
         for (kind, name) in [
             (AutomaticKind::AutoReply, "auto_reply"),

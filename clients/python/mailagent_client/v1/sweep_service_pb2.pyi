@@ -98,7 +98,7 @@ class SenderCandidate(_message.Message):
     def __init__(self, address: _Optional[_Union[_types_pb2.EmailAddress, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Note(_message.Message):
-    __slots__ = ("name", "case", "case_reference", "customer", "contact", "contact_created", "agent", "message", "message_id", "sender", "subject", "text", "quoted_text", "automatic_kind", "sender_not_authentic", "received_time", "create_time", "full_message_kept", "size_bytes")
+    __slots__ = ("name", "case", "case_reference", "customer", "contact", "contact_created", "agent", "message", "message_id", "sender", "subject", "text", "quoted_text", "automatic_kind", "sender_not_authentic", "received_time", "create_time", "full_message_kept", "size_bytes", "quoted_text_truncated")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CASE_FIELD_NUMBER: _ClassVar[int]
     CASE_REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +118,7 @@ class Note(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     FULL_MESSAGE_KEPT_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    QUOTED_TEXT_TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     name: str
     case: str
     case_reference: str
@@ -137,7 +138,8 @@ class Note(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     full_message_kept: bool
     size_bytes: int
-    def __init__(self, name: _Optional[str] = ..., case: _Optional[str] = ..., case_reference: _Optional[str] = ..., customer: _Optional[str] = ..., contact: _Optional[str] = ..., contact_created: _Optional[bool] = ..., agent: _Optional[str] = ..., message: _Optional[str] = ..., message_id: _Optional[str] = ..., sender: _Optional[_Union[_types_pb2.EmailAddress, _Mapping]] = ..., subject: _Optional[str] = ..., text: _Optional[str] = ..., quoted_text: _Optional[str] = ..., automatic_kind: _Optional[_Union[_types_pb2.AutomaticKind, str]] = ..., sender_not_authentic: _Optional[bool] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., full_message_kept: _Optional[bool] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+    quoted_text_truncated: bool
+    def __init__(self, name: _Optional[str] = ..., case: _Optional[str] = ..., case_reference: _Optional[str] = ..., customer: _Optional[str] = ..., contact: _Optional[str] = ..., contact_created: _Optional[bool] = ..., agent: _Optional[str] = ..., message: _Optional[str] = ..., message_id: _Optional[str] = ..., sender: _Optional[_Union[_types_pb2.EmailAddress, _Mapping]] = ..., subject: _Optional[str] = ..., text: _Optional[str] = ..., quoted_text: _Optional[str] = ..., automatic_kind: _Optional[_Union[_types_pb2.AutomaticKind, str]] = ..., sender_not_authentic: _Optional[bool] = ..., received_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., full_message_kept: _Optional[bool] = ..., size_bytes: _Optional[int] = ..., quoted_text_truncated: _Optional[bool] = ...) -> None: ...
 
 class ListOutcomesRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "filter")

@@ -4357,7 +4357,7 @@ pub struct Note {
     /// What the sender wrote, as plain text. May be empty. Lists contain at most its first 1,024 characters.
     #[prost(string, tag = "12")]
     pub text: ::prost::alloc::string::String,
-    /// The quoted history below it, as plain text. May be empty. Omitted from lists and matches.
+    /// The quoted history in the message, as plain text. Empty when there is none. Lists and matches contain at most its first 256 characters.
     #[prost(string, tag = "13")]
     pub quoted_text: ::prost::alloc::string::String,
     /// Whether and how the message is automatic.
@@ -4378,6 +4378,9 @@ pub struct Note {
     /// Size of the message in bytes.
     #[prost(int64, tag = "19")]
     pub size_bytes: i64,
+    /// Whether `quoted_text` is only the beginning of the history: GetNote returns all of it.
+    #[prost(bool, tag = "20")]
+    pub quoted_text_truncated: bool,
 }
 /// Request for a page of outcomes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4528,7 +4531,7 @@ pub struct Match {
     /// Id of the event, the same in every delivery: use it to discard duplicates.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The note, with its text truncated to 1,024 characters and without quoted history.
+    /// The note, with its text truncated to 1,024 characters and its quoted history to 256.
     #[prost(message, optional, tag = "2")]
     pub note: ::core::option::Option<Note>,
     /// When it was committed.
