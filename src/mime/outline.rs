@@ -35,7 +35,9 @@ pub fn outline(raw: &[u8]) -> Outline {
 fn ends_early(fields: &Fields<'_>, raw: &[u8], at: usize) -> bool {
     let (header, body) = raw.split_at(at);
     let last_line = header.rsplit(|byte| *byte == b'\n').nth(1);
-    if !last_line.is_some_and(|line| line.trim_ascii().is_empty()) {
+    let is_ended = last_line.is_some_and(|line| line.trim_ascii().is_empty());
+    // Where the text begins without an empty line, there is more of it than the beginning of a line.
+    if !is_ended && memchr::memchr(b'\n', body).is_none() {
         return true;
     }
     if let Some(boundary) = entity::named_boundary(fields) {

@@ -30,8 +30,8 @@ pub(super) fn problem(outline: &Outline, length: usize, listed: &ListedMessage) 
     let solid = |text: &str| text.split_whitespace().collect::<String>();
     let id = solid(&listed.message_id);
     let id = id.trim_matches(['<', '>']);
-    let is_another = !id.is_empty() && outline.message_id.as_deref() != Some(id);
-    // Servers give a Message-ID to messages that have none, and cut long subjects.
+    // Servers give a Message-ID to messages that have none, or that have it where only they find it, and cut long subjects.
+    let is_another = !id.is_empty() && outline.message_id.as_deref().is_some_and(|own| own != id);
     let subject = solid(&listed.subject);
     let names_another = !subject.is_empty() && !solid(&outline.subject).starts_with(&subject);
     (is_another && names_another).then_some("The content is not that of the message that the server lists.")
@@ -83,15 +83,26 @@ mod tests {
         check(unclosed, &size(Some(unclosed.len() as u64)), true, None);
         check(unclosed, &size(None), true, None);
         check("Message-ID: <1@x.example>\nSubject: Pump four\n", &size(Some(10)), true, None);
+        check(
+            "Message-ID: <1@x.example>\nthe text begins\nat once\n",
+            &size(Some(9_000)),
+            false,
+            None,
+        );
     }
 
     #[test]
     fn another_message_is_told_by_id_and_subject() {
         let other = "Message-ID: <2@x.example>\n\ntext";
         check(other, &listed(), false, Some("not that"));
-        check("Subject: Pump five\n\ntext", &listed(), true, Some("not that"));
         // The server made up an id.
-        check("Subject: Pump\n four and more\n\ntext", &listed(), true, None);
+        check("Subject: Pump five\n\ntext", &listed(), true, None);
+        check(
+            "Message-ID: <2@x.example>\nSubject: Pump\n four and more\n\ntext",
+            &listed(),
+            false,
+            None,
+        );
         check("Message-ID:\n <1@x.example>\nSubject: x\n\ntext", &listed(), false, None);
         check(other, &ListedMessage::default(), false, None);
     }
