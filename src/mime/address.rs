@@ -3,7 +3,7 @@
 use mail_parser::{Addr, Address, HeaderValue, parsers::MessageStream};
 
 use super::{
-    decode,
+    decode, encoded_words,
     fields::{Field, Fields},
 };
 use crate::domain::Mailbox;
@@ -12,6 +12,12 @@ use crate::domain::Mailbox;
 const NAME_LIMIT: usize = 256;
 /// How many characters of a field are searched that is not a list of mailboxes.
 const MISSPELT_LIMIT: usize = 998;
+/// Longest local part, in bytes. RFC 5321 §4.5.3.1.1 wants 64 at least and as many as possible; gateways of Exchange and programs that recognise
+/// answers write more.
+const LOCAL_LIMIT: usize = 256;
+/// Longest domain and label of one, in characters (RFC 1035 §2.3.4).
+const DOMAIN_LIMIT: usize = 255;
+const LABEL_LIMIT: usize = 63;
 /// Limit in bytes for all fields of one name together; fields after it are not read.
 const READ_LIMIT: usize = 512 * 1024;
 /// Limit in bytes for the names and addresses of a field, so that a message's details fit into a response.
@@ -51,17 +57,15 @@ fn misspelt(field: &Field<'_>) -> Option<Mailbox> {
 /// The first mailbox in a piece of text written like a header field.
 pub(super) fn in_text(text: &str) -> Option<Mailbox> {
     let mut found = Vec::new();
-    let field = Field {
-        name: "",
-        raw: text.as_bytes(),
-    };
-    add(&field, 1, &mut found);
+    add(&Field::new("", text.as_bytes()), 1, &mut found);
     found.pop()
 }
 
 fn add(field: &Field<'_>, limit: usize, found: &mut Vec<Mailbox>) {
     let value = field.for_parser();
-    let HeaderValue::Address(address) = MessageStream::new(&value).parse_address() else {
+    let value = String::from_utf8_lossy(&value);
+    let value = encoded_words::hidden(&value, field.assumed);
+    let HeaderValue::Address(address) = MessageStream::new(value.as_bytes()).parse_address() else {
         return;
     };
     let size = |mailbox: &Mailbox| mailbox.display_name.len() + mailbox.address.len();
@@ -82,11 +86,11 @@ fn add(field: &Field<'_>, limit: usize, found: &mut Vec<Mailbox>) {
 
 fn mailbox(address: &Addr<'_>) -> Option<Mailbox> {
     let name = address.name.as_deref().unwrap_or_default();
-    let mut display_name = decode::header(name.as_bytes(), NAME_LIMIT);
+    let mut display_name = decode::clean(&encoded_words::shown(name), NAME_LIMIT);
     display_name.retain(|c| !decode::deceives(c));
     Some(Mailbox {
         display_name: display_name.trim().to_owned(),
-        address: address_of(address.address.as_deref()?)?,
+        address: address_of(&encoded_words::shown(address.address.as_deref()?))?,
     })
 }
 
@@ -107,31 +111,33 @@ pub(super) fn address_of(text: &str) -> Option<String> {
     (is_local_part(local) && is_domain(domain)).then(|| format!("{local}@{}", domain.to_lowercase()))
 }
 
-/// RFC 5321 §4.5.3.1.1 sets the length. Dots are not checked: mailboxes with two in a row exist.
+/// Dots are not checked: mailboxes with two in a row exist.
 fn is_local_part(local: &str) -> bool {
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"@".contains(c);
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
     let content = if quoted { &local[1..local.len() - 1] } else { local };
     !content.is_empty()
-        && local.len() <= 64
+        && local.len() <= LOCAL_LIMIT
         && (content.chars().all(fits) || quoted && content.chars().all(|c| !c.is_control() && c != '"'))
 }
 
-/// RFC 5321 §4.1.2, with underscores and internationalised labels; RFC 1035 §2.3.4 sets the lengths.
+/// RFC 5321 §4.1.2, with underscores and internationalised labels.
 fn is_domain(domain: &str) -> bool {
     if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return !literal.is_empty() && literal.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c)) && domain.len() <= 255;
+        return !literal.is_empty()
+            && literal.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c))
+            && domain.len() <= DOMAIN_LIMIT;
     }
     let label = |label: &str| {
         !label.is_empty()
-            && label.len() <= 63
+            && label.chars().count() <= LABEL_LIMIT
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label
                 .chars()
                 .all(|c| c.is_alphanumeric() || c == '-' || c == '_' || !c.is_ascii() && !c.is_whitespace() && !c.is_control())
     };
-    domain.len() <= 255 && domain.split('.').all(label)
+    domain.chars().count() <= DOMAIN_LIMIT && domain.split('.').all(label)
 }
 
 #[cfg(test)]
@@ -139,7 +145,7 @@ mod tests {
     use super::*;
 
     fn check(value: &[u8], expected: &[(&str, &str)]) {
-        let fields = Fields(vec![Field { name: "To", raw: value }]);
+        let fields = Fields(vec![Field::new("To", value)]);
         let found: Vec<_> = mailboxes(&fields, "to", 1000)
             .into_iter()
             .map(|m| (m.display_name, m.address))
@@ -178,6 +184,33 @@ mod tests {
         check(b"<a@[192.0.2.1]>", &[("", "a@[192.0.2.1]")]);
     }
 
+    /// What an encoded word says is no part of the grammar.
+    #[test]
+    fn encoded_words_are_names_and_nothing_else() {
+        check(
+            b"=?utf-8?Q?Doe,_J._=3Cx=40y.example=3E?= <j@x.example>",
+            &[("Doe, J. <x@y.example>", "j@x.example")],
+        );
+        check(
+            b"=?utf-8?Q?=3D=3Futf-8=3FQ=3Fa=3F=3D?= <j@x.example>",
+            &[("=?utf-8?Q?a?=", "j@x.example")],
+        );
+        check(b"=?cp932?B?k2OShg==?= <t@x.example>", &[("\u{7530}\u{4e2d}", "t@x.example")]);
+        check(
+            b"\x1b$BED\x1b(B \x1b$BCf<\x1b(B <t@x.example>",
+            &[("\u{7530} \u{4e2d}\u{fffd}", "t@x.example")],
+        );
+        check(
+            b"=?utf-8?B?w6Q=?= =?utf-8?B?w6?= =?utf-8?B?Q=?= <a@x.example>",
+            &[("\u{e4}\u{e4}", "a@x.example")],
+        );
+        check(
+            b"=?utf-8?Q?two words, one name?= <a@x.example>",
+            &[("two words, one name", "a@x.example")],
+        );
+        check(b"A <=?utf-8?Q?a=40b.example?=@x.example>", &[]);
+    }
+
     #[test]
     fn a_mailbox_that_is_not_quite_one_is_found() {
         for (value, name, address) in [
@@ -190,18 +223,12 @@ mod tests {
             ("Mia <\u{200e}mia@x.example\u{200e}>", "Mia", "mia@x.example"),
             ("a@x.example <b@y.example>", "a@x.example", "b@y.example"),
         ] {
-            let fields = Fields(vec![Field {
-                name: "From",
-                raw: value.as_bytes(),
-            }]);
+            let fields = Fields(vec![Field::new("From", value.as_bytes())]);
             let found = first(&fields, "From").unwrap_or_else(|| panic!("{value}"));
             assert_eq!((found.display_name.as_str(), found.address.as_str()), (name, address), "{value}");
         }
         for value in ["Caretaker", "Anna @ home", "@x.example", "undisclosed-recipients:;", "a@@b", ""] {
-            let fields = Fields(vec![Field {
-                name: "From",
-                raw: value.as_bytes(),
-            }]);
+            let fields = Fields(vec![Field::new("From", value.as_bytes())]);
             assert_eq!(first(&fields, "From"), None, "{value}");
         }
     }
@@ -221,20 +248,16 @@ mod tests {
         ] {
             check(value, &[]);
         }
-        check(format!("<{}@x.example>", "a".repeat(65)).as_bytes(), &[]);
+        let long = |length| format!("{}@x.example", "a".repeat(length));
+        check(long(LOCAL_LIMIT).as_bytes(), &[("", &long(LOCAL_LIMIT))]);
+        check(long(LOCAL_LIMIT + 1).as_bytes(), &[]);
     }
 
     #[test]
     fn what_is_read_is_bounded() {
         let junk = "a,".repeat(100_000);
-        let field = |raw: &'static str| Field {
-            name: "To",
-            raw: raw.as_bytes(),
-        };
-        let junk = Field {
-            name: "To",
-            raw: junk.as_bytes(),
-        };
+        let field = |raw: &'static str| Field::new("To", raw.as_bytes());
+        let junk = Field::new("To", junk.as_bytes());
         let found = |fields: Vec<Field<'_>>| mailboxes(&Fields(fields), "To", 10).len();
         assert_eq!(found(vec![junk, junk, field("a@x.example")]), 1);
         assert_eq!(found(vec![junk, junk, junk, field("a@x.example")]), 0);
@@ -243,20 +266,10 @@ mod tests {
     #[test]
     fn number_and_names_are_bounded() {
         let list = "a@x.example, ".repeat(3_000);
-        let fields = Fields(vec![Field {
-            name: "To",
-            raw: list.as_bytes(),
-        }]);
+        let fields = Fields(vec![Field::new("To", list.as_bytes())]);
         assert_eq!(mailboxes(&fields, "To", 1_000).len(), 1_000);
         let list = format!("\"{}\" <a@x.example>, ", "\u{65e5}".repeat(250)).repeat(1_000);
-        let found = mailboxes(
-            &Fields(vec![Field {
-                name: "To",
-                raw: list.as_bytes(),
-            }]),
-            "To",
-            1_000,
-        );
+        let found = mailboxes(&Fields(vec![Field::new("To", list.as_bytes())]), "To", 1_000);
         let size: usize = found.iter().map(|mailbox| mailbox.display_name.len() + mailbox.address.len()).sum();
         assert!(size <= LIST_LIMIT && found.len() > 200, "{size} bytes of {}", found.len());
         let name = format!("{} <a@x.example>", "n".repeat(2_000));

@@ -1,6 +1,10 @@
 //! Authentication-Results header fields (RFC 8601 §2.2).
 
-use super::{AuthenticationResults, decode, fields::Fields};
+use super::{
+    AuthenticationResults,
+    decode::{self, Assumed},
+    fields::Fields,
+};
 use crate::domain::domain_of;
 
 /// Most fields that are read, topmost first.
@@ -14,7 +18,7 @@ const VALUE_LIMIT: usize = 16 * 1024;
 pub(super) fn all(fields: &Fields<'_>) -> Vec<AuthenticationResults> {
     let read = fields.all("Authentication-Results").take(FIELD_LIMIT);
     // Encoded words are not allowed here; decoding them would let a sender write what the server did not.
-    read.map(|field| results(&decode::clean(&decode::text(field.raw, None), VALUE_LIMIT)))
+    read.map(|field| results(&decode::clean(&decode::text(field.raw, None, Assumed::Western), VALUE_LIMIT)))
         .collect()
 }
 

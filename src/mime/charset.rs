@@ -14,6 +14,8 @@ const LABEL_LIMIT: usize = 64;
 pub(super) enum Charset {
     /// A charset of the web, other than UTF-8.
     Web(&'static Encoding),
+    /// Another one, all of whose bytes are ASCII.
+    SevenBit(fn(&[u8]) -> String),
     /// Another one.
     Other(fn(&[u8]) -> String),
     /// A code page of DOS.
@@ -55,11 +57,11 @@ pub(super) fn named(label: &str) -> Option<Charset> {
 
 fn other(name: &str) -> Option<Charset> {
     match name {
-        "iso2022kr" => return Some(Charset::Other(iso_2022_kr)),
-        "iso2022cn" | "iso2022cnext" => return Some(Charset::Other(iso_2022_cn)),
-        "hz" | "hzgb2312" => return Some(Charset::Other(hz)),
+        "iso2022kr" => return Some(Charset::SevenBit(iso_2022_kr)),
+        "iso2022cn" | "iso2022cnext" => return Some(Charset::SevenBit(iso_2022_cn)),
+        "hz" | "hzgb2312" => return Some(Charset::SevenBit(hz)),
         "utf7" | "unicode11utf7" | "unicode20utf7" => {
-            return mail_parser::decoders::charsets::map::charset_decoder(b"utf-7").map(Charset::Other);
+            return mail_parser::decoders::charsets::map::charset_decoder(b"utf-7").map(Charset::SevenBit);
         }
         "utf32" | "utf32be" | "utf32le" | "ucs4" => return Some(Charset::Other(utf_32)),
         _ => {}
@@ -84,17 +86,32 @@ impl Charset {
         match self {
             Self::Web(encoding) => encoding.is_single_byte(),
             Self::Dos(_) => true,
-            Self::Other(_) => false,
+            Self::SevenBit(_) | Self::Other(_) => false,
         }
     }
+
+    /// Whether all bytes of its texts are ASCII.
+    pub fn is_seven_bit(self) -> bool {
+        match self {
+            Self::Web(encoding) => encoding == ISO_2022_JP,
+            Self::SevenBit(_) => true,
+            Self::Dos(_) | Self::Other(_) => false,
+        }
+    }
+}
+
+/// Whether a charset's name says nothing of bytes beyond ASCII.
+pub(super) fn says_nothing(label: &str) -> bool {
+    let is_utf8 = |label: &str| Encoding::for_label(label.as_bytes()) == Some(UTF_8);
+    named(label).is_none() && !is_utf8(label)
 }
 
 /// The charset whose escape sequences seven-bit bytes have in them.
 pub(super) fn escaped(bytes: &[u8]) -> Option<Charset> {
     memchr::memchr_iter(0x1B, bytes).find_map(|at| match &bytes[at + 1..] {
         [b'$', b'@' | b'B', ..] | [b'(', b'I' | b'J', ..] | [b'$', b'(', b'D', ..] => Some(Charset::Web(ISO_2022_JP)),
-        [b'$', b')', b'C', ..] => Some(Charset::Other(iso_2022_kr)),
-        [b'$', b')', b'A' | b'G' | b'E', ..] => Some(Charset::Other(iso_2022_cn)),
+        [b'$', b')', b'C', ..] => Some(Charset::SevenBit(iso_2022_kr)),
+        [b'$', b')', b'A' | b'G' | b'E', ..] => Some(Charset::SevenBit(iso_2022_cn)),
         _ => None,
     })
 }
@@ -216,7 +233,7 @@ mod tests {
     #[test]
     fn bytes_become_text_in_charsets_that_the_web_does_not_know() {
         let read = |label: &str, bytes: &[u8]| match named(label) {
-            Some(Charset::Other(decode)) => decode(bytes),
+            Some(Charset::SevenBit(decode) | Charset::Other(decode)) => decode(bytes),
             Some(Charset::Dos(table)) => table.decode_string_lossy(bytes),
             _ => panic!("{label}"),
         };

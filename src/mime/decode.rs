@@ -1,4 +1,4 @@
-//! Bytes to text: charsets and encoded words (RFC 2047). Everything here is tolerant and linear.
+//! Bytes to text: charsets and values of header fields. Everything here is tolerant and linear.
 
 use std::borrow::Cow;
 
@@ -6,57 +6,79 @@ use encoding_rs::{Decoder, UTF_8};
 
 use super::{
     charset::{self, Charset},
-    transfer::{base64, escape},
+    encoded_words, undeclared,
 };
 use crate::domain::misleads;
 
-/// Longest encoded word that is decoded, in bytes. RFC 2047 §2 allows 75; senders that do not fold write whole subjects.
-const WORD_LIMIT: usize = 4096;
+/// So many characters of several bytes do not come about by chance in a charset in which most characters have two.
+const NO_CHANCE: usize = 4;
+
+/// What bytes are read as that are not UTF-8 and have no label that says more.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Assumed {
+    /// As windows-1252, which costs nothing.
+    #[default]
+    Western,
+    /// In the charset that they look like.
+    ByLook,
+    /// In the charset of the message.
+    As(Charset),
+}
 
 /// Decodes text in the charset `label`.
 ///
 /// Without a label, with an unknown one, or with one that the bytes contradict, it is decoded as UTF-8 if most of it is valid,
-/// and otherwise as windows-1252.
-pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
-    text_within(bytes, label, usize::MAX)
+/// and otherwise as what is `assumed`.
+pub(super) fn text<'a>(bytes: &'a [u8], label: Option<&str>, assumed: Assumed) -> Cow<'a, str> {
+    text_within(bytes, label, assumed, usize::MAX)
 }
 
 /// The same, for at most about `limit` bytes of text: text can be three times as long as the bytes it is decoded from.
-fn text_within<'a>(bytes: &'a [u8], label: Option<&str>, limit: usize) -> Cow<'a, str> {
-    let Some(charset) = label.and_then(charset::named) else {
-        return guessed(bytes, limit);
-    };
-    if charset.is_single_byte() && is_utf8_beyond_ascii(bytes) {
-        // Characters of several bytes do not come about by chance where each is one.
-        return guessed(bytes, limit);
+fn text_within<'a>(bytes: &'a [u8], label: Option<&str>, assumed: Assumed, limit: usize) -> Cow<'a, str> {
+    match label.and_then(charset::named) {
+        Some(charset) if !is_utf8_in_spite_of(bytes, charset) => in_charset(bytes, charset, limit),
+        _ => guessed(bytes, assumed, limit),
     }
-    in_charset(bytes, charset, limit)
 }
 
-fn in_charset(bytes: &[u8], charset: Charset, limit: usize) -> Cow<'_, str> {
+/// Text in the charset `label`, or without one that says more, in UTF-8, with a replacement for each fault.
+pub(super) fn strictly<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
+    match label.and_then(charset::named) {
+        Some(charset) => in_charset(bytes, charset, usize::MAX),
+        None => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// Text in a charset, at most about `limit` bytes.
+pub(super) fn in_charset(bytes: &[u8], charset: Charset, limit: usize) -> Cow<'_, str> {
     match charset {
         Charset::Web(encoding) if fits(bytes, limit) => encoding.decode(bytes).0,
         Charset::Web(encoding) => decoded(bytes, encoding.new_decoder(), limit).into(),
-        Charset::Other(decode) => decode(&bytes[..bytes.len().min(limit)]).into(),
+        Charset::SevenBit(decode) | Charset::Other(decode) => decode(&bytes[..bytes.len().min(limit)]).into(),
         Charset::Dos(table) => table.decode_string_lossy(&bytes[..bytes.len().min(limit)]).into(),
     }
 }
 
-fn is_utf8_beyond_ascii(bytes: &[u8]) -> bool {
-    !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
+/// Whether bytes are UTF-8 beyond doubt, whatever their label says.
+fn is_utf8_in_spite_of(bytes: &[u8], charset: Charset) -> bool {
+    if bytes.is_ascii() || std::str::from_utf8(bytes).is_err() {
+        return false;
+    }
+    // Characters of several bytes do not come about by chance where each is one, or where all bytes are ASCII.
+    charset.is_single_byte() || charset.is_seven_bit() || bytes.iter().filter(|byte| **byte >= 0xC0).nth(NO_CHANCE - 1).is_some()
 }
 
 /// The text of the beginning of a body, cut to about `limit` bytes.
-pub(super) fn beginning<'a>(bytes: Cow<'a, [u8]>, label: Option<&str>, limit: usize) -> Cow<'a, str> {
+pub(super) fn beginning<'a>(bytes: Cow<'a, [u8]>, label: Option<&str>, assumed: Assumed, limit: usize) -> Cow<'a, str> {
     match bytes {
-        Cow::Borrowed(bytes) => text_within(bytes, label, limit),
-        Cow::Owned(bytes) => owned_text(bytes, label, limit).into(),
+        Cow::Borrowed(bytes) => text_within(bytes, label, assumed, limit),
+        Cow::Owned(bytes) => owned_text(bytes, label, assumed, limit).into(),
     }
 }
 
 /// The same for owned bytes, which are not copied if they are already the text.
-fn owned_text(bytes: Vec<u8>, label: Option<&str>, limit: usize) -> String {
-    let mark = match text_within(&bytes, label, limit) {
+fn owned_text(bytes: Vec<u8>, label: Option<&str>, assumed: Assumed, limit: usize) -> String {
+    let mark = match text_within(&bytes, label, assumed, limit) {
         // The decoder borrows if the bytes are already UTF-8, apart from a byte order mark before them.
         Cow::Borrowed(text) => bytes.len() - text.len(),
         Cow::Owned(text) => return text,
@@ -80,36 +102,60 @@ fn decoded(bytes: &[u8], mut decoder: Decoder, limit: usize) -> String {
     out
 }
 
-fn guessed(bytes: &[u8], limit: usize) -> Cow<'_, str> {
+fn guessed(bytes: &[u8], assumed: Assumed, limit: usize) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         if let Some(charset) = charset::escaped(bytes) {
             return in_charset(bytes, charset, limit);
         }
         return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
     }
+    if is_mostly_utf8(bytes, assumed) {
+        if fits(bytes, limit) {
+            return String::from_utf8_lossy(bytes);
+        }
+        return decoded(bytes, UTF_8.new_decoder_without_bom_handling(), limit).into();
+    }
+    let charset = match assumed {
+        Assumed::Western => Charset::Web(encoding_rs::WINDOWS_1252),
+        Assumed::ByLook => undeclared::look(bytes),
+        Assumed::As(charset) => charset,
+    };
+    in_charset(bytes, charset, limit)
+}
+
+/// Whether more characters of several bytes are whole than broken: three times as many where other charsets than windows-1252 come into
+/// question, in which whole ones come about by chance.
+pub(super) fn is_mostly_utf8(bytes: &[u8], assumed: Assumed) -> bool {
     let (mut good, mut bad) = (0_usize, 0_usize);
     for chunk in bytes.utf8_chunks() {
         good += chunk.valid().bytes().filter(|byte| *byte >= 0xC0).count();
         bad += usize::from(!chunk.invalid().is_empty());
     }
-    match good > bad {
-        true if fits(bytes, limit) => String::from_utf8_lossy(bytes),
-        true => decoded(bytes, UTF_8.new_decoder_without_bom_handling(), limit).into(),
-        false if fits(bytes, limit) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
-        false => decoded(bytes, encoding_rs::WINDOWS_1252.new_decoder_without_bom_handling(), limit).into(),
+    match assumed {
+        Assumed::Western => good > bad,
+        Assumed::ByLook | Assumed::As(_) => good >= 3 * bad,
     }
 }
 
-/// Decodes the value of an unstructured header field: unfolds it (RFC 5322 §2.2.3), decodes encoded words (RFC 2047; white space
-/// between two adjacent ones is dropped, §6.2), removes control characters and white space around it. At most `limit` characters.
-pub(super) fn header(value: &[u8], limit: usize) -> String {
+/// The value of a header field in UTF-8, with encoded words as they are, but for bytes beyond ASCII in them, which belong to the charset of
+/// their word.
+pub(super) fn as_utf8(value: &[u8], assumed: Assumed) -> Cow<'_, [u8]> {
+    let escaped = || charset::escaped(value).is_some();
+    if std::str::from_utf8(value).is_ok() && !escaped() {
+        return value.into();
+    }
+    let value = encoded_words::with_escaped_bytes(value);
+    text(&value, None, assumed).into_owned().into_bytes().into()
+}
+
+/// Decodes the value of an unstructured header field: unfolds it (RFC 5322 §2.2.3), decodes encoded words (RFC 2047), removes control
+/// characters and white space around it. At most `limit` characters.
+pub(super) fn header(value: &[u8], assumed: Assumed, limit: usize) -> String {
     // A character takes at most a few bytes even when encoded; the rest of a very long line is not decoded.
     let value = &value[..value.len().min(limit.saturating_mul(32))];
-    let plain = memchr::memmem::find(value, b"=?").is_none();
-    if plain {
-        return clean(&guessed(value, usize::MAX), limit);
-    }
-    clean(&words(value), limit)
+    let value = as_utf8(value, assumed);
+    let value = String::from_utf8_lossy(&value);
+    clean(&encoded_words::decoded(&value, assumed), limit)
 }
 
 /// Removes control characters (white space becomes a space, line ends are dropped) and everything beyond `limit` characters.
@@ -134,143 +180,6 @@ pub(super) fn deceives(c: char) -> bool {
         || matches!(c,
             '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180D}' | '\u{3164}' | '\u{FFA0}'
             | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0080}'..='\u{E0FFF}')
-}
-
-/// Bytes of adjacent encoded words in one charset, decoded together: senders split characters between words.
-#[derive(Default)]
-struct Pending<'a> {
-    charset: &'a [u8],
-    bytes: Vec<u8>,
-}
-
-impl Pending<'_> {
-    fn flush(&mut self, out: &mut String) {
-        if !self.bytes.is_empty() {
-            out.push_str(&text(&self.bytes, std::str::from_utf8(self.charset).ok()));
-            self.bytes.clear();
-        }
-    }
-}
-
-fn words(value: &[u8]) -> String {
-    let mut out = String::with_capacity(value.len());
-    let mut pending = Pending::default();
-    let mut rest = value;
-    let mut after_word = false;
-    while let Some(at) = memchr::memmem::find(rest, b"=?") {
-        let Some(word) = word(&rest[at..]) else {
-            pending.flush(&mut out);
-            out.push_str(&guessed(&rest[..at + 2], usize::MAX));
-            rest = &rest[at + 2..];
-            after_word = false;
-            continue;
-        };
-        let between = &rest[..at];
-        if !(after_word && between.iter().all(u8::is_ascii_whitespace)) {
-            pending.flush(&mut out);
-            out.push_str(&guessed(between, usize::MAX));
-        }
-        // A word that begins by switching its character set (ISO 2022) is complete in itself, and decoders treat two switches in a row,
-        // at the end of one word and the beginning of the next, as an error.
-        if !word.charset.eq_ignore_ascii_case(pending.charset) || word.bytes.starts_with(b"\x1b") {
-            pending.flush(&mut out);
-            pending.charset = word.charset;
-        }
-        pending.bytes.extend_from_slice(&word.bytes);
-        rest = &rest[at + word.length..];
-        after_word = true;
-    }
-    pending.flush(&mut out);
-    out.push_str(&guessed(rest, usize::MAX));
-    out
-}
-
-struct Word<'a> {
-    charset: &'a [u8],
-    bytes: Vec<u8>,
-    length: usize,
-}
-
-/// The encoded word at the beginning of `input`, which begins with `=?`.
-fn word(input: &[u8]) -> Option<Word<'_>> {
-    let input = &input[..input.len().min(WORD_LIMIT)];
-    let charset_end = 2 + memchr::memchr(b'?', &input[2..])?;
-    let charset = &input[2..charset_end];
-    if charset.is_empty() || charset.len() > 64 || !charset.iter().all(u8::is_ascii_graphic) {
-        return None;
-    }
-    // RFC 2231 §5: a language may follow the charset.
-    let charset = charset.split(|byte| *byte == b'*').next()?;
-    let encoding = *input.get(charset_end + 1)?;
-    if input.get(charset_end + 2) != Some(&b'?') {
-        return None;
-    }
-    let data_start = charset_end + 3;
-    let data_end = data_start + memchr::memmem::find(&input[data_start..], b"?=")?;
-    let data = &input[data_start..data_end];
-    let bytes = match encoding {
-        b'B' | b'b' => base64(data),
-        b'Q' | b'q' => word_quoted_printable(data),
-        _ => return None,
-    };
-    Some(Word {
-        charset,
-        bytes,
-        length: data_end + 2,
-    })
-}
-
-/// A value in whose "Q"-encoded words all bytes beyond ASCII are escaped: those that senders leave as they are belong to the charset of their
-/// word, whatever the rest is in.
-pub(super) fn with_escaped_words(value: &[u8]) -> Cow<'_, [u8]> {
-    let mut out = Vec::new();
-    let (mut copied, mut at) = (0, 0);
-    while let Some(start) = memchr::memmem::find(&value[at..], b"=?").map(|offset| at + offset) {
-        let Some(word) = word(&value[start..]) else {
-            at = start + 2;
-            continue;
-        };
-        at = start + word.length;
-        let written = &value[start..at];
-        let encoding = written.split(|byte| *byte == b'?').nth(2);
-        if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"q")) && !written.is_ascii() {
-            out.extend_from_slice(&value[copied..start]);
-            for byte in written {
-                match byte {
-                    0x80.. => out.extend_from_slice(format!("={byte:02X}").as_bytes()),
-                    _ => out.push(*byte),
-                }
-            }
-            copied = at;
-        }
-    }
-    if copied == 0 {
-        return value.into();
-    }
-    out.extend_from_slice(&value[copied..]);
-    out.into()
-}
-
-/// The "Q" encoding (RFC 2047 §4.2). Line ends inside, left by a sender that folded within the word, are dropped.
-fn word_quoted_printable(data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len());
-    let mut rest = data;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'_' => out.push(b' '),
-            b'\r' | b'\n' => (),
-            b'=' => match escape(after) {
-                Some(decoded) => {
-                    out.push(decoded);
-                    rest = &after[2..];
-                }
-                None => out.push(b'='),
-            },
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 /// The beginning of a character that is cut in two at the end of these bytes, if they are UTF-8; otherwise their end.
@@ -327,9 +236,9 @@ mod tests {
             (b"=?", "=?"),
             (b"", ""),
         ] {
-            assert_eq!(header(value, 998), expected, "{}", String::from_utf8_lossy(value));
+            assert_eq!(header(value, Assumed::Western, 998), expected, "{}", String::from_utf8_lossy(value));
         }
-        assert_eq!(header(&[b'x'; 5000], 998).len(), 998);
+        assert_eq!(header(&[b'x'; 5000], Assumed::Western, 998).len(), 998);
     }
 
     #[test]
@@ -346,7 +255,7 @@ mod tests {
             (b"+ZYeB9FH6ckh5Pg-", Some("utf-7"), "\u{6587}\u{81f4}\u{51fa}\u{7248}\u{793e}"),
             (b"x", Some("no-such-charset"), "x"),
         ] {
-            assert_eq!(text(bytes, label), expected);
+            assert_eq!(text(bytes, label, Assumed::Western), expected);
         }
     }
 }

@@ -9,10 +9,12 @@ use mail_parser::{ContentType, HeaderValue, parsers::MessageStream};
 use memchr::memmem;
 
 use super::{
-    decode,
+    charset::Charset,
+    decode::{self, Assumed},
     fields::Fields,
     html, parameters,
     transfer::{self, Transfer},
+    undeclared,
 };
 
 /// Most parts of a message; further ones are skipped.
@@ -48,6 +50,8 @@ pub(super) struct Part<'a> {
     pub children: Vec<usize>,
     content_type: Option<ContentType<'a>>,
     disposition: Option<ContentType<'a>>,
+    /// What its text is in if nothing says it.
+    assumed: Assumed,
 }
 
 /// A message or other MIME entity: its parts, the whole first, each before its children.
@@ -70,6 +74,7 @@ impl<'a> Entity<'a> {
             to_search,
         };
         entity.add(raw, "text/plain", 0);
+        undeclared::settle(&mut entity.parts);
         entity
     }
 
@@ -86,7 +91,7 @@ impl<'a> Entity<'a> {
     fn add(&mut self, raw: &'a [u8], default_type: &str, depth: usize) -> usize {
         let (fields, at) = match depth {
             0 => Fields::split(raw),
-            _ => Fields::split_within(raw, FIELD_LIMIT),
+            _ => Fields::split_of_part(raw, FIELD_LIMIT),
         };
         let content_type = parameters(&fields, "Content-Type");
         let media_type = match &content_type {
@@ -102,6 +107,7 @@ impl<'a> Entity<'a> {
             body,
             children: Vec::new(),
             content_type,
+            assumed: Assumed::ByLook,
         });
         if depth < DEPTH_LIMIT && self.parts[index].is_multipart() && body.len() <= self.to_search {
             self.to_search -= body.len();
@@ -240,7 +246,7 @@ impl<'a> Part<'a> {
     pub fn text(&self) -> Cow<'a, str> {
         let bytes = self.decoded();
         let label = self.charset(&bytes);
-        decode::beginning(bytes, label.as_deref(), usize::MAX)
+        decode::beginning(bytes, label.as_deref(), self.assumed, usize::MAX)
     }
 
     /// The beginning of its body as text: at most about `limit` bytes.
@@ -254,7 +260,7 @@ impl<'a> Part<'a> {
             }
         }
         let label = self.charset(&bytes);
-        decode::beginning(bytes, label.as_deref(), limit)
+        decode::beginning(bytes, label.as_deref(), self.assumed, limit)
     }
 
     /// The charset that it names: its Content-Type does, or where that is silent, the HTML itself.
@@ -262,6 +268,14 @@ impl<'a> Part<'a> {
         let named = self.parameter("charset").map(Cow::Borrowed);
         let by_html = || (self.media_type == "text/html").then(|| html::named_charset(bytes))?;
         named.or_else(|| by_html().map(Cow::Owned))
+    }
+
+    /// Takes a charset for what names none.
+    pub fn assume(&mut self, charset: Charset) {
+        self.assumed = Assumed::As(charset);
+        for field in &mut self.fields.0 {
+            field.assumed = self.assumed;
+        }
     }
 
     /// A multipart that cannot be split is shown as it is.

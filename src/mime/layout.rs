@@ -6,7 +6,7 @@ use super::{
     AttachmentInfo, decode,
     entity::{Entity, Part},
     fields::{Fields, VALUE_LIMIT},
-    smime,
+    smime, undeclared,
 };
 
 /// Longest file name, in bytes, as file systems have it.
@@ -354,7 +354,12 @@ pub(super) fn file_name(part: &Part<'_>) -> String {
 
 /// Reads the header of an embedded message, up to a limit.
 pub(super) fn header_of<R>(part: &Part<'_>, read: impl FnOnce(&Fields<'_>) -> R) -> R {
-    read(&Fields::split(&part.beginning(VALUE_LIMIT)).0)
+    let beginning = part.beginning(VALUE_LIMIT);
+    let (fields, _) = Fields::split(&beginning);
+    if fields.0.iter().any(undeclared::is_unclear) {
+        return read(&Entity::read(&beginning).root().fields);
+    }
+    read(&fields)
 }
 
 fn safe_name(name: &str) -> String {

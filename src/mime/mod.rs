@@ -10,6 +10,7 @@ mod compose;
 mod content;
 mod dates;
 mod decode;
+mod encoded_words;
 mod entity;
 mod fields;
 mod forwarded;
@@ -24,11 +25,15 @@ mod quote;
 mod smime;
 mod subject;
 mod transfer;
+mod undeclared;
 
 #[cfg(test)]
 pub(crate) mod corpus_tests;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -201,7 +206,7 @@ fn read<R>(
         return Err(Unparsable::Empty);
     }
     // The first line that is no white space decides; everything else is read as far as possible.
-    let raw = raw.trim_ascii_start();
+    let raw = &*in_lines(raw.trim_ascii_start());
     guarded(|| {
         if fields::Fields::split_within(raw, 1).0.0.is_empty() {
             return Err(Unparsable::NoHeader);
@@ -214,18 +219,18 @@ fn read<R>(
 /// The text of a message for a note, with the quoted history split off. Empty when there is none.
 #[cfg(feature = "testing")]
 pub fn note_text(raw: &[u8]) -> NoteText {
-    guarded(|| content::note_text(raw.trim_ascii_start())).unwrap_or_default()
+    guarded(|| content::note_text(&in_lines(raw.trim_ascii_start()))).unwrap_or_default()
 }
 
 /// A message in parts for a reader.
 pub fn content(raw: &[u8]) -> Content {
-    guarded(|| content::content(raw.trim_ascii_start())).unwrap_or_default()
+    guarded(|| content::content(&in_lines(raw.trim_ascii_start()))).unwrap_or_default()
 }
 
 /// Finds an attachment or inline part, to be read from `offset` of its content on. `index` is its position in [`Content::attachments`].
 /// `None` when there is no such part.
 pub fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
-    guarded(|| located::locate(raw, index, offset)).flatten()
+    guarded(|| located::locate(&in_lines(raw), index, offset)).flatten()
 }
 
 /// A message as the parts of which a server makes one itself.
@@ -239,6 +244,14 @@ pub fn take_apart(raw: &[u8]) -> Result<MessageParts, Indivisible> {
 /// Names of the fields of the header at the beginning of `raw`, as written. None when there is no header at its beginning.
 pub fn field_names(raw: &[u8]) -> impl Iterator<Item = &str> {
     fields::Fields::split(raw).0.0.into_iter().map(|field| field.name)
+}
+
+/// A message with line ends: where there is none, a CR is one, as old programs write them.
+fn in_lines(raw: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\n', raw).is_some() || memchr::memchr(b'\r', raw).is_none() {
+        return raw.into();
+    }
+    raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect()
 }
 
 /// Runs `read`; `None` when it panics, which parsers written by others may do on input that nobody has thought of.
@@ -298,6 +311,23 @@ mod tests {
         ] {
             let mail = parse(format!("{field}: {value}\n\nx").as_bytes()).unwrap();
             assert_eq!((mail.sent_time, mail.message_id, mail.from), (None, None, None), "{field}: {value}");
+        }
+    }
+
+    #[test]
+    fn lines_end_as_on_any_system() {
+        let raw = "Subject: s\nFrom: a@x.example\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nHello\nthere\n--b\n\
+            Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\neHh4\n--b--\n";
+        for end in ["\n", "\r\n", "\r", "\r\r\n"] {
+            let raw = raw.replace('\n', end);
+            let mail = parse(raw.as_bytes()).unwrap();
+            assert_eq!(
+                (mail.subject.as_str(), mail.preview.as_str(), mail.attachment_count),
+                ("s", "Hello there", 1),
+                "{end:?}"
+            );
+            assert_eq!(content(raw.as_bytes()).attachments[0].size, 3, "{end:?}");
+            assert_eq!(locate(raw.as_bytes(), 0, 0).unwrap().info.size, 3, "{end:?}");
         }
     }
 

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{decode, fields::Field};
+use super::{
+    decode::{self, Assumed},
+    fields::Field,
+};
 
 /// How much of a field is read, in bytes.
 const FIELD_LIMIT: usize = 8 * 1024;
@@ -14,10 +17,15 @@ const NAME_LIMIT: usize = 4096;
 
 /// The value of the parameter `name`, decoded. One in the extended form goes before one for programs that do not know it.
 pub(super) fn text(field: &Field<'_>, name: &str) -> Option<String> {
-    let raw = &field.raw[..field.raw.len().min(FIELD_LIMIT)];
+    let value = decode::as_utf8(&field.raw[..field.raw.len().min(FIELD_LIMIT)], field.assumed);
+    // What is escaped is not seen where it is found out what a message is in.
+    let assumed = match field.assumed {
+        Assumed::Western => Assumed::ByLook,
+        assumed => assumed,
+    };
     let mut plain = None;
     let mut pieces: BTreeMap<usize, Piece> = BTreeMap::new();
-    for (key, value) in Parameters(raw) {
+    for (key, value) in Parameters(&value) {
         let Some(rest) = key
             .get(..name.len())
             .filter(|start| start.eq_ignore_ascii_case(name))
@@ -42,7 +50,7 @@ pub(super) fn text(field: &Field<'_>, name: &str) -> Option<String> {
             _ => {}
         }
     }
-    continued(&pieces).or_else(|| plain.map(|value| decode::header(&value, NAME_LIMIT)))
+    continued(&pieces, assumed).or_else(|| plain.map(|value| decode::header(&value, assumed, NAME_LIMIT)))
 }
 
 /// A part of a value that is continued, and whether it is percent-encoded.
@@ -52,8 +60,8 @@ struct Piece {
 }
 
 /// Pieces that follow each other, decoded together: programs cut within a character.
-fn continued(pieces: &BTreeMap<usize, Piece>) -> Option<String> {
-    let first = pieces.get(&0)?;
+fn continued(pieces: &BTreeMap<usize, Piece>, assumed: Assumed) -> Option<String> {
+    pieces.get(&0)?;
     let (mut charset, mut bytes) = (None, Vec::new());
     for (number, piece) in (0..).map_while(|number| Some((number, pieces.get(&number)?))) {
         let mut value = piece.value.as_slice();
@@ -61,7 +69,7 @@ fn continued(pieces: &BTreeMap<usize, Piece>) -> Option<String> {
             // The charset, then a language, which nobody needs.
             let mut parts = value.splitn(3, |byte| *byte == b'\'');
             if let (Some(label), Some(_), Some(rest)) = (parts.next(), parts.next(), parts.next()) {
-                charset = std::str::from_utf8(label).ok();
+                charset = Some(label);
                 value = rest;
             }
         }
@@ -71,11 +79,10 @@ fn continued(pieces: &BTreeMap<usize, Piece>) -> Option<String> {
             bytes.extend_from_slice(value);
         }
     }
-    if first.extended {
-        Some(decode::clean(&decode::text(&bytes, charset), NAME_LIMIT))
-    } else {
-        Some(decode::header(&bytes, NAME_LIMIT))
-    }
+    Some(match charset {
+        Some(label) => decode::clean(&decode::text(&bytes, std::str::from_utf8(label).ok(), assumed), NAME_LIMIT),
+        None => decode::header(&bytes, assumed, NAME_LIMIT),
+    })
 }
 
 /// Undoes percent-encoding.
@@ -158,7 +165,7 @@ mod tests {
     use super::*;
 
     fn check(raw: &[u8], expected: Option<&str>) {
-        let field = Field { name: "", raw };
+        let field = Field::new("", raw);
         assert_eq!(text(&field, "filename").as_deref(), expected, "{}", String::from_utf8_lossy(raw));
     }
 
@@ -180,6 +187,13 @@ mod tests {
                 "Pr\u{fc}f.pdf",
             ),
             ("attachment; filename*=iso-8859-1'de'Pr%FCf.pdf", "Pr\u{fc}f.pdf"),
+            // The extended form without what makes it one.
+            ("attachment; filename*=\"=?utf-8?Q?Pr=C3=BCf.pdf?=\"", "Pr\u{fc}f.pdf"),
+            ("attachment; filename*=Pr%C3%BCf.pdf", "Pr\u{fc}f.pdf"),
+            (
+                "attachment; filename*=''%CE%F2%F7%E5%F2%20%E7%E0%20%EC%E0%F0%F2.pdf",
+                "\u{41e}\u{442}\u{447}\u{435}\u{442} \u{437}\u{430} \u{43c}\u{430}\u{440}\u{442}.pdf",
+            ),
             (
                 "attachment; filename*0*=utf-8''Gr%C3; filename*1*=%B6%C3%9Fe; filename*2=.pdf",
                 "Gr\u{f6}\u{df}e.pdf",
