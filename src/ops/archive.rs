@@ -3,6 +3,7 @@
 mod download;
 
 use futures::Stream;
+use unicode_normalization::char::is_combining_mark;
 
 use self::download::Stored;
 use super::{
@@ -152,7 +153,8 @@ fn parse_query(query: &str) -> Result<Vec<SearchTerm>> {
             part.split_whitespace().collect()
         };
         for piece in pieces {
-            let words = piece.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+            let words = piece.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c));
+            let words = words.filter(|word| word.contains(char::is_alphanumeric));
             let words: Vec<String> = words.map(str::to_owned).collect();
             if !words.is_empty() {
                 let prefix = piece.ends_with('*');
@@ -189,6 +191,10 @@ mod tests {
         check(
             "a OR NOT:b^(",
             &[term(&["a"], false), term(&["OR"], false), term(&["NOT", "b"], false)],
+        );
+        check(
+            "\u{e17}\u{e35}\u{e48} cafe\u{301}",
+            &[term(&["\u{e17}\u{e35}\u{e48}"], false), term(&["cafe\u{301}"], false)],
         );
         assert!(parse_query(" \"\" *").is_err());
         assert!(parse_query(&"a ".repeat(251)).is_err());

@@ -39,6 +39,7 @@ mod tests;
 mod transaction;
 mod turns;
 mod tx;
+mod unspaced;
 
 use std::sync::{Arc, atomic::AtomicBool};
 

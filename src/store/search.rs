@@ -1,13 +1,24 @@
 //! The full-text index: FTS5 on SQLite, a tsvector with a GIN index on PostgreSQL.
 
+use std::borrow::Cow;
+
 use sea_orm::{ConnectionTrait, DbBackend, QueryFilter, Statement, Value, sea_query::Expr};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::{SearchWords, TenantStore, Writer, rows::groups, store_error};
+use super::{
+    SearchWords, TenantStore, Writer,
+    rows::groups,
+    store_error,
+    unspaced::{self, Piece},
+};
 use crate::domain::{Message, MessageAfter, MessageFilter, Result};
 
-/// PostgreSQL rejects a tsvector over 1 MiB; this much text stays below it.
+/// PostgreSQL rejects a tsvector over 1 MiB; this much text stays below it, also if it is a row of different characters whose pairs take 14 bytes
+/// each.
 const POSTGRES_TEXT_LIMIT: usize = 200 * 1024;
+
+/// A lexeme that no text has: what has only combining marks is not found.
+const NO_WORD: &str = "'qz'";
 
 /// A search term: consecutive words, the last of them possibly a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,14 +80,21 @@ fn sqlite_insert(rows: Vec<(i64, SearchWords)>) -> (String, Vec<Value>) {
         .flat_map(|(number, words)| {
             [
                 number.into(),
-                words.subject.into(),
-                words.participants.into(),
-                words.body.into(),
-                words.names.into(),
+                indexed(words.subject),
+                indexed(words.participants),
+                indexed(words.body),
+                indexed(words.names),
             ]
         })
         .collect();
     (sql, values)
+}
+
+fn indexed(text: String) -> Value {
+    match unspaced::for_index(&text) {
+        Cow::Owned(indexed) => indexed.into(),
+        Cow::Borrowed(_) => text.into(),
+    }
 }
 
 fn postgres_insert(rows: &[(i64, SearchWords)]) -> (String, Vec<Value>) {
@@ -90,9 +108,8 @@ fn postgres_insert(rows: &[(i64, SearchWords)]) -> (String, Vec<Value>) {
         let text = [&words.subject, &words.participants, &words.names, &words.body]
             .map(String::as_str)
             .join("\n");
-        let mut folded = fold(&text);
-        let cut = folded.floor_char_boundary(POSTGRES_TEXT_LIMIT);
-        folded.truncate(cut);
+        let text = &text[..text.floor_char_boundary(POSTGRES_TEXT_LIMIT)];
+        let folded = fold(&unspaced::for_index(text));
         values.push((*number).into());
         values.push(folded.into());
     }
@@ -111,21 +128,54 @@ fn fold(text: &str) -> String {
         .collect()
 }
 
+/// What is looked for in the index: words in a row.
+struct Phrase {
+    words: Vec<String>,
+    /// Whether the last word is a prefix.
+    prefix: bool,
+    /// Whether all of it is one word of a language without spaces.
+    is_run: bool,
+}
+
+impl Phrase {
+    fn of(term: &SearchTerm) -> Self {
+        let pieces: Vec<Piece> = term.words.iter().flat_map(|word| unspaced::pieces(word)).collect();
+        let is_run = matches!(pieces[..], [Piece::Run(_)]);
+        let (mut words, mut prefix) = (Vec::new(), term.prefix);
+        let last = pieces.len().saturating_sub(1);
+        for (index, piece) in pieces.into_iter().enumerate() {
+            match piece {
+                Piece::Word(word) => words.push(word),
+                Piece::Run(run) => {
+                    words.extend(unspaced::indexed(&run, index != last));
+                    if index == last {
+                        // More of the run may follow.
+                        prefix = run.len() == 1;
+                    }
+                }
+            }
+        }
+        Self { words, prefix, is_run }
+    }
+}
+
 fn sqlite_query(terms: &[SearchTerm]) -> String {
-    let quote = |term: &SearchTerm| format!("\"{}\"{}", term.words.join(" "), if term.prefix { "*" } else { "" });
-    terms.iter().map(quote).collect::<Vec<_>>().join(" AND ")
+    let quote = |phrase: Phrase| format!("\"{}\"{}", phrase.words.join(" "), if phrase.prefix { "*" } else { "" });
+    terms.iter().map(|term| quote(Phrase::of(term))).collect::<Vec<_>>().join(" AND ")
 }
 
 fn postgres_query(terms: &[SearchTerm]) -> String {
-    let quote = |term: &SearchTerm| {
-        let words: Vec<String> = term
-            .words
-            .iter()
-            .map(|word| format!("'{}'", fold(&word.to_lowercase()).trim()))
-            .collect();
-        format!("({}{})", words.join(" <-> "), if term.prefix { ":*" } else { "" })
+    let quote = |phrase: Phrase| {
+        let folded = phrase.words.iter().map(|word| fold(&word.to_lowercase()).trim().to_owned());
+        let mut words: Vec<String> = folded.filter(|word| !word.is_empty()).map(|word| format!("'{word}'")).collect();
+        if words.is_empty() {
+            words.push(NO_WORD.to_owned());
+        }
+        // A tsvector knows only the first 16,383 positions of a text, which has fewer words than characters.
+        let operator = if phrase.is_run { " & " } else { " <-> " };
+        format!("({}{})", words.join(operator), if phrase.prefix { ":*" } else { "" })
     };
-    terms.iter().map(quote).collect::<Vec<_>>().join(" & ")
+    terms.iter().map(|term| quote(Phrase::of(term))).collect::<Vec<_>>().join(" & ")
 }
 
 #[cfg(test)]
@@ -146,6 +196,33 @@ mod tests {
         ];
         assert_eq!(sqlite_query(&terms), "\"Ölheizung\"* AND \"new pump\"");
         assert_eq!(postgres_query(&terms), "('olheizung':*) & ('new' <-> 'pump')");
+    }
+
+    #[test]
+    fn words_without_spaces_are_looked_for_by_their_pairs() {
+        let term = |words: &[&str]| SearchTerm {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            prefix: false,
+        };
+        let check = |words: &[&str], sqlite: &str, postgres: &str| {
+            assert_eq!(
+                (sqlite_query(&[term(words)]).as_str(), postgres_query(&[term(words)]).as_str()),
+                (sqlite, postgres)
+            );
+        };
+        check(
+            &["\u{4e00}\u{4e01}\u{4e02}"],
+            "\"qzbdoabdob qzbdobbdoc\"",
+            "('qzbdoabdob' & 'qzbdobbdoc')",
+        );
+        check(&["\u{4e00}"], "\"qzbdoa\"*", "('qzbdoa':*)");
+        check(
+            &["\u{4e00}\u{4e01}", "a"],
+            "\"qzbdoabdob qzbdob a\"",
+            "('qzbdoabdob' <-> 'qzbdob' <-> 'a')",
+        );
+        // A vowel without a consonant.
+        check(&["\u{93f}"], "\"\u{93f}\"", "('qz')");
     }
 
     #[test]
