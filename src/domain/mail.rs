@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::address_key;
+
 /// One mailbox of a header: a display name and an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mailbox {
@@ -17,9 +19,9 @@ impl Mailbox {
         (!address.is_empty()).then_some(Self { display_name, address })
     }
 
-    /// The form in which addresses are compared: all in lower case.
+    /// The form in which addresses are compared: see [`address_key`].
     pub fn key(&self) -> String {
-        self.address.to_lowercase()
+        address_key(&self.address)
     }
 }
 

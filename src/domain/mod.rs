@@ -1,5 +1,6 @@
 //! Types and rules of the product, without I/O. Nothing here reads a clock.
 
+mod address;
 mod agent;
 mod audit;
 mod backoff;
@@ -26,6 +27,7 @@ mod text;
 mod time;
 pub mod topic;
 
+pub use address::{address_key, domain_key, in_unicode};
 pub use agent::{
     Agent, AgentHealth, AgentKind, AgentSettings, ConnectionType, ExchangeSettings, GRAPH_ENDPOINT, HealthState, SmtpAuthentication,
     SmtpSecurity, SmtpSettings, SweepOptions, TriageOptions,
@@ -47,7 +49,7 @@ pub use mail::{AutomaticKind, Direction, Mailbox, domain_of};
 pub use maintenance::{MaintenanceAccount, MaintenanceSettings};
 pub use message::{ArchiveStatistics, CustomerLink, Message, MessageAfter};
 pub use page::Page;
-pub use party::{ExternalParties, OurAddresses};
+pub use party::{ExternalParties, OurAddresses, is_within};
 pub use password::PasswordChange;
 pub use scope::Scope;
 pub use settings::{AuthenticationMethod, SenderCheck, TenantChoices, TenantSettings, TrustedCertificate};

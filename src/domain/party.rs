@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::mail::{Direction, Mailbox, domain_of};
+use super::{
+    address::{address_key, domain_key},
+    mail::{Direction, Mailbox, domain_of},
+};
 
 /// Internal addresses and domains.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +18,14 @@ impl OurAddresses {
     /// `domains` are the tenant's internal ones, `addresses` those of its agents and users.
     pub fn new(domains: impl IntoIterator<Item = String>, addresses: impl IntoIterator<Item = String>) -> Self {
         Self {
-            domains: domains.into_iter().map(|domain| domain.to_lowercase()).collect(),
-            addresses: addresses.into_iter().map(|address| address.to_lowercase()).collect(),
+            domains: domains.into_iter().map(|domain| domain_key(&domain)).collect(),
+            addresses: addresses.into_iter().map(|address| address_key(&address)).collect(),
         }
+    }
+
+    /// Whether a name is that of an internal domain or of something within one, such as a list: both as [`domain_key`].
+    pub fn owns(&self, name: &str) -> bool {
+        self.domains.iter().any(|domain| is_within(name, domain))
     }
 
     /// Whether the address is internal: one of the addresses, or in one of the domains. Subdomains are not included.
@@ -27,12 +35,18 @@ impl OurAddresses {
     }
 }
 
+/// Whether a name is a domain's own or of something within it, both as [`domain_key`].
+pub fn is_within(name: &str, domain: &str) -> bool {
+    let rest = name.strip_suffix(domain).filter(|_| !domain.is_empty());
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// The external parties of a message, and its direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalParties {
     /// Its direction.
     pub direction: Direction,
-    /// The external addresses in lower case, each once: of an incoming message the From (Reply-To does not count), of an outgoing
+    /// The keys of the external addresses, each once: of an incoming message the From (Reply-To does not count), of an outgoing
     /// one every To, Cc and Bcc.
     pub addresses: Vec<String>,
 }
@@ -88,6 +102,24 @@ mod tests {
             (parties.direction, parties.addresses),
             (direction, expected.iter().map(|a| (*a).to_owned()).collect())
         );
+    }
+
+    #[test]
+    fn what_is_within_a_domain_is_its_own() {
+        for (name, expected) in [
+            ("ours.example", true),
+            ("desk.ours.example", true),
+            ("theirours.example", false),
+            ("ours.example.com", false),
+            ("example", false),
+            ("", false),
+        ] {
+            let ours = OurAddresses::new(["Ours.example".to_owned()], []);
+            assert_eq!(ours.owns(name), expected, "{name}");
+        }
+        assert!(!is_within("x", ""));
+        let ours = OurAddresses::new(["k\u{fc}hl.example".to_owned()], []);
+        assert!(ours.contains(&mailbox("eva@XN--khl-hoa.example")) && ours.owns("desk.xn--khl-hoa.example"));
     }
 
     #[test]

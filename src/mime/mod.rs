@@ -17,6 +17,7 @@ mod forwarded;
 mod html;
 mod identity;
 mod layout;
+mod lists;
 mod located;
 mod outline;
 mod parameters;
@@ -73,6 +74,9 @@ pub struct ParsedMail {
     pub date: Option<Timestamp>,
     /// Whether and how the message is automatic.
     pub automatic: Option<AutomaticKind>,
+    /// Of a message that somebody wrote to a list or group, the names that say whose it is: domains, or identifiers that end with one, as
+    /// [`crate::domain::domain_key`]. At most 10.
+    pub lists: Vec<String>,
     /// Number of attachments, inline parts not counted.
     pub attachment_count: u32,
     /// Beginning of the text in one line, at most 200 characters.

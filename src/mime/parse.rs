@@ -9,7 +9,9 @@ use super::{
     forwarded, html,
     identity::{self, Identified},
     layout::{self, Joined, Opened, open},
+    lists,
 };
+use crate::domain::{AutomaticKind, in_unicode};
 
 /// Most mailboxes of To, Cc and Bcc each.
 const MAILBOX_LIMIT: usize = 1_000;
@@ -41,13 +43,19 @@ fn read_opened(raw: &[u8], outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMai
     let mut text = Joined::new(INDEX_LIMIT);
     let Identified { identity, copy_key } = identity::of(&basics, opened, |piece| text.add(piece));
     let text = text.into_text();
+    let automatic = automatic::kind(outer);
     let mut mail = ParsedMail {
         identity,
         copy_key,
         to: address::mailboxes(fields, "To", MAILBOX_LIMIT),
         cc: address::mailboxes(fields, "Cc", MAILBOX_LIMIT),
         bcc: address::mailboxes(fields, "Bcc", MAILBOX_LIMIT),
-        automatic: automatic::kind(outer),
+        lists: if automatic == Some(AutomaticKind::List) {
+            lists::names(fields)
+        } else {
+            Vec::new()
+        },
+        automatic,
         preview: preview(&text),
         authentication_results: auth_results::all(fields),
         own_mark: fields.first(OWN_MARK).map(|field| field.text(LINE_LIMIT)),
@@ -68,6 +76,8 @@ fn read_opened(raw: &[u8], outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMai
     for person in people {
         add_line(&mut mail.search.participants, &person.display_name);
         add_line(&mut mail.search.participants, &person.address);
+        // It is looked for as people write it too.
+        add_line(&mut mail.search.participants, &in_unicode(&person.address).unwrap_or_default());
     }
     mail
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{TenantStore, Writer, entity::address, rows::insert_all, store_error};
-use crate::domain::{AgentId, ContactId, CustomerId, Result, UserId};
+use crate::domain::{AgentId, ContactId, CustomerId, Result, UserId, address_key};
 
 pub(super) const USER: &str = "user";
 pub(super) const CONTACT: &str = "contact";
@@ -81,14 +81,14 @@ pub(super) struct AddressChanges {
 /// An address that its owner did not have before.
 #[derive(Clone, Debug)]
 pub(super) struct NewAddress {
-    /// The address in lower case.
+    /// The key of the address.
     pub key: String,
     /// The owner's id.
     pub owner: String,
 }
 
 impl<C: ConnectionTrait> TenantStore<C> {
-    /// Finds who has which address. `keys` are addresses in lower case. An address may belong to several contacts.
+    /// Finds who has which address. `keys` are those of addresses. An address may belong to several contacts.
     pub async fn known_addresses(&self, keys: &HashSet<String>) -> Result<HashMap<String, Vec<KnownAddress>>> {
         let mut known: HashMap<String, Vec<KnownAddress>> = HashMap::new();
         let keys: Vec<&String> = keys.iter().collect();
@@ -173,7 +173,7 @@ impl Writer {
         let nothing = HashMap::new();
         for owner in owners {
             let had = stored.get(owner.id).unwrap_or(&nothing);
-            let keys: HashSet<String> = owner.addresses.iter().map(|address| address.to_lowercase()).collect();
+            let keys: HashSet<String> = owner.addresses.iter().map(|address| address_key(address)).collect();
             if keys.len() == had.len()
                 && keys
                     .iter()

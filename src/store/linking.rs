@@ -18,7 +18,7 @@ use super::{
     rows::insert_all,
     store_error, stored,
 };
-use crate::domain::{CustomerLink, Result, TenantId};
+use crate::domain::{CustomerLink, Result, TenantId, address_key};
 
 /// Messages that are still to be linked are counted up to here.
 const COUNTED: u64 = 10_000;
@@ -61,7 +61,7 @@ impl<C: ConnectionTrait> TenantStore<C> {
     /// How many archived messages with these addresses are still to be linked, counted up to 10,000 for each address.
     pub async fn mail_to_link_of(&self, addresses: &[String]) -> Result<u64> {
         use message_party::Column;
-        let keys = addresses.iter().map(|address| address.to_lowercase());
+        let keys = addresses.iter().map(|address| address_key(address));
         let noted = mail_linking::Entity::find()
             .filter(mail_linking::Column::TenantId.eq(self.tenant.as_str()))
             .filter(mail_linking::Column::AddressKey.is_in(keys))

@@ -25,6 +25,7 @@ use crate::{
     domain::{
         Agent, AgentFilter, AgentHealth, AgentId, AgentKind, AgentSettings, AuthenticationMethod, Caller, ConnectionType, Error, Login,
         LoginSource, MaintenanceAccountId, Page, PasswordChange, Result, Scope, SmtpAuthentication, TenantId, UserId, Violation,
+        address_key,
     },
     store::{Reader, Writer, retrying},
 };
@@ -452,7 +453,7 @@ async fn end_login(ops: &Ops, writer: &mut Writer, caller: &Caller, id: &AgentId
 /// were handled are known again.
 fn reads_anew(before: &Agent, after: &Agent) -> bool {
     before.settings.kind != after.settings.kind
-        || !before.mailbox_address().eq_ignore_ascii_case(after.mailbox_address())
+        || address_key(before.mailbox_address()) != address_key(after.mailbox_address())
         || (after.settings.exchange.archive && !before.settings.exchange.archive)
 }
 

@@ -1,7 +1,7 @@
 //! Whether a sender is who it claims to be, as the receiving server saw it.
 
 use crate::{
-    domain::{Mailbox, domain_of},
+    domain::{Mailbox, domain_key, domain_of},
     mime::AuthenticationResults,
 };
 
@@ -22,7 +22,7 @@ pub(super) fn authenticity(from: Option<&Mailbox>, results: &[AuthenticationResu
         return Authenticity::Unknown;
     };
     let domain = from.and_then(|from| domain_of(&from.address));
-    let Some(domain) = domain.map(str::to_lowercase) else {
+    let Some(domain) = domain.map(domain_key) else {
         return Authenticity::Failed;
     };
     match result.dmarc.as_deref() {
@@ -49,7 +49,7 @@ pub(super) fn authenticity(from: Option<&Mailbox>, results: &[AuthenticationResu
 /// Relaxed alignment: the same domain, or one within the other. Without a list of public suffixes a sender in a sub-domain of a
 /// checked domain passes, and so does the reverse, but never two neighbours.
 fn is_aligned(checked: &str, domain: &str) -> bool {
-    let checked = domain_of(checked).unwrap_or(checked).trim_end_matches('.').to_lowercase();
+    let checked = domain_key(domain_of(checked).unwrap_or(checked).trim_end_matches('.'));
     let within = |inner: &str, outer: &str| inner.strip_suffix(outer).is_some_and(|rest| rest.ends_with('.')) && outer.contains('.');
     checked == domain || within(&checked, domain) || within(domain, &checked)
 }

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     crypto::BoundSealer,
-    domain::{Agent, Case, ContactId, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices, is_machine},
+    domain::{
+        Agent, Case, ContactId, Mailbox, OurAddresses, OutcomeResult, SenderCheck, TenantChoices, address_key, domain_key, domain_of,
+        is_machine, is_within,
+    },
     store::KnownAddress,
 };
 
@@ -132,8 +135,16 @@ fn own_message(message: &Prepared, known: &Knowledge<'_, '_>) -> Option<String> 
     let from = message.parsed.from.as_ref()?.key();
     let own = [known.agent.mailbox_address(), known.agent.settings.from_address.as_str()];
     own.iter()
-        .any(|address| address.to_lowercase() == from)
+        .any(|address| address_key(address) == from)
         .then(|| "The agent itself sent it.".to_owned())
+}
+
+/// Whether a list or group of the tenant passed the message on: it is in one of the internal domains or in that of the agent.
+fn came_through_own_group(message: &Prepared, known: &Knowledge<'_, '_>) -> bool {
+    let own = [known.agent.mailbox_address(), known.agent.settings.from_address.as_str()];
+    let domains = own.map(|address| domain_of(address).map(domain_key).unwrap_or_default());
+    let is_own = |list: &String| known.ours.owns(list) || domains.iter().any(|domain| is_within(list, domain));
+    message.parsed.lists.iter().any(is_own)
 }
 
 fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a>) -> Decision<'a> {
@@ -193,7 +204,9 @@ fn check_sender<'a>(message: &Prepared, case: &'a Case, known: &Knowledge<'_, 'a
     if failed {
         return nobody("The sender is not trusted, so no contact was created.");
     }
-    if is_machine(from, parsed.automatic) {
+    // What comes through a group of our own was written by whoever it is from.
+    let kind = parsed.automatic.filter(|_| !came_through_own_group(message, known));
+    if is_machine(from, kind) {
         return nobody("It was sent automatically, so no contact was created.");
     }
     Decision::matched(
