@@ -14,24 +14,29 @@ const WORK_LIMIT: usize = 16 * 1024 * 1024;
 /// Distance of tab stops, in characters.
 const TAB: usize = 8;
 /// Elements that are skipped with their content.
-const HIDDEN: [&str; 7] = ["head", "title", "script", "style", "template", "link", "meta"];
+const HIDDEN: [&str; 10] = [
+    "head", "title", "script", "style", "template", "link", "meta", "iframe", "noembed", "noframes",
+];
 const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
 /// The text of `html` for people: lists, quotations (`> `) and tables keep their layout. At most about `limit` bytes without layout, if the
 /// HTML is too large or too complex to be laid out. With the marks of [`marks`].
 pub(in crate::mime) fn to_note(html: &str, limit: usize, budget: &Budget) -> String {
     let laid_out = (html.len() <= LAYOUT_LIMIT)
-        .then(|| {
-            tree::build(
-                html,
-                Kind::Document,
-                |name| marks::ATTRIBUTES.contains(&name) || matches!(name, "alt" | "src" | "start"),
-                budget,
-            )
-        })
+        .then(|| tree::build(html, Kind::Document, is_read, budget))
         .flatten()
         .and_then(|tree| Page::new(&tree, budget).lay_out());
     laid_out.unwrap_or_else(|| to_words(html, limit))
+}
+
+/// Attributes that are read.
+fn is_read(name: &str, value: &str) -> bool {
+    match name {
+        "alt" | "src" | "start" => true,
+        name if marks::ATTRIBUTES.contains(&name) => true,
+        "style" => value.to_ascii_lowercase().contains("white-space"),
+        _ => false,
+    }
 }
 
 /// Removes white space at line ends and all but one of several empty lines.
@@ -128,7 +133,8 @@ impl Frame {
         }
         for c in text.chars() {
             match c {
-                '\n' if style.keeps_blanks => {
+                '\n' if style.keeps_blanks || style.keeps_lines => {
+                    self.blank = false;
                     self.written |= !self.line.is_empty();
                     self.lines.push(std::mem::take(&mut self.line));
                 }
@@ -157,7 +163,37 @@ impl Frame {
 #[derive(Clone, Copy, Default)]
 struct Style {
     keeps_blanks: bool,
+    keeps_lines: bool,
     struck: bool,
+}
+
+/// What happens to white space in an element (CSS Text 3 §3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhiteSpace {
+    /// It is folded.
+    Folded,
+    /// Only line ends are kept.
+    Lines,
+    /// All of it is kept.
+    Kept,
+}
+
+impl WhiteSpace {
+    /// What a style says, if it says it.
+    fn of(style: &str) -> Option<Self> {
+        let value = style.split(';').rev().find_map(|declaration| {
+            let (name, value) = declaration.split_once(':')?;
+            name.trim()
+                .eq_ignore_ascii_case("white-space")
+                .then(|| value.trim().to_ascii_lowercase())
+        })?;
+        match value.split(['!', ' ']).next() {
+            Some("pre" | "pre-wrap" | "break-spaces" | "-moz-pre-wrap") => Some(Self::Kept),
+            Some("pre-line") => Some(Self::Lines),
+            Some("normal" | "nowrap") => Some(Self::Folded),
+            _ => None,
+        }
+    }
 }
 
 /// A list under way.
@@ -172,8 +208,11 @@ struct Page<'t> {
     /// The outermost comes first. Never empty.
     frames: Vec<Frame>,
     lists: Vec<List>,
-    /// How many enclosing elements preserve white space, and how many strike text out.
-    preformatted: usize,
+    /// The rows of tables that are open: the lines of their cells so far.
+    rows: Vec<Vec<Vec<String>>>,
+    /// The elements that say what happens to white space in them.
+    white_space: Vec<(Id, WhiteSpace)>,
+    /// How many enclosing elements strike text out.
     struck: usize,
     /// How many enclosing elements are quotations.
     quotations: usize,
@@ -188,7 +227,8 @@ impl<'t> Page<'t> {
             tree,
             frames: vec![Frame::default()],
             lists: Vec::new(),
-            preformatted: 0,
+            rows: Vec::new(),
+            white_space: Vec::new(),
             struck: 0,
             quotations: 0,
             history: None,
@@ -231,8 +271,10 @@ impl<'t> Page<'t> {
 
     fn text(&mut self, text: &str) {
         self.works(text.len());
+        let white_space = self.white_space.last().map(|(_, white_space)| *white_space);
         let style = Style {
-            keeps_blanks: self.preformatted > 0,
+            keeps_blanks: white_space == Some(WhiteSpace::Kept),
+            keeps_lines: white_space == Some(WhiteSpace::Lines),
             struck: self.struck > 0,
         };
         self.frame().text(text, style);
@@ -267,6 +309,37 @@ impl<'t> Page<'t> {
         self.frames.push(inner);
         self.end_frame(mark, mark);
         self.frame().end_block();
+    }
+
+    fn end_cell(&mut self) {
+        let Some(row) = self.rows.last_mut() else {
+            return self.end_frame("", "");
+        };
+        let mut cell = self.frames.pop().unwrap_or_default();
+        cell.end_line();
+        let work = cell.lines.len();
+        row.push(cell.lines);
+        self.works(work);
+    }
+
+    /// Ends a row: on one line, if each of its cells takes no more.
+    fn end_row(&mut self) {
+        let Some(row) = self.rows.pop() else { return };
+        let is_empty = |line: &str| line.trim().is_empty();
+        let fits = |cell: &Vec<String>| cell.iter().filter(|line| !is_empty(line)).count() <= 1;
+        let lines: Vec<String> = if row.iter().all(fits) {
+            let words = row.iter().flatten().map(|line| line.trim()).filter(|line| !line.is_empty());
+            let line = words.collect::<Vec<_>>().join(" ");
+            self.works(line.len());
+            if line.is_empty() { Vec::new() } else { vec![line] }
+        } else {
+            row.into_iter().flatten().collect()
+        };
+        self.works(lines.len());
+        let frame = self.frame();
+        frame.end_line();
+        frame.written |= lines.iter().any(|line| !is_empty(line));
+        frame.lines.extend(lines);
     }
 
     fn is_in_list(&self, id: Id) -> bool {
@@ -309,15 +382,19 @@ impl<'t> Page<'t> {
             self.frame().mark_history();
             self.history = self.history.or(Some(id));
         }
+        let styled = WhiteSpace::of(self.tree.attribute(id, "style"));
+        if let Some(white_space) = styled.or_else(|| (name == "pre").then_some(WhiteSpace::Kept)) {
+            self.white_space.push((id, white_space));
+        }
         match name {
             "blockquote" => {
                 self.quotations += 1;
                 self.frames.push(Frame::default());
             }
-            "p" | "li" | "table" | "dl" => self.frame().start_block(),
-            "pre" => {
-                self.frame().start_block();
-                self.preformatted += 1;
+            "p" | "li" | "table" | "dl" | "pre" => self.frame().start_block(),
+            "tr" => {
+                self.frame().end_line();
+                self.rows.push(Vec::new());
             }
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "dd" | "td" | "th" => self.frames.push(Frame::default()),
             "ul" => self.lists.push(List::Marked),
@@ -331,7 +408,7 @@ impl<'t> Page<'t> {
             "sup" => return self.superscript(id),
             "img" => {
                 let alt = self.tree.attribute(id, "alt");
-                if !alt.is_empty() && !self.tree.attribute(id, "src").is_empty() {
+                if !is_address(alt) && !self.tree.attribute(id, "src").is_empty() {
                     self.text(&format!("[{alt}]"));
                 }
             }
@@ -349,12 +426,10 @@ impl<'t> Page<'t> {
         if HIDDEN.contains(&name) {
             return;
         }
+        self.white_space.pop_if(|(styled, _)| *styled == id);
         match name {
-            "p" | "li" => self.frame().end_block(),
-            "pre" => {
-                self.frame().end_block();
-                self.preformatted -= 1;
-            }
+            "p" | "li" | "pre" => self.frame().end_block(),
+            "tr" => self.end_row(),
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.end_block_frame(""),
             "blockquote" => {
                 self.quotations -= 1;
@@ -364,7 +439,7 @@ impl<'t> Page<'t> {
                 self.end_block_frame("> ");
             }
             "dd" => self.end_frame("  ", "  "),
-            "td" | "th" => self.end_frame("", ""),
+            "td" | "th" => self.end_cell(),
             "ul" | "ol" => {
                 self.lists.pop();
             }
@@ -439,6 +514,15 @@ impl<'t> Page<'t> {
     }
 }
 
+/// Whether the words for a picture are none: programs write its address there.
+fn is_address(alt: &str) -> bool {
+    let alt = alt.trim();
+    let has_scheme = ["http://", "https://", "cid:", "data:"]
+        .iter()
+        .any(|scheme| alt.starts_with(scheme));
+    alt.is_empty() || has_scheme && !alt.contains(char::is_whitespace)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -467,15 +551,31 @@ mod tests {
             ("<blockquote>a<blockquote>b<br>c</blockquote></blockquote>", "> a\n>\n> > b\n> > c"),
             ("<table><tr><td>a</td><td>b<br>c</td></tr><tr><th>d</table>e", "a\nb\nc\nd\ne"),
             (
+                "<table><tr><th>Part<th>Count</tr> <tr> <td><p>Pump</p></td> <td></td> <td>2</td></tr></table>",
+                "Part Count\nPump 2",
+            ),
+            ("<table><tr><td><table><tr><td>a<td>b<tr><td>c</table><td>d</table>", "a b\nc\nd"),
+            ("x<table><tr><td>a</td></tr></table>y", "x\n\na\ny"),
+            (
                 "<table><caption>t</caption><tfoot><tr><td colspan=65535 rowspan=65535>f</table>",
                 "t\nf",
             ),
             ("<pre>a  b\n\tc</pre>d", "a  b\n        c\n\nd"),
+            (
+                "<div style=\"color:red; White-Space : pre-wrap\">a  b\nc<span style=\"white-space:normal\"> d\n e</span></div>f\ng",
+                "a  b\nc d e\nf g",
+            ),
+            ("<p style=\"white-space:pre-line\">a  b\n c</p>", "a b\nc"),
             ("<dl><dt>a<dd>b</dl>", "a\n  b"),
             ("<h1>a</h1>b<section>c</section>d", "a\n\nb\nc\nd"),
             ("m<sup>2</sup> a<sup>x</sup> <del>no</del>", "m² a^{x} n\u{336}o\u{336}"),
             ("<img src=x alt=A><img src=y><img alt=B><svg><title>T</title>x</svg>", "[A][T]"),
+            ("<img src=x alt=\"https://x.example/a.png\"><img src=x alt=cid:1>a", "a"),
             ("<style>x</style><title>t</title><script>y</script>z", "z"),
+            (
+                "a<iframe src=x><script>b</script></iframe><noembed>c</noembed><noframes>d</noframes><noscript>e</noscript>",
+                "ae",
+            ),
             ("", ""),
         ] {
             assert_eq!(to_note(html, 1000), expected, "{html}");
@@ -499,6 +599,12 @@ mod tests {
         }
         let deep = format!("{}{}", "<ul><li>".repeat(120), "x<br>".repeat(60_000));
         assert!(to_note(&deep, 1_000_000).starts_with("x\nx\n"));
+    }
+
+    #[test]
+    fn long_threads_keep_their_quotation_marks() {
+        let html = format!("{}x{}", "<blockquote><div>".repeat(500), "</div></blockquote>".repeat(500));
+        assert_eq!(to_note(&html, 100_000), format!("{}x", "> ".repeat(500)));
     }
 
     /// A message may have thousands of parts, each of which is as wild as one may be.

@@ -74,7 +74,7 @@ pub(in crate::mime) fn sanitised(source: &str) -> Safe {
     if source.trim().is_empty() {
         return Safe::default();
     }
-    let Some(tree) = tree::build(source, Kind::Fragment, is_read, &Budget::default()) else {
+    let Some(tree) = tree::build(source, Kind::Fragment, |name, _| is_read(name), &Budget::default()) else {
         return Safe::default();
     };
     let mut page = Page {

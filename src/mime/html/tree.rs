@@ -24,8 +24,8 @@ use html5ever::{
 const NODE_LIMIT: usize = 100_000;
 /// Most bytes of text and attributes, including the overhead of each attribute.
 const BYTE_LIMIT: usize = 8 * 1024 * 1024;
-/// Deepest nesting.
-const DEPTH_LIMIT: usize = 250;
+/// Deepest nesting. Long threads quote each other hundreds of times, with several elements each.
+const DEPTH_LIMIT: usize = 2_000;
 /// Most elements visited to find the place of another one. Each takes some nanoseconds.
 const STEP_LIMIT: usize = 10_000_000;
 /// Most comparisons between attributes of the same tag. Each takes about a nanosecond.
@@ -104,8 +104,8 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Tree(Vec<Node>);
 
-/// Builds the tree of `html` with the attributes that `keeps` names. `None` if it exceeds the rest of the budget.
-pub(super) fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool, budget: &Budget) -> Option<Tree> {
+/// Builds the tree of `html` with the attributes that `keeps` says, by name and value. `None` if it exceeds the rest of the budget.
+pub(super) fn build(html: &str, kind: Kind, keeps: fn(&str, &str) -> bool, budget: &Budget) -> Option<Tree> {
     let sink = Sink::new(budget);
     let options = TreeBuilderOpts {
         scripting_enabled: kind == Kind::Fragment,
@@ -162,7 +162,7 @@ fn feed(tokenizer: &Tokenizer<Gate<'_>>, html: &str) {
 /// Passes tokens to the builder of the tree while the budget lasts.
 struct Gate<'b> {
     builder: TreeBuilder<Handle, Sink<'b>>,
-    keeps: fn(&str) -> bool,
+    keeps: fn(&str, &str) -> bool,
     /// Whether there was no token since the last check, so that a tag may be incomplete.
     tag_goes_on: Cell<bool>,
 }
@@ -188,7 +188,7 @@ impl TokenSink for Gate<'_> {
             // The builder reads these itself.
             let read = |name: &str| matches!(name, "type" | "encoding" | "color" | "face" | "size");
             tag.attrs
-                .retain(|attribute| read(&attribute.name.local) || (self.keeps)(&attribute.name.local));
+                .retain(|attribute| read(&attribute.name.local) || (self.keeps)(&attribute.name.local, &attribute.value));
             if tag.kind == TagKind::StartTag && FORMATTING.contains(&&*tag.name) {
                 // It is compared with those that are open, attribute by attribute.
                 let sink = &self.builder.sink;
@@ -521,11 +521,11 @@ impl Iterator for Walk<'_> {
 mod tests {
     use super::*;
 
-    fn all(_name: &str) -> bool {
+    fn all(_name: &str, _value: &str) -> bool {
         true
     }
 
-    fn build(html: &str, kind: Kind, keeps: fn(&str) -> bool) -> Option<Tree> {
+    fn build(html: &str, kind: Kind, keeps: fn(&str, &str) -> bool) -> Option<Tree> {
         super::build(html, kind, keeps, &Budget::default())
     }
 
@@ -569,7 +569,7 @@ mod tests {
 
     #[test]
     fn attributes_that_nobody_reads_are_dropped() {
-        let tree = build("<img alt=x title=y>", Kind::Document, |name| name == "alt").unwrap();
+        let tree = build("<img alt=x title=y>", Kind::Document, |name, _| name == "alt").unwrap();
         let image = tree.walk().find_map(|step| match step {
             Step::Enter(id) if tree.name(id) == "img" => Some(id),
             _ => None,
@@ -632,7 +632,8 @@ mod tests {
                 false,
             ),
             ("elements", many("<i></i>", 140_000), false),
-            ("depth", many("<div>", 300), false),
+            ("depth", many("<div>", 1_900), true),
+            ("too much depth", many("<div>", 2_100), false),
             ("references", many("&amp", 250_000), true),
             ("names", (0..100_000).map(|i| format!("<x{i}>")).collect(), false),
             ("ends", format!("x{}", many("</p>", 250_000)), false),
