@@ -4,8 +4,8 @@ use super::{
     Content, NoteText, address, decode,
     entity::Entity,
     fields::Fields,
-    html,
-    layout::{self, Opened, open},
+    html, layout,
+    opened::{Opened, open},
     parse::clean_text,
     quote,
 };
@@ -83,17 +83,13 @@ struct Found {
     is_carried: bool,
 }
 
-/// The text of a message, with the marks of its HTML; if it has none, that of a calendar item or an embedded message in it.
+/// The text of a message, with the marks of its HTML; if it has none, that of an embedded message in it.
 fn text(opened: &Opened<'_>, depth: usize, budget: &html::Budget) -> Found {
     let text = clean_text(&opened.text(4 * TEXT_LIMIT, |source| html::to_note(source, 2 * TEXT_LIMIT, budget)));
     let own = |text| Found { text, is_carried: false };
     let carried = |text| Found { text, is_carried: true };
     if !quote::unmarked(&text).trim().is_empty() {
         return own(text);
-    }
-    let calendar = opened.attachments().find(|(part, _)| part.media_type == "text/calendar");
-    if let Some((part, _)) = calendar {
-        return carried(calendar_text(&clean_text(&part.text_within(2 * TEXT_LIMIT))));
     }
     let embedded = opened.attachments().find(|(part, _)| part.is_message());
     match embedded {
@@ -103,29 +99,6 @@ fn text(opened: &Opened<'_>, depth: usize, budget: &html::Budget) -> Found {
         }
         _ => own(text),
     }
-}
-
-/// Summary, place and description of the first item of a calendar (RFC 5545 §3.1, §3.3.11).
-fn calendar_text(calendar: &str) -> String {
-    let unfolded = calendar.replace("\n ", "").replace("\n\t", "");
-    let item = unfolded.find("BEGIN:VEVENT").map_or("", |at| &unfolded[at..]);
-    let value = |name: &str| {
-        let lines = item.lines().take_while(|line| *line != "END:VEVENT");
-        let value = lines
-            .filter_map(|line| line.split_once(':'))
-            .find(|(key, _)| key.split(';').next() == Some(name));
-        value.map(|(_, value)| {
-            value
-                .replace("\\n", "\n")
-                .replace("\\N", "\n")
-                .replace("\\,", ",")
-                .replace("\\;", ";")
-                .replace("\\\\", "\\")
-        })
-    };
-    let values = ["SUMMARY", "LOCATION", "DESCRIPTION"].into_iter().filter_map(value);
-    let values: Vec<String> = values.filter(|value| !value.trim().is_empty()).collect();
-    values.join("\n\n")
 }
 
 /// A message in parts.
@@ -163,7 +136,7 @@ fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{content, located::tests::read, note_text, quote};
+    use super::super::{content, located::tests::read, note_text, parse, quote};
 
     const MIXED: &str = "Subject: =?utf-8?Q?=C3=BC?=\nX-Folded: a\n b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
         Content-Type: text/html\n\n<p>Hi</p><img src=\"https://x.example/p\">\n--b\nContent-Type: Application/PDF; name=\"../a.pdf\"\n\
@@ -324,6 +297,50 @@ mod tests {
         assert_eq!(note_text(invitation).text, "Visit, first\n\nLine\none");
         let forwarded = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: i\n\ninner\n--b--";
         assert_eq!(note_text(forwarded).text, "inner");
+    }
+
+    #[test]
+    fn calendars_are_the_text_where_there_is_no_other() {
+        let item = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Visit\nLOCATION:Hall F\nEND:VEVENT\nEND:VCALENDAR";
+        let with = |text: &str| {
+            format!(
+                "Subject: s\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\n{text}\n--b\nContent-Type: text/calendar\n\n{item}\n--b--"
+            )
+        };
+        let alone = format!("Subject: s\nContent-Type: text/calendar; name=i.ics\n\n{item}");
+        for (raw, text, found) in [
+            (with("Please come."), "Please come.", "Please come.\nVisit\n\nHall F"),
+            (with(" \n"), "Visit\n\nHall F", "Visit\n\nHall F"),
+            (alone, "Visit\n\nHall F", "Visit\n\nHall F"),
+        ] {
+            let parsed = parse(raw.as_bytes()).unwrap();
+            assert_eq!(
+                (content(raw.as_bytes()).text.as_str(), note_text(raw.as_bytes()).text.as_str()),
+                (text, text)
+            );
+            assert_eq!(parsed.preview, text.replace("\n\n", " "));
+            assert_eq!((parsed.search.body.as_str(), parsed.attachment_count), (found, 0));
+        }
+    }
+
+    #[test]
+    fn lines_wrapped_for_transport_are_joined() {
+        let raw = |parameters: &str| format!("Subject: s\nContent-Type: text/plain; {parameters}\n\nThe level \nfalls.\n\n-- \nAnna");
+        for (parameters, expected) in [
+            ("format=flowed", "The level falls.\n\n-- \nAnna"),
+            ("Format=\"Flowed\"; DelSp=Yes", "The levelfalls.\n\n-- \nAnna"),
+            ("charset=utf-8", "The level \nfalls.\n\n-- \nAnna"),
+        ] {
+            assert_eq!(note_text(raw(parameters).as_bytes()).text, expected);
+            assert_eq!(content(raw(parameters).as_bytes()).text, expected);
+        }
+    }
+
+    #[test]
+    fn long_threads_are_shown() {
+        let html = format!("<p>new</p>{}old", "<blockquote><div>".repeat(600));
+        let raw = format!("Subject: s\nContent-Type: text/html\n\n{html}");
+        assert!(content(raw.as_bytes()).html.contains("old"));
     }
 
     #[test]

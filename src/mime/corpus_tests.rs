@@ -310,3 +310,56 @@ fn most_bounces_are_known_as_automatic() {
         unknown.len()
     );
 }
+
+/// TNEF of other programs' tests: the files that these find in it, with their sizes, and the beginning of the text.
+#[test]
+fn tnef_is_read_as_other_programs_do() {
+    let Some(folder) = corpus() else { return };
+    let (example, unit) = ("tnefparse/tests/examples", "mimekit/UnitTests/TestData/tnef");
+    for (folder_name, name, text, files) in [
+        (
+            example,
+            "umlaut",
+            "TEST \u{e4}\u{f6}\u{fc}",
+            &["TBZ PARIV GmbH.jpg", "image003.jpg", "UmlautAnhang-\u{e4}\u{fc}\u{f6}.txt"][..],
+        ),
+        (example, "IPM-DistList", "This is the first half", &["XXXXnews.eml"]),
+        (example, "minimal_attachment", "", &[""]),
+        (unit, "attachments", "Casdasdfasdfasd", &["zappa_av1.jpg", "bookmark.htm"]),
+        (unit, "body", "THE BILL OF RIGHTS", &[]),
+        (unit, "data-before-name", "asdf", &["AUTOEXEC.BAT", "CONFIG.SYS", "boot.ini"]),
+        (unit, "garbage-at-end", "Message was read on", &[]),
+        (unit, "long-filename", "I've attached a temp. license", &["allproductsmar2000.dat"]),
+        (
+            unit,
+            "missing-filenames",
+            "Hi Stephen,",
+            &["generpts.src", "TechlibDEC99.doc", "TechlibDEC99-JAN00.doc", "TechlibNOV99.doc"],
+        ),
+        (
+            unit,
+            "multi-value-attribute",
+            "You received a voice mail",
+            &["208225__5_seconds__Voice_Mail.mp3"],
+        ),
+        (unit, "one-file", "", &["AUTHORS"]),
+        (unit, "rtf", "aafgag'alga'kgk", &[]),
+        (unit, "two-files", "", &["AUTHORS", "README"]),
+        (
+            unit,
+            "unicode-mapi-attr-name",
+            "Przesy\u{142}am poprawiony plik",
+            &["spaconsole2.cfg", "image001.png", "image002.png", "image003.png"],
+        ),
+    ] {
+        let tnef = fs::read(folder.join(folder_name).join(format!("{name}.tnef"))).unwrap();
+        let header = b"Subject: x\r\nContent-Type: application/ms-tnef\r\nContent-Transfer-Encoding: binary\r\n\r\n";
+        let shown = content(&[&header[..], &tnef].concat());
+        let names: Vec<_> = shown.attachments.iter().map(|info| info.file_name.as_str()).collect();
+        assert!(
+            shown.text.trim_start().starts_with(text) && names == files,
+            "{name}: {names:?}, {}",
+            shown.text
+        );
+    }
+}

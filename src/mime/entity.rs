@@ -14,7 +14,7 @@ use super::{
     fields::Fields,
     html, parameters,
     transfer::{self, Transfer},
-    undeclared,
+    undeclared, uuencode,
 };
 
 /// Most parts of a message; further ones are skipped.
@@ -29,7 +29,7 @@ const BOUNDARY_LINES: usize = 20;
 /// Most parameters of a value: the parser compares each with all before it.
 const PARAMETER_LIMIT: usize = 100;
 /// Parameters that are used. Others are dropped: there may be a hundred in each of two thousand parts.
-const PARAMETERS: [&str; 4] = ["boundary", "charset", "report-type", "start"];
+const PARAMETERS: [&str; 6] = ["boundary", "charset", "delsp", "format", "report-type", "start"];
 /// How much is searched for the boundaries of nested multiparts, in bytes; those beyond are leaves. It is enough for four
 /// levels that each contain all of a 64 MiB message.
 const SEARCH_LIMIT: usize = 256 * 1024 * 1024;
@@ -39,6 +39,7 @@ const STEP: usize = 64 * 1024;
 const DEPTH_LIMIT: usize = 32;
 
 /// A part of a message.
+#[derive(Clone)]
 pub(super) struct Part<'a> {
     /// Its header.
     pub fields: Fields<'a>,
@@ -48,6 +49,10 @@ pub(super) struct Part<'a> {
     pub body: &'a [u8],
     /// Positions of its parts in the list. Empty for a leaf.
     pub children: Vec<usize>,
+    /// Which bytes it is in, as a position in [`Entity::sources`].
+    pub source: usize,
+    /// Whether another part says the same in plain text, so that it is only shown as HTML.
+    pub repeats: bool,
     content_type: Option<ContentType<'a>>,
     disposition: Option<ContentType<'a>>,
     /// What its text is in if nothing says it.
@@ -55,9 +60,12 @@ pub(super) struct Part<'a> {
 }
 
 /// A message or other MIME entity: its parts, the whole first, each before its children.
+#[derive(Clone)]
 pub(super) struct Entity<'a> {
     /// The parts. Never empty.
     pub parts: Vec<Part<'a>>,
+    /// The bytes that the parts are in: those of the message first, then those of what parts carry.
+    pub sources: Vec<&'a [u8]>,
     /// How much may still be searched for boundaries.
     to_search: usize,
 }
@@ -71,6 +79,7 @@ impl<'a> Entity<'a> {
     fn read_within(raw: &'a [u8], to_search: usize) -> Self {
         let mut entity = Self {
             parts: Vec::new(),
+            sources: vec![raw],
             to_search,
         };
         entity.add(raw, "text/plain", 0);
@@ -86,6 +95,20 @@ impl<'a> Entity<'a> {
     /// Whether there may be more parts than were read.
     pub fn is_cut(&self) -> bool {
         self.parts.len() >= PART_LIMIT
+    }
+
+    /// Puts what a part carries in its place: the part becomes a multipart of that, and of itself if it `stays`.
+    pub fn graft(&mut self, index: usize, carried: &'a [u8], stays: bool) {
+        self.sources.push(carried);
+        let child = self.add(carried, "text/plain", 1);
+        let mut children = vec![child];
+        if stays {
+            children.push(self.parts.len());
+            self.parts.push(self.parts[index].clone());
+        }
+        let part = &mut self.parts[index];
+        part.children = children;
+        "multipart/mixed".clone_into(&mut part.media_type);
     }
 
     fn add(&mut self, raw: &'a [u8], default_type: &str, depth: usize) -> usize {
@@ -106,6 +129,8 @@ impl<'a> Entity<'a> {
             media_type,
             body,
             children: Vec::new(),
+            source: self.sources.len() - 1,
+            repeats: false,
             content_type,
             assumed: Assumed::ByLook,
         });
@@ -183,6 +208,7 @@ impl<'a> Part<'a> {
             Transfer::Identity => self.body.into(),
             Transfer::Base64(_) => transfer::base64(self.body).into(),
             Transfer::QuotedPrintable(_) => transfer::quoted_printable(self.body).into(),
+            Transfer::Uuencoded(_) => uuencode::decoded(self.body).into(),
         }
     }
 
@@ -191,7 +217,7 @@ impl<'a> Part<'a> {
         let size = match self.transfer() {
             Transfer::Identity => 0,
             Transfer::Base64(_) => self.body.len() / 4 * 3 + 3,
-            Transfer::QuotedPrintable(_) => self.body.len(),
+            Transfer::QuotedPrintable(_) | Transfer::Uuencoded(_) => self.body.len(),
         };
         *room = room.checked_sub(size)?;
         Some(self.decoded())

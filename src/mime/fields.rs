@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
 }
 
 /// The fields of a header in their order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Fields<'a>(pub Vec<Field<'a>>);
 
 impl<'a> Fields<'a> {

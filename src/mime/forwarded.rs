@@ -6,7 +6,8 @@ use super::{
     decode,
     entity::Part,
     fields::Fields,
-    layout::{self, Opened},
+    layout,
+    opened::Opened,
     quote::{self, Prefix},
 };
 use crate::domain::Mailbox;

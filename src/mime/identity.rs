@@ -7,7 +7,7 @@ use super::{
     basics::Basics,
     entity::Part,
     html,
-    layout::{HTML_LIMIT, Opened},
+    opened::{HTML_LIMIT, Opened},
 };
 
 /// Most bytes of text that are read of one part.
@@ -70,6 +70,7 @@ fn identify(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
         digests.extend(text_digest(&html::to_words(&part.text_within(HTML_LIMIT), TEXT_LIMIT)));
         digests.extend(unread(part));
     }
+    digests.extend(opened.unlisted().filter_map(|part| content(opened, part, depth)));
     let mut files = Vec::new();
     for (part, inline) in opened.attachments() {
         let digest = content(opened, part, depth);

@@ -1,18 +1,16 @@
 //! Which parts of a message are its text, its HTML and its attachments.
 
-use std::borrow::Cow;
-
 use super::{
     AttachmentInfo, decode,
     entity::{Entity, Part},
     fields::{Fields, VALUE_LIMIT},
-    smime, undeclared,
+    references, undeclared,
 };
 
 /// Longest file name, in bytes, as file systems have it.
 const NAME_LIMIT: usize = 255;
 /// Longest Content-ID, in characters.
-const CONTENT_ID_LIMIT: usize = 255;
+pub(super) const CONTENT_ID_LIMIT: usize = 255;
 /// Device names on Windows, with any extension. `COM` and `LPT` are followed by a digit.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
@@ -25,6 +23,8 @@ pub(super) struct Layout {
     pub html: Vec<usize>,
     /// Everything else with content, and whether it belongs in the text.
     pub attachments: Vec<(usize, bool)>,
+    /// What is for programs alone: signatures, and other forms of the text.
+    pub unlisted: Vec<usize>,
 }
 
 /// Parts that belong together, and how they are used.
@@ -35,6 +35,8 @@ struct Multipart<'a> {
     kind: &'a str,
     /// Whether it is, or is within, one of the alternatives of a message.
     in_alternative: bool,
+    /// Whether there is nothing beside it.
+    is_all: bool,
     /// Whether its parts may be read as text.
     to_text: bool,
     /// Whether its parts may be shown as HTML.
@@ -51,11 +53,17 @@ impl Layout {
             parts: &[0],
             kind: "mixed",
             in_alternative: false,
+            is_all: true,
             to_text: true,
             to_html: true,
             root: 0,
         };
         layout.walk(entity, root);
+        layout
+            .html
+            .extend((0..entity.parts.len()).filter(|index| entity.parts[*index].repeats));
+        layout.read_calendar(entity);
+        references::mark(entity, &mut layout);
         layout
     }
 
@@ -64,12 +72,14 @@ impl Layout {
             parts,
             kind,
             in_alternative,
+            is_all,
             mut to_text,
             mut to_html,
             root,
         } = multipart;
         let (text_before, html_before) = (self.text.len(), self.html.len());
         let (offered_text, offered_html) = (to_text, to_html);
+        let is_all = is_all && parts.len() == 1;
         for (position, &index) in parts.iter().enumerate() {
             let part = &entity.parts[index];
             if !part.children.is_empty() {
@@ -78,6 +88,7 @@ impl Layout {
                     parts: &part.children,
                     kind,
                     in_alternative: in_alternative || kind == "alternative",
+                    is_all,
                     to_text,
                     to_html,
                     root: root_of(entity, part),
@@ -86,16 +97,30 @@ impl Layout {
                 continue;
             }
             let html = part.media_type == "text/html";
-            let plain = part.media_type == "text/plain" || (index == 0 && is_sole_text(part));
+            if part.repeats {
+                continue;
+            }
+            let plain = part.media_type == "text/plain" || (is_all && is_sole_text(part));
             let media = ["image/", "audio/", "video/"].iter().any(|kind| part.media_type.starts_with(kind));
             let first = position == root;
-            let is_attachment = part.is_attachment() && !(index == 0 && (plain || html) && part.written_file_name().is_none());
+            let is_attachment = part.is_attachment() && !(is_all && (plain || html) && part.written_file_name().is_none());
             let inline = !is_attachment
                 && (plain || html || media)
                 && (first || (kind != "related" && (media || part.written_file_name().is_none())));
             if media || !inline {
-                let related = kind == "related" && !first && part.fields.first("Content-ID").is_some();
-                self.attachments.push((index, inline || (related && !part.is_attachment())));
+                match role(part, kind) {
+                    Role::ForPrograms => self.unlisted.push(index),
+                    Role::OfText => self.attachments.push((index, true)),
+                    Role::File => {
+                        let is_named = || {
+                            ["Content-ID", "Content-Location"]
+                                .iter()
+                                .any(|name| part.fields.first(name).is_some())
+                        };
+                        let related = kind == "related" && !first && !part.is_attachment() && is_named();
+                        self.attachments.push((index, inline || related));
+                    }
+                }
                 continue;
             }
             if kind == "alternative" {
@@ -131,6 +156,59 @@ impl Layout {
             }
         }
     }
+
+    /// Takes the words of a calendar item as the text of a message without another.
+    fn read_calendar(&mut self, entity: &Entity<'_>) {
+        let calendar = self.attachments.iter_mut().find(|(index, _)| is_calendar(&entity.parts[*index]));
+        if let Some((calendar, inline)) = calendar
+            && self.text.iter().all(|index| is_blank(&entity.parts[*index]))
+        {
+            self.text = vec![*calendar];
+            *inline |= !entity.parts[*calendar].is_attachment();
+        }
+    }
+}
+
+/// What a part is that is no text.
+enum Role {
+    /// People have no use for it.
+    ForPrograms,
+    /// It belongs into the text.
+    OfText,
+    /// A file.
+    File,
+}
+
+/// The role of a part that is in a multipart of this kind.
+fn role(part: &Part<'_>, kind: &str) -> Role {
+    let is_named = |names: [&str; 2]| {
+        let name = part.written_file_name();
+        name.is_none_or(|name| names.iter().any(|known| known.eq_ignore_ascii_case(&name)))
+    };
+    match part.media_type.as_str() {
+        "application/pgp-encrypted" => Role::ForPrograms,
+        "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature"
+            if kind == "signed" || is_named(["signature.asc", "smime.p7s"]) =>
+        {
+            Role::ForPrograms
+        }
+        // Some gateways change the type. A signature of a file has that file's name.
+        "application/octet-stream" if part.written_file_name().is_some_and(|name| name.eq_ignore_ascii_case("smime.p7s")) => {
+            Role::ForPrograms
+        }
+        "text/calendar" if !part.is_attachment() && (kind == "alternative" || part.written_file_name().is_none()) => Role::OfText,
+        // AMP, enriched text, and what watches show.
+        media_type if kind == "alternative" && media_type.starts_with("text/") && !part.is_attachment() => match part.written_file_name() {
+            None => Role::ForPrograms,
+            Some(_) => Role::File,
+        },
+        _ => Role::File,
+    }
+}
+
+/// Whether a part is a calendar (RFC 5545).
+pub(super) fn is_calendar(part: &Part<'_>) -> bool {
+    matches!(part.media_type.as_str(), "text/calendar" | "application/ics")
 }
 
 /// The part of a related multipart that the others belong to: that which it names (RFC 2387 §3.2), else the first that can be the text.
@@ -167,159 +245,6 @@ fn is_blank(part: &Part<'_>) -> bool {
 /// Whether a character leaves no mark in a text or a name.
 fn is_unseen(c: char) -> bool {
     c.is_control() || decode::deceives(c) || matches!(c, '\u{200C}' | '\u{200D}')
-}
-
-/// Limit in bytes for the decoded size of nested messages that are open at the same time. One that takes more is a file.
-/// Those that are not encoded take nothing.
-pub(super) const CARRIED_LIMIT: usize = 40 * 1024 * 1024;
-/// Most bytes of HTML that are read of one part.
-pub(super) const HTML_LIMIT: usize = 8 * 1024 * 1024;
-
-/// A message opened for reading: its own header, and the structure and layout of its content.
-pub(super) struct Opened<'a> {
-    /// The structure.
-    pub entity: &'a Entity<'a>,
-    /// The use of its parts.
-    pub layout: Layout,
-    /// How many bytes nested messages may still take when decoded.
-    room: usize,
-}
-
-/// Reads `outer` as its content: the content of an opaque S/MIME signature (RFC 8551 §3.5.2), or the message that is its whole body.
-pub(super) fn open<R>(outer: &Entity<'_>, read: impl FnOnce(Opened<'_>) -> R) -> R {
-    open_within(outer, CARRIED_LIMIT, read)
-}
-
-fn open_within<R>(outer: &Entity<'_>, mut room: usize, read: impl FnOnce(Opened<'_>) -> R) -> R {
-    let Some(once) = carried(outer.root(), &mut room) else {
-        return read(Opened::new(outer, room));
-    };
-    let inner = Entity::read(&once);
-    match carried(inner.root(), &mut room) {
-        None => read(Opened::new(&inner, room)),
-        Some(twice) => read(Opened::new(&Entity::read(&twice), room)),
-    }
-}
-
-/// The message that takes the place of the content of `outer`, if there is one and there is room for it.
-pub(super) fn carried<'a>(root: &Part<'a>, room: &mut usize) -> Option<Cow<'a, [u8]>> {
-    if root.is_message() && !root.body.is_empty() {
-        return root.decoded_within(room);
-    }
-    if matches!(root.media_type.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime") {
-        let mut left = *room;
-        let der = root.decoded_within(&mut left)?;
-        if matches!(der, Cow::Borrowed(_)) {
-            left = left.checked_sub(der.len())?;
-        }
-        let signed = smime::signed_content(der.into_owned())?;
-        *room = left;
-        return Some(signed.into());
-    }
-    None
-}
-
-/// Texts joined in order, up to a limit in bytes.
-pub(super) struct Joined {
-    text: String,
-    limit: usize,
-    begun: bool,
-}
-
-impl Joined {
-    /// None yet.
-    pub fn new(limit: usize) -> Self {
-        Self {
-            text: String::new(),
-            limit,
-            begun: false,
-        }
-    }
-
-    /// Adds as much of a text as there is room for.
-    pub fn add(&mut self, text: &str) {
-        if std::mem::replace(&mut self.begun, true) && !self.is_full() {
-            self.text.push('\n');
-        }
-        self.text.push_str(decode::cut(text, self.limit - self.text.len()));
-    }
-
-    /// Whether there is no more room.
-    pub fn is_full(&self) -> bool {
-        self.text.len() >= self.limit
-    }
-
-    /// All of them.
-    pub fn into_text(self) -> String {
-        self.text
-    }
-}
-
-impl<'a> Opened<'a> {
-    fn new(entity: &'a Entity<'a>, room: usize) -> Self {
-        Self {
-            entity,
-            layout: Layout::of(entity),
-            room,
-        }
-    }
-
-    /// Reads a nested message. `None` if that takes too much memory.
-    pub fn open_within<R>(&self, part: &Part<'_>, read: impl FnOnce(&Entity<'_>, Opened<'_>) -> R) -> Option<R> {
-        let mut room = self.room;
-        let decoded = part.decoded_within(&mut room)?;
-        let outer = Entity::read(&decoded);
-        Some(open_within(&outer, room, |opened| read(&outer, opened)))
-    }
-
-    /// The parts of the text, converted from HTML where there is no plain text: of each, the first `limit` bytes or so.
-    pub fn texts(&self, limit: usize, convert: impl Fn(&str) -> String) -> impl Iterator<Item = (&Part<'a>, Cow<'a, str>)> {
-        let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
-        parts.map(move |part| match part.media_type.as_str() {
-            "text/html" => (part, convert(&part.text_within(HTML_LIMIT)).into()),
-            _ => (part, part.text_within(limit)),
-        })
-    }
-
-    /// The parts of the text joined in order, at most `limit` bytes.
-    pub fn text(&self, limit: usize, convert: impl Fn(&str) -> String) -> String {
-        let mut joined = Joined::new(limit);
-        for (_, text) in self.texts(limit, convert) {
-            joined.add(&text);
-            if joined.is_full() {
-                break;
-            }
-        }
-        joined.into_text()
-    }
-
-    /// The HTML parts joined in order, at most `limit` bytes. Empty if there are none.
-    pub fn html(&self, limit: usize) -> String {
-        let mut joined = Joined::new(limit);
-        let parts = self.layout.html.iter().map(|index| &self.entity.parts[*index]);
-        for part in parts.filter(|part| part.media_type == "text/html") {
-            joined.add(&part.text_within(limit));
-            if joined.is_full() {
-                break;
-            }
-        }
-        joined.into_text()
-    }
-
-    /// The HTML parts beside a plain text that is read in their place.
-    pub fn other_alternatives(&self) -> impl Iterator<Item = &Part<'a>> {
-        let others = self.layout.html.iter().filter(|index| !self.layout.text.contains(index));
-        let parts = others.map(|index| &self.entity.parts[*index]);
-        parts.filter(|part| part.media_type == "text/html")
-    }
-
-    /// The attachments and inline parts, and whether each belongs in the text.
-    pub fn attachments(&self) -> impl Iterator<Item = (&Part<'_>, bool)> {
-        self.layout
-            .attachments
-            .iter()
-            .map(|(index, inline)| (&self.entity.parts[*index], *inline))
-    }
 }
 
 /// Describes an attachment with `size` bytes of decoded content.
@@ -385,6 +310,8 @@ fn is_device(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     /// Describes parts by their texts.
@@ -511,69 +438,43 @@ mod tests {
     }
 
     #[test]
-    fn no_more_html_is_turned_into_text_than_is_wanted() {
-        let part = "--m\nContent-Type: text/html\n\nx\n".repeat(100);
-        let raw = format!("Content-Type: multipart/mixed; boundary=m\n\n{part}--m--");
-        let calls = std::cell::Cell::new(0);
-        let convert = |_: &str| {
-            calls.set(calls.get() + 1);
-            "y".repeat(1_000)
+    fn what_is_for_programs_is_not_listed() {
+        let with = |kind: &str, head: &str| {
+            let raw = format!("Content-Type: multipart/{kind}; boundary=m\n\n--m\n\nT\n--m\n{head}\n\nS\n--m--");
+            let layout = Layout::of(&Entity::read(raw.as_bytes()));
+            assert_eq!(layout.text, [1], "{raw}");
+            layout.attachments.first().map(|(_, inline)| *inline)
         };
-        let text = open(&Entity::read(raw.as_bytes()), |opened| opened.text(4_500, convert));
-        assert_eq!((text.len(), calls.get()), (4_500, 5));
-        let html = open(&Entity::read(raw.as_bytes()), |opened| opened.html(10));
-        assert_eq!(html, "x\nx\nx\nx\nx\n");
-    }
-
-    #[test]
-    fn texts_stand_below_each_other() {
-        for (texts, expected) in [
-            (&["a", "b"][..], "a\nb"),
-            (&["", "b"], "\nb"),
-            (&["abc", "de"], "abc\nd"),
-            (&["abcdef", "g"], "abcde"),
+        for (kind, head, listed) in [
+            (
+                "signed",
+                "Content-Type: application/pgp-signature; name=\"OpenPGP_signature.asc\"",
+                None,
+            ),
+            (
+                "signed",
+                "Content-Type: application/pkcs7-signature; name=smime.p7s\nContent-Disposition: attachment",
+                None,
+            ),
+            ("mixed", "Content-Type: application/x-pkcs7-signature; name=smime.p7s", None),
+            ("mixed", "Content-Type: application/octet-stream; name=smime.p7s", None),
+            ("mixed", "Content-Type: application/pgp-signature; name=report.pdf.asc", Some(false)),
+            ("encrypted", "Content-Type: application/pgp-encrypted", None),
+            ("alternative", "Content-Type: text/x-amp-html", None),
+            ("alternative", "Content-Type: text/watch-html", None),
+            ("alternative", "Content-Type: text/calendar; method=REQUEST", Some(true)),
+            ("alternative", "Content-Type: text/calendar; name=meeting.ics", Some(true)),
+            ("mixed", "Content-Type: text/calendar", Some(true)),
+            (
+                "mixed",
+                "Content-Type: text/calendar; name=i.ics\nContent-Disposition: attachment",
+                Some(false),
+            ),
+            ("mixed", "Content-Type: application/ics; name=i.ics", Some(false)),
+            ("alternative", "Content-Type: application/pdf; name=a.pdf", Some(false)),
+            ("related", "Content-Type: image/png\nContent-Location: logo.png", Some(true)),
         ] {
-            let mut joined = Joined::new(5);
-            for text in texts {
-                joined.add(text);
-            }
-            assert_eq!(joined.into_text(), expected);
+            assert_eq!(with(kind, head), listed, "{kind} {head}");
         }
-    }
-
-    /// Each is decoded into memory of its own while it is open.
-    #[test]
-    fn messages_within_each_other_share_the_room() {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let mut raw = format!("Subject: inner\n\n{}", "text ".repeat(2_000));
-        for _ in 0..2 {
-            raw = format!(
-                "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n{}",
-                STANDARD.encode(&raw)
-            );
-        }
-        let entity = Entity::read(raw.as_bytes());
-        let text = |room: usize| open_within(&entity, room, |opened| opened.text(4, str::to_owned));
-        assert_eq!(text(100_000), "text");
-        assert_eq!(text(20_000), "");
-        assert_eq!(text(1_000), "");
-        let raw = format!("Content-Type: multipart/mixed; boundary=m\n\n--m\n{raw}\n--m--");
-        let entity = Entity::read(raw.as_bytes());
-        let text = |room: usize| {
-            let of_part = |opened: Opened<'_>| {
-                let (part, _) = opened.attachments().next().unwrap();
-                opened.open_within(part, |_, opened| opened.text(4, str::to_owned))
-            };
-            open_within(&entity, room, of_part)
-        };
-        assert_eq!(text(100_000).as_deref(), Some("text"));
-        assert_eq!(text(20_000).as_deref(), Some(""));
-        assert_eq!(text(1_000), None);
-    }
-
-    #[test]
-    fn a_message_that_is_the_whole_body_is_read() {
-        let entity = Entity::read(b"Content-Type: message/rfc822\n\nSubject: x\n\ninner");
-        assert_eq!(open(&entity, |opened| opened.text(100, str::to_owned)), "inner");
     }
 }

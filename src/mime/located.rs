@@ -6,10 +6,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
     AttachmentInfo,
+    assembly::Piece,
+    carried::{Source, place},
     content::ATTACHMENT_LIMIT,
     entity::{Entity, Part},
-    layout::{self, CARRIED_LIMIT, Layout, carried},
-    smime,
+    layout,
+    opened::{Opened, open},
     transfer::Transfer,
 };
 
@@ -29,8 +31,8 @@ pub struct Located {
 
 /// Makes the content of an attachment from the bytes of its message, in their order.
 ///
-/// It uses little memory, whatever the length: some kilobytes for a line of quoted-printable, and for opaque S/MIME signatures the list
-/// of their pieces.
+/// It uses little memory, whatever the length: some kilobytes for a line of quoted-printable, for opaque S/MIME signatures the list
+/// of their pieces, and for a message within TNEF its header and texts.
 #[derive(Clone, Debug)]
 pub struct PartReader {
     /// The encoding of the outermost message first, that of the attachment last.
@@ -42,8 +44,8 @@ pub struct PartReader {
 /// One encoding to undo, over some parts of the bytes.
 #[derive(Clone, Debug)]
 struct Layer {
-    /// Where these parts are.
-    pieces: Arc<[Range<u64>]>,
+    /// What is decoded.
+    stretches: Arc<[Stretch]>,
     /// The first of them that is not finished.
     next: usize,
     /// Position of the next byte.
@@ -51,12 +53,33 @@ struct Layer {
     transfer: Transfer,
 }
 
+/// Bytes that follow each other in what a layer decodes.
+#[derive(Clone, Debug)]
+enum Stretch {
+    /// They are at this place, behind those of all before.
+    At(Range<u64>),
+    /// They were written around the others.
+    Made(Vec<u8>),
+}
+
+impl Stretch {
+    /// Where it begins and ends, if it is somewhere.
+    fn place(&self) -> Option<&Range<u64>> {
+        match self {
+            Self::At(place) => Some(place),
+            Self::Made(_) => None,
+        }
+    }
+}
+
 impl PartReader {
     /// Which bytes of the message it needs next. Empty at the end.
     pub fn wanted(&self) -> Range<u64> {
         let Some(layer) = self.layers.first() else { return 0..0 };
-        let start = layer.pieces.get(layer.next).map_or(layer.at, |piece| layer.at.max(piece.start));
-        start..layer.pieces.last().map_or(start, |piece| piece.end.max(start))
+        let mut places = layer.stretches[layer.next..].iter().filter_map(Stretch::place);
+        let start = places.next().map_or(layer.at, |place| layer.at.max(place.start));
+        let last = layer.stretches.iter().rev().find_map(Stretch::place);
+        start..last.map_or(start, |place| place.end.max(start))
     }
 
     /// Takes any number of bytes from the beginning of what it needs, and appends the result to `out`.
@@ -102,27 +125,28 @@ fn push(layers: &mut [Layer], bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 impl Layer {
-    fn new(pieces: impl IntoIterator<Item = Range<u64>>, transfer: Transfer) -> Self {
+    fn new(stretches: impl IntoIterator<Item = Stretch>, transfer: Transfer) -> Self {
         Self {
-            pieces: pieces.into_iter().collect(),
+            stretches: stretches.into_iter().collect(),
             next: 0,
             at: 0,
             transfer,
         }
     }
 
-    fn of_body(part: &Part<'_>, whole: &[u8]) -> Self {
-        Self::new([position(whole, part.body)], part.transfer())
-    }
-
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let (begin, end) = (self.at, self.at + bytes.len() as u64);
         self.at = end;
         let within = |at: u64| usize::try_from(at.clamp(begin, end) - begin).expect("a position in a slice");
-        while let Some(piece) = self.pieces.get(self.next) {
-            self.transfer.push(&bytes[within(piece.start)..within(piece.end)], out);
-            if piece.end > end {
-                return;
+        while let Some(stretch) = self.stretches.get(self.next) {
+            match stretch {
+                Stretch::At(place) => {
+                    self.transfer.push(&bytes[within(place.start)..within(place.end)], out);
+                    if place.end > end {
+                        return;
+                    }
+                }
+                Stretch::Made(made) => self.transfer.push(made, out),
             }
             self.next += 1;
         }
@@ -131,44 +155,61 @@ impl Layer {
 
 /// Finds an attachment by its position among those of a message, to be read from `offset` of its content on.
 pub(super) fn locate(raw: &[u8], index: usize, offset: u64) -> Option<Located> {
-    let outer = Entity::read(raw.trim_ascii_start());
-    let (mut layers, mut room) = (Vec::new(), CARRIED_LIMIT);
-    let info = match carried(outer.root(), &mut room) {
-        None => find(&outer, raw, index, &mut layers),
-        Some(once) => {
-            enter(outer.root(), raw, &mut layers);
-            let inner = Entity::read(&once);
-            match carried(inner.root(), &mut room) {
-                None => find(&inner, &once, index, &mut layers),
-                Some(twice) => {
-                    enter(inner.root(), &once, &mut layers);
-                    find(&Entity::read(&twice), &twice, index, &mut layers)
-                }
-            }
-        }
-    }?;
+    let trimmed = raw.trim_ascii_start();
+    let outer = Entity::read(trimmed);
+    let found = open(&outer, |opened| {
+        let (part, inline) = opened.attachments().take(ATTACHMENT_LIMIT).nth(index)?;
+        let before = raw.len() - trimmed.len();
+        Some((layout::info(part, inline, 0), layers(&opened, part, before)?))
+    });
+    let (info, layers) = found?;
     Some(measure(raw, info, PartReader { layers, skip: 0 }, offset))
 }
 
-/// Adds the encoding of the message that takes the place of the content; see [`carried`].
-fn enter(root: &Part<'_>, whole: &[u8], layers: &mut Vec<Layer>) {
-    layers.push(Layer::of_body(root, whole));
-    if !root.is_message() {
-        let der = root.decoded();
-        let pieces = smime::signed_pieces(&der).unwrap_or_default();
-        layers.push(Layer::new(
-            pieces.into_iter().map(|piece| piece.start as u64..piece.end as u64),
-            Transfer::Identity,
-        ));
+/// The encodings of a part, and of those that carry it. `before` bytes are before the message.
+fn layers(opened: &Opened<'_>, part: &Part<'_>, before: usize) -> Option<Vec<Layer>> {
+    let mut layers = Vec::new();
+    let (mut source, mut place, mut transfer) = (part.source, place(opened.entity.sources[part.source], part.body), part.transfer());
+    while let Some(carrier) = source.checked_sub(1) {
+        let Source {
+            parent,
+            place: outer,
+            transfer: encoding,
+            pieces,
+            ..
+        } = &opened.sources[carrier];
+        let stretches = stretches(pieces, opened.entity.sources[source], &place)?;
+        layers.push(Layer::new(stretches, transfer));
+        (source, place, transfer) = (*parent, outer.clone(), encoding.clone());
     }
+    let place = (before + place.start) as u64..(before + place.end) as u64;
+    layers.push(Layer::new([Stretch::At(place)], transfer));
+    layers.reverse();
+    Some(layers)
 }
 
-fn find(entity: &Entity<'_>, whole: &[u8], index: usize, layers: &mut Vec<Layer>) -> Option<AttachmentInfo> {
-    let layout = Layout::of(entity);
-    let (part, inline) = layout.attachments.iter().take(ATTACHMENT_LIMIT).nth(index)?;
-    let part = &entity.parts[*part];
-    layers.push(Layer::of_body(part, whole));
-    Some(layout::info(part, *inline, 0))
+/// What the bytes at a place of `whole`, which is made of these pieces, are made of. `None` when they are not in the order of what they come
+/// from, as only a text between files may be.
+fn stretches(pieces: &[Piece], whole: &[u8], place: &Range<usize>) -> Option<Vec<Stretch>> {
+    let (mut found, mut at, mut last) = (Vec::new(), 0, 0);
+    for piece in pieces {
+        let (start, end) = (at.max(place.start), (at + piece.len()).min(place.end));
+        if start < end {
+            found.push(match piece {
+                Piece::Kept(kept) if kept.start < last => return None,
+                Piece::Kept(kept) => {
+                    last = kept.start + (end - at);
+                    Stretch::At((kept.start + (start - at)) as u64..last as u64)
+                }
+                Piece::Made(_) => Stretch::Made(whole[start..end].to_vec()),
+            });
+        }
+        at += piece.len();
+        if at >= place.end {
+            break;
+        }
+    }
+    Some(found)
 }
 
 /// Reads the content once, for its size and hash, and keeps the reader as it was before `offset`.
@@ -207,17 +248,11 @@ fn measure(raw: &[u8], mut info: AttachmentInfo, mut reader: PartReader, offset:
     Located { info, sha256, content }
 }
 
-/// The position of a part within the bytes that it is a slice of.
-fn position(whole: &[u8], part: &[u8]) -> Range<u64> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize) as u64;
-    start..start + part.len() as u64
-}
-
 /// The attachments of a message, each decoded whole.
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::mime::content;
+    use crate::mime::{content, smime};
 
     /// An attachment read at once, from an offset on.
     pub(in crate::mime) fn read(raw: &[u8], index: usize, offset: u64, step: usize) -> Option<(Located, Vec<u8>)> {

@@ -2,9 +2,12 @@
 
 mod address;
 mod apart;
+mod assembly;
 mod auth_results;
 mod automatic;
 mod basics;
+mod calendar;
+mod carried;
 mod charset;
 mod compose;
 mod content;
@@ -13,20 +16,25 @@ mod decode;
 mod encoded_words;
 mod entity;
 mod fields;
+mod flowed;
 mod forwarded;
 mod html;
 mod identity;
 mod layout;
 mod lists;
 mod located;
+mod opened;
 mod outline;
 mod parameters;
 mod parse;
 mod quote;
+mod references;
 mod smime;
 mod subject;
+mod tnef;
 mod transfer;
 mod undeclared;
+mod uuencode;
 
 #[cfg(test)]
 pub(crate) mod corpus_tests;
@@ -181,8 +189,8 @@ pub enum Unparsable {
 
 /// Reads a message. Accepts whatever has at least one header field; a leading mbox "From " line is skipped.
 ///
-/// Opaque S/MIME signatures and messages that are nothing but another message are read as what they carry; header values are those
-/// outside.
+/// Opaque S/MIME signatures, TNEF, uuencoded files and messages that are nothing but another message are read as what they carry; header
+/// values are those outside.
 ///
 /// # Errors
 /// [`Unparsable`] says why it cannot be parsed.
@@ -204,7 +212,7 @@ pub fn parse_with_note(raw: &[u8], is_noted: impl FnOnce(&ParsedMail) -> bool) -
 
 fn read<R>(
     raw: &[u8],
-    further: impl FnOnce(&ParsedMail, &entity::Entity<'_>, &layout::Opened<'_>) -> R,
+    further: impl FnOnce(&ParsedMail, &entity::Entity<'_>, &opened::Opened<'_>) -> R,
 ) -> Result<(ParsedMail, R), Unparsable> {
     if raw.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
         return Err(Unparsable::Empty);

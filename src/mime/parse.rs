@@ -3,13 +3,14 @@
 use super::{
     OWN_MARK, ParsedMail, SearchText, address, auth_results, automatic,
     basics::{Basics, LINE_LIMIT},
+    calendar,
     dates::{self, Written},
     decode,
     entity::{Entity, Part},
     forwarded, html,
     identity::{self, Identified},
-    layout::{self, Joined, Opened, open},
-    lists,
+    layout, lists,
+    opened::{Joined, Opened, open},
 };
 use crate::domain::{AutomaticKind, in_unicode};
 
@@ -43,7 +44,7 @@ fn read_opened(raw: &[u8], outer: &Entity<'_>, opened: &Opened<'_>) -> ParsedMai
     let mut text = Joined::new(INDEX_LIMIT);
     let Identified { identity, copy_key } = identity::of(&basics, opened, |piece| text.add(piece));
     let text = text.into_text();
-    let automatic = automatic::kind(outer);
+    let automatic = automatic::kind(outer).or_else(|| opened.automatic());
     let mut mail = ParsedMail {
         identity,
         copy_key,
@@ -91,7 +92,7 @@ fn add_line(list: &mut String, line: &str) {
     }
 }
 
-/// Appends the name of an attachment, or the content of an embedded message, as long as there is room.
+/// Appends the name of an attachment, or the content of an embedded message or of a calendar that is not the text, as long as there is room.
 fn index_attachment(opened: &Opened<'_>, part: &Part<'_>, search: &mut SearchText, depth: usize) {
     if search.attachment_names.len() < INDEX_LIMIT {
         add_line(&mut search.attachment_names, &layout::file_name(part));
@@ -99,6 +100,15 @@ fn index_attachment(opened: &Opened<'_>, part: &Part<'_>, search: &mut SearchTex
     if part.is_message() && depth < EMBEDDED_LIMIT && search.body.len() < INDEX_LIMIT {
         opened.open_within(part, |outer, opened| index_embedded(outer, &opened, search, depth + 1));
     }
+    if layout::is_calendar(part) && !opened.is_text(part) {
+        add_text(&mut search.body, &calendar::text(&part.text_within(INDEX_LIMIT)));
+    }
+}
+
+/// Appends as much of a text as there is room for.
+fn add_text(body: &mut String, text: &str) {
+    let room = INDEX_LIMIT.saturating_sub(body.len() + 1);
+    add_line(body, decode::cut(text, room));
 }
 
 /// Appends subject, text and attachment names of an embedded message.
@@ -106,8 +116,7 @@ fn index_embedded(outer: &Entity<'_>, opened: &Opened<'_>, search: &mut SearchTe
     let subject = outer.root().fields.first("Subject").map(|field| field.text(LINE_LIMIT));
     let text = opened.text(INDEX_LIMIT, |source| html::to_words(source, INDEX_LIMIT));
     for piece in [subject.unwrap_or_default(), clean_text(&text)] {
-        let room = INDEX_LIMIT.saturating_sub(search.body.len() + 1);
-        add_line(&mut search.body, decode::cut(&piece, room));
+        add_text(&mut search.body, &piece);
     }
     for (part, _) in opened.attachments() {
         index_attachment(opened, part, search, depth);

@@ -1,5 +1,7 @@
 //! Transfer encodings (RFC 2045 §6): decoded as a whole, or piece by piece in little memory.
 
+use super::uuencode;
+
 /// Longest incomplete line of quoted-printable that is kept until its end arrives, in bytes. RFC 2045 §6.7 allows 76.
 const LINE_LIMIT: usize = 64 * 1024;
 
@@ -25,6 +27,8 @@ pub(super) enum Transfer {
     Base64(Base64),
     /// In quoted-printable, with the beginning of a line whose end is not known yet.
     QuotedPrintable(Vec<u8>),
+    /// Uuencoded, as before MIME.
+    Uuencoded(uuencode::Decoder),
 }
 
 impl Transfer {
@@ -33,6 +37,7 @@ impl Transfer {
         match encoding.split([';', ' ']).next() {
             Some("base64") => Self::Base64(Base64::default()),
             Some("quoted-printable") => Self::QuotedPrintable(Vec::new()),
+            Some("x-uuencode" | "x-uue" | "uuencode") => Self::Uuencoded(uuencode::Decoder::default()),
             _ => Self::Identity,
         }
     }
@@ -42,6 +47,7 @@ impl Transfer {
         match self {
             Self::Identity => out.extend_from_slice(bytes),
             Self::Base64(state) => state.push(bytes, out),
+            Self::Uuencoded(decoder) => decoder.push(bytes, out),
             Self::QuotedPrintable(line) => {
                 line.extend_from_slice(bytes);
                 let whole = match memchr::memrchr(b'\n', line) {
@@ -60,6 +66,7 @@ impl Transfer {
         match self {
             Self::Identity => {}
             Self::Base64(state) => state.finish(out),
+            Self::Uuencoded(decoder) => decoder.finish(out),
             Self::QuotedPrintable(line) => out.extend_from_slice(&quoted_printable(&std::mem::take(line))),
         }
     }
@@ -195,6 +202,7 @@ mod tests {
             prop_assert_eq!(in_pieces(Transfer::Identity, &bytes, step), bytes.clone());
             prop_assert_eq!(in_pieces(Transfer::named("base64"), &bytes, step), base64(&bytes));
             prop_assert_eq!(in_pieces(Transfer::named("quoted-printable"), &bytes, step), quoted_printable(&bytes));
+            prop_assert_eq!(in_pieces(Transfer::named("x-uuencode"), &bytes, step), uuencode::decoded(&bytes));
         }
     }
 
