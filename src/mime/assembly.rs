@@ -51,6 +51,11 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// How many bytes there are so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Writes some bytes.
     pub fn write(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);

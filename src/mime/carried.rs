@@ -76,9 +76,13 @@ impl<'a> Carried<'a> {
     pub fn graft<'b>(&'b self, entity: &mut Entity<'b>, index: usize) {
         let first = entity.parts.len();
         entity.graft(index, &self.bytes, self.stays);
-        if self.repeats {
-            let shown = |part: &&mut Part<'_>| part.media_type == "text/html" && !part.is_attachment();
-            entity.parts[first..].iter_mut().filter(shown).for_each(|part| part.repeats = true);
+        for part in entity.parts[first..].iter_mut().filter(|part| !part.is_attachment()) {
+            // A text may have been nothing but files.
+            part.repeats = match part.media_type.as_str() {
+                "text/html" => self.repeats,
+                "text/plain" => part.body.is_empty(),
+                _ => false,
+            };
         }
     }
 }

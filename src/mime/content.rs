@@ -311,6 +311,11 @@ mod tests {
         for (raw, text, found) in [
             (with("Please come."), "Please come.", "Please come.\nVisit\n\nHall F"),
             (with(" \n"), "Visit\n\nHall F", "Visit\n\nHall F"),
+            (
+                with("\n--b\nContent-Type: text/html\n\n<div><br></div>"),
+                "Visit\n\nHall F",
+                "Visit\n\nHall F",
+            ),
             (alone, "Visit\n\nHall F", "Visit\n\nHall F"),
         ] {
             let parsed = parse(raw.as_bytes()).unwrap();

@@ -51,7 +51,7 @@ pub(super) struct Part<'a> {
     pub children: Vec<usize>,
     /// Which bytes it is in, as a position in [`Entity::sources`].
     pub source: usize,
-    /// Whether another part says the same in plain text, so that it is only shown as HTML.
+    /// Whether it adds nothing to the text: other parts say the same, and it is only shown as HTML.
     pub repeats: bool,
     content_type: Option<ContentType<'a>>,
     disposition: Option<ContentType<'a>>,

@@ -4,7 +4,7 @@ use super::{
     AttachmentInfo, decode,
     entity::{Entity, Part},
     fields::{Fields, VALUE_LIMIT},
-    references, undeclared,
+    html, references, undeclared,
 };
 
 /// Longest file name, in bytes, as file systems have it.
@@ -161,7 +161,7 @@ impl Layout {
     fn read_calendar(&mut self, entity: &Entity<'_>) {
         let calendar = self.attachments.iter_mut().find(|(index, _)| is_calendar(&entity.parts[*index]));
         if let Some((calendar, inline)) = calendar
-            && self.text.iter().all(|index| is_blank(&entity.parts[*index]))
+            && self.text.iter().all(|index| says_nothing(&entity.parts[*index]))
         {
             self.text = vec![*calendar];
             *inline |= !entity.parts[*calendar].is_attachment();
@@ -235,11 +235,23 @@ fn is_sole_text(part: &Part<'_>) -> bool {
 
 /// How much of a text is looked at to see that it is blank, in bytes.
 const BLANK_LIMIT: usize = 4 * 1024;
+/// The same of HTML, which may be long and say nothing.
+const HTML_BLANK_LIMIT: usize = 64 * 1024;
 
 /// Whether nothing of a text is seen.
 fn is_blank(part: &Part<'_>) -> bool {
     let text = part.text_within(BLANK_LIMIT);
     text.len() < BLANK_LIMIT && text.chars().all(|c| c.is_whitespace() || is_unseen(c))
+}
+
+/// The same, of HTML too.
+fn says_nothing(part: &Part<'_>) -> bool {
+    let words = || html::to_words(&part.text_within(HTML_BLANK_LIMIT), BLANK_LIMIT);
+    if part.media_type == "text/html" {
+        part.body.len() < HTML_BLANK_LIMIT && words().chars().all(|c| c.is_whitespace() || is_unseen(c))
+    } else {
+        is_blank(part)
+    }
 }
 
 /// Whether a character leaves no mark in a text or a name.

@@ -192,6 +192,11 @@ impl Decoder {
         }
         match self.state {
             State::Before if line.starts_with(b"begin ") => self.state = State::Within,
+            // As a transfer encoding, it is also written without its first and last line.
+            State::Before if encoded_length(&line, true).is_some_and(|length| length > 0) => {
+                self.state = State::Within;
+                decode_line(&line, out);
+            }
             State::Within if line == b"end" => self.state = State::After,
             State::Within => decode_line(&line, out),
             State::Before | State::After => {}
@@ -262,6 +267,17 @@ mod tests {
         let found = files(text.as_bytes());
         assert_eq!(&text[found[0].base64.clone().unwrap()], "eHh4\n");
         assert_eq!(&text[found[0].place.end..], "rest");
+    }
+
+    #[test]
+    fn bodies_are_decoded_with_and_without_their_first_line() {
+        for body in [
+            "#>'AX\n`\n",
+            "begin 644 a\n#>'AX\n`\nend\n",
+            "\nHere it is:\nbegin 644 a\r\n#>'AX\r\nend",
+        ] {
+            assert_eq!(decoded(body.as_bytes()), b"xxx", "{body}");
+        }
     }
 
     #[test]

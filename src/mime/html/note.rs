@@ -322,19 +322,23 @@ impl<'t> Page<'t> {
         self.works(work);
     }
 
-    /// Ends a row: on one line, if each of its cells takes no more.
+    /// Ends a row: on one line, if it has several cells and each of them takes no more.
     fn end_row(&mut self) {
         let Some(row) = self.rows.pop() else { return };
         let is_empty = |line: &str| line.trim().is_empty();
         let fits = |cell: &Vec<String>| cell.iter().filter(|line| !is_empty(line)).count() <= 1;
-        let lines: Vec<String> = if row.iter().all(fits) {
-            let words = row.iter().flatten().map(|line| line.trim()).filter(|line| !line.is_empty());
-            let line = words.collect::<Vec<_>>().join(" ");
-            self.works(line.len());
-            if line.is_empty() { Vec::new() } else { vec![line] }
+        let words: Vec<&str> = row
+            .iter()
+            .flatten()
+            .map(|line| line.trim())
+            .filter(|line| !line.is_empty())
+            .collect();
+        let lines = if words.len() > 1 && row.iter().all(fits) {
+            vec![words.join(" ")]
         } else {
             row.into_iter().flatten().collect()
         };
+        self.works(lines.iter().map(String::len).sum());
         self.works(lines.len());
         let frame = self.frame();
         frame.end_line();

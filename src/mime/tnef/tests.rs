@@ -159,16 +159,18 @@ fn texts_are_read_in_the_charset_of_the_message() {
 #[test]
 fn what_is_said_twice_is_shown_once() {
     let html = || vec![binary(0x1013, b"<p>Both drawings are <b>attached</b>.</p>")];
-    let tnef = tnef(1252, "IPM.Note", &html(), &[]);
-    let same = content(&mail("Both drawings are attached.", "application/ms-tnef", &tnef));
+    let with = tnef(1252, "IPM.Note", &html(), &[]);
+    let same = content(&mail("Both drawings are attached.", "application/ms-tnef", &with));
     assert_eq!(
         (same.text.as_str(), same.html.trim()),
         ("Both drawings are attached.", "<p>Both drawings are <b>attached</b>.</p>")
     );
     // What a gateway adds is not what the sender wrote.
-    let other = content(&mail("Sent through a gateway.", "application/ms-tnef", &tnef));
+    let other = content(&mail("Sent through a gateway.", "application/ms-tnef", &with));
     assert_eq!(other.text, "Sent through a gateway.\nBoth drawings are attached.");
     assert!(other.attachments.is_empty() && same.attachments.is_empty());
+    let nothing = content(&mail("Text", "application/ms-tnef", &tnef(1252, "IPM.Note", &[], &[])));
+    assert_eq!((nothing.text.as_str(), nothing.attachments.len()), ("Text", 0));
 }
 
 #[test]

@@ -172,12 +172,18 @@ impl<'a> Writer<'a> {
     /// Texts and files of a message.
     fn content(&mut self, message: &Message<'a>, wanted: Wanted, depth: usize) {
         let mixed = self.assembly.open("mixed");
+        let before = self.assembly.len();
         self.texts(message, wanted, &mixed);
         for attachment in &message.attachments {
             if self.files < FILE_LIMIT {
                 self.files += 1;
                 self.attachment(message, attachment, &mixed, depth);
             }
+        }
+        if self.assembly.len() == before {
+            // A multipart has a part (RFC 2046 §5.1.1).
+            self.assembly.part(&mixed);
+            self.assembly.end_header();
         }
         self.assembly.close(&mixed);
     }
