@@ -130,7 +130,7 @@ impl<'a> Fields<'a> {
                 if let Some(field) = fields.last_mut().filter(|_| value_start != 0) {
                     field.raw = &raw[value_start..end.min(value_start + VALUE_LIMIT)];
                 }
-            } else if let Some((name, colon)) = name(line) {
+            } else if let Some((name, colon)) = name(line).filter(|_| !is_list_of_signed_fields(line, &fields)) {
                 if fields.len() == limit {
                     // The rest is not used, so it need not be read line by line.
                     return (Self(fields), after_empty_line(raw, at));
@@ -244,7 +244,7 @@ fn next_field(raw: &[u8], mut at: usize, owner: Owner, fields: &[Field<'_>]) -> 
         if is_empty(line) {
             return Ahead::Nothing(end);
         }
-        if let Some((name, _)) = name(line) {
+        if let Some((name, _)) = name(line).filter(|_| !is_list_of_signed_fields(line, fields)) {
             let is = |known: &str| known.eq_ignore_ascii_case(name);
             let is_about_content = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
             if SINGLE.iter().any(|known| is(known)) && (owner == Owner::Message || is_about_content) {
@@ -263,6 +263,26 @@ fn next_field(raw: &[u8], mut at: usize, owner: Owner, fields: &[Field<'_>]) -> 
         at = end;
     }
     Ahead::Nothing(at)
+}
+
+/// Whether a line is a piece of what a signature before it says it signs (`h=`, RFC 6376 §3.5), which nobody folded: names and colons only.
+fn is_list_of_signed_fields(line: &[u8], fields: &[Field<'_>]) -> bool {
+    let is_signature = |name: &str| name.len() > 9 && name.as_bytes()[name.len() - 9..].eq_ignore_ascii_case(b"signature");
+    if !fields.last().is_some_and(|field| is_signature(field.name)) {
+        return false;
+    }
+    let line = line.trim_ascii_end();
+    if line.starts_with(b"h=") {
+        return true;
+    }
+    let line = line.strip_suffix(b";").unwrap_or(line);
+    let is_name = |name: &[u8]| {
+        let known = SINGLE.iter().chain(&REPEATED);
+        known.map(|known| known.as_bytes()).any(|known| known.eq_ignore_ascii_case(name)) || name.contains(&b'-') && !name.contains(&b' ')
+    };
+    // A field without a space behind its name may have one name for a value, but not two.
+    let mut names = line.split(|byte| *byte == b':').filter(|name| !name.is_empty());
+    names.clone().nth(2).is_some() && names.all(is_name)
 }
 
 /// Names that programs give to fields of their own have a hyphen within.
@@ -321,6 +341,28 @@ mod tests {
             );
             assert_eq!(&raw[at..], "b");
         }
+    }
+
+    #[test]
+    fn names_of_signed_fields_are_no_fields() {
+        for lines in [
+            "Subject:From:To;\nbh=abc=;\n",
+            "h=From:Message-ID;\nSubject:To:Date:\nMIME-Version:Content-Type:X-A;\n b=a\n",
+        ] {
+            let raw = format!("DKIM-Signature: v=1;\n{lines}Subject: right\nFrom: a\n\nb");
+            let (fields, at) = Fields::split(raw.as_bytes());
+            assert_eq!(
+                fields.first("Subject").map(|field| field.text(100)).as_deref(),
+                Some("right"),
+                "{lines}"
+            );
+            assert_eq!(&raw[at..], "b");
+        }
+        check(
+            "DKIM-Signature: v=1\nSubject:Re:x\nTo:a\n\n",
+            &[("DKIM-Signature", "v=1"), ("Subject", "Re:x"), ("To", "a")],
+            "",
+        );
     }
 
     #[test]
