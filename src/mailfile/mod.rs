@@ -32,7 +32,7 @@ use lines::{LineEnds, Lines, idle_bytes};
 use mbox::Mbox;
 use walk::Found;
 
-use crate::{domain::Timestamp, mime};
+use crate::domain::Timestamp;
 
 pub use passed::{PassedOver, PassedOverFiles};
 
@@ -199,19 +199,7 @@ fn whole(found: &Found) -> io::Result<MailFileMessage> {
         raw.truncate(content.message.end);
         raw.drain(..content.message.start);
     }
-    tidy(&mut raw);
     Ok(MailFileMessage { origin, raw, time })
-}
-
-/// Makes a file that begins with something that says nothing begin with its header, and gives it line ends that count as such.
-fn tidy(raw: &mut Vec<u8>) {
-    let head = &raw[..raw.len().min(kind::HEAD)];
-    LineEnds::of(head).convert(raw);
-    let idle = idle_bytes(raw);
-    // A message may also have no header.
-    if idle > 0 && mime::field_names(&raw[idle..]).next().is_some() {
-        raw.drain(..idle);
-    }
 }
 
 /// A file that begins like an mbox but is named like a message: the message without the first line, or `None` when it holds several.

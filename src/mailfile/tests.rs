@@ -148,7 +148,7 @@ fn files_of_apple_mail_hold_a_message_and_a_list() {
 }
 
 #[test]
-fn messages_begin_with_their_header_whatever_is_before() {
+fn files_of_messages_keep_every_byte() {
     check(
         &[
             ("1.eml", "\u{feff}Subject: 1\n\nx\n"),
@@ -159,9 +159,9 @@ fn messages_begin_with_their_header_whatever_is_before() {
             ("6", &format!("{LINE}\rA: 6\r\rx\r\r{LINE}\rA: 7\r\ry\r")),
         ],
         &[
-            ("1.eml", "Subject: 1\n\nx\n"),
-            ("2.eml", "Subject: 2\r\n\r\nx\r\n"),
-            ("3.eml", "Subject: 3\nX: y\n\nx\n"),
+            ("1.eml", "\u{feff}Subject: 1\n\nx\n"),
+            ("2.eml", "\r\n\r\nSubject: 2\r\n\r\nx\r\n"),
+            ("3.eml", "Subject: 3\rX: y\r\rx\r"),
             ("4.eml", "\n\nno header"),
             ("5.eml", "Subject: 5\n\nx\n"),
             ("6#1", "A: 6\n\nx\n"),

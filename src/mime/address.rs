@@ -44,7 +44,7 @@ pub(super) fn first(fields: &Fields<'_>, name: &str) -> Option<Mailbox> {
 /// The mailbox of a field that is not quite one: without brackets, with a quotation mark that nothing closes, with a route (RFC 5322 §4.4).
 fn misspelt(field: &Field<'_>) -> Option<Mailbox> {
     let text = field.text(MISSPELT_LIMIT);
-    let separates = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';' | ':' | '(' | ')');
+    let separates = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';' | ':' | '(' | ')' | '[' | ']');
     let mut words = text.split(separates).filter(|word| word.contains('@'));
     let (word, address) = words.find_map(|word| Some((word, address_of(word)?)))?;
     let before = text.split(['<', '@']).next().filter(|_| text.contains('<'));

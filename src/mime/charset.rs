@@ -6,6 +6,11 @@
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, REPLACEMENT, SHIFT_JIS, UTF_8};
 use oem_cp::{code_table::DECODING_TABLE_CP_MAP, code_table_type::TableType};
 
+use super::{
+    johab,
+    upper_half::{self, UpperHalf},
+};
+
 /// Longest name that is looked at, in bytes.
 const LABEL_LIMIT: usize = 64;
 
@@ -20,10 +25,14 @@ pub(super) enum Charset {
     Other(fn(&[u8]) -> String),
     /// A code page of DOS.
     Dos(&'static TableType),
+    /// Another one with a byte for each character.
+    UpperHalf(UpperHalf),
 }
 
 /// The charset of this name. `None` for an unknown one, for UTF-8, and for ASCII.
 pub(super) fn named(label: &str) -> Option<Charset> {
+    // Some programs put further parameters between the quotation marks.
+    let label = label.split([';', ',']).next().unwrap_or(label);
     let label = label.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     if label.len() > LABEL_LIMIT {
         return None;
@@ -63,8 +72,12 @@ fn other(name: &str) -> Option<Charset> {
         "utf7" | "unicode11utf7" | "unicode20utf7" => {
             return mail_parser::decoders::charsets::map::charset_decoder(b"utf-7").map(Charset::SevenBit);
         }
+        "johab" | "cp1361" | "ms1361" | "ksc5601johab" => return Some(Charset::Other(johab::decoded)),
         "utf32" | "utf32be" | "utf32le" | "ucs4" => return Some(Charset::Other(utf_32)),
         _ => {}
+    }
+    if let Some(upper) = upper_half::named(name) {
+        return Some(Charset::UpperHalf(upper));
     }
     let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u16>().ok();
     let windows = ["win", "windows", "cp", "ms", "wincp"].iter().find_map(|prefix| number(prefix));
@@ -85,7 +98,7 @@ impl Charset {
     pub fn is_single_byte(self) -> bool {
         match self {
             Self::Web(encoding) => encoding.is_single_byte(),
-            Self::Dos(_) => true,
+            Self::Dos(_) | Self::UpperHalf(_) => true,
             Self::SevenBit(_) | Self::Other(_) => false,
         }
     }
@@ -95,7 +108,7 @@ impl Charset {
         match self {
             Self::Web(encoding) => encoding == ISO_2022_JP,
             Self::SevenBit(_) => true,
-            Self::Dos(_) | Self::Other(_) => false,
+            Self::Dos(_) | Self::UpperHalf(_) | Self::Other(_) => false,
         }
     }
 }

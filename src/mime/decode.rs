@@ -6,7 +6,7 @@ use encoding_rs::{Decoder, UTF_8};
 
 use super::{
     charset::{self, Charset},
-    encoded_words, undeclared,
+    encoded_words, undeclared, upper_half,
 };
 use crate::domain::misleads;
 
@@ -55,6 +55,7 @@ pub(super) fn in_charset(bytes: &[u8], charset: Charset, limit: usize) -> Cow<'_
         Charset::Web(encoding) if fits(bytes, limit) => encoding.decode(bytes).0,
         Charset::Web(encoding) => decoded(bytes, encoding.new_decoder(), limit).into(),
         Charset::SevenBit(decode) | Charset::Other(decode) => decode(&bytes[..bytes.len().min(limit)]).into(),
+        Charset::UpperHalf(upper) => upper_half::decoded(&bytes[..bytes.len().min(limit)], upper).into(),
         Charset::Dos(table) => table.decode_string_lossy(&bytes[..bytes.len().min(limit)]).into(),
     }
 }

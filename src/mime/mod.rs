@@ -20,6 +20,7 @@ mod flowed;
 mod forwarded;
 mod html;
 mod identity;
+mod johab;
 mod layout;
 mod lists;
 mod located;
@@ -34,6 +35,7 @@ mod subject;
 mod tnef;
 mod transfer;
 mod undeclared;
+mod upper_half;
 mod uuencode;
 
 #[cfg(test)]

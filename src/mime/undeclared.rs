@@ -112,7 +112,7 @@ fn declared(parts: &[Part<'_>]) -> Option<Charset> {
 fn fits(samples: &[u8], charset: Charset) -> bool {
     let has_other_bytes = match charset {
         Charset::Web(encoding) => ![ISO_2022_JP, UTF_16BE, UTF_16LE].contains(&encoding),
-        Charset::Dos(_) => true,
+        Charset::Dos(_) | Charset::UpperHalf(_) => true,
         Charset::SevenBit(_) | Charset::Other(_) => false,
     };
     if !has_other_bytes {

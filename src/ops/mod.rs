@@ -155,8 +155,22 @@ pub(crate) fn is_honest(text: &str) -> bool {
 
 /// Whether the text is one addr-spec (RFC 5322 §3.4.1, RFC 6532) without a display name.
 pub(crate) fn is_address(text: &str) -> bool {
-    let options = email_address::Options::default().without_display_text();
-    text.len() <= 320 && is_plain(text) && is_honest(text) && email_address::EmailAddress::parse_with_options(text, options).is_ok()
+    if text.len() > 320 || !is_plain(text) || !is_honest(text) {
+        return false;
+    }
+    let parses = |text: &str| {
+        let options = email_address::Options::default().without_display_text();
+        email_address::EmailAddress::parse_with_options(text, options).is_ok()
+    };
+    match text.rsplit_once('@') {
+        // Gateways write longer local parts than the 64 bytes of RFC 5321 §4.5.3.1.1, which says that they should be taken, and the parser does not.
+        Some((local, domain)) if (65..=256).contains(&local.len()) => {
+            let is_atom = |atom: &str| atom.len() <= 64 && parses(&format!("{atom}@{domain}"));
+            let long = |atom: &str| atom.len() > 64 && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_+=".contains(&byte));
+            local.split('.').all(|atom| is_atom(atom) || long(atom))
+        }
+        _ => parses(text),
+    }
 }
 
 /// Fails when a request carries another etag than the resource has now. An empty one is not checked.
