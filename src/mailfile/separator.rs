@@ -38,7 +38,7 @@ impl Separator {
     /// What a line is, without regard to those around it. `None` if it is no separator anywhere.
     pub fn read(line: &[u8]) -> Option<Self> {
         let rest = line.strip_prefix(b"From")?;
-        if line.len() > LINE_LIMIT || !matches!(rest.first(), None | Some(b' ' | b'\r' | b'\n')) {
+        if line.len() > LINE_LIMIT || !matches!(rest.first(), None | Some(b' ' | b'\r' | b'\n')) || is_field(line) {
             return None;
         }
         let mut words = rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -84,7 +84,12 @@ pub(super) fn is_certain(line: &[u8]) -> bool {
 pub(super) fn begins_mbox(line: &[u8], rest: &[u8]) -> bool {
     let separator = Separator::read(line);
     separator.is_some_and(|separator| separator.wanted_fields(true) == Some(0))
-        || (separator.is_some() || line.starts_with(b"From ")) && mime::field_names(rest).next().is_some()
+        || (separator.is_some() || line.starts_with(b"From ") && !is_field(line)) && mime::field_names(rest).next().is_some()
+}
+
+/// Whether a line is the field From, possibly with blanks before its colon.
+fn is_field(line: &[u8]) -> bool {
+    field_name(line) == Some(b"From")
 }
 
 /// How many different fields that tell of a message there are in the header that `text` begins with. None if it begins with no header; the last
@@ -163,6 +168,7 @@ mod tests {
             ("From 10:15 on 3 March 2025 we are closed", Some(Dated)),
             ("From - Mon Jan  6 10:00:00 2025", Some(Marked)),
             ("From ???@??? Mon Jan  6 10:00:00 2025", Some(Marked)),
+            ("From : Eva <eva@x.example>\n", None),
             ("From - \n", Some(MarkedBare)),
             ("From -", Some(MarkedBare)),
             ("From \n", Some(Bare)),

@@ -103,7 +103,7 @@ impl Layout {
             let plain = part.media_type == "text/plain" || (is_all && is_sole_text(part));
             let media = ["image/", "audio/", "video/"].iter().any(|kind| part.media_type.starts_with(kind));
             let first = position == root;
-            let is_attachment = part.is_attachment() && !(is_all && (plain || html) && part.written_file_name().is_none());
+            let is_attachment = part.is_attachment() && !(is_all && (plain || html));
             let inline = !is_attachment
                 && (plain || html || media)
                 && (first || (kind != "related" && (media || part.written_file_name().is_none())));
@@ -122,6 +122,10 @@ impl Layout {
                     }
                 }
                 continue;
+            }
+            if part.is_attachment() && part.written_file_name().is_some() {
+                // The sender called all of the message a file: it is shown, and can be downloaded under its name.
+                self.attachments.push((index, false));
             }
             if kind == "alternative" {
                 if plain && to_text {
@@ -402,7 +406,7 @@ mod tests {
         for (header, is_text) in [
             ("Content-Type: text/markdown", true),
             ("Content-Type: text/plain\nContent-Disposition: attachment", true),
-            ("Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt", false),
+            ("Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt", true),
             ("Content-Type: text/csv", false),
         ] {
             let raw = format!("{header}\n\nx");
