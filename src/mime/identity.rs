@@ -53,12 +53,14 @@ fn identify(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
     let mut context = beginning(basics);
     add_whole(&mut context, &basics.subject);
     let mut digests: Vec<[u8; 32]> = Vec::new();
-    let mut first = true;
+    let (mut first, mut said) = (true, Vec::new());
     for (part, text) in opened.texts(TEXT_LIMIT, |source| html::to_words(source, TEXT_LIMIT)) {
+        let digest = text_digest(&text);
+        said.push(digest);
         if std::mem::take(&mut first) {
             add_whole(&mut context, &text);
         } else {
-            digests.extend(text_digest(&text));
+            digests.extend(digest);
         }
         digests.extend(unread(part));
         seen(&text);
@@ -67,8 +69,12 @@ fn identify(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
         add_whole(&mut context, "");
     }
     for part in opened.other_alternatives() {
-        digests.extend(text_digest(&html::to_words(&part.text_within(HTML_LIMIT), TEXT_LIMIT)));
-        digests.extend(unread(part));
+        let digest = text_digest(&html::to_words(&part.text_within(HTML_LIMIT), TEXT_LIMIT));
+        // Servers make an HTML alternative of a text that has none.
+        if !said.contains(&digest) {
+            digests.extend(digest);
+            digests.extend(unread(part));
+        }
     }
     digests.extend(opened.unlisted().filter_map(|part| content(opened, part, depth)));
     let mut files = Vec::new();
@@ -228,6 +234,8 @@ mod tests {
                 "{HEAD}Content-Type: multipart/alternative; boundary=q\n\n--q\n\n{plain}\n--q\nContent-Type: text/html; charset=utf-8\n\n{html}\n--q--"
             )
         };
+        let generated = order("See below", "<p>See<br>below</p>");
+        check(&generated, &format!("{HEAD}\nSee below\n"), true);
         check(
             &order("See below", "<p>Order 41</p>"),
             &order("See below", "<p>Order 42</p>"),

@@ -13,8 +13,8 @@ pub struct Outline {
     pub subject: String,
     /// Whether there is nothing but white space.
     pub is_blank: bool,
-    /// Whether something is missing at its end: the empty line after the header, the last delimiter of a multipart (RFC 2046 §5.1.1), or a part of
-    /// the last four characters of base64. Of other texts nothing shows it.
+    /// Whether it ends in the middle of a line, and something is missing: the empty line after the header, the last delimiter of a multipart
+    /// (RFC 2046 §5.1.1), or a part of the last four characters of base64. Of other texts nothing shows it.
     pub ends_early: bool,
 }
 
@@ -33,6 +33,10 @@ pub fn outline(raw: &[u8]) -> Outline {
 }
 
 fn ends_early(fields: &Fields<'_>, raw: &[u8], at: usize) -> bool {
+    // What a server makes ends with a line; some senders never close their multiparts.
+    if raw.ends_with(b"\n") {
+        return false;
+    }
     let (header, body) = raw.split_at(at);
     let last_line = header.rsplit(|byte| *byte == b'\n').nth(1);
     let is_ended = last_line.is_some_and(|line| line.trim_ascii().is_empty());

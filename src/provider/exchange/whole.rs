@@ -68,7 +68,7 @@ mod tests {
         check(WHOLE, &listed(), false, None);
         check("", &listed(), true, Some("empty"));
         check("\r\n \r\n", &listed(), true, Some("empty"));
-        for end in [10, 30, 40, 60, WHOLE.len() - 20, WHOLE.len() - 5] {
+        for end in [10, 30, 43, 60, WHOLE.len() - 14, WHOLE.len() - 5] {
             check(&WHOLE[..end], &listed(), true, Some(""));
         }
         let base64 = "Message-ID: <1@x.example>\nContent-Transfer-Encoding: base64\n\nR3LDvMOfZ";
@@ -78,11 +78,12 @@ mod tests {
     #[test]
     fn senders_that_end_a_message_badly_are_believed() {
         // The server has no more than that.
-        let unclosed = &WHOLE[..WHOLE.len() - 7];
+        let unclosed = &WHOLE[..WHOLE.len() - 9];
+        check(&format!("{unclosed}\r\n"), &listed(), false, None);
         let size = |size| ListedMessage { size, ..listed() };
         check(unclosed, &size(Some(unclosed.len() as u64)), true, None);
         check(unclosed, &size(None), true, None);
-        check("Message-ID: <1@x.example>\nSubject: Pump four\n", &size(Some(10)), true, None);
+        check("Message-ID: <1@x.example>\nSubject: Pump four", &size(Some(10)), true, None);
         check(
             "Message-ID: <1@x.example>\nthe text begins\nat once\n",
             &size(Some(9_000)),
