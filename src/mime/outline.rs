@@ -4,13 +4,16 @@ use memchr::memmem;
 
 use super::{basics, entity, fields::Fields};
 
+/// Most fields of one name that are read.
+const REPEATED: usize = 10;
+
 /// What identifies a message, and whether it ends as it should.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
-    /// Message-ID without angle brackets and white space. `None` when missing or empty.
-    pub message_id: Option<String>,
-    /// Subject, decoded and unfolded, at most 998 characters. Possibly empty.
-    pub subject: String,
+    /// Message-IDs without angle brackets and white space, at most 10: where there are several, programs disagree about which one counts.
+    pub message_ids: Vec<String>,
+    /// Subjects, decoded and unfolded, each at most 998 characters, at most 10.
+    pub subjects: Vec<String>,
     /// Whether there is nothing but white space.
     pub is_blank: bool,
     /// Whether it ends in the middle of a line, and something is missing: the empty line after the header, the last delimiter of a multipart
@@ -21,12 +24,13 @@ pub struct Outline {
 /// Reads the header of a message, and the end of its body.
 pub fn outline(raw: &[u8]) -> Outline {
     let (fields, at) = Fields::split(raw);
+    let ids = fields.all("Message-ID").take(REPEATED);
+    let ids = ids.filter_map(|field| basics::message_id(&field));
+    let subjects = fields.all("Subject").take(REPEATED);
+    let subjects = subjects.map(|field| field.text(basics::LINE_LIMIT));
     Outline {
-        message_id: fields.first("Message-ID").and_then(|field| basics::message_id(&field)),
-        subject: fields
-            .first("Subject")
-            .map(|field| field.text(basics::LINE_LIMIT))
-            .unwrap_or_default(),
+        message_ids: ids.collect(),
+        subjects: subjects.collect(),
         is_blank: raw.trim_ascii().is_empty(),
         ends_early: ends_early(&fields, raw, at),
     }

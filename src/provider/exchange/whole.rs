@@ -14,7 +14,7 @@ pub(super) const NOT_WHOLE: &str = "{host} returns content that is not the messa
 /// Looks at the content that a server returned. `None` if nothing is wrong with it; otherwise [`problem`] decides by what the server lists.
 pub(super) fn doubtful(raw: &[u8]) -> Option<Outline> {
     let outline = mime::outline(raw);
-    (outline.is_blank || outline.ends_early || outline.message_id.is_none()).then_some(outline)
+    (outline.is_blank || outline.ends_early || outline.message_ids.is_empty()).then_some(outline)
 }
 
 /// What is wrong with content of `length` bytes, in a sentence; `None` if it is what the server lists.
@@ -31,9 +31,9 @@ pub(super) fn problem(outline: &Outline, length: usize, listed: &ListedMessage) 
     let id = solid(&listed.message_id);
     let id = id.trim_matches(['<', '>']);
     // Servers give a Message-ID to messages that have none, or that have it where only they find it, and cut long subjects.
-    let is_another = !id.is_empty() && outline.message_id.as_deref().is_some_and(|own| own != id);
+    let is_another = !id.is_empty() && !outline.message_ids.is_empty() && outline.message_ids.iter().all(|own| own != id);
     let subject = solid(&listed.subject);
-    let names_another = !subject.is_empty() && !solid(&outline.subject).starts_with(&subject);
+    let names_another = !subject.is_empty() && outline.subjects.iter().all(|own| !solid(own).starts_with(&subject));
     (is_another && names_another).then_some("The content is not that of the message that the server lists.")
 }
 
@@ -106,5 +106,12 @@ mod tests {
         );
         check("Message-ID:\n <1@x.example>\nSubject: x\n\ntext", &listed(), false, None);
         check(other, &ListedMessage::default(), false, None);
+        // Which of two counts is for the server to say.
+        check(
+            "Message-ID: <2@x.example>\nMessage-ID: <1@x.example>\nSubject: x\n\ntext",
+            &listed(),
+            false,
+            None,
+        );
     }
 }
