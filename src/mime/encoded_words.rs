@@ -41,9 +41,9 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
     text.chars().map(show).collect()
 }
 
-/// The charsets of encoded words and their bytes, in their order.
-pub(super) fn words(value: &[u8]) -> impl Iterator<Item = (&[u8], Vec<u8>)> {
-    Words::new(value).map(|(_, word)| (word.charset, word.bytes))
+/// The encoded words of a value, in their order.
+pub(super) fn words(value: &[u8]) -> impl Iterator<Item = Word<'_>> {
+    Words::new(value).map(|(_, word)| word)
 }
 
 /// A value in whose "Q"-encoded words all bytes beyond ASCII are escaped: those that senders leave as they are belong to the charset of their
@@ -84,7 +84,8 @@ fn replaced(value: &str, assumed: Assumed, show: impl Fn(&str) -> String) -> Cow
     for (at, word) in words {
         let between = &value[copied..at];
         let adjacent = copied > 0 && between.bytes().all(|byte| byte.is_ascii_whitespace());
-        if !adjacent || !pending.continues_with(&word) {
+        let bytes = word.bytes();
+        if !adjacent || !pending.continues_with(&word, &bytes) {
             out.push_str(&show(&pending.text(assumed)));
             pending = Pending::default();
         }
@@ -92,7 +93,7 @@ fn replaced(value: &str, assumed: Assumed, show: impl Fn(&str) -> String) -> Cow
             out.push_str(between);
         }
         copied = at + word.length;
-        pending.add(word);
+        pending.add(&word, &bytes);
     }
     out.push_str(&show(&pending.text(assumed)));
     out.push_str(&value[copied..]);
@@ -115,15 +116,15 @@ struct Pending<'a> {
 impl<'a> Pending<'a> {
     /// A word that begins by switching its character set (ISO 2022) is complete in itself, and decoders treat two switches in a row, at the
     /// end of one word and the beginning of the next, as an error.
-    fn continues_with(&self, word: &Word<'_>) -> bool {
-        word.charset.eq_ignore_ascii_case(self.charset) && !word.bytes.starts_with(b"\x1b")
+    fn continues_with(&self, word: &Word<'_>, bytes: &[u8]) -> bool {
+        word.charset.eq_ignore_ascii_case(self.charset) && !bytes.starts_with(b"\x1b")
     }
 
-    fn add(&mut self, word: Word<'a>) {
+    fn add(&mut self, word: &Word<'a>, bytes: &[u8]) {
         self.charset = word.charset;
         self.is_cut |= !self.base64.len().is_multiple_of(4);
         self.is_mixed |= !word.is_base64;
-        self.bytes.extend_from_slice(&word.bytes);
+        self.bytes.extend_from_slice(bytes);
         self.base64.extend(word.data.iter().filter(|byte| !byte.is_ascii_whitespace()));
     }
 
@@ -147,16 +148,30 @@ fn faults(text: &str) -> usize {
 }
 
 /// An encoded word.
-struct Word<'a> {
+pub(super) struct Word<'a> {
     /// Its charset, without a language.
     charset: &'a [u8],
     /// What is between the marks.
     data: &'a [u8],
     is_base64: bool,
-    /// What that stands for.
-    bytes: Vec<u8>,
     /// Length of the whole.
     length: usize,
+}
+
+impl<'a> Word<'a> {
+    /// The name of its charset. `None` if that is not UTF-8.
+    pub fn label(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.charset).ok()
+    }
+
+    /// What it stands for.
+    pub fn bytes(&self) -> Vec<u8> {
+        if self.is_base64 {
+            base64(self.data)
+        } else {
+            quoted_printable(self.data)
+        }
+    }
 }
 
 /// The encoded words of a value, and where they begin. It takes linear time.
@@ -212,7 +227,6 @@ fn word(input: &[u8]) -> Option<Word<'_>> {
         charset,
         data,
         is_base64,
-        bytes: if is_base64 { base64(data) } else { quoted_printable(data) },
         length: 2 + label.len() + 3 + data.len() + 2,
     })
 }

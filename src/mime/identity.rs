@@ -54,8 +54,9 @@ fn identify(basics: &Basics, opened: &Opened<'_>, depth: usize, mut seen: impl F
     add_whole(&mut context, &basics.subject);
     let mut digests: Vec<[u8; 32]> = Vec::new();
     let (mut first, mut said) = (true, Vec::new());
+    let is_compared = opened.other_alternatives().next().is_some();
     for (part, text) in opened.texts(TEXT_LIMIT, |source| html::to_words(source, TEXT_LIMIT)) {
-        let digest = text_digest(&text);
+        let digest = if first && !is_compared { None } else { text_digest(&text) };
         said.push(digest);
         if std::mem::take(&mut first) {
             add_whole(&mut context, &text);

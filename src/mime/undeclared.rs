@@ -59,9 +59,8 @@ pub(super) fn is_unclear(field: &Field<'_>) -> bool {
 
 /// What encoded words stand for whose label says nothing.
 fn unclear_words(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let words = encoded_words::words(value);
-    let unclear = words.filter(|(label, bytes)| !bytes.is_ascii() && std::str::from_utf8(label).is_ok_and(charset::says_nothing));
-    unclear.map(|(_, bytes)| bytes)
+    let unclear = encoded_words::words(value).filter(|word| word.label().is_some_and(charset::says_nothing));
+    unclear.map(|word| word.bytes()).filter(|bytes| !bytes.is_ascii())
 }
 
 /// The bytes that are to be explained, of each field a line.
@@ -103,7 +102,7 @@ fn declared(parts: &[Part<'_>]) -> Option<Charset> {
     let fields = || parts.iter().take(PARTS).flat_map(|part| &part.fields.0);
     let of_words = || {
         let mut words = fields().flat_map(|field| encoded_words::words(field.raw));
-        words.find_map(|(label, _)| charset::named(std::str::from_utf8(label).ok()?))
+        words.find_map(|word| charset::named(word.label()?))
     };
     of_text.or_else(of_words)
 }
