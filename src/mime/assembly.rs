@@ -24,6 +24,12 @@ impl Piece {
     }
 }
 
+/// The position of bytes within others that they are a slice of.
+pub(super) fn place(whole: &[u8], slice: &[u8]) -> Range<usize> {
+    let start = (slice.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start + slice.len()
+}
+
 /// An entity that is being written.
 pub(super) struct Assembly<'a> {
     original: &'a [u8],
@@ -67,10 +73,10 @@ impl<'a> Assembly<'a> {
 
     /// Copies bytes of the original, of which `bytes` is a part.
     pub fn keep(&mut self, bytes: &[u8]) {
-        let start = (bytes.as_ptr() as usize).saturating_sub(self.original.as_ptr() as usize);
-        if !bytes.is_empty() && self.original.get(start..start + bytes.len()).is_some() {
+        let place = place(self.original, bytes);
+        if !bytes.is_empty() && self.original.get(place.clone()).is_some() {
             self.bytes.extend_from_slice(bytes);
-            self.pieces.push(Piece::Kept(start..start + bytes.len()));
+            self.pieces.push(Piece::Kept(place));
         }
     }
 

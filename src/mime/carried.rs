@@ -4,7 +4,7 @@
 use std::{borrow::Cow, cell::OnceCell, collections::HashSet, ops::Range};
 
 use super::{
-    assembly::{Assembly, Piece},
+    assembly::{Assembly, Piece, place},
     decode::{self, Assumed},
     entity::{Entity, Part},
     html,
@@ -85,12 +85,6 @@ impl<'a> Carried<'a> {
             };
         }
     }
-}
-
-/// The position of a part within the bytes that it is a slice of.
-pub(super) fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
 }
 
 /// Finds the parts that carry something, and what, among those in sources from the position `unseen` on. What there is no room for stays as
@@ -180,10 +174,9 @@ fn signed<'a>(part: &Part<'a>, room: &mut usize) -> Option<Carried<'a>> {
         left = left.checked_sub(der.len())?;
     }
     let pieces = smime::signed_pieces(&der)?;
-    let pieces = pieces.into_iter().map(Piece::Kept).collect();
-    let content = smime::signed_content(der.into_owned())?;
+    let content = smime::joined(der.into_owned(), &pieces);
     *room = left;
-    Some(Carried::new(content.into(), pieces))
+    Some(Carried::new(content.into(), pieces.into_iter().map(Piece::Kept).collect()))
 }
 
 fn opened_tnef<'a>(part: &Part<'a>, beside: &Beside<'_, 'a>, room: &mut usize) -> Option<Carried<'a>> {

@@ -218,10 +218,9 @@ pub(super) fn is_calendar(part: &Part<'_>) -> bool {
 /// The part of a related multipart that the others belong to: that which it names (RFC 2387 §3.2), else the first that can be the text.
 fn root_of(entity: &Entity<'_>, multipart: &Part<'_>) -> usize {
     let part_at = |index: &usize| &entity.parts[*index];
-    let id = |part: &Part<'_>| part.fields.first("Content-ID").map(|field| field.text(CONTENT_ID_LIMIT));
     let start = multipart.parameter("start").filter(|start| !start.is_empty());
     let named = start.and_then(|start| {
-        let is_named = |part: &Part<'_>| id(part).is_some_and(|id| id.trim_matches(['<', '>', ' ']) == start.trim_matches(['<', '>', ' ']));
+        let is_named = |part: &Part<'_>| content_id(part).is_some_and(|id| id == bare_id(start));
         multipart.children.iter().map(part_at).position(is_named)
     });
     let is_text =
@@ -263,18 +262,24 @@ fn is_unseen(c: char) -> bool {
     c.is_control() || decode::deceives(c) || matches!(c, '\u{200C}' | '\u{200D}')
 }
 
+/// The Content-ID of a part (RFC 2045 §7), possibly empty. `None` if it has none.
+pub(super) fn content_id(part: &Part<'_>) -> Option<String> {
+    let written = part.fields.first("Content-ID")?.text(CONTENT_ID_LIMIT);
+    Some(bare_id(&written).to_owned())
+}
+
+/// An id without what is written around it.
+pub(super) fn bare_id(written: &str) -> &str {
+    written.trim_matches(['<', '>', ' '])
+}
+
 /// Describes an attachment with `size` bytes of decoded content.
 pub(super) fn info(part: &Part<'_>, inline: bool, size: usize) -> AttachmentInfo {
-    let content_id = part
-        .fields
-        .first("Content-ID")
-        .map(|field| field.text(CONTENT_ID_LIMIT))
-        .unwrap_or_default();
     AttachmentInfo {
         file_name: file_name(part),
         media_type: part.media_type.clone(),
         size: size as u64,
-        content_id: content_id.trim_matches(['<', '>', ' ']).to_owned(),
+        content_id: content_id(part).unwrap_or_default(),
         inline,
     }
 }

@@ -6,8 +6,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
     AttachmentInfo,
-    assembly::Piece,
-    carried::{Source, place},
+    assembly::{Piece, place},
+    carried::Source,
     content::ATTACHMENT_LIMIT,
     entity::{Entity, Part},
     layout,

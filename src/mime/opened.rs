@@ -8,7 +8,7 @@ use super::{
     decode,
     entity::{Entity, Part},
     flowed::{self, Blank},
-    layout::Layout,
+    layout::{self, Layout},
 };
 use crate::domain::AutomaticKind;
 
@@ -133,7 +133,7 @@ impl<'a> Opened<'a> {
         let parts = self.layout.text.iter().map(|index| &self.entity.parts[*index]);
         parts.map(move |part| match part.media_type.as_str() {
             "text/html" => (part, convert(&part.text_within(HTML_LIMIT)).into()),
-            "text/calendar" | "application/ics" => (part, calendar::text(&part.text_within(limit)).into()),
+            _ if layout::is_calendar(part) => (part, calendar::text(&part.text_within(limit)).into()),
             _ => (part, plain_text(part, limit)),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{
     entity::{Entity, Part},
-    layout::{CONTENT_ID_LIMIT, Layout},
+    layout::{self, CONTENT_ID_LIMIT, Layout},
     opened::HTML_LIMIT,
 };
 
@@ -32,10 +32,9 @@ pub(super) fn mark(entity: &Entity<'_>, layout: &mut Layout) {
 
 /// What refers to a part.
 fn names_of(part: &Part<'_>) -> impl Iterator<Item = String> {
-    let value = |name: &str| part.fields.first(name).map(|field| field.text(CONTENT_ID_LIMIT));
-    let id = value("Content-ID").map(|id| id.trim_matches(['<', '>', ' ']).to_owned());
-    let id = id.filter(|id| !id.is_empty()).map(|id| format!("cid:{id}"));
-    let place = value("Content-Location").filter(|place| !place.is_empty());
+    let id = layout::content_id(part).filter(|id| !id.is_empty()).map(|id| format!("cid:{id}"));
+    let place = part.fields.first("Content-Location").map(|field| field.text(CONTENT_ID_LIMIT));
+    let place = place.filter(|place| !place.is_empty());
     id.into_iter().chain(place)
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::assembly::place;
+
 /// Deepest nesting of constructed strings.
 const DEPTH_LIMIT: usize = 8;
 /// 1.2.840.113549.1.7.2
@@ -17,20 +19,19 @@ const EXPLICIT: u8 = 0xA0;
 /// Most pieces that content may be in. Software that splits content makes pieces of some kilobytes.
 const PIECE_LIMIT: usize = 100_000;
 
-/// The MIME entity that a SignedData carries. `None` when `der` is something else, such as an encrypted message or a detached signature.
-pub(super) fn signed_content(mut der: Vec<u8>) -> Option<Vec<u8>> {
-    // The pieces are joined in place, which takes no further memory.
+/// The pieces of `der` joined in place, which takes no further memory.
+pub(super) fn joined(mut der: Vec<u8>, pieces: &[Range<usize>]) -> Vec<u8> {
     let mut end = 0;
-    for piece in signed_pieces(&der)? {
-        let length = piece.len();
-        der.copy_within(piece, end);
-        end += length;
+    for piece in pieces {
+        der.copy_within(piece.clone(), end);
+        end += piece.len();
     }
     der.truncate(end);
-    Some(der)
+    der
 }
 
-/// Like [`signed_content`], as positions in `der`.
+/// The MIME entity that a SignedData carries, as positions in `der`. `None` when `der` is something else, such as an encrypted message or a
+/// detached signature.
 pub(super) fn signed_pieces(der: &[u8]) -> Option<Vec<Range<usize>>> {
     let mut info = Reader(Reader(der).expect(SEQUENCE)?);
     if info.expect(OBJECT_IDENTIFIER)? != SIGNED_DATA {
@@ -43,11 +44,7 @@ pub(super) fn signed_pieces(der: &[u8]) -> Option<Vec<Range<usize>>> {
     content.expect(OBJECT_IDENTIFIER)?;
     let mut pieces = Vec::new();
     Reader(content.expect(EXPLICIT)?).octets(&mut pieces, 0)?;
-    let place = |piece: &[u8]| {
-        let start = piece.as_ptr() as usize - der.as_ptr() as usize;
-        start..start + piece.len()
-    };
-    Some(pieces.into_iter().map(place).collect())
+    Some(pieces.into_iter().map(|piece| place(der, piece)).collect())
 }
 
 struct Element<'a> {
@@ -143,6 +140,11 @@ fn indefinite(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    fn signed_content(der: Vec<u8>) -> Option<Vec<u8>> {
+        let pieces = signed_pieces(&der)?;
+        Some(joined(der, &pieces))
+    }
 
     /// A signature with this content in so many pieces.
     pub(in crate::mime) fn signed(content: &[u8], pieces: usize) -> Vec<u8> {

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::assembly::place;
+
 /// Most files of one text.
 const FILE_LIMIT: usize = 100;
 /// Longest name, in bytes.
@@ -64,7 +66,6 @@ fn file_at(text: &[u8], start: usize) -> Option<File> {
     if !(3..=4).contains(&mode) || !rest[mode..].starts_with(b" ") && !name.is_empty() || name.len() > NAME_LIMIT {
         return None;
     }
-    let name_start = name.as_ptr() as usize - text.as_ptr() as usize;
     let body = lines.at;
     if name.is_empty() && text.get(body) != Some(&FULL) {
         // Too little to be sure.
@@ -77,7 +78,7 @@ fn file_at(text: &[u8], start: usize) -> Option<File> {
     }?;
     Some(File {
         place: start..lines.at,
-        name: name_start..name_start + name.len(),
+        name: place(text, name),
         base64: is_base64.then_some(body..end),
     })
 }

@@ -365,3 +365,11 @@ pub struct ListedMessage {
     /// The size in bytes of what the server stores, which is not quite that of what it returns.
     pub size: Option<u64>,
 }
+
+impl ListedMessage {
+    /// Its Message-ID without angle brackets and white space around it. Possibly empty.
+    pub fn bare_id(&self) -> &str {
+        let is_around = |c: char| c.is_whitespace() || matches!(c, '<' | '>');
+        self.message_id.trim_matches(is_around)
+    }
+}

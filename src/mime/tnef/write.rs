@@ -8,7 +8,7 @@ use super::{
 };
 use crate::mime::{
     assembly::{Assembly, Boundary, Piece},
-    decode, html,
+    decode, html, layout,
 };
 
 /// Deepest message within each other that is opened.
@@ -241,7 +241,7 @@ impl<'a> Writer<'a> {
         self.assembly.field("Content-Type", &media_type);
         self.assembly.field("Content-Transfer-Encoding", "binary");
         let content_id = line(attachment.content_id);
-        let content_id = content_id.trim_matches(['<', '>', ' ']);
+        let content_id = layout::bare_id(&content_id);
         if !content_id.is_empty() {
             self.assembly.field("Content-ID", &format!("<{content_id}>"));
         }

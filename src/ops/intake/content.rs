@@ -163,7 +163,7 @@ fn prepare_message(raw: &Bytes, received: Option<Timestamp>, purpose: &Purpose) 
 
 /// What is left visible of a message over the limit.
 fn stub(size: u64, listed: ListedMessage) -> Prepared {
-    let message_id = id_of(&listed);
+    let message_id = listed.bare_id();
     let address = listed.from.as_ref().map_or("", |from| from.address.as_str());
     let digest = hash(format!("{message_id}\n{}\n{address}\n{size}", listed.subject).as_bytes());
     Prepared {
@@ -176,7 +176,7 @@ fn stub(size: u64, listed: ListedMessage) -> Prepared {
 
 /// What a server reports of a message in place of what it says itself.
 fn known_of(listed: &ListedMessage, identity: [u8; 32]) -> ParsedMail {
-    let message_id = id_of(listed);
+    let message_id = listed.bare_id();
     ParsedMail {
         identity: mime::Identity(identity),
         message_id: (!message_id.is_empty()).then(|| message_id.to_owned()),
@@ -184,10 +184,6 @@ fn known_of(listed: &ListedMessage, identity: [u8; 32]) -> ParsedMail {
         from: listed.from.clone(),
         ..ParsedMail::default()
     }
-}
-
-fn id_of(listed: &ListedMessage) -> &str {
-    listed.message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }
 
 fn empty(received: Option<Timestamp>) -> Prepared {

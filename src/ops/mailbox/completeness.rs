@@ -207,9 +207,9 @@ fn describe(fetched: Fetched) -> Option<Described> {
 
 fn described(listed: ListedMessage) -> Described {
     Described {
+        message_id: listed.bare_id().to_owned(),
         subject: listed.subject,
         from: listed.from,
-        message_id: listed.message_id.trim_matches(['<', '>', ' ']).to_owned(),
         received: listed.received,
         size: listed.size.unwrap_or_default(),
         problem: String::new(),
