@@ -47,7 +47,7 @@ pub struct MailFileMessage {
     /// Path of its file, followed by `#` and its number, counted from 1, when that holds several.
     pub origin: String,
     /// Its bytes as they are in the file; in an mbox, without the "From " line before it, the empty line after it and the `>` with
-    /// which such lines are quoted. Without a byte order mark and empty lines before its header, and with LF for line ends that are CR alone.
+    /// which such lines are quoted, and with LF for line ends that are CR alone.
     pub raw: Vec<u8>,
     /// When it was received, for those that do not say so themselves: the time on its "From " line, in an `.emlx` file's property list or in
     /// its name in a Maildir, else when the file was changed last. `None` if the file system has no such time.

@@ -41,8 +41,8 @@ pub async fn prepare(ops: &Ops, tenant: &TenantId, messages: Vec<ImportedMessage
         since: None,
     });
     let now = ops.now();
-    let told = |message: &ImportedMessage| message.time.filter(|time| *time <= now).unwrap_or_default();
-    let times: Vec<Timestamp> = messages.iter().map(told).collect();
+    let time_of = |message: &ImportedMessage| message.time.filter(|time| *time <= now).unwrap_or_default();
+    let times: Vec<Timestamp> = messages.iter().map(time_of).collect();
     let fetched = messages.into_iter().map(|message| {
         let fetched = Fetched::Message {
             raw: message.raw.into(),

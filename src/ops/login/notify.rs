@@ -1,5 +1,5 @@
-//! What is reported of logins as their time goes by: that they end soon, that they ended, and the same of the operator's secrets. Each is reported once,
-//! whatever restarts and replicas there are: what was reported is written down in the transaction that reports it.
+//! What is reported of logins as their time goes by: that they end soon, that they ended, and the same of the operator's secrets. Each is
+//! reported once, whatever restarts and replicas there are: what was reported is written down in the transaction that reports it.
 
 use std::time::Duration;
 

@@ -106,7 +106,8 @@ pub async fn revoke(ops: &Ops, caller: &Caller, source: &LoginSource) -> Result<
     Ok(notified)
 }
 
-/// Removes a login with its tokens, and remembers what the provider is to be notified of. Returns what it was, and whether the provider will be notified.
+/// Removes a login with its tokens, and remembers what the provider is to be notified of. Returns what it was, and whether the provider will
+/// be notified.
 async fn give_up(ops: &Ops, writer: &mut Writer, source: &LoginSource) -> Result<Option<(Login, bool)>> {
     let Some((login, sealed)) = writer.take_login(source).await? else {
         return Ok(None);
